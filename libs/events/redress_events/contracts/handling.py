@@ -1,0 +1,85 @@
+"""What handling publishes: the department's work on a case. `cycle` is the complaint's cycle that the work is for."""
+
+from typing import Literal
+
+from redress_events.facts import Contract, Fact, Personal, UtcTime
+
+ContactMeans = Literal["phone", "visit", "e-mail", "sms", "chat", "letter"]
+
+
+class CaseOpened(Fact):
+    """A department has a case for this cycle of the complaint."""
+
+    cycle: int
+    routing: int
+    department: str
+    urgency: int = 0  # raised by one with each cycle
+
+
+class CaseCancelled(Fact):
+    """The complaint was closed while the case was still open: there is nothing left to do."""
+
+    cycle: int
+    reason: str
+
+
+class CaseAccepted(Fact):
+    cycle: int
+    handler: str
+
+
+class CustomerContacted(Fact):
+    """A person spoke with the customer (a bot does not count)."""
+
+    cycle: int
+    means: ContactMeans
+    contacted_at: UtcTime
+    note: Personal | None = None
+
+
+class ProgressReported(Fact):
+    cycle: int
+    note: Personal
+
+
+class CaseTransferred(Fact):
+    """The case goes to another department. It holds only for the routing it names: a new routing beats it."""
+
+    cycle: int
+    routing: int
+    transfer: int  # 1, 2, 3 … on this complaint
+    department: str
+    reason: Personal
+
+
+class CaseResolved(Fact):
+    """What was wrong, what was done, who is responsible, and how the customer was told. (Handbook 3.3.2, 6.2.1 d)"""
+
+    cycle: int
+    department: str
+    cause: Personal
+    measures: Personal
+    responsible_unit: str
+    told_customer: ContactMeans
+
+
+class CaseRejected(Fact):
+    """The department does not follow the complaint, and says why. A rejected complaint is visited like a resolved one."""
+
+    cycle: int
+    department: str
+    reason: Personal
+    told_customer: ContactMeans
+
+
+HANDLING = Contract(
+    "handling",
+    CaseOpened,
+    CaseCancelled,
+    CaseAccepted,
+    CustomerContacted,
+    ProgressReported,
+    CaseTransferred,
+    CaseResolved,
+    CaseRejected,
+)

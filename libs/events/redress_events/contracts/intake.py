@@ -1,0 +1,51 @@
+"""What intake publishes: the complaint as the customer gave it, and the customer's own later words."""
+
+from redress_events.facts import Channel, ContactKind, Contract, Fact, Personal, UtcTime
+
+
+class ComplaintRegistered(Fact):
+    """A complaint was taken down and has a number. (Handbook 3.3.1, 6.2.1 a)"""
+
+    number: str
+    channel: Channel
+    kind: ContactKind
+    received_at: UtcTime  # clocks that begin with the complaint begin here, not at registration
+    customer: Personal | None = None
+    on_behalf_of: Personal | None = None
+    contact_person: Personal | None = None
+    phone: Personal | None = None
+    email: Personal | None = None
+    address: Personal | None = None
+    service_number: Personal | None = None
+    product: str | None = None
+    area: str | None = None
+    text: Personal
+    since: UtcTime | None = None  # since when the fault is there (SOP 2.2.1)
+    remedy: Personal | None = None
+    instruction: Personal | None = None  # how the receiving agent asks the department to handle it
+    attachments: tuple[str, ...] = ()
+
+
+class ComplaintSupplemented(Fact):
+    """The customer added something."""
+
+    supplement: int  # 1, 2, 3 … on this complaint
+    text: Personal
+    attachments: tuple[str, ...] = ()
+
+
+class ComplaintChased(Fact):
+    """The customer asked where it stays."""
+
+    chase: int
+    text: Personal | None = None
+
+
+class ComplaintWithdrawn(Fact):
+    """The customer wishes to end it. A wish, not an end: callback answers the number with ComplaintClosed."""
+
+    withdrawal: int
+    reason: Personal | None = None
+
+
+INTAKE = Contract("intake", ComplaintRegistered, ComplaintSupplemented, ComplaintChased, ComplaintWithdrawn)

@@ -1,0 +1,61 @@
+"""What sla-monitor publishes: clocks and their verdicts. A deadline's instance is (complaint, clock, cycle, n)."""
+
+from typing import Literal
+
+from redress_events.facts import Contract, Fact, UtcTime
+
+Clock = Literal["classify", "resolve"]
+
+
+class ClockStarted(Fact):
+    """A deadline is set. Carries every value of the policy it came from: nothing looks the policy up later."""
+
+    clock: Clock
+    cycle: int
+    n: int  # a new target of the same clock and cycle is a new n
+    policy: str  # id@version
+    calendar: str  # id@version
+    target: str  # "3 working days"
+    starts_at: UtcTime
+    deadline: UtcTime
+    classification: int = 0  # the classification whose target this is, 0 where it does not depend on one
+    provisional: bool = False  # the deadline falls in a year whose calendar is not yet published
+
+
+class ClockMet(Fact):
+    clock: Clock
+    cycle: int
+    n: int
+    met_at: UtcTime  # the time of the fact that met it
+    in_time: bool
+
+
+class ClockCancelled(Fact):
+    clock: Clock
+    cycle: int
+    n: int
+    reason: Literal["closed", "new-target", "reopened"]
+    cancelled_at: UtcTime  # the time of the fact that cancelled it
+
+
+class DeadlineBreached(Fact):
+    """Nothing met the clock by its deadline. Said once for each instance; `noticed_at` is when sla-monitor saw it."""
+
+    clock: Clock
+    cycle: int
+    n: int
+    deadline: UtcTime
+    noticed_at: UtcTime
+
+
+class BreachAnnulled(Fact):
+    """A fact that came late shows that the deadline was kept after all. Final."""
+
+    clock: Clock
+    cycle: int
+    n: int
+    deadline: UtcTime
+    kept_at: UtcTime
+
+
+SLA_MONITOR = Contract("sla-monitor", ClockStarted, ClockMet, ClockCancelled, DeadlineBreached, BreachAnnulled)

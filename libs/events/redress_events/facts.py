@@ -1,0 +1,163 @@
+"""What a fact is: a frozen model that a service publishes, its place on the log, and which of its fields are personal.
+
+Nothing here imports a web framework, a database or a broker: domain code builds on this module alone.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+
+LIFECYCLE = "complaints.lifecycle.v1"
+CLOSED = "complaints.closed.v1"
+KEYS = "complaints.keys.v1"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def micros(instant: datetime) -> int:
+    """Whole microseconds since 1970-01-01T00:00Z: how state stores an instant (PostgreSQL can index it, exactly)."""
+    return (instant - EPOCH) // timedelta(microseconds=1)
+
+
+def from_micros(value: object) -> object:
+    return EPOCH + timedelta(microseconds=value) if isinstance(value, int) else value
+
+
+def to_utc(instant: datetime) -> datetime:
+    return instant.astimezone(UTC)
+
+
+# An instant in a fact: RFC 3339 text in UTC.
+UtcTime = Annotated[AwareDatetime, AfterValidator(to_utc)]
+# An instant in a state (Heard, Done): epoch microseconds in jsonb, an aware datetime in Python.
+Instant = Annotated[datetime, BeforeValidator(from_micros), PlainSerializer(micros, return_type=int)]
+
+
+class PersonalMark:
+    """Marks a field that is sealed before it reaches the journal."""
+
+
+# Clear text while deciding; on the log `sealed:1:…`; in a fold the reference `<source>/<version>/<field>` under which the vault opens it.
+Personal = Annotated[str, PersonalMark(), WithJsonSchema({"type": "string", "pattern": "^sealed:1:", "x-personal": True})]
+
+
+class Fact(BaseModel):
+    """Something that happened, in the past tense. Published fields only ever gain optional neighbours; a new meaning is a new `V2` class."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    topic: ClassVar[str] = LIFECYCLE
+    stream: ClassVar[str] = "complaint"  # kind of the stream it belongs to; the id part is always the decided subject's
+
+    @classmethod
+    def personal_fields(cls) -> tuple[str, ...]:
+        """Names of the fields that carry personal data, in order of declaration."""
+        return tuple(name for name, info in cls.model_fields.items() if _marked(info.annotation, info.metadata))
+
+
+def _marked(annotation: object, metadata: list[Any]) -> bool:
+    if any(isinstance(mark, PersonalMark) for mark in metadata):
+        return True
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return any(_marked(part, list(getattr(part, "__metadata__", ()))) for part in typing.get_args(annotation))
+    return False
+
+
+def family_and_version(name: str) -> tuple[str, int]:
+    """`ComplaintClosedV2` → ("complaint-closed", 2)."""
+    base, version = re.fullmatch(r"(.+?)(?:V(\d+))?", name).groups()  # type: ignore[union-attr]
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", base).lower(), int(version or 1)
+
+
+class Contract:
+    """All facts that one service publishes: the one place where its types are registered."""
+
+    def __init__(self, source: str, *facts: type[Fact]) -> None:
+        self.source = source
+        self.by_type: dict[str, type[Fact]] = {}
+        self.type_of: dict[type[Fact], str] = {}
+        for fact in facts:
+            name, version = family_and_version(fact.__name__)
+            kind = f"redress.{source}.{name}.v{version}"
+            self.by_type[kind] = fact
+            self.type_of[fact] = kind
+
+
+def family(kind: str) -> str:
+    """`redress.intake.complaint-registered.v1` → `redress.intake.complaint-registered`."""
+    return kind.rpartition(".v")[0]
+
+
+class Refused(Exception):
+    """A command that the domain does not allow now. `code` is stable and for programs, `sentence` for people."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that a decider may know beside state and command.
+
+    now: aware UTC, from the clock port. actor: who decides (`handler:alice`, `rules@telecom-1`, `timer`). subject: `complaint/<uuid>`.
+    chance: 16 fresh random bytes. words: opened personal fields by their reference; a forgotten one is missing.
+    """
+
+    now: datetime
+    actor: str
+    subject: str = ""
+    roles: frozenset[str] = frozenset()
+    department: str | None = None
+    chance: bytes = b""
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one kind of subject is folded in one service.
+
+    state: a frozen dataclass with the fields `heard` and `done`, each a frozen dataclass with defaults for everything.
+    hear(heard, fact, at) folds other services' facts, did(done, fact, at) the service's own; `at` is the fact's `time`.
+    hears: the foreign types that `hear` reads. All others are counted for their chain and otherwise ignored.
+    """
+
+    state: type[Any]
+    hear: Callable[[Any, Any, datetime], Any]
+    did: Callable[[Any, Any, datetime], Any]
+    hears: tuple[type[Fact], ...] = ()
+
+    @property
+    def facets(self) -> tuple[type[Any], type[Any]]:
+        hints = typing.get_type_hints(self.state)
+        return hints["heard"], hints["done"]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Work that no person asks for: whatever row satisfies `due` is decided, again and again, until it no longer does.
+
+    due: a SQL condition on the state's generated columns. at: the generated bigint column (epoch microseconds) of timed work: the row is due once
+    that instant has passed *and* the log was read past it. decide(state, context) → at least one fact, after which the row is not due.
+    opens(state): references of personal fields that the decider needs in `context.words`. index: the partial index that serves the query.
+    """
+
+    name: str
+    due: str
+    decide: Callable[[Any, Context], list[Fact]]
+    index: str
+    at: str | None = None
+    opens: Callable[[Any], list[str]] | None = None
+    actor: str = "timer"
+
+
+Channel = Literal["hotline", "chat", "e-mail", "shop", "web", "app", "sms", "fax", "social-media", "account-manager"]
+ContactKind = Literal["complaint", "fault-report", "consultation", "suggestion"]

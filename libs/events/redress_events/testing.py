@@ -1,0 +1,111 @@
+"""Given / when / then for deciders, and the laws every fold must keep.
+
+    handling = Spec(HANDLING, KIND, {Accept: accept, Resolve: resolve})
+
+    def test_nobody_resolves_a_case_behind_the_customers_back():
+        handling.given(routed(), accepted()).when(Resolve(...)).refused("customer-not-contacted")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from redress_events.facts import Contract, Fact, Kind, Refused, Work
+from redress_events.facts import Context as Context
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)  # a Monday
+COMPLAINT = "complaint/01890000-0000-7000-8000-000000000001"
+
+# A fact, or a fact with the time at which it was decided.
+Happened = Fact | tuple[Fact, datetime]
+
+
+def folded(contract: Contract, kind: Kind, happened: Sequence[Happened]) -> Any:
+    """The state after these facts in this order: own ones by `did`, foreign ones that the service hears by `hear`."""
+    heard_type, done_type = kind.facets
+    heard, done = heard_type(), done_type()
+    for item in happened:
+        fact, at = item if isinstance(item, tuple) else (item, NOON)
+        if type(fact) in contract.type_of:
+            done = kind.did(done, fact, at)
+        elif type(fact) in kind.hears:
+            heard = kind.hear(heard, fact, at)
+    return kind.state(heard=heard, done=done)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One service's contract, fold and deciders, for the tests of its domain."""
+
+    contract: Contract
+    kind: Kind
+    deciders: Mapping[type[Any], Callable[[Any, Any, Context], list[Fact]]] = field(default_factory=dict)
+
+    def given(self, *happened: Happened) -> Case:
+        return Case(self, happened, Context(now=NOON, actor="tester", subject=COMPLAINT, chance=bytes(range(16))))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A story so far, and who looks at it when."""
+
+    spec: Spec
+    happened: tuple[Happened, ...]
+    context: Context
+
+    def at(self, now: datetime) -> Case:
+        return replace(self, context=replace(self.context, now=now))
+
+    def by(self, actor: str, *roles: str, department: str | None = None) -> Case:
+        return replace(self, context=replace(self.context, actor=actor, roles=frozenset(roles), department=department))
+
+    def knowing(self, words: Mapping[str, str]) -> Case:
+        return replace(self, context=replace(self.context, words=words))
+
+    @property
+    def state(self) -> Any:
+        return folded(self.spec.contract, self.spec.kind, self.happened)
+
+    def when(self, command: Any) -> Outcome:
+        decider = self.spec.deciders[type(command)]
+        return self._decided(lambda: decider(self.state, command, self.context))
+
+    def when_due(self, work: Work) -> Outcome:
+        """What the work loop would decide on this row. That the row is due is SQL, and the integration tests' affair."""
+        return self._decided(lambda: work.decide(self.state, self.context))
+
+    def _decided(self, run: Callable[[], list[Fact]]) -> Outcome:
+        try:
+            return Outcome(self, run(), None)
+        except Refused as refusal:
+            return Outcome(self, [], refusal)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a decision came to."""
+
+    case: Case
+    facts: list[Fact]
+    refusal: Refused | None
+
+    def then(self, *expected: Fact) -> Self:
+        assert self.refusal is None, f"refused as {self.refusal.code}: {self.refusal.sentence}"
+        assert self.facts == list(expected)
+        return self
+
+    def then_nothing(self) -> Self:
+        return self.then()
+
+    def refused(self, code: str) -> Self:
+        assert self.refusal is not None, f"not refused, but decided {self.facts}"
+        assert self.refusal.code == code, f"refused as {self.refusal.code}, expected {code}"
+        return self
+
+    @property
+    def after(self) -> Case:
+        """The story with these facts in it."""
+        return replace(self.case, happened=(*self.case.happened, *((fact, self.case.context.now) for fact in self.facts)))
