@@ -1,0 +1,86 @@
+# Redress: everything a developer types. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+KAFKA_LIBS := .local/kafka/libs
+
+SERVICES := intake triage handling sla-monitor callback
+PACKAGES := libs/events libs/chassis $(SERVICES:%=services/%) cli deploy/local
+SOURCES := $(foreach package,$(PACKAGES),$(wildcard $(package)/redress_*))
+# One mypy run per folder of tests: pytest imports them by path, so two folders may both have a test_api.py, and mypy refuses that.
+TESTS := $(wildcard $(PACKAGES:%=%/tests) tests benchmarks)
+DOMAINS := redress_intake.domain redress_triage.domain redress_handling.domain redress_sla_monitor.domain redress_callback.domain
+COVERAGE ?= 100
+PYTEST ?=
+
+.PHONY: help check setup demo run test lint format schemas requirements clean
+
+help: ## List what can be typed
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+check: ## Say what this machine lacks, and how to get it
+	@deploy/local/preflight
+
+setup: check $(STAMPS)/packages $(STAMPS)/kafka ## Make the virtual environment and fetch Kafka
+
+demo: setup ## Start the whole system, take complaints from the front door to closed, show what happened, stop
+	@$(BIN)/redress demo
+
+run: setup ## Start the whole system and stay; Ctrl-C stops it
+	@$(BIN)/redress up --foreground
+
+test: lint ## Lint, types and every test, against the real Kafka and the real PostgreSQL
+	@$(BIN)/python -m pytest $(DOMAINS:%=--cov=%) --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE) $(PYTEST)
+
+lint: setup ## Style, format, types, import contracts, and schemas that match the code
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(SOURCES) $(wildcard conftest.py)
+	@for tests in $(TESTS); do echo "mypy $$tests"; $(BIN)/mypy --no-error-summary $$tests; done
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m redress_events.schemas --check
+
+format: setup ## Let ruff put the code in order
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+schemas: setup ## Write the JSON Schemas, AsyncAPI documents and golden files anew
+	@$(BIN)/python -m redress_events.schemas
+
+requirements: setup ## Pin the newest versions that requirements/*.in allow, with hashes
+	@cd requirements && for each in runtime dev; do ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-annotate --python-version 3.11 --custom-compile-command "make requirements" \
+		$$each.in -o $$each.txt; done
+	@! grep -nE '://|file:' requirements/*.txt || { echo "A requirement file names a host." >&2; exit 1; }
+
+clean: ## Stop the local stack, and remove all that was made here
+	@if [ -x $(BIN)/redress ]; then $(BIN)/redress down || true; fi
+	@rm -rf $(VENV) .local .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMPS)/venv:
+	@echo "Making the virtual environment"
+	@[ -x $(BIN)/python ] || "$$(deploy/local/preflight --python)" -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/requirements: requirements/dev.txt | $(STAMPS)/venv
+	@echo "Installing the pinned requirements"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(STAMPS)/packages: $(STAMPS)/requirements $(PACKAGES:%=%/pyproject.toml)
+	@echo "Installing the packages of this repository"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(PACKAGES:%=-e %)
+	@touch $@
+
+# Without Maven a Docker engine is there (preflight saw to that), and Kafka comes as an image.
+$(STAMPS)/kafka: deploy/local/pom.xml | $(STAMPS)/venv
+	@if command -v mvn >/dev/null; then echo "Fetching Kafka"; rm -rf $(KAFKA_LIBS); mvn --batch-mode --quiet -f deploy/local/pom.xml dependency:copy-dependencies; fi
+	@touch $@

@@ -1,0 +1,1 @@
+"""The command line: start and watch the stack, submit complaints, read the log."""

@@ -1,0 +1,1 @@
+"""The return visit, the customer's satisfaction, and the closing."""

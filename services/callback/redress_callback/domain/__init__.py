@@ -1,0 +1,1 @@
+"""The pure core of callback: states, deciders and folds."""

@@ -1,0 +1,1 @@
+"""The pure core of handling: states, deciders and folds."""

@@ -1,0 +1,1 @@
+"""The front door: channels, registration, identity, the customer's own later words."""

@@ -1,0 +1,1 @@
+"""The pure core of sla-monitor: states, deciders and folds."""

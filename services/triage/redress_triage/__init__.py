@@ -1,0 +1,1 @@
+"""Classifies complaints and routes them to a department."""

@@ -1,0 +1,1 @@
+"""The pure core of triage: states, deciders and folds."""
