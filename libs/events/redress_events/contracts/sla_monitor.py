@@ -22,6 +22,15 @@ class ClockStarted(Fact):
     provisional: bool = False  # the deadline falls in a year whose calendar is not yet published
 
 
+class ClockConfirmed(Fact):
+    """A reclassification asked for the target that the clock has already: it runs on as it is."""
+
+    clock: Clock
+    cycle: int
+    n: int
+    classification: int  # the one that is answered
+
+
 class ClockMet(Fact):
     clock: Clock
     cycle: int
@@ -58,4 +67,4 @@ class BreachAnnulled(Fact):
     kept_at: UtcTime
 
 
-SLA_MONITOR = Contract("sla-monitor", ClockStarted, ClockMet, ClockCancelled, DeadlineBreached, BreachAnnulled)
+SLA_MONITOR = Contract("sla-monitor", ClockStarted, ClockConfirmed, ClockMet, ClockCancelled, DeadlineBreached, BreachAnnulled)

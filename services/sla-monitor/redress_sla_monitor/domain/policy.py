@@ -1,0 +1,89 @@
+"""A policy: which clock has which target. Data from a file, and the clocks started by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from redress_events.contracts.sla_monitor import Clock, ClockStarted
+from redress_events.contracts.triage import Category, Severity
+from redress_events.facts import ContactKind
+
+from redress_sla_monitor.domain.calendar import Calendar
+from redress_sla_monitor.domain.reckoning import reckon
+from redress_sla_monitor.domain.target import Target, WrittenTarget
+from redress_sla_monitor.domain.watch import Classification
+
+Share = Annotated[Decimal, Field(gt=0, le=1)]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClassifyClock(_Data):
+    target: WrittenTarget
+
+
+class ResolveClock(_Data):
+    """kinds wins over categories, categories over target; then severities gives the share of it."""
+
+    target: WrittenTarget
+    kinds: dict[ContactKind, WrittenTarget] = {}
+    categories: dict[Category, WrittenTarget] = {}
+    severities: dict[Severity, Share] = {}
+
+    def target_of(self, classification: Classification) -> Target:
+        target = self.kinds.get(classification.kind) or self.categories.get(classification.category) or self.target
+        return target.share(self.severities.get(classification.severity, Decimal(1)))
+
+
+class Clocks(_Data):
+    classify: ClassifyClock
+    resolve: ResolveClock
+
+
+class Policy(_Data):
+    """`name` is what facts carry; what a name stands for never changes."""
+
+    id: str = Field(pattern=r"^[a-z0-9-]+$")
+    version: int = Field(ge=1)
+    calendar: str
+    clocks: Clocks
+
+    @property
+    def name(self) -> str:
+        return f"{self.id}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The policy in force, with the calendar that it names."""
+
+    policy: Policy
+    calendar: Calendar
+
+    def classify(self, cycle: int, starts_at: datetime) -> ClockStarted:
+        return self._clock("classify", cycle, 1, starts_at, self.policy.clocks.classify.target, 0)
+
+    def resolve(self, cycle: int, n: int, starts_at: datetime, classification: Classification) -> ClockStarted:
+        target = self.policy.clocks.resolve.target_of(classification)
+        return self._clock("resolve", cycle, n, starts_at, target, classification.number)
+
+    def _clock(self, clock: Clock, cycle: int, n: int, starts_at: datetime, target: Target, classification: int) -> ClockStarted:
+        reckoning = reckon(starts_at, target, self.calendar)
+        return ClockStarted(
+            clock=clock,
+            cycle=cycle,
+            n=n,
+            policy=self.policy.name,
+            calendar=self.calendar.name,
+            target=str(target),
+            starts_at=starts_at,
+            deadline=reckoning.deadline,
+            classification=classification,
+            provisional=reckoning.provisional,
+        )

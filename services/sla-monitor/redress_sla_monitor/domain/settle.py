@@ -1,0 +1,64 @@
+"""Settle clocks whose end, or another target, is known; and annul a breach that a late fact disproves.
+
+The verdict hangs on the time of the facts alone: late means after the deadline, whenever sla-monitor hears of it. So a clock that ended
+late is first said to be breached, unless it was said already, and what ended at or before the deadline takes a breach back, once and for
+good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from redress_events.contracts.sla_monitor import BreachAnnulled, ClockCancelled, ClockConfirmed, ClockMet, DeadlineBreached
+from redress_events.facts import Context, Fact
+
+from redress_sla_monitor.domain.ends import End, end_of, unanswered
+from redress_sla_monitor.domain.policy import Rules
+from redress_sla_monitor.domain.watch import Classification, Heard, Instance, Watch, started
+
+
+def settle(watch: Watch, context: Context, rules: Rules) -> list[Fact]:
+    """`clocks_to_settle` in SQL says the same. All that is known is answered in one decision."""
+    return [fact for instance in watch.done.clocks for fact in _settled(watch.heard, instance, context.now, rules)]
+
+
+def _settled(heard: Heard, instance: Instance, now: datetime, rules: Rules) -> list[Fact]:
+    end = end_of(heard, instance)
+    if instance.ended is not None:
+        return _verdict(instance, end.at, now) if end and instance.verdict == "breached" else []
+    facts: list[Fact] = []
+    while (said := unanswered(heard, instance)) and (end is None or said.at < end.at):
+        answer, instance = _reclassified(instance, said, now, rules)
+        facts += answer
+    return [*facts, *_verdict(instance, end.at, now), _ended(instance, end)] if end else facts
+
+
+def _reclassified(instance: Instance, said: Classification, now: datetime, rules: Rules) -> tuple[list[Fact], Instance]:
+    """The answer to a reclassification, and the instance that runs after it: from the same start, so that time already used stays used."""
+    renewed = rules.resolve(instance.cycle, instance.n + 1, instance.starts_at, said)
+    if (renewed.target, renewed.deadline) == (instance.target, instance.deadline):
+        confirmed = ClockConfirmed(clock=instance.clock, cycle=instance.cycle, n=instance.n, classification=said.number)
+        return [confirmed], replace(instance, classification=said.number)
+    cancelled = _ended(instance, End(said.at, "new-target"))
+    return [*_verdict(instance, said.at, now), cancelled, renewed], started(renewed)
+
+
+def _verdict(instance: Instance, at: datetime, now: datetime) -> list[Fact]:
+    """What an end at this time changes in the verdict."""
+    late = at > instance.deadline
+    if late and instance.verdict == "none":
+        return [breached(instance, now)]
+    if not late and instance.verdict == "breached":
+        return [BreachAnnulled(clock=instance.clock, cycle=instance.cycle, n=instance.n, deadline=instance.deadline, kept_at=at)]
+    return []
+
+
+def breached(instance: Instance, now: datetime) -> DeadlineBreached:
+    return DeadlineBreached(clock=instance.clock, cycle=instance.cycle, n=instance.n, deadline=instance.deadline, noticed_at=now)
+
+
+def _ended(instance: Instance, end: End) -> Fact:
+    if end.how == "met":
+        return ClockMet(clock=instance.clock, cycle=instance.cycle, n=instance.n, met_at=end.at, in_time=end.at <= instance.deadline)
+    return ClockCancelled(clock=instance.clock, cycle=instance.cycle, n=instance.n, reason=end.how, cancelled_at=end.at)
