@@ -1,0 +1,69 @@
+"""A development issuer: an ES256 key, its JWKS, tokens for every role, and the master key. For the local stack only."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+ISSUER = "https://issuer.redress.localhost"
+AUDIENCE = "redress"
+ROLES = ("front-end", "agent", "handler", "supervisor", "ops", "bi")
+
+
+class Issuer:
+    """Keys in `folder`, made when missing: `issuer.json` (private), `jwks.json` (public) and `master.key` (32 bytes)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.private = folder / "issuer.json"
+        self.jwks = folder / "jwks.json"
+        self.master_key = folder / "master.key"
+        folder.mkdir(parents=True, exist_ok=True)
+        if not self.private.exists():
+            key = ECKey.generate_key("P-256", parameters={"kid": secrets.token_hex(8), "use": "sig", "alg": "ES256"})
+            _write_secret(self.private, json.dumps(key.as_dict(private=True)).encode())
+            self.jwks.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+        if not self.master_key.exists():
+            _write_secret(self.master_key, secrets.token_bytes(32))
+
+    def mint(
+        self,
+        role: str | Iterable[str],
+        subject: str,
+        *,
+        department: str | None = None,
+        area: str | None = None,
+        ttl: float = 3600.0,
+        audience: str = AUDIENCE,
+        issuer: str = ISSUER,
+    ) -> str:
+        """A token for `subject` with one role or several. `ttl` in seconds; a negative one is expired already."""
+        key = ECKey.import_key(json.loads(self.private.read_text()))
+        now = int(time.time())
+        claims: dict[str, object] = {
+            "iss": issuer,
+            "aud": audience,
+            "sub": subject,
+            "roles": [role] if isinstance(role, str) else list(role),
+            "iat": now,
+            "exp": now + int(ttl),
+            "jti": uuid.uuid4().hex,
+        }
+        if department is not None:
+            claims["department"] = department
+        if area is not None:
+            claims["area"] = area
+        return jwt.encode({"alg": "ES256", "kid": key.kid, "typ": "JWT"}, claims, key)
+
+
+def _write_secret(file: Path, content: bytes) -> None:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        out.write(content)

@@ -1,0 +1,178 @@
+"""A real Apache Kafka on this machine: one node in KRaft mode, from the jars that `make setup` fetches."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import shutil
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+
+from redress_local import places
+from redress_local.places import free_ports, is_free
+from redress_local.processes import Child, StartFailed, run, start_child
+
+LOGGING = Path(__file__).with_name("kafka-log4j2.xml")
+STARTED = "Kafka Server started"
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=CLIENTS://127.0.0.1:{port}
+listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=CLIENTS
+controller.listener.names=CONTROLLER
+log.dirs={data}
+
+# one node: every internal topic lives here, and few partitions of it start faster
+default.replication.factor=1
+min.insync.replicas=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=2
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+
+# topics are made by the migration, never by a misspelt name
+auto.create.topics.enable=false
+message.max.bytes=1048588
+
+# groups form at once, and a consumer that was killed is noticed in seconds
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+
+# after a SIGKILL the broker is back in 4 s; with the default 9 s session in 12 s
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
+
+# a small machine
+num.network.threads=2
+num.io.threads=4
+num.recovery.threads.per.data.dir=2
+log.cleaner.dedupe.buffer.size=16777216
+log.cleaner.backoff.ms=1000
+"""
+
+
+class Kafka:
+    """One broker with its data, ports and log in `folder`. Started again, it has the same data and, if they are free, the same ports."""
+
+    def __init__(self, folder: Path, *, foreground: bool = True) -> None:
+        self.folder = folder.resolve()
+        self.data = self.folder / "data"
+        self.log = self.folder / "kafka.log"
+        self.foreground = foreground
+        self.child: Child | None = None
+        self.port = 0
+
+    @property
+    def address(self) -> str:
+        """The bootstrap address."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self, limit: float = 60.0) -> None:
+        """Come up and answer. Raises StartFailed with the end of the log."""
+        self.launch()
+        self.wait_ready(limit)
+
+    def launch(self) -> None:
+        """Start the process; `wait_ready` waits for its answer, so that others can start meanwhile."""
+        java = shutil.which("java")
+        if java is None:
+            raise StartFailed("The local Kafka needs Java 17 or newer, and there is no `java`. `make check` says how to get it.")
+        if not any(places.KAFKA_LIBS.glob("kafka_*.jar")):
+            raise StartFailed(f"Kafka's jars are not in {places.KAFKA_LIBS}. Run `make setup`.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        properties = self._write_properties()
+        jvm = [java, "-Xmx512m", "-Xms128m", "-XX:TieredStopAtLevel=1", "-Xshare:auto", f"-Dlog4j2.configurationFile={LOGGING}"]
+        jvm += ["-Dfile.encoding=UTF-8", "-Djava.awt.headless=true", "-cp", f"{places.KAFKA_LIBS}/*"]
+        if not (self.data / "meta.properties").exists():
+            self._format(jvm, properties)
+        self.child = start_child("kafka", [*jvm, "kafka.Kafka", properties], self.log, foreground=self.foreground, folder=self.folder)
+
+    def wait_ready(self, limit: float = 60.0) -> None:
+        """Wait until the broker has registered and every partition has a leader. Raises StartFailed."""
+        assert self.child is not None
+        end = time.monotonic() + limit
+        # Right after a SIGKILL the controller still lists the broker's former life, so metadata alone would say yes too early.
+        while STARTED not in self.child.output() or not run(_answers(self.address)):
+            if not self.child.alive:
+                raise self.child.failed("ended at its start")
+            if time.monotonic() > end:
+                raise self.child.failed(f"did not answer within {limit:.0f} s")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Shut down in order."""
+        if self.child is not None:
+            self.child.stop()
+            self.child = None
+
+    def kill(self) -> None:
+        """SIGKILL it."""
+        assert self.child is not None
+        self.child.kill()
+        self.child = None
+
+    def restart(self) -> None:
+        """Stop in order and start again on the same port and data."""
+        self.stop()
+        self.start()
+
+    def _write_properties(self) -> Path:
+        file = self.folder / "ports"
+        ports = [int(word) for word in file.read_text().split()] if file.exists() else []
+        if not ports or not all(is_free(port) for port in ports):
+            ports = free_ports(2)
+            file.write_text(" ".join(map(str, ports)))
+        self.port, controller = ports
+        properties = self.folder / "server.properties"
+        properties.write_text(PROPERTIES.format(port=self.port, controller=controller, data=self.data))
+        return properties
+
+    def _format(self, jvm: list[str], properties: Path) -> None:
+        cluster = "-"
+        while cluster.startswith("-"):  # the tool would take it for an option
+            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        line = [*jvm, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+        made = subprocess.run(line, capture_output=True, text=True, cwd=self.folder, check=False)
+        if made.returncode != 0:
+            raise StartFailed(f"Kafka's folder could not be formatted:\n{made.stdout}{made.stderr}")
+
+
+def wait_until_it_answers(address: str, limit: float) -> None:
+    """Wait for a broker that somebody else started. Raises StartFailed."""
+    end = time.monotonic() + limit
+    while not run(_answers(address)):
+        if time.monotonic() > end:
+            raise StartFailed(f"Kafka at {address} did not answer within {limit:.0f} s.")
+        time.sleep(0.2)
+
+
+async def _answers(address: str) -> bool:
+    client = AIOKafkaClient(bootstrap_servers=address, request_timeout_ms=2000)
+    try:
+        async with asyncio.timeout(5):
+            await client.bootstrap()
+            cluster = client.cluster
+            # The client keeps its bootstrap address as a broker of its own; node 1 is the real one.
+            known = any(broker.nodeId == 1 for broker in cluster.brokers())
+            leaders = all(
+                cluster.available_partitions_for_topic(t) == cluster.partitions_for_topic(t)
+                for t in cluster.topics(exclude_internal_topics=False)
+            )
+            return known and leaders
+    except (KafkaError, OSError, TimeoutError):
+        return False
+    finally:
+        await client.close()

@@ -1,0 +1,96 @@
+"""Fixtures that give tests the real Kafka and the real PostgreSQL, once per session, and databases of their own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from redress_local.processes import run
+from redress_local.provision import Databases, drop, provision
+from redress_local.servers import Servers, start_servers
+from redress_local.system import System
+
+MakeDatabase = Callable[[str], Awaitable[Databases]]
+MakeSystem = Callable[..., System]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Kafka and PostgreSQL, shared by all tests of the session. A test that kills one starts its own by `redress_local`."""
+    folder = _new_folder()
+    started = start_servers(folder)
+    try:
+        yield started
+    finally:
+        started.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_admin(servers: Servers) -> str:
+    """The superuser's address."""
+    return servers.postgres
+
+
+@pytest.fixture(scope="session")
+def kafka_address(servers: Servers) -> str:
+    """The bootstrap address. Topics are shared by the session: give them names of your own."""
+    return servers.kafka
+
+
+@pytest.fixture
+def database(postgres_admin: str) -> Iterator[MakeDatabase]:
+    """`await database("intake")` makes a fresh, empty database with an owner and an app role, dropped after the test."""
+    made: list[Databases] = []
+
+    async def make(service: str) -> Databases:
+        name = f"test_{service.replace('-', '_')}_{uuid.uuid4().hex[:8]}"
+        made.append(await provision(postgres_admin, service, database=name))
+        return made[-1]
+
+    yield make
+    for each in made:
+        run(drop(postgres_admin, each))
+
+
+@pytest.fixture(scope="module")
+def module_database(postgres_admin: str) -> Iterator[Callable[[str], Databases]]:
+    """The same for a whole module, and called without await."""
+    made: list[Databases] = []
+
+    def make(service: str) -> Databases:
+        name = f"test_{service.replace('-', '_')}_{uuid.uuid4().hex[:8]}"
+        made.append(run(provision(postgres_admin, service, database=name)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        run(drop(postgres_admin, each))
+
+
+@pytest.fixture(scope="session")
+def system() -> Iterator[MakeSystem]:
+    """`system(services=…)` starts a whole system with servers of its own, stopped at the session's end."""
+    made: list[System] = []
+
+    def make(**options: object) -> System:
+        folder = _new_folder()
+        started = System(folder, **options)  # type: ignore[arg-type]
+        made.append(started)
+        started.start()
+        return started
+
+    yield make
+    for each in made:
+        each.stop()
+        shutil.rmtree(each.folder, ignore_errors=True)
+
+
+def _new_folder() -> Path:
+    """Not pytest's own: PostgreSQL, under another user, must pass through it, and pytest closes its folder again for others."""
+    return Path(tempfile.mkdtemp(prefix="redress-test-"))

@@ -1,0 +1,74 @@
+"""What a running stack is: written to `state.json` by whoever starts it, read by `status`, `down` and the other commands."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from redress_local.containers import remove_containers
+from redress_local.issuer import Issuer
+from redress_local.processes import ProcessRecord
+
+FILE = "state.json"
+
+
+class NotRunning(Exception):
+    """There is no state file where one was looked for."""
+
+
+@dataclass
+class Stack:
+    """A stack as its state file tells it. Processes stand in the order in which they were started."""
+
+    folder: str
+    servers: str  # given, docker or local
+    kafka: str
+    postgres: str
+    partitions: int
+    urls: dict[str, str]  # by service
+    logs: dict[str, str]  # by service
+    databases: dict[str, dict[str, str]]  # by service: name, owner_dsn, app_dsn
+    issuer: dict[str, str]  # issuer, audience, jwks, master_key, folder
+    processes: list[ProcessRecord]
+    containers: list[str] = field(default_factory=list)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {each.name: each.pid for each in self.processes}
+
+    @property
+    def running(self) -> list[str]:
+        """The names of its processes that are still alive."""
+        return [each.name for each in self.processes if each.process() is not None]
+
+    def token_issuer(self) -> Issuer:
+        return Issuer(Path(self.issuer["folder"]))
+
+    def write(self) -> Path:
+        """Write the state file; it holds passwords of the local databases, so only its owner may read it."""
+        file = Path(self.folder) / FILE
+        draft = file.with_suffix(".draft")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            json.dump(asdict(self), out, indent=2)
+        draft.replace(file)
+        return file
+
+    def stop(self) -> None:
+        """Stop its processes in reverse order, if they are still the same, and forget them."""
+        for each in reversed(self.processes):
+            each.stop()
+        if self.containers:
+            remove_containers(self.containers)
+        (Path(self.folder) / FILE).unlink(missing_ok=True)
+
+
+def read_stack(folder: Path) -> Stack:
+    """Read the state file in `folder`. Raises NotRunning."""
+    try:
+        raw = json.loads((folder / FILE).read_text())
+    except FileNotFoundError:
+        raise NotRunning(f"No stack was started in {folder}.") from None
+    raw["processes"] = [ProcessRecord(**each) for each in raw["processes"]]
+    return Stack(**raw)

@@ -1,0 +1,246 @@
+"""The whole system on this machine: servers, databases, topics, keys, and one process per service."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+
+from redress_local import issuer
+from redress_local.issuer import Issuer
+from redress_local.places import SERVICES, free_ports, is_free, migrations, package
+from redress_local.processes import Child, run, start_child
+from redress_local.provision import Databases, provision
+from redress_local.servers import Servers, start_servers
+from redress_local.state import FILE, Stack
+
+READY_SECONDS = 90.0
+
+
+class System:
+    """Everything that `redress up` starts, in `folder`. What was there before (data, keys) is used again.
+
+    Used as a context manager it starts and stops. With `foreground` its processes die with this one, however that ends.
+    `environment` goes to every service; `services` may name fewer than all.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        services: Sequence[str] = SERVICES,
+        foreground: bool = True,
+        settle_seconds: float = 2.0,
+        partitions: int = 12,
+        log_level: str = "INFO",
+        environment: Mapping[str, str] | None = None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.folder = folder.resolve()
+        self.services = tuple(services)
+        self.foreground = foreground
+        self.settle_seconds = settle_seconds
+        self.partitions = partitions
+        self.log_level = log_level
+        self.environment = dict(environment or {})
+        self.progress = progress
+        self.databases: dict[str, Databases] = {}
+        self.children: dict[str, Child] = {}
+        self._ports: dict[str, int] = {}
+        self._servers: Servers | None = None
+        self._issuer: Issuer | None = None
+
+    def __enter__(self) -> System:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def servers(self) -> Servers:
+        assert self._servers is not None, "The system is not started."
+        return self._servers
+
+    @property
+    def issuer(self) -> Issuer:
+        assert self._issuer is not None, "The system is not started."
+        return self._issuer
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Each service's address, without a slash at its end."""
+        return {service: f"http://127.0.0.1:{port}" for service, port in self._ports.items()}
+
+    def start(self) -> Stack:
+        """Start all and wait until every service is ready. On any failure everything is stopped again. Raises StartFailed."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._issuer = Issuer(self.folder / "keys")
+            self.progress("Starting Kafka and PostgreSQL")
+            self._servers = start_servers(self.folder, foreground=self.foreground, progress=self.progress)
+            if self.services:
+                self.progress("Making databases and topics")
+                run(self._prepare())
+                self._choose_ports()
+                self.progress("Starting " + ", ".join(self.services))
+                for service in self.services:
+                    self._launch(service)
+                self.wait_ready()
+            stack = self.stack()
+            stack.write()
+        except BaseException:
+            self.stop()
+            raise
+        return stack
+
+    def stop(self) -> None:
+        """Stop the services, then the servers; SIGKILL whatever does not end in time."""
+        for child in self.children.values():
+            if child.alive:
+                child.popen.send_signal(signal.SIGTERM)
+        for service in reversed(list(self.children)):
+            self.children.pop(service).stop(limit=15.0)
+        if self._servers is not None:
+            self._servers.stop()
+            self._servers = None
+        (self.folder / FILE).unlink(missing_ok=True)
+
+    def kill(self, service: str) -> None:
+        """SIGKILL one service."""
+        self.children.pop(service).kill()
+
+    def stop_service(self, service: str) -> None:
+        """Stop one service in order."""
+        self.children.pop(service).stop()
+
+    def start_service(self, service: str, *, wait: bool = True) -> None:
+        """Start one service again, on the same port and database."""
+        self._launch(service)
+        if wait:
+            self.wait_ready([service])
+        self.stack().write()
+
+    def dead(self) -> list[str]:
+        """The services that ended without being asked to."""
+        return [service for service, child in self.children.items() if not child.alive]
+
+    def wait_ready(self, services: Sequence[str] | None = None, limit: float = READY_SECONDS) -> None:
+        """Wait until these services answer 200 on /health/ready. Raises StartFailed with the end of the log of one that does not."""
+        waiting = list(services or self.services)
+        last: dict[str, str] = {}
+        end = time.monotonic() + limit
+        with httpx.Client(timeout=2.0, trust_env=False) as client:
+            while waiting:
+                for service in list(waiting):
+                    child = self.children[service]
+                    if not child.alive:
+                        raise child.failed(f"ended at its start (exit code {child.popen.returncode})")
+                    with suppress(httpx.TransportError):
+                        answer = client.get(self.urls[service] + "/health/ready")
+                        last[service] = f"{answer.status_code} {answer.text[:300]}"
+                        if answer.status_code == 200:
+                            waiting.remove(service)
+                            self.progress(f"{service} is ready")
+                            continue
+                    if time.monotonic() > end:
+                        raise child.failed(f"was not ready within {limit:.0f} s; its last answer: {last.get(service, 'none')}")
+                if waiting:
+                    time.sleep(0.1)
+
+    def stack(self) -> Stack:
+        """What goes into the state file."""
+        return Stack(
+            folder=str(self.folder),
+            servers=self.servers.kind,
+            kafka=self.servers.kafka,
+            postgres=self.servers.postgres,
+            partitions=self.partitions,
+            urls=self.urls,
+            logs={service: str(self._log(service)) for service in self.services},
+            databases={
+                service: {"name": each.name, "owner_dsn": each.owner_dsn, "app_dsn": each.app_dsn}
+                for service, each in self.databases.items()
+            },
+            issuer={
+                "issuer": issuer.ISSUER,
+                "audience": issuer.AUDIENCE,
+                "folder": str(self.issuer.folder),
+                "jwks": str(self.issuer.jwks),
+                "master_key": str(self.issuer.master_key),
+            },
+            processes=[*self.servers.processes, *(child.record for child in self.children.values())],
+            containers=self.servers.containers,
+        )
+
+    def service_environment(self, service: str) -> dict[str, str]:
+        """What one service is told (redress_chassis' settings, prefix REDRESS_)."""
+        return {
+            "REDRESS_DATABASE_URL": self.databases[service].app_dsn,
+            "REDRESS_KAFKA": self.servers.kafka,
+            "REDRESS_MASTER_KEY_FILE": str(self.issuer.master_key),
+            "REDRESS_JWKS": str(self.issuer.jwks),
+            "REDRESS_ISSUER": issuer.ISSUER,
+            "REDRESS_AUDIENCE": issuer.AUDIENCE,
+            "REDRESS_PROFILE": "local",
+            "REDRESS_SETTLE_SECONDS": f"{self.settle_seconds:g}",
+            "REDRESS_PARTITIONS": str(self.partitions),
+            "REDRESS_LOG_LEVEL": self.log_level,
+            "PYTHONUNBUFFERED": "1",
+            **self.environment,
+        }
+
+    async def _prepare(self) -> None:
+        """Databases, migrations and topics, before any service starts."""
+        migrate = importlib.import_module("redress_events.migrate").migrate
+        topics = importlib.import_module("redress_events.topics")
+        await topics.ensure(bootstrap=self.servers.kafka, partitions=self.partitions)
+        passwords = self._passwords()
+        for service in self.services:
+            mine = passwords[service]
+            databases = await provision(self.servers.postgres, service, owner_password=mine["owner"], app_password=mine["app"])
+            self.databases[service] = databases
+            fold = importlib.import_module(f"{package(service)}.main").service.fold
+            done = migrate(
+                owner_dsn=databases.owner_dsn, app_role=databases.app_role, service_migrations_dir=migrations(service), fold=fold
+            )
+            if inspect.isawaitable(done):
+                await done
+
+    def _launch(self, service: str) -> None:
+        port = self._ports[service]
+        line = [sys.executable, "-m", "uvicorn", f"{package(service)}.main:app", "--host", "127.0.0.1", "--port", str(port)]
+        line += ["--no-access-log", "--timeout-graceful-shutdown", "10"]
+        self.children[service] = start_child(
+            service, line, self._log(service), foreground=self.foreground, environment=self.service_environment(service), folder=self.folder
+        )
+
+    def _log(self, service: str) -> Path:
+        return self.folder / "logs" / f"{service}.log"
+
+    def _choose_ports(self) -> None:
+        """The ports of the last time where they are free, so that addresses stay the same."""
+        file = self.folder / "ports.json"
+        known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+        fresh = free_ports(len(self.services))
+        self._ports = {s: known[s] if s in known and is_free(known[s]) else new for s, new in zip(self.services, fresh, strict=True)}
+        file.write_text(json.dumps(self._ports))
+
+    def _passwords(self) -> dict[str, dict[str, str]]:
+        file = self.folder / "keys" / "passwords.json"
+        known: dict[str, dict[str, str]] = json.loads(file.read_text()) if file.exists() else {}
+        for service in self.services:
+            known.setdefault(service, {"owner": secrets.token_urlsafe(24), "app": secrets.token_urlsafe(24)})
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            json.dump(known, out)
+        return known
