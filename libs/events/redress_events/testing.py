@@ -1,9 +1,9 @@
 """Given / when / then for deciders, and the laws every fold must keep.
 
-    handling = Spec(HANDLING, KIND, {Accept: accept, Resolve: resolve})
+handling = Spec(HANDLING, KIND, {Accept: accept, Resolve: resolve})
 
-    def test_nobody_resolves_a_case_behind_the_customers_back():
-        handling.given(routed(), accepted()).when(Resolve(...)).refused("customer-not-contacted")
+def test_nobody_resolves_a_case_behind_the_customers_back():
+    handling.given(routed(), accepted()).when(Resolve(...)).refused("customer-not-contacted")
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from redress_events.facts import Contract, Fact, Kind, Refused, Work
 from redress_events.facts import Context as Context
+from redress_events.facts import Contract, Fact, Kind, Refused, Work
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)  # a Monday
 COMPLAINT = "complaint/01890000-0000-7000-8000-000000000001"

@@ -1,0 +1,540 @@
+"""One service's spine in one process: projector, work loop and relay around a journal and its state, and the way in for commands."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+from aiokafka import TopicPartition
+
+from redress_events.clock import monotonic, uuid7, wall_clock
+from redress_events.commit import Committer, FactTooLarge, Item, Key, Outcome, Trace, prepare
+from redress_events.facts import Context, Contract, Fact, Kind, Work
+from redress_events.log_end import LogEnd
+from redress_events.parking import Parking
+from redress_events.projector import Projector
+from redress_events.records import Reader
+from redress_events.relay import Relay
+from redress_events.states import Query, Row, Seen, States, heads, one
+from redress_events.topics import Topics
+from redress_events.vault import Forgotten, Vault, needs_key
+from redress_events.work import WorkLoop
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS = 4  # a decision whose row moved is decided again, three times
+KEYS_WAIT = 2.0  # seconds
+PULSE = 1.0
+ACQUIRE = 2.0  # seconds to wait for a database connection
+TIMEOUTS = {"transaction_timeout": "2s", "idle_in_transaction_session_timeout": "5s", "lock_timeout": "1900ms"}
+UNREACHABLE = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+)
+STORED = "SELECT subject, version, request FROM idempotency WHERE key = $1"
+BIRTHPLACE = """
+SELECT b.system_identifier = s.system_identifier AND b.timeline = c.timeline_id
+FROM birthplace b, pg_control_system() s, pg_control_checkpoint() c
+"""
+COUNTS = """
+SELECT (SELECT count(*) FROM state WHERE parked) AS parked, (SELECT count(*) FROM set_aside) AS set_aside, (SELECT count(*) FROM row_errors) AS stuck,
+       pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, pg_snapshot_xmax(pg_current_snapshot())::text AS xmax
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Where a service finds its database, its log and its master key. settle: seconds that Kafka must have answered before timed work."""
+
+    database_url: str
+    kafka: str
+    master_key: bytes
+    partitions: int = 12
+    settle: float = 15.0
+    topic_prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks for a decision. key: idempotency key, scoped to caller and route; request: digest of what was asked under it."""
+
+    actor: str
+    roles: frozenset[str]
+    department: str | None
+    correlation: str
+    traceparent: str | None
+    key: str | None = None
+    request: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    ready: bool
+    reasons: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What operators watch. Seconds and counts."""
+
+    backlog_facts: int
+    lag_records: int
+    lag_seconds: float
+    parked_subjects: int
+    set_aside_records: int
+    stuck_rows: int
+    oldest_transaction_seconds: float
+    relay_leader: bool
+    decided: Mapping[tuple[str, str], int]
+
+
+class Unknown(Exception):
+    """There is no such subject."""
+
+
+class Parked(Exception):
+    """The subject is parked: operators must look at it first."""
+
+
+class KeyReused(Exception):
+    """The idempotency key was used for another request."""
+
+
+class Conflict(Exception):
+    """The row moved under every attempt."""
+
+
+class Unavailable(Exception):
+    """The database, or Kafka where it is needed, does not answer now. retry_after: seconds."""
+
+    def __init__(self, sentence: str, retry_after: int = 2) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class JournalRestored(Exception):
+    """This journal did not grow on this cluster: it may be older than the log."""
+
+
+class Engine:
+    """All that `redress_events` does for a service. Nothing happens before `start`."""
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        kinds: Mapping[str, Kind],
+        contract: Contract,
+        contracts: Mapping[str, Contract],
+        work: Sequence[Work],
+        queries: Sequence[Query],
+        fold: int,
+        config: Config,
+        clock: Callable[[], datetime] = wall_clock,
+        chance: Callable[[], bytes] = lambda: os.urandom(16),
+    ) -> None:
+        self.source = source
+        self.fold = fold
+        self.clock = clock
+        self.states = States(kinds, config.partitions)
+        self.queries = list(queries)
+        self._config = config
+        self._contract = contract
+        self._topics = Topics(config.topic_prefix)
+        self._chance = chance
+        self._reader = Reader(source, kinds, contracts, config.partitions)
+        self._log_end = LogEnd(source, config.kafka)
+        self._vault = Vault(config.master_key, self._wait_for_keys)
+        self._schema = ""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._watermark: tuple[str, float] = ("", 0.0)
+        self._caught_up = False
+        self._work = list(work)
+        self._pool: asyncpg.Pool | None = None
+        self._commits: asyncpg.Pool | None = None
+
+    # -- life
+
+    async def start(self) -> None:
+        """Returns once the database answered and has this fold's schema. Raises Unavailable."""
+        try:
+            connection = await asyncpg.connect(self._config.database_url, timeout=10)
+        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+            raise Unavailable(f"The database of {self.source} does not answer: {type(error).__name__}") from error
+        try:
+            live = await connection.fetchrow("SELECT schema, fold FROM public.live")
+        finally:
+            await connection.close()
+        if live is None or live["fold"] != self.fold:
+            raise Unavailable(
+                f"The database of {self.source} has the fold {live and live['fold']}, this release needs {self.fold}: migrate or rebuild."
+            )
+        self._schema = live["schema"]
+        self._pool = await self._make_pool("reads", 1, 8)
+        self._commits = await self._make_pool("commits", 2, 2, self._same_cluster)
+        self.committer = Committer(self._commits, self._committed)
+        self.parking = Parking(self.source, self.states, self._reader, self._pool)
+        self.relay = Relay(
+            source=self.source,
+            bootstrap=self._config.kafka,
+            topics=self._topics,
+            partitions=self._config.partitions,
+            connect=lambda: self._connect("relay", idle_session_timeout="5s"),
+            cluster=self._log_end.cluster,
+        )
+        self.projector = Projector(
+            source=self.source,
+            bootstrap=self._config.kafka,
+            topics=self._topics,
+            states=self.states,
+            reader=self._reader,
+            vault=self._vault,
+            log_end=self._log_end,
+            connect=lambda: self._connect("projector", synchronous_commit="off"),
+            projected=self._projected,
+        )
+        self.work = WorkLoop(
+            source=self.source,
+            topics=self._topics,
+            work=self._work,
+            states=self.states,
+            committer=self.committer,
+            projector=self.projector,
+            log_end=self._log_end,
+            settle=self._config.settle,
+            clock=self.clock,
+            prepare=self._prepare_work,
+            words=self.open,
+            connect=lambda: self._connect("work"),
+            chance=self._chance,
+        )
+        self._tasks = [
+            asyncio.create_task(loop, name=f"{self.source}-{name}")
+            for name, loop in (
+                ("projector", self.projector.run()),
+                ("relay", self.relay.run()),
+                ("work", self.work.run()),
+                ("pulse", self._pulse()),
+            )
+        ]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        await self._log_end.stop()
+        for pool in (self._commits, self._pool):
+            if pool is not None:
+                try:
+                    async with asyncio.timeout(3):
+                        await pool.close()
+                except TimeoutError:
+                    pool.terminate()
+
+    def _committed(self) -> None:
+        self.relay.wake()
+        self.work.wake()
+
+    def _projected(self) -> None:
+        self.work.wake()
+
+    def _settings(self, role: str, **more: str) -> dict[str, str]:
+        return {"application_name": f"redress-{self.source}-{role}", "search_path": f"{self._schema},public", **TIMEOUTS, **more}
+
+    async def _connect(self, role: str, **more: str) -> asyncpg.Connection:
+        return await asyncpg.connect(self._config.database_url, timeout=5, command_timeout=10, server_settings=self._settings(role, **more))
+
+    async def _make_pool(self, role: str, least: int, most: int, init: Callable[[Any], Any] | None = None) -> asyncpg.Pool:
+        return await asyncpg.create_pool(
+            self._config.database_url,
+            min_size=least,
+            max_size=most,
+            timeout=5,
+            command_timeout=10,
+            server_settings=self._settings(role),
+            init=init,
+            max_inactive_connection_lifetime=60,
+        )
+
+    async def _same_cluster(self, connection: asyncpg.Connection) -> None:
+        if not await connection.fetchval(BIRTHPLACE):
+            raise JournalRestored(
+                f"The journal of {self.source} did not grow on this PostgreSQL cluster and timeline: adopt it before it takes commands."
+            )
+
+    @asynccontextmanager
+    async def _database(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
+        """A connection for reading; what goes wrong with it becomes Unavailable."""
+        assert self._pool is not None, "start() first"
+        try:
+            async with self._pool.acquire(timeout=ACQUIRE) as connection:
+                yield connection
+        except UNREACHABLE as error:
+            raise Unavailable(f"The database of {self.source} does not answer now.") from error
+
+    # -- commands and queries
+
+    async def create(
+        self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, *, id: UUID | None = None
+    ) -> tuple[Seen, bool]:
+        """Decide the first facts of a new subject. True: answered from what was stored under the key. Raises KeyReused, Unavailable."""
+        for _ in range(ATTEMPTS):
+            if (replayed := await self._stored(asked)) is not None:
+                return replayed, True
+            now = self.clock()
+            row = self.states.fresh(f"{kind}/{id or uuid7(now)}")
+            facts = decide(self._context(row, asked, now))
+            cipher, wrapped = self._vault.make_key(row.subject)
+            item = prepare(
+                self._contract,
+                self.states.codec(row.subject),
+                row,
+                facts,
+                now,
+                self._trace(asked),
+                cipher=cipher,
+                key=self._key(asked),
+                wrapped=wrapped,
+            )
+            outcome = await self._commit(item)
+            if outcome.result == "committed":
+                self._vault.remember(row.subject, cipher)
+                return self._after(item), False
+            if outcome.result == "replayed":
+                return await self._replayed(asked, outcome), True
+        raise Conflict
+
+    async def decide(
+        self,
+        subject: str,
+        decide: Callable[[Any, Context], list[Fact]],
+        asked: Asked,
+        *,
+        check: Callable[[Seen], None] | None = None,
+        while_parked: bool = False,
+    ) -> tuple[Seen, bool]:
+        """Decide on the row as read and commit, again if it moved. check runs on each read, before anything else, and may raise.
+
+        Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable, and the decider's Refused.
+        """
+        for _ in range(ATTEMPTS):
+            row = await self._row(subject)
+            seen = self.states.codec(subject).seen(row)
+            if (replayed := await self._stored(asked)) is not None:
+                return replayed, True
+            if check is not None:
+                check(seen)
+            if row.parked and not while_parked:
+                raise Parked(subject)
+            now = self.clock()
+            facts = decide(seen.state, self._context(row, asked, now))
+            if not facts and asked.key is None:
+                return seen, False
+            item = await self._prepare(row, facts, now, self._trace(asked), self._key(asked))
+            outcome = await self._commit(item)
+            if outcome.result == "committed":
+                return self._after(item), False
+            if outcome.result == "replayed":
+                return await self._replayed(asked, outcome), True
+        raise Conflict
+
+    async def read(self, subject: str) -> Seen:
+        """Raises Unknown, Unavailable."""
+        return self.states.codec(subject).seen(await self._row(subject))
+
+    async def page(self, query: Query, args: Sequence[Any], *, after: tuple[int, str] | None, limit: int) -> list[tuple[int, Seen]]:
+        """One page of a list, each with its place in the order: the cursor of the next one."""
+        place, subject = after or (-(2**63), "")
+        async with self._database() as connection:
+            rows = await connection.fetch(query.sql(len(args)), *args, place, subject, limit)
+            loaded = await self.states.load(connection, [row["subject"] for row in rows])
+        return [(row["place"], self.states.codec(row["subject"]).seen(loaded[row["subject"]])) for row in rows if row["subject"] in loaded]
+
+    async def open(self, subject: str, refs: Sequence[str]) -> dict[str, str]:
+        """Personal values in clear, by reference; what was forgotten is missing. Raises Unavailable where a key is late and Kafka is away."""
+        if not refs:
+            return {}
+        async with self._database() as connection:
+            return await self._vault.open(connection, subject, refs)
+
+    async def _row(self, subject: str) -> Row:
+        async with self._database() as connection:
+            row = (await self.states.load(connection, [subject])).get(subject)
+        if row is None:
+            raise Unknown(subject)
+        return row
+
+    def _context(self, row: Row, asked: Asked, now: datetime) -> Context:
+        return Context(now, asked.actor, row.subject, asked.roles, asked.department, self._chance())
+
+    def _trace(self, asked: Asked) -> Trace:
+        return Trace(asked.actor, asked.correlation, None, asked.traceparent)
+
+    def _key(self, asked: Asked) -> Key | None:
+        return Key(asked.key, self._digest(asked)) if asked.key else None
+
+    def _digest(self, asked: Asked) -> bytes:
+        return hmac.digest(self._config.master_key, asked.request, "sha256")
+
+    def _after(self, item: Item) -> Seen:
+        codec, row = self.states.codec(item.row.subject), item.row
+        state = codec.kind.state(heard=row.heard, done=item.done)
+        return Seen(row.subject, state, codec.etag(row.heard, item.done), row.parked, item.version)
+
+    async def _stored(self, asked: Asked) -> Seen | None:
+        if asked.key is None:
+            return None
+        async with self._database() as connection:
+            row = await connection.fetchrow(STORED, asked.key)
+        if row is None:
+            return None
+        return await self._replayed(asked, Outcome("replayed", row["subject"], row["version"], row["request"]))
+
+    async def _replayed(self, asked: Asked, outcome: Outcome) -> Seen:
+        if outcome.subject is None or outcome.request is None or not hmac.compare_digest(outcome.request, self._digest(asked)):
+            raise KeyReused(asked.key)
+        return await self.read(outcome.subject)
+
+    async def _prepare(self, row: Row, facts: Sequence[Fact], now: datetime, trace: Trace, key: Key | None = None) -> Item:
+        """Number, seal, chain and fold what was decided, outside any transaction."""
+        kind, _, identity = row.subject.partition("/")
+        others = sorted({f"{fact.stream}/{identity}" for fact in facts if fact.stream != kind})
+        personal = needs_key(facts)
+        ends: dict[str, tuple[int, bytes]] = {}
+        cipher = None
+        if others or personal:
+            async with self._database() as connection:
+                ends = await heads(connection, others) if others else {}
+                cipher = await self._vault.key(connection, row.subject) if personal else None
+        return prepare(self._contract, self.states.codec(row.subject), row, facts, now, trace, ends, cipher, key)
+
+    async def _prepare_work(self, row: Row, facts: Sequence[Fact], now: datetime, trace: Trace) -> Item:
+        return await self._prepare(row, facts, now, trace)
+
+    async def _commit(self, item: Item) -> Outcome:
+        try:
+            return await self.committer.commit(item)
+        except JournalRestored as error:
+            raise Unavailable(str(error), retry_after=60) from error
+        except UNREACHABLE as error:
+            raise Unavailable(f"The database of {self.source} does not answer now.") from error
+
+    async def _wait_for_keys(self) -> None:
+        """Until the topic of keys was read, by whichever replica holds it, to an end asked now. Raises Unavailable."""
+        place = TopicPartition(self._topics.keys, 0)
+        try:
+            end = (await self._log_end.ask([place]))[place]
+            async with asyncio.timeout(KEYS_WAIT):
+                while True:
+                    async with self._database() as connection:
+                        read = await connection.fetchval(
+                            "SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = 0", self._topics.keys
+                        )
+                    if (read or 0) >= end:
+                        return
+                    await asyncio.sleep(0.02)
+        except (ConnectionError, TimeoutError) as error:
+            raise Unavailable("The complaint's key is not here yet, and the log cannot be asked for it now.") from error
+
+    # -- what operators watch
+
+    async def health(self) -> Health:
+        """Ready: the database answers, has this fold's schema, and was once read to the end of the log."""
+        reasons = []
+        try:
+            async with asyncio.timeout(2), self._database() as connection:
+                live = await connection.fetchrow("SELECT schema, fold FROM public.live")
+                if live is None or live["fold"] != self.fold or live["schema"] != self._schema:
+                    reasons.append("The live state is not this release's.")
+                elif not self._caught_up:
+                    self._caught_up = bool(await connection.fetchval("SELECT true FROM caught_up"))
+                    if not self._caught_up:
+                        reasons.append("The log was not yet read to its end.")
+        except (Unavailable, TimeoutError, asyncpg.PostgresError):
+            reasons.append("The database does not answer.")
+        return Health(not reasons, reasons)
+
+    async def measures(self) -> Measures:
+        """Raises Unavailable where the database does not answer."""
+        async with self._database() as connection:
+            backlog = await self.relay.backlog(connection)
+            counts = await one(connection, COUNTS)
+        lag, oldest = 0, None
+        for place, position in self.projector.positions.items():
+            behind = max(0, self._log_end.ends.get(place, 0) - position.next)
+            lag += behind
+            if behind and (stamp := self.projector.timestamps.get(place)):
+                oldest = stamp if oldest is None else min(oldest, stamp)
+        if counts["xmin"] != self._watermark[0] or counts["xmin"] == counts["xmax"]:
+            self._watermark = (counts["xmin"], monotonic())
+        return Measures(
+            backlog_facts=backlog,
+            lag_records=lag,
+            lag_seconds=0.0 if oldest is None else max(0.0, wall_clock().timestamp() - oldest / 1000),
+            parked_subjects=counts["parked"],
+            set_aside_records=counts["set_aside"],
+            stuck_rows=counts["stuck"],
+            oldest_transaction_seconds=monotonic() - self._watermark[1],
+            relay_leader=self.relay.leader,
+            decided=dict(self.work.counts),
+        )
+
+    async def _pulse(self) -> None:
+        """Each second: where the log ends (for lag), whether Kafka answers (for timed work), and the first catch-up."""
+        while True:
+            try:
+                every = [TopicPartition(self._topics.lifecycle, n) for n in range(self._config.partitions)] + [
+                    TopicPartition(self._topics.keys, 0)
+                ]
+                ends = await self._log_end.ask(every)
+                if not self._caught_up:
+                    await self._look_whether_caught_up(ends)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                log.debug("pulse-missed", service=self.source, error=type(error).__name__)
+            await asyncio.sleep(PULSE if self._caught_up else 0.1)
+
+    async def _look_whether_caught_up(self, ends: Mapping[TopicPartition, int]) -> None:
+        async with self._database() as connection:
+            rows = await connection.fetch("SELECT topic, partition, next FROM consumer_offsets")
+            read = {TopicPartition(row["topic"], row["partition"]): row["next"] for row in rows}
+            if all(read.get(place, -1) >= end for place, end in ends.items()):
+                await connection.execute("INSERT INTO caught_up DEFAULT VALUES ON CONFLICT DO NOTHING")
+                self._caught_up = True
+
+
+TooLarge = FactTooLarge
+
+__all__ = [
+    "Asked",
+    "Config",
+    "Conflict",
+    "Engine",
+    "Forgotten",
+    "Health",
+    "JournalRestored",
+    "KeyReused",
+    "Measures",
+    "Parked",
+    "Seen",
+    "TooLarge",
+    "Unavailable",
+    "Unknown",
+]

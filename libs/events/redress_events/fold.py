@@ -1,0 +1,138 @@
+"""One subject while its records are folded: chains checked, duplicates passed over, and what cannot be folded parked.
+
+The same steps serve the projector, a redrive and a rebuild, so that all three come to the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from redress_events.commit import cause_json
+from redress_events.envelope import GENESIS
+from redress_events.records import Read, Record, Unfit
+from redress_events.states import Codec
+
+SHORT = 6  # bytes kept of every version's hash: enough to tell a duplicate from a fork
+
+
+@dataclass(slots=True)
+class Parked:
+    """A record that waits, and why."""
+
+    record: Record
+    reason: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Folding:
+    """A subject's row on its way through a batch. read: by source `v` (last version), `h` (its hash), `p` (the first bytes of all)."""
+
+    subject: str
+    partition: int
+    codec: Codec
+    heard: Any
+    read: dict[str, dict[str, Any]]
+    cause: str = "{}"
+    parked: bool = False
+    touched: bool = False
+    sealed: list[tuple[str, bytes]] = field(default_factory=list)
+    waiting: list[Parked] = field(default_factory=list)
+
+    def take(self, item: Read | Unfit, skipped: bool = False) -> None:
+        """Fold a foreign record, pass over a duplicate, or park. A skipped record that continues the chain counts as its version."""
+        if skipped:
+            if isinstance(item, Read) and self._defect(item) is None and not self._known(item):
+                self._count(item)
+            return None
+        if isinstance(item, Read) and self._known(item):
+            return None
+        if self.parked:
+            return self._wait(item.record, "behind", "It came behind a parked record.")
+        if isinstance(item, Unfit):
+            return self.park(item.record, item.reason, item.detail)
+        if (defect := self._defect(item) or item.problem) is not None:
+            return self.park(item.record, *defect)
+        if item.fact is not None:
+            try:
+                heard = self.codec.kind.hear(self.heard, item.fact, item.envelope.time)
+                self.codec.dump_heard(heard)
+            except Exception as error:
+                return self.park(item.record, "fold-failed", f"{type(error).__name__} while folding {item.envelope.type}")
+            if heard != self.heard:
+                self.heard = heard
+                self.cause = cause_json(item.envelope)
+            self.sealed.extend(item.sealed)
+        self._count(item)
+
+    def compare(self, item: Read, journal: Mapping[tuple[str, int], bytes]) -> None:
+        """An own fact read back: the journal must know it."""
+        own = journal.get((item.subject, item.envelope.version))
+        if own is None:
+            self.park(item.record, "not-in-journal", "The log has a fact of this service that its journal does not have.")
+        elif own != item.record.hash:
+            self.park(item.record, "fork", "The log has another fact of this service under this version than its journal.")
+
+    def park(self, record: Record, reason: str, detail: str) -> None:
+        self.parked = True
+        self._wait(record, reason, detail)
+
+    def _wait(self, record: Record, reason: str, detail: str) -> None:
+        self.touched = True
+        self.waiting.append(Parked(record, reason, detail))
+
+    def _known(self, item: Read) -> bool:
+        """Version and hash as read before: a duplicate. A fork is not."""
+        known = self.read.get(item.envelope.source)
+        if known is None or item.envelope.version > known["v"]:
+            return False
+        end = item.envelope.version * SHORT * 2
+        return bool(known["p"][end - SHORT * 2 : end] == item.record.hash[:SHORT].hex())
+
+    def _defect(self, item: Read) -> tuple[str, str] | None:
+        known = self.read.get(item.envelope.source)
+        last, lasthash = (known["v"], bytes.fromhex(known["h"])) if known else (0, GENESIS)
+        source, version = item.envelope.source, item.envelope.version
+        if version <= last:
+            return "fork", f"{source} said something else as version {version} before."
+        if version > last + 1:
+            return "gap", f"{source}'s version {last + 1} is missing before {version}."
+        if item.prevhash != lasthash:
+            return "wrong-chain", f"{source}'s version {version} is not chained to its version {last}."
+        return None
+
+    def _count(self, item: Read) -> None:
+        self.touched = True
+        known = self.read.get(item.envelope.source)
+        digest = item.record.hash.hex()
+        prefixes = (known["p"] if known else "") + digest[: SHORT * 2]
+        self.read[item.envelope.source] = {"v": item.envelope.version, "h": digest, "p": prefixes}
+
+
+def redriven(folding: Folding, items: Collection[tuple[Parked, Read | Unfit, bool]]) -> list[Parked]:
+    """Fold parked records in their order and return those that still wait. Each comes with its judgement and whether it is skipped.
+
+    A record that lacks its predecessor is passed by if the predecessor stands further back (it was sent again), and taken up after it.
+    """
+    left = list(items)
+    while left:
+        for n, (_, item, skipped) in enumerate(left):
+            before = len(folding.waiting)
+            folding.parked = False
+            folding.take(item, skipped)
+            if len(folding.waiting) == before:
+                del left[n]
+                break
+            if folding.waiting.pop().reason != "gap":
+                return _still(folding, left)
+        else:
+            return _still(folding, left)
+    folding.parked = False
+    return []
+
+
+def _still(folding: Folding, left: Collection[tuple[Parked, Read | Unfit, bool]]) -> list[Parked]:
+    folding.parked = True
+    return [parked for parked, _, _ in left]

@@ -1,0 +1,175 @@
+-- What is for ever in a service's database: its journal, the keys, the answers given, and who said what to skip.
+
+-- migrate:up
+CREATE TABLE live (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    schema text NOT NULL,
+    fold int NOT NULL
+);
+
+-- Facts as they were sent (jsonb would not keep the bytes). The last row of a stream gives its version, hash and transaction.
+CREATE TABLE events (
+    stream text NOT NULL,
+    version bigint NOT NULL CHECK (version > 0),
+    global_position bigint GENERATED ALWAYS AS IDENTITY,
+    transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    topic text NOT NULL,
+    type text NOT NULL,
+    prevhash bytea NOT NULL CHECK (length(prevhash) = 32),
+    hash bytea NOT NULL CHECK (length(hash) = 32),
+    data bytea NOT NULL,
+    PRIMARY KEY (stream, version)
+);
+CREATE UNIQUE INDEX events_relay ON events (transaction_id, global_position);
+
+CREATE TABLE relay_checkpoint (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    transaction_id xid8 NOT NULL DEFAULT '0',
+    global_position bigint NOT NULL DEFAULT 0,
+    kafka_cluster text
+);
+INSERT INTO relay_checkpoint DEFAULT VALUES;
+
+-- One data key for each complaint, wrapped by the master key. `destroyed` wins over whatever comes later.
+CREATE TABLE keys (
+    subject text PRIMARY KEY,
+    wrapped bytea,
+    destroyed boolean NOT NULL DEFAULT false,
+    acknowledged boolean NOT NULL,
+    CHECK (destroyed OR wrapped IS NOT NULL)
+);
+CREATE INDEX keys_unacknowledged ON keys (subject) WHERE NOT acknowledged;
+
+CREATE TABLE idempotency (
+    key text PRIMARY KEY,
+    request bytea NOT NULL,
+    subject text NOT NULL,
+    version bigint NOT NULL,
+    at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX idempotency_at ON idempotency (at);
+
+CREATE TABLE skips (
+    topic text NOT NULL,
+    partition int NOT NULL,
+    "offset" bigint NOT NULL,
+    hash bytea NOT NULL,
+    who text NOT NULL,
+    why text NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (topic, partition, "offset")
+);
+
+-- The cluster this journal grew on: another one means a restored journal, older than the log.
+CREATE TABLE birthplace (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    system_identifier bigint NOT NULL,
+    timeline int NOT NULL
+);
+INSERT INTO birthplace (system_identifier, timeline) SELECT s.system_identifier, c.timeline_id FROM pg_control_system() s, pg_control_checkpoint() c;
+
+-- One commit of many decisions in one round trip: lock the rows, compare what was read, take the keys, write journal and state.
+-- An item is a position in the first arrays (counted from 1); events and sealed values name theirs. revision 0 means a new row.
+-- Outcomes: committed · conflict (the row moved: decide again) · order (a fact would get an older transaction than its predecessor: try again
+-- in a new transaction) · replayed (the idempotency key was taken: here is the stored answer).
+CREATE FUNCTION commit_decisions(
+    p_subjects text[], p_partitions int[], p_revisions bigint[], p_done jsonb[],
+    p_keys text[], p_requests bytea[], p_versions bigint[], p_wrapped bytea[],
+    p_event_items int[], p_streams text[], p_event_versions bigint[], p_topics text[], p_types text[], p_prevhashes bytea[], p_hashes bytea[], p_data bytea[],
+    p_sealed_items int[], p_refs text[], p_ciphertexts bytea[]
+) RETURNS TABLE (item int, outcome text, stored_subject text, stored_version bigint, stored_request bytea)
+LANGUAGE plpgsql AS $$
+DECLARE
+    own xid8 := pg_current_xact_id();
+    outcomes text[] := array_fill('committed'::text, ARRAY[cardinality(p_subjects)]);
+    i int;
+    taken text[];
+    bad record;
+BEGIN
+    -- rows by id
+    FOR bad IN
+        WITH locked AS MATERIALIZED (
+            SELECT s.subject, s.revision FROM state s WHERE s.subject = ANY (p_subjects) ORDER BY s.subject FOR UPDATE
+        )
+        SELECT w.ord::int AS ord
+        FROM unnest(p_subjects, p_revisions) WITH ORDINALITY w (subject, revision, ord)
+        LEFT JOIN locked l ON l.subject = w.subject
+        WHERE coalesce(l.revision, 0) <> w.revision
+    LOOP
+        outcomes[bad.ord] := 'conflict';
+    END LOOP;
+
+    -- heads of the streams: the chain must continue where it was read, and never in an older transaction
+    FOR bad IN
+        SELECT e.item_no, h.transaction_id > own AS older
+        FROM (
+            SELECT u.item_no, u.stream, min(u.version) AS first
+            FROM unnest(p_event_items, p_streams, p_event_versions) u (item_no, stream, version)
+            GROUP BY u.item_no, u.stream
+        ) e
+        LEFT JOIN LATERAL (
+            SELECT v.version, v.transaction_id FROM events v WHERE v.stream = e.stream ORDER BY v.version DESC LIMIT 1
+        ) h ON true
+        WHERE coalesce(h.version, 0) <> e.first - 1 OR h.transaction_id > own
+    LOOP
+        IF outcomes[bad.item_no] = 'committed' THEN
+            outcomes[bad.item_no] := CASE WHEN bad.older THEN 'order' ELSE 'conflict' END;
+        END IF;
+    END LOOP;
+
+    -- keys in key order; whoever loses gets the stored answer
+    WITH fresh AS (
+        INSERT INTO idempotency (key, request, subject, version)
+        SELECT k.key, k.request, k.subject, k.version
+        FROM unnest(p_keys, p_requests, p_subjects, p_versions, outcomes) k (key, request, subject, version, result)
+        WHERE k.key IS NOT NULL AND k.result = 'committed'
+        ORDER BY k.key
+        ON CONFLICT DO NOTHING
+        RETURNING key
+    )
+    SELECT coalesce(array_agg(f.key), '{}') INTO taken FROM fresh f;
+    FOR i IN 1 .. cardinality(p_subjects) LOOP
+        IF outcomes[i] = 'committed' AND p_keys[i] IS NOT NULL AND NOT p_keys[i] = ANY (taken) THEN
+            outcomes[i] := 'replayed';
+        END IF;
+    END LOOP;
+
+    IF 'committed' = ANY (outcomes) THEN
+        UPDATE state s SET done = w.done, revision = s.revision + 1
+        FROM unnest(p_subjects, p_revisions, p_done, outcomes) w (subject, revision, done, result)
+        WHERE s.subject = w.subject AND w.revision > 0 AND w.result = 'committed';
+
+        INSERT INTO state (subject, partition, revision, done)
+        SELECT w.subject, w.partition, 1, w.done
+        FROM unnest(p_subjects, p_partitions, p_revisions, p_done, outcomes) w (subject, partition, revision, done, result)
+        WHERE w.revision = 0 AND w.result = 'committed'
+        ORDER BY w.subject;
+
+        INSERT INTO keys (subject, wrapped, acknowledged)
+        SELECT w.subject, w.wrapped, false
+        FROM unnest(p_subjects, p_wrapped, outcomes) w (subject, wrapped, result)
+        WHERE w.wrapped IS NOT NULL AND w.result = 'committed';
+
+        INSERT INTO events (stream, version, topic, type, prevhash, hash, data)
+        SELECT e.stream, e.version, e.topic, e.type, e.prevhash, e.hash, e.data
+        FROM unnest(p_event_items, p_streams, p_event_versions, p_topics, p_types, p_prevhashes, p_hashes, p_data)
+            WITH ORDINALITY e (item_no, stream, version, topic, type, prevhash, hash, data, ord)
+        WHERE outcomes[e.item_no] = 'committed'
+        ORDER BY e.ord;
+
+        INSERT INTO sealed (subject, ref, ciphertext)
+        SELECT p_subjects[v.item_no], v.ref, v.ciphertext
+        FROM unnest(p_sealed_items, p_refs, p_ciphertexts) v (item_no, ref, ciphertext)
+        WHERE outcomes[v.item_no] = 'committed'
+        ON CONFLICT DO NOTHING;
+    END IF;
+
+    RETURN QUERY
+    SELECT n.ord::int, n.result, d.subject, d.version, d.request
+    FROM unnest(outcomes, p_keys) WITH ORDINALITY n (result, key, ord)
+    LEFT JOIN idempotency d ON n.result = 'replayed' AND d.key = n.key;
+END $$;
+
+-- migrate:down
+DROP FUNCTION commit_decisions;
+DROP TABLE birthplace, skips, idempotency, keys, relay_checkpoint, events, live;

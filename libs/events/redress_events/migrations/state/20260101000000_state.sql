@@ -1,0 +1,81 @@
+-- What one fold makes of the log: thrown away and made again by a rebuild. Runs in a schema of its own.
+
+-- migrate:up
+CREATE TABLE state (
+    subject text PRIMARY KEY,
+    id uuid GENERATED ALWAYS AS (split_part(subject, '/', 2)::uuid) STORED,
+    partition int NOT NULL,
+    revision bigint NOT NULL DEFAULT 0,         -- moves with heard, done and parked
+    parked boolean NOT NULL DEFAULT false,
+    read jsonb NOT NULL DEFAULT '{}',           -- by source: last version, its hash, the first 6 bytes of every version's
+    cause jsonb NOT NULL DEFAULT '{}',          -- the last foreign fact that changed `heard`: its id and its trace
+    heard jsonb NOT NULL DEFAULT '{}',
+    done jsonb NOT NULL DEFAULT '{}'
+);
+ALTER TABLE state SET (fillfactor = 70);        -- room for updates on the same page
+CREATE INDEX state_parked ON state (subject) WHERE parked;
+
+-- Ciphertexts stay out of the row that every fold writes again.
+CREATE TABLE sealed (
+    subject text NOT NULL,
+    ref text NOT NULL,                          -- <source>/<version>/<field>
+    ciphertext bytea NOT NULL,
+    PRIMARY KEY (subject, ref)
+);
+
+CREATE TABLE consumer_offsets (
+    topic text NOT NULL,
+    partition int NOT NULL,
+    next bigint NOT NULL DEFAULT 0,
+    epoch bigint NOT NULL DEFAULT 0,            -- moved by whoever else changes `heard`: a redrive
+    kafka_cluster text NOT NULL,
+    PRIMARY KEY (topic, partition)
+);
+
+-- Records of subjects that could not be folded, and all their later ones, in order.
+CREATE TABLE parked (
+    subject text NOT NULL,
+    position bigint GENERATED ALWAYS AS IDENTITY,
+    topic text NOT NULL,
+    partition int NOT NULL,
+    "offset" bigint NOT NULL,
+    reason text NOT NULL,
+    detail text NOT NULL,
+    key bytea,
+    value bytea,
+    headers jsonb NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (topic, partition, "offset")
+);
+CREATE INDEX parked_subject ON parked (subject, position);
+
+-- Records that belong to no subject: shown, counted, and in nobody's way.
+CREATE TABLE set_aside (
+    topic text NOT NULL,
+    partition int NOT NULL,
+    "offset" bigint NOT NULL,
+    reason text NOT NULL,
+    detail text NOT NULL,
+    hash bytea NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (topic, partition, "offset")
+);
+
+-- Rows whose decider failed, or that stayed due after their decision: the loop comes back to them later and later.
+CREATE TABLE row_errors (
+    work text NOT NULL,
+    subject text NOT NULL,
+    error text NOT NULL,
+    attempts int NOT NULL,
+    retry_at timestamptz NOT NULL,
+    PRIMARY KEY (work, subject)
+);
+
+-- Whether this schema was ever read to the end of the log: a service is not ready before.
+CREATE TABLE caught_up (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    at timestamptz NOT NULL DEFAULT now()
+);
+
+-- migrate:down
+DROP TABLE caught_up, row_errors, set_aside, parked, consumer_offsets, sealed, state;

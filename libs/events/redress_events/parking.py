@@ -1,0 +1,172 @@
+"""Parked subjects: shown, redriven in order once the cause is gone, or passed over by somebody who says why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import orjson
+
+from redress_events.fold import Folding, Parked, redriven
+from redress_events.projector import ROWS, SKIPPED, save
+from redress_events.records import Apart, Read, Reader, Record, Unfit
+from redress_events.states import States
+
+# Index: parked_subject.
+LIST = """
+SELECT p.subject, count(*) AS records, min(p.at) AS since,
+       (array_agg(p.reason ORDER BY p.position))[1] AS reason, (array_agg(p.detail ORDER BY p.position))[1] AS detail,
+       (array_agg(p.topic ORDER BY p.position))[1] AS topic, (array_agg(p.partition ORDER BY p.position))[1] AS partition,
+       (array_agg(p."offset" ORDER BY p.position))[1] AS "offset"
+FROM parked p GROUP BY p.subject ORDER BY min(p.at), p.subject LIMIT $1
+"""
+ASIDE = 'SELECT topic, partition, "offset", reason, detail, at FROM set_aside ORDER BY at DESC LIMIT $1'
+RECORDS = """
+SELECT position, topic, partition, "offset", reason, detail, key, value, headers FROM parked WHERE subject = $1 ORDER BY position
+"""
+# The projector's transaction begins with this row too; a moved epoch makes it read again what we changed.
+LOCK = "UPDATE consumer_offsets SET epoch = epoch + 1 WHERE topic = ANY ($1::text[]) AND partition = ANY ($2::int[])"
+LOCK_ROW = "SELECT 1 FROM state WHERE subject = $1 AND parked FOR UPDATE"
+LAST = "SELECT max(position) FROM parked WHERE subject = $1"
+REMOVE = "DELETE FROM parked WHERE subject = $1"
+SKIP = """
+INSERT INTO skips (topic, partition, "offset", hash, who, why) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedSubject:
+    """One parked subject and the record it stumbled over."""
+
+    subject: str
+    records: int
+    since: datetime
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """One record that belongs to no subject."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """What a redrive came to: how many records were folded, and what still stands in the way."""
+
+    folded: int
+    left: int
+    reason: str | None = None
+    detail: str | None = None
+
+
+class NotParked(Exception):
+    """This subject is not parked."""
+
+
+class Parking:
+    """The parked records of one service. `pool` is the operators' own."""
+
+    def __init__(self, source: str, states: States, reader: Reader, pool: asyncpg.Pool) -> None:
+        self._source = source
+        self._states = states
+        self._reader = reader
+        self._pool = pool
+
+    async def subjects(self, limit: int = 200) -> list[ParkedSubject]:
+        return [ParkedSubject(**row) for row in await self._pool.fetch(LIST, limit)]
+
+    async def set_aside(self, limit: int = 200) -> list[SetAside]:
+        return [SetAside(**row) for row in await self._pool.fetch(ASIDE, limit)]
+
+    async def skip(self, subject: str, who: str, why: str) -> Redriven:
+        """Pass over the first parked record of the subject for ever, then redrive. Raises NotParked."""
+        records = await self._pool.fetch(RECORDS, subject)
+        if not records:
+            raise NotParked(subject)
+        first = record_of_row(records[0])
+        await self._pool.execute(SKIP, first.topic, first.partition, first.offset, first.hash, who, why)
+        return await self.redrive(subject)
+
+    async def redrive(self, subject: str) -> Redriven:
+        """Fold the parked records in their order. Folded without a lock, written only if nothing came meanwhile. Raises NotParked."""
+        while True:
+            async with self._pool.acquire() as connection:
+                records = await connection.fetch(RECORDS, subject)
+                row = await connection.fetchrow(ROWS, [subject])
+                if row is None or not row["parked"]:
+                    raise NotParked(subject)
+                skips = {(each["topic"], each["partition"], each["offset"], each["hash"]) for each in await connection.fetch(SKIPPED)}
+                folding = self._folding(row)
+                own = await self._own(connection, records)
+                left = self._fold(folding, records, skips, own)
+                async with connection.transaction():
+                    await connection.execute(
+                        LOCK, sorted({each["topic"] for each in records}), sorted({each["partition"] for each in records})
+                    )
+                    if not await connection.fetchval(LOCK_ROW, subject):
+                        raise NotParked(subject)
+                    if await connection.fetchval(LAST, subject) != (records[-1]["position"] if records else None):
+                        continue
+                    await connection.execute(REMOVE, subject)
+                    folding.waiting = left
+                    await save(connection, [folding])
+                first = left[0] if left else None
+                return Redriven(len(records) - len(left), len(left), first.reason if first else None, first.detail if first else None)
+
+    def _folding(self, row: Any) -> Folding:
+        codec = self._states.codec(row["subject"])
+        subject = row["subject"]
+        return Folding(
+            subject,
+            self._states.partition(subject),
+            codec,
+            codec.load_heard(row["heard"]),
+            orjson.loads(row["read"]),
+            row["cause"],
+            True,
+            True,
+        )
+
+    async def _own(self, connection: asyncpg.pool.PoolConnectionProxy, records: list[Any]) -> Mapping[tuple[str, int], bytes]:
+        subjects = sorted({row["key"].decode("utf-8", "replace") for row in records if row["key"]})
+        rows = await connection.fetch("SELECT stream, version, hash FROM events WHERE stream = ANY ($1::text[])", subjects)
+        return {(row["stream"], row["version"]): row["hash"] for row in rows}
+
+    def _fold(
+        self, folding: Folding, records: list[Any], skips: set[tuple[str, int, int, bytes]], own: Mapping[tuple[str, int], bytes]
+    ) -> list[Parked]:
+        foreign: list[tuple[Parked, Read | Unfit, bool]] = []
+        stuck: list[Parked] = []
+        for row in records:
+            parked = Parked(record_of_row(row), row["reason"], row["detail"])
+            skipped = (row["topic"], row["partition"], row["offset"], parked.record.hash) in skips
+            item = self._reader.judge(parked.record)
+            if isinstance(item, Apart):  # it was a subject's when it was parked: another partition count since
+                item = Unfit(parked.record, folding.subject, item.reason, item.detail)
+            if isinstance(item, Read) and item.envelope.source == self._source:
+                if not skipped and own.get((item.subject, item.envelope.version)) != item.record.hash:
+                    stuck.append(parked)
+                continue
+            foreign.append((parked, item, skipped))
+        left = redriven(folding, foreign)
+        folding.parked = bool(left or stuck)
+        return stuck + left
+
+
+def record_of_row(row: Any) -> Record:
+    headers = {name: bytes.fromhex(value) for name, value in orjson.loads(row["headers"]).items()}
+    return Record(row["topic"], row["partition"], row["offset"], row["key"], row["value"], headers)

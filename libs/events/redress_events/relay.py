@@ -1,0 +1,224 @@
+"""Ships the journal to Kafka: in order, at least once, by one leader for each service.
+
+The reader stays below the oldest running transaction (`pg_snapshot_xmin`), so a fact that commits late is never passed over. The checkpoint
+moves by compare-and-set, only after every record of a page was acknowledged. After any failure the producer is thrown away: aiokafka's
+idempotent producer cannot bump its epoch (aiokafka #1017), and its `stop` can hang.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import asyncpg
+import structlog
+from aiokafka import AIOKafkaProducer
+
+from redress_events.states import Connection, one, partition_of
+from redress_events.topics import Topics
+
+log = structlog.get_logger(__name__)
+
+PAGE = 1_000
+# Index: events_relay. The row comparison walks it from the checkpoint; the watermark ends it.
+READ = """
+SELECT e.stream, e.version, e.topic, e.type, e.prevhash, e.hash, e.data, e.transaction_id::text AS transaction_id, e.global_position
+FROM events e
+WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2)
+  AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY e.transaction_id, e.global_position
+LIMIT $3
+"""
+AHEAD = "SELECT EXISTS (SELECT 1 FROM events e WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2))"
+BACKLOG = """
+SELECT count(*) FROM events e, relay_checkpoint c WHERE (e.transaction_id, e.global_position) > (c.transaction_id, c.global_position)
+"""
+CHECKPOINT = "SELECT transaction_id::text AS transaction_id, global_position, kafka_cluster FROM relay_checkpoint"
+MOVE = """
+UPDATE relay_checkpoint SET transaction_id = $3::text::xid8, global_position = $4, kafka_cluster = $5
+WHERE transaction_id = $1::text::xid8 AND global_position = $2
+RETURNING 1
+"""
+UNACKNOWLEDGED = "SELECT subject, wrapped FROM keys WHERE NOT acknowledged AND subject = ANY ($1::text[]) AND NOT destroyed"
+ACKNOWLEDGE = "UPDATE keys SET acknowledged = true WHERE subject = ANY ($1::text[])"
+LEAD = "SELECT pg_try_advisory_lock(hashtext('redress-relay'))"
+
+POLL_WOKEN = 0.003  # seconds: rows are there but above the watermark
+POLL_BUSY = 0.025  # for other replicas' facts
+POLL_IDLE = 0.1  # after a while without any
+IDLE_AFTER = 200  # empty polls
+PING = 1.0
+SEND_TIMEOUT = 4.5  # below idle_session_timeout: a leader that waits longer has lost its lock
+CLOSE_TIMEOUT = 2.0
+
+
+class Deposed(Exception):
+    """Somebody else moved the checkpoint: this process is no longer the leader."""
+
+
+class WrongCluster(Exception):
+    """The checkpoint belongs to another Kafka cluster."""
+
+
+class Relay:
+    """connect: makes a database connection of the relay's own. cluster: asks Kafka for its cluster id. sent: called after each page."""
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        bootstrap: str,
+        topics: Topics,
+        partitions: int,
+        connect: Callable[[], Awaitable[asyncpg.Connection]],
+        cluster: Callable[[], Awaitable[str]],
+        sent: Callable[[], None] = lambda: None,
+        page: int = PAGE,
+    ) -> None:
+        self._source = source
+        self._bootstrap = bootstrap
+        self._topics = topics
+        self._partitions = partitions
+        self._connect = connect
+        self._cluster = cluster
+        self._sent = sent
+        self._page = page
+        self._woken = asyncio.Event()
+        self._producer: AIOKafkaProducer | None = None
+        self.leader = False
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Lead when nobody else does, for ever."""
+        delay = 0.1
+        while True:
+            try:
+                async with asyncio.timeout(SEND_TIMEOUT):
+                    connection = await self._connect()
+                try:
+                    if await connection.fetchval(LEAD):
+                        self.leader = True
+                        delay = 0.1
+                        await self._lead(connection)
+                finally:
+                    self.leader = False
+                    await self._drop_producer()
+                    connection.terminate()
+            except asyncio.CancelledError:
+                raise
+            except Deposed:
+                log.warning("relay-deposed", service=self._source)
+            except Exception as error:
+                log.warning("relay-failed", service=self._source, error=type(error).__name__, detail=str(error)[:200])
+                delay = min(delay * 2, 2.0)
+            await asyncio.sleep(delay if delay > 0.1 else PING)
+
+    async def _lead(self, connection: asyncpg.Connection) -> None:
+        start = await one(connection, CHECKPOINT)
+        cursor = (start["transaction_id"], start["global_position"])
+        cluster = await self._cluster()
+        if start["kafka_cluster"] not in (None, cluster):
+            raise WrongCluster(f"The relay's checkpoint belongs to the Kafka cluster {start['kafka_cluster']}, this one is {cluster}.")
+        empty = 0
+        while True:
+            self._woken.clear()
+            rows = await connection.fetch(READ, *cursor, self._page)
+            if rows:
+                empty = 0
+                await self._ship(connection, rows)
+                last = (rows[-1]["transaction_id"], rows[-1]["global_position"])
+                if not await connection.fetchval(MOVE, *cursor, *last, cluster):
+                    raise Deposed
+                cursor = last
+                self._sent()
+                continue
+            ahead = await connection.fetchval(AHEAD, *cursor)
+            empty += 1
+            pause = POLL_WOKEN if ahead else POLL_BUSY if empty < IDLE_AFTER else POLL_IDLE
+            try:  # each turn asks the database something within a ping's time, so `idle_session_timeout` ends only a stopped leader
+                async with asyncio.timeout(pause):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+
+    async def _ship(self, connection: asyncpg.Connection, rows: Sequence[Any]) -> None:
+        """Keys first, and acknowledged; then the facts they seal."""
+        keys = await connection.fetch(UNACKNOWLEDGED, sorted({row["stream"] for row in rows}))
+        if keys:
+            await self._send([(self._topics.keys, 0, row["subject"].encode(), row["wrapped"], []) for row in keys])
+            await connection.execute(ACKNOWLEDGE, [row["subject"] for row in keys])
+        await self._send([self._record(row) for row in rows])
+
+    def _record(self, row: Any) -> tuple[str, int, bytes, bytes, list[tuple[str, bytes]]]:
+        stream = row["stream"]
+        headers = [
+            ("content-type", b"application/cloudevents+json; charset=UTF-8"),
+            ("ce_id", f"{stream}/{self._source}/{row['version']}".encode()),
+            ("ce_type", row["type"].encode()),
+            ("ce_source", self._source.encode()),
+            ("ce_subject", stream.encode()),
+            ("ce_streamversion", str(row["version"]).encode()),
+            ("hash", row["hash"]),
+            ("prevhash", row["prevhash"]),
+        ]
+        return self._topics(row["topic"]), partition_of(stream, self._partitions), stream.encode(), row["data"], headers
+
+    async def _send(self, records: Sequence[tuple[str, int, bytes, bytes | None, list[tuple[str, bytes]]]]) -> None:
+        """All records of a page, batched by partition; returns when every one is acknowledged by all replicas."""
+        async with asyncio.timeout(SEND_TIMEOUT):
+            producer = await self._open_producer()
+            batches: dict[tuple[str, int], Any] = {}
+            sent: list[asyncio.Future[Any]] = []
+            for topic, partition, key, value, headers in records:
+                place = (topic, partition)
+                if place not in batches:
+                    batches[place] = producer.create_batch()
+                if batches[place].append(timestamp=None, key=key, value=value, headers=headers) is None:
+                    sent.append(await producer.send_batch(batches[place], topic, partition=partition))
+                    batches[place] = producer.create_batch()
+                    if batches[place].append(timestamp=None, key=key, value=value, headers=headers) is None:
+                        raise ValueError(f"A record of {len(value or b'')} bytes does not fit into a batch.")
+            for (topic, partition), batch in batches.items():
+                sent.append(await producer.send_batch(batch, topic, partition=partition))
+            await asyncio.gather(*sent)
+
+    async def _open_producer(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap,
+                client_id=f"redress-{self._source}-relay",
+                acks="all",
+                enable_idempotence=True,
+                request_timeout_ms=4_000,
+                max_batch_size=1_000_000,
+                max_request_size=1_048_576,
+                linger_ms=0,
+                metadata_max_age_ms=30_000,
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                await close(producer)
+                raise
+            self._producer = producer
+        return self._producer
+
+    async def _drop_producer(self) -> None:
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await close(producer)
+
+    async def backlog(self, connection: Connection) -> int:
+        return int(await connection.fetchval(BACKLOG))
+
+
+async def close(client: Any) -> None:
+    """Stop an aiokafka client that may hang or be broken already."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await client.stop()
+    except Exception as error:
+        log.debug("client-closed-badly", error=type(error).__name__)

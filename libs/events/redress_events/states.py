@@ -1,0 +1,166 @@
+"""Rows of state: read one or a thousand in one statement, with the head of their own journal stream beside them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+from aiokafka.partitioner import murmur2
+from pydantic import TypeAdapter
+
+from redress_events.envelope import GENESIS
+from redress_events.facts import Kind
+
+# State and journal head in one snapshot. Index: state_pkey, events_pkey.
+LOAD = """
+SELECT s.subject, s.partition, s.revision, s.parked, s.heard, s.done, s.cause, h.version, h.hash
+FROM state s
+LEFT JOIN LATERAL (SELECT e.version, e.hash FROM events e WHERE e.stream = s.subject ORDER BY e.version DESC LIMIT 1) h ON true
+WHERE s.subject = ANY ($1::text[])
+"""
+HEADS = """
+SELECT w.stream, h.version, h.hash
+FROM unnest($1::text[]) w (stream)
+JOIN LATERAL (SELECT e.version, e.hash FROM events e WHERE e.stream = w.stream ORDER BY e.version DESC LIMIT 1) h ON true
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A list that users page through. where: SQL over generated columns, `$1 …` its filters. order: a bigint column, not null within it."""
+
+    name: str
+    where: str
+    order: str
+    index: str
+
+    def sql(self, filters: int) -> str:
+        after, subject, limit = (f"${filters + n}" for n in (1, 2, 3))
+        return (
+            f"SELECT s.subject, s.{self.order} AS place FROM state s WHERE ({self.where}) AND "
+            f"(s.{self.order}, s.subject) > ({after}::bigint, {subject}::text) ORDER BY s.{self.order}, s.subject LIMIT {limit}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One subject as read: its state, and where its own stream ends. revision 0: not there yet."""
+
+    subject: str
+    partition: int
+    revision: int
+    parked: bool
+    heard: Any
+    done: Any
+    cause: Mapping[str, str]
+    version: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One subject as a caller sees it."""
+
+    subject: str
+    state: Any
+    etag: str
+    parked: bool
+    version: int
+
+    @property
+    def id(self) -> UUID:
+        return UUID(self.subject.partition("/")[2])
+
+
+class Codec:
+    """A kind's facets, to and from jsonb. Defaults are left out, so a new field changes no stored byte."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        heard, done = kind.facets
+        self.heard: TypeAdapter[Any] = TypeAdapter(heard)
+        self.done: TypeAdapter[Any] = TypeAdapter(done)
+
+    def dump_heard(self, heard: Any) -> str:
+        return self.heard.dump_json(heard, exclude_defaults=True).decode()
+
+    def dump_done(self, done: Any) -> str:
+        return self.done.dump_json(done, exclude_defaults=True).decode()
+
+    def load_heard(self, text: str) -> Any:
+        return self.heard.validate_json(text)
+
+    def load_done(self, text: str) -> Any:
+        return self.done.validate_json(text)
+
+    def etag(self, heard: Any, done: Any) -> str:
+        """Equal after a rebuild, unchanged by facts that change nothing."""
+        digest = hashlib.sha256(
+            self.heard.dump_json(heard, exclude_defaults=True) + b"\n" + self.done.dump_json(done, exclude_defaults=True)
+        )
+        return digest.hexdigest()[:32]
+
+    def seen(self, row: Row) -> Seen:
+        state = self.kind.state(heard=row.heard, done=row.done)
+        return Seen(row.subject, state, self.etag(row.heard, row.done), row.parked, row.version)
+
+
+class States:
+    """The state table of one service. Kinds are told apart by the first part of the subject."""
+
+    def __init__(self, kinds: Mapping[str, Kind], partitions: int) -> None:
+        self.codecs = {name: Codec(kind) for name, kind in kinds.items()}
+        self.partitions = partitions
+
+    def codec(self, subject: str) -> Codec:
+        return self.codecs[subject.partition("/")[0]]
+
+    def partition(self, subject: str) -> int:
+        return partition_of(subject, self.partitions)
+
+    def fresh(self, subject: str) -> Row:
+        heard, done = self.codec(subject).kind.facets
+        return Row(subject, self.partition(subject), 0, False, heard(), done(), {}, 0, GENESIS)
+
+    async def load(self, connection: Connection, subjects: Iterable[str]) -> dict[str, Row]:
+        """Rows that are there, by subject, read without a lock."""
+        return {record["subject"]: self.row(record) for record in await connection.fetch(LOAD, list(subjects))}
+
+    def row(self, record: asyncpg.Record) -> Row:
+        codec = self.codec(record["subject"])
+        return Row(
+            record["subject"],
+            record["partition"],
+            record["revision"],
+            record["parked"],
+            codec.load_heard(record["heard"]),
+            codec.load_done(record["done"]),
+            orjson.loads(record["cause"]),
+            record["version"] or 0,
+            record["hash"] or GENESIS,
+        )
+
+
+Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy | asyncpg.Pool
+
+
+async def one(connection: Connection, query: str, *args: Any) -> asyncpg.Record:
+    """The row of a query that always has one."""
+    row = await connection.fetchrow(query, *args)
+    assert row is not None, query
+    return row
+
+
+async def heads(connection: Connection, streams: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+    """Last version and hash of streams other than the subject's own."""
+    return {row["stream"]: (row["version"], row["hash"]) for row in await connection.fetch(HEADS, list(streams))}
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """Kafka's default partitioner: murmur2 of the key's bytes."""
+    return int((murmur2(key.encode()) & 0x7FFFFFFF) % partitions)

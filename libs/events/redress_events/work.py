@@ -1,0 +1,262 @@
+"""Finds what is due and decides it: level-triggered, so a replay, a crash or a rebuild can neither lose nor double it.
+
+A row whose decider raises, or that is still due after its decision, is set aside with its error and a growing delay; the others go on.
+Timed work is decided only for instants that the log was read past, and only once Kafka has answered for a settling time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import asyncpg
+import structlog
+from aiokafka import TopicPartition
+
+from redress_events.commit import Committer, Item, Trace, cause_of
+from redress_events.facts import EPOCH, Context, Fact, Refused, Work, micros
+from redress_events.log_end import MARGIN, LogEnd
+from redress_events.projector import Projector
+from redress_events.states import Row, States
+from redress_events.topics import Topics
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+FALLBACK = 0.25  # seconds: for rows that another replica changed
+CATCH_UP = 5.0  # seconds to wait for the projector to reach a log end before asking anew
+FIRST_RETRY = 1.0
+LONGEST_RETRY = 300.0
+
+ERRORS = """
+INSERT INTO row_errors (work, subject, error, attempts, retry_at)
+SELECT $1, e.subject, e.error, 1, now() + make_interval(secs => $4)
+FROM unnest($2::text[], $3::text[]) e (subject, error) ORDER BY e.subject
+ON CONFLICT (work, subject) DO UPDATE SET
+    error = excluded.error, attempts = row_errors.attempts + 1,
+    retry_at = now() + make_interval(secs => least($4 * power(2, row_errors.attempts), $5))
+"""
+CLEAR = "DELETE FROM row_errors WHERE work = $1 AND subject = ANY ($2::text[])"
+
+
+def due_sql(work: Work) -> str:
+    """Rows that are due, of our partitions, oldest first where the work has a time. Parameters: partitions, instant, limit."""
+    timed = f"AND s.{work.at} <= $2" if work.at else "AND $2::bigint IS NOT NULL"
+    order = f"s.{work.at}, s.subject" if work.at else "s.subject"
+    return f"""
+        SELECT s.subject, e.subject IS NOT NULL AS failed FROM state s
+        LEFT JOIN row_errors e ON e.work = '{work.name}' AND e.subject = s.subject
+        WHERE ({work.due}) {timed} AND NOT s.parked AND s.partition = ANY ($1::int[]) AND (e.retry_at IS NULL OR e.retry_at <= now())
+        ORDER BY {order} LIMIT $3
+    """
+
+
+def still_due_sql(work: Work) -> str:
+    timed = f"AND s.{work.at} <= $2" if work.at else "AND $2::bigint IS NOT NULL"
+    return f"SELECT s.subject FROM state s WHERE s.subject = ANY ($1::text[]) AND ({work.due}) {timed} AND NOT s.parked"
+
+
+def next_sql(work: Work) -> str:
+    return f"SELECT min(s.{work.at}) FROM state s WHERE ({work.due}) AND NOT s.parked AND s.partition = ANY ($1::int[])"
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What became of a batch of due rows."""
+
+    subjects: int
+    facts: int
+
+
+class WorkLoop:
+    """One for each replica; it takes the rows of the partitions that its projector holds.
+
+    prepare: turns a decision into an item for the committer (numbers, seals, folds). words: opens personal fields.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        topics: Topics,
+        work: Sequence[Work],
+        states: States,
+        committer: Committer,
+        projector: Projector,
+        log_end: LogEnd,
+        settle: float,
+        clock: Callable[[], datetime],
+        prepare: Callable[[Row, Sequence[Fact], datetime, Trace], Awaitable[Item]],
+        words: Callable[[str, Sequence[str]], Awaitable[dict[str, str]]],
+        connect: Callable[[], Awaitable[asyncpg.Connection]],
+        chance: Callable[[], bytes],
+    ) -> None:
+        self._source = source
+        self._topics = topics
+        self._work = work
+        self._states = states
+        self._committer = committer
+        self._projector = projector
+        self._log_end = log_end
+        self._settle = settle
+        self._clock = clock
+        self._prepare = prepare
+        self._words = words
+        self._connect = connect
+        self._chance = chance
+        self._woken = asyncio.Event()
+        self._wakes = 0
+        self.counts: dict[tuple[str, str], int] = {}
+
+    def wake(self) -> None:
+        self._wakes += 1
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Decide for ever: untimed work as it falls due, timed work in a task of its own, because it waits for the log."""
+        async with asyncio.TaskGroup() as group:
+            untimed = [work for work in self._work if not work.at]
+            if untimed:
+                group.create_task(self._for_ever(partial(self._untimed, work=untimed)))
+            for work in self._work:
+                if work.at:
+                    group.create_task(self._for_ever(partial(self._timed, work=work)))
+
+    async def _for_ever(self, turn: Callable[[asyncpg.Connection], Awaitable[float]]) -> None:
+        """Run turns; each says how long to sleep unless woken. A broken connection is replaced."""
+        connection: asyncpg.Connection | None = None
+        seen = -1
+        while True:
+            try:
+                if connection is None:
+                    async with asyncio.timeout(10):
+                        connection = await self._connect()
+                seen = self._wakes
+                pause = await turn(connection)
+            except asyncio.CancelledError:
+                if connection is not None:
+                    connection.terminate()
+                raise
+            except Exception as error:
+                log.warning("work-failed", service=self._source, error=type(error).__name__, detail=str(error)[:200])
+                if connection is not None:
+                    connection.terminate()
+                    connection = None
+                await asyncio.sleep(1.0)
+                continue
+            if pause > 0 and seen == self._wakes:
+                self._woken.clear()
+                try:
+                    async with asyncio.timeout(pause):
+                        await self._woken.wait()
+                except TimeoutError:
+                    pass
+
+    async def _untimed(self, connection: asyncpg.Connection, work: Sequence[Work]) -> float:
+        partitions = self._projector.partitions
+        decided = 0
+        if partitions:
+            for each in work:
+                rows = await connection.fetch(due_sql(each), partitions, 0, BATCH)
+                if rows:
+                    decided += (await self.decide(connection, each, rows, 0)).facts
+        return 0.0 if decided else FALLBACK
+
+    async def _timed(self, connection: asyncpg.Connection, work: Work) -> float:
+        """Everything up to an instant that the log was read past."""
+        partitions = self._projector.partitions
+        first = await connection.fetchval(next_sql(work), partitions) if partitions else None
+        if first is None:
+            return FALLBACK
+        wait = (EPOCH + timedelta(microseconds=first) + MARGIN - self._clock()).total_seconds()
+        if wait > 0:
+            return min(wait, 60.0)
+        passed = await self._passed(partitions)
+        if passed is None:
+            return FALLBACK
+        rows = await connection.fetch(due_sql(work), partitions, micros(passed), BATCH)
+        if not rows:
+            return FALLBACK
+        await self.decide(connection, work, rows, micros(passed))
+        return 0.0
+
+    async def _passed(self, partitions: Sequence[int]) -> datetime | None:
+        """The instant up to which these partitions hold everything that was decided in time; None where nobody can say now."""
+        places = [TopicPartition(self._topics.lifecycle, partition) for partition in partitions]
+        asked = self._clock()
+        try:
+            ends = await self._log_end.ask(places)
+        except ConnectionError:
+            return None
+        if self._log_end.reachable_for < self._settle:
+            return None
+        try:
+            async with asyncio.timeout(CATCH_UP):
+                while not all((held := self._projector.positions.get(place)) and held.next >= ends[place] for place in places):
+                    if set(places) - self._projector.positions.keys():
+                        return None  # a partition was taken away meanwhile
+                    self._woken.clear()
+                    try:
+                        async with asyncio.timeout(FALLBACK):
+                            await self._woken.wait()
+                    except TimeoutError:
+                        pass
+        except TimeoutError:
+            return None
+        return asked - MARGIN
+
+    async def decide(self, connection: asyncpg.Connection, work: Work, rows: Sequence[Any], instant: int) -> Decided:
+        """Decide these rows on what is read now, commit together, and set aside what failed or is still due."""
+        failed_before = [row["subject"] for row in rows if row["failed"]]
+        loaded = await self._states.load(connection, [row["subject"] for row in rows])
+        errors: dict[str, str] = {}
+        items: list[Item] = []
+        for subject, row in loaded.items():
+            try:
+                items.append(await self._decided(work, row))
+            except Exception as error:
+                errors[subject] = told(error)
+        outcomes = await self._committer.commit_all(items)
+        committed = []
+        for item, outcome in zip(items, outcomes, strict=True):
+            if isinstance(outcome, asyncpg.PostgresConnectionError | OSError | asyncpg.InterfaceError):
+                raise outcome
+            if isinstance(outcome, BaseException):
+                errors[item.row.subject] = told(outcome)
+            elif outcome.result == "committed":
+                committed.append(item.row.subject)
+        if committed:
+            for still in await connection.fetch(still_due_sql(work), committed, instant):
+                errors[still["subject"]] = "It is still due after its decision."
+        if errors:
+            for subject, what in errors.items():
+                log.error("work-set-aside", service=self._source, work=work.name, subject=subject, error=what)
+            await connection.execute(ERRORS, work.name, list(errors), list(errors.values()), FIRST_RETRY, LONGEST_RETRY)
+        if healed := [subject for subject in failed_before if subject not in errors]:
+            await connection.execute(CLEAR, work.name, healed)
+        for outcome_name, count in (("decided", len(committed)), ("failed", len(errors)), ("again", len(items) - len(committed))):
+            self.counts[work.name, outcome_name] = self.counts.get((work.name, outcome_name), 0) + count
+        return Decided(len(rows), sum(len(item.events) for item in items))
+
+    async def _decided(self, work: Work, row: Row) -> Item:
+        now = self._clock()
+        kind = self._states.codec(row.subject).kind
+        state = kind.state(heard=row.heard, done=row.done)
+        words = await self._words(row.subject, work.opens(state)) if work.opens else {}
+        facts = work.decide(state, Context(now=now, actor=work.actor, subject=row.subject, chance=self._chance(), words=words))
+        if not facts:
+            raise ValueError("It is due and its decider decided nothing.")
+        return await self._prepare(row, facts, now, replace(cause_of(row), actor=work.actor))
+
+
+def told(error: BaseException) -> str:
+    """An error for operators' eyes: its type and place, never its text, which may quote what a customer said."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{f' {error.code}' if isinstance(error, Refused) else ''}{place}"

@@ -1,0 +1,36 @@
+"""A fact goes from one service's journal over the log into another's state, and work wakes up there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from spine_stack import Stack, asked, eventually, registered
+
+from redress_events.engine import KeyReused, Unknown
+
+
+async def test_a_fact_travels_and_wakes_work(stack: Stack) -> None:
+    intake, handling = await stack.engine("intake"), await stack.engine("handling")
+    seen, replayed = await intake.create("complaint", lambda context: [registered("信号不好")], asked("k1"))
+    assert not replayed and seen.version == 1 and seen.state.done.text == "intake/1/text"
+
+    async def opened() -> Any:
+        try:
+            return (await intake.read(seen.subject)).state.heard.opened
+        except Unknown:
+            return None
+
+    assert await eventually(opened) == 1
+    assert await handling.open(seen.subject, ["intake/1/text"]) == {"intake/1/text": "信号不好"}
+    again, replayed = await intake.create("complaint", lambda context: [registered("信号不好")], asked("k1"))
+    assert replayed and again.subject == seen.subject
+    with pytest.raises(KeyReused):
+        await intake.create("complaint", lambda context: [registered()], asked("k1", b"other"))
+
+    async def measured() -> bool:
+        numbers = [await engine.measures() for engine in (intake, handling)]
+        return all(n.backlog_facts == n.parked_subjects == n.set_aside_records == n.stuck_rows == n.lag_records == 0 for n in numbers)
+
+    await eventually(measured)
+    assert (await handling.health()).ready

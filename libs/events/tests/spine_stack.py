@@ -1,0 +1,151 @@
+"""A small system of two real engines on real servers: an intake that registers, and a handling that opens a case for what it hears."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from redress_local.provision import Databases
+
+from redress_events.contracts import CONTRACTS, HANDLING, INTAKE
+from redress_events.contracts.handling import CaseOpened
+from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
+from redress_events.engine import Asked, Config, Engine
+from redress_events.facts import Context, Fact, Instant, Kind, Work
+from redress_events.migrate import migrate
+
+MASTER = bytes(range(32))
+AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    text: str | None = None
+    registered_at: Instant | None = None
+    chases: int = 0
+    opened: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    number: str | None = None
+    text: str | None = None
+    chases: int = 0
+    opened: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Toy:
+    heard: Heard = field(default_factory=Heard)
+    done: Done = field(default_factory=Done)
+
+
+def hear(heard: Heard, fact: Fact, at: datetime) -> Heard:
+    match fact:
+        case ComplaintRegistered():
+            return replace(heard, text=fact.text, registered_at=at)
+        case ComplaintChased():
+            return replace(heard, chases=heard.chases + 1)
+        case CaseOpened():
+            return replace(heard, opened=heard.opened + 1)
+    return heard
+
+
+def did(done: Done, fact: Fact, at: datetime) -> Done:
+    match fact:
+        case ComplaintRegistered():
+            return replace(done, number=fact.number, text=fact.text)
+        case ComplaintChased():
+            return replace(done, chases=done.chases + 1)
+        case CaseOpened():
+            return replace(done, opened=done.opened + 1)
+    return done
+
+
+def open_case(toy: Toy, context: Context) -> list[Fact]:
+    return [CaseOpened(cycle=1, routing=1, department="customer_service")]
+
+
+OPEN = Work("open", due="heard ? 'registered_at' AND NOT done ? 'opened'", decide=open_case, index="state_pkey")
+INTAKE_KIND = Kind(Toy, hear, did, hears=(CaseOpened,))
+HANDLING_KIND = Kind(Toy, hear, did, hears=(ComplaintRegistered, ComplaintChased))
+
+
+def registered(text: str = "no signal since Sunday", number: str = "X") -> ComplaintRegistered:
+    return ComplaintRegistered(number=number, channel="app", kind="complaint", received_at=AT, text=text)
+
+
+def asked(key: str | None = None, request: bytes = b"body") -> Asked:
+    return Asked("front-end:app", frozenset({"front-end"}), None, "trace-1", None, key, request)
+
+
+MakeEngine = Callable[..., Awaitable[Engine]]
+
+
+class Stack:
+    """One Kafka prefix and a database for each service; engines are made and stopped by name."""
+
+    def __init__(self, kafka: str, make_database: Callable[[str], Awaitable[Databases]]) -> None:
+        self.kafka = kafka
+        self.prefix = f"t{uuid.uuid4().hex[:8]}."
+        self.partitions = 4
+        self.databases: dict[str, Databases] = {}
+        self.engines: list[Engine] = []
+        self._make_database = make_database
+
+    async def database(self, source: str) -> Databases:
+        if source not in self.databases:
+            made = await self._make_database(source)
+            empty = Path(os.environ.get("PYTEST_TMP", "/tmp")) / f"redress-empty-{uuid.uuid4().hex}"
+            empty.mkdir()
+            await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=empty, fold=1)
+            empty.rmdir()
+            self.databases[source] = made
+        return self.databases[source]
+
+    async def engine(
+        self, source: str = "intake", *, start: bool = True, work: list[Work] | None = None, kafka: str | None = None
+    ) -> Engine:
+        made = await self.database(source)
+        intake = source == "intake"
+        engine = Engine(
+            source=source,
+            kinds={"complaint": INTAKE_KIND if intake else HANDLING_KIND},
+            contract=INTAKE if intake else HANDLING,
+            contracts=CONTRACTS,
+            work=(([] if intake else [OPEN]) if work is None else work),
+            queries=[],
+            fold=1,
+            config=Config(made.app_dsn, kafka or self.kafka, MASTER, self.partitions, settle=0.2, topic_prefix=self.prefix),
+        )
+        if start:
+            await engine.start()
+            self.engines.append(engine)
+        return engine
+
+    async def connect(self, source: str, owner: bool = False) -> asyncpg.Connection:
+        made = await self.database(source)
+        return await asyncpg.connect(made.owner_dsn if owner else made.app_dsn, server_settings={"search_path": "fold1_1,public"})
+
+    async def stop(self, engine: Engine) -> None:
+        self.engines.remove(engine)
+        await engine.stop()
+
+
+async def eventually(check: Callable[[], Awaitable[Any]], within: float = 20.0) -> Any:
+    """Ask until the answer is true. Raises AssertionError with the last answer."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + within
+    while True:
+        answer = await check()
+        if answer:
+            return answer
+        assert loop.time() < end, f"still {answer!r} after {within} s"
+        await asyncio.sleep(0.02)
