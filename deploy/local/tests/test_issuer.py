@@ -9,6 +9,7 @@ import pytest
 from joserfc import jwt
 from joserfc.errors import BadSignatureError
 from joserfc.jwk import KeySet
+
 from redress_local.issuer import AUDIENCE, ISSUER, Issuer
 
 

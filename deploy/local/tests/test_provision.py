@@ -7,6 +7,7 @@ import uuid
 
 import asyncpg
 import pytest
+
 from redress_local.provision import drop, provision
 
 

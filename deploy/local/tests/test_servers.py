@@ -17,6 +17,7 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
 from redress_local.kafka import Kafka
 from redress_local.postgres import Postgres
 from redress_local.processes import StartFailed

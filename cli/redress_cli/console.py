@@ -1,0 +1,38 @@
+"""What all commands share at the terminal: where results and progress go, how an error is said, which folder is meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from redress_local.places import STACK
+from redress_local.state import NotRunning, Stack, read_stack
+
+out = Console()
+err = Console(stderr=True, highlight=False)
+
+Folder = Annotated[
+    Path,
+    typer.Option(
+        "--folder", envvar="REDRESS_STACK", help="Where the stack keeps data, keys, logs and state.json.", show_default=".local/stack"
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
+DEFAULT_FOLDER = STACK
+
+
+def fail(message: str) -> NoReturn:
+    """Say what went wrong and end with exit code 1."""
+    err.print(message, style="red", markup=False)
+    raise typer.Exit(1)
+
+
+def running_stack(folder: Path) -> Stack:
+    """The stack that was started in `folder`; ends the command when there is none."""
+    try:
+        return read_stack(folder)
+    except NotRunning as error:
+        fail(f"{error} Start one with: redress up")

@@ -1,0 +1,27 @@
+"""The command `redress`: each group of commands has a file of its own and is named here."""
+
+from __future__ import annotations
+
+import typer
+
+from redress_cli import stack, status, token
+
+app = typer.Typer(
+    name="redress",
+    help="Start and watch the complaint-handling system, and look into its log.",
+    epilog="Begin with: redress up, then redress status. A command's own --help has examples.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    add_completion=False,
+)
+
+app.command("up")(stack.up)
+app.command("down")(stack.down)
+app.command("run")(stack.run)
+app.command("status")(status.status)
+app.command("token")(token.token)
+
+
+if __name__ == "__main__":
+    app()

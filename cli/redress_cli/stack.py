@@ -1,0 +1,152 @@
+"""Start the whole system and stop it: `up`, `run`, `down`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from dataclasses import asdict
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out
+from redress_local.processes import StartFailed
+from redress_local.state import NotRunning, Stack, read_stack
+from redress_local.system import System
+
+
+def up(
+    folder: Folder = DEFAULT_FOLDER,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay until Ctrl-C, then stop everything.")] = False,
+    as_json: AsJson = False,
+    settle: Annotated[float, typer.Option(help="Seconds that timed work waits after a start for other services' facts.")] = 2.0,
+    log_level: Annotated[str, typer.Option(help="What the services log: DEBUG, INFO, WARNING.")] = "INFO",
+) -> None:
+    """Start Kafka, PostgreSQL and every service, and wait until all are ready.
+
+    Kafka and PostgreSQL are those of REDRESS_KAFKA_ADDRESS and REDRESS_POSTGRES_ADMIN_DSN if both are set, else containers
+    where a Docker engine answers, else local processes. Data stays in the folder: the next start has it again.
+
+    Examples:
+
+        redress up
+
+        redress up --foreground
+
+        redress up --json --folder /tmp/second | jq .urls
+    """
+    running = _still_running(folder)
+    if running is not None:
+        err.print(f"Already running in {folder}.")
+        _show(running, as_json)
+        return
+    system = System(
+        folder,
+        foreground=foreground,
+        settle_seconds=settle,
+        log_level=log_level,
+        progress=lambda line: err.print(f"  {line}", markup=False),
+    )
+    asked_to_end = _on_signals()
+    try:
+        stack = system.start()
+    except StartFailed as error:
+        fail(str(error))
+    except Interrupted:
+        fail("Interrupted; everything that was started is stopped.")
+    try:
+        _show(stack, as_json)
+        if not foreground:
+            return
+        err.print("Ctrl-C stops it.")
+        _stay(system, asked_to_end)
+    except Interrupted:
+        pass
+    finally:
+        if foreground:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C would leave half of it running
+            err.print("Stopping")
+            system.stop()
+
+
+def run(folder: Folder = DEFAULT_FOLDER) -> None:
+    """Start everything and stay; Ctrl-C stops it. The same as `redress up --foreground`.
+
+    Example:
+
+        redress run
+    """
+    up(folder=folder, foreground=True)
+
+
+def down(folder: Folder = DEFAULT_FOLDER) -> None:
+    """Stop what `redress up` started in this folder. Data stays.
+
+    Examples:
+
+        redress down
+
+        redress down --folder /tmp/second
+    """
+    try:
+        stack = read_stack(folder)
+    except NotRunning as error:
+        err.print(str(error), markup=False)
+        return
+    names = stack.running
+    stack.stop()
+    err.print(f"Stopped {', '.join(names)}." if names else "Nothing was running any more.")
+
+
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM. Not an Exception, so that nothing on the way swallows it."""
+
+
+def _on_signals() -> threading.Event:
+    asked = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if not asked.is_set():
+            asked.set()
+            raise Interrupted
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    return asked
+
+
+def _stay(system: System, asked_to_end: threading.Event) -> None:
+    while not asked_to_end.wait(0.5):
+        for service in system.dead():
+            fail(str(system.children[service].failed("ended by itself")))
+
+
+def _still_running(folder: Folder) -> Stack | None:
+    """The stack in this folder if all of it runs; None if nothing does. Half a stack is an error."""
+    try:
+        stack = read_stack(folder)
+    except NotRunning:
+        return None
+    running = set(stack.running)
+    if not running and stack.processes:
+        return None
+    ended = [each.name for each in stack.processes if each.name not in running]
+    if ended:
+        fail(f"In {folder} a stack runs without {', '.join(ended)}. Stop it first: redress down --folder {folder}")
+    return stack
+
+
+def _show(stack: Stack, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(asdict(stack), indent=2), flush=True)
+        return
+    table = Table("service", "address", "log")
+    for service, url in stack.urls.items():
+        table.add_row(service, url, stack.logs[service])
+    out.print(table)
+    out.print(
+        f"Kafka {stack.kafka}   PostgreSQL {stack.postgres.rpartition('@')[2]}   ({stack.servers})   data {stack.folder}", markup=False
+    )

@@ -1,0 +1,101 @@
+"""How the services are: ready, backlog, lag and parked, read from their own /health/ready and /metrics."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+
+import httpx
+import typer
+from prometheus_client.parser import text_string_to_metric_families
+from rich.table import Table
+
+from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, out, running_stack
+from redress_local.state import Stack
+
+METRICS = {
+    "backlog": "redress_backlog_facts",
+    "lag_records": "redress_lag_records",
+    "lag_seconds": "redress_lag_seconds",
+    "parked": "redress_parked_subjects",
+}
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One service. A number is None when the service did not tell it."""
+
+    service: str
+    url: str
+    pid: int | None
+    ready: bool
+    detail: str
+    backlog: float | None = None
+    lag_records: float | None = None
+    lag_seconds: float | None = None
+    parked: float | None = None
+
+
+def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """Show each service: ready, facts not yet on the log, records not yet read, subjects parked.
+
+    Ends with 1 if a service is not ready.
+
+    Examples:
+
+        redress status
+
+        redress status --json | jq '.[] | select(.parked > 0)'
+    """
+    found = read_all(running_stack(folder))
+    if as_json:
+        print(json.dumps([asdict(each) for each in found], indent=2))
+    else:
+        table = Table("service", "ready", "backlog", "lag", "seconds", "parked", "process", "address")
+        for each in found:
+            mark = "[green]yes[/green]" if each.ready else f"[red]no[/red] {each.detail}"
+            numbers = [_number(value) for value in (each.backlog, each.lag_records, each.lag_seconds, each.parked)]
+            table.add_row(each.service, mark, *numbers, str(each.pid or "–"), each.url)
+        out.print(table)
+    if not all(each.ready for each in found):
+        raise typer.Exit(1)
+
+
+def read_all(stack: Stack) -> list[ServiceStatus]:
+    """Ask all services at once."""
+    alive = {each.name: each.pid for each in stack.processes if each.process() is not None}
+    with httpx.Client(timeout=5.0, trust_env=False) as client, ThreadPoolExecutor() as threads:
+        return list(threads.map(lambda item: read_one(client, item[0], item[1], alive.get(item[0])), stack.urls.items()))
+
+
+def read_one(client: httpx.Client, service: str, url: str, pid: int | None) -> ServiceStatus:
+    """Ask one service."""
+    try:
+        health = client.get(url + "/health/ready")
+        metrics = client.get(url + "/metrics")
+    except httpx.TransportError as error:
+        return ServiceStatus(service, url, pid, False, type(error).__name__)
+    ready = health.status_code == 200
+    numbers = read_metrics(metrics.text) if metrics.status_code == 200 else {}
+    return ServiceStatus(service, url, pid, ready, "" if ready else f"{health.status_code} {health.text[:200]}", **numbers)
+
+
+def read_metrics(text: str) -> dict[str, float]:
+    """The four numbers out of a Prometheus page: seconds as the largest, the others summed over their labels."""
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            for field, name in METRICS.items():
+                if sample.name == name:
+                    combine = max if field == "lag_seconds" else _sum
+                    found[field] = combine(found[field], sample.value) if field in found else sample.value
+    return found
+
+
+def _sum(one: float, two: float) -> float:
+    return one + two
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.3g}" if value != int(value) else f"{int(value):,}"
