@@ -51,7 +51,11 @@ class Plan:
                 mirrored[f"json/{kind}.json"] = _json(schemas[kind])
                 history = _History.read(root, kind)
                 refusals += history.refusals(kind, fact, schemas[kind])
-                added = history.additions(kind, fact, schemas[kind])
+                try:
+                    added = history.additions(kind, fact, schemas[kind])
+                except golden.NoSample as refusal:
+                    refusals.append(str(refusal))
+                    continue
                 grown |= added
                 revision += len(history.entries) + any(path.startswith("published/") for path in added)
             mirrored[f"asyncapi/{contract.source}.yaml"] = _yaml(document(contract, schemas, revision))

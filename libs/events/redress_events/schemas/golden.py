@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from redress_events.envelope import Envelope, dataschema, encode, fact_id
 from redress_events.facts import Fact
 from redress_events.schemas.json_schema import OPEN_ENUM, Schema
@@ -42,6 +44,10 @@ SAMPLES: Final[dict[str, Any]] = {
     "target": "3 working days",
     "taxonomy": "telecom@1",
 }
+
+
+class NoSample(Exception):
+    """A fact refuses the value that a golden file would give one of its fields. The sentence says which."""
 
 
 def full(kind: str, fact: type[Fact], schema: Schema) -> bytes:
@@ -82,7 +88,11 @@ def sealed(name: str) -> str:
 
 
 def _envelope(kind: str, fact: type[Fact], data: dict[str, Any], version: int) -> bytes:
-    """Raises ValidationError when today's class refuses a sample: then SAMPLES needs a better one."""
+    try:
+        happened = fact.model_validate(data)
+    except ValidationError as error:
+        fields = ", ".join(sorted({f"`{detail['loc'][0]}`" for detail in error.errors()}))
+        raise NoSample(f"{kind}: the golden file's value for {fields} does not fit. Put one into SAMPLES of schemas/golden.py.") from None
     source = kind.split(".")[1]
     subject = f"{fact.stream}/{ID}"
     everything = version > 1
@@ -94,7 +104,7 @@ def _envelope(kind: str, fact: type[Fact], data: dict[str, Any], version: int) -
             subject=subject,
             time=AT,
             version=version,
-            data=fact.model_validate(data).model_dump(mode="json", exclude_unset=True),
+            data=happened.model_dump(mode="json", exclude_unset=True),
             actor="handler:handler-17",
             correlation="01890000-0000-7000-8000-0000000000c0",
             causation=fact_id(subject, "intake", 1) if everything else None,

@@ -131,4 +131,6 @@ def test_words_for_people_are_no_change():
 
 def test_a_field_called_description_is_no_words():
     assert not same(noted(description=(str, "")), noted(description=(int, 0)))
-    assert incompatibilities(noted(description=(str, "")), noted()) == ["`description` is gone, but facts on the log have it and readers may need it"]
+    assert incompatibilities(noted(description=(str, "")), noted()) == [
+        "`description` is gone, but facts on the log have it and readers may need it"
+    ]

@@ -14,6 +14,7 @@ import pytest
 from cloudevents.core.bindings import kafka
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from redress_events.envelope import (
     GENESIS,
     MAX_DEPTH,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import yaml
 from cloudevents.core.bindings import kafka
 from jsonschema import Draft7Validator, Draft202012Validator
-from pydantic import create_model
+from pydantic import Field, create_model
 from referencing import Registry
 from referencing.jsonschema import DRAFT7
 
@@ -56,12 +58,17 @@ def test_a_golden_file_is_read_by_todays_class_and_schema(path: Path):
 def test_a_golden_file_is_what_asyncapi_describes(path: Path):
     value = path.read_bytes()
     envelope = decode(value)
-    document = yaml.safe_load((FOLDER / "asyncapi" / f"{envelope.source}.yaml").read_bytes())
-    message = next(message for message in document["components"]["messages"].values() if message["name"] == envelope.type)
+    document = asyncapi(envelope.source)
+    name = next(name for name, message in document["components"]["messages"].items() if message["name"] == envelope.type)
     kept = {name: content.decode(errors="replace") for name, content in headers(envelope, GENESIS, chain(GENESIS, value))}
-    registry: Registry[Any] = Registry().with_resource("", DRAFT7.create_resource(document))
-    Draft7Validator(message["payload"], registry=registry).validate(json.loads(value))
-    Draft7Validator(message["headers"], registry=registry).validate(kept)
+    registry: Registry[Any] = Registry().with_resource("urn:document", DRAFT7.create_resource(document))
+    for part, content in (("payload", json.loads(value)), ("headers", kept)):
+        Draft7Validator({"$ref": f"urn:document#/components/messages/{name}/{part}"}, registry=registry).validate(content)
+
+
+@cache
+def asyncapi(source: str) -> Any:
+    return yaml.safe_load((FOLDER / "asyncapi" / f"{source}.yaml").read_bytes())
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=named)
@@ -81,7 +88,7 @@ def test_a_schema_is_a_schema(path: Path):
 
 @pytest.mark.parametrize("source", CONTRACTS)
 def test_every_reference_of_an_asyncapi_document_leads_somewhere(source: str):
-    document = yaml.safe_load((FOLDER / "asyncapi" / f"{source}.yaml").read_bytes())
+    document = asyncapi(source)
     found = list(references(document))
     assert found
     for reference in found:
@@ -113,6 +120,14 @@ def test_the_readme_explains_every_field_of_the_public_record():
     text = (FOLDER / "README.md").read_text()
     for name in ClosedComplaint.model_fields:
         assert f"`{name}`" in text
+
+
+def test_the_readmes_snippet_reads_the_public_record(capsys: pytest.CaptureFixture[str]):
+    [snippet] = re.findall(r"```python\n(.*?)```", (FOLDER / "README.md").read_text(), re.DOTALL)
+    value = (FOLDER / "golden" / "redress.callback.closed-complaint.v1" / "minimal.json").read_bytes()
+    envelope = decode(value)
+    exec(snippet, {"headers": headers(envelope, GENESIS, chain(GENESIS, value)), "key": envelope.subject.encode(), "value": value})
+    assert capsys.readouterr().out == f"{envelope.data['number']} {envelope.data['reason']} None\n"
 
 
 # --- how the folder grows ---
@@ -189,6 +204,12 @@ def test_history_has_no_gaps(tmp_path: Path):
     first.unlink()
     [refusal] = Plan.of(tmp_path, [noted(remark=(str | None, None))]).refusals
     assert "is not entry 1" in refusal
+
+
+def test_a_sample_that_does_not_fit_is_named(tmp_path: Path):
+    [refusal] = Plan.of(tmp_path, [noted(score=(Annotated[int, Field(le=3)], ...), department=(int, 0))]).refusals
+    assert "value for `department`, `score` does not fit" in refusal
+    assert "SAMPLES" in refusal
 
 
 def test_drift_is_a_readable_diff(tmp_path: Path):
