@@ -1,0 +1,100 @@
+"""The whole system's life with a service of a few lines: databases, topics, environment, readiness, SIGKILL, a bad start."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from redress_local import system as module
+from redress_local.processes import StartFailed
+from redress_local.state import read_stack
+from redress_local.system import System
+
+MAIN = """
+import os
+from types import SimpleNamespace
+from fastapi import FastAPI
+
+service = SimpleNamespace(fold=1)
+app = FastAPI()
+
+@app.get("/health/ready")
+def ready():
+    return {"ready": True}
+
+@app.get("/told")
+def told():
+    return {name: value for name, value in os.environ.items() if name.startswith("REDRESS_")}
+
+if os.environ.get("REDRESS_TEST_FAULT"):
+    raise SystemExit("the reason, in words")
+"""
+
+
+@pytest.fixture
+def folder(monkeypatch) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="redress-test-", ignore_cleanup_errors=True) as name:
+        top = Path(name)
+        for service in ("toy", "toy-two"):
+            package = top / "code" / ("redress_" + service.replace("-", "_"))
+            package.mkdir(parents=True)
+            (package / "__init__.py").touch()
+            (package / "main.py").write_text(MAIN)
+        (top / "migrations").mkdir()
+        (top / "migrations" / "20990101000000_nothing.sql").write_text("-- migrate:up\nSELECT 1;\n-- migrate:down\n")
+        monkeypatch.setattr(module, "migrations", lambda _: top / "migrations")
+        monkeypatch.syspath_prepend(top / "code")
+        monkeypatch.setenv("PYTHONPATH", str(top / "code"))
+        yield top / "stack"
+        for each in [each for each in sys.modules if each.startswith("redress_toy")]:
+            del sys.modules[each]
+
+
+async def topics(address: str) -> set[str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    await admin.start()
+    try:
+        return set(await admin.list_topics())
+    finally:
+        await admin.close()
+
+
+async def test_services_are_told_all_they_need_and_come_back_after_sigkill(folder):
+    said: list[str] = []
+    with System(folder, services=["toy", "toy-two"], environment={"REDRESS_SPECIAL": "1"}, progress=said.append) as system:
+        assert "toy-two is ready" in said
+        assert {"complaints.lifecycle.v1", "complaints.keys.v1"} <= await topics(system.servers.kafka)
+        told = httpx.get(system.urls["toy-two"] + "/told").json()
+        assert told["REDRESS_KAFKA"] == system.servers.kafka
+        assert len(Path(told["REDRESS_MASTER_KEY_FILE"]).read_bytes()) == 32
+        assert (told["REDRESS_AUDIENCE"], told["REDRESS_PROFILE"], told["REDRESS_SPECIAL"]) == ("redress", "local", "1")
+        app = await asyncpg.connect(told["REDRESS_DATABASE_URL"])
+        assert await app.fetchval("SELECT count(*) FROM live") == 1
+        await app.close()
+        assert read_stack(folder).running == ["postgres", "kafka", "toy", "toy-two"]
+
+        address, pid = system.urls["toy"], read_stack(folder).pids["toy"]
+        system.kill("toy")
+        assert read_stack(folder).running == ["postgres", "kafka", "toy-two"]
+        system.start_service("toy")
+        assert system.urls["toy"] == address
+        assert httpx.get(address + "/health/ready").status_code == 200
+        assert read_stack(folder).pids["toy"] != pid
+        stack = read_stack(folder)
+    assert stack.running == []
+    with System(folder, services=["toy", "toy-two"]) as system:  # again, on what is there
+        assert system.urls["toy"] == address
+
+
+def test_a_service_that_ends_at_its_start_shows_its_reason_and_leaves_nothing_running(folder):
+    with pytest.raises(StartFailed, match=r"toy ended at its start(?s:.*)the reason, in words"):
+        System(folder, services=["toy"], environment={"REDRESS_TEST_FAULT": "1"}).start()
+    assert not (folder / "state.json").exists()
+    assert not list((folder / "postgres" / "data").glob("postmaster.pid"))
