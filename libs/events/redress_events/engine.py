@@ -52,7 +52,8 @@ SELECT b.system_identifier = s.system_identifier AND b.timeline = c.timeline_id
 FROM birthplace b, pg_control_system() s, pg_control_checkpoint() c
 """
 COUNTS = """
-SELECT (SELECT count(*) FROM state WHERE parked) AS parked, (SELECT count(*) FROM set_aside) AS set_aside, (SELECT count(*) FROM row_errors) AS stuck,
+SELECT (SELECT count(*) FROM state WHERE parked) AS parked, (SELECT count(*) FROM set_aside) AS set_aside,
+       (SELECT count(*) FROM row_errors) AS stuck,
        pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, pg_snapshot_xmax(pg_current_snapshot())::text AS xmax
 """
 
@@ -367,7 +368,7 @@ class Engine:
         return [(row["place"], self.states.codec(row["subject"]).seen(loaded[row["subject"]])) for row in rows if row["subject"] in loaded]
 
     async def open(self, subject: str, refs: Sequence[str]) -> dict[str, str]:
-        """Personal values in clear, by reference; what was forgotten is missing. Raises Unavailable where a key is late and Kafka is away."""
+        """Personal values in clear, by reference; what was forgotten is missing. Raises Unavailable (key late, Kafka away)."""
         if not refs:
             return {}
         async with self._database() as connection:

@@ -11,6 +11,7 @@ from typing import Any
 
 from redress_events.commit import cause_json
 from redress_events.envelope import GENESIS
+from redress_events.facts import Fact
 from redress_events.records import Read, Record, Unfit
 from redress_events.states import Codec
 
@@ -44,27 +45,32 @@ class Folding:
     def take(self, item: Read | Unfit, skipped: bool = False) -> None:
         """Fold a foreign record, pass over a duplicate, or park. A skipped record that continues the chain counts as its version."""
         if skipped:
-            if isinstance(item, Read) and self._defect(item) is None and not self._known(item):
+            if isinstance(item, Read) and self._defect(item) is None:
                 self._count(item)
-            return None
-        if isinstance(item, Read) and self._known(item):
-            return None
-        if self.parked:
-            return self._wait(item.record, "behind", "It came behind a parked record.")
-        if isinstance(item, Unfit):
-            return self.park(item.record, item.reason, item.detail)
-        if (defect := self._defect(item) or item.problem) is not None:
-            return self.park(item.record, *defect)
-        if item.fact is not None:
-            try:
-                heard = self.codec.kind.hear(self.heard, item.fact, item.envelope.time)
-                self.codec.dump_heard(heard)
-            except Exception as error:
-                return self.park(item.record, "fold-failed", f"{type(error).__name__} while folding {item.envelope.type}")
-            if heard != self.heard:
-                self.heard = heard
-                self.cause = cause_json(item.envelope)
-            self.sealed.extend(item.sealed)
+        elif isinstance(item, Read) and self._known(item):
+            pass
+        elif self.parked:
+            self._wait(item.record, "behind", "It came behind a parked record.")
+        elif isinstance(item, Unfit):
+            self.park(item.record, item.reason, item.detail)
+        elif (defect := self._defect(item) or item.problem) is not None:
+            self.park(item.record, *defect)
+        elif item.fact is None:
+            self._count(item)
+        else:
+            self._hear(item, item.fact)
+
+    def _hear(self, item: Read, fact: Fact) -> None:
+        try:
+            heard = self.codec.kind.hear(self.heard, fact, item.envelope.time)
+            self.codec.dump_heard(heard)
+        except Exception as error:
+            self.park(item.record, "fold-failed", f"{type(error).__name__} while folding {item.envelope.type}")
+            return
+        if heard != self.heard:
+            self.heard = heard
+            self.cause = cause_json(item.envelope)
+        self.sealed.extend(item.sealed)
         self._count(item)
 
     def compare(self, item: Read, journal: Mapping[tuple[str, int], bytes]) -> None:

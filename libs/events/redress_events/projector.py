@@ -1,7 +1,8 @@
 """Kafka → state: facts folded in batches, offset and state moved in one transaction, what cannot be folded parked.
 
-The offset in PostgreSQL is the truth. Its fence (`next` and `epoch` as expected) is the first statement of every transaction, because aiokafka
-makes an assignment live before its listener runs (#738) and rebalances while a batch is processed (#929): whoever does not hold the fence stops.
+The offset in PostgreSQL is the truth. Its fence (`next` and `epoch` as expected) is the first statement of every transaction, because
+aiokafka makes an assignment live before its listener runs (#738) and rebalances while a batch is processed (#929): whoever does not hold
+the fence stops.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ BREATH = 0.01  # seconds between projections under load, for the commands of the
 LAZY_COMMIT = 5.0
 
 OFFSETS = """
-INSERT INTO consumer_offsets (topic, partition, kafka_cluster) SELECT p.topic, p.partition, $3 FROM unnest($1::text[], $2::int[]) p (topic, partition)
+INSERT INTO consumer_offsets (topic, partition, kafka_cluster)
+SELECT p.topic, p.partition, $3 FROM unnest($1::text[], $2::int[]) p (topic, partition)
 ORDER BY 1, 2 ON CONFLICT DO NOTHING
 """
 POSITIONS = """

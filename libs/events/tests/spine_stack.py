@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from redress_local.provision import Databases
 
 from redress_events.contracts import CONTRACTS, HANDLING, INTAKE
 from redress_events.contracts.handling import CaseOpened
@@ -20,6 +19,7 @@ from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.engine import Asked, Config, Engine
 from redress_events.facts import Context, Fact, Instant, Kind, Work
 from redress_events.migrate import migrate
+from redress_local.provision import Databases
 
 MASTER = bytes(range(32))
 AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
