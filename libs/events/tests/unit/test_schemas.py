@@ -116,6 +116,14 @@ def test_personal_marks_stand_where_sealing_looks_for_them(kind: str, fact: type
     assert fact.topic == LIFECYCLE or not fact.personal_fields()
 
 
+@pytest.mark.parametrize(("kind", "fact"), FACTS, ids=[kind for kind, _ in FACTS])
+def test_what_may_be_empty_may_be_missing(kind: str, fact: type[Fact]):
+    """The journal leaves empty fields out, so a missing one has to read as empty."""
+    for field in json.loads((FOLDER / "json" / f"{kind}.json").read_bytes()).get("properties", {}).values():
+        if {"type": "null"} in field.get("anyOf", ()):
+            assert field.get("default", "required") is None
+
+
 def test_the_readme_explains_every_field_of_the_public_record():
     text = (FOLDER / "README.md").read_text()
     for name in ClosedComplaint.model_fields:
