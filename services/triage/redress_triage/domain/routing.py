@@ -1,0 +1,72 @@
+"""The routing table: which department and queue a complaint goes to, read from a file. (Handbook 6.2.1 b, emergency plan 3)"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import yaml
+from pydantic import model_validator
+
+from redress_events.contracts.triage import Category
+from redress_events.facts import ContactKind
+from redress_triage.domain.taxonomy import Names, Part, Taxonomy
+
+
+class Desk(Part):
+    """Where a complaint stands: a department, and one of its queues."""
+
+    department: str
+    queue: str
+
+
+class Department(Part):
+    names: Names
+    queues: tuple[str, ...]
+
+
+class Rule(Desk):
+    """What is not named fits anything."""
+
+    kind: ContactKind | None = None
+    category: Category | None = None
+    sub_category: str | None = None
+
+    @property
+    def desk(self) -> Desk:
+        return Desk(department=self.department, queue=self.queue)
+
+    def fits(self, category: Category, sub_category: str, kind: ContactKind) -> bool:
+        asked = ((self.category, category), (self.sub_category, sub_category), (self.kind, kind))
+        return all(wanted in (None, given) for wanted, given in asked)
+
+
+class Table(Part):
+    departments: dict[str, Department]
+    review: Desk
+    rules: tuple[Rule, ...]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for desk in (self.review, *self.rules):
+            if not self.knows(desk.department, desk.queue):
+                raise ValueError(f"no department {desk.department!r} with a queue {desk.queue!r}")
+        last = self.rules[-1] if self.rules else None
+        if last is None or (last.kind, last.category, last.sub_category) != (None, None, None):
+            raise ValueError("the last rule must fit anything, so that every complaint reaches a department")
+        return self
+
+    def knows(self, department: str, queue: str) -> bool:
+        return department in self.departments and queue in self.departments[department].queues
+
+    def desk(self, category: Category, sub_category: str, kind: ContactKind) -> Desk:
+        """Of the first rule that fits."""
+        return next(rule.desk for rule in self.rules if rule.fits(category, sub_category, kind))
+
+
+def read_table(text: str, taxonomy: Taxonomy) -> Table:
+    """Raises ValueError where the file is wrong: an unknown key, desk or sub-category, or no rule for everything else."""
+    table = Table.model_validate(yaml.safe_load(text))
+    for rule in table.rules:
+        if rule.sub_category and not (rule.category and taxonomy.knows(rule.category, rule.sub_category)):
+            raise ValueError(f"no sub-category {rule.sub_category!r} in {rule.category!r}")
+    return table
