@@ -16,24 +16,25 @@ import asyncpg
 import structlog
 from aiokafka import TopicPartition
 
-from redress_events.clock import monotonic, uuid7, wall_clock
+from redress_events.clock import uuid7, wall_clock
 from redress_events.commit import Committer, FactTooLarge, Item, Key, Outcome, Trace, prepare
+from redress_events.errors import Conflict, JournalRestored, KeyReused, Parked, Unavailable, Unknown
 from redress_events.facts import Context, Contract, Fact, Kind, Work
 from redress_events.log_end import LogEnd
 from redress_events.parking import Parking
 from redress_events.projector import Projector
 from redress_events.records import Reader
 from redress_events.relay import Relay
-from redress_events.states import Query, Row, Seen, States, heads, one
+from redress_events.states import Query, Row, Seen, States, heads
 from redress_events.topics import Topics
 from redress_events.vault import Forgotten, Vault, needs_key
+from redress_events.watch import Health, Measures, Watch
 from redress_events.work import WorkLoop
 
 log = structlog.get_logger(__name__)
 
 ATTEMPTS = 4  # a decision whose row moved is decided again, three times
 KEYS_WAIT = 2.0  # seconds
-PULSE = 1.0
 ACQUIRE = 2.0  # seconds to wait for a database connection
 TIMEOUTS = {"transaction_timeout": "2s", "idle_in_transaction_session_timeout": "5s", "lock_timeout": "1900ms"}
 UNREACHABLE = (
@@ -50,11 +51,6 @@ STORED = "SELECT subject, version, request FROM idempotency WHERE key = $1"
 BIRTHPLACE = """
 SELECT b.system_identifier = s.system_identifier AND b.timeline = c.timeline_id
 FROM birthplace b, pg_control_system() s, pg_control_checkpoint() c
-"""
-COUNTS = """
-SELECT (SELECT count(*) FROM state WHERE parked) AS parked, (SELECT count(*) FROM set_aside) AS set_aside,
-       (SELECT count(*) FROM row_errors) AS stuck,
-       pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, pg_snapshot_xmax(pg_current_snapshot())::text AS xmax
 """
 
 
@@ -83,55 +79,6 @@ class Asked:
     request: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
-    ready: bool
-    reasons: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Measures:
-    """What operators watch. Seconds and counts."""
-
-    backlog_facts: int
-    lag_records: int
-    lag_seconds: float
-    parked_subjects: int
-    set_aside_records: int
-    stuck_rows: int
-    oldest_transaction_seconds: float
-    relay_leader: bool
-    decided: Mapping[tuple[str, str], int]
-
-
-class Unknown(Exception):
-    """There is no such subject."""
-
-
-class Parked(Exception):
-    """The subject is parked: operators must look at it first."""
-
-
-class KeyReused(Exception):
-    """The idempotency key was used for another request."""
-
-
-class Conflict(Exception):
-    """The row moved under every attempt."""
-
-
-class Unavailable(Exception):
-    """The database, or Kafka where it is needed, does not answer now. retry_after: seconds."""
-
-    def __init__(self, sentence: str, retry_after: int = 2) -> None:
-        super().__init__(sentence)
-        self.retry_after = retry_after
-
-
-class JournalRestored(Exception):
-    """This journal did not grow on this cluster: it may be older than the log."""
-
-
 class Engine:
     """All that `redress_events` does for a service. Nothing happens before `start`."""
 
@@ -157,14 +104,15 @@ class Engine:
         self._config = config
         self._contract = contract
         self._topics = Topics(config.topic_prefix)
+        self._places = [TopicPartition(self._topics.lifecycle, n) for n in range(config.partitions)] + [
+            TopicPartition(self._topics.keys, 0)
+        ]
         self._chance = chance
         self._reader = Reader(source, kinds, contracts, config.partitions)
         self._log_end = LogEnd(source, config.kafka)
         self._vault = Vault(config.master_key, self._wait_for_keys)
         self._schema = ""
         self._tasks: list[asyncio.Task[None]] = []
-        self._watermark: tuple[str, float] = ("", 0.0)
-        self._caught_up = False
         self._work = list(work)
         self._pool: asyncpg.Pool | None = None
         self._commits: asyncpg.Pool | None = None
@@ -224,13 +172,24 @@ class Engine:
             connect=lambda: self._connect("work"),
             chance=self._chance,
         )
+        self.watch = Watch(
+            source=self.source,
+            fold=self.fold,
+            schema=self._schema,
+            places=self._places,
+            database=self._database,
+            relay=self.relay,
+            projector=self.projector,
+            work=self.work,
+            log_end=self._log_end,
+        )
         self._tasks = [
             asyncio.create_task(loop, name=f"{self.source}-{name}")
             for name, loop in (
                 ("projector", self.projector.run()),
                 ("relay", self.relay.run()),
                 ("work", self.work.run()),
-                ("pulse", self._pulse()),
+                ("pulse", self.watch.run()),
             )
         ]
 
@@ -436,6 +395,12 @@ class Engine:
         except UNREACHABLE as error:
             raise Unavailable(f"The database of {self.source} does not answer now.") from error
 
+    async def health(self) -> Health:
+        return await self.watch.health()
+
+    async def measures(self) -> Measures:
+        return await self.watch.measures()
+
     async def _wait_for_keys(self) -> None:
         """Until the topic of keys was read, by whichever replica holds it, to an end asked now. Raises Unavailable."""
         place = TopicPartition(self._topics.keys, 0)
@@ -452,73 +417,6 @@ class Engine:
                     await asyncio.sleep(0.02)
         except (ConnectionError, TimeoutError) as error:
             raise Unavailable("The complaint's key is not here yet, and the log cannot be asked for it now.") from error
-
-    # -- what operators watch
-
-    async def health(self) -> Health:
-        """Ready: the database answers, has this fold's schema, and was once read to the end of the log."""
-        reasons = []
-        try:
-            async with asyncio.timeout(2), self._database() as connection:
-                live = await connection.fetchrow("SELECT schema, fold FROM public.live")
-                if live is None or live["fold"] != self.fold or live["schema"] != self._schema:
-                    reasons.append("The live state is not this release's.")
-                elif not self._caught_up:
-                    self._caught_up = bool(await connection.fetchval("SELECT true FROM caught_up"))
-                    if not self._caught_up:
-                        reasons.append("The log was not yet read to its end.")
-        except (Unavailable, TimeoutError, asyncpg.PostgresError):
-            reasons.append("The database does not answer.")
-        return Health(not reasons, reasons)
-
-    async def measures(self) -> Measures:
-        """Raises Unavailable where the database does not answer."""
-        async with self._database() as connection:
-            backlog = await self.relay.backlog(connection)
-            counts = await one(connection, COUNTS)
-        lag, oldest = 0, None
-        for place, position in self.projector.positions.items():
-            behind = max(0, self._log_end.ends.get(place, 0) - position.next)
-            lag += behind
-            if behind and (stamp := self.projector.timestamps.get(place)):
-                oldest = stamp if oldest is None else min(oldest, stamp)
-        if counts["xmin"] != self._watermark[0] or counts["xmin"] == counts["xmax"]:
-            self._watermark = (counts["xmin"], monotonic())
-        return Measures(
-            backlog_facts=backlog,
-            lag_records=lag,
-            lag_seconds=0.0 if oldest is None else max(0.0, wall_clock().timestamp() - oldest / 1000),
-            parked_subjects=counts["parked"],
-            set_aside_records=counts["set_aside"],
-            stuck_rows=counts["stuck"],
-            oldest_transaction_seconds=monotonic() - self._watermark[1],
-            relay_leader=self.relay.leader,
-            decided=dict(self.work.counts),
-        )
-
-    async def _pulse(self) -> None:
-        """Each second: where the log ends (for lag), whether Kafka answers (for timed work), and the first catch-up."""
-        while True:
-            try:
-                every = [TopicPartition(self._topics.lifecycle, n) for n in range(self._config.partitions)] + [
-                    TopicPartition(self._topics.keys, 0)
-                ]
-                ends = await self._log_end.ask(every)
-                if not self._caught_up:
-                    await self._look_whether_caught_up(ends)
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                log.debug("pulse-missed", service=self.source, error=type(error).__name__)
-            await asyncio.sleep(PULSE if self._caught_up else 0.1)
-
-    async def _look_whether_caught_up(self, ends: Mapping[TopicPartition, int]) -> None:
-        async with self._database() as connection:
-            rows = await connection.fetch("SELECT topic, partition, next FROM consumer_offsets")
-            read = {TopicPartition(row["topic"], row["partition"]): row["next"] for row in rows}
-            if all(read.get(place, -1) >= end for place, end in ends.items()):
-                await connection.execute("INSERT INTO caught_up DEFAULT VALUES ON CONFLICT DO NOTHING")
-                self._caught_up = True
 
 
 TooLarge = FactTooLarge

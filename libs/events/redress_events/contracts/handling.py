@@ -24,8 +24,12 @@ class CaseCancelled(Fact):
 
 
 class CaseAccepted(Fact):
+    """A handler takes it on. It holds only where the case was then: after a new routing or transfer the new department accepts again."""
+
     cycle: int
     handler: str
+    routing: int = 0
+    transfer: int = 0  # the transfer that brought it here, 0 where the routing did
 
 
 class CustomerContacted(Fact):

@@ -1,0 +1,141 @@
+"""What operators watch of one process: is it ready, how far behind is it, what is parked or stuck, and who holds a transaction open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+import asyncpg
+import structlog
+from aiokafka import TopicPartition
+
+from redress_events.clock import monotonic, wall_clock
+from redress_events.errors import Unavailable
+from redress_events.log_end import LogEnd
+from redress_events.projector import Projector
+from redress_events.relay import Relay
+from redress_events.states import one
+from redress_events.work import WorkLoop
+
+log = structlog.get_logger(__name__)
+
+PULSE = 1.0
+COUNTS = """
+SELECT (SELECT count(*) FROM state WHERE parked) AS parked, (SELECT count(*) FROM set_aside) AS set_aside,
+       (SELECT count(*) FROM row_errors) AS stuck,
+       pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, pg_snapshot_xmax(pg_current_snapshot())::text AS xmax
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    ready: bool
+    reasons: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What operators watch. Seconds and counts."""
+
+    backlog_facts: int
+    lag_records: int
+    lag_seconds: float
+    parked_subjects: int
+    set_aside_records: int
+    stuck_rows: int
+    oldest_transaction_seconds: float
+    relay_leader: bool
+    decided: Mapping[tuple[str, str], int]
+
+
+class Watch:
+    """Looks at the parts of a running engine. database: a connection for reading, raising where there is none."""
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        fold: int,
+        schema: str,
+        places: Sequence[TopicPartition],
+        database: Callable[[], AbstractAsyncContextManager[asyncpg.pool.PoolConnectionProxy]],
+        relay: Relay,
+        projector: Projector,
+        work: WorkLoop,
+        log_end: LogEnd,
+    ) -> None:
+        self.source = source
+        self.fold = fold
+        self._schema = schema
+        self._places = places
+        self._database = database
+        self._relay = relay
+        self._projector = projector
+        self._work = work
+        self._log_end = log_end
+        self._watermark: tuple[str, float] = ("", 0.0)
+        self._caught_up = False
+
+    async def health(self) -> Health:
+        """Ready: the database answers, has this fold's schema, and was once read to the end of the log."""
+        reasons = []
+        try:
+            async with asyncio.timeout(2), self._database() as connection:
+                live = await connection.fetchrow("SELECT schema, fold FROM public.live")
+                if live is None or live["fold"] != self.fold or live["schema"] != self._schema:
+                    reasons.append("The live state is not this release's.")
+                elif not self._caught_up:
+                    self._caught_up = bool(await connection.fetchval("SELECT true FROM caught_up"))
+                    if not self._caught_up:
+                        reasons.append("The log was not yet read to its end.")
+        except (Unavailable, TimeoutError, asyncpg.PostgresError):
+            reasons.append("The database does not answer.")
+        return Health(not reasons, reasons)
+
+    async def measures(self) -> Measures:
+        """Raises Unavailable where the database does not answer."""
+        async with self._database() as connection:
+            backlog = await self._relay.backlog(connection)
+            counts = await one(connection, COUNTS)
+        lag, oldest = 0, None
+        for place, position in self._projector.positions.items():
+            behind = max(0, self._log_end.ends.get(place, 0) - position.next)
+            lag += behind
+            if behind and (stamp := self._projector.timestamps.get(place)):
+                oldest = stamp if oldest is None else min(oldest, stamp)
+        if counts["xmin"] != self._watermark[0] or counts["xmin"] == counts["xmax"]:
+            self._watermark = (counts["xmin"], monotonic())
+        return Measures(
+            backlog_facts=backlog,
+            lag_records=lag,
+            lag_seconds=0.0 if oldest is None else max(0.0, wall_clock().timestamp() - oldest / 1000),
+            parked_subjects=counts["parked"],
+            set_aside_records=counts["set_aside"],
+            stuck_rows=counts["stuck"],
+            oldest_transaction_seconds=monotonic() - self._watermark[1],
+            relay_leader=self._relay.leader,
+            decided=dict(self._work.counts),
+        )
+
+    async def run(self) -> None:
+        """Each second: where the log ends (for lag), whether Kafka answers (for timed work), and the first catch-up."""
+        while True:
+            try:
+                ends = await self._log_end.ask(self._places)
+                if not self._caught_up:
+                    await self._look_whether_caught_up(ends)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                log.debug("pulse-missed", service=self.source, error=type(error).__name__)
+            await asyncio.sleep(PULSE if self._caught_up else 0.1)
+
+    async def _look_whether_caught_up(self, ends: Mapping[TopicPartition, int]) -> None:
+        async with self._database() as connection:
+            rows = await connection.fetch("SELECT topic, partition, next FROM consumer_offsets")
+            read = {TopicPartition(row["topic"], row["partition"]): row["next"] for row in rows}
+            if all(read.get(place, -1) >= end for place, end in ends.items()):
+                await connection.execute("INSERT INTO caught_up DEFAULT VALUES ON CONFLICT DO NOTHING")
+                self._caught_up = True
