@@ -1,0 +1,129 @@
+"""Cases over HTTP: a department's list, a case with its words, and every step of the work on it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends
+from fastapi import Query as Parameter
+
+from redress_chassis import Body, Call, Caller, ComplaintId, Cursor, Limit, Moment, Short, Words, calls, problems
+from redress_events.contracts.handling import ContactMeans
+from redress_events.states import Query, Seen
+from redress_handling import policies
+from redress_handling.domain.accept import Accept, accept
+from redress_handling.domain.case import Case
+from redress_handling.domain.contact import ContactCustomer, contact
+from redress_handling.domain.progress import ReportProgress, report_progress
+from redress_handling.domain.reject import Reject, reject
+from redress_handling.domain.resolve import Resolve, resolve
+from redress_handling.domain.transfer import TransferCase, transfer
+from redress_handling.views import CasePage, CaseSummary, CaseView, references
+
+CHOSEN = "($1::text[] IS NULL OR s.department = ANY ($1)) AND s.stage = ANY ($2::text[])"
+TO_DO = Query("to-do", where=f"s.to_do IS NOT NULL AND {CHOSEN}", order="to_do", index="state_to_do")
+ENDED = Query("ended", where=f"s.latest_end IS NOT NULL AND {CHOSEN}", order="latest_end", index="state_latest_end")
+QUERIES = [TO_DO, ENDED]
+
+router = APIRouter(tags=["cases"])
+Handling = Annotated[Call[Case], Depends(calls("handler", "supervisor"))]
+Department = Annotated[str | None, Parameter(pattern="^[a-z][a-z_-]{0,63}$", description="A handler sees his own alone.")]
+State = Annotated[
+    Literal["open", "accepted", "resolved", "rejected", "cancelled"] | None,
+    Parameter(description="Without it: all that has yet to be done, open and accepted."),
+]
+STEP = problems(404, 409, 412)
+
+
+class ContactBody(Body):
+    means: ContactMeans
+    contacted_at: Moment | None = None
+    note: Words | None = None
+
+
+class ProgressBody(Body):
+    note: Words
+
+
+class TransferBody(Body):
+    department: Short
+    reason: Words
+
+
+class ResolveBody(Body):
+    cause: Words
+    measures: Words
+    responsible_unit: Short
+    told_customer: ContactMeans
+
+
+class RejectBody(Body):
+    reason: Words
+    told_customer: ContactMeans
+
+
+def may_see(case: Case, caller: Caller) -> bool:
+    """Supervisors see every complaint that was heard of, handlers what is with their department now."""
+    return "supervisor" in caller.roles or (caller.department is not None and caller.department == case.department)
+
+
+async def view(call: Call[Case], seen: Seen) -> CaseView:
+    return CaseView.of(seen, await call.words(seen, *references(seen.state)))
+
+
+@router.get("/cases", responses=problems(400))
+async def list_cases(
+    call: Handling, department: Department = None, state: State = None, limit: Limit = 50, cursor: Cursor = None
+) -> CasePage:
+    """A department's cases: what came back or is major first, then the oldest; of those that have ended, the latest first."""
+    chosen = None if department is None else [department]
+    if "supervisor" not in call.caller.roles:
+        own = [call.caller.department] if call.caller.department else []
+        chosen = own if chosen is None else [name for name in own if name in chosen]
+    query = ENDED if state in ("resolved", "rejected", "cancelled") else TO_DO
+    page = await call.page(query, chosen, [state] if state else ["open", "accepted"], limit=limit, cursor=cursor)
+    return CasePage(items=[CaseSummary.of(seen) for seen in page.items], next=page.next)
+
+
+@router.get("/cases/{complaint}", responses=problems(404))
+async def read_case(complaint: ComplaintId, call: Handling) -> CaseView:
+    """One case with the customer's words and how to reach him."""
+    return await view(call, await call.read(complaint, may=may_see))
+
+
+@router.post("/cases/{complaint}/accept", responses=STEP)
+async def accept_case(complaint: ComplaintId, call: Handling) -> CaseView:
+    """Take the case on. After a new routing or a transfer the new department accepts again."""
+    return await view(call, await call.decide(complaint, Accept(), accept, may=may_see))
+
+
+@router.post("/cases/{complaint}/contact", responses=STEP)
+async def contact_customer(complaint: ComplaintId, body: ContactBody, call: Handling) -> CaseView:
+    """A person spoke with the customer, or wrote to him. Without `contacted_at`: just now."""
+    return await view(call, await call.decide(complaint, ContactCustomer(**dict(body)), contact, may=may_see))
+
+
+@router.post("/cases/{complaint}/progress", responses=STEP)
+async def report_on_case(complaint: ComplaintId, body: ProgressBody, call: Handling) -> CaseView:
+    """Say what was found or done since."""
+    return await view(call, await call.decide(complaint, ReportProgress(**dict(body)), report_progress, may=may_see))
+
+
+@router.post("/cases/{complaint}/transfer", responses=STEP)
+async def transfer_case(complaint: ComplaintId, body: TransferBody, call: Handling) -> CaseView:
+    """Pass the case to another department, with the reason that the customer is told."""
+    decider = partial(transfer, departments=policies.departments())
+    return await view(call, await call.decide(complaint, TransferCase(**dict(body)), decider, may=may_see))
+
+
+@router.post("/cases/{complaint}/resolve", responses=STEP)
+async def resolve_case(complaint: ComplaintId, body: ResolveBody, call: Handling) -> CaseView:
+    """Say what was wrong and what was done. The return visit follows."""
+    return await view(call, await call.decide(complaint, Resolve(**dict(body)), resolve, may=may_see))
+
+
+@router.post("/cases/{complaint}/reject", responses=STEP)
+async def reject_case(complaint: ComplaintId, body: RejectBody, call: Handling) -> CaseView:
+    """Say why the complaint is not followed. The return visit follows all the same."""
+    return await view(call, await call.decide(complaint, Reject(**dict(body)), reject, may=may_see))

@@ -1,0 +1,101 @@
+"""A case as handling sees it: what was heard and what was done, put together by the numbers that both carry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from redress_events.facts import Kind, Refused
+from redress_handling.domain.done import Done, Transfer, did
+from redress_handling.domain.heard import HEARS, Heard, hear
+
+
+class Stage(StrEnum):
+    """Where the case of the current cycle stands."""
+
+    NONE = "none"  # the cycle has no case yet: it is not routed, or the next turn of the work loop opens one
+    OPEN = "open"  # the department it is with has yet to accept it
+    ACCEPTED = "accepted"
+    RESOLVED = "resolved"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"  # the complaint ended before the case did
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    heard: Heard = Heard()
+    done: Done = Done()
+
+    @property
+    def transfer(self) -> Transfer | None:
+        """The transfer that holds: one that answers the last routing. A new routing beats it, whenever either was heard of."""
+        transfer = self.done.transfer
+        return transfer if transfer and transfer.routing == self.heard.routing else None
+
+    @property
+    def department(self) -> str | None:
+        return self.transfer.department if self.transfer else self.heard.department
+
+    @property
+    def queue(self) -> str | None:
+        """A transfer names a department only: its queue is for that department to say."""
+        return None if self.transfer else self.heard.queue
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Routing and transfer that brought the case where it is."""
+        return self.heard.routing, self.transfer.number if self.transfer else 0
+
+    @property
+    def handler(self) -> str | None:
+        """Who accepted it here; whoever accepted it elsewhere does not count."""
+        accepted = self.done.accepted
+        return accepted.handler if accepted and (accepted.routing, accepted.transfer) == self.place else None
+
+    @property
+    def stage(self) -> Stage:
+        if self.done.cycle == 0 or self.done.cycle < self.heard.cycle:
+            return Stage.NONE
+        if self.done.outcome:
+            return Stage(self.done.outcome.kind)
+        return Stage.ACCEPTED if self.handler else Stage.OPEN
+
+    @property
+    def closed(self) -> bool:
+        """Callback has ended the complaint: it closed its current cycle."""
+        return self.heard.closed >= self.heard.cycle
+
+    @property
+    def urgency(self) -> int:
+        """One for each time the complaint came back, and one more where it is major. The list's order counts the same way, in SQL."""
+        major = self.heard.classification is not None and self.heard.classification.severity == "major"
+        return self.heard.urgency + major
+
+    @property
+    def began_at(self) -> datetime | None:
+        """When this cycle began for the customer: with his complaint, or when he said that it is not solved."""
+        if self.heard.reopened_at:
+            return self.heard.reopened_at
+        return self.heard.registration.received_at if self.heard.registration else None
+
+
+KIND = Kind(Case, hear, did, HEARS)
+
+
+def expect_unfinished(case: Case) -> None:
+    """The case of this cycle is there and has no outcome. Raises Refused, which says what is in the way."""
+    if case.closed:
+        raise Refused("complaint-closed", "The complaint is closed: there is nothing left to do.")
+    match case.stage:
+        case Stage.NONE:
+            raise Refused("no-case", "No department has a case for this complaint now: it is opened once the complaint is routed.")
+        case Stage.RESOLVED | Stage.REJECTED | Stage.CANCELLED:
+            raise Refused("case-ended", f"The case is {case.stage} already.")
+
+
+def expect_accepted(case: Case) -> None:
+    """The department that has the case works on it. Raises Refused, which names the step that is missing."""
+    expect_unfinished(case)
+    if case.stage is Stage.OPEN:
+        raise Refused("case-not-accepted", "Accept the case first: the department that has it now has not done so.")

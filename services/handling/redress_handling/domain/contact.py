@@ -1,0 +1,30 @@
+"""Contact the customer: a person spoke with him, or wrote to him, about the case. (Handbook 6.2.1 b)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from redress_events.contracts.handling import ContactMeans, CustomerContacted
+from redress_events.facts import Context, Fact, Refused
+from redress_handling.domain.case import Case, expect_accepted
+
+
+@dataclass(frozen=True, slots=True)
+class ContactCustomer:
+    """contacted_at: when it was, if not just now."""
+
+    means: ContactMeans
+    contacted_at: datetime | None = None
+    note: str | None = None
+
+
+def contact(case: Case, command: ContactCustomer, context: Context) -> list[Fact]:
+    """Only what happened in this cycle counts in it: a call before the customer came back is no answer to his coming back."""
+    expect_accepted(case)
+    at = command.contacted_at or context.now
+    if at > context.now:
+        raise Refused("contact-in-future", "The contact lies in the future. Report it once it has happened.")
+    if command.contacted_at and case.began_at and command.contacted_at < case.began_at:
+        raise Refused("contact-too-early", "The contact lies before this complaint, or before its reopening. Contact the customer again.")
+    return [CustomerContacted(cycle=case.done.cycle, means=command.means, contacted_at=at, note=command.note)]

@@ -1,0 +1,106 @@
+"""What handling itself did: the case of one cycle after another, and what became of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from redress_events.contracts.handling import (
+    CaseAccepted,
+    CaseCancelled,
+    CaseOpened,
+    CaseRejected,
+    CaseResolved,
+    CaseTransferred,
+    ContactMeans,
+    CustomerContacted,
+    ProgressReported,
+)
+from redress_events.facts import Fact, Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """To whom, and which routing it answers; `reason` is a reference."""
+
+    number: int
+    routing: int
+    department: str
+    at: Instant
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Who took it on, and where the case was then."""
+
+    routing: int
+    transfer: int
+    handler: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    means: ContactMeans
+    contacted_at: Instant
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    at: Instant
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the case of a cycle ended. words: under its field's name, the reference of what was said about it."""
+
+    kind: Literal["resolved", "rejected", "cancelled"]
+    cycle: int
+    at: Instant
+    department: str | None = None
+    responsible_unit: str | None = None
+    told_customer: ContactMeans | None = None
+    words: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """cycle: the one that the case is for, 0 before the first. transfer: the last, of whatever cycle. earlier: outcomes of past cycles."""
+
+    cycle: int = 0
+    opened_at: Instant | None = None
+    transfer: Transfer | None = None
+    accepted: Accepted | None = None
+    contacts: tuple[Contact, ...] = ()
+    reports: tuple[Report, ...] = ()
+    outcome: Outcome | None = None
+    earlier: tuple[Outcome, ...] = ()
+
+
+def did(done: Done, fact: Fact, at: datetime) -> Done:
+    match fact:
+        case CaseOpened():
+            ended = (done.outcome,) if done.outcome else ()
+            return Done(cycle=fact.cycle, opened_at=at, transfer=done.transfer, earlier=(*done.earlier, *ended))
+        case CaseAccepted():
+            return replace(done, accepted=Accepted(fact.routing, fact.transfer, fact.handler, at))
+        case CustomerContacted():
+            return replace(done, contacts=(*done.contacts, Contact(fact.means, fact.contacted_at, fact.note)))
+        case ProgressReported():
+            return replace(done, reports=(*done.reports, Report(at, fact.note)))
+        case CaseTransferred():
+            return replace(done, transfer=Transfer(fact.transfer, fact.routing, fact.department, at, fact.reason))
+        case CaseResolved():
+            words = {"cause": fact.cause, "measures": fact.measures}
+            resolved = Outcome("resolved", fact.cycle, at, fact.department, fact.responsible_unit, fact.told_customer, words)
+            return replace(done, outcome=resolved)
+        case CaseRejected():
+            rejected = Outcome("rejected", fact.cycle, at, fact.department, None, fact.told_customer, {"reason": fact.reason})
+            return replace(done, outcome=rejected)
+        case CaseCancelled():
+            return replace(done, outcome=Outcome("cancelled", fact.cycle, at))
+    return done

@@ -1,0 +1,13 @@
+"""Open a case: a routed complaint is in a cycle that has none yet. (Handbook 6.2.1 b)"""
+
+from redress_events.contracts.handling import CaseOpened
+from redress_events.facts import Context, Fact
+from redress_handling.domain.case import Case
+
+
+def open_case(case: Case, context: Context) -> list[Fact]:
+    """A reopened complaint goes back to the department that had it, unless it was routed elsewhere since."""
+    heard = case.heard
+    if heard.routing == 0 or case.department is None or case.done.cycle >= heard.cycle or case.closed:
+        return []
+    return [CaseOpened(cycle=heard.cycle, routing=heard.routing, department=case.department, urgency=heard.urgency)]

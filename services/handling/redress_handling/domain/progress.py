@@ -1,0 +1,19 @@
+"""Report progress: what was found or done since, for the customer and for those who watch. (SOP 2.2)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redress_events.contracts.handling import ProgressReported
+from redress_events.facts import Context, Fact
+from redress_handling.domain.case import Case, expect_accepted
+
+
+@dataclass(frozen=True, slots=True)
+class ReportProgress:
+    note: str
+
+
+def report_progress(case: Case, command: ReportProgress, context: Context) -> list[Fact]:
+    expect_accepted(case)
+    return [ProgressReported(cycle=case.done.cycle, note=command.note)]

@@ -1,0 +1,23 @@
+"""Reject a case: the department does not follow the complaint, and tells the customer why. A return visit follows all the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redress_events.contracts.handling import CaseRejected, ContactMeans
+from redress_events.facts import Context, Fact
+from redress_handling.domain.case import Case, Stage, expect_accepted
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    reason: str
+    told_customer: ContactMeans
+
+
+def reject(case: Case, command: Reject, context: Context) -> list[Fact]:
+    if case.stage is Stage.REJECTED:
+        return []  # said twice, true once
+    expect_accepted(case)
+    assert case.department is not None, "an accepted case is with a department"
+    return [CaseRejected(cycle=case.done.cycle, department=case.department, reason=command.reason, told_customer=command.told_customer)]

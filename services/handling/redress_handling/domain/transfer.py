@@ -1,0 +1,28 @@
+"""Transfer a case: another department is the right one, and the reason is told to the customer. (Handbook 2.4.4)"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+
+from redress_events.contracts.handling import CaseTransferred
+from redress_events.facts import Context, Fact, Refused
+from redress_handling.domain.case import Case, expect_unfinished
+
+
+@dataclass(frozen=True, slots=True)
+class TransferCase:
+    department: str
+    reason: str
+
+
+def transfer(case: Case, command: TransferCase, context: Context, *, departments: Set[str]) -> list[Fact]:
+    """It need not be accepted first: what came to the wrong department is passed on at once. Holds for the routing that it names."""
+    expect_unfinished(case)
+    if command.department not in departments:
+        raise Refused("unknown-department", f"There is no such department. There are {', '.join(sorted(departments))}.")
+    if command.department == case.department:
+        raise Refused("same-department", "The case is with this department already.")
+    number = (case.done.transfer.number if case.done.transfer else 0) + 1
+    routing, _ = case.place
+    return [CaseTransferred(cycle=case.done.cycle, routing=routing, transfer=number, department=command.department, reason=command.reason)]
