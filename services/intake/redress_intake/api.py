@@ -1,0 +1,100 @@
+"""The front door over HTTP: register a complaint, ask for its state, and add the customer's later words."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path
+from pydantic import AfterValidator
+
+from redress_chassis import Call, Caller, ComplaintId, calls, problems
+from redress_chassis.problems import invalid, not_found
+from redress_chassis.validation import Flaw
+from redress_events.facts import Context, Fact
+from redress_events.states import Query, Seen
+from redress_intake.bodies import ChaseBody, RegisterBody, SupplementBody, WithdrawBody
+from redress_intake.domain.chase import Chase, chase
+from redress_intake.domain.complaint import Complaint
+from redress_intake.domain.number import parse_number
+from redress_intake.domain.register import Implausible, Register, register
+from redress_intake.domain.supplement import Supplement, supplement
+from redress_intake.domain.withdraw import Withdraw, withdraw
+from redress_intake.first_answer import first_answer, language_of
+from redress_intake.views import ComplaintView, RegisteredView, path_of, references
+
+router = APIRouter(tags=["complaints"])
+
+BY_NUMBER = Query(name="by-number", where="number = $1", order="registered_at", index="state_number")
+FIRST_ANSWER = first_answer()
+NO_WORDS, NO_REASON = ChaseBody(), WithdrawBody()
+
+FrontDoor = Annotated[Call[Complaint], Depends(calls("agent", "front-end", "supervisor"))]
+Reading = Annotated[Call[Complaint], Depends(calls("agent", "supervisor", "front-end", "handler", "ops"))]
+Number = Annotated[str, Path(max_length=40, description="As it is written or said, in small letters too."), AfterValidator(parse_number)]
+Language = Annotated[str | None, Header(alias="Accept-Language", description="en or zh")]
+
+
+def may_see(complaint: Complaint, caller: Caller) -> bool:
+    """A customer may turn to any front end. A handler sees what lies with his department."""
+    if caller.role == "handler" and caller.department != complaint.heard.department:
+        return False
+    return complaint.registered
+
+
+@router.post("/complaints", status_code=201, response_model_exclude_none=True, responses=problems(409))
+async def register_complaint(body: RegisterBody, call: FrontDoor, accept_language: Language = None) -> RegisteredView:
+    """Take down a complaint. The answer has its number, and what happens next and by when."""
+    command = Register(**body.model_dump())
+
+    def decide(context: Context) -> list[Fact]:
+        try:
+            return register(command, context)
+        except Implausible as error:
+            raise invalid([Flaw(f"/{error.field}", error.sentence, "out-of-range")]) from None
+
+    seen = await call.create(decide)
+    call.created(path_of(seen))
+    return RegisteredView.of(seen, FIRST_ANSWER, language_of(accept_language))
+
+
+@router.get("/complaints/{complaint}", response_model_exclude_none=True, responses=problems(404))
+async def read_complaint(complaint: ComplaintId, call: Reading) -> ComplaintView:
+    """Where it stands, and the whole way there."""
+    return await _shown(call, await call.read(complaint, may=may_see))
+
+
+@router.get("/complaints/by-number/{number}", response_model_exclude_none=True, responses=problems(404))
+async def read_complaint_by_number(number: Number, call: Reading) -> ComplaintView:
+    """The same, by the number that the customer has."""
+    found = await call.page(BY_NUMBER, number, limit=1)
+    if not found.items:
+        raise not_found()
+    return await _shown(call, await call.read(found.items[0].id, may=may_see))
+
+
+@router.post("/complaints/{complaint}/supplements", response_model_exclude_none=True, responses=problems(404, 409, 412))
+async def supplement_complaint(complaint: ComplaintId, body: SupplementBody, call: FrontDoor) -> ComplaintView:
+    """The customer adds something."""
+    return await _said(call, complaint, Supplement(body.text, body.attachments), supplement)
+
+
+@router.post("/complaints/{complaint}/chases", response_model_exclude_none=True, responses=problems(404, 409, 412))
+async def chase_complaint(complaint: ComplaintId, call: FrontDoor, body: ChaseBody = NO_WORDS) -> ComplaintView:
+    """The customer asks where it stays."""
+    return await _said(call, complaint, Chase(body.text), chase)
+
+
+@router.post("/complaints/{complaint}/withdrawal", response_model_exclude_none=True, responses=problems(404, 409, 412))
+async def withdraw_complaint(complaint: ComplaintId, call: FrontDoor, body: WithdrawBody = NO_REASON) -> ComplaintView:
+    """The customer wishes to end it. It ends when callback answers the wish; to wish it again meanwhile changes nothing."""
+    return await _said(call, complaint, Withdraw(body.reason), withdraw)
+
+
+async def _said(call: Call[Complaint], complaint: ComplaintId, command: Any, decider: Any) -> ComplaintView:
+    """The customer's words are taken down even while the complaint is parked: they need nothing of what others said."""
+    return await _shown(call, await call.decide(complaint, command, decider, may=may_see, while_parked=True))
+
+
+async def _shown(call: Call[Complaint], seen: Seen) -> ComplaintView:
+    words = await call.words(seen, *references(seen.state, call.caller.role))
+    return ComplaintView.of(seen, call.caller.role, words)

@@ -1,0 +1,64 @@
+"""What may be sent to intake, field by field. What only the clock can judge is judged where the complaint is registered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from redress_chassis import Body, Moment, Short, Words
+from redress_events.facts import Channel, ContactKind
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+MOST_ATTACHMENTS = 20
+
+
+def _not_too_old(moment: datetime) -> datetime:
+    if moment < EARLIEST:
+        raise ValueError("This is before the year 2000.")
+    return moment
+
+
+Day = Annotated[Moment, AfterValidator(_not_too_old)]
+# Product and area stand in clear on the log: names out of a list, with no room for a customer's own words.
+Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[\w \-./&+()（）·、]+$")]
+Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
+# The name under which a front end stored it; in clear on the log too.
+Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$")]
+Attachments = Annotated[tuple[Reference, ...], Field(max_length=MOST_ATTACHMENTS)]
+
+
+class RegisterBody(Body):
+    """A complaint as the customer gives it. Only channel and text are needed; without `received_at` it is received now."""
+
+    channel: Channel
+    kind: ContactKind = "complaint"
+    text: Words
+    received_at: Day | None = None
+    customer: Short | None = None
+    on_behalf_of: Short | None = None
+    contact_person: Short | None = None
+    phone: Short | None = None
+    email: Email | None = None
+    address: Short | None = None
+    service_number: Short | None = None
+    product: Label | None = None
+    area: Label | None = None
+    since: Day | None = None
+    remedy: Words | None = None
+    instruction: Words | None = None
+    attachments: Attachments = ()
+
+
+class SupplementBody(Body):
+    text: Words
+    attachments: Attachments = ()
+
+
+class ChaseBody(Body):
+    text: Words | None = None
+
+
+class WithdrawBody(Body):
+    reason: Words | None = None

@@ -1,0 +1,17 @@
+"""Chase a complaint: the customer asks where it stays. Each time he asks is a fact of its own."""
+
+from dataclasses import dataclass
+
+from redress_events.contracts.intake import ComplaintChased
+from redress_events.facts import Context, Fact
+from redress_intake.domain.complaint import Complaint, refuse_if_closed
+
+
+@dataclass(frozen=True, slots=True)
+class Chase:
+    text: str | None = None
+
+
+def chase(complaint: Complaint, command: Chase, context: Context) -> list[Fact]:
+    refuse_if_closed(complaint)
+    return [ComplaintChased(chase=complaint.done.chases + 1, text=command.text)]

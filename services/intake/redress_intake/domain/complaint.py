@@ -1,0 +1,72 @@
+"""A complaint as the front door knows it: what was written down here, and what the other services said of it since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from redress_events.facts import ContactKind, Kind, Refused
+from redress_intake.domain.done import Done, did
+from redress_intake.domain.heard import HEARS, Heard, Stage, StageName, hear
+
+# How far a cycle has come. The furthest stage counts, not the latest fact: a new routing takes nothing back. Progress reports move nothing.
+STAGES_IN_ORDER: tuple[StageName, ...] = (
+    "registered",
+    "classified",
+    "reopened",
+    "routed",
+    "in-handling",
+    "contacted",
+    "resolved",
+    "rejected",
+    "being-visited",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    heard: Heard = field(default_factory=Heard)
+    done: Done = field(default_factory=Done)
+
+    @property
+    def registered(self) -> bool:
+        """False where a row came into being by somebody else's fact alone."""
+        return bool(self.done.number)
+
+    @property
+    def closed(self) -> bool:
+        return self.heard.closed >= self.heard.cycle
+
+    @property
+    def withdrawal_pending(self) -> bool:
+        """The customer wishes to end it, and callback has not answered this wish."""
+        return not self.closed and self.done.withdrawal > self.heard.withdrawal
+
+    @property
+    def kind(self) -> ContactKind:
+        """As triage sees it, else as it was received."""
+        return self.heard.classification.kind if self.heard.classification else self.done.kind
+
+    @property
+    def stage(self) -> StageName:
+        """Where it stands in its latest cycle."""
+        if self.closed:
+            return "closed"
+        if self.withdrawal_pending:
+            return "withdrawal-pending"
+        reached = {stage.name for stage in self.heard.stages if stage.cycle == self.heard.cycle}
+        return next((name for name in reversed(STAGES_IN_ORDER) if name in reached), "registered")
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The whole way: registration, what was heard in the log's order, and a wish to withdraw that nobody has answered."""
+        begun = Stage("registered", self.done.registered_at)
+        wishes = [said.at for said in self.done.said if said.what == "withdrawal"] if self.withdrawal_pending else []
+        return (begun, *self.heard.stages, *(Stage("withdrawal-pending", at, self.heard.cycle) for at in wishes[-1:]))
+
+
+KIND = Kind(Complaint, hear, did, HEARS)
+
+
+def refuse_if_closed(complaint: Complaint) -> None:
+    if complaint.closed:
+        raise Refused("complaint-closed", "The complaint is closed. Register a new one and name this number in it.")

@@ -1,0 +1,75 @@
+"""Register a complaint: it is written down as the customer gave it, and has a number from now on. (Handbook 3.3.1, 6.2.1 a)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from redress_events.contracts.intake import ComplaintRegistered
+from redress_events.facts import Channel, ContactKind, Context, Fact
+from redress_intake.domain.number import number_from
+
+SKEW = timedelta(minutes=2)  # a front end's clock may be ahead of ours by so much
+
+
+class Implausible(Exception):
+    """A date that cannot be. field: its name in the command."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+        self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """received_at: None for now, earlier where it came by letter, e-mail or a shop's list."""
+
+    channel: Channel
+    kind: ContactKind
+    text: str
+    received_at: datetime | None = None
+    customer: str | None = None
+    on_behalf_of: str | None = None
+    contact_person: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    address: str | None = None
+    service_number: str | None = None
+    product: str | None = None
+    area: str | None = None
+    since: datetime | None = None
+    remedy: str | None = None
+    instruction: str | None = None
+    attachments: tuple[str, ...] = ()
+
+
+def register(command: Register, context: Context) -> list[Fact]:
+    """Raises Implausible for dates that only the clock can judge."""
+    received_at = context.now if command.received_at is None else command.received_at
+    if received_at > context.now + SKEW:
+        raise Implausible("received_at", "The complaint cannot have been received in the future.")
+    if command.since is not None and command.since > received_at:
+        raise Implausible("since", "The fault cannot have begun after it was complained about.")
+    return [
+        ComplaintRegistered(
+            number=number_from(context.chance),
+            channel=command.channel,
+            kind=command.kind,
+            received_at=min(received_at, context.now),  # received before registered, whatever a front end's clock says
+            customer=command.customer,
+            on_behalf_of=command.on_behalf_of,
+            contact_person=command.contact_person,
+            phone=command.phone,
+            email=command.email,
+            address=command.address,
+            service_number=command.service_number,
+            product=command.product,
+            area=command.area,
+            text=command.text,
+            since=command.since,
+            remedy=command.remedy,
+            instruction=command.instruction,
+            attachments=command.attachments,
+        )
+    ]

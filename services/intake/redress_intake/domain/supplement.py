@@ -1,0 +1,18 @@
+"""Supplement a complaint: the customer adds something."""
+
+from dataclasses import dataclass
+
+from redress_events.contracts.intake import ComplaintSupplemented
+from redress_events.facts import Context, Fact
+from redress_intake.domain.complaint import Complaint, refuse_if_closed
+
+
+@dataclass(frozen=True, slots=True)
+class Supplement:
+    text: str
+    attachments: tuple[str, ...] = ()
+
+
+def supplement(complaint: Complaint, command: Supplement, context: Context) -> list[Fact]:
+    refuse_if_closed(complaint)
+    return [ComplaintSupplemented(supplement=complaint.done.supplements + 1, text=command.text, attachments=command.attachments)]

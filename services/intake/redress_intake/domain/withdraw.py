@@ -1,0 +1,19 @@
+"""Withdraw a complaint: the customer's wish to end it. A wish, not an end: callback answers its number by closing."""
+
+from dataclasses import dataclass
+
+from redress_events.contracts.intake import ComplaintWithdrawn
+from redress_events.facts import Context, Fact
+from redress_intake.domain.complaint import Complaint, refuse_if_closed
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    reason: str | None = None
+
+
+def withdraw(complaint: Complaint, command: Withdraw, context: Context) -> list[Fact]:
+    refuse_if_closed(complaint)
+    if complaint.withdrawal_pending:
+        return []  # said twice, wished once
+    return [ComplaintWithdrawn(withdrawal=complaint.done.withdrawal + 1, reason=command.reason)]

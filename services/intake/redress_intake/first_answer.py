@@ -1,0 +1,61 @@
+"""What a customer is told as soon as his complaint has a number: what happens next, and by when. (Handbook 2.4.1)"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, PositiveInt
+
+from redress_events.facts import ContactKind
+
+Language = Literal["en", "zh"]
+POLICY = Path(__file__).parent / "policies" / "first-answer-1.yaml"
+LONGEST_LIST = 20  # languages of a header that are looked at
+
+
+class FirstAnswer(BaseModel):
+    """The policy: a limit in working days, counted from receipt, and a sentence for each kind of contact and language."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    version: int
+    working_days: PositiveInt
+    sentences: dict[ContactKind, dict[Language, str]]
+
+    def sentence(self, kind: ContactKind, language: Language) -> str:
+        return self.sentences[kind][language].format(within=_within(self.working_days, language))
+
+
+def _within(days: int, language: Language) -> str:
+    if language == "zh":
+        return f"{days}个工作日"
+    return f"{days} working day{'' if days == 1 else 's'}"
+
+
+def first_answer(path: Path = POLICY) -> FirstAnswer:
+    return FirstAnswer.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def language_of(accepted: str | None) -> Language:
+    """The best of ours in an Accept-Language header, English where it wants neither. (RFC 9110, 12.5.4)"""
+    best: tuple[float, Language] = (0.0, "en")
+    for item in (accepted or "").split(",")[:LONGEST_LIST]:
+        tag, _, parameter = item.strip().lower().partition(";")
+        weight = _weight(parameter)
+        for language in ("zh", "en"):
+            if tag.split("-")[0].strip() == language and weight > best[0]:
+                best = (weight, language)
+    return best[1]
+
+
+def _weight(parameter: str) -> float:
+    name, _, value = parameter.replace(" ", "").partition("=")
+    try:
+        weight = float(value) if name == "q" else 1.0
+    except ValueError:
+        return 0.0
+    return weight if math.isfinite(weight) else 0.0

@@ -1,0 +1,11 @@
+"""Intake, put together. `uvicorn redress_intake.main:app`"""
+
+from redress_chassis import Service
+from redress_events.contracts import CONTRACTS, INTAKE
+from redress_intake import api
+from redress_intake.domain.complaint import KIND
+
+service = Service(
+    "intake", kinds={"complaint": KIND}, contract=INTAKE, contracts=CONTRACTS, queries=[api.BY_NUMBER], routes=[api.router], fold=1
+)
+app = service.app()
