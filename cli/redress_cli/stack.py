@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out
 from redress_local.processes import StartFailed
@@ -143,7 +143,7 @@ def _show(stack: Stack, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(stack), indent=2), flush=True)
         return
-    table = Table("service", "address", "log")
+    table = Table("service", Column("address", no_wrap=True), Column("log", overflow="fold"))
     for service, url in stack.urls.items():
         table.add_row(service, url, stack.logs[service])
     out.print(table)

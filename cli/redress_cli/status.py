@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import httpx
 import typer
 from prometheus_client.parser import text_string_to_metric_families
-from rich.table import Table
+from rich.table import Column, Table
 
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, out, running_stack
 from redress_local.state import Stack
@@ -52,7 +52,7 @@ def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps([asdict(each) for each in found], indent=2))
     else:
-        table = Table("service", "ready", "backlog", "lag", "seconds", "parked", "process", "address")
+        table = Table("service", "ready", "backlog", "lag", "seconds", "parked", "process", Column("address", no_wrap=True))
         for each in found:
             mark = "[green]yes[/green]" if each.ready else f"[red]no[/red] {each.detail}"
             numbers = [_number(value) for value in (each.backlog, each.lag_records, each.lag_seconds, each.parked)]
