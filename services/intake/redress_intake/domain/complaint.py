@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from redress_events.facts import ContactKind, Kind, Refused
 from redress_intake.domain.done import Done, did
@@ -24,8 +24,8 @@ STAGES_IN_ORDER: tuple[StageName, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    heard: Heard = field(default_factory=Heard)
-    done: Done = field(default_factory=Done)
+    heard: Heard = Heard()
+    done: Done = Done()
 
     @property
     def registered(self) -> bool:

@@ -1,0 +1,129 @@
+"""Bad input, as far as the body alone shows it: told where it is, and never taken."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from redress_chassis import Problem
+from redress_chassis.strict_json import strict_json
+from redress_events.contracts.intake import ComplaintRegistered
+from redress_intake.bodies import ChaseBody, RegisterBody, SupplementBody, WithdrawBody
+from redress_intake.domain.register import Register
+
+GOOD: dict[str, Any] = {"channel": "web", "kind": "complaint", "text": "手机没有信号"}
+PERSONAL = ("customer", "on_behalf_of", "contact_person", "phone", "address", "service_number")
+
+
+def refused(body: type[BaseModel], text: str) -> set[str]:
+    """The fields that are at fault, in JSON as it comes over the wire: past the door, then past the model."""
+    try:
+        body.model_validate(strict_json(text.encode()))
+    except Problem as problem:
+        return {flaw.pointer.split("/")[1] for flaw in problem.errors}
+    except ValidationError as refusal:
+        return {str(error["loc"][0]) if error["loc"] else "" for error in refusal.errors()}
+    return set()
+
+
+def test_every_field_of_the_fact_can_be_given_but_its_number():
+    assert set(RegisterBody.model_fields) == set(ComplaintRegistered.model_fields) - {"number"}
+    body = RegisterBody.model_validate(GOOD | {"text": "  a\n", "attachments": ["s3:bucket/photo_1.jpg"]})
+    assert Register(**body.model_dump()).text == "a"
+    assert body.attachments == ("s3:bucket/photo_1.jpg",)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("channel", "pigeon"),
+        ("channel", "WEB"),
+        ("channel", None),
+        ("channel", 1),
+        ("channel", ["web"]),
+        ("kind", "praise"),
+        ("text", ""),
+        ("text", " \n\t\u3000"),
+        ("text", "x" * 20_001),
+        ("text", "a\0b"),
+        ("text", "a\ud800b"),
+        ("text", None),
+        ("text", 5),
+        ("text", ["a"]),
+        ("text", {"a": "b"}),
+        ("text", True),
+        ("received_at", "yesterday"),
+        ("received_at", "2026-03-02"),
+        ("received_at", "2026-03-02T12:00:00"),
+        ("received_at", "2026-02-30T12:00:00Z"),
+        ("received_at", "1999-12-31T23:59:59Z"),
+        ("received_at", "9999-12-31T23:59:59-14:00"),
+        ("received_at", "0001-01-01T00:00:00+14:00"),
+        ("received_at", 1_770_000_000),
+        ("received_at", "1770000000"),
+        ("received_at", 10**30),
+        ("received_at", 1e308),
+        ("received_at", True),
+        ("since", "1999-12-31T23:59:59Z"),
+        ("since", 0),
+        ("since", "2026-03-02T24:00:00Z"),
+        ("phone", 13900000000),
+        ("phone", "x" * 201),
+        ("phone", ""),
+        ("email", "nobody"),
+        ("email", "a@b@c"),
+        ("email", "a\0@b"),
+        ("product", "x" * 81),
+        ("product", "call me <b>now</b>"),
+        ("area", "north\nsouth"),
+        ("attachments", "photo"),
+        ("attachments", ["photo"] * 21),
+        ("attachments", ["with space"]),
+        ("attachments", ["../etc"]),
+        ("attachments", [""]),
+        ("attachments", ["a\n"]),
+        ("attachments", [1]),
+        ("attachments", None),
+        ("number", "0000-0000-000"),
+        ("registered_at", "2026-03-02T12:00:00Z"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named(field: str, value: object):
+    assert refused(RegisterBody, json.dumps(GOOD | {field: value})) == {field}
+
+
+@pytest.mark.parametrize("field", PERSONAL)
+def test_no_personal_field_takes_nul(field: str):
+    assert refused(RegisterBody, json.dumps(GOOD | {field: "a\0b"})) == {field}
+
+
+@pytest.mark.parametrize("missing", ["channel", "text"])
+def test_a_field_that_is_missing_is_named(missing: str):
+    assert refused(RegisterBody, json.dumps({name: value for name, value in GOOD.items() if name != missing})) == {missing}
+
+
+@pytest.mark.parametrize("body", [RegisterBody, SupplementBody, ChaseBody, WithdrawBody])
+@pytest.mark.parametrize("text", ["[]", "null", '"text"', "1", '{"text": "\\ud800"}', '{"unknown": 1, "channel": "web", "text": "a"}'])
+def test_what_is_no_such_object_is_no_body(body: type[BaseModel], text: str):
+    assert refused(body, text)
+
+
+@pytest.mark.parametrize("length", [1, 20_000])
+def test_a_text_has_up_to_twenty_thousand_characters(length: int):
+    assert len(RegisterBody.model_validate(GOOD | {"text": "诉" * length}).text) == length
+    assert refused(SupplementBody, json.dumps({"text": "诉" * 20_001})) == {"text"}
+
+
+def test_dates_keep_their_zone_and_twenty_attachments_pass():
+    body = RegisterBody.model_validate(
+        GOOD | {"received_at": "2026-03-02T12:00:00+08:00", "since": "2000-01-01T00:00:00Z", "attachments": ["photo"] * 20}
+    )
+    assert body.received_at is not None
+    assert body.received_at.isoformat() == "2026-03-02T12:00:00+08:00"
+    assert len(body.attachments) == 20
+
+
+def test_chases_and_withdrawals_may_be_silent():
+    assert (ChaseBody.model_validate({}).text, WithdrawBody.model_validate({}).reason) == (None, None)
+    assert refused(WithdrawBody, '{"reason": ""}') == {"reason"}

@@ -1,0 +1,110 @@
+"""What may be asked of the front door, and when it says no."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from redress_events.contracts import INTAKE
+from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
+from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
+from redress_events.facts import Context
+from redress_events.testing import NOON, Spec
+from redress_intake.domain.chase import Chase, chase
+from redress_intake.domain.complaint import KIND
+from redress_intake.domain.number import parse_number
+from redress_intake.domain.register import SKEW, Implausible, Register, register
+from redress_intake.domain.supplement import Supplement, supplement
+from redress_intake.domain.withdraw import Withdraw, withdraw
+
+intake = Spec(INTAKE, KIND, {Supplement: supplement, Chase: chase, Withdraw: withdraw})
+CONTEXT = Context(now=NOON, actor="agent:li", chance=bytes(range(16)))
+REGISTERED = ComplaintRegistered(number="0000-0000-000", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
+CLOSED = ComplaintClosed(cycle=1, reason="satisfied")
+SECOND = timedelta(seconds=1)
+
+
+def registered(received_at: datetime | None = None, since: datetime | None = None) -> ComplaintRegistered:
+    (fact,) = register(Register(channel="web", kind="complaint", text="No signal", received_at=received_at, since=since), CONTEXT)
+    assert isinstance(fact, ComplaintRegistered)
+    return fact
+
+
+def test_a_complaint_is_written_down_as_it_was_given():
+    given: dict[str, Any] = {
+        "channel": "shop",
+        "kind": "fault-report",
+        "text": "No signal",
+        "received_at": NOON - SECOND,
+        "customer": "Zhang",
+        "on_behalf_of": "Zhang senior",
+        "contact_person": "Zhang",
+        "phone": "139",
+        "email": "z@example.org",
+        "address": "Street 1",
+        "service_number": "SN-1",
+        "product": "fibre",
+        "area": "north",
+        "since": NOON - 2 * SECOND,
+        "remedy": "Repair",
+        "instruction": "Call after six",
+        "attachments": ("photo-1",),
+    }
+    assert set(given) | {"number"} == set(ComplaintRegistered.model_fields)
+    (fact,) = register(Register(**given), CONTEXT)
+    written = fact.model_dump()
+    number = written.pop("number")
+    assert written == given
+    assert parse_number(number) == number
+
+
+def test_without_a_time_it_was_received_now():
+    assert registered().received_at == NOON
+
+
+@pytest.mark.parametrize("ahead", [SECOND, SKEW])
+def test_a_front_end_whose_clock_is_ahead_a_little_is_forgiven(ahead: timedelta):
+    assert registered(received_at=NOON + ahead).received_at == NOON
+
+
+@pytest.mark.parametrize(
+    ("received_at", "since", "field"),
+    [
+        (NOON + SKEW + SECOND, None, "received_at"),
+        (NOON - SECOND, NOON, "since"),
+        (None, NOON + SECOND, "since"),
+    ],
+)
+def test_dates_that_cannot_be_are_refused(received_at: datetime | None, since: datetime | None, field: str):
+    with pytest.raises(Implausible) as refusal:
+        registered(received_at, since)
+    assert refusal.value.field == field
+
+
+def test_a_fault_may_begin_with_its_complaint():
+    assert registered(since=NOON).since == NOON
+
+
+def test_supplements_and_chases_are_counted():
+    first = intake.given(REGISTERED).when(Supplement("More", ("photo-2",)))
+    first.then(ComplaintSupplemented(supplement=1, text="More", attachments=("photo-2",)))
+    first.after.when(Supplement("Still more")).then(ComplaintSupplemented(supplement=2, text="Still more"))
+    asked = intake.given(REGISTERED).when(Chase("Where is it?")).then(ComplaintChased(chase=1, text="Where is it?"))
+    asked.after.when(Chase()).then(ComplaintChased(chase=2))
+
+
+def test_a_wish_said_twice_is_wished_once():
+    wished = intake.given(REGISTERED).when(Withdraw("Solved itself")).then(ComplaintWithdrawn(withdrawal=1, reason="Solved itself"))
+    wished.after.when(Withdraw("Really")).then_nothing()
+
+
+def test_a_wish_that_was_answered_can_be_wished_again_in_a_new_cycle():
+    answered = ComplaintClosed(cycle=1, reason="withdrawn", withdrawal=1)
+    story = intake.given(REGISTERED, ComplaintWithdrawn(withdrawal=1), answered, ComplaintReopened(cycle=2, urgency=1))
+    story.when(Withdraw()).then(ComplaintWithdrawn(withdrawal=2))
+
+
+@pytest.mark.parametrize("command", [Supplement("More"), Chase(), Withdraw()])
+def test_nothing_is_added_to_a_closed_complaint(command: object):
+    intake.given(REGISTERED, CLOSED).when(command).refused("complaint-closed")
+    assert intake.given(REGISTERED, CLOSED, ComplaintReopened(cycle=2, urgency=1)).when(command).refusal is None

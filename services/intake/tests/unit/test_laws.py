@@ -1,0 +1,64 @@
+"""What holds in every history: however own and foreign facts interleave, the state is the same, and the way back from a wish is closing."""
+
+from datetime import datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redress_events.contracts import INTAKE
+from redress_events.contracts.callback import CallbackScheduled, ComplaintClosed, ComplaintReopened
+from redress_events.contracts.handling import CaseAccepted, CaseOpened, CaseTransferred, ProgressReported
+from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
+from redress_events.contracts.triage import ComplaintRouted
+from redress_events.facts import Context, Fact, Refused
+from redress_events.testing import NOON, folded
+from redress_intake.domain.complaint import KIND
+from redress_intake.domain.withdraw import Withdraw, withdraw
+
+small = st.integers(1, 3)
+departments = st.sampled_from(["finance", "technical-support"])
+foreign = st.one_of(
+    st.builds(ComplaintRouted, routing=small, department=departments, queue=st.just("q")),
+    st.builds(CaseOpened, cycle=small, routing=small, department=departments),
+    st.builds(CaseAccepted, cycle=small, handler=st.just("wang")),
+    st.builds(ProgressReported, cycle=small, note=st.just("handling/1/note")),
+    st.builds(CaseTransferred, cycle=small, routing=small, transfer=small, department=departments, reason=st.just("handling/1/reason")),
+    st.builds(CallbackScheduled, cycle=small, outcome=st.just("resolved"), due_at=st.just(NOON)),
+    st.builds(ComplaintReopened, cycle=small, urgency=small),
+    st.builds(ComplaintClosed, cycle=small, reason=st.just("withdrawn"), withdrawal=small),
+)
+own = st.one_of(
+    st.builds(ComplaintSupplemented, supplement=small, text=st.just("intake/2/text")),
+    st.builds(ComplaintChased, chase=small),
+    st.builds(ComplaintWithdrawn, withdrawal=small),
+)
+REGISTERED = ComplaintRegistered(number="0000-0000-000", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
+
+
+def timed(facts: list[Fact]) -> list[tuple[Fact, datetime]]:
+    return [(fact, NOON + timedelta(minutes=n)) for n, fact in enumerate(facts)]
+
+
+@given(st.lists(foreign, max_size=12), st.lists(own, max_size=6), st.randoms())
+def test_any_interleaving_of_own_and_foreign_facts_makes_the_same_state(others, ours, random):
+    sides = [timed(others), timed([REGISTERED, *ours])]
+    expected = folded(INTAKE, KIND, [*sides[1], *sides[0]])
+    merged = []
+    waiting = [list(side) for side in sides]
+    while any(waiting):
+        merged.append(random.choice([side for side in waiting if side]).pop(0))
+    state = folded(INTAKE, KIND, merged)
+    assert state == expected
+    assert (state.stage, state.stages) == (expected.stage, expected.stages)
+
+
+@given(st.lists(foreign, max_size=12), st.lists(own, max_size=6))
+def test_after_a_wish_was_taken_down_it_is_pending_or_the_complaint_is_closed(others, ours):
+    before = folded(INTAKE, KIND, timed([REGISTERED, *ours, *others]))
+    try:
+        facts = withdraw(before, Withdraw(), Context(now=NOON, actor="tester"))
+    except Refused:
+        assert before.closed
+        return
+    after = folded(INTAKE, KIND, timed([REGISTERED, *ours, *others, *facts]))
+    assert after.withdrawal_pending or after.done.withdrawal <= after.heard.withdrawal

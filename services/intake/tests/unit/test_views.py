@@ -1,0 +1,133 @@
+"""Who is shown what of a complaint."""
+
+from typing import Any
+
+import pytest
+
+from redress_chassis import Caller
+from redress_events.contracts import INTAKE
+from redress_events.contracts.callback import CallbackScheduled, ComplaintClosed
+from redress_events.contracts.handling import CaseAccepted
+from redress_events.contracts.intake import ComplaintRegistered, ComplaintSupplemented
+from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted
+from redress_events.facts import Fact
+from redress_events.states import Seen
+from redress_events.testing import COMPLAINT, NOON, folded
+from redress_intake.api import may_see
+from redress_intake.domain.complaint import KIND
+from redress_intake.first_answer import first_answer
+from redress_intake.views import ComplaintView, RegisteredView, references
+
+REGISTERED = ComplaintRegistered(
+    number="0000-0000-000",
+    channel="web",
+    kind="complaint",
+    received_at=NOON,
+    text="intake/1/text",
+    phone="intake/1/phone",
+    instruction="intake/1/instruction",
+)
+SUPPLEMENTED = ComplaintSupplemented(supplement=1, text="intake/2/text")
+UNDER_WAY = (
+    REGISTERED,
+    SUPPLEMENTED,
+    ComplaintClassified(
+        classification=1,
+        category="service_quality",
+        sub_category="speed",
+        kind="fault-report",
+        severity="serious",
+        taxonomy="telecom@1",
+        confidence=0.9,
+    ),
+    ComplaintRouted(routing=1, department="technical-support", queue="network"),
+    CaseAccepted(cycle=1, handler="wang"),
+    CallbackScheduled(cycle=1, outcome="resolved", due_at=NOON),
+)
+WORDS = {"intake/1/text": "No signal", "intake/1/phone": "139", "intake/1/instruction": "Hurry", "intake/2/text": "Still none"}
+
+
+def seen(*facts: Fact) -> Seen:
+    return Seen(COMPLAINT, folded(INTAKE, KIND, facts), "etag", False, 1)
+
+
+def shown(role: str, *facts: Fact) -> dict[str, Any]:
+    found = seen(*facts)
+    opened = {reference: WORDS[reference] for reference in references(found.state, role)}
+    return ComplaintView.of(found, role, opened).model_dump(mode="json", exclude_none=True)
+
+
+def test_a_front_end_sees_what_the_customer_may_see():
+    view = shown("front-end", *UNDER_WAY)
+    assert (view["stage"], view["kind"], view["category"], view["department"]) == (
+        "being-visited",
+        "fault-report",
+        "service_quality",
+        "technical-support",
+    )
+    assert (view["text"], view["said"][0]["text"]) == ("No signal", "Still none")
+    assert view["visit"] == {"due_at": "2026-03-02T12:00:00Z", "attempts": 0}
+    for internal in ("wang", "Hurry", "139", "serious", "speed"):
+        assert internal not in str(view)
+
+
+@pytest.mark.parametrize("role", ["agent", "supervisor"])
+def test_the_operators_people_see_what_lies_behind(role: str):
+    internal = shown(role, *UNDER_WAY)["internal"]
+    assert internal == {
+        "parked": False,
+        "sub_category": "speed",
+        "severity": "serious",
+        "handler": "wang",
+        "phone": "139",
+        "instruction": "Hurry",
+    }
+
+
+@pytest.mark.parametrize("role", ["ops", "handler"])
+def test_others_see_no_words(role: str):
+    view = shown(role, *UNDER_WAY)
+    assert not [word for word in WORDS.values() if word in str(view)]
+    assert view["internal"]["handler"] == "wang"
+
+
+def test_a_new_complaint_is_shown_as_far_as_it_is_known():
+    view = shown("agent", REGISTERED)
+    assert view["stages"] == [{"stage": "registered", "at": "2026-03-02T12:00:00Z", "cycle": 1}]
+    assert view["internal"] == {"parked": False, "phone": "139", "instruction": "Hurry"}
+    assert "closed_as" not in view
+    assert shown("agent", REGISTERED, ComplaintClosed(cycle=1, reason="withdrawn"))["closed_as"] == "withdrawn"
+
+
+def test_words_that_were_forgotten_are_left_out():
+    view = ComplaintView.of(seen(REGISTERED, SUPPLEMENTED), "agent", {})
+    assert (view.text, view.said[0].text) == (None, None)
+
+
+def test_the_first_answer_says_number_place_and_what_comes_next():
+    answer = RegisteredView.of(seen(REGISTERED), first_answer(), "zh").model_dump(mode="json")
+    assert answer["status"] == f"/complaints/{answer['id']}"
+    assert (answer["number"], answer["registered_at"], answer["next"]["working_days"]) == ("0000-0000-000", "2026-03-02T12:00:00Z", 1)
+    assert "1个工作日" in answer["next"]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("role", "department", "may"),
+    [
+        ("agent", None, True),
+        ("front-end", None, True),
+        ("ops", None, True),
+        ("handler", "technical-support", True),
+        ("handler", "finance", False),
+        ("handler", None, False),
+    ],
+)
+def test_a_handler_sees_what_lies_with_his_department(role: str, department: str | None, may: bool):
+    caller = Caller(sub="x", roles=frozenset({role}), department=department, role=role)
+    assert may_see(seen(*UNDER_WAY).state, caller) is may
+
+
+def test_before_its_registration_nobody_sees_a_complaint_and_before_its_routing_no_handler():
+    agent, handler = (Caller(sub="x", roles=frozenset({role}), role=role) for role in ("agent", "handler"))
+    assert not may_see(seen(*UNDER_WAY[2:]).state, agent)
+    assert not may_see(seen(REGISTERED).state, handler)
