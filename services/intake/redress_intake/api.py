@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path
 from pydantic import AfterValidator
 
-from redress_chassis import Call, Caller, ComplaintId, calls, problems
+from redress_chassis import Call, Caller, ComplaintId, Cursor, Limit, calls, problems
 from redress_chassis.problems import invalid, not_found
 from redress_chassis.validation import Flaw
 from redress_events.facts import Context, Fact
@@ -20,23 +20,25 @@ from redress_intake.domain.register import Implausible, Register, register
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.domain.withdraw import Withdraw, withdraw
 from redress_intake.first_answer import first_answer, language_of
-from redress_intake.views import ComplaintView, RegisteredView, path_of, references
+from redress_intake.views import ComplaintView, OwesPage, OwesView, RegisteredView, path_of, references
 
 router = APIRouter(tags=["complaints"])
 
 BY_NUMBER = Query(name="by-number", where="number = $1", order="registered_at", index="state_number")
+OWES = Query(name="owes", where="open_since IS NOT NULL", order="open_since", index="state_open")
 FIRST_ANSWER = first_answer()
 NO_WORDS, NO_REASON = ChaseBody(), WithdrawBody()
 
 FrontDoor = Annotated[Call[Complaint], Depends(calls("agent", "front-end", "supervisor"))]
 Reading = Annotated[Call[Complaint], Depends(calls("agent", "supervisor", "front-end", "handler", "ops"))]
+Watching = Annotated[Call[Complaint], Depends(calls("ops", "supervisor"))]
 Number = Annotated[str, Path(max_length=40, description="As it is written or said, in small letters too."), AfterValidator(parse_number)]
 Language = Annotated[str | None, Header(alias="Accept-Language", description="en or zh")]
 
 
 def may_see(complaint: Complaint, caller: Caller) -> bool:
     """A customer may turn to any front end. A handler sees what lies with his department."""
-    if caller.role == "handler" and caller.department != complaint.heard.department:
+    if caller.role == "handler" and (caller.department is None or caller.department != complaint.heard.department):
         return False
     return complaint.registered
 
@@ -55,6 +57,13 @@ async def register_complaint(body: RegisterBody, call: FrontDoor, accept_languag
     seen = await call.create(decide)
     call.created(path_of(seen))
     return RegisteredView.of(seen, FIRST_ANSWER, language_of(accept_language))
+
+
+@router.get("/owes", response_model_exclude_none=True)
+async def list_next_steps(call: Watching, limit: Limit = 50, cursor: Cursor = None) -> OwesPage:
+    """Every open complaint, oldest first, and who owes its next step."""
+    page = await call.page(OWES, limit=limit, cursor=cursor)
+    return OwesPage(items=[view for seen in page.items if (view := OwesView.of(seen))], next=page.next)
 
 
 @router.get("/complaints/{complaint}", response_model_exclude_none=True, responses=problems(404))

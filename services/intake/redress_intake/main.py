@@ -6,6 +6,12 @@ from redress_intake import api
 from redress_intake.domain.complaint import KIND
 
 service = Service(
-    "intake", kinds={"complaint": KIND}, contract=INTAKE, contracts=CONTRACTS, queries=[api.BY_NUMBER], routes=[api.router], fold=1
+    "intake",
+    kinds={"complaint": KIND},
+    contract=INTAKE,
+    contracts=CONTRACTS,
+    queries=[api.BY_NUMBER, api.OWES],
+    routes=[api.router],
+    fold=1,
 )
 app = service.app()

@@ -15,6 +15,7 @@ from redress_events.facts import Channel, ContactKind
 from redress_events.states import Seen
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.heard import StageName
+from redress_intake.domain.next_step import next_step
 from redress_intake.first_answer import FirstAnswer, Language
 
 # Who reads what of the customer's words. A handler reads them at his case; operations need none.
@@ -154,6 +155,44 @@ class ComplaintView(BaseModel):
             visit=_visit(complaint),
             internal=None if role == "front-end" else _internal(seen, opened),
         )
+
+
+class OwesView(BaseModel):
+    """An open complaint and who owes its next step. parked: the way it came may be longer than is known here."""
+
+    id: UUID
+    number: str
+    stage: StageName
+    cycle: int
+    owner: str
+    step: str
+    since: datetime
+    by: datetime | None = None
+    parked: bool
+
+    @classmethod
+    def of(cls, seen: Seen) -> OwesView | None:
+        """None for a complaint that was closed since the list was read."""
+        complaint: Complaint = seen.state
+        step = next_step(complaint)
+        if step is None:
+            return None
+        return cls(
+            id=seen.id,
+            number=complaint.done.number,
+            stage=complaint.stage,
+            cycle=complaint.heard.cycle,
+            owner=step.owner,
+            step=step.step,
+            since=step.since,
+            by=step.by,
+            parked=seen.parked,
+        )
+
+
+class OwesPage(BaseModel):
+    items: list[OwesView]
+    next: str | None = None
 
 
 def path_of(seen: Seen) -> str:

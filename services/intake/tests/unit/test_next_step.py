@@ -1,0 +1,56 @@
+"""Every open complaint has somebody who owes its next step, all the way through."""
+
+from datetime import timedelta
+
+from redress_events.contracts import INTAKE
+from redress_events.contracts.callback import CallbackAttempted, CallbackScheduled, ComplaintClosed, ComplaintReopened
+from redress_events.contracts.handling import CaseAccepted, CaseOpened, CaseResolved, CustomerContacted
+from redress_events.contracts.intake import ComplaintRegistered, ComplaintWithdrawn
+from redress_events.contracts.triage import ComplaintRouted
+from redress_events.facts import Fact
+from redress_events.testing import NOON, folded
+from redress_intake.domain.complaint import KIND
+from redress_intake.domain.next_step import next_step
+
+DAY = timedelta(days=1)
+REGISTERED = ComplaintRegistered(number="0000000000-0", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
+ROUTED = ComplaintRouted(routing=1, department="technical_support", queue="network")
+OPENED = CaseOpened(cycle=1, routing=1, department="technical_support")
+RESOLVED = CaseResolved(
+    cycle=1,
+    department="technical_support",
+    cause="handling/4/cause",
+    measures="handling/4/measures",
+    responsible_unit="field",
+    told_customer="phone",
+)
+JOURNEY: list[tuple[Fact, str]] = [
+    (REGISTERED, "triage"),
+    (ROUTED, "department:technical_support"),
+    (OPENED, "department:technical_support"),
+    (CaseAccepted(cycle=1, handler="handler:li"), "department:technical_support"),
+    (CustomerContacted(cycle=1, means="phone", contacted_at=NOON), "department:technical_support"),
+    (RESOLVED, "callback"),
+    (CallbackScheduled(cycle=1, outcome="resolved", due_at=NOON + DAY), "return-visit agents"),
+    (CallbackAttempted(cycle=1, attempt=1, reached=False, next_at=NOON + DAY), "return-visit agents"),
+    (CallbackAttempted(cycle=1, attempt=3, reached=False, give_up_at=NOON + DAY), "callback"),
+    (ComplaintReopened(cycle=2, urgency=1), "handling"),
+    (CaseOpened(cycle=2, routing=1, department="technical_support", urgency=1), "department:technical_support"),
+    (ComplaintWithdrawn(withdrawal=1), "callback"),
+]
+
+
+def test_somebody_owes_every_step_of_a_long_journey() -> None:
+    for n, (_, owner) in enumerate(JOURNEY, 1):
+        step = next_step(folded(INTAKE, KIND, [fact for fact, _ in JOURNEY[:n]]))
+        assert step is not None and step.owner == owner and step.step and step.since == NOON
+
+
+def test_nobody_owes_anything_on_a_closed_complaint() -> None:
+    facts = [fact for fact, _ in JOURNEY]
+    assert next_step(folded(INTAKE, KIND, [*facts, ComplaintClosed(cycle=2, reason="withdrawn", withdrawal=1)])) is None
+
+
+def test_a_due_visit_says_by_when() -> None:
+    step = next_step(folded(INTAKE, KIND, [fact for fact, _ in JOURNEY[:7]]))
+    assert step is not None and step.by == NOON + DAY
