@@ -1,0 +1,25 @@
+"""Triage's rules as shipped, and its deciders under them, for stories."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from redress_events.contracts import TRIAGE
+from redress_events.testing import Spec
+from redress_triage.domain.complaint import KIND
+from redress_triage.domain.reclassify import Reclassify, reclassify
+from redress_triage.domain.reroute import Reroute, reroute
+from redress_triage.domain.rules import Rules
+from redress_triage.policies import rules_in_force
+
+
+@pytest.fixture(scope="session")
+def rules() -> Rules:
+    return rules_in_force()
+
+
+@pytest.fixture(scope="session")
+def triage(rules: Rules) -> Spec:
+    return Spec(TRIAGE, KIND, {Reclassify: partial(reclassify, rules=rules), Reroute: reroute})

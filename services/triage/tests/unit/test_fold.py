@@ -1,0 +1,66 @@
+"""The state is the same however own and foreign facts interleave, and after a round trip through the database's JSON."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redress_events.contracts import TRIAGE
+from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
+from redress_events.contracts.handling import CaseTransferred
+from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
+from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted, Evidence
+from redress_events.facts import Fact
+from redress_events.states import Codec
+from redress_events.testing import NOON, folded
+from redress_triage.domain.complaint import KIND, Complaint, did, hear
+
+FOREIGN: list[Fact] = [
+    ComplaintRegistered(number="7K3M", channel="app", kind="fault-report", received_at=NOON, text="intake/1/text"),
+    CaseTransferred(cycle=1, routing=1, transfer=1, department="finance", reason="handling/3/reason"),
+    ComplaintClosed(cycle=1, reason="satisfied"),
+    ComplaintReopened(cycle=2, urgency=1),
+]
+OWN: list[Fact] = [
+    ComplaintClassified(
+        classification=1,
+        category="other",
+        sub_category="anything_else",
+        kind="fault-report",
+        severity="normal",
+        taxonomy="telecom@1",
+        confidence=0.25,
+        evidence=(Evidence(start=0, end=2, term="slow"),),
+        review=True,
+    ),
+    ComplaintRouted(routing=1, department="customer_service", queue="review"),
+    ComplaintReclassified(
+        classification=2,
+        category="other",
+        sub_category="privacy",
+        kind="complaint",
+        severity="major",
+        taxonomy="telecom@1",
+        reason="triage/3/reason",
+    ),
+    ComplaintRouted(routing=2, department="customer_service", queue="privacy", by="person", reason="triage/4/reason"),
+]
+
+
+@given(st.permutations([True] * len(FOREIGN) + [False] * len(OWN)))
+def test_any_interleaving_makes_the_same_state(foreign_next: list[bool]):
+    foreign, own = iter(FOREIGN), iter(OWN)
+    assert folded(TRIAGE, KIND, [next(foreign if turn else own) for turn in foreign_next]) == folded(TRIAGE, KIND, FOREIGN + OWN)
+
+
+@given(st.integers(0, len(FOREIGN)), st.integers(0, len(OWN)))
+def test_the_state_survives_the_database(heard: int, done: int):
+    state = folded(TRIAGE, KIND, FOREIGN[:heard] + OWN[:done])
+    codec = Codec(KIND)
+    assert Complaint(codec.load_heard(codec.dump_heard(state.heard)), codec.load_done(codec.dump_done(state.done))) == state
+
+
+def test_a_fact_that_does_not_concern_triage_changes_nothing():
+    empty = Complaint()
+    assert hear(empty.heard, ComplaintChased(chase=1), NOON) == empty.heard
+    assert did(empty.done, ComplaintChased(chase=1), NOON) == empty.done
