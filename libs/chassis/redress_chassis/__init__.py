@@ -1,1 +1,28 @@
 """What every service's HTTP side shares: settings, problems, callers, idempotency, health, metrics and logs."""
+
+from redress_chassis.bodies import Body, ComplaintId, Moment, Short, Words
+from redress_chassis.call import Call, calls
+from redress_chassis.callers import Caller
+from redress_chassis.openapi import problems
+from redress_chassis.paging import Cursor, Limit, Page
+from redress_chassis.problems import Problem
+from redress_chassis.service import Service
+from redress_chassis.settings import Settings
+
+__all__ = [
+    "Body",
+    "Call",
+    "Caller",
+    "ComplaintId",
+    "Cursor",
+    "Limit",
+    "Moment",
+    "Page",
+    "Problem",
+    "Service",
+    "Settings",
+    "Short",
+    "Words",
+    "calls",
+    "problems",
+]

@@ -1,0 +1,88 @@
+"""Request bodies and their fields: unknown names refused, types as strict as JSON's own, times with a zone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import Path
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    Strict,
+    StringConstraints,
+    ValidatorFunctionWrapHandler,
+)
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import json_or_python_schema, no_info_wrap_validator_function
+
+EARLIEST, LATEST = 1900, 2200  # years; beyond them times are typing errors, and some cannot be turned into UTC
+
+
+def storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("NUL characters cannot be stored.")
+    return text
+
+
+def _in_words(value: object) -> object:
+    # pydantic would take 1700000000 and "1700000000" for times as well.
+    if not isinstance(value, datetime) and (not isinstance(value, str) or "-" not in value[1:]):
+        raise ValueError("A time is written like 2026-03-02T12:00:00+08:00.")
+    return value
+
+
+def _of_our_age(moment: datetime) -> datetime:
+    if not EARLIEST < moment.year < LATEST:
+        raise ValueError(f"A time lies between {EARLIEST} and {LATEST}.")
+    return moment
+
+
+Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(storable)]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000), AfterValidator(storable)]
+Moment = Annotated[AwareDatetime, Strict(False), BeforeValidator(_in_words), AfterValidator(_of_our_age)]
+ComplaintId = Annotated[UUID, Path(description="The complaint's id, as registering it answered.")]
+
+
+class Body(BaseModel):
+    """What the bodies of requests and answers have in common."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """FastAPI hands over Python's objects, and there pydantic's strictness is another: a text is no time, a list no tuple.
+        So they go through JSON once more, which is strict as JSON is."""
+        plain = handler(source)
+
+        def as_json(value: Any, python: ValidatorFunctionWrapHandler) -> Any:
+            if not isinstance(value, dict):
+                return python(value)
+            try:
+                checked = cls.__pydantic_validator__.validate_json(orjson.dumps(value, default=_plain))
+            except OverflowError:
+                raise PydanticCustomError("out_of_range", "A number or time is out of range.") from None
+            return python({name: getattr(checked, name) for name in checked.model_fields_set})
+
+        return json_or_python_schema(json_schema=plain, python_schema=no_info_wrap_validator_function(as_json, plain))
+
+
+def _plain(value: object) -> object:
+    """Bodies that are made in Python: answers, and tests."""
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    raise TypeError

@@ -1,0 +1,152 @@
+"""One call of an endpoint: who asks, under which key, on which state; and the few things an endpoint asks of the spine."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from uuid import UUID
+
+from fastapi import Request, Response
+
+from redress_chassis import etags, idempotency, paging
+from redress_chassis.callers import Caller, Role, no_token
+from redress_chassis.exchange import Exchange, exchange_of
+from redress_chassis.metrics import Metrics
+from redress_chassis.paging import Page
+from redress_chassis.problems import not_found, problem_of
+from redress_events.engine import Asked, Seen
+from redress_events.facts import Context, Fact
+from redress_events.states import Query
+
+if TYPE_CHECKING:
+    from redress_events.engine import Engine
+
+State = TypeVar("State")
+Command = TypeVar("Command")
+May = Callable[[State, Caller], bool]
+
+
+class Serving(Protocol):
+    """What a call needs of its service."""
+
+    metrics: Metrics
+
+    @property
+    def engine(self) -> Engine: ...
+
+
+class Call(Generic[State]):
+    """The caller in the role that this endpoint asks for, and what he may do to one subject or to a list."""
+
+    def __init__(self, caller: Caller, exchange: Exchange, request: Request, response: Response, serving: Serving) -> None:
+        self.caller = caller
+        self._exchange = exchange
+        self._request = request
+        self._response = response
+        self._serving = serving
+
+    async def create(self, decide: Callable[[Context], list[Fact]], subject: str | None = None, *, kind: str = "complaint") -> Seen:
+        """Begin a new subject, `<kind>/<id>` where it is named, else with a fresh id. The same key and body: the same answer."""
+        kind, _, identity = (subject or kind).partition("/")
+        asked = self._asked()
+        return await self._counted(self._serving.engine.create(kind, decide, asked, id=UUID(identity) if identity else None))
+
+    async def decide(
+        self,
+        identity: UUID,
+        command: Command,
+        decider: Callable[[Any, Command, Context], list[Fact]],
+        may: May[Any] | None = None,
+        *,
+        kind: str = "complaint",
+        while_parked: bool = False,
+    ) -> Seen:
+        """Decide a command on one subject. Raises 404 also where `may` says no, 412 for a stale If-Match, Refused as the domain does."""
+        if_match = self._exchange.header(b"if-match")
+        self._exchange.subject = f"{kind}/{identity}"
+
+        def check(seen: Seen) -> None:
+            self._let_see(seen, may)
+            etags.check(if_match, seen.etag)
+
+        def run(state: Any, context: Context) -> list[Fact]:
+            return decider(state, command, context)
+
+        asked = self._asked()
+        return await self._counted(self._serving.engine.decide(self._exchange.subject, run, asked, check=check, while_parked=while_parked))
+
+    async def read(self, identity: UUID, may: May[Any] | None = None, *, kind: str = "complaint") -> Seen:
+        """One subject as it stands. Raises 404."""
+        self._exchange.subject = f"{kind}/{identity}"
+        seen = await self._serving.engine.read(self._exchange.subject)
+        self._let_see(seen, may)
+        return self._tagged(seen)
+
+    async def page(self, query: Query, *args: Any, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Seen]:
+        """A page of a list. args: the query's filters `$1 …`. Raises 400 `bad-cursor`."""
+        after = paging.place_of(cursor, query, args)
+        rows = await self._serving.engine.page(query, args, after=after, limit=limit + 1)
+        items = [seen for _, seen in rows[:limit]]
+        following = paging.cursor_after(query, args, rows[limit - 1][0], items[-1].subject) if len(rows) > limit else None
+        return Page(items, following)
+
+    async def words(self, seen: Seen, *refs: str | None) -> Mapping[str, str]:
+        """Personal fields in clear, by their reference. What was forgotten is missing."""
+        wanted = [ref for ref in refs if ref]
+        return await self._serving.engine.open(seen.subject, wanted) if wanted else {}
+
+    def created(self, path: str) -> None:
+        """Answer 201, with the place of what was created."""
+        self._response.status_code = 201
+        self._response.headers["location"] = path
+
+    def _asked(self) -> Asked:
+        exchange, caller = self._exchange, self.caller
+        key = idempotency.key_of(exchange)
+        return Asked(
+            actor=caller.actor,
+            roles=caller.roles,
+            department=caller.department,
+            correlation=exchange.trace.trace,
+            traceparent=exchange.trace.parent,
+            key=key and idempotency.scoped(key, caller.sub, exchange.method, self._request.scope["route"].path),
+            request=idempotency.digest(exchange, self._request.scope["query_string"]) if key else b"",
+        )
+
+    async def _counted(self, deciding: Awaitable[tuple[Seen, bool]]) -> Seen:
+        command = self._request.scope["route"].name
+        try:
+            seen, replayed = await deciding
+        except Exception as error:
+            problem = problem_of(error)
+            self._serving.metrics.command(command, problem.code if problem else "internal")
+            raise
+        self._serving.metrics.command(command, "replayed" if replayed else "done")
+        self._exchange.subject = seen.subject
+        return self._tagged(seen)
+
+    def _tagged(self, seen: Seen) -> Seen:
+        self._response.headers["etag"] = etags.quoted(seen.etag)
+        return seen
+
+    def _let_see(self, seen: Seen, may: May[Any] | None) -> None:
+        if may is not None and not may(seen.state, self.caller):
+            raise not_found()
+
+
+class Calls:
+    """A dependency that lets in who has one of these roles. OpenAPI reads the roles from here."""
+
+    def __init__(self, *roles: Role) -> None:
+        self.roles = roles
+
+    async def __call__(self, request: Request, response: Response) -> Call[Any]:
+        exchange = exchange_of(request.scope)
+        if exchange.caller is None:
+            raise no_token()
+        return Call(exchange.caller.acting(self.roles), exchange, request, response, request.app.state.serving)
+
+
+def calls(*roles: Role) -> Calls:
+    """For `Depends`: the call, if the caller has one of these roles."""
+    return Calls(*roles)

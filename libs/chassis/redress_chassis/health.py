@@ -1,0 +1,55 @@
+"""Is this process alive, is it ready for calls, and what can it count: for orchestrators and Prometheus, without a token."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Protocol
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from redress_chassis.metrics import Metrics
+
+if TYPE_CHECKING:
+    from redress_events.engine import Measures
+
+PATHS = ("/health/live", "/health/ready", "/metrics")
+router = APIRouter(include_in_schema=False)
+
+
+class Patient(Protocol):
+    """What the service says of itself."""
+
+    metrics: Metrics
+
+    @property
+    def broken(self) -> str | None: ...
+
+    async def reasons(self) -> list[str]: ...
+
+    def measures(self) -> Awaitable[Measures]: ...
+
+
+@router.get("/health/live")
+async def live(request: Request) -> Response:
+    """Restart me if this is no 200."""
+    broken = _patient(request).broken
+    return JSONResponse({"status": "broken", "reasons": [broken]} if broken else {"status": "live"}, 503 if broken else 200)
+
+
+@router.get("/health/ready")
+async def ready(request: Request) -> Response:
+    """Send me calls if this is a 200. Kafka may be away: complaints are still taken down."""
+    reasons = await _patient(request).reasons()
+    return JSONResponse({"status": "not-ready", "reasons": reasons} if reasons else {"status": "ready"}, 503 if reasons else 200)
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    patient = _patient(request)
+    return await patient.metrics.page(patient.measures)
+
+
+def _patient(request: Request) -> Patient:
+    patient: Patient = request.app.state.serving
+    return patient

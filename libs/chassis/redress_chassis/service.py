@@ -1,0 +1,218 @@
+"""A service put together: its kinds, work and routes around one engine, behind one front door."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import structlog
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from redress_chassis import health, logs, openapi
+from redress_chassis.callers import Caller
+from redress_chassis.door import Door
+from redress_chassis.exchange import exchange_of
+from redress_chassis.jwks import Jwks
+from redress_chassis.metrics import Metrics
+from redress_chassis.problems import defect, problem_of, unavailable
+from redress_chassis.settings import BadSettings, Settings
+from redress_chassis.tokens import Tokens
+from redress_events.clock import wall_clock
+from redress_events.engine import Config, Engine, JournalRestored, Measures, Unavailable
+from redress_events.facts import Contract, Kind, Work
+from redress_events.states import Query
+
+PATIENCE = 5.0  # seconds that the start waits for the engine; then health is served, and 503 for the rest, until it is up
+RETRY = 1.0  # seconds between two starts
+DOCUMENTS = ("/docs", "/docs/oauth2-redirect", "/openapi.json")
+log = structlog.get_logger()
+
+
+class Service:
+    """One service. `app()` is what uvicorn runs; `engine` is there once it has started."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kinds: Mapping[str, Kind],
+        contract: Contract,
+        contracts: Mapping[str, Contract],
+        work: Sequence[Work] = (),
+        routes: Sequence[APIRouter] = (),
+        queries: Sequence[Query] = (),
+        fold: int = 1,
+        clock: Callable[[], datetime] = wall_clock,
+    ) -> None:
+        self.name = name
+        self.metrics = Metrics()
+        self._kinds = kinds
+        self._contract = contract
+        self._contracts = contracts
+        self._work = work
+        self._routes = routes
+        self._queries = queries
+        self._fold = fold
+        self._clock = clock
+        self._settings: Settings | None = None
+        self._tokens: Tokens | None = None
+        self._engine: Engine | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._waiting_for = "The service is starting."
+
+    def app(self, settings: Settings | None = None, engine: Engine | None = None, tokens: Tokens | None = None) -> FastAPI:
+        """The ASGI app. Settings are read when it starts, if none are given; importing a service needs no environment.
+        engine, tokens: stand-ins for tests."""
+
+        @contextlib.asynccontextmanager
+        async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+            self._settings = settings or _settings(self.name)
+            logs.configure(self.name, self._settings.log_level)
+            self._tokens = tokens or Tokens(Jwks(self._settings.jwks), self._settings.issuer, self._settings.audience)
+            self._engine = engine or self._made(self._settings)
+            self._starting = asyncio.create_task(self._start(self._engine), name="engine-start")
+            try:
+                await self._started_or_patience()
+                yield
+            finally:
+                await self._stop()
+
+        logs.configure(self.name)
+        app = FastAPI(
+            title=f"Redress {self.name}",
+            description="Complaint handling for telecom operators. Errors are RFC 9457 problem+json with a stable `code`.",
+            lifespan=lifespan,
+            redirect_slashes=False,
+            redoc_url=None,
+            telemetry={"logs": False},  # they would hold exception messages, and those what customers wrote
+            exception_handlers={HTTPException: _answered, RequestValidationError: _answered},
+        )
+        app.state.serving = self
+        for router in (health.router, *self._routes):
+            app.include_router(router)
+        app.add_middleware(Door, gate=self, open_paths=(*health.PATHS, *DOCUMENTS))
+        _complete_document(app)
+        return app
+
+    @property
+    def engine(self) -> Engine:
+        """The running engine. Raises a 503 until it has started."""
+        if self._engine is None or self._starting is None or not self._starting.done() or self.broken:
+            raise unavailable("The service is starting.")
+        return self._engine
+
+    @property
+    def max_body(self) -> int:
+        assert self._settings is not None
+        return self._settings.max_body
+
+    @property
+    def broken(self) -> str | None:
+        """Why this process will never be ready, if that is so."""
+        starting = self._starting
+        if starting is None or not starting.done() or starting.cancelled() or (error := starting.exception()) is None:
+            return None
+        return f"The start failed: {type(error).__name__}."
+
+    async def caller(self, token: str) -> Caller:
+        if self._tokens is None:
+            raise unavailable("The service is starting.")
+        return await self._tokens.caller(token)
+
+    async def reasons(self) -> list[str]:
+        """Why calls should not be sent here now; empty when ready."""
+        if self._engine is None or self._starting is None or not self._starting.done():
+            return [self._waiting_for]
+        if self.broken:
+            return [self.broken]
+        found = await self._engine.health()
+        return [] if found.ready else list(found.reasons) or ["not ready"]
+
+    async def measures(self) -> Measures:
+        return await self.engine.measures()
+
+    def _made(self, settings: Settings) -> Engine:
+        return Engine(
+            source=self.name,
+            kinds=self._kinds,
+            contract=self._contract,
+            contracts=self._contracts,
+            work=self._work,
+            queries=self._queries,
+            fold=self._fold,
+            config=Config(
+                database_url=settings.database_url,
+                kafka=settings.kafka,
+                master_key=settings.master_key,
+                partitions=settings.partitions,
+                settle=settings.settle_seconds,
+            ),
+            clock=self._clock,
+        )
+
+    async def _start(self, engine: Engine) -> None:
+        """Again and again while the database is away, or not yet migrated or adopted."""
+        while True:
+            try:
+                return await engine.start()
+            except (Unavailable, JournalRestored, OSError, TimeoutError, asyncpg.PostgresError) as error:
+                self._waiting_for = str(error) if isinstance(error, (Unavailable, JournalRestored)) else "The database does not answer."
+                log.warning("not-started", reason=self._waiting_for, error=type(error).__name__)
+            await engine.stop()
+            await asyncio.sleep(RETRY)
+
+    async def _started_or_patience(self) -> None:
+        """Return once the engine runs, or after a while without it. A start that fails at once ends the process, with its reason."""
+        assert self._starting is not None
+        await asyncio.wait({self._starting}, timeout=PATIENCE)
+        if self._starting.done():
+            self._starting.result()
+        else:
+            self._starting.add_done_callback(self._report)
+
+    def _report(self, _task: asyncio.Task[None]) -> None:
+        if self.broken:
+            log.error("start-failed", reason=self.broken)
+
+    async def _stop(self) -> None:
+        assert self._starting is not None
+        self._starting.cancel()
+        with contextlib.suppress(BaseException):
+            await self._starting
+        if self._engine is not None:
+            await self._engine.stop()
+        self._engine = None
+
+
+def _settings(name: str) -> Settings:
+    try:
+        return Settings.read()
+    except BadSettings as error:
+        for line in str(error).splitlines():
+            log.error("bad-setting", service=name, reason=line)
+        raise
+
+
+async def _answered(request: Request, error: Exception) -> Response:
+    """What the framework would answer, as a problem. All other failures go through to the door."""
+    exchange = exchange_of(request.scope)
+    problem = problem_of(error) or defect()
+    exchange.code = problem.code
+    return problem.response(exchange.trace.trace)
+
+
+def _complete_document(app: FastAPI) -> None:
+    plain = app.openapi
+
+    def openapi_document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = openapi.document(app, plain())
+        return app.openapi_schema
+
+    app.openapi = openapi_document  # type: ignore[method-assign]  # FastAPI's documented way

@@ -1,0 +1,63 @@
+"""What a service is told by its environment: variables that begin with `REDRESS_`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PositiveInt, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "REDRESS_"
+KEY_BYTES = 32  # AES-256
+
+
+class BadSettings(Exception):
+    """The environment is incomplete or wrong. One line per variable, and never a value: there are passwords among them."""
+
+
+class Settings(BaseSettings):
+    """All that differs between one installation of a service and another."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
+
+    database_url: str = Field(repr=False, pattern="^postgres(ql)?://")
+    kafka: str = Field(min_length=1)  # host:port, several with commas
+    master_key_file: Path  # wraps the keys of personal data
+    jwks: str = Field(min_length=1)  # a path, or an http(s) address
+    issuer: str = Field(min_length=1)
+    audience: str = Field("redress", min_length=1)
+    profile: Literal["local", "production"] = "production"
+    settle_seconds: float = Field(15.0, ge=0, le=600)  # before timed work, after a start or an outage
+    partitions: PositiveInt = 12  # fixed at the topics' birth
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    max_body: PositiveInt = 256 * 1024  # bytes of a request
+
+    @field_validator("log_level", "profile", mode="before")
+    @classmethod
+    def _in_lower_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("master_key_file")
+    @classmethod
+    def _of_256_bits(cls, path: Path) -> Path:
+        try:
+            size = len(path.read_bytes())
+        except OSError as error:
+            raise ValueError(f"The file cannot be read: {error.strerror}.") from None
+        if size != KEY_BYTES:
+            raise ValueError(f"The file must hold {KEY_BYTES} bytes and nothing else, it has {size}.")
+        return path
+
+    @property
+    def master_key(self) -> bytes:
+        return self.master_key_file.read_bytes()
+
+    @classmethod
+    def read(cls) -> Settings:
+        """From the environment. Raises BadSettings, which names each variable that is missing or wrong."""
+        try:
+            return cls()
+        except ValidationError as error:
+            lines = (f"{PREFIX}{str(flaw['loc'][0]).upper().removeprefix(PREFIX)}: {flaw['msg']}" for flaw in error.errors())
+            raise BadSettings("\n".join(lines)) from None

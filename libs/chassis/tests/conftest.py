@@ -1,0 +1,260 @@
+"""A toy service behind the real front door: a jar of notes, kept in memory by a stand-in for the engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+import httpx
+import orjson
+import pytest
+from fastapi import APIRouter, Depends
+from joserfc import jwt
+from joserfc.jwk import ECKey, RSAKey
+
+from redress_chassis import Body, Call, Caller, ComplaintId, Cursor, Limit, Moment, Service, Settings, Short, Words, calls, problems
+from redress_events.engine import Asked, Health, KeyReused, Measures, Parked, Seen, Unknown
+from redress_events.facts import Context, Contract, Fact, Kind, Refused
+from redress_events.states import Query
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+NOTES = Query(name="notes", where="true", order="number", index="state_notes")
+ISSUER = "https://issuer.example"
+router = APIRouter()
+
+
+class NoteTaken(Fact):
+    text: str
+
+
+class NoteBody(Body):
+    """What the toy's front ends send."""
+
+    title: Short
+    text: Words
+    at: Moment | None = None
+    count: int = 0
+    urgent: bool = False
+    weight: float | None = None
+    tags: tuple[Short, ...] = ()
+    mixed: int | str | None = None
+
+
+class NoteView(Body):
+    id: UUID
+    texts: list[str]
+
+
+class NotesView(Body):
+    items: list[NoteView]
+    next: str | None = None
+
+
+def view(seen: Seen) -> NoteView:
+    return NoteView(id=seen.id, texts=list(seen.state))
+
+
+def add(state: Any, command: NoteBody, context: Context) -> list[Fact]:
+    if command.text == "refuse":
+        raise Refused("jar-full", "Empty the jar first.")
+    if command.text == "explode":
+        raise LookupError("secret words of a customer")
+    if command.text == "cut the line":
+        raise ConnectionResetError("secret words of a customer")
+    return [NoteTaken(text=command.text)]
+
+
+@router.post("/notes", status_code=201, responses=problems(409))
+async def take_note(body: NoteBody, call: Annotated[Call[Any], Depends(calls("front-end", "agent"))]) -> NoteView:
+    """Take down a note."""
+    seen = await call.create(lambda context: add((), body, context), kind="note")
+    call.created(f"/notes/{seen.id}")
+    return view(seen)
+
+
+@router.post("/notes/{note}/add", responses=problems(404, 409, 412))
+async def add_note(note: ComplaintId, body: NoteBody, call: Annotated[Call[Any], Depends(calls("handler"))]) -> NoteView:
+    return view(await call.decide(note, body, add, kind="note"))
+
+
+@router.get("/notes/{note}", responses=problems(404))
+async def read_note(note: ComplaintId, call: Annotated[Call[Any], Depends(calls("handler", "front-end"))]) -> NoteView:
+    def may(state: Any, caller: Caller) -> bool:
+        return caller.department != "elsewhere"
+
+    return view(await call.read(note, may=may, kind="note"))
+
+
+@router.get("/notes")
+async def list_notes(
+    call: Annotated[Call[Any], Depends(calls("handler"))], word: str = "", limit: Limit = 50, cursor: Cursor = None
+) -> NotesView:
+    page = await call.page(NOTES, word, limit=limit, cursor=cursor)
+    return NotesView(items=[view(seen) for seen in page.items], next=page.next)
+
+
+@dataclass
+class Jar:
+    """Stands in for the engine: its promises, in memory."""
+
+    rows: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    answers: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+    parked: set[str] = field(default_factory=set)
+    ready: bool = True
+    fails: Exception | None = None
+    running: bool = False
+
+    async def start(self) -> None:
+        if self.fails:
+            raise self.fails
+        self.running = True
+
+    async def stop(self) -> None:
+        self.running = False
+
+    def seen(self, subject: str) -> Seen:
+        if subject not in self.rows:
+            raise Unknown(subject)
+        return Seen(subject, self.rows[subject], f"etag{len(self.rows[subject])}", subject in self.parked, len(self.rows[subject]))
+
+    def replayed(self, asked: Asked) -> Seen | None:
+        self.asked.append(asked)
+        if self.fails:
+            raise self.fails
+        if asked.key not in self.answers:
+            return None
+        request, subject = self.answers[asked.key]
+        if request != asked.request:
+            raise KeyReused
+        return self.seen(subject)
+
+    def commit(self, subject: str, facts: Sequence[Any], asked: Asked) -> Seen:
+        self.rows[subject] = (*self.rows.get(subject, ()), *(fact.text for fact in facts))
+        if asked.key:
+            self.answers[asked.key] = asked.request, subject
+        return self.seen(subject)
+
+    async def create(
+        self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, *, id: UUID | None = None
+    ) -> tuple[Seen, bool]:
+        if seen := self.replayed(asked):
+            return seen, True
+        subject = f"{kind}/{id or uuid4()}"
+        return self.commit(subject, decide(Context(now=NOW, actor=asked.actor, subject=subject)), asked), False
+
+    async def decide(
+        self,
+        subject: str,
+        decide: Callable[[Any, Context], list[Fact]],
+        asked: Asked,
+        *,
+        check: Callable[[Seen], None] | None = None,
+        while_parked: bool = False,
+    ) -> tuple[Seen, bool]:
+        before = self.seen(subject)
+        if seen := self.replayed(asked):
+            return seen, True
+        if check:
+            check(before)
+        if before.parked and not while_parked:
+            raise Parked
+        return self.commit(subject, decide(before.state, Context(now=NOW, actor=asked.actor, subject=subject)), asked), False
+
+    async def read(self, subject: str) -> Seen:
+        if self.fails:
+            raise self.fails
+        return self.seen(subject)
+
+    async def page(self, query: Query, args: Sequence[Any], *, after: tuple[int, str] | None, limit: int) -> list[tuple[int, Seen]]:
+        rows = [(number, self.seen(subject)) for number, subject in enumerate(self.rows)]
+        return [(number, seen) for number, seen in rows if after is None or (number, seen.subject) > after][:limit]
+
+    async def open(self, subject: str, refs: Sequence[str]) -> Mapping[str, str]:
+        return {ref: f"clear {ref}" for ref in refs}
+
+    async def health(self) -> Health:
+        return Health(self.ready, [] if self.ready else ["The log was not yet read to its end."])
+
+    async def measures(self) -> Measures:
+        if self.fails:
+            raise self.fails
+        return Measures(3, 7, 1.5, 1, 2, 0, 0.25, True, {("open", "decided"): 4})
+
+
+@dataclass
+class Issuer:
+    """Signs tokens for the tests. now: the wall clock unless set."""
+
+    folder: Path
+    key: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256", parameters={"kid": "k1", "use": "sig", "alg": "ES256"}))
+    rsa: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, parameters={"kid": "r1", "use": "sig", "alg": "RS256"}))
+
+    @property
+    def jwks(self) -> Path:
+        path = self.folder / "jwks.json"
+        path.write_bytes(orjson.dumps({"keys": [self.key.as_dict(private=False), self.rsa.as_dict(private=False)]}))
+        return path
+
+    def claims(self, *roles: str, **other: Any) -> dict[str, Any]:
+        now = int(time.time())
+        usual = {"iss": ISSUER, "aud": "redress", "sub": "alice", "roles": list(roles), "iat": now, "exp": now + 600}
+        return {name: value for name, value in {**usual, **other}.items() if value is not None}
+
+    def token(self, *roles: str, key: Any = None, header: Mapping[str, Any] | None = None, **claims: Any) -> str:
+        key = key or self.key
+        used = {"alg": "RS256" if isinstance(key, RSAKey) else "ES256", "kid": key.kid, **(header or {})}
+        return jwt.encode({k: v for k, v in used.items() if v is not None}, self.claims(*roles, **claims), key)
+
+
+@pytest.fixture
+def issuer(tmp_path: Path) -> Issuer:
+    return Issuer(tmp_path)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, issuer: Issuer) -> Settings:
+    (tmp_path / "master.key").write_bytes(bytes(32))
+    return Settings(
+        database_url="postgresql://nobody@nowhere/none",
+        kafka="nowhere:9092",
+        master_key_file=tmp_path / "master.key",
+        jwks=str(issuer.jwks),
+        issuer=ISSUER,
+        max_body=4096,
+    )
+
+
+@pytest.fixture
+def jar() -> Jar:
+    return Jar()
+
+
+@pytest.fixture
+def service() -> Service:
+    contract = Contract("jar", NoteTaken)
+    kind = Kind(object, lambda heard, fact, at: heard, lambda done, fact, at: done)
+    return Service("jar", kinds={"note": kind}, contract=contract, contracts={"jar": contract}, routes=[router], queries=[NOTES])
+
+
+@pytest.fixture
+async def client(service: Service, settings: Settings, jar: Jar) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls the app in this process, without a token."""
+    app = service.app(settings, engine=jar)  # type: ignore[arg-type]
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://jar", headers={"idempotency-key": "k"}) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def alice(client: httpx.AsyncClient, issuer: Issuer) -> httpx.AsyncClient:
+    """The same, by somebody who may do everything."""
+    client.headers["authorization"] = f"Bearer {issuer.token('front-end', 'handler', department='network')}"
+    return client
