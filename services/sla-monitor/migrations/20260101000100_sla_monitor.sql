@@ -12,7 +12,7 @@ RETURN (
 CREATE FUNCTION classified_at(heard jsonb) RETURNS bigint IMMUTABLE PARALLEL SAFE LANGUAGE sql
 RETURN (SELECT min((s ->> 'at')::bigint) FROM jsonb_array_elements(heard -> 'classifications') s);
 
--- The earliest fact that meets the clock or closes the complaint; a reopening only where neither is known.
+-- The earliest fact that meets the clock or closes the complaint; for a resolve clock a reopening where neither is known.
 CREATE FUNCTION end_at(heard jsonb, clock text, of_cycle int) RETURNS bigint IMMUTABLE PARALLEL SAFE LANGUAGE sql
 RETURN coalesce(
     least(
@@ -22,7 +22,10 @@ RETURN coalesce(
         END,
         closed_at(heard, of_cycle)
     ),
-    (SELECT min((c ->> 'starts_at')::bigint) FROM jsonb_array_elements(heard -> 'cycles') c WHERE (c ->> 'number')::int > of_cycle)
+    (
+        SELECT min((c ->> 'starts_at')::bigint) FROM jsonb_array_elements(heard -> 'cycles') c
+        WHERE clock = 'resolve' AND (c ->> 'number')::int > of_cycle
+    )
 );
 
 -- Each clock with what is known of it: `over` when it has ended, `known` when it has to be answered (its end, or a newer classification).

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from redress_events.facts import Work
-
 from redress_sla_monitor.domain.breach import breach
 from redress_sla_monitor.domain.settle import settle
 from redress_sla_monitor.domain.start import start

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from redress_events.facts import Context, Fact
-
 from redress_sla_monitor.domain.ends import awaited
 from redress_sla_monitor.domain.settle import breached
 from redress_sla_monitor.domain.watch import Watch

@@ -20,16 +20,16 @@ def closed_at(heard: Heard, cycle: int) -> datetime | None:
 
 
 def end_of(heard: Heard, instance: Instance) -> End | None:
-    """The earliest fact that meets the clock or closes the complaint. A reopening ends it only where neither is known."""
+    """The earliest fact that meets the clock or closes the complaint. A reopening ends a resolve clock where neither is known."""
     ends = []
     if (met := _met_at(heard, instance)) is not None:
         ends.append(End(met, "met"))
     if (closed := closed_at(heard, instance.cycle)) is not None:
         ends.append(End(closed, "closed"))
-    if not ends:
+    if not ends and instance.clock == "resolve":
         later = (End(each.starts_at, "reopened") for each in heard.cycles if each.number > instance.cycle and each.starts_at)
         return min(later, key=lambda end: end.at, default=None)
-    return min(ends, key=lambda end: end.at)  # the first of equals: met in the moment of closing is met
+    return min(ends, key=lambda end: end.at, default=None)  # the first of equals: met in the moment of closing is met
 
 
 def _met_at(heard: Heard, instance: Instance) -> datetime | None:

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
 from redress_events.contracts.sla_monitor import Clock, ClockStarted
 from redress_events.contracts.triage import Category, Severity
 from redress_events.facts import ContactKind
-
 from redress_sla_monitor.domain.calendar import Calendar
 from redress_sla_monitor.domain.reckoning import reckon
 from redress_sla_monitor.domain.target import Target, WrittenTarget

@@ -12,7 +12,6 @@ from datetime import datetime
 
 from redress_events.contracts.sla_monitor import BreachAnnulled, ClockCancelled, ClockConfirmed, ClockMet, DeadlineBreached
 from redress_events.facts import Context, Fact
-
 from redress_sla_monitor.domain.ends import End, end_of, unanswered
 from redress_sla_monitor.domain.policy import Rules
 from redress_sla_monitor.domain.watch import Classification, Heard, Instance, Watch, started

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from redress_events.contracts.sla_monitor import ClockStarted
 from redress_events.facts import Context, Fact
-
 from redress_sla_monitor.domain.ends import closed_at
 from redress_sla_monitor.domain.policy import Rules
 from redress_sla_monitor.domain.watch import Classification, Cycle, Heard, Watch

@@ -30,7 +30,7 @@ LENGTHS = {
     Unit.NATURAL_HOUR: timedelta(hours=1),
     Unit.WORKING_HOUR: timedelta(hours=1),
 }
-WRITTEN = re.compile(rf"(\d{{1,5}}) ({'|'.join(Unit)})s?")
+WRITTEN = re.compile(rf"([0-9]{{1,5}}) ({'|'.join(Unit)})s?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,9 +64,15 @@ class Instance:
     ended: Ended | None = None
     ended_at: Instant | None = None
 
+    @property
+    def late(self) -> bool:
+        """Breached, not annulled, and it still runs: `late_since` in SQL."""
+        return self.verdict == "breached" and self.ended is None
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
+    number: str | None = None
     classifications: tuple[Classification, ...] = ()
     cycles: tuple[Cycle, ...] = ()
 
@@ -85,7 +91,7 @@ class Watch:
 def hear(heard: Heard, fact: Fact, at: datetime) -> Heard:
     match fact:
         case ComplaintRegistered():
-            return _begun(heard, 1, fact.received_at)
+            return replace(_begun(heard, 1, fact.received_at), number=fact.number)
         case ComplaintClassified() | ComplaintReclassified():
             said = Classification(fact.classification, at, fact.category, fact.severity, fact.kind)
             return replace(heard, classifications=(*heard.classifications, said))

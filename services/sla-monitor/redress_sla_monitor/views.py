@@ -1,0 +1,142 @@
+"""Clocks as their readers see them: what is due when, how much time is left, and how the deadline came about."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from redress_events.contracts.sla_monitor import Clock
+from redress_events.states import Seen
+from redress_sla_monitor.domain.ends import awaited
+from redress_sla_monitor.domain.reckoning import reckon
+from redress_sla_monitor.domain.target import Target
+from redress_sla_monitor.domain.watch import Ended, Instance, Verdict, Watch
+from redress_sla_monitor.packs import calendars
+
+State = Literal["open", "late", "met", "cancelled"]
+Which = Literal["due", "late"]
+
+
+class IntervalView(BaseModel):
+    """A part of the time from the start to the deadline, in the calendar's time zone."""
+
+    start: datetime
+    end: datetime
+    counts: bool
+    reason: str
+
+
+class DeadlineView(BaseModel):
+    """One clock. seconds_left: natural seconds to the deadline, negative once it has passed, null once the clock has ended.
+    ended: what ended it. provisional: the deadline leans on a year whose calendar is not published yet."""
+
+    clock: Clock
+    cycle: int
+    n: int
+    state: State
+    verdict: Verdict
+    policy: str
+    calendar: str
+    target: str
+    starts_at: datetime
+    deadline: datetime
+    provisional: bool
+    seconds_left: int | None
+    ended: Ended | None
+    ended_at: datetime | None
+    in_time: bool | None
+
+    @classmethod
+    def of(cls, instance: Instance, now: datetime) -> DeadlineView:
+        return cls.model_validate(_shown(instance, now))
+
+
+class ClockView(DeadlineView):
+    """One clock with its explanation: the intervals that count add up to the target."""
+
+    explanation: list[IntervalView]
+
+    @classmethod
+    def of(cls, instance: Instance, now: datetime) -> ClockView:
+        return cls.model_validate(_shown(instance, now) | {"explanation": _explained(instance)})
+
+
+class ClocksView(BaseModel):
+    """All clocks that one complaint ever had, in the order in which they were started."""
+
+    complaint: UUID
+    number: str | None
+    clocks: list[ClockView]
+
+    @classmethod
+    def of(cls, seen: Seen, now: datetime) -> ClocksView:
+        watch: Watch = seen.state
+        return cls(complaint=seen.id, number=watch.heard.number, clocks=[ClockView.of(each, now) for each in watch.done.clocks])
+
+
+class WaitingView(BaseModel):
+    """A complaint with its clocks that are due or late. deadline: the earliest of them, by which lists are ordered."""
+
+    complaint: UUID
+    number: str | None
+    deadline: datetime
+    clocks: list[DeadlineView]
+
+    @classmethod
+    def of(cls, seen: Seen, which: Which, now: datetime) -> WaitingView:
+        watch: Watch = seen.state
+        shown = [each for each in watch.done.clocks if (awaited(watch.heard, each) if which == "due" else each.late)]
+        return cls(
+            complaint=seen.id,
+            number=watch.heard.number,
+            deadline=min(each.deadline for each in shown),
+            clocks=[DeadlineView.of(each, now) for each in shown],
+        )
+
+
+class WaitingPage(BaseModel):
+    """Complaints, the earliest deadline first. next: the cursor of the next page."""
+
+    items: list[WaitingView]
+    next: str | None
+
+
+def _state(instance: Instance) -> State:
+    if instance.ended is None:
+        return "late" if instance.late else "open"
+    return "met" if instance.ended == "met" else "cancelled"
+
+
+def _shown(instance: Instance, now: datetime) -> dict[str, object]:
+    return {
+        "clock": instance.clock,
+        "cycle": instance.cycle,
+        "n": instance.n,
+        "state": _state(instance),
+        "verdict": instance.verdict,
+        "policy": instance.policy,
+        "calendar": instance.calendar,
+        "target": instance.target,
+        "starts_at": instance.starts_at,
+        "deadline": instance.deadline,
+        "provisional": instance.provisional,
+        "seconds_left": None if instance.ended else int((instance.deadline - now).total_seconds()),
+        "ended": instance.ended,
+        "ended_at": instance.ended_at,
+        "in_time": instance.ended_at <= instance.deadline if instance.ended == "met" and instance.ended_at else None,
+    }
+
+
+def _explained(instance: Instance) -> list[IntervalView]:
+    """Reckoned again, by the calendar that the clock was started with."""
+    calendar = calendars()[instance.calendar]
+    reckoning = reckon(instance.starts_at, Target.parse(instance.target), calendar)
+    return [
+        IntervalView(
+            start=each.start.astimezone(calendar.zone), end=each.end.astimezone(calendar.zone), counts=each.counts, reason=each.reason
+        )
+        for each in reckoning.intervals
+    ]

@@ -1,0 +1,121 @@
+"""Random histories of one complaint, for the laws that hold whatever happens: in the pure tests, and against a real database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import strategies as st
+
+from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
+from redress_events.contracts.handling import CaseRejected, CaseResolved
+from redress_events.contracts.intake import ComplaintRegistered
+from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
+from redress_events.facts import Fact
+from redress_sla_monitor.domain.policy import Policy, Rules
+from redress_sla_monitor.packs import calendars
+
+MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
+# Targets of few hours, so that facts fall before, at and after deadlines.
+CLOCKS = {
+    "classify": {"target": "2 natural hours"},
+    "resolve": {
+        "target": "4 natural hours",
+        "categories": {"service_quality": "3 natural hours", "billing_dispute": "7 natural hours"},
+        "severities": {"major": "0.5"},
+    },
+}
+
+# A foreign fact that becomes known, with the time at which it was decided; or a kind of work that looks at the complaint, and when.
+Step = tuple[Fact | str, datetime]
+
+
+@pytest.fixture(scope="session")
+def rules() -> Rules:
+    return Rules(Policy.model_validate({"id": "hours", "version": 1, "calendar": "china@1", "clocks": CLOCKS}), calendars()["china@1"])
+
+
+@pytest.fixture(scope="session")
+def histories() -> st.SearchStrategy[list[Step]]:
+    """Foreign facts of up to three cycles at any times, also such as no service would publish, and work in between."""
+    return st.lists(st.tuples(st.one_of(_foreign(), st.sampled_from(["start", "settle", "breach"])), _hours()), max_size=25).map(_numbered)
+
+
+@pytest.fixture(scope="session")
+def journeys() -> st.SearchStrategy[list[Step]]:
+    """Foreign facts as services publish them, in the order of their times."""
+    return st.lists(st.tuples(_foreign(), st.integers(1, 3)), max_size=12).map(_plausible)
+
+
+def _hours() -> st.SearchStrategy[datetime]:
+    return st.integers(0, 15).map(hour)
+
+
+def hour(n: int) -> datetime:
+    return MIDNIGHT + timedelta(hours=n)
+
+
+def registered(received_at: datetime) -> ComplaintRegistered:
+    return ComplaintRegistered(number="C", channel="web", kind="complaint", received_at=received_at, text="")
+
+
+def _foreign() -> st.SearchStrategy[Fact]:
+    cycles = st.integers(1, 3)
+    said = {
+        "category": st.sampled_from(["service_quality", "billing_dispute", "other"]),
+        "severity": st.sampled_from(["normal", "major"]),
+        "classification": st.just(1),
+        "sub_category": st.just("any"),
+        "kind": st.just("complaint"),
+        "taxonomy": st.just("test@1"),
+    }
+    work = {"cycle": cycles, "department": st.just("any"), "told_customer": st.just("phone")}
+    return st.one_of(
+        st.builds(registered, _hours()),
+        st.builds(ComplaintClassified, confidence=st.just(1.0), **said),
+        st.builds(ComplaintReclassified, reason=st.just(""), **said),
+        st.builds(CaseResolved, cause=st.just(""), measures=st.just(""), responsible_unit=st.just(""), **work),
+        st.builds(CaseRejected, reason=st.just(""), **work),
+        st.builds(ComplaintReopened, cycle=st.integers(2, 3), urgency=st.just(1)),
+        st.builds(ComplaintClosed, cycle=cycles, reason=st.just("withdrawn")),
+    )
+
+
+def _numbered(steps: list[Step]) -> list[Step]:
+    """With one registration, the first, and classifications counted."""
+    told: list[Step] = []
+    classification = 0
+    for fact, at in steps:
+        if isinstance(fact, ComplaintRegistered) and any(isinstance(earlier, ComplaintRegistered) for earlier, _ in told):
+            continue
+        if isinstance(fact, ComplaintClassified | ComplaintReclassified):
+            classification += 1
+            told.append((fact.model_copy(update={"classification": classification}), at))
+            continue
+        told.append((fact, at))
+    return told
+
+
+def _plausible(drawn: list[tuple[Fact, int]]) -> list[Step]:
+    """Registered first; a cycle is resolved once, and reopened only when it was resolved or closed; time goes on with each fact."""
+    now = 1
+    cycle, ended, over = 1, False, False
+    told: list[Step] = [
+        (registered(hour(0)), hour(now)),
+    ]
+    for fact, hours in drawn:
+        match fact:
+            case CaseResolved() | CaseRejected() if not ended:
+                ended, fact = True, fact.model_copy(update={"cycle": cycle})
+            case ComplaintReopened() if ended or over:
+                cycle, ended, over = cycle + 1, False, False
+                fact = fact.model_copy(update={"cycle": cycle})
+            case ComplaintClosed() if not over:
+                over, fact = True, fact.model_copy(update={"cycle": cycle})
+            case ComplaintClassified() | ComplaintReclassified():
+                pass
+            case _:
+                continue
+        now += hours
+        told.append((fact, hour(now)))
+    return _numbered(told)
