@@ -1,0 +1,162 @@
+"""The front door as its users find it: over HTTP, on the real PostgreSQL, and with Kafka out of reach, which must not matter here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from redress_chassis import Settings
+from redress_events.migrate import migrate
+from redress_intake.api import BY_NUMBER
+from redress_intake.main import service
+from redress_local.issuer import AUDIENCE, ISSUER, Issuer
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+GIVEN = {"channel": "web", "text": "手机没有信号", "phone": "13900000000", "instruction": "Call after six", "area": "浦东"}
+FILL = """
+INSERT INTO state (subject, partition, done)
+SELECT 'complaint/' || gen_random_uuid(), 0, jsonb_build_object('number', 'N' || n, 'registered_at', n) FROM generate_series(1, 20000) n
+"""
+
+
+class Door:
+    """Calls as one of the roles. owner: the database, as its owner reaches it."""
+
+    def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: str) -> None:
+        self.http = http
+        self.issuer = issuer
+        self.owner = owner
+
+    def _headers(self, role: str, **other: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.issuer.mint(role, 'li')}", **other}
+
+    async def post(self, path: str, body: Any = None, role: str = "front-end", key: str | None = None, **headers: str) -> httpx.Response:
+        return await self.http.post(path, json=body, headers=self._headers(role, **{"idempotency-key": key or uuid.uuid4().hex, **headers}))
+
+    async def get(self, path: str, role: str = "front-end") -> httpx.Response:
+        return await self.http.get(path, headers=self._headers(role))
+
+    async def sql(self, statement: str, *values: Any) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self.owner, server_settings={"search_path": "fold1_1,public"})
+        try:
+            return list(await connection.fetch(statement, *values))
+        finally:
+            await connection.close()
+
+
+@pytest.fixture
+async def door(database: Any, tmp_path: Path) -> AsyncIterator[Door]:
+    made = await database("intake")
+    await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=1)
+    issuer = Issuer(tmp_path)
+    app = service.app(
+        Settings(
+            database_url=made.app_dsn,
+            kafka="127.0.0.1:9",
+            master_key_file=issuer.master_key,
+            jwks=str(issuer.jwks),
+            issuer=ISSUER,
+            audience=AUDIENCE,
+        )
+    )
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as http,
+    ):
+        yield Door(http, issuer, made.owner_dsn)
+
+
+async def test_a_complaint_is_taken_in_found_by_its_number_and_added_to(door: Door):
+    answer = await door.post("/complaints", GIVEN, **{"accept-language": "zh-CN"})
+    assert answer.status_code == 201, answer.text
+    new = answer.json()
+    assert answer.headers["location"] == new["status"] == f"/complaints/{new['id']}"
+    assert "1个工作日" in new["next"]["sentence"]
+
+    spoken = new["number"].lower().replace("-", " ").replace("0", "o")
+    found = (await door.get(f"/complaints/by-number/{spoken}")).json()
+    assert (found["id"], found["stage"], found["text"]) == (new["id"], "registered", GIVEN["text"])
+    assert "internal" not in found
+    assert (await door.get(new["status"], "agent")).json()["internal"]["phone"] == GIVEN["phone"]
+
+    await door.post(f"{new['status']}/supplements", {"text": "Still none", "attachments": ["photo-1"]})
+    await door.post(f"{new['status']}/chases")
+    wished = await door.post(f"{new['status']}/withdrawal", {"reason": "Solved"})
+    assert [(said["what"], said.get("text")) for said in wished.json()["said"]] == [
+        ("supplement", "Still none"),
+        ("chase", None),
+        ("withdrawal", "Solved"),
+    ]
+    assert wished.json()["stage"] == "withdrawal-pending"
+    again = await door.post(f"{new['status']}/withdrawal")
+    assert (again.status_code, again.headers["etag"]) == (200, wished.headers["etag"])
+    stale = await door.post(f"{new['status']}/chases", **{"if-match": answer.headers["etag"]})
+    assert (stale.status_code, stale.json()["code"]) == (412, "precondition-failed")
+
+
+async def test_the_same_key_makes_one_complaint_and_the_same_answer(door: Door):
+    first, second = [await door.post("/complaints", GIVEN, key="k") for _ in range(2)]
+    assert (first.status_code, first.content) == (second.status_code, second.content)
+    other = await door.post("/complaints", {**GIVEN, "text": "Something else"}, key="k")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
+    assert len(await door.sql("SELECT FROM events")) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"received_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}, "/received_at"),
+        ({"received_at": "1999-01-01T00:00:00Z"}, "/received_at"),
+        ({"received_at": "2026-01-01T00:00:00Z", "since": "2026-01-02T00:00:00Z"}, "/since"),
+        ({"channel": "pigeon"}, "/channel"),
+        ({"text": "x" * 20_001}, "/text"),
+        ({"attachments": ["a b"]}, "/attachments/0"),
+        ({"colour": "red"}, "/colour"),
+    ],
+)
+async def test_what_cannot_be_is_refused_with_its_place(door: Door, change: dict[str, Any], pointer: str):
+    answer = await door.post("/complaints", GIVEN | change)
+    assert (answer.status_code, answer.json()["pointer"]) == (422, pointer), answer.text
+    assert await door.sql("SELECT FROM state") == []
+
+
+async def test_who_may_not_or_asks_for_what_is_not_there_is_told(door: Door):
+    path = (await door.post("/complaints", GIVEN)).json()["status"]
+    unknown = f"/complaints/{uuid.uuid4()}"
+    for answer, status, code in (
+        (await door.get(path, "bi"), 403, "wrong-role"),
+        (await door.post("/complaints", GIVEN, "handler"), 403, "wrong-role"),
+        (await door.get(path, "handler"), 404, "not-found"),
+        (await door.get(unknown), 404, "not-found"),
+        (await door.post(f"{unknown}/chases"), 404, "not-found"),
+        (await door.get("/complaints/by-number/0000-0000-000"), 404, "not-found"),
+        (await door.get("/complaints/by-number/0000-0000-001"), 422, "invalid"),
+        (await door.http.post(f"{path}/chases", headers={"authorization": "Bearer x"}), 401, "bad-token"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
+async def test_words_are_taken_down_while_a_complaint_is_parked_and_refused_after_its_end(door: Door):
+    path = (await door.post("/complaints", GIVEN)).json()["status"]
+    await door.sql("UPDATE state SET parked = true, revision = revision + 1")
+    assert (await door.post(f"{path}/supplements", {"text": "More"})).status_code == 200
+    assert (await door.get(path, "agent")).json()["internal"]["parked"] is True
+    await door.sql("UPDATE state SET heard = '{\"closed\": 1}', revision = revision + 1")
+    closed = await door.post(f"{path}/supplements", {"text": "More"})
+    assert (closed.status_code, closed.json()["code"]) == (409, "complaint-closed")
+
+
+async def test_a_number_is_found_by_its_index_and_given_once(door: Door):
+    await door.sql(FILL)
+    await door.sql("ANALYZE state")
+    plan = "\n".join(row[0] for row in await door.sql(f"EXPLAIN {BY_NUMBER.sql(1)}", "N7", 0, "", 1))
+    assert BY_NUMBER.index in plan, plan
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await door.sql("INSERT INTO state (subject, partition, done) VALUES ('complaint/' || gen_random_uuid(), 0, '{\"number\": \"N7\"}')")
