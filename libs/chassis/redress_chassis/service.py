@@ -63,7 +63,7 @@ class Service:
         self._settings: Settings | None = None
         self._tokens: Tokens | None = None
         self._engine: Engine | None = None
-        self._starting: asyncio.Task[None] | None = None
+        self.starting: asyncio.Task[None] | None = None
         self._waiting_for = "The service is starting."
 
     def app(self, settings: Settings | None = None, engine: Engine | None = None, tokens: Tokens | None = None) -> FastAPI:
@@ -76,7 +76,7 @@ class Service:
             logs.configure(self.name, self._settings.log_level)
             self._tokens = tokens or Tokens(Jwks(self._settings.jwks), self._settings.issuer, self._settings.audience)
             self._engine = engine or self._made(self._settings)
-            self._starting = asyncio.create_task(self._start(self._engine), name="engine-start")
+            self.starting = asyncio.create_task(self._start(self._engine), name="engine-start")
             try:
                 await self._started_or_patience()
                 yield
@@ -103,7 +103,7 @@ class Service:
     @property
     def engine(self) -> Engine:
         """The running engine. Raises a 503 until it has started."""
-        if self._engine is None or self._starting is None or not self._starting.done() or self.broken:
+        if self._engine is None or self.starting is None or not self.starting.done() or self.broken:
             raise unavailable("The service is starting.")
         return self._engine
 
@@ -115,7 +115,7 @@ class Service:
     @property
     def broken(self) -> str | None:
         """Why this process will never be ready, if that is so."""
-        starting = self._starting
+        starting = self.starting
         if starting is None or not starting.done() or starting.cancelled() or (error := starting.exception()) is None:
             return None
         return f"The start failed: {type(error).__name__}."
@@ -127,7 +127,7 @@ class Service:
 
     async def reasons(self) -> list[str]:
         """Why calls should not be sent here now; empty when ready."""
-        if self._engine is None or self._starting is None or not self._starting.done():
+        if self._engine is None or self.starting is None or not self.starting.done():
             return [self._waiting_for]
         if self.broken:
             return [self.broken]
@@ -169,22 +169,22 @@ class Service:
 
     async def _started_or_patience(self) -> None:
         """Return once the engine runs, or after a while without it. A start that fails at once ends the process, with its reason."""
-        assert self._starting is not None
-        await asyncio.wait({self._starting}, timeout=PATIENCE)
-        if self._starting.done():
-            self._starting.result()
+        assert self.starting is not None
+        await asyncio.wait({self.starting}, timeout=PATIENCE)
+        if self.starting.done():
+            self.starting.result()
         else:
-            self._starting.add_done_callback(self._report)
+            self.starting.add_done_callback(self._report)
 
     def _report(self, _task: asyncio.Task[None]) -> None:
         if self.broken:
             log.error("start-failed", reason=self.broken)
 
     async def _stop(self) -> None:
-        assert self._starting is not None
-        self._starting.cancel()
+        assert self.starting is not None
+        self.starting.cancel()
         with contextlib.suppress(BaseException):
-            await self._starting
+            await self.starting
         if self._engine is not None:
             await self._engine.stop()
         self._engine = None

@@ -1,0 +1,56 @@
+"""What operators do to a running service: look at parked subjects and set-aside records, redrive them, or pass one by."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, Request
+
+from redress_chassis.bodies import Body, ComplaintId, Words
+from redress_chassis.call import Call, calls
+from redress_chassis.openapi import problems
+from redress_chassis.problems import not_found
+from redress_events.engine import Engine
+from redress_events.parking import NotParked, Redriven
+
+router = APIRouter(prefix="/ops", tags=["operations"])
+Operating = Annotated[Call[Any], Depends(calls("ops"))]
+
+
+class SkipBody(Body):
+    """Why the record may be passed over. It is kept for ever."""
+
+    why: Words
+
+
+@router.get("/parked")
+async def list_parked(request: Request, call: Operating) -> dict[str, Any]:
+    """Parked subjects with the record that each stumbled over, and records that belong to no subject; the newest 200 of each."""
+    parking = _engine(request).parking
+    return {
+        "parked": [asdict(each) for each in await parking.subjects()],
+        "set_aside": [asdict(each) for each in await parking.set_aside()],
+    }
+
+
+@router.post("/parked/{complaint}/redrive", responses=problems(404))
+async def redrive_parked(request: Request, complaint: ComplaintId, call: Operating) -> Redriven:
+    """Fold the parked records in their order, once the cause is gone."""
+    try:
+        return await _engine(request).parking.redrive(f"complaint/{complaint}")
+    except NotParked:
+        raise not_found() from None
+
+
+@router.post("/parked/{complaint}/skip", responses=problems(404))
+async def skip_parked(request: Request, complaint: ComplaintId, body: SkipBody, call: Operating) -> Redriven:
+    """Pass over the first parked record for ever, and redrive the rest."""
+    try:
+        return await _engine(request).parking.skip(f"complaint/{complaint}", call.caller.actor, body.why)
+    except NotParked:
+        raise not_found() from None
+
+
+def _engine(request: Request) -> Engine:
+    return cast(Engine, request.app.state.serving.engine)

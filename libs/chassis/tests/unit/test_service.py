@@ -1,0 +1,218 @@
+"""A service as its operators meet it: settings, start, health, metrics, logs, and its OpenAPI document."""
+
+import asyncio
+import logging
+import re
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+import structlog
+
+import redress_chassis.service
+from redress_chassis import logs
+from redress_chassis.settings import BadSettings, Settings
+from redress_events.engine import JournalRestored, Unavailable
+
+GOOD = {"title": "a", "text": "b"}
+SECRET = "secret words of a customer"
+NEEDED = {
+    "REDRESS_DATABASE_URL": "postgresql://user:hidden@host/db",
+    "REDRESS_KAFKA": "host:9092",
+    "REDRESS_JWKS": "jwks.json",
+    "REDRESS_ISSUER": "https://issuer.example",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    key = tmp_path / "key"
+    key.write_bytes(bytes(32))
+    for name, value in {**NEEDED, "REDRESS_MASTER_KEY_FILE": str(key)}.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_settings_come_from_the_environment(environment):
+    environment.setenv("REDRESS_LOG_LEVEL", "WARNING")
+    environment.setenv("REDRESS_SETTLE_SECONDS", "0.5")
+    settings = Settings.read()
+
+    assert (settings.audience, settings.partitions, settings.max_body) == ("redress", 12, 262144)
+    assert (settings.log_level, settings.settle_seconds, settings.master_key) == ("warning", 0.5, bytes(32))
+    assert "hidden" not in repr(settings)
+
+
+def test_every_wrong_setting_is_named_and_none_is_shown(environment, tmp_path):
+    environment.delenv("REDRESS_ISSUER")
+    environment.setenv("REDRESS_DATABASE_URL", "mysql://user:hidden@host")
+    environment.setenv("REDRESS_MASTER_KEY_FILE", str(tmp_path / "absent"))
+    environment.setenv("REDRESS_PARTITIONS", "0")
+
+    with pytest.raises(BadSettings) as caught:
+        Settings.read()
+
+    lines = str(caught.value).splitlines()
+    wrong = {"REDRESS_ISSUER", "REDRESS_DATABASE_URL", "REDRESS_MASTER_KEY_FILE", "REDRESS_PARTITIONS"}
+    assert {line.partition(":")[0] for line in lines} == wrong
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs"])
+async def test_operators_need_no_token(client, path):
+    assert (await client.get(path)).status_code == 200
+
+
+async def test_a_service_that_is_not_ready_says_why(client, jar):
+    jar.ready = False
+    answer = await client.get("/health/ready")
+
+    assert (answer.status_code, answer.json()["reasons"]) == (503, ["The log was not yet read to its end."])
+    assert (await client.get("/health/live")).status_code == 200
+
+
+async def test_a_service_starts_without_its_database_and_goes_on_when_it_comes(service, settings, jar, issuer, monkeypatch):
+    monkeypatch.setattr(redress_chassis.service, "PATIENCE", 0.01)
+    monkeypatch.setattr(redress_chassis.service, "RETRY", 0.01)
+    jar.fails = Unavailable("The database of jar does not answer.")
+    app = service.app(settings, engine=jar)
+    headers = {"authorization": f"Bearer {issuer.token('front-end')}", "idempotency-key": "k"}
+
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://jar") as client:
+        assert (await client.get("/health/live")).status_code == 200
+        assert (await client.get("/health/ready")).json()["reasons"] == ["The database of jar does not answer."]
+        answer = await client.post("/notes", json=GOOD, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+        jar.fails = None
+        await asyncio.wait_for(service.starting, 5)
+        assert (await client.get("/health/ready")).status_code == 200
+        assert (await client.post("/notes", json=GOOD, headers=headers)).status_code == 201
+    assert not jar.running
+
+
+async def test_a_restored_journal_waits_for_its_adoption(service, settings, jar, monkeypatch):
+    monkeypatch.setattr(redress_chassis.service, "PATIENCE", 0.01)
+    jar.fails = JournalRestored("Adopt it.")
+    app = service.app(settings, engine=jar)
+    async with app.router.lifespan_context(app):
+        assert await service.reasons() == ["Adopt it."]
+
+
+async def test_a_start_that_can_never_succeed_ends_the_process(service, settings, jar):
+    jar.fails = ValueError("no such kind")
+    app = service.app(settings, engine=jar)
+    with pytest.raises(ValueError, match="no such kind"):
+        async with app.router.lifespan_context(app):
+            pass
+
+
+async def test_a_service_is_imported_without_an_environment_but_not_started(service):
+    app = service.app()
+    with pytest.raises(BadSettings):
+        async with app.router.lifespan_context(app):
+            pass
+
+
+async def test_the_spine_can_be_watched(alice, jar):
+    await alice.post("/notes", json=GOOD)
+    await alice.post("/notes", json=GOOD)
+    await alice.post("/notes", json={**GOOD, "text": "refuse"}, headers={"idempotency-key": "other"})
+    await alice.get("/nowhere/13800138000")
+    text = (await alice.get("/metrics")).text
+
+    for line in (
+        "redress_backlog_facts 3.0",
+        "redress_lag_records 7.0",
+        "redress_lag_seconds 1.5",
+        "redress_parked_subjects 1.0",
+        "redress_set_aside_records 2.0",
+        "redress_stuck_rows 0.0",
+        "redress_oldest_transaction_seconds 0.25",
+        "redress_relay_leader 1.0",
+        'redress_work_total{outcome="decided",work="open"} 4.0',
+        'redress_commands_total{command="take_note",outcome="done"} 1.0',
+        'redress_commands_total{command="take_note",outcome="replayed"} 1.0',
+        'redress_commands_total{command="take_note",outcome="jar-full"} 1.0',
+        'redress_request_seconds_count{method="POST",route="/notes",status="201"} 2.0',
+        'redress_request_seconds_count{method="GET",route="",status="404"} 1.0',
+    ):
+        assert line in text
+    assert "13800138000" not in text
+
+
+async def test_measures_that_cannot_be_had_are_missing_not_old(alice, jar):
+    await alice.get("/metrics")
+    jar.fails = Unavailable("away")
+    text = (await alice.get("/metrics")).text
+
+    assert "redress_measured 0.0" in text
+    assert "redress_backlog_facts" not in text
+
+
+def lines(captured: str) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in captured.splitlines()]
+
+
+async def test_each_request_leaves_one_line_without_personal_data(alice, capsys):
+    created = await alice.post("/notes", json={**GOOD, "text": SECRET})
+    await alice.get(f"/notes/{created.json()['id']}", params={"phone": "13800138000"})
+    await alice.get("/13800138000")
+    out = capsys.readouterr().out
+
+    assert "13800138000" not in out
+    assert SECRET not in out
+    requests = [line for line in lines(out) if line["event"] == "request"]
+    assert [(line["method"], line["route"], line["status"]) for line in requests] == [
+        ("POST", "/notes", 201),
+        ("GET", "/notes/{note}", 200),
+        ("GET", "", 404),
+    ]
+    assert requests[0]["subject"] == f"note/{created.json()['id']}"
+    assert requests[2]["code"] == "not-found"
+    assert all(re.fullmatch("[0-9a-f]{32}", line["trace"]) and line["service"] == "jar" and line["ms"] >= 0 for line in requests)
+
+
+@pytest.mark.parametrize(("text", "status"), [("explode", 500), ("cut the line", 503)])
+async def test_our_own_mistakes_are_logged_by_place_and_never_by_message(alice, capsys, text, status):
+    answer = await alice.post("/notes", json={**GOOD, "text": text})
+    out = capsys.readouterr().out
+
+    assert answer.status_code == status
+    assert SECRET not in answer.text + out
+    failed = next(line for line in lines(out) if line["event"] == "failed")
+    assert failed["error"] in ("LookupError", "ConnectionResetError")
+    assert any("conftest.py" in frame and frame.endswith(" add") for frame in failed["at"])
+    assert failed["trace"] == answer.json()["trace"]
+
+
+def test_other_libraries_log_into_the_same_lines_and_without_messages_of_exceptions(capsys):
+    logs.configure("jar")
+    try:
+        raise ValueError(SECRET)
+    except ValueError:
+        logging.getLogger("uvicorn.error").exception("Exception in ASGI application\nTraceback: %s", SECRET)
+        structlog.get_logger().exception("ours")
+    logging.getLogger("uvicorn.access").info("GET /?phone=13800138000")
+    logging.getLogger("asyncio").info("chatter")
+    out = capsys.readouterr().out
+
+    assert SECRET not in out
+    theirs, ours = lines(out)
+    assert (theirs["event"], theirs["error"], theirs["logger"]) == ("Exception in ASGI application", "ValueError", "uvicorn.error")
+    assert (ours["event"], ours["error"], ours["service"], ours["level"]) == ("ours", "ValueError", "jar", "error")
+
+
+async def test_the_document_says_what_the_front_door_does(client):
+    document = (await client.get("/openapi.json")).json()
+    post, get = document["paths"]["/notes"]["post"], document["paths"]["/notes"]["get"]
+
+    assert {"name": "Idempotency-Key", "required": True}.items() <= post["parameters"][0].items()
+    assert {"400", "401", "403", "409", "413", "415", "422", "503", "201"} == set(post["responses"])
+    assert post["security"] == [{"token": []}]
+    assert "agent, front-end" in post["description"]
+    assert {"400", "401", "403", "422", "503", "200"} == set(get["responses"])
+    assert "/health/live" not in document["paths"]
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    assert "HTTPValidationError" not in document["components"]["schemas"]
