@@ -15,7 +15,7 @@ def registered(kind: ContactKind = "complaint") -> ComplaintRegistered:
     return ComplaintRegistered(number="7K3M", channel="hotline", kind=kind, received_at=NOON, text=TEXT)
 
 
-def test_a_clear_complaint_goes_to_its_department(triage: Spec):
+def test_a_clear_complaint_goes_to_its_department(triage: Spec) -> None:
     triage.given(registered()).knowing({TEXT: "网速太慢"}).when_due(CLASSIFY).then(
         ComplaintClassified(
             classification=1,
@@ -31,7 +31,7 @@ def test_a_clear_complaint_goes_to_its_department(triage: Spec):
     )
 
 
-def test_what_the_rules_are_not_sure_of_waits_with_customer_service_for_a_person(triage: Spec):
+def test_what_the_rules_are_not_sure_of_waits_with_customer_service_for_a_person(triage: Spec) -> None:
     outcome = triage.given(registered()).knowing({TEXT: "断网，账单"}).when_due(CLASSIFY)
     classified, routed = outcome.facts
     assert isinstance(classified, ComplaintClassified)
@@ -41,7 +41,7 @@ def test_what_the_rules_are_not_sure_of_waits_with_customer_service_for_a_person
     assert outcome.after.state.done.review_since == NOON
 
 
-def test_a_forgotten_text_is_for_a_person(triage: Spec):
+def test_a_forgotten_text_is_for_a_person(triage: Spec) -> None:
     triage.given(registered()).knowing({}).when_due(CLASSIFY).then(
         ComplaintClassified(
             classification=1,
@@ -57,7 +57,7 @@ def test_a_forgotten_text_is_for_a_person(triage: Spec):
     )
 
 
-def test_the_kind_stays_as_registered_and_leads_to_its_department(triage: Spec):
+def test_the_kind_stays_as_registered_and_leads_to_its_department(triage: Spec) -> None:
     outcome = triage.given(registered("consultation")).knowing({TEXT: "网速慢怎么办"}).when_due(CLASSIFY)
     classified, routed = outcome.facts
     assert isinstance(classified, ComplaintClassified)
@@ -65,7 +65,7 @@ def test_the_kind_stays_as_registered_and_leads_to_its_department(triage: Spec):
     assert routed == ComplaintRouted(routing=1, department="consulting", queue="enquiries")
 
 
-def test_the_work_asks_for_the_text_and_names_the_rules_as_its_actor(triage: Spec):
+def test_the_work_asks_for_the_text_and_names_the_rules_as_its_actor(triage: Spec) -> None:
     assert CLASSIFY.opens
     assert CLASSIFY.opens(triage.given(registered()).state) == [TEXT]
     assert CLASSIFY.opens(triage.given().state) == []

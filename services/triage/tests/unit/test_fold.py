@@ -48,19 +48,19 @@ OWN: list[Fact] = [
 
 
 @given(st.permutations([True] * len(FOREIGN) + [False] * len(OWN)))
-def test_any_interleaving_makes_the_same_state(foreign_next: list[bool]):
+def test_any_interleaving_makes_the_same_state(foreign_next: list[bool]) -> None:
     foreign, own = iter(FOREIGN), iter(OWN)
     assert folded(TRIAGE, KIND, [next(foreign if turn else own) for turn in foreign_next]) == folded(TRIAGE, KIND, FOREIGN + OWN)
 
 
 @given(st.integers(0, len(FOREIGN)), st.integers(0, len(OWN)))
-def test_the_state_survives_the_database(heard: int, done: int):
+def test_the_state_survives_the_database(heard: int, done: int) -> None:
     state = folded(TRIAGE, KIND, FOREIGN[:heard] + OWN[:done])
     codec = Codec(KIND)
     assert Complaint(codec.load_heard(codec.dump_heard(state.heard)), codec.load_done(codec.dump_done(state.done))) == state
 
 
-def test_a_fact_that_does_not_concern_triage_changes_nothing():
+def test_a_fact_that_does_not_concern_triage_changes_nothing() -> None:
     empty = Complaint()
     assert hear(empty.heard, ComplaintChased(chase=1), NOON) == empty.heard
     assert did(empty.done, ComplaintChased(chase=1), NOON) == empty.done

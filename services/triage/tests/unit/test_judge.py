@@ -53,7 +53,7 @@ CLASSES = [
 
 
 @pytest.mark.parametrize(("text", "category", "sub_category"), CLASSES)
-def test_what_people_complain_about_is_recognised(rules: Rules, text: str, category: str, sub_category: str):
+def test_what_people_complain_about_is_recognised(rules: Rules, text: str, category: str, sub_category: str) -> None:
     verdict = judge(rules.taxonomy, text, "complaint")
     assert (verdict.category, verdict.sub_category, verdict.review) == (category, sub_category, False)
 
@@ -80,40 +80,40 @@ SEVERITIES = [
 
 
 @pytest.mark.parametrize(("text", "severity"), SEVERITIES)
-def test_how_grave_it_is(rules: Rules, text: str, severity: str):
+def test_how_grave_it_is(rules: Rules, text: str, severity: str) -> None:
     assert judge(rules.taxonomy, text, "complaint").severity == severity
 
 
-def test_questions_and_suggestions_are_minor_unless_they_are_grave(rules: Rules):
+def test_questions_and_suggestions_are_minor_unless_they_are_grave(rules: Rules) -> None:
     assert judge(rules.taxonomy, "怎样取消流量包？", "consultation").severity == "minor"
     assert judge(rules.taxonomy, "建议多开几个窗口。", "suggestion").severity == "minor"
     assert judge(rules.taxonomy, "漏电了找谁？", "consultation").severity == "major"
 
 
 @pytest.mark.parametrize("text", ["", "你好", "hello there", "？？？", "a" * 20_000])
-def test_what_says_nothing_is_for_a_person(rules: Rules, text: str):
+def test_what_says_nothing_is_for_a_person(rules: Rules, text: str) -> None:
     verdict = judge(rules.taxonomy, text, "complaint")
     assert (verdict.category, verdict.sub_category) == ("other", "anything_else")
     assert (verdict.confidence, verdict.review, verdict.evidence) == (0.0, True, ())
 
 
-def test_two_equal_categories_are_for_a_person(rules: Rules):
+def test_two_equal_categories_are_for_a_person(rules: Rules) -> None:
     verdict = judge(rules.taxonomy, "账单和断网", "complaint")
     assert (verdict.category, verdict.confidence, verdict.review) == ("service_quality", 0.5, True)
 
 
-def test_a_faint_hint_is_for_a_person(rules: Rules):
+def test_a_faint_hint_is_for_a_person(rules: Rules) -> None:
     verdict = judge(rules.taxonomy, "关于宽带", "complaint")
     assert (verdict.category, verdict.confidence, verdict.review) == ("service_quality", 0.17, True)
 
 
-def test_evidence_shows_where_and_which_term_and_no_words(rules: Rules):
+def test_evidence_shows_where_and_which_term_and_no_words(rules: Rules) -> None:
     text = "😡网速太慢，我要找记者曝光"
     verdict = judge(rules.taxonomy, text, "complaint")
     assert verdict.evidence == (Evidence(start=1, end=5, term="slow"), Evidence(start=8, end=11, term="media-threat"))
     assert [text[one.start : one.end] for one in verdict.evidence] == ["网速太慢", "找记者"]
 
 
-def test_a_text_is_judged_the_same_every_time(rules: Rules):
+def test_a_text_is_judged_the_same_every_time(rules: Rules) -> None:
     text = "".join(text for text, *_ in CLASSES)
     assert judge(rules.taxonomy, text, "complaint") == judge(rules.taxonomy, text, "complaint")

@@ -28,17 +28,17 @@ def routing_file() -> Any:
     return yaml.safe_load((POLICIES / "routing.yaml").read_text("utf-8"))
 
 
-def test_the_five_categories_of_the_handbook_are_there_with_names(rules: Rules):
+def test_the_five_categories_of_the_handbook_are_there_with_names(rules: Rules) -> None:
     assert tuple(rules.taxonomy.categories) == get_args(Category)
     assert all(sub.names.zh and sub.names.en for entry in rules.taxonomy.categories.values() for sub in entry.sub_categories.values())
 
 
-def test_a_complaint_keeps_the_version_it_was_classified_by(rules: Rules):
+def test_a_complaint_keeps_the_version_it_was_classified_by(rules: Rules) -> None:
     assert rules.taxonomy.ref == f"{rules.taxonomy.id}@{rules.taxonomy.version}"
     assert rules.actor == f"rules@{rules.taxonomy.id}-{rules.taxonomy.version}"
 
 
-def test_every_class_of_every_kind_reaches_a_department(rules: Rules):
+def test_every_class_of_every_kind_reaches_a_department(rules: Rules) -> None:
     for (category, entry), kind in product(rules.taxonomy.categories.items(), get_args(ContactKind)):
         for sub_category in entry.sub_categories:
             desk = rules.table.desk(category, sub_category, kind)
@@ -62,27 +62,29 @@ def test_every_class_of_every_kind_reaches_a_department(rules: Rules):
         ("service_quality", "outage", "suggestion", "customer_relations", "suggestions"),
     ],
 )
-def test_the_table_says_where_it_goes(rules: Rules, category: Category, sub_category: str, kind: ContactKind, department: str, queue: str):
+def test_the_table_says_where_it_goes(
+    rules: Rules, category: Category, sub_category: str, kind: ContactKind, department: str, queue: str
+) -> None:
     assert rules.table.desk(category, sub_category, kind) == Desk(department=department, queue=queue)
 
 
-def test_a_taxonomy_with_an_unknown_key_is_refused(taxonomy_file: Any):
+def test_a_taxonomy_with_an_unknown_key_is_refused(taxonomy_file: Any) -> None:
     with pytest.raises(ValueError, match="Extra inputs"):
         read_taxonomy(yaml.safe_dump(taxonomy_file | {"surprise": 1}))
 
 
-def test_a_term_has_an_id_of_its_own(taxonomy_file: Any):
+def test_a_term_has_an_id_of_its_own(taxonomy_file: Any) -> None:
     taxonomy_file["severity"]["terms"].append({"id": "slow", "severity": "major", "words": ["gone"]})
     with pytest.raises(ValueError, match="used for two terms"):
         read_taxonomy(yaml.safe_dump(taxonomy_file))
 
 
-def test_what_says_nothing_needs_a_sub_category(taxonomy_file: Any):
+def test_what_says_nothing_needs_a_sub_category(taxonomy_file: Any) -> None:
     with pytest.raises(ValueError, match="nothing_found"):
         read_taxonomy(yaml.safe_dump(taxonomy_file | {"nothing_found": "nowhere"}))
 
 
-def test_a_word_of_two_terms_is_refused_when_the_file_is_read(taxonomy_file: Any):
+def test_a_word_of_two_terms_is_refused_when_the_file_is_read(taxonomy_file: Any) -> None:
     taxonomy_file["severity"]["terms"] += [{"id": name, "severity": "major", "words": ["same"]} for name in ("one", "two")]
     with pytest.raises(ValueError, match="two terms: one and two"):
         read_taxonomy(yaml.safe_dump(taxonomy_file))
@@ -100,14 +102,14 @@ def test_a_word_of_two_terms_is_refused_when_the_file_is_read(taxonomy_file: Any
         ({"sub_category": "outage", "department": "finance", "queue": "charges"}, "no sub-category 'outage' in None"),
     ],
 )
-def test_a_rule_that_leads_nowhere_is_refused(rules: Rules, routing_file: Any, rule: Any, message: str):
+def test_a_rule_that_leads_nowhere_is_refused(rules: Rules, routing_file: Any, rule: Any, message: str) -> None:
     routing_file["rules"].insert(0, rule)
     with pytest.raises(ValueError, match=message):
         read_table(yaml.safe_dump(routing_file), rules.taxonomy)
 
 
 @pytest.mark.parametrize("kept", [0, 3])
-def test_a_table_without_a_rule_for_everything_is_refused(rules: Rules, routing_file: Any, kept: int):
+def test_a_table_without_a_rule_for_everything_is_refused(rules: Rules, routing_file: Any, kept: int) -> None:
     routing_file["rules"] = routing_file["rules"][:kept]
     with pytest.raises(ValueError, match="must fit anything"):
         read_table(yaml.safe_dump(routing_file), rules.taxonomy)

@@ -26,7 +26,9 @@ def folder() -> Path:
     ("name", "column", "recognised", "reviewed"),
     [("hotline_telecom_274.csv", "text_clean", 0.88, 0.16), ("telecom_complaints_en_2224.csv", "Customer Complaint", 0.80, 0.30)],
 )
-def test_most_real_complaints_are_recognised(rules: Rules, folder: Path, name: str, column: str, recognised: float, reviewed: float):
+def test_most_real_complaints_are_recognised(
+    rules: Rules, folder: Path, name: str, column: str, recognised: float, reviewed: float
+) -> None:
     if not (folder / name).exists():
         pytest.skip(f"{name} is not in the folder that {SETTING} names")
     with (folder / name).open(encoding="utf-8-sig", newline="") as file:

@@ -29,20 +29,20 @@ IS_OUTAGE = Reclassify("service_quality", "outage", "said so")
 IS_CHARGES = Reclassify("billing_dispute", "charges", "said so")
 
 
-def test_another_class_moves_it_to_another_department(triage: Spec):
+def test_another_class_moves_it_to_another_department(triage: Spec) -> None:
     triage.given(REGISTERED, CLASSIFIED, TO_NETWORK).when(IS_CHARGES).then(
         ComplaintReclassified(classification=2, reason="said so", **CHARGES),
         ComplaintRouted(routing=2, department="finance", queue="charges"),
     )
 
 
-def test_another_class_of_the_same_desk_moves_nothing(triage: Spec):
+def test_another_class_of_the_same_desk_moves_nothing(triage: Spec) -> None:
     triage.given(REGISTERED, CLASSIFIED, TO_NETWORK).when(Reclassify("service_quality", "mobile_signal", "said so")).then(
         ComplaintReclassified(classification=2, reason="said so", **(OUTAGE | {"sub_category": "mobile_signal"}))
     )
 
 
-def test_confirming_a_proposal_sends_it_on_and_ends_the_review(triage: Spec):
+def test_confirming_a_proposal_sends_it_on_and_ends_the_review(triage: Spec) -> None:
     outcome = triage.given(REGISTERED, PROPOSED, TO_REVIEW).when(IS_OUTAGE)
     outcome.then(
         ComplaintReclassified(classification=2, reason="said so", **OUTAGE),
@@ -52,24 +52,24 @@ def test_confirming_a_proposal_sends_it_on_and_ends_the_review(triage: Spec):
     assert outcome.after.state.done.review_since is None
 
 
-def test_confirming_what_the_rules_were_sure_of_moves_nothing(triage: Spec):
+def test_confirming_what_the_rules_were_sure_of_moves_nothing(triage: Spec) -> None:
     triage.given(REGISTERED, CLASSIFIED, TO_NETWORK).when(IS_OUTAGE).then(
         ComplaintReclassified(classification=2, reason="said so", **OUTAGE)
     )
 
 
-def test_said_twice_it_is_true_once(triage: Spec):
+def test_said_twice_it_is_true_once(triage: Spec) -> None:
     triage.given(REGISTERED, CLASSIFIED, TO_NETWORK).when(IS_CHARGES).after.when(IS_CHARGES).then_nothing()
 
 
-def test_a_new_severity_alone_is_news(triage: Spec):
+def test_a_new_severity_alone_is_news(triage: Spec) -> None:
     graver = Reclassify("service_quality", "outage", "a hospital", severity="major")
     triage.given(REGISTERED, CLASSIFIED, TO_NETWORK).when(IS_OUTAGE).after.when(graver).then(
         ComplaintReclassified(classification=3, reason="a hospital", **(OUTAGE | {"severity": "major"}))
     )
 
 
-def test_another_kind_moves_it_where_that_kind_belongs(triage: Spec):
+def test_another_kind_moves_it_where_that_kind_belongs(triage: Spec) -> None:
     question = Reclassify("service_quality", "outage", "only asks", kind="consultation")
     triage.given(REGISTERED, CLASSIFIED, TO_NETWORK).when(question).then(
         ComplaintReclassified(classification=2, reason="only asks", **(OUTAGE | {"kind": "consultation"})),
@@ -77,7 +77,7 @@ def test_another_kind_moves_it_where_that_kind_belongs(triage: Spec):
     )
 
 
-def test_kind_and_severity_stay_unless_said(triage: Spec):
+def test_kind_and_severity_stay_unless_said(triage: Spec) -> None:
     grave = ComplaintClassified(classification=1, confidence=1.0, **(OUTAGE | {"severity": "major", "kind": "fault-report"}))
     outcome = triage.given(REGISTERED, grave, TO_NETWORK).when(IS_CHARGES)
     assert outcome.facts[0] == ComplaintReclassified(
@@ -85,14 +85,14 @@ def test_kind_and_severity_stay_unless_said(triage: Spec):
     )
 
 
-def test_a_person_may_be_faster_than_the_rules(triage: Spec):
+def test_a_person_may_be_faster_than_the_rules(triage: Spec) -> None:
     triage.given(REGISTERED).when(IS_CHARGES).then(
         ComplaintReclassified(classification=1, reason="said so", **CHARGES),
         ComplaintRouted(routing=1, department="finance", queue="charges"),
     )
 
 
-def test_a_desk_that_a_person_chose_stands_until_the_class_changes(triage: Spec):
+def test_a_desk_that_a_person_chose_stands_until_the_class_changes(triage: Spec) -> None:
     chosen = ComplaintRouted(routing=2, department="complaint_handling", queue="general", by="person", reason="r")
     story = (REGISTERED, PROPOSED, TO_REVIEW, chosen)
     triage.given(*story).when(IS_OUTAGE).then(ComplaintReclassified(classification=2, reason="said so", **OUTAGE))
@@ -102,7 +102,7 @@ def test_a_desk_that_a_person_chose_stands_until_the_class_changes(triage: Spec)
     )
 
 
-def test_a_department_that_handling_chose_stands_until_the_class_changes(triage: Spec):
+def test_a_department_that_handling_chose_stands_until_the_class_changes(triage: Spec) -> None:
     moved = CaseTransferred(cycle=1, routing=1, transfer=1, department="finance", reason="r")
     story = (REGISTERED, CLASSIFIED, TO_NETWORK, moved)
     triage.given(*story).when(IS_OUTAGE).then(ComplaintReclassified(classification=2, reason="said so", **OUTAGE))
@@ -113,11 +113,11 @@ def test_a_department_that_handling_chose_stands_until_the_class_changes(triage:
     )
 
 
-def test_a_closed_complaint_stays_what_it_is_until_it_is_reopened(triage: Spec):
+def test_a_closed_complaint_stays_what_it_is_until_it_is_reopened(triage: Spec) -> None:
     story = (REGISTERED, CLASSIFIED, TO_NETWORK, CLOSED)
     triage.given(*story).when(IS_CHARGES).refused("complaint-closed")
     assert triage.given(*story, ComplaintReopened(cycle=2, urgency=1)).when(IS_CHARGES).facts
 
 
-def test_nothing_is_said_of_what_was_not_heard_of(triage: Spec):
+def test_nothing_is_said_of_what_was_not_heard_of(triage: Spec) -> None:
     triage.given().when(IS_CHARGES).refused("not-registered")

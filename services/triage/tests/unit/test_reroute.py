@@ -25,39 +25,39 @@ TO_FINANCE = Reroute("finance", "refunds", "they owe it")
 AT_FINANCE = ComplaintRouted(routing=2, department="finance", queue="refunds", by="person", reason="they owe it")
 
 
-def test_it_goes_where_the_person_says_and_the_review_stays_open(triage: Spec):
+def test_it_goes_where_the_person_says_and_the_review_stays_open(triage: Spec) -> None:
     outcome = triage.given(REGISTERED, PROPOSED, ROUTED).when(TO_FINANCE).then(AT_FINANCE)
     state = outcome.after.state
     assert (state.department, state.done.routing.queue, state.done.routing.by) == ("finance", "refunds", "person")
     assert state.done.review_since == NOON
 
 
-def test_where_it_stands_already_nothing_happens(triage: Spec):
+def test_where_it_stands_already_nothing_happens(triage: Spec) -> None:
     triage.given(REGISTERED, PROPOSED, ROUTED, AT_FINANCE).when(TO_FINANCE).then_nothing()
 
 
-def test_a_queue_of_the_same_department_is_another_desk(triage: Spec):
+def test_a_queue_of_the_same_department_is_another_desk(triage: Spec) -> None:
     triage.given(REGISTERED, PROPOSED, ROUTED).when(Reroute("customer_service", "orders", "r")).then(
         ComplaintRouted(routing=2, department="customer_service", queue="orders", by="person", reason="r")
     )
 
 
-def test_it_can_be_called_back_from_where_handling_transferred_it(triage: Spec):
+def test_it_can_be_called_back_from_where_handling_transferred_it(triage: Spec) -> None:
     away = CaseTransferred(cycle=1, routing=2, transfer=1, department="technical_support", reason="r")
     story = triage.given(REGISTERED, PROPOSED, ROUTED, AT_FINANCE, away)
     assert story.state.department == "technical_support"
     story.when(TO_FINANCE).then(ComplaintRouted(routing=3, department="finance", queue="refunds", by="person", reason="they owe it"))
 
 
-def test_a_transfer_of_an_older_routing_is_beaten(triage: Spec):
+def test_a_transfer_of_an_older_routing_is_beaten(triage: Spec) -> None:
     late = CaseTransferred(cycle=1, routing=1, transfer=1, department="technical_support", reason="r")
     assert triage.given(REGISTERED, PROPOSED, ROUTED, AT_FINANCE, late).state.department == "finance"
 
 
-def test_what_is_not_classified_is_not_sent_anywhere(triage: Spec):
+def test_what_is_not_classified_is_not_sent_anywhere(triage: Spec) -> None:
     triage.given(REGISTERED).when(TO_FINANCE).refused("not-classified")
 
 
-def test_a_closed_complaint_stays_where_it_is(triage: Spec):
+def test_a_closed_complaint_stays_where_it_is(triage: Spec) -> None:
     closed = ComplaintClosed(cycle=1, reason="satisfied")
     triage.given(REGISTERED, PROPOSED, ROUTED, closed).when(TO_FINANCE).refused("complaint-closed")

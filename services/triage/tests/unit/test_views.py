@@ -37,19 +37,19 @@ def seen(*facts: Fact) -> Seen:
     return Seen(COMPLAINT, folded(TRIAGE, KIND, facts), "etag", False, len(facts))
 
 
-def test_a_sub_category_must_be_one_of_the_category():
+def test_a_sub_category_must_be_one_of_the_category() -> None:
     assert ReclassificationBody(category="service_quality", sub_category="outage", reason="r").sub_category == "outage"
     with pytest.raises(ValidationError, match="no such sub-category"):
         ReclassificationBody(category="other", sub_category="outage", reason="r")
 
 
-def test_an_unknown_category_is_the_only_thing_said_about_it():
+def test_an_unknown_category_is_the_only_thing_said_about_it() -> None:
     with pytest.raises(ValidationError) as refused:
         ReclassificationBody.model_validate({"category": "weather", "sub_category": "rain", "reason": "r"})
     assert [error["loc"] for error in refused.value.errors()] == [("category",)]
 
 
-def test_a_desk_must_be_in_the_table():
+def test_a_desk_must_be_in_the_table() -> None:
     assert RoutingBody(department="finance", queue="refunds", reason="r").queue == "refunds"
     with pytest.raises(ValidationError, match="The queues of finance are charges, refunds"):
         RoutingBody(department="finance", queue="review", reason="r")
@@ -57,7 +57,7 @@ def test_a_desk_must_be_in_the_table():
         RoutingBody(department="kitchen", queue="review", reason="r")
 
 
-def test_evidence_is_shown_with_its_words():
+def test_evidence_is_shown_with_its_words() -> None:
     answered = ClassificationView.of(seen(REGISTERED, CLASSIFIED, ROUTED), {TEXT: "😡网速太慢", "triage/2/reason": "they owe it"})
     assert answered.classification
     assert answered.classification.evidence[0].words == "网速太慢"
@@ -66,36 +66,36 @@ def test_evidence_is_shown_with_its_words():
     assert answered.review_since == NOON
 
 
-def test_forgotten_words_are_null():
+def test_forgotten_words_are_null() -> None:
     answered = ClassificationView.of(seen(REGISTERED, CLASSIFIED, ROUTED), {})
     assert answered.text is None
     assert answered.classification
     assert answered.classification.evidence[0].words is None
 
 
-def test_before_the_rules_have_spoken_there_is_no_class_and_no_desk():
+def test_before_the_rules_have_spoken_there_is_no_class_and_no_desk() -> None:
     answered = ClassificationView.of(seen(REGISTERED), {})
     assert (answered.classification, answered.routing, answered.review_since) == (None, None, None)
 
 
-def test_after_a_transfer_the_department_is_handlings():
+def test_after_a_transfer_the_department_is_handlings() -> None:
     moved = CaseTransferred(cycle=1, routing=1, transfer=1, department="technical_support", reason="r")
     answered = ClassificationView.of(seen(REGISTERED, CLASSIFIED, ROUTED, moved), {})
     assert answered.routing
     assert (answered.routing.department, answered.routing.queue, answered.routing.transferred) == ("technical_support", None, True)
 
 
-def test_the_queue_shows_the_beginning_of_the_text_to_those_who_may_read_it():
+def test_the_queue_shows_the_beginning_of_the_text_to_those_who_may_read_it() -> None:
     waiting = seen(REGISTERED, CLASSIFIED, ROUTED)
     assert ReviewView.of(waiting, NOON, {TEXT: "慢" * 999}).excerpt == "慢" * EXCERPT
     assert ReviewView.of(waiting, NOON, {}).excerpt is None
 
 
-def test_what_a_view_shows_in_clear_is_opened_for_it():
+def test_what_a_view_shows_in_clear_is_opened_for_it() -> None:
     assert references(seen(REGISTERED, CLASSIFIED, ROUTED).state) == (TEXT, None, "triage/2/reason")
 
 
-def test_the_taxonomy_is_shown_with_names(rules: Rules):
+def test_the_taxonomy_is_shown_with_names(rules: Rules) -> None:
     shown = TaxonomyView.of(rules)
     assert shown.taxonomy == "telecom@1"
     assert [category.id for category in shown.categories][-1] == "other"
