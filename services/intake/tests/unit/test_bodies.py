@@ -127,3 +127,9 @@ def test_dates_keep_their_zone_and_twenty_attachments_pass():
 def test_chases_and_withdrawals_may_be_silent():
     assert (ChaseBody.model_validate({}).text, WithdrawBody.model_validate({}).reason) == (None, None)
     assert refused(WithdrawBody, '{"reason": ""}') == {"reason"}
+
+
+@pytest.mark.parametrize("name", ["Sullivan's Island", "“12345”热线", "5G+ (家庭)", "浦东·陆家嘴"])
+def test_names_of_places_and_products_are_labels(name: str):
+    body = RegisterBody.model_validate(GOOD | {"product": name, "area": name})
+    assert (body.product, body.area) == (name, name)
