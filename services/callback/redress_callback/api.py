@@ -1,0 +1,75 @@
+"""Return visits over HTTP: who is to be called, what the call needs, and what came of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Depends
+from pydantic import Field, model_validator
+
+from redress_callback.domain.attempt import Attempt, attempt
+from redress_callback.domain.done import Answer
+from redress_callback.domain.visit import Visit
+from redress_callback.views import VisitPage, VisitSummary, VisitView, references
+from redress_callback.work import POLICY
+from redress_chassis import Body, Call, Caller, ComplaintId, Cursor, Limit, Words, calls, problems
+from redress_events.states import Query, Seen
+
+VISITS = Query("visits", where="s.visit_at IS NOT NULL", order="visit_at", index="state_visits")
+QUERIES = [VISITS]
+
+router = APIRouter(tags=["visits"])
+Visiting = Annotated[Call[Visit], Depends(calls("agent", "supervisor"))]
+
+
+class AttemptBody(Body):
+    """reached: somebody spoke with the customer; then `solved` and `satisfaction`, 1 (very dissatisfied) to 5 (very satisfied), are what he
+    said."""
+
+    reached: bool
+    solved: bool | None = None
+    satisfaction: Annotated[int, Field(ge=1, le=5)] | None = None
+    words: Words | None = None
+    note: Words | None = None
+
+    @model_validator(mode="after")
+    def _answered_if_reached(self) -> Self:
+        if self.reached and (self.solved is None or self.satisfaction is None):
+            raise ValueError("Whoever was reached says whether it is solved, and how satisfied he is: solved and satisfaction.")
+        if not self.reached and any(value is not None for value in (self.solved, self.satisfaction, self.words)):
+            raise ValueError("Whoever was not reached said nothing: leave out solved, satisfaction and words.")
+        return self
+
+    def command(self) -> Attempt:
+        if self.solved is None or self.satisfaction is None:
+            return Attempt(note=self.note)
+        return Attempt(Answer(self.solved, self.satisfaction, self.words), self.note)
+
+
+def may_see(visit: Visit, caller: Caller) -> bool:
+    """Every agent visits everybody: there is something to see once the complaint was heard of."""
+    return visit.heard.registration is not None
+
+
+async def view(call: Call[Visit], seen: Seen) -> VisitView:
+    return VisitView.of(seen, await call.words(seen, *references(seen.state)))
+
+
+@router.get("/visits", responses=problems(400))
+async def list_visits(call: Visiting, limit: Limit = 50, cursor: Cursor = None) -> VisitPage:
+    """Customers to be called, the longest overdue first."""
+    page = await call.page(VISITS, limit=limit, cursor=cursor)
+    return VisitPage(items=[VisitSummary.of(seen) for seen in page.items], next=page.next)
+
+
+@router.get("/visits/{complaint}", responses=problems(404))
+async def read_visit(complaint: ComplaintId, call: Visiting) -> VisitView:
+    """The visit of one complaint; while it is due, with what the call needs."""
+    return await view(call, await call.read(complaint, may=may_see))
+
+
+@router.post("/visits/{complaint}/attempts", responses=problems(404, 409, 412))
+async def record_attempt(complaint: ComplaintId, body: AttemptBody, call: Visiting) -> VisitView:
+    """Say whether the customer was reached and what he said. Satisfied: closed. Not satisfied: back to the department, more urgent."""
+    return await view(call, await call.decide(complaint, body.command(), partial(attempt, policy=POLICY), may=may_see))

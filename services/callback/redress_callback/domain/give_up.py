@@ -1,0 +1,12 @@
+"""Give up: the customer was not reached in any attempt, and the waiting time after the last one is over."""
+
+from redress_callback.domain.closing import end
+from redress_callback.domain.visit import Stage, Visit
+from redress_events.facts import Context, Fact
+
+
+def give_up(visit: Visit, context: Context) -> list[Fact]:
+    give_up_at = visit.done.give_up_at
+    if visit.stage is not Stage.UNREACHED or give_up_at is None or context.now < give_up_at:
+        return []
+    return end(visit, context, "unreachable")

@@ -1,0 +1,126 @@
+"""What callback hears: all that the return visit and the public record of a closing are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from redress_events.contracts.callback import Outcome
+from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTransferred, ContactMeans
+from redress_events.contracts.intake import ComplaintRegistered, ComplaintWithdrawn
+from redress_events.contracts.sla_monitor import BreachAnnulled, DeadlineBreached
+from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
+from redress_events.facts import Channel, ContactKind, Fact, Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """words: under its field's name, the reference by which each personal field that was given is opened."""
+
+    number: str
+    channel: Channel
+    kind: ContactKind
+    received_at: Instant
+    registered_at: Instant
+    product: str | None = None
+    area: str | None = None
+    words: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    category: Category
+    sub_category: str
+    kind: ContactKind
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """How handling ended its case of a cycle, and the references of what it said about it."""
+
+    cycle: int
+    outcome: Outcome
+    at: Instant
+    department: str
+    told_customer: ContactMeans
+    words: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """classified_at: when it was first settled what the complaint is, not merely proposed. withdrawal: number of the customer's last wish
+    to end it. standing: breached deadlines, `clock/cycle/n`, without the annulled ones; breaches: the same as the public record names them,
+    `clock/cycle`. Both sorted."""
+
+    registration: Registration | None = None
+    classification: Classification | None = None
+    classified_at: Instant | None = None
+    routing: int = 0
+    routed_to: str | None = None
+    transfer_routing: int = 0
+    transferred_to: str | None = None
+    handled: Handled | None = None
+    withdrawal: int = 0
+    standing: tuple[str, ...] = ()
+    breaches: tuple[str, ...] = ()
+
+    @property
+    def department(self) -> str | None:
+        """A transfer holds while it answers the last routing."""
+        return self.transferred_to if self.transferred_to and self.transfer_routing == self.routing else self.routed_to
+
+
+HEARS: tuple[type[Fact], ...] = (
+    ComplaintRegistered,
+    ComplaintWithdrawn,
+    ComplaintClassified,
+    ComplaintReclassified,
+    ComplaintRouted,
+    CaseTransferred,
+    CaseResolved,
+    CaseRejected,
+    DeadlineBreached,
+    BreachAnnulled,
+)
+
+
+def hear(heard: Heard, fact: Fact, at: datetime) -> Heard:
+    match fact:
+        case ComplaintRegistered():
+            return replace(heard, registration=_registration(fact, at))
+        case ComplaintWithdrawn():
+            return replace(heard, withdrawal=fact.withdrawal)
+        case ComplaintClassified() | ComplaintReclassified():
+            settled = not (isinstance(fact, ComplaintClassified) and fact.review)
+            found = Classification(fact.category, fact.sub_category, fact.kind, fact.severity)
+            return replace(heard, classification=found, classified_at=heard.classified_at or (at if settled else None))
+        case ComplaintRouted():
+            return replace(heard, routing=fact.routing, routed_to=fact.department)
+        case CaseTransferred():
+            return replace(heard, transfer_routing=fact.routing, transferred_to=fact.department)
+        case CaseResolved():
+            words = {"cause": fact.cause, "measures": fact.measures}
+            return replace(heard, handled=Handled(fact.cycle, "resolved", at, fact.department, fact.told_customer, words))
+        case CaseRejected():
+            return replace(heard, handled=Handled(fact.cycle, "rejected", at, fact.department, fact.told_customer, {"reason": fact.reason}))
+        case DeadlineBreached():
+            return _standing(heard, {*heard.standing, _instance(fact)})
+        case BreachAnnulled():
+            return _standing(heard, {*heard.standing} - {_instance(fact)})
+    return heard
+
+
+def _registration(fact: ComplaintRegistered, at: datetime) -> Registration:
+    references = {name: getattr(fact, name) for name in fact.personal_fields()}
+    words = {name: reference for name, reference in references.items() if reference}
+    return Registration(fact.number, fact.channel, fact.kind, fact.received_at, at, fact.product, fact.area, words)
+
+
+def _instance(fact: DeadlineBreached | BreachAnnulled) -> str:
+    return f"{fact.clock}/{fact.cycle}/{fact.n}"
+
+
+def _standing(heard: Heard, standing: set[str]) -> Heard:
+    named = {instance.rpartition("/")[0] for instance in standing}
+    return replace(heard, standing=tuple(sorted(standing)), breaches=tuple(sorted(named)))

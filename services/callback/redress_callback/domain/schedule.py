@@ -1,0 +1,16 @@
+"""Schedule a return visit: to every complaint that was resolved, and to every one that was rejected. (Handbook 3.3.3)"""
+
+from __future__ import annotations
+
+from redress_callback.domain.policy import Policy
+from redress_callback.domain.visit import Visit
+from redress_events.contracts.callback import CallbackScheduled
+from redress_events.facts import Context, Fact
+
+
+def schedule(visit: Visit, context: Context, *, policy: Policy) -> list[Fact]:
+    """Once in each cycle, counted from the resolution: being late here moves nothing."""
+    handled = visit.handled
+    if handled is None or visit.closed or visit.withdrawn or visit.done.scheduled >= visit.done.cycle:
+        return []
+    return [CallbackScheduled(cycle=visit.done.cycle, outcome=handled.outcome, due_at=handled.at + policy.first_attempt)]

@@ -1,0 +1,12 @@
+"""Answer a withdrawal: the customer's wish becomes the complaint's end, with the number of the wish that it answers."""
+
+from redress_callback.domain.closing import end
+from redress_callback.domain.visit import Visit
+from redress_events.facts import Context, Fact
+
+
+def close_withdrawn(visit: Visit, context: Context) -> list[Fact]:
+    """Whatever stage it is in, and without a return visit: he said himself that it is over."""
+    if not visit.withdrawn:
+        return []
+    return end(visit, context, "withdrawn", withdrawal=visit.heard.withdrawal)

@@ -1,0 +1,125 @@
+"""Return visits as agents see them: the list holds no personal data, a single visit what the call needs while it is due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from redress_callback.domain.visit import Stage, Visit
+from redress_events.contracts.callback import CloseReason, Outcome
+from redress_events.contracts.handling import ContactMeans
+from redress_events.contracts.triage import Category, Severity
+from redress_events.facts import Channel, ContactKind
+from redress_events.states import Seen
+
+Opened = Mapping[str, str]  # words in clear, by their reference; what was forgotten is missing
+NOTHING: Opened = MappingProxyType({})
+
+
+class VisitSummary(BaseModel):
+    """A line of the list. visit_at: the first time by then, later not before. attempts: in this cycle."""
+
+    complaint: UUID
+    number: str | None
+    channel: Channel | None
+    kind: ContactKind | None
+    product: str | None
+    area: str | None
+    category: Category | None
+    severity: Severity | None
+    department: str | None
+    outcome: Outcome | None
+    handled_at: datetime | None
+    cycle: int
+    stage: Stage
+    visit_at: datetime | None
+    attempts: int
+    give_up_at: datetime | None
+
+    @classmethod
+    def of(cls, seen: Seen) -> VisitSummary:
+        return cls.model_validate(_summary(seen))
+
+
+class VisitPage(BaseModel):
+    """Visits that are due, the longest overdue first. next: the cursor of the next page."""
+
+    items: list[VisitSummary]
+    next: str | None
+
+
+class VisitView(VisitSummary):
+    """One visit. Personal fields are null while nobody has to call, and where they were forgotten."""
+
+    text: str | None = None
+    remedy: str | None = None
+    customer: str | None = None
+    on_behalf_of: str | None = None
+    contact_person: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    service_number: str | None = None
+    told_customer: ContactMeans | None
+    cause: str | None = None
+    measures: str | None = None
+    reason: str | None = None
+    notes: list[str]
+    solved: bool | None
+    satisfaction: int | None
+    closed_as: CloseReason | None
+    closed_at: datetime | None
+
+    @classmethod
+    def of(cls, seen: Seen, opened: Opened = NOTHING) -> VisitView:
+        visit: Visit = seen.state
+        done, answer = visit.done, visit.done.answer
+        return cls.model_validate(
+            _summary(seen)
+            | {name: opened.get(reference) for name, reference in _words(visit).items()}
+            | {
+                "told_customer": visit.handled and visit.handled.told_customer,
+                "notes": [opened[note] for note in done.notes if note in opened],
+                "solved": answer and answer.solved,
+                "satisfaction": answer and answer.score,
+                "closed_as": done.reason,
+                "closed_at": done.closed_at,
+            }
+        )
+
+
+def references(visit: Visit) -> list[str]:
+    """What a view shows in clear: all that the call needs, as long as it is to be made. (Access by need: handbook 9)"""
+    return [*_words(visit).values(), *visit.done.notes] if visit.stage in (Stage.DUE, Stage.UNREACHED) else []
+
+
+def _words(visit: Visit) -> dict[str, str]:
+    given = visit.heard.registration.words if visit.heard.registration else {}
+    said = visit.handled.words if visit.handled else {}
+    return {name: reference for name, reference in (given | said).items() if name in VisitView.model_fields}
+
+
+def _summary(seen: Seen) -> dict[str, object]:
+    visit: Visit = seen.state
+    registration, found, handled = visit.heard.registration, visit.heard.classification, visit.handled
+    return {
+        "complaint": seen.id,
+        "number": registration and registration.number,
+        "channel": registration and registration.channel,
+        "kind": found.kind if found else registration and registration.kind,
+        "product": registration and registration.product,
+        "area": registration and registration.area,
+        "category": found and found.category,
+        "severity": found and found.severity,
+        "department": visit.heard.department,
+        "outcome": handled and handled.outcome,
+        "handled_at": handled and handled.at,
+        "cycle": visit.done.cycle,
+        "stage": visit.stage,
+        "visit_at": visit.visit_at,
+        "attempts": visit.done.tries,
+        "give_up_at": visit.done.give_up_at,
+    }

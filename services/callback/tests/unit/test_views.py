@@ -1,0 +1,87 @@
+"""What agents see: a list free of personal data, and in a single visit what the call needs, as long as it is to be made."""
+
+import pytest
+from pydantic import ValidationError
+
+from redress_callback.api import AttemptBody
+from redress_callback.domain.attempt import Attempt
+from redress_callback.domain.done import Answer
+from redress_callback.domain.visit import KIND
+from redress_callback.testing import (
+    answered,
+    classified,
+    closed,
+    missed,
+    reached,
+    registered,
+    rejected,
+    resolved,
+    routed,
+    scheduled,
+)
+from redress_callback.views import VisitSummary, VisitView, references
+from redress_events.contracts import CALLBACK
+from redress_events.states import Seen
+from redress_events.testing import COMPLAINT, Happened, Spec
+
+callback = Spec(CALLBACK, KIND)
+DUE = [registered(), classified(), routed(), resolved(), scheduled()]
+
+
+def seen(*happened: Happened) -> Seen:
+    return Seen(COMPLAINT, callback.given(*happened).state, "etag", False, len(happened))
+
+
+def test_an_empty_row_can_be_shown():
+    assert VisitView.of(seen()).stage == "waiting"
+
+
+def test_a_view_opens_what_the_call_needs_and_no_more():
+    wanted = references(seen(*DUE).state)
+    assert sorted(wanted) == ["handling/6/cause", "handling/6/measures", "intake/1/phone", "intake/1/text"]
+    view = VisitView.of(seen(*DUE), {reference: f"<{reference}>" for reference in wanted})
+    assert (view.phone, view.cause, view.told_customer) == ("<intake/1/phone>", "<handling/6/cause>", "phone")
+
+
+def test_notes_of_earlier_attempts_are_shown():
+    noted = seen(*DUE, missed(1).model_copy(update={"note": "callback/2/note"}))
+    assert VisitView.of(noted, {"callback/2/note": "call after six"}).notes == ["call after six"]
+    assert VisitView.of(noted).notes == [], "it was forgotten"
+
+
+def test_nothing_is_opened_while_nobody_has_to_call():
+    assert references(seen(registered(), rejected()).state) == []
+    ended = seen(*DUE, reached(), answered(), closed())
+    assert references(ended.state) == []
+    view = VisitView.of(ended)
+    assert (view.phone, view.solved, view.satisfaction, view.closed_as) == (None, True, 5, "satisfied")
+
+
+def test_a_line_of_the_list_opens_nothing():
+    line = VisitSummary.of(seen(*DUE)).model_dump_json()
+    assert all(reference not in line for reference in references(seen(*DUE).state))
+
+
+def test_who_was_reached_said_something_and_who_was_not_said_nothing():
+    said = AttemptBody.model_validate({"reached": True, "solved": True, "satisfaction": 4, "words": "fine", "note": "late"})
+    assert said.command() == Attempt(Answer(True, 4, "fine"), "late")
+    assert AttemptBody.model_validate({"reached": False, "note": "busy"}).command() == Attempt(None, "busy")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"reached": True},
+        {"reached": True, "solved": True},
+        {"reached": True, "satisfaction": 3},
+        {"reached": True, "solved": True, "satisfaction": 0},
+        {"reached": True, "solved": True, "satisfaction": 6},
+        {"reached": True, "solved": "yes", "satisfaction": 3},
+        {"reached": False, "words": "fine"},
+        {"reached": False, "solved": False},
+        {"reached": False, "satisfaction": 1},
+    ],
+)
+def test_a_body_that_contradicts_itself_is_refused(body):
+    with pytest.raises(ValidationError):
+        AttemptBody.model_validate(body)
