@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from redress_cli import stack, status, token
+from redress_cli import checks, demo, log, stack, status, submit, token
 
 app = typer.Typer(
     name="redress",
@@ -21,6 +21,15 @@ app.command("down")(stack.down)
 app.command("run")(stack.run)
 app.command("status")(status.status)
 app.command("token")(token.token)
+app.command("submit")(submit.submit)
+app.command("tail")(log.tail)
+app.command("timeline")(log.timeline)
+app.command("owes")(checks.owes)
+app.command("verify")(checks.verify)
+app.command("parked")(checks.parked)
+app.command("redrive")(checks.redrive)
+app.command("relay")(checks.relay)
+app.command("demo")(demo.demo)
 
 
 if __name__ == "__main__":

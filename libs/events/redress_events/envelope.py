@@ -135,15 +135,16 @@ def chain(prevhash: bytes, value: bytes) -> bytes:
     return sha256(prevhash + value).digest()
 
 
-def headers(envelope: Envelope, prevhash: bytes, hash: bytes) -> list[tuple[str, bytes]]:
-    """The record's headers: what filters need without reading the value, and the chain as raw 32 bytes each."""
+def headers(stream: str, source: str, type_: str, version: int, prevhash: bytes, hash: bytes) -> list[tuple[str, bytes]]:
+    """The record's headers: what filters need without reading the value, and the chain as raw 32 bytes each. Without the prefix `ce_`,
+    which would make the official SDK take a record for one in binary mode."""
     return [
         ("content-type", CONTENT_TYPE.encode()),
-        ("ce_id", envelope.id.encode()),
-        ("ce_type", envelope.type.encode()),
-        ("ce_source", envelope.source.encode()),
-        ("ce_subject", envelope.subject.encode()),
-        ("ce_streamversion", b"%d" % envelope.version),
+        ("id", fact_id(stream, source, version).encode()),
+        ("type", type_.encode()),
+        ("source", source.encode()),
+        ("subject", stream.encode()),
+        ("streamversion", b"%d" % version),
         ("hash", hash),
         ("prevhash", prevhash),
     ]

@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 from aiokafka import AIOKafkaProducer
 
+from redress_events.envelope import headers
 from redress_events.states import Connection, one, partition_of
 from redress_events.topics import Topics
 
@@ -154,17 +155,8 @@ class Relay:
 
     def _record(self, row: Any) -> tuple[str, int, bytes, bytes, list[tuple[str, bytes]]]:
         stream = row["stream"]
-        headers = [
-            ("content-type", b"application/cloudevents+json; charset=UTF-8"),
-            ("ce_id", f"{stream}/{self._source}/{row['version']}".encode()),
-            ("ce_type", row["type"].encode()),
-            ("ce_source", self._source.encode()),
-            ("ce_subject", stream.encode()),
-            ("ce_streamversion", str(row["version"]).encode()),
-            ("hash", row["hash"]),
-            ("prevhash", row["prevhash"]),
-        ]
-        return self._topics(row["topic"]), partition_of(stream, self._partitions), stream.encode(), row["data"], headers
+        own = headers(stream, self._source, row["type"], row["version"], row["prevhash"], row["hash"])
+        return self._topics(row["topic"]), partition_of(stream, self._partitions), stream.encode(), row["data"], own
 
     async def _send(self, records: Sequence[tuple[str, int, bytes, bytes | None, list[tuple[str, bytes]]]]) -> None:
         """All records of a page, batched by partition; returns when every one is acknowledged by all replicas."""
@@ -172,14 +164,14 @@ class Relay:
             producer = await self._open_producer()
             batches: dict[tuple[str, int], Any] = {}
             sent: list[asyncio.Future[Any]] = []
-            for topic, partition, key, value, headers in records:
+            for topic, partition, key, value, own in records:
                 place = (topic, partition)
                 if place not in batches:
                     batches[place] = producer.create_batch()
-                if batches[place].append(timestamp=None, key=key, value=value, headers=headers) is None:
+                if batches[place].append(timestamp=None, key=key, value=value, headers=own) is None:
                     sent.append(await producer.send_batch(batches[place], topic, partition=partition))
                     batches[place] = producer.create_batch()
-                    if batches[place].append(timestamp=None, key=key, value=value, headers=headers) is None:
+                    if batches[place].append(timestamp=None, key=key, value=value, headers=own) is None:
                         raise ValueError(f"A record of {len(value or b'')} bytes does not fit into a batch.")
             for (topic, partition), batch in batches.items():
                 sent.append(await producer.send_batch(batch, topic, partition=partition))

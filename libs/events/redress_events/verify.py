@@ -197,7 +197,7 @@ class _Check:
         """Stream and version of a fact of this service, on whichever topic."""
         if isinstance(judged, Read):
             return (judged.subject, judged.envelope.version) if judged.envelope.source == self._service.source else None
-        if record.topic == self._topics.lifecycle or record.headers.get("ce_source") != self._service.source.encode():
+        if record.topic == self._topics.lifecycle or record.headers.get("source") != self._service.source.encode():
             return None
         try:
             envelope = decode(record.value or b"")

@@ -138,11 +138,11 @@ def _envelope(source: str) -> Schema:
 def _headers(source: str) -> Schema:
     properties: dict[str, Any] = {
         "content-type": {"const": CONTENT_TYPE},
-        "ce_id": TEXT,
-        "ce_type": TEXT,
-        "ce_source": {"const": source},
-        "ce_subject": TEXT,
-        "ce_streamversion": {"type": "string", "pattern": "^[1-9][0-9]*$"},
+        "id": TEXT,
+        "type": TEXT,
+        "source": {"const": source},
+        "subject": TEXT,
+        "streamversion": {"type": "string", "pattern": "^[1-9][0-9]*$"},
         "hash": HASH,
         "prevhash": HASH,
     }

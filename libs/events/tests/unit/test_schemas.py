@@ -60,7 +60,10 @@ def test_a_golden_file_is_what_asyncapi_describes(path: Path):
     envelope = decode(value)
     document = asyncapi(envelope.source)
     name = next(name for name, message in document["components"]["messages"].items() if message["name"] == envelope.type)
-    kept = {name: content.decode(errors="replace") for name, content in headers(envelope, GENESIS, chain(GENESIS, value))}
+    kept = {
+        name: content.decode(errors="replace")
+        for name, content in headers(envelope.subject, envelope.source, envelope.type, envelope.version, GENESIS, chain(GENESIS, value))
+    }
     registry: Registry[Any] = Registry().with_resource("urn:document", DRAFT7.create_resource(document))
     for part, content in (("payload", json.loads(value)), ("headers", kept)):
         Draft7Validator({"$ref": f"urn:document#/components/messages/{name}/{part}"}, registry=registry).validate(content)
@@ -75,7 +78,7 @@ def asyncapi(source: str) -> Any:
 def test_a_golden_file_is_read_by_the_official_sdk(path: Path):
     value = path.read_bytes()
     envelope = decode(value)
-    kept = dict(headers(envelope, GENESIS, chain(GENESIS, value)))
+    kept = dict(headers(envelope.subject, envelope.source, envelope.type, envelope.version, GENESIS, chain(GENESIS, value)))
     event = kafka.from_structured_event(kafka.KafkaMessage(headers=kept, key=envelope.subject.encode(), value=value))
     assert (event.get_id(), event.get_time(), event.get_data()) == (envelope.id, envelope.time, envelope.data)
     assert event.get_dataschema() == envelope.dataschema
@@ -134,7 +137,14 @@ def test_the_readmes_snippet_reads_the_public_record(capsys: pytest.CaptureFixtu
     [snippet] = re.findall(r"```python\n(.*?)```", (FOLDER / "README.md").read_text(), re.DOTALL)
     value = (FOLDER / "golden" / "redress.callback.closed-complaint.v1" / "minimal.json").read_bytes()
     envelope = decode(value)
-    exec(snippet, {"headers": headers(envelope, GENESIS, chain(GENESIS, value)), "key": envelope.subject.encode(), "value": value})
+    exec(
+        snippet,
+        {
+            "headers": headers(envelope.subject, envelope.source, envelope.type, envelope.version, GENESIS, chain(GENESIS, value)),
+            "key": envelope.subject.encode(),
+            "value": value,
+        },
+    )
     assert capsys.readouterr().out == f"{envelope.data['number']} {envelope.data['reason']} None\n"
 
 

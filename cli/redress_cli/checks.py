@@ -1,0 +1,194 @@
+"""Look after the services: `verify` compares log, journal and state; `parked` and `redrive` see to what could not be folded; `owes`; `relay`."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import asyncpg
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from redress_cli.api import Api
+from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
+from redress_events.verify import Report, Verified
+from redress_events.verify import verify as compare
+from redress_local.places import SERVICES, package
+from redress_local.state import Stack
+
+ServiceName = Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")]
+
+
+def verify(
+    service: Annotated[list[str] | None, typer.Argument(help=f"One or more of {', '.join(SERVICES)}; all if none is named.")] = None,
+    folder: Folder = DEFAULT_FOLDER,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a service's log, journal and state, and say what differs, where, and what to do. Exit code 1 if anything does.
+
+    Examples:
+
+        redress verify
+
+        redress verify intake callback
+    """
+    stack = running_stack(folder)
+    names = [known(each) for each in service or SERVICES]
+    reports = verified(stack, names)
+    if as_json:
+        out.print_json(data=[asdict(report) for report in reports])
+    else:
+        out.print(verify_table(reports))
+        for report in reports:
+            for each in report.differences:
+                err.print(f"{report.service} {each.where}: {each.which} {each.what}. {each.advice}", style="red", markup=False)
+            if report.more:
+                err.print(f"… and {report.more} more in {report.service}", style="red")
+    if not all(report.equal for report in reports):
+        raise typer.Exit(1)
+
+
+def verified(stack: Stack, names: list[str]) -> list[Report]:
+    """Verify these services one after the other, with a progress bar."""
+    reports = []
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=err, transient=True) as progress:
+        task = progress.add_task("verify", total=None)
+        for name in names:
+
+            def told(what: str, done: int, every: int, name: str = name) -> None:
+                progress.update(task, description=f"{name}: {what}", completed=done, total=every)
+
+            try:
+                definition = importlib.import_module(f"{package(name)}.main").service.verified(stack.partitions)
+                assert isinstance(definition, Verified)
+                reports.append(asyncio.run(compare(definition, stack.databases[name]["app_dsn"], stack.kafka, told)))
+            except (OSError, asyncpg.PostgresError) as error:
+                fail(f"{name} cannot be verified: {type(error).__name__}: {error}")
+    return reports
+
+
+def verify_table(reports: list[Report]) -> Table:
+    table = Table("service", "journal", "log", "not yet sent", "resent", "lost", "doubled", "states", "parked", "set aside", "")
+    for each in reports:
+        numbers = (
+            each.journal_facts,
+            each.log_records,
+            each.waiting,
+            each.duplicates,
+            each.lost,
+            each.doubled,
+            each.states,
+            each.parked,
+            each.set_aside,
+        )
+        table.add_row(each.service, *map(str, numbers), "[green]equal" if each.equal else "[red]differs")
+    return table
+
+
+def parked(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """Show parked complaints and records that were set aside, in every service.
+
+    Example:
+
+        redress parked
+    """
+    api = Api(running_stack(folder), "ops")
+    found: dict[str, Any] = {}
+    for service in SERVICES:
+        answer = api.get(service, "/ops/parked")
+        if answer.status_code != 200:
+            fail(f"{service} answered {answer.status_code}: {answer.text[:200]}")
+        found[service] = answer.json()
+    if as_json:
+        out.print_json(data=found)
+        return
+    table = Table("service", "complaint", "records", "since", "reason", "first record", title="Parked", title_justify="left")
+    aside = Table("service", "record", "reason", "what", "since", title="Set aside", title_justify="left")
+    for service, each in found.items():
+        for one in each["parked"]:
+            place = f"{one['topic']}/{one['partition']}@{one['offset']}"
+            table.add_row(service, one["subject"], str(one["records"]), one["since"], f"{one['reason']}: {one['detail']}", place)
+        for one in each["set_aside"]:
+            aside.add_row(service, f"{one['topic']}/{one['partition']}@{one['offset']}", one["reason"], one["detail"], one["at"])
+    for shown in (table, aside):
+        out.print(shown if shown.row_count else f"{shown.title}: nothing.")
+
+
+def redrive(
+    service: ServiceName,
+    complaint: Annotated[str, typer.Argument(help="The parked complaint's id, as `redress parked` shows it.")],
+    skip: Annotated[bool, typer.Option("--skip", help="Pass over its first parked record for ever.")] = False,
+    why: Annotated[str | None, typer.Option(help="With --skip: why the record may be passed over. It is kept.")] = None,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Fold a parked complaint's records in their order, once the cause is gone.
+
+    Examples:
+
+        redress redrive triage 0199a3c2-…
+
+        redress redrive triage 0199a3c2-… --skip --why "forged by a test client, ticket 4711"
+    """
+    if skip and not why:
+        fail("--skip needs --why: it is kept for ever.")
+    api = Api(running_stack(folder), "ops")
+    subject = complaint.removeprefix("complaint/")
+    answer = api.post(known(service), f"/ops/parked/{subject}/" + ("skip" if skip else "redrive"), {"why": why} if skip else {})
+    body = answer.json()
+    if answer.status_code != 200:
+        fail(f"{service} answered {answer.status_code}: {body.get('detail', body)}")
+    out.print(f"{body['folded']} records folded, {body['left']} left.")
+    if body["left"]:
+        fail(f"Still in the way: {body['reason']}: {body['detail']}")
+
+
+def owes(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """Show every open complaint and who owes its next step, the oldest first.
+
+    Example:
+
+        redress owes
+    """
+    items = Api(running_stack(folder), "ops").all("intake", "/owes")
+    if as_json:
+        out.print_json(data=items)
+        return
+    table = Table("number", "stage", "cycle", "owner", "next step", "since", "by")
+    for each in items:
+        table.add_row(each["number"], each["stage"], str(each["cycle"]), each["owner"], each["step"], each["since"], each.get("by", ""))
+    out.print(table if items else "No complaint is open.")
+
+
+def relay(
+    service: ServiceName,
+    position: Annotated[int, typer.Option("--from", help="0: send the whole journal again; readers pass over what they have.")],
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Send a service's journal to Kafka again, after Kafka lost records.
+
+    Example:
+
+        redress relay intake --from 0
+    """
+    if position != 0:
+        fail("Only --from 0 is offered: a journal is sent again as a whole.")
+    stack = running_stack(folder)
+
+    async def rewind() -> int:
+        connection = await asyncpg.connect(stack.databases[known(service)]["app_dsn"])
+        try:
+            await connection.execute("UPDATE public.relay_checkpoint SET transaction_id = '0', global_position = 0")
+            return int(await connection.fetchval("SELECT count(*) FROM public.events"))
+        finally:
+            await connection.close()
+
+    out.print(f"{service} sends its {asyncio.run(rewind())} facts again. Watch the backlog: redress status")
+
+
+def known(service: str) -> str:
+    if service not in SERVICES:
+        fail(f"There is no service {service!r}. Services: {', '.join(SERVICES)}.")
+    return service

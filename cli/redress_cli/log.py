@@ -1,0 +1,203 @@
+"""Read the log: `tail` shows facts as they happen, `timeline` one complaint's from its first to its last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from rich.table import Table
+from rich.text import Text
+
+from redress_cli.api import Api
+from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
+from redress_events.envelope import Envelope, Malformed, decode
+from redress_events.facts import CLOSED, LIFECYCLE
+from redress_events.states import partition_of
+from redress_local.state import Stack
+
+COLOURS = {"intake": "cyan", "triage": "magenta", "handling": "blue", "sla-monitor": "yellow", "callback": "green"}
+MASK = "•••"
+
+
+def tail(
+    folder: Folder = DEFAULT_FOLDER,
+    fact: Annotated[str | None, typer.Option("--type", help="Only types that contain this: complaint-closed, deadline.")] = None,
+    service: Annotated[str | None, typer.Option(help="Only this service's facts.")] = None,
+    complaint: Annotated[str | None, typer.Option(help="Only this complaint: its number or its id.")] = None,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the first fact, not with the next one.")] = False,
+    limit: Annotated[int, typer.Option(help="End after so many facts; 0: go on until Ctrl-C.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show facts as they happen. Personal data is masked: it is sealed on the log.
+
+    Examples:
+
+        redress tail
+
+        redress tail --type deadline --service sla-monitor
+
+        redress tail --complaint 7K3QX-0MZ2A-4 --from-start --limit 20
+    """
+    stack = running_stack(folder)
+    subject = subject_of(stack, complaint) if complaint else None
+
+    def wanted(envelope: Envelope) -> bool:
+        return (
+            (not fact or fact in envelope.type)
+            and (not service or service == envelope.source)
+            and (not subject or subject.partition("/")[2] in envelope.subject)
+        )
+
+    async def follow() -> None:
+        shown = 0
+        async for envelope in facts(stack, subject, from_start=from_start, follow=True):
+            if wanted(envelope):
+                print_json(envelope) if as_json else out.print(line(envelope))
+                shown += 1
+                if limit and shown >= limit:
+                    return
+
+    if not as_json:
+        err.print("Waiting for facts; Ctrl-C ends it.", style="dim")
+    run(follow())
+
+
+def timeline(
+    number: Annotated[str, typer.Argument(help="The complaint's number, or its id.")],
+    folder: Folder = DEFAULT_FOLDER,
+    as_json: AsJson = False,
+) -> None:
+    """Show everything that happened to one complaint, and which service said it.
+
+    Example:
+
+        redress timeline 7K3QX-0MZ2A-4
+    """
+    stack = running_stack(folder)
+    subject = subject_of(stack, number)
+    found = run(collected(stack, subject))
+    if as_json:
+        for envelope in found:
+            print_json(envelope)
+        return
+    out.print(timeline_table(found, f"Complaint {number}"))
+
+
+def timeline_table(envelopes: list[Envelope], title: str) -> Table:
+    """Time, service, fact, its data and who decided it, in the log's order."""
+    table = Table(title=title, title_justify="left", show_lines=False, expand=False)
+    for column in ("time", "service", "fact", "what", "by"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("time", "service"))
+    for envelope in envelopes:
+        table.add_row(
+            clock_time(envelope.time),
+            Text(envelope.source, style=COLOURS.get(envelope.source, "")),
+            name_of(envelope.type),
+            what(envelope.data),
+            envelope.actor,
+        )
+    return table
+
+
+async def collected(stack: Stack, subject: str) -> list[Envelope]:
+    """All facts about one complaint, each once, in the log's order."""
+    seen: dict[str, Envelope] = {}
+    async for envelope in facts(stack, subject, from_start=True, follow=False):
+        if envelope.subject == subject:
+            seen.setdefault(envelope.id, envelope)
+    return list(seen.values())
+
+
+async def facts(stack: Stack, subject: str | None, *, from_start: bool, follow: bool) -> AsyncIterator[Envelope]:
+    """Facts of the lifecycle (and, without a subject, of the public record). What is no fact is passed over."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka, enable_auto_commit=False, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        partitions = [partition_of(subject, stack.partitions)] if subject else list(range(stack.partitions))
+        topics = (LIFECYCLE,) if subject else (LIFECYCLE, CLOSED)
+        places = [TopicPartition(topic, partition) for topic in topics for partition in partitions]
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        await (consumer.seek_to_beginning(*places) if from_start else consumer.seek_to_end(*places))
+        left = {place for place in places if ends[place] > 0}
+        while follow or left:
+            for place, records in (await consumer.getmany(timeout_ms=500)).items():
+                for record in records:
+                    if record.offset + 1 >= ends[place]:
+                        left.discard(place)
+                    try:
+                        yield decode(record.value or b"")
+                    except Malformed:
+                        continue
+    finally:
+        await consumer.stop()
+
+
+def subject_of(stack: Stack, number: str) -> str:
+    """A complaint's subject from its number or id; ends the command when there is none."""
+    if len(number) == 36 and number.count("-") == 4:
+        return f"complaint/{number}"
+    answer = Api(stack, "ops").get("intake", f"/complaints/by-number/{number}")
+    if answer.status_code != 200:
+        fail(f"There is no complaint {number}: {answer.json().get('detail', answer.status_code)}")
+    return f"complaint/{answer.json()['id']}"
+
+
+def line(envelope: Envelope) -> Text:
+    text = Text(clock_time(envelope.time) + " ", style="dim")
+    text.append(f"{envelope.source:<12}", style=COLOURS.get(envelope.source, ""))
+    text.append(f"{name_of(envelope.type):<24}", style="bold")
+    text.append(envelope.subject.partition("/")[2][-12:] + " ", style="dim")
+    text.append(what(envelope.data))
+    return text
+
+
+def what(data: Mapping[str, Any]) -> str:
+    return "  ".join(f"{name}={said(value)}" for name, value in data.items())
+
+
+def said(value: Any) -> str:
+    if isinstance(value, str) and value.startswith("sealed:"):
+        return MASK
+    if isinstance(value, list):
+        return f"[{len(value)}]" if value and isinstance(value[0], dict) else ",".join(map(str, value))
+    return str(value)
+
+
+def name_of(kind: str) -> str:
+    """`redress.intake.complaint-registered.v1` → `complaint-registered`."""
+    name, _, version = kind.split(".", 2)[2].rpartition(".v")
+    return name if version == "1" else f"{name} v{version}"
+
+
+def clock_time(instant: datetime) -> str:
+    return instant.astimezone().strftime("%m-%d %H:%M:%S.%f")[:-3]
+
+
+def print_json(envelope: Envelope) -> None:
+    masked = {name: MASK if isinstance(value, str) and value.startswith("sealed:") else value for name, value in envelope.data.items()}
+    out.print_json(
+        data={
+            "time": envelope.time.isoformat(),
+            "service": envelope.source,
+            "type": envelope.type,
+            "subject": envelope.subject,
+            "version": envelope.version,
+            "actor": envelope.actor,
+            "data": masked,
+        },
+        indent=None,
+    )
+
+
+def run(work: Any, on_end: Callable[[], None] = lambda: None) -> Any:
+    """Run to the end or to Ctrl-C."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        on_end()
+        raise typer.Exit(130) from None
