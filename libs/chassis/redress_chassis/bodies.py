@@ -70,15 +70,19 @@ class Body(BaseModel):
         plain = handler(source)
 
         def as_json(value: Any, python: ValidatorFunctionWrapHandler) -> Any:
-            if not isinstance(value, dict):
+            if type(value) is not dict:
                 return python(value)
             try:
                 checked = cls.__pydantic_validator__.validate_json(orjson.dumps(value, default=_plain))
             except OverflowError:
                 raise PydanticCustomError("out_of_range", "A number or time is out of range.") from None
-            return python({name: getattr(checked, name) for name in checked.model_fields_set})
+            return python(_Checked({name: getattr(checked, name) for name in checked.model_fields_set}))
 
         return json_or_python_schema(json_schema=plain, python_schema=no_info_wrap_validator_function(as_json, plain))
+
+
+class _Checked(dict[str, Any]):
+    """Values that went through JSON."""
 
 
 def _plain(value: object) -> object:

@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from redress_chassis.callers import Caller, bearer
 from redress_chassis.exchange import PLACE, Exchange
-from redress_chassis.logs import frames
-from redress_chassis.metrics import Metrics
+from redress_chassis.logs import AccessLog, frames
+from redress_chassis.metrics import METHODS, Metrics
 from redress_chassis.problems import Problem, defect, problem_of
 from redress_chassis.strict_json import strict_json
 from redress_chassis.trace import continued
@@ -31,6 +31,7 @@ class Gate(Protocol):
     """What the door must know of its service, which may still be starting."""
 
     metrics: Metrics
+    access: AccessLog
 
     @property
     def max_body(self) -> int: ...
@@ -97,14 +98,18 @@ class Door:
     def _record(self, scope: Scope, exchange: Exchange, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "")  # the template: a path holds ids, and a made-up path anything
         self._gate.metrics.request(exchange.method, route, exchange.status, seconds)
-        log.info(
-            "request",
-            method=exchange.method,
-            route=route,
-            status=exchange.status,
-            ms=round(seconds * 1000, 1),
-            **{name: value for name, value in (("subject", exchange.subject), ("code", exchange.code)) if value},
-        )
+        line: dict[str, str | int | float] = {
+            "method": exchange.method if exchange.method in METHODS else "other",
+            "route": route,
+            "status": exchange.status,
+            "ms": round(seconds * 1000, 1),
+            "trace": exchange.trace.trace,
+        }
+        if exchange.subject:
+            line["subject"] = exchange.subject
+        if exchange.code:
+            line["code"] = exchange.code
+        self._gate.access(**line)
 
 
 class BrokenOff(Exception):

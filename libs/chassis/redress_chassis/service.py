@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from redress_chassis import health, logs, openapi
+from redress_chassis import health, logs, openapi, ops
 from redress_chassis.callers import Caller
 from redress_chassis.door import Door
 from redress_chassis.exchange import exchange_of
@@ -27,6 +27,7 @@ from redress_events.clock import wall_clock
 from redress_events.engine import Config, Engine, JournalRestored, Measures, Unavailable
 from redress_events.facts import Contract, Kind, Work
 from redress_events.states import Query
+from redress_events.verify import Verified
 
 PATIENCE = 5.0  # seconds that the start waits for the engine; then health is served, and 503 for the rest, until it is up
 RETRY = 1.0  # seconds between two starts
@@ -52,13 +53,14 @@ class Service:
     ) -> None:
         self.name = name
         self.metrics = Metrics()
+        self.access = logs.AccessLog(name)
         self._kinds = kinds
         self._contract = contract
         self._contracts = contracts
         self._work = work
         self._routes = routes
         self._queries = queries
-        self._fold = fold
+        self.fold = fold
         self._clock = clock
         self._settings: Settings | None = None
         self._tokens: Tokens | None = None
@@ -74,6 +76,7 @@ class Service:
         async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
             self._settings = settings or _settings(self.name)
             logs.configure(self.name, self._settings.log_level)
+            self.access = logs.AccessLog(self.name, self._settings.log_level)
             self._tokens = tokens or Tokens(Jwks(self._settings.jwks), self._settings.issuer, self._settings.audience)
             self._engine = engine or self._made(self._settings)
             self.starting = asyncio.create_task(self._start(self._engine), name="engine-start")
@@ -94,7 +97,7 @@ class Service:
             exception_handlers={HTTPException: _answered, RequestValidationError: _answered},
         )
         app.state.serving = self
-        for router in (health.router, *self._routes):
+        for router in (*self._routes, health.router):
             app.include_router(router)
         app.add_middleware(Door, gate=self, open_paths=(*health.PATHS, *DOCUMENTS))
         _complete_document(app)
@@ -137,6 +140,10 @@ class Service:
     async def measures(self) -> Measures:
         return await self.engine.measures()
 
+    def verified(self, partitions: int) -> Verified:
+        """What `redress verify` compares this service by."""
+        return Verified(self.name, self._kinds, self._contract, self._contracts, partitions)
+
     def _made(self, settings: Settings) -> Engine:
         return Engine(
             source=self.name,
@@ -145,7 +152,7 @@ class Service:
             contracts=self._contracts,
             work=self._work,
             queries=self._queries,
-            fold=self._fold,
+            fold=self.fold,
             config=Config(
                 database_url=settings.database_url,
                 kafka=settings.kafka,

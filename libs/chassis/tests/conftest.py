@@ -16,6 +16,7 @@ import pytest
 from fastapi import APIRouter, Depends
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
+from pydantic import BaseModel
 
 from redress_chassis import Body, Call, Caller, ComplaintId, Cursor, Limit, Moment, Service, Settings, Short, Words, calls, problems
 from redress_events.engine import Asked, Health, KeyReused, Measures, Parked, Seen, Unknown
@@ -45,12 +46,12 @@ class NoteBody(Body):
     mixed: int | str | None = None
 
 
-class NoteView(Body):
+class NoteView(BaseModel):
     id: UUID
     texts: list[str]
 
 
-class NotesView(Body):
+class NotesView(BaseModel):
     items: list[NoteView]
     next: str | None = None
 
