@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from redress_chassis import Call, ComplaintId, Cursor, Limit, calls, problems
+from redress_chassis import Call, Caller, ComplaintId, Cursor, Limit, calls, problems
 from redress_triage.bodies import ReclassificationBody, RoutingBody
 from redress_triage.domain.complaint import Complaint
 from redress_triage.domain.reclassify import Reclassify, reclassify
@@ -17,17 +17,22 @@ from redress_triage.work import REVIEWS, RULES
 
 router = APIRouter()
 
-# Operations watch the queue without reading what customers wrote; whoever has another of the roles reads in that one.
+# Operations watch the queue without reading what customers wrote. Who has several roles acts in the first of these.
 Deciding = Annotated[Call[Complaint], Depends(calls("supervisor", "agent"))]
 Reading = Annotated[Call[Complaint], Depends(calls("supervisor", "agent", "handler"))]
-Watching = Annotated[Call[Complaint], Depends(calls("supervisor", "agent", "handler", "ops"))]
+Watching = Annotated[Call[Complaint], Depends(calls("supervisor", "agent", "ops"))]
 Everybody = Annotated[Call[Complaint], Depends(calls("front-end", "agent", "handler", "supervisor", "ops", "bi"))]
+
+
+def may_read(complaint: Complaint, caller: Caller) -> bool:
+    """A handler sees what lies with his department."""
+    return caller.role != "handler" or (caller.department is not None and caller.department == complaint.department)
 
 
 @router.get("/complaints/{complaint}/classification", responses=problems(404))
 async def read_classification(complaint: ComplaintId, call: Reading) -> ClassificationView:
     """What the complaint was taken for, by whom, on which words, and where it stands."""
-    seen = await call.read(complaint)
+    seen = await call.read(complaint, may=may_read)
     return ClassificationView.of(seen, await call.words(seen, *references(seen.state)))
 
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from redress_chassis import Body
 from redress_events.contracts.triage import Category, Evidence, Severity
-from redress_events.engine import Seen
 from redress_events.facts import ContactKind
+from redress_events.states import Seen
 from redress_triage.domain.complaint import By, Complaint
 from redress_triage.domain.rules import Rules
 from redress_triage.domain.taxonomy import Names
@@ -100,7 +100,7 @@ class ClassificationView(Body):
     """classification and routing: null before the first. text: null where it was forgotten. review_since: it waits for a person."""
 
     id: UUID
-    complaint_number: str | None
+    number: str | None
     closed: bool
     text: str | None
     classification: ClassView | None
@@ -112,7 +112,7 @@ class ClassificationView(Body):
         complaint: Complaint = seen.state
         return cls(
             id=seen.id,
-            complaint_number=complaint.heard.number,
+            number=complaint.heard.number,
             closed=complaint.closed,
             text=words.get(complaint.heard.text or ""),
             classification=ClassView.of(complaint, words) if complaint.done.classification.number else None,
@@ -125,7 +125,7 @@ class ReviewView(Body):
     """What the rules propose, and how sure they are. excerpt: the text's beginning, null for those who may not read it."""
 
     id: UUID
-    complaint_number: str | None
+    number: str | None
     waiting_since: datetime
     kind: ContactKind
     category: Category
@@ -142,7 +142,7 @@ class ReviewView(Body):
         text = words.get(complaint.heard.text or "")
         return cls(
             id=seen.id,
-            complaint_number=complaint.heard.number,
+            number=complaint.heard.number,
             waiting_since=waiting_since,
             kind=found.kind,
             category=found.category,
