@@ -45,6 +45,8 @@ UNREACHABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
+    asyncpg.TransactionTimeoutError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.LockNotAvailableError,
 )
 STORED = "SELECT subject, version, request FROM idempotency WHERE key = $1"
@@ -110,7 +112,7 @@ class Engine:
         self._chance = chance
         self._reader = Reader(source, kinds, contracts, config.partitions)
         self._log_end = LogEnd(source, config.kafka)
-        self._vault = Vault(config.master_key, self._wait_for_keys)
+        self._vault = Vault(config.master_key, self._database, self._wait_for_keys)
         self._schema = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._work = list(work)
@@ -274,7 +276,6 @@ class Engine:
             )
             outcome = await self._commit(item)
             if outcome.result == "committed":
-                self._vault.remember(row.subject, cipher)
                 return self._after(item), False
             if outcome.result == "replayed":
                 return await self._replayed(asked, outcome), True
@@ -328,10 +329,7 @@ class Engine:
 
     async def open(self, subject: str, refs: Sequence[str]) -> dict[str, str]:
         """Personal values in clear, by reference; what was forgotten is missing. Raises Unavailable (key late, Kafka away)."""
-        if not refs:
-            return {}
-        async with self._database() as connection:
-            return await self._vault.open(connection, subject, refs)
+        return await self._vault.open(subject, refs)
 
     async def _row(self, subject: str) -> Row:
         async with self._database() as connection:
@@ -375,13 +373,11 @@ class Engine:
         """Number, seal, chain and fold what was decided, outside any transaction."""
         kind, _, identity = row.subject.partition("/")
         others = sorted({f"{fact.stream}/{identity}" for fact in facts if fact.stream != kind})
-        personal = needs_key(facts)
         ends: dict[str, tuple[int, bytes]] = {}
-        cipher = None
-        if others or personal:
+        if others:
             async with self._database() as connection:
-                ends = await heads(connection, others) if others else {}
-                cipher = await self._vault.key(connection, row.subject) if personal else None
+                ends = await heads(connection, others)
+        cipher = await self._vault.key(row.subject) if needs_key(facts) else None
         return prepare(self._contract, self.states.codec(row.subject), row, facts, now, trace, ends, cipher, key)
 
     async def _prepare_work(self, row: Row, facts: Sequence[Fact], now: datetime, trace: Trace) -> Item:

@@ -31,7 +31,10 @@ def from_micros(value: object) -> object:
 
 
 def to_utc(instant: datetime) -> datetime:
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:  # the first or the last hours of the calendar; pydantic lets only ValueError become a finding
+        raise ValueError("the instant does not exist in UTC") from None
 
 
 # An instant in a fact: RFC 3339 text in UTC.

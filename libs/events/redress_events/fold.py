@@ -5,7 +5,7 @@ The same steps serve the projector, a redrive and a rebuild, so that all three c
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,25 +120,26 @@ class Folding:
 def redriven(folding: Folding, items: Collection[tuple[Parked, Read | Unfit, bool]]) -> list[Parked]:
     """Fold parked records in their order and return those that still wait. Each comes with its judgement and whether it is skipped.
 
-    A record that lacks its predecessor is passed by if the predecessor stands further back (it was sent again), and taken up after it.
+    Where the first one lacks predecessors that stand further back (they were sent again), these are taken before it, and nothing else is.
     """
     left = list(items)
-    while left:
-        for n, (_, item, skipped) in enumerate(left):
-            before = len(folding.waiting)
-            folding.parked = False
-            folding.take(item, skipped)
-            if len(folding.waiting) == before:
-                del left[n]
-                break
-            if folding.waiting.pop().reason != "gap":
-                return _still(folding, left)
-        else:
-            return _still(folding, left)
     folding.parked = False
+    while left:
+        n = _next(folding, left)
+        folding.take(*left[n][1:])
+        if folding.waiting:
+            return [folding.waiting.pop() if m == n else parked for m, (parked, _, _) in enumerate(left)]
+        del left[n]
     return []
 
 
-def _still(folding: Folding, left: Collection[tuple[Parked, Read | Unfit, bool]]) -> list[Parked]:
-    folding.parked = True
-    return [parked for parked, _, _ in left]
+def _next(folding: Folding, left: Sequence[tuple[Parked, Read | Unfit, bool]]) -> int:
+    """The place of the record to fold: the first, or the one that closes the gap before it."""
+    first, skipped = left[0][1:]
+    if isinstance(first, Read) and not skipped:
+        wanted = folding.read.get(first.envelope.source, {"v": 0})["v"] + 1
+        if first.envelope.version > wanted:
+            for n, (_, item, _) in enumerate(left):
+                if isinstance(item, Read) and item.envelope.source == first.envelope.source and item.envelope.version == wanted:
+                    return n
+    return 0

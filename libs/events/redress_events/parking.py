@@ -9,11 +9,14 @@ from typing import Any
 
 import asyncpg
 import orjson
+import structlog
 
 from redress_events.fold import Folding, Parked, redriven
-from redress_events.projector import ROWS, SKIPPED, save
+from redress_events.projector import NOT_STORABLE, NOT_STORED, ROWS, SKIPPED, save
 from redress_events.records import Apart, Read, Reader, Record, Unfit
 from redress_events.states import States
+
+log = structlog.get_logger(__name__)
 
 # Index: parked_subject.
 LIST = """
@@ -31,6 +34,7 @@ SELECT position, topic, partition, "offset", reason, detail, key, value, headers
 LOCK = "UPDATE consumer_offsets SET epoch = epoch + 1 WHERE topic = ANY ($1::text[]) AND partition = ANY ($2::int[])"
 LOCK_ROW = "SELECT 1 FROM state WHERE subject = $1 AND parked FOR UPDATE"
 LAST = "SELECT max(position) FROM parked WHERE subject = $1"
+COUNT = "SELECT count(*) FROM parked WHERE subject = $1"
 REMOVE = "DELETE FROM parked WHERE subject = $1"
 SKIP = """
 INSERT INTO skips (topic, partition, "offset", hash, who, why) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
@@ -103,6 +107,17 @@ class Parking:
 
     async def redrive(self, subject: str) -> Redriven:
         """Fold the parked records in their order. Folded without a lock, written only if nothing came meanwhile. Raises NotParked."""
+        most = 2**31
+        while True:
+            try:
+                return await self._redrive(subject, most)
+            except NOT_STORABLE as error:  # fold as many as the database takes, and say what stands in the way
+                if most == 0:
+                    raise
+                most = min(most, await self._pool.fetchval(COUNT, subject)) // 2
+                log.warning("redrive-not-stored", service=self._source, subject=subject, error=type(error).__name__)
+
+    async def _redrive(self, subject: str, most: int) -> Redriven:
         while True:
             async with self._pool.acquire() as connection:
                 records = await connection.fetch(RECORDS, subject)
@@ -112,7 +127,10 @@ class Parking:
                 skips = {(each["topic"], each["partition"], each["offset"], each["hash"]) for each in await connection.fetch(SKIPPED)}
                 folding = self._folding(row)
                 own = await self._own(connection, records)
-                left = self._fold(folding, records, skips, own)
+                left = self._fold(folding, records[:most], skips, own)
+                if len(records) > most:
+                    folding.parked = True
+                    left += [Parked(record_of_row(row), "not-stored", NOT_STORED) for row in records[most:]]
                 async with connection.transaction():
                     await connection.execute(
                         LOCK, sorted({each["topic"] for each in records}), sorted({each["partition"] for each in records})
@@ -152,6 +170,9 @@ class Parking:
         foreign: list[tuple[Parked, Read | Unfit, bool]] = []
         stuck: list[Parked] = []
         for row in records:
+            if stuck:  # in order: nothing behind it is folded
+                stuck.append(Parked(record_of_row(row), "behind", "It came behind a parked record."))
+                continue
             parked = Parked(record_of_row(row), row["reason"], row["detail"])
             skipped = (row["topic"], row["partition"], row["offset"], parked.record.hash) in skips
             item = self._reader.judge(parked.record)
@@ -164,7 +185,7 @@ class Parking:
             foreign.append((parked, item, skipped))
         left = redriven(folding, foreign)
         folding.parked = bool(left or stuck)
-        return stuck + left
+        return left + stuck
 
 
 def record_of_row(row: Any) -> Record:

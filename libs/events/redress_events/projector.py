@@ -15,7 +15,7 @@ import asyncpg
 import orjson
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError, UnsupportedCodecError
 
 from redress_events.clock import monotonic
 from redress_events.fold import Folding
@@ -85,6 +85,13 @@ SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[]
 class Position:
     next: int
     epoch: int
+
+
+# What aiokafka raises for a record that it cannot take apart: a header's name that is no UTF-8, a codec that is not installed.
+UNREADABLE = (UnicodeDecodeError, UnsupportedCodecError)
+# What PostgreSQL raises for a value that no column or index takes: the record's fault, not the moment's.
+NOT_STORABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
+NOT_STORED = "What it was folded into, PostgreSQL does not take."
 
 
 class FenceLost(Exception):
@@ -191,6 +198,9 @@ class Projector:
             except NoOffsetForPartitionError:
                 self.positions.clear()
                 continue
+            except UNREADABLE:
+                await self._read_singly(consumer, connection)
+                continue
             self.progress = monotonic()
             batch = {place: fresh for place, records in polled.items() if (fresh := self._expected(place, records))}
             if batch:
@@ -207,6 +217,27 @@ class Projector:
             if monotonic() - committed > LAZY_COMMIT:
                 committed = monotonic()
                 await self._commit_lazily(consumer)
+
+    async def _read_singly(self, consumer: AIOKafkaConsumer, connection: asyncpg.Connection) -> None:
+        """Some record cannot be taken apart, and aiokafka does not say which: read one by one, and set aside what fails alone.
+
+        The whole batch of its producer fails with it, so none of our relays' records is lost that way.
+        """
+        for place in sorted(self.positions):
+            consumer.seek(place, self.positions[place].next)
+            for _ in range(BATCH):
+                at = self.positions[place].next
+                try:
+                    async with asyncio.timeout(POLL_TIMEOUT):
+                        polled = await consumer.getmany(place, timeout_ms=POLL_MS, max_records=1)
+                    records = self._expected(place, polled.get(place, []))
+                except UNREADABLE:
+                    records = [Record(place.topic, place.partition, at, None, None, {}, unreadable=True)]
+                    consumer.seek(place, at + 1)
+                if not records:
+                    break
+                await self.project(connection, {place: records})
+        self._projected()
 
     async def _take_up(self, consumer: AIOKafkaConsumer, connection: asyncpg.Connection, cluster: str) -> None:
         """Newly assigned partitions start where PostgreSQL says; those taken away are let go."""
@@ -235,7 +266,27 @@ class Projector:
         return [record_of(record) for record in records if record.offset >= position.next]
 
     async def project(self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]]) -> None:
-        """Fold outside, then write all of it in one transaction that begins with the fence. Raises FenceLost."""
+        """Fold outside, then write all of it in one transaction that begins with the fence. Raises FenceLost.
+
+        Where PostgreSQL refuses a value, halves find the record that it came from, and that is parked.
+        """
+        try:
+            await self._project(connection, batch)
+        except NOT_STORABLE as error:
+            places = sorted(batch)
+            if len(places) > 1:
+                halves = [{place: batch[place] for place in part} for part in (places[: len(places) // 2], places[len(places) // 2 :])]
+            elif len(records := batch[places[0]]) > 1:
+                halves = [{places[0]: part} for part in (records[: len(records) // 2], records[len(records) // 2 :])]
+            else:
+                await self._project(connection, batch, refused=type(error).__name__)
+                return
+            for half in halves:
+                await self.project(connection, half)
+
+    async def _project(
+        self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]], refused: str | None = None
+    ) -> None:
         apart: list[Apart] = []
         keys: dict[str, bytes | None] = {}
         items: list[Read | Unfit] = []
@@ -256,6 +307,8 @@ class Projector:
             if isinstance(item, Read) and item.envelope.source == self._source:
                 if not self._is_skipped(item.record):
                     foldings[item.subject].compare(item, journal)
+            elif refused:
+                foldings[item.subject].park(item.record, "not-stored", f"{NOT_STORED} ({refused})")
             else:
                 foldings[item.subject].take(item, self._is_skipped(item.record))
         moves = [(place.topic, place.partition, *self._move(place, records)) for place, records in batch.items()]
@@ -293,7 +346,7 @@ class Projector:
             apart.append(Apart(record, "no-subject", "The key is not the subject of a complaint."))
         elif not self._vault.fits(subject, record.value):
             apart.append(Apart(record, "not-our-key", "It was not wrapped by our master key for this complaint."))
-        elif subject not in keys or keys[subject] is not None:
+        elif subject not in keys or record.value is None:  # a key is never exchanged for another, and a tombstone wins
             keys[subject] = record.value
 
     async def _load(self, connection: asyncpg.Connection, subjects: set[str]) -> dict[str, Folding]:

@@ -29,6 +29,7 @@ class Record:
     value: bytes | None
     headers: Mapping[str, bytes]
     timestamp: int = 0  # milliseconds
+    unreadable: bool = False  # the client could not even take it apart
 
     @property
     def hash(self) -> bytes:
@@ -87,6 +88,8 @@ class Reader:
 
     def judge(self, record: Record) -> Apart | Unfit | Read:
         """Never raises: what cannot be read is the answer."""
+        if record.unreadable:
+            return Apart(record, "unreadable", "The client could not take the record apart: a header or a codec that it does not know.")
         key = (record.key or b"").decode("utf-8", "replace")
         if not self.is_subject(key):
             return Apart(record, "no-subject", "The key is not the subject of a complaint.")
@@ -135,4 +138,7 @@ class Reader:
         except ValidationError as error:
             where = ", ".join(sorted({"/".join(str(part) for part in each["loc"]) for each in error.errors(include_input=False)}))[:200]
             return Read(record, subject, envelope, prevhash, None, problem=("broken-schema", f"It is not a valid {envelope.type}: {where}"))
+        except Exception as error:  # a validator that raises anything else must not stop the projector
+            name = type(error).__name__
+            return Read(record, subject, envelope, prevhash, None, problem=("broken-schema", f"It is not a valid {envelope.type}: {name}"))
         return Read(record, subject, envelope, prevhash, fact, tuple(sealed))

@@ -85,6 +85,7 @@ class Relay:
         self._cluster = cluster
         self._sent = sent
         self._page = page
+        self._size = page  # of the next page: halved after a failure, for a page that is too large to be sent in time would never go
         self._woken = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
         self.leader = False
@@ -115,6 +116,7 @@ class Relay:
             except Exception as error:
                 log.warning("relay-failed", service=self._source, error=type(error).__name__, detail=str(error)[:200])
                 delay = min(delay * 2, 2.0)
+                self._size = max(1, self._size // 2)
             await asyncio.sleep(delay if delay > 0.1 else PING)
 
     async def _lead(self, connection: asyncpg.Connection) -> None:
@@ -126,7 +128,7 @@ class Relay:
         empty = 0
         while True:
             self._woken.clear()
-            rows = await connection.fetch(READ, *cursor, self._page)
+            rows = await connection.fetch(READ, *cursor, self._size)
             if rows:
                 empty = 0
                 await self._ship(connection, rows)
@@ -134,6 +136,7 @@ class Relay:
                 if not await connection.fetchval(MOVE, *cursor, *last, cluster):
                     raise Deposed
                 cursor = last
+                self._size = min(self._page, self._size * 2)
                 self._sent()
                 continue
             ahead = await connection.fetchval(AHEAD, *cursor)
@@ -169,7 +172,8 @@ class Relay:
                 if place not in batches:
                     batches[place] = producer.create_batch()
                 if batches[place].append(timestamp=None, key=key, value=value, headers=own) is None:
-                    sent.append(await producer.send_batch(batches[place], topic, partition=partition))
+                    # Acknowledged before this partition's next one goes: a producer that lets the first expire could still send the second.
+                    await (await producer.send_batch(batches[place], topic, partition=partition))
                     batches[place] = producer.create_batch()
                     if batches[place].append(timestamp=None, key=key, value=value, headers=own) is None:
                         raise ValueError(f"A record of {len(value or b'')} bytes does not fit into a batch.")

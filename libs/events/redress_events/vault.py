@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
+import asyncpg
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -19,9 +20,12 @@ from redress_events.facts import Fact
 from redress_events.states import Connection
 
 PREFIX = "sealed:1:"
-CACHED_KEYS = 10_000
-KEY = "SELECT wrapped, destroyed FROM keys WHERE subject = $1"
-SEALED = "SELECT ref, ciphertext FROM sealed WHERE subject = $1 AND ref = ANY ($2::text[])"
+# One row for each value that is there, and one at least where the key is: the key is asked for each time, so that no replica keeps it in
+# memory beyond its destruction. Index: keys_pkey, sealed_pkey.
+OPEN = """
+SELECT k.wrapped, k.destroyed, s.ref, s.ciphertext
+FROM keys k LEFT JOIN sealed s ON s.subject = k.subject AND s.ref = ANY ($2::text[]) WHERE k.subject = $1
+"""
 # `destroyed` wins over any later key record, and a key is never exchanged for another.
 STORE = """
 INSERT INTO keys (subject, wrapped, destroyed, acknowledged)
@@ -61,12 +65,20 @@ def ciphertext_of(value: object) -> bytes:
 
 
 class Vault:
-    """One service's keys. `wait_for_keys` returns once the topic of keys was read to its end as of now; it raises when Kafka cannot say."""
+    """One service's keys. `connect` lends a connection, never while waiting for a key.
 
-    def __init__(self, master: bytes, wait_for_keys: Callable[[], Awaitable[None]]) -> None:
+    `wait_for_keys` returns once the topic of keys was read to its end as of now; it raises when Kafka cannot say.
+    """
+
+    def __init__(
+        self,
+        master: bytes,
+        connect: Callable[[], AbstractAsyncContextManager[Connection]],
+        wait_for_keys: Callable[[], Awaitable[None]],
+    ) -> None:
         self._master = AESGCM(master)
+        self._connect = connect
         self._wait_for_keys = wait_for_keys
-        self._opened: OrderedDict[str, AESGCM] = OrderedDict()
 
     def make_key(self, subject: str) -> tuple[AESGCM, bytes]:
         """A new data key and its wrapped form. The caller stores the latter in the same transaction as the first sealed fact."""
@@ -74,19 +86,21 @@ class Vault:
         nonce = os.urandom(12)
         return AESGCM(key), nonce + self._master.encrypt(nonce, key, subject.encode())
 
-    async def key(self, connection: Connection, subject: str) -> AESGCM:
+    async def key(self, subject: str) -> AESGCM:
         """The complaint's key. A key that is not here yet is waited for. Raises Forgotten."""
-        if (cached := self._opened.get(subject)) is not None:
-            self._opened.move_to_end(subject)
-            return cached
-        row = await connection.fetchrow(KEY, subject)
-        if row is None:
+        return (await self._key_and_sealed(subject, []))[0]
+
+    async def _key_and_sealed(self, subject: str, refs: Sequence[str]) -> tuple[AESGCM, list[asyncpg.Record]]:
+        async with self._connect() as connection:
+            rows = await connection.fetch(OPEN, subject, list(refs))
+        if not rows:
             await self._wait_for_keys()
-            row = await connection.fetchrow(KEY, subject)
-        if row is None or row["destroyed"]:
+            async with self._connect() as connection:
+                rows = await connection.fetch(OPEN, subject, list(refs))
+        if not rows or rows[0]["destroyed"]:
             raise Forgotten(subject)
-        wrapped = row["wrapped"]
-        return self.remember(subject, AESGCM(self._master.decrypt(wrapped[:12], wrapped[12:], subject.encode())))
+        wrapped = rows[0]["wrapped"]
+        return AESGCM(self._master.decrypt(wrapped[:12], wrapped[12:], subject.encode())), rows
 
     def fits(self, subject: str, wrapped: bytes | None) -> bool:
         """Whether a record of the topic of keys is one: wrapped by our master key for this subject, or a tombstone."""
@@ -97,33 +111,22 @@ class Vault:
         except (InvalidTag, ValueError):
             return False
 
-    def remember(self, subject: str, key: AESGCM) -> AESGCM:
-        self._opened[subject] = key
-        while len(self._opened) > CACHED_KEYS:
-            self._opened.popitem(last=False)
-        return key
-
-    def drop(self, subject: str) -> None:
-        self._opened.pop(subject, None)
-
     async def store(self, connection: Connection, records: Mapping[str, bytes | None]) -> None:
         """Keep what came on the topic of keys; None is a tombstone."""
         await connection.execute(STORE, list(records), list(records.values()))
-        for subject, wrapped in records.items():
-            if wrapped is None:
-                self.drop(subject)
 
-    async def open(self, connection: Connection, subject: str, refs: Sequence[str]) -> dict[str, str]:
+    async def open(self, subject: str, refs: Sequence[str]) -> dict[str, str]:
         """Clear text by reference. A forgotten complaint opens to nothing."""
         if not refs:
             return {}
-        rows = await connection.fetch(SEALED, subject, list(refs))
         try:
-            key = await self.key(connection, subject)
+            key, rows = await self._key_and_sealed(subject, refs)
         except Forgotten:
             return {}
         opened = {}
         for row in rows:
+            if row["ref"] is None:
+                continue
             try:
                 opened[row["ref"]] = unseal(key, subject, row["ref"], row["ciphertext"])
             except InvalidTag:  # sealed by somebody else's key, while a forgetting was under way: unreadable, rightly

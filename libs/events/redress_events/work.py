@@ -38,7 +38,7 @@ SELECT $1, e.subject, e.error, 1, now() + make_interval(secs => $4)
 FROM unnest($2::text[], $3::text[]) e (subject, error) ORDER BY e.subject
 ON CONFLICT (work, subject) DO UPDATE SET
     error = excluded.error, attempts = row_errors.attempts + 1,
-    retry_at = now() + make_interval(secs => least($4 * power(2, row_errors.attempts), $5))
+    retry_at = now() + make_interval(secs => least($4 * power(2, least(row_errors.attempts, 20)), $5))
 """
 CLEAR = "DELETE FROM row_errors WHERE work = $1 AND subject = ANY ($2::text[])"
 
@@ -48,9 +48,10 @@ def due_sql(work: Work) -> str:
     timed = f"AND s.{work.at} <= $2" if work.at else "AND $2::bigint IS NOT NULL"
     order = f"s.{work.at}, s.subject" if work.at else "s.subject"
     return f"""
-        SELECT s.subject, e.subject IS NOT NULL AS failed FROM state s
+        SELECT s.subject, e.subject IS NOT NULL AS failed
+        FROM (SELECT * FROM state s WHERE ({work.due}) {timed} AND NOT s.parked AND s.partition = ANY ($1::int[])) s
         LEFT JOIN row_errors e ON e.work = '{work.name}' AND e.subject = s.subject
-        WHERE ({work.due}) {timed} AND NOT s.parked AND s.partition = ANY ($1::int[]) AND (e.retry_at IS NULL OR e.retry_at <= now())
+        WHERE e.retry_at IS NULL OR e.retry_at <= now()
         ORDER BY {order} LIMIT $3
     """
 
@@ -58,6 +59,14 @@ def due_sql(work: Work) -> str:
 def still_due_sql(work: Work) -> str:
     timed = f"AND s.{work.at} <= $2" if work.at else "AND $2::bigint IS NOT NULL"
     return f"SELECT s.subject FROM state s WHERE s.subject = ANY ($1::text[]) AND ({work.due}) {timed} AND NOT s.parked"
+
+
+def settled_sql(work: Work) -> str:
+    """Forgets the errors of rows that are no longer due: somebody else settled them, and nobody would come back to clear them."""
+    return f"""
+        DELETE FROM row_errors e WHERE e.work = '{work.name}' AND e.retry_at <= now()
+        AND NOT EXISTS (SELECT 1 FROM state s WHERE s.subject = e.subject AND ({work.due}))
+    """
 
 
 def next_sql(work: Work) -> str:
@@ -162,7 +171,9 @@ class WorkLoop:
         if partitions:
             for each in work:
                 rows = await connection.fetch(due_sql(each), partitions, 0, BATCH)
-                if rows:
+                if not rows:
+                    await connection.execute(settled_sql(each))
+                else:
                     decided += (await self.decide(connection, each, rows, 0)).facts
         return 0.0 if decided else FALLBACK
 
@@ -180,6 +191,7 @@ class WorkLoop:
             return FALLBACK
         rows = await connection.fetch(due_sql(work), partitions, micros(passed), BATCH)
         if not rows:
+            await connection.execute(settled_sql(work))
             return FALLBACK
         await self.decide(connection, work, rows, micros(passed))
         return 0.0
@@ -215,9 +227,14 @@ class WorkLoop:
         loaded = await self._states.load(connection, [row["subject"] for row in rows])
         errors: dict[str, str] = {}
         items: list[Item] = []
+        nothing: list[str] = []  # decided nothing: either it stopped being due since it was found, or the decider is wrong
         for subject, row in loaded.items():
             try:
-                items.append(await self._decided(work, row))
+                item = await self._decided(work, row)
+                if item is None:
+                    nothing.append(subject)
+                else:
+                    items.append(item)
             except Exception as error:
                 errors[subject] = told(error)
         outcomes = await self._committer.commit_all(items)
@@ -229,8 +246,8 @@ class WorkLoop:
                 errors[item.row.subject] = told(outcome)
             elif outcome.result == "committed":
                 committed.append(item.row.subject)
-        if committed:
-            for still in await connection.fetch(still_due_sql(work), committed, instant):
+        if committed or nothing:
+            for still in await connection.fetch(still_due_sql(work), committed + nothing, instant):
                 errors[still["subject"]] = "It is still due after its decision."
         if errors:
             for subject, what in errors.items():
@@ -242,14 +259,14 @@ class WorkLoop:
             self.counts[work.name, outcome_name] = self.counts.get((work.name, outcome_name), 0) + count
         return Decided(len(rows), sum(len(item.events) for item in items))
 
-    async def _decided(self, work: Work, row: Row) -> Item:
+    async def _decided(self, work: Work, row: Row) -> Item | None:
         now = self._clock()
         kind = self._states.codec(row.subject).kind
         state = kind.state(heard=row.heard, done=row.done)
         words = await self._words(row.subject, work.opens(state)) if work.opens else {}
         facts = work.decide(state, Context(now=now, actor=work.actor, subject=row.subject, chance=self._chance(), words=words))
         if not facts:
-            raise ValueError("It is due and its decider decided nothing.")
+            return None
         return await self._prepare(row, facts, now, replace(cause_of(row), actor=work.actor))
 
 

@@ -32,5 +32,8 @@ async def test_a_fact_travels_and_wakes_work(stack: Stack) -> None:
         numbers = [await engine.measures() for engine in (intake, handling)]
         return all(n.backlog_facts == n.parked_subjects == n.set_aside_records == n.stuck_rows == n.lag_records == 0 for n in numbers)
 
+    async def ready() -> bool:
+        return (await handling.health()).ready
+
     await eventually(measured)
-    assert (await handling.health()).ready
+    await eventually(ready)
