@@ -59,7 +59,7 @@ def configure(service: str, level: str = "info") -> None:
 
 
 class AccessLog:
-    """One line per request. It goes past structlog's chain, which would cost as much as checking the token and parsing the body together."""
+    """One line per request. It goes past structlog's chain, which costs more than checking the token and parsing the body."""
 
     def __init__(self, service: str, level: str = "info") -> None:
         self._service = service

@@ -47,14 +47,15 @@ class Metrics:
         self._requests = Histogram(
             "redress_request_seconds", "Duration of requests.", ["method", "route", "status"], registry=self.registry, buckets=BUCKETS
         )
-        self._request = lru_cache(1024)(lambda *labels: self._requests.labels(*labels))
+        self._request = lru_cache(1024)(self._requests.labels)  # looking a child up costs more than observing
+        self._command = lru_cache(1024)(self._commands.labels)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """route: the template, or empty. Made-up methods are counted as one, so that callers cannot make series."""
         self._request(method if method in METHODS else "other", route, str(status)).observe(seconds)
 
     def command(self, command: str, outcome: str) -> None:
-        self._commands.labels(command, outcome).inc()
+        self._command(command, outcome).inc()
 
     async def page(self, measures: Callable[[], Awaitable[Measures]]) -> Response:
         """What Prometheus reads. While the engine cannot be asked, its measures are missing rather than old."""
