@@ -90,7 +90,8 @@ def problem_of(error: BaseException) -> Problem | None:
             return unavailable("Something that this answer needs cannot be reached. Try again.", error.retry_after)
         case asyncpg.DataError():
             return None  # an InterfaceError too, but a wrong argument, which no repeat makes right
-        case asyncpg.InterfaceError() | OSError() | TimeoutError():
+        # InternalClientError is what asyncpg makes of a connection that is cut just as it is used (0.32, tried by terminating backends).
+        case asyncpg.InterfaceError() | asyncpg.InternalClientError() | OSError() | TimeoutError():
             return unavailable("Something that this answer needs cannot be reached. Repeat it with the same key.")
         case asyncpg.PostgresError() if str(error.sqlstate).startswith(PASSING):
             return unavailable("The database cannot answer now. Repeat it with the same key.")
