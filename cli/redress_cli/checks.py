@@ -1,4 +1,4 @@
-"""Look after the services: `verify` compares log, journal and state; `parked` and `redrive` see to what could not be folded; `owes`; `relay`."""
+"""Look after the services: compare log, journal and state, see to what could not be folded, and ask who owes what."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -11,7 +12,8 @@ from rich.console import Console
 from redress_local.places import STACK
 from redress_local.state import NotRunning, Stack, read_stack
 
-out = Console()
+# Into a file or a pipe tables are as wide as they need to be, not the 80 columns of an unknown terminal.
+out = Console() if sys.stdout.isatty() else Console(width=160)
 err = Console(stderr=True, highlight=False)
 
 Folder = Annotated[

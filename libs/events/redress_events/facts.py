@@ -57,7 +57,8 @@ class Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     topic: ClassVar[str] = LIFECYCLE
-    stream: ClassVar[str] = "complaint"  # kind of the stream it belongs to; the id part is always the decided subject's
+    stream: ClassVar[str] = "complaint"  # kind of the stream it stands in; the id part is always the decided subject's
+    decided_on: ClassVar[str] = "complaint"  # kind of the subject whose `did` folds it
 
     @classmethod
     def personal_fields(cls) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ CHUNK = 1_000
 JOURNAL = """
 SELECT stream, version, topic, type, prevhash, hash, data,
        (transaction_id, global_position) <= ($1::text::xid8, $2::bigint) AS relayed
-FROM events ORDER BY stream, version
+FROM events ORDER BY split_part(stream, '/', 2), global_position
 """
 ROWS = "SELECT subject, parked, read, heard, done FROM state ORDER BY subject"
 
@@ -125,10 +125,13 @@ class _Check:
     async def _journal(self, connection: asyncpg.Connection) -> None:
         checkpoint = await one(connection, "SELECT transaction_id::text AS transaction_id, global_position FROM relay_checkpoint")
         count = await connection.fetchval("SELECT count(*) FROM events")
-        stream, last, lasthash = "", 0, GENESIS
+        ends: dict[str, tuple[int, bytes]] = {}  # of the streams of one identity
+        identity = ""
         async for row in connection.cursor(JOURNAL, checkpoint["transaction_id"], checkpoint["global_position"], prefetch=CHUNK):
-            if row["stream"] != stream:
-                stream, last, lasthash = row["stream"], 0, GENESIS
+            stream = row["stream"]
+            if stream.partition("/")[2] != identity:
+                identity, ends = stream.partition("/")[2], {}
+            last, lasthash = ends.get(stream, (0, GENESIS))
             which = f"{stream} version {row['version']}"
             self._report.journal_facts += 1
             self._report.types[row["type"]] = self._report.types.get(row["type"], 0) + 1
@@ -141,22 +144,23 @@ class _Check:
                 self._report.differs("journal", which, "is not chained to the version before", RESTORE)
             if chain(row["prevhash"], row["data"]) != row["hash"]:
                 self._report.differs("journal", which, "was changed: its hash is not that of its bytes", RESTORE)
-            last, lasthash = row["version"], row["hash"]
-            self._hashes[stream, last] = (row["hash"], row["relayed"], row["topic"])
-            if stream.partition("/")[0] in self._service.kinds:
-                self._did(which, stream, row)
+            ends[stream] = (row["version"], row["hash"])
+            self._hashes[stream, row["version"]] = (row["hash"], row["relayed"], row["topic"])
+            self._did(which, identity, row)
         self._progress("journal", count, count)
 
-    def _did(self, which: str, stream: str, row: asyncpg.Record) -> None:
-        codec = self._states.codec(stream)
+    def _did(self, which: str, identity: str, row: asyncpg.Record) -> None:
+        """Own facts of all streams fold into the subject that they were decided on, in the order of their decisions."""
         try:
             envelope = decode(row["data"])
             fact_type = self._service.contract.by_type[row["type"]]
+            subject = f"{fact_type.decided_on}/{identity}"
+            codec = self._states.codec(subject)
             personal = [name for name in fact_type.personal_fields() if name in envelope.data]
             refs = {name: reference(envelope.source, envelope.version, name) for name in personal}
             fact = fact_type.model_validate(envelope.data | refs)
-            done = self._done[stream] if stream in self._done else codec.kind.facets[1]()
-            self._done[stream] = codec.kind.did(done, fact, envelope.time)
+            done = self._done[subject] if subject in self._done else codec.kind.facets[1]()
+            self._done[subject] = codec.kind.did(done, fact, envelope.time)
         except (ValueError, KeyError) as error:
             self._report.differs("journal", which, f"cannot be folded: {type(error).__name__}", RESTORE)
 
