@@ -180,13 +180,14 @@ class Service:
         assert self.starting is not None
         await asyncio.wait({self.starting}, timeout=PATIENCE)
         if self.starting.done():
+            self._report(self.starting)
             self.starting.result()
         else:
             self.starting.add_done_callback(self._report)
 
-    def _report(self, _task: asyncio.Task[None]) -> None:
+    def _report(self, task: asyncio.Task[None]) -> None:
         if self.broken:
-            log.error("start-failed", reason=self.broken)
+            log.error("start-failed", reason=self.broken, exc_info=task.exception())
 
     async def _stop(self) -> None:
         assert self.starting is not None
