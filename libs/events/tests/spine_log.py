@@ -1,0 +1,107 @@
+"""Streams as a service would write them, and a hand that writes to the topics whatever anybody could."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from spine_stack import AT, HANDLING_KIND, Stack
+
+from redress_events.commit import Trace, prepare
+from redress_events.contracts import INTAKE
+from redress_events.envelope import headers
+from redress_events.facts import LIFECYCLE, Contract, Fact
+from redress_events.records import Record
+from redress_events.states import Codec, Row, States, partition_of
+
+CIPHER = AESGCM(bytes(32))
+STATES = States({"complaint": HANDLING_KIND}, 4)
+
+
+def subject_of(n: int) -> str:
+    return f"complaint/{UUID(int=(0x01890000 << 96) | (0x7 << 76) | (0x2 << 62) | n)}"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One record. partition None: where the key belongs."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    partition: int | None = None
+
+    def place(self, partitions: int = 4) -> int:
+        return partition_of((self.key or b"").decode(), partitions) if self.partition is None else self.partition
+
+    def record(self, offset: int = 0) -> Record:
+        return Record(LIFECYCLE, self.place(), offset, self.key, self.value, dict(self.headers))
+
+
+class Author:
+    """One service's stream of one subject: numbered, sealed, chained and encoded by the real code."""
+
+    def __init__(self, subject: str, contract: Contract = INTAKE) -> None:
+        self.subject = subject
+        self.contract = contract
+        self.row: Row = STATES.fresh(subject)
+
+    def say(self, *facts: Fact, at: datetime = AT) -> list[Sent]:
+        codec: Codec = STATES.codec(self.subject)
+        item = prepare(self.contract, codec, self.row, facts, at, Trace("tester", "trace-1"), cipher=CIPHER)
+        self.row = replace(self.row, version=item.version, hash=item.events[-1][5], done=item.done)
+        source = self.contract.source
+        return [
+            Sent(stream.encode(), value, headers(stream, source, kind, version, prev, own))
+            for stream, version, _, kind, prev, own, value in item.events
+        ]
+
+
+@dataclass
+class Pen:
+    """Writes to the stack's topics."""
+
+    producer: AIOKafkaProducer
+    prefix: str
+
+    async def write(self, *records: Sent, topic: str = LIFECYCLE) -> list[int]:
+        """In this order, one by one; their offsets."""
+        offsets = []
+        for each in records:
+            place = 0 if topic != LIFECYCLE else each.place()
+            done = await self.producer.send_and_wait(self.prefix + topic, each.value, each.key, place, headers=each.headers)
+            offsets.append(done.offset)
+        return offsets
+
+
+@asynccontextmanager
+async def pen(stack: Stack) -> AsyncIterator[Pen]:
+    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka, linger_ms=0)
+    await producer.start()
+    try:
+        yield Pen(producer, stack.prefix)
+    finally:
+        await producer.stop()
+
+
+async def on_the_log(stack: Stack, topic: str, partitions: int, kafka: str | None = None) -> list[Any]:
+    """Every record that a topic has now, partition by partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka or stack.kafka, enable_auto_commit=False, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        places = [TopicPartition(stack.prefix + topic, n) for n in range(partitions)]
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        found: list[Any] = []
+        for place in places:
+            while await consumer.position(place) < ends[place]:
+                found += (await consumer.getmany(place, timeout_ms=500)).get(place, [])
+        return found
+    finally:
+        await consumer.stop()
