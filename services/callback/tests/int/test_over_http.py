@@ -1,0 +1,155 @@
+"""Return visits as agents make them: over HTTP, on the real PostgreSQL, and with Kafka out of reach, which must not matter here."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from redress_callback import testing as say
+from redress_callback.domain.visit import KIND
+from redress_callback.main import service
+from redress_chassis import Settings
+from redress_events.contracts import CALLBACK
+from redress_events.facts import Fact
+from redress_events.migrate import migrate
+from redress_events.states import Codec
+from redress_events.testing import Spec
+from redress_events.vault import Vault, seal
+from redress_local.issuer import AUDIENCE, ISSUER, Issuer
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+CODEC = Codec(KIND)
+
+
+def nobody() -> Any:
+    raise AssertionError("Making a key asks nobody.")
+
+
+class Door:
+    """Calls by somebody of some role."""
+
+    def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: asyncpg.Connection) -> None:
+        self.http = http
+        self.issuer = issuer
+        self.owner = owner
+
+    def _headers(self, who: str, other: dict[str, str]) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.issuer.mint(who, 'li')}", **other}
+
+    async def post(self, path: str, body: Any = None, who: str = "agent", **headers: str) -> httpx.Response:
+        return await self.http.post(path, json=body, headers=self._headers(who, {"idempotency-key": uuid.uuid4().hex, **headers}))
+
+    async def get(self, path: str, who: str = "agent") -> httpx.Response:
+        return await self.http.get(path, headers=self._headers(who, {}))
+
+    async def knows(self, *facts: Fact, words: dict[str, str]) -> str:
+        """Callback knows a complaint by these facts; its path. words: what is sealed under which reference."""
+        identity = str(uuid.uuid4())
+        subject = f"complaint/{identity}"
+        cipher, wrapped = Vault(self.issuer.master_key.read_bytes(), nobody, nobody).make_key(subject)
+        visit = Spec(CALLBACK, KIND).given(*facts).state
+        row = subject, CODEC.dump_heard(visit.heard), CODEC.dump_done(visit.done)
+        await self.owner.execute("INSERT INTO state (subject, partition, revision, heard, done) VALUES ($1, 0, 1, $2, $3)", *row)
+        await self.owner.execute("INSERT INTO keys (subject, wrapped, acknowledged) VALUES ($1, $2, true)", subject, wrapped)
+        for reference, text in words.items():
+            await self.owner.execute("INSERT INTO sealed VALUES ($1, $2, $3)", subject, reference, seal(cipher, subject, reference, text))
+        return f"/visits/{identity}"
+
+
+@pytest.fixture
+async def door(database: Any, tmp_path: Path) -> AsyncIterator[Door]:
+    made = await database("callback")
+    schema = await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=1)
+    owner = await asyncpg.connect(made.owner_dsn, server_settings={"search_path": f"{schema},public"})
+    issuer = Issuer(tmp_path)
+    app = service.app(
+        Settings(
+            database_url=made.app_dsn,
+            kafka="127.0.0.1:9",
+            master_key_file=issuer.master_key,
+            jwks=str(issuer.jwks),
+            issuer=ISSUER,
+            audience=AUDIENCE,
+        )
+    )
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://callback") as http,
+    ):
+        yield Door(http, issuer, owner)
+    await owner.close()
+
+
+@pytest.fixture
+async def path(door: Door) -> str:
+    words = {"intake/1/text": "没有信号", "intake/1/phone": "13900000000", "intake/1/address": "Pudong 1"}
+    words |= {"handling/6/cause": "A cell was off", "handling/6/measures": "Switched it on"}
+    return await door.knows(say.registered(), say.classified(), say.routed(), say.resolved(), say.scheduled(), words=words)
+
+
+async def test_a_customer_is_found_in_the_list_called_and_satisfied(door: Door, path: str):
+    (line,) = (await door.get("/visits")).json()["items"]
+    assert (line["stage"], line["outcome"], line["attempts"]) == ("due", "resolved", 0)
+    assert not {"phone", "text"} & line.keys()
+    view = (await door.get(path)).json()
+    assert (view["text"], view["phone"], view["cause"]) == ("没有信号", "13900000000", "A cell was off")
+    assert "address" not in view
+
+    missed = (await door.post(f"{path}/attempts", {"reached": False, "note": "Call after six"})).json()
+    assert (missed["stage"], missed["attempts"], missed["notes"]) == ("due", 1, ["Call after six"])
+    assert missed["visit_at"] != line["visit_at"]
+
+    said = {"reached": True, "solved": True, "satisfaction": 5, "words": "Thank you"}
+    ended = (await door.post(f"{path}/attempts", said)).json()
+    assert (ended["stage"], ended["closed_as"], ended["satisfaction"], ended["phone"]) == ("closed", "satisfied", 5, None)
+    assert (await door.get("/visits")).json()["items"] == []
+    again = await door.post(f"{path}/attempts", said)
+    assert (again.status_code, again.json()["code"]) == (409, "complaint-closed")
+
+    identity = path.rpartition("/")[2]
+    journal = await door.owner.fetch("SELECT stream, version, topic, data FROM events ORDER BY global_position")
+    own = [(f"complaint/{identity}", n) for n in range(1, 5)]
+    assert [(row["stream"], row["version"]) for row in journal] == [*own, (f"closed/{identity}", 1)]
+    assert journal[-1]["topic"] == "complaints.closed.v1"
+    record = json.loads(journal[-1]["data"])["data"]
+    assert (record["complaint"], record["number"], record["satisfaction"], record["attempts"]) == (identity, line["number"], 5, 2)
+    assert not any(word in row["data"].decode() for row in journal for word in ("Thank you", "Call after six"))
+
+
+async def test_a_dissatisfied_customer_sends_it_back(door: Door, path: str):
+    view = (await door.post(f"{path}/attempts", {"reached": True, "solved": False, "satisfaction": 1})).json()
+    assert (view["stage"], view["cycle"], view["phone"]) == ("waiting", 2, None)
+    early = await door.post(f"{path}/attempts", {"reached": False})
+    assert (early.status_code, early.json()["code"]) == (409, "no-visit-due")
+
+
+async def test_the_same_call_told_twice_is_one_attempt(door: Door, path: str):
+    for _ in range(2):
+        answer = await door.post(f"{path}/attempts", {"reached": False}, **{"idempotency-key": "k"})
+        assert (answer.status_code, answer.json()["attempts"]) == (200, 1)
+
+
+async def test_visits_are_for_agents_and_supervisors(door: Door, path: str):
+    assert [(await door.get(path, who)).status_code for who in ("agent", "supervisor", "handler", "bi")] == [200, 200, 403, 403]
+    assert (await door.get(f"/visits/{uuid.uuid4()}")).status_code == 404
+
+
+async def test_a_body_that_cannot_be_is_refused(door: Door, path: str):
+    bodies: list[tuple[dict[str, Any], str]] = [
+        ({"reached": True}, ""),
+        ({"reached": False, "words": "Fine"}, ""),
+        ({"reached": "yes"}, "/reached"),
+        ({"reached": True, "solved": True, "satisfaction": 9}, "/satisfaction"),
+        ({"reached": False, "note": "a\0b"}, "/note"),
+        ({"reached": False, "colour": "red"}, "/colour"),
+    ]
+    for body, pointer in bodies:
+        answer = await door.post(f"{path}/attempts", body)
+        assert (answer.status_code, answer.json()["pointer"]) == (422, pointer), answer.text

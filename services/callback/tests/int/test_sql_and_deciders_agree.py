@@ -1,0 +1,114 @@
+"""The columns say, in every history, what the domain says: what is due, and who is to be called when; and a decision ends what was due."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from redress_callback import testing as say
+from redress_callback.domain.attempt import Attempt, attempt
+from redress_callback.domain.done import Answer
+from redress_callback.domain.visit import KIND, Visit
+from redress_callback.testing import POLICY
+from redress_callback.work import CLOSE_WITHDRAWN, GIVE_UP, PUBLISH_AGAIN, SCHEDULE, WORK
+from redress_events.facts import Context, Fact, Refused, Work, micros
+from redress_events.testing import NOON
+
+CYCLES, CLOCKS, NUMBERS = st.integers(1, 3), st.sampled_from(["classify", "resolve"]), st.integers(1, 2)
+# What may come next: a foreign fact, some of them absurd; an attempt, refused or not; a turn of the work loop; each some hours later.
+NEXT = st.tuples(
+    st.one_of(
+        st.builds(say.routed, st.sampled_from(["finance", "consulting"]), st.integers(1, 3)),
+        st.builds(say.transferred, st.just("technical_support"), st.integers(1, 3)),
+        st.builds(say.resolved, CYCLES),
+        st.builds(say.resolved, CYCLES),
+        st.builds(say.rejected, CYCLES),
+        st.builds(say.withdrawn, st.integers(1, 2)),
+        st.builds(say.breached, CLOCKS, CYCLES, NUMBERS),
+        st.builds(say.annulled, CLOCKS, CYCLES, NUMBERS),
+        st.just(Attempt()),
+        st.builds(Attempt, st.builds(Answer, st.booleans(), st.integers(1, 5))),
+        st.sampled_from([SCHEDULE, SCHEDULE, *WORK]),
+    ),
+    st.integers(0, 9),
+)
+START = [(say.registered(), 0)]
+# The whole way to where a customer counts as unreachable, so that this is not left to chance.
+UNREACHED = [*START, (say.resolved(), 0), (SCHEDULE, 1), (Attempt(), 1), (Attempt(), 4), (Attempt(), 4)]
+HISTORIES = st.tuples(st.sampled_from([START, UNREACHED]), st.lists(NEXT, max_size=25)).map(lambda parts: [*parts[0], *parts[1]])
+COLUMNS = {work.name.replace("-", "_"): work.due for work in WORK} | {"visit_at": "visit_at", "at": "give_up_at"}
+
+Chapter = tuple[Visit, datetime]
+
+
+def decided(step: Work | Attempt, visit: Visit, now: datetime) -> list[Fact]:
+    context = Context(now=now, actor="timer", subject="complaint/1")
+    try:
+        return step.decide(visit, context) if isinstance(step, Work) else attempt(visit, step, context, policy=POLICY)
+    except Refused:
+        return []
+
+
+def after(visit: Visit, facts: list[Fact], now: datetime) -> Visit:
+    done = visit.done
+    for fact in facts:
+        done = KIND.did(done, fact, now)
+    return Visit(visit.heard, done)
+
+
+def chapters(steps: list[tuple[Any, int]]) -> list[Chapter]:
+    """The state after each step, and when that was."""
+    told: list[Chapter] = []
+    visit, now = Visit(), NOON
+    for step, hours in steps:
+        now += timedelta(hours=hours)
+        if isinstance(step, Fact):
+            visit = Visit(KIND.hear(visit.heard, step, now), visit.done)
+        else:
+            visit = after(visit, decided(step, visit, now), now)
+        told.append((visit, now))
+    return told
+
+
+def due(work: Work, row: Any, now: datetime) -> bool:
+    return row[work.name.replace("-", "_")] and (work.at is None or row["at"] <= micros(now))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(steps=HISTORIES)
+def test_the_columns_say_what_the_domain_says(steps: list[tuple[Any, int]], state: Any):
+    told = chapters(steps)
+    for (visit, now), row in zip(told, state.say([visit for visit, _ in told], **COLUMNS), strict=True):
+        for work in WORK:
+            assert due(work, row, now) == bool(decided(work, visit, now)), work.name
+        assert row["visit_at"] == (None if visit.visit_at is None else micros(visit.visit_at))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(steps=HISTORIES)
+def test_a_decision_ends_what_made_the_row_due(steps: list[tuple[Any, int]], state: Any):
+    told = chapters(steps)
+    for work in WORK:
+        ended = [after(visit, decided(work, visit, now), now) for visit, now in told]
+        for (_, now), row in zip(told, state.say(ended, **COLUMNS), strict=True):
+            assert not due(work, row, now), work.name
+
+
+@pytest.mark.parametrize(
+    ("work", "story"),
+    [
+        (SCHEDULE, [*START, (say.resolved(), 0)]),
+        (CLOSE_WITHDRAWN, [*START, (say.withdrawn(), 0)]),
+        (GIVE_UP, [*UNREACHED, (say.routed(), 24)]),
+        (PUBLISH_AGAIN, [*START, (say.withdrawn(), 0), (CLOSE_WITHDRAWN, 0), (say.breached(), 1)]),
+    ],
+    ids=lambda value: value.name if isinstance(value, Work) else "",
+)
+def test_each_work_falls_due(work: Work, story: list[tuple[Any, int]], state: Any):
+    visit, now = chapters(story)[-1]
+    (row,) = state.say([visit], **COLUMNS)
+    assert [each.name for each in WORK if due(each, row, now)] == [work.name]

@@ -1,0 +1,174 @@
+"""Cases as departments work on them: over HTTP, on the real PostgreSQL, and with Kafka out of reach, which must not matter here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from redress_chassis import Settings
+from redress_events.contracts import HANDLING
+from redress_events.facts import Fact
+from redress_events.migrate import migrate
+from redress_events.states import Codec
+from redress_events.testing import Spec
+from redress_events.vault import Vault, seal
+from redress_handling import testing as say
+from redress_handling.domain.case import KIND
+from redress_handling.main import service
+from redress_local.issuer import AUDIENCE, ISSUER, Issuer
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+CODEC = Codec(KIND)
+RESOLVE = {"cause": "A cell was off", "measures": "Switched it on", "responsible_unit": "Radio planning", "told_customer": "phone"}
+
+
+def nobody() -> Any:
+    raise AssertionError("Making a key asks nobody.")
+
+
+class Door:
+    """Calls by somebody of some role and department."""
+
+    def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: asyncpg.Connection) -> None:
+        self.http = http
+        self.issuer = issuer
+        self.owner = owner
+
+    def _headers(self, who: str, other: dict[str, str]) -> dict[str, str]:
+        role, name, department = who.split("/")
+        return {"authorization": f"Bearer {self.issuer.mint(role, name, department=department or None)}", **other}
+
+    async def post(self, path: str, body: Any = None, who: str = "handler/alice/technical_support", **headers: str) -> httpx.Response:
+        return await self.http.post(path, json=body, headers=self._headers(who, {"idempotency-key": uuid.uuid4().hex, **headers}))
+
+    async def get(self, path: str, who: str = "handler/alice/technical_support") -> httpx.Response:
+        return await self.http.get(path, headers=self._headers(who, {}))
+
+    async def knows(self, *facts: Fact, words: dict[str, str]) -> str:
+        """Handling knows a complaint by these facts; its path. words: what is sealed under which reference."""
+        identity = str(uuid.uuid4())
+        subject = f"complaint/{identity}"
+        cipher, wrapped = Vault(self.issuer.master_key.read_bytes(), nobody, nobody).make_key(subject)
+        case = Spec(HANDLING, KIND).given(*facts).state
+        row = subject, CODEC.dump_heard(case.heard), CODEC.dump_done(case.done)
+        await self.owner.execute("INSERT INTO state (subject, partition, revision, heard, done) VALUES ($1, 0, 1, $2, $3)", *row)
+        await self.owner.execute("INSERT INTO keys (subject, wrapped, acknowledged) VALUES ($1, $2, true)", subject, wrapped)
+        for reference, text in words.items():
+            await self.owner.execute("INSERT INTO sealed VALUES ($1, $2, $3)", subject, reference, seal(cipher, subject, reference, text))
+        return f"/cases/{identity}"
+
+
+@pytest.fixture
+async def door(database: Any, tmp_path: Path) -> AsyncIterator[Door]:
+    made = await database("handling")
+    schema = await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=1)
+    owner = await asyncpg.connect(made.owner_dsn, server_settings={"search_path": f"{schema},public"})
+    issuer = Issuer(tmp_path)
+    app = service.app(
+        Settings(
+            database_url=made.app_dsn,
+            kafka="127.0.0.1:9",
+            master_key_file=issuer.master_key,
+            jwks=str(issuer.jwks),
+            issuer=ISSUER,
+            audience=AUDIENCE,
+        )
+    )
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://handling") as http,
+    ):
+        yield Door(http, issuer, owner)
+    await owner.close()
+
+
+@pytest.fixture
+async def path(door: Door) -> str:
+    words = {"intake/1/text": "没有信号", "intake/1/phone": "13900000000"}
+    return await door.knows(say.registered(), say.classified(), say.routed(), say.opened(), words=words)
+
+
+async def test_a_department_takes_a_case_from_its_list_to_its_resolution(door: Door, path: str):
+    (line,) = (await door.get("/cases")).json()["items"]
+    assert (line["stage"], line["department"], line["category"]) == ("open", "technical_support", "service_quality")
+    assert not {"phone", "text"} & line.keys()
+    view = await door.get(path)
+    assert (view.json()["text"], view.json()["phone"]) == ("没有信号", "13900000000")
+
+    assert (await door.post(f"{path}/progress", {"note": "Measured"})).json()["code"] == "case-not-accepted"
+    accepted = await door.post(f"{path}/accept")
+    assert (accepted.status_code, accepted.json()["handler"]) == (200, "alice")
+    assert (await door.post(f"{path}/resolve", RESOLVE)).json()["code"] == "customer-not-contacted"
+    assert (await door.post(f"{path}/contact", {"means": "phone", "note": "He is abroad"})).status_code == 200
+    stale = await door.post(f"{path}/progress", {"note": "Measured"}, **{"if-match": accepted.headers["etag"]})
+    assert (stale.status_code, stale.json()["code"]) == (412, "precondition-failed")
+    assert (await door.post(f"{path}/progress", {"note": "Measured"})).status_code == 200
+    resolved = (await door.post(f"{path}/resolve", RESOLVE)).json()
+    assert (resolved["stage"], resolved["outcome"]["cause"]) == ("resolved", "A cell was off")
+    assert (resolved["contacts"][0]["words"], resolved["reports"][0]["words"]) == ("He is abroad", "Measured")
+
+    assert (await door.get("/cases")).json()["items"] == []
+    (ended,) = (await door.get("/cases?state=resolved")).json()["items"]
+    assert ended["number"] == line["number"]
+
+
+async def test_a_case_is_seen_where_it_is_and_by_supervisors(door: Door, path: str):
+    other, boss = "handler/bob/finance", "supervisor/carol/"
+    assert (await door.get("/cases", other)).json()["items"] == []
+    assert (await door.get("/cases?department=technical_support", other)).json()["items"] == []
+    assert [(await door.get(path, who)).status_code for who in (other, "handler/dan/", boss, "agent/eve/")] == [404, 404, 200, 403]
+    assert len((await door.get("/cases?department=technical_support", boss)).json()["items"]) == 1
+
+    moved = await door.post(f"{path}/transfer", {"department": "finance", "reason": "It is about the bill"})
+    assert (moved.status_code, moved.json()["department"], moved.json()["queue"]) == (200, "finance", None)
+    assert (await door.get(path)).status_code == (await door.post(f"{path}/accept")).status_code == 404
+    assert (await door.get(path, other)).json()["transferred_because"] == "It is about the bill"
+    assert (await door.post(f"{path}/accept", who=other)).json()["stage"] == "accepted"
+
+
+async def test_rejecting_says_why(door: Door, path: str):
+    await door.post(f"{path}/accept")
+    rejected = (await door.post(f"{path}/reject", {"reason": "No contract with us", "told_customer": "letter"})).json()
+    assert (rejected["stage"], rejected["outcome"]["reason"]) == ("rejected", "No contract with us")
+
+
+async def test_a_list_comes_in_pages(door: Door):
+    story = say.registered(), say.routed(), say.opened()
+    for _ in range(3):
+        await door.knows(*story, words={})
+    urgent = await door.knows(*story, say.reclassified("major"), words={})
+    first = (await door.get("/cases?limit=3")).json()
+    rest = (await door.get(f"/cases?limit=3&cursor={first['next']}")).json()
+    found = [item["complaint"] for item in first["items"] + rest["items"]]
+    assert (len(set(found)), found[0], rest["next"]) == (4, urgent.rpartition("/")[2], None)
+    assert (await door.get(f"/cases?state=resolved&cursor={first['next']}")).json()["code"] == "bad-cursor"
+
+
+async def test_what_cannot_be_is_refused(door: Door, path: str):
+    await door.post(f"{path}/accept")
+    for step, body, status, said in (
+        ("contact", {"means": "bot"}, 422, "/means"),
+        ("contact", {"means": "phone", "contacted_at": "2026-03-02T12:00:00"}, 422, "/contacted_at"),
+        ("contact", {"means": "phone", "contacted_at": "2199-03-02T12:00:00Z"}, 409, "contact-in-future"),
+        ("contact", {"means": "phone", "contacted_at": "1999-03-02T12:00:00Z"}, 409, "contact-too-early"),
+        ("progress", {"note": " "}, 422, "/note"),
+        ("progress", {"note": "x" * 20_001}, 422, "/note"),
+        ("resolve", RESOLVE | {"colour": "red"}, 422, "/colour"),
+        ("reject", {"reason": "No contract"}, 422, "/told_customer"),
+        ("transfer", {"department": "space_travel", "reason": "?"}, 409, "unknown-department"),
+        ("transfer", {"department": "technical_support", "reason": "?"}, 409, "same-department"),
+    ):
+        answer = await door.post(f"{path}/{step}", body)
+        problem = answer.json()
+        assert (answer.status_code, said in (problem["code"], problem.get("pointer"))) == (status, True), answer.text
+
+
+async def test_bad_filters_are_refused(door: Door):
+    for query in ("department=%00", "department=Finance;", "state=lost", "limit=0", "limit=1000", "cursor=x"):
+        assert (await door.get(f"/cases?{query}")).status_code in (400, 422), query
