@@ -63,6 +63,8 @@ class Folding:
     def _hear(self, item: Read, fact: Fact) -> None:
         try:
             heard = self.codec.kind.hear(self.heard, fact, item.envelope.time)
+            if type(heard) is not type(self.heard):
+                raise TypeError("A fold gave something else than its facet.")
             self.codec.dump_heard(heard)
         except Exception as error:
             self.park(item.record, "fold-failed", f"{type(error).__name__} while folding {item.envelope.type}")
