@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from redress_events.facts import Refused
+
 
 class Unknown(Exception):
     """There is no such subject."""
@@ -29,3 +31,19 @@ class Unavailable(Exception):
 
 class JournalRestored(Exception):
     """This journal did not grow on this cluster: it may be older than the log."""
+
+
+class WrongCluster(Exception):
+    """Offsets or a checkpoint were kept with another Kafka cluster than the one that answers."""
+
+
+def told(error: BaseException) -> str:
+    """An error for operators' eyes: its type and place, never its text, which may quote what a customer said.
+    Sentences of our own are told whole."""
+    if isinstance(error, WrongCluster | JournalRestored | Unavailable):
+        return f"{type(error).__name__}: {error}"
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{f' {error.code}' if isinstance(error, Refused) else ''}{place}"

@@ -150,7 +150,7 @@ class Work:
     """Work that no person asks for: whatever row satisfies `due` is decided, again and again, until it no longer does.
 
     due: a SQL condition on the state's generated columns. index: the partial index that serves it.
-    at: the generated bigint column (epoch microseconds) of timed work: a row is due once that instant passed *and* the log was read past it.
+    at: the generated bigint column (epoch microseconds) of timed work: a row is due once it passed *and* the log was read past it.
     decide(state, context) → at least one fact, after which the row is not due.
     opens(state): references of personal fields that the decider needs in `context.words`.
     """

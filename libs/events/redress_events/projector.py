@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError, UnsupportedCodecError
 
 from redress_events.clock import monotonic
+from redress_events.errors import WrongCluster, told
 from redress_events.fold import Folding
 from redress_events.log_end import LogEnd
 from redress_events.records import Apart, Read, Reader, Record, Unfit
@@ -98,10 +99,6 @@ class FenceLost(Exception):
     """Another projector moved these partitions, or a redrive touched them."""
 
 
-class WrongCluster(Exception):
-    """The offsets belong to another Kafka cluster."""
-
-
 class Projector:
     """connect: makes a database connection of the projector's own. projected: called after each transaction that changed something."""
 
@@ -152,7 +149,7 @@ class Projector:
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                log.warning("projector-failed", service=self._source, error=type(error).__name__, detail=str(error)[:200])
+                log.warning("projector-failed", service=self._source, error=told(error))
                 if isinstance(error, (WrongCluster, OffsetOutOfRangeError)) or consumer is None or monotonic() - started < 1:
                     delay = min(delay * 2, 2.0)
                 else:

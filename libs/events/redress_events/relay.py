@@ -16,6 +16,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 
 from redress_events.envelope import headers
+from redress_events.errors import WrongCluster, told
 from redress_events.states import Connection, one, partition_of
 from redress_events.topics import Topics
 
@@ -56,10 +57,6 @@ CLOSE_TIMEOUT = 2.0
 
 class Deposed(Exception):
     """Somebody else moved the checkpoint: this process is no longer the leader."""
-
-
-class WrongCluster(Exception):
-    """The checkpoint belongs to another Kafka cluster."""
 
 
 class Relay:
@@ -114,7 +111,7 @@ class Relay:
             except Deposed:
                 log.warning("relay-deposed", service=self._source)
             except Exception as error:
-                log.warning("relay-failed", service=self._source, error=type(error).__name__, detail=str(error)[:200])
+                log.warning("relay-failed", service=self._source, error=told(error))
                 delay = min(delay * 2, 2.0)
                 self._size = max(1, self._size // 2)
             await asyncio.sleep(delay if delay > 0.1 else PING)

@@ -18,7 +18,8 @@ import structlog
 from aiokafka import TopicPartition
 
 from redress_events.commit import Committer, Item, Trace, cause_of
-from redress_events.facts import EPOCH, Context, Fact, Refused, Work, micros
+from redress_events.errors import told
+from redress_events.facts import EPOCH, Context, Fact, Work, micros
 from redress_events.log_end import MARGIN, LogEnd
 from redress_events.projector import Projector
 from redress_events.states import Row, States
@@ -57,8 +58,12 @@ def due_sql(work: Work) -> str:
 
 
 def still_due_sql(work: Work) -> str:
+    """Those of some rows that are due as their decision left them: with the same revision, so that nothing new made them due again."""
     timed = f"AND s.{work.at} <= $2" if work.at else "AND $2::bigint IS NOT NULL"
-    return f"SELECT s.subject FROM state s WHERE s.subject = ANY ($1::text[]) AND ({work.due}) {timed} AND NOT s.parked"
+    return f"""
+        SELECT s.subject FROM state s JOIN unnest($1::text[], $3::bigint[]) d (subject, revision) USING (subject, revision)
+        WHERE ({work.due}) {timed} AND NOT s.parked
+    """
 
 
 def settled_sql(work: Work) -> str:
@@ -151,7 +156,7 @@ class WorkLoop:
                     connection.terminate()
                 raise
             except Exception as error:
-                log.warning("work-failed", service=self._source, error=type(error).__name__, detail=str(error)[:200])
+                log.warning("work-failed", service=self._source, error=told(error))
                 if connection is not None:
                     connection.terminate()
                     connection = None
@@ -246,8 +251,10 @@ class WorkLoop:
                 errors[item.row.subject] = told(outcome)
             elif outcome.result == "committed":
                 committed.append(item.row.subject)
-        if committed or nothing:
-            for still in await connection.fetch(still_due_sql(work), committed + nothing, instant):
+        written = set(committed)
+        if looked_at := committed + nothing:
+            after = [loaded[subject].revision + (subject in written) for subject in looked_at]
+            for still in await connection.fetch(still_due_sql(work), looked_at, instant, after):
                 errors[still["subject"]] = "It is still due after its decision."
         if errors:
             for subject, what in errors.items():
@@ -268,12 +275,3 @@ class WorkLoop:
         if not facts:
             return None
         return await self._prepare(row, facts, now, replace(cause_of(row), actor=work.actor))
-
-
-def told(error: BaseException) -> str:
-    """An error for operators' eyes: its type and place, never its text, which may quote what a customer said."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f" at {trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
-    return f"{type(error).__name__}{f' {error.code}' if isinstance(error, Refused) else ''}{place}"
