@@ -1,0 +1,124 @@
+"""Each record is folded once, though replicas come and go, a zombie holds old positions, and somebody redrives meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from aiokafka import TopicPartition
+from spine_log import Author, Sent, pen, subject_of
+from spine_stack import Stack, eventually, registered
+
+from redress_events.contracts.intake import ComplaintChased
+from redress_events.engine import Engine
+from redress_events.facts import LIFECYCLE
+from redress_events.projector import FenceLost, Position
+from redress_events.states import partition_of
+
+TABLES = ("state", "parked", "sealed", "set_aside", "consumer_offsets")
+
+
+async def folded(engine: Engine, subjects: list[str], wanted: int) -> bool:
+    rows = await engine._pool.fetch("SELECT subject, heard->>'chases' AS chases FROM state") if engine._pool else []
+    return {row["subject"]: int(row["chases"] or 0) for row in rows} == dict.fromkeys(subjects, wanted)
+
+
+async def holds(engine: Engine, partitions: int) -> bool:
+    return len(engine.projector.partitions) == partitions
+
+
+async def test_two_replicas_share_the_partitions_and_fold_each_record_once_through_every_rebalance(stack: Stack) -> None:
+    authors = [Author(subject_of(n)) for n in range(16)]
+    subjects = [author.subject for author in authors]
+    one = await stack.engine("handling", work=[])
+    async with pen(stack) as hand:
+        for author in authors:
+            await hand.write(*author.say(registered()))
+        for turn in range(3):  # a second replica comes, takes over half, and goes, while facts keep coming
+            two = await stack.engine("handling", work=[])
+            for wanted, chase in ((2, 3 * turn + 1), (2, 3 * turn + 2), (4, 3 * turn + 3)):
+                if wanted == 4:
+                    await stack.stop(two)
+                for author in authors:
+                    await hand.write(*author.say(ComplaintChased(chase=chase)))
+                await eventually(lambda wanted=wanted: holds(one, wanted))  # type: ignore[misc]
+                assert wanted == 4 or await eventually(lambda two=two: holds(two, 2))  # type: ignore[misc]
+    await eventually(lambda: folded(one, subjects, 9), within=30)
+    assert await one.parking.subjects() == []
+
+
+async def test_a_zombie_that_holds_old_positions_writes_nothing_at_all(stack: Stack) -> None:
+    handling = await stack.engine("handling", work=[])
+    author, other = Author(subject_of(1)), Author(subject_of(2))
+    first, second = author.say(registered(), ComplaintChased(chase=1))
+    place = TopicPartition(stack.prefix + LIFECYCLE, first.place())
+    async with pen(stack) as hand:
+        await hand.write(first, second)
+        await eventually(lambda: folded(handling, [author.subject], 1))
+    # It took its position before the other one moved it, and reads on now: a duplicate, a new subject, a bad and a foreign record.
+    zombie = await stack.engine("handling", work=[])
+    await stack.stop(handling)
+    connection = await zombie.projector._connect()
+
+    async def everything() -> list[list[str]]:
+        return [[str(row) for row in await connection.fetch(f"SELECT t.* FROM {table} t ORDER BY t::text")] for table in TABLES]
+
+    held = await zombie_positions(zombie, place)
+    before = await everything()
+    batch = [first, replace(other.say(registered())[0], partition=None), Sent(first.key, b"bad"), Sent(b"nobody", b"x", partition=0)]
+    records = [replace(each.record(offset), topic=place.topic) for offset, each in enumerate(batch)]
+    for stale in (Position(0, held.epoch), Position(held.next, held.epoch - 1)):
+        zombie.projector.positions[place] = stale
+        with pytest.raises(FenceLost):
+            await zombie.projector.project(connection, {place: records})
+    assert await everything() == before
+    await connection.close()
+
+
+async def zombie_positions(engine: Engine, place: TopicPartition) -> Position:
+    async def has() -> Position | None:
+        return engine.projector.positions.get(place)
+
+    position: Position = await eventually(has)
+    return position
+
+
+async def test_redriving_while_facts_keep_coming_loses_and_doubles_none(stack: Stack) -> None:
+    handling = await stack.engine("handling", work=[])
+    stuck = [Author(subject_of(n)) for n in range(3)]
+    others = [subject_of(n) for n in range(50, 99)]
+    busy = Author(next(each for each in others if partition_of(each, 4) == partition_of(stuck[0].subject, 4)))
+    lost: list[Sent] = []
+    async with pen(stack) as hand:
+        for author in stuck:
+            first, missing, third = author.say(registered(), ComplaintChased(chase=1), ComplaintChased(chase=2))
+            lost.append(missing)
+            await hand.write(first, third)
+        await hand.write(*busy.say(registered()))
+
+        async def traffic() -> None:
+            for turn in range(1, 41):
+                await hand.write(*busy.say(ComplaintChased(chase=turn)))
+                if turn == 10:
+                    await hand.write(*lost)
+                for author in stuck:
+                    await hand.write(*author.say(ComplaintChased(chase=turn + 2)))
+
+        async def redriving() -> bool:
+            for each in await handling.parking.subjects():
+                await handling.parking.redrive(each.subject)
+            return not await handling.parking.subjects()
+
+        writing = asyncio.create_task(traffic())
+        while not writing.done():
+            await redriving()
+        await writing
+        await eventually(redriving)
+
+    async def done() -> bool:
+        await redriving()
+        seen = [(await handling.read(author.subject)).state.heard.chases for author in (*stuck, busy)]
+        return seen == [42, 42, 42, 40]
+
+    await eventually(done)
