@@ -36,6 +36,10 @@ State = Annotated[
 STEP = problems(404, 409, 412)
 
 
+class AcceptBody(Body):
+    """Nothing has to be said: it is for who calls, in the department where the case is."""
+
+
 class ContactBody(Body):
     means: ContactMeans
     contacted_at: Moment | None = None
@@ -93,7 +97,7 @@ async def read_case(complaint: ComplaintId, call: Handling) -> CaseView:
 
 
 @router.post("/cases/{complaint}/accept", responses=STEP)
-async def accept_case(complaint: ComplaintId, call: Handling) -> CaseView:
+async def accept_case(complaint: ComplaintId, call: Handling, body: AcceptBody | None = None) -> CaseView:
     """Take the case on. After a new routing or a transfer the new department accepts again."""
     return await view(call, await call.decide(complaint, Accept(), accept, may=may_see))
 

@@ -153,6 +153,7 @@ async def test_a_list_comes_in_pages(door: Door):
 async def test_what_cannot_be_is_refused(door: Door, path: str):
     await door.post(f"{path}/accept")
     for step, body, status, said in (
+        ("accept", {"handler": "bob"}, 422, "/handler"),
         ("contact", {"means": "bot"}, 422, "/means"),
         ("contact", {"means": "phone", "contacted_at": "2026-03-02T12:00:00"}, 422, "/contacted_at"),
         ("contact", {"means": "phone", "contacted_at": "2199-03-02T12:00:00Z"}, 409, "contact-in-future"),
