@@ -1,0 +1,32 @@
+"""Two running systems: one that nothing is done to, and one whose processes and servers are killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from live import Live
+
+from redress_local.system import System
+
+HERE = Path(__file__).parent
+QUICK_POLICY = HERE / "quick-policy.yaml"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def live(system: Callable[..., System]) -> Live:
+    """For all tests that leave the system as they found it, but for more complaints."""
+    return Live(system(settle_seconds=1.0))
+
+
+@pytest.fixture(scope="session")
+def shaken(system: Callable[..., System]) -> Live:
+    """For tests that kill or stop something; each starts it again. Consultations are due in seconds here, all else as usual."""
+    return Live(system(settle_seconds=1.0, environment={"REDRESS_POLICY": str(QUICK_POLICY)}))

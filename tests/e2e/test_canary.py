@@ -1,0 +1,144 @@
+"""Personal data is in clear for those who work with it over HTTP, and nowhere else: not on any topic, in any table, or in any log."""
+
+from __future__ import annotations
+
+import base64
+import random
+from pathlib import Path
+
+import asyncpg
+import pytest
+from live import Live, eventually, ok
+
+from redress_local.places import SERVICES
+from redress_local.processes import run
+
+random_words = random.Random(20260302)
+
+
+def word() -> str:
+    return "".join(random_words.choices("bcdfghjklmnpqrstvwxz", k=14))
+
+
+PHONE = "139" + "".join(random_words.choices("0123456789", k=8))
+GIVEN = {
+    "customer": f"Canary {word()}",
+    "phone": PHONE,
+    "email": f"{word()}@example.org",
+    "address": f"7 Street {word()}",
+    "service_number": f"SN{word()}",
+    "on_behalf_of": f"Aunt {word()}",
+    "contact_person": f"Neighbour {word()}",
+    "text": f"宽带很慢,金丝雀 {word()}",
+    "remedy": f"Please {word()}",
+    "instruction": f"Ring {word()}",
+}
+LATER = {
+    name: f"金丝雀 {word()}" for name in ("supplement", "chase", "note", "report", "transferred", "cause", "measures", "missed", "words")
+}
+SAID_OF_IT = {name: f"金丝雀 {word()}" for name in ("reason", "withdrawal")}
+CANARIES = {**GIVEN, **LATER, **SAID_OF_IT}
+
+
+def forms(canary: str) -> list[bytes]:
+    """As somebody might find it: plain, as a JSON escape, as bytea in hex, and in the three base64 alignments."""
+    secret = canary.rpartition(" ")[2] or canary
+    plain = secret.encode()
+    shifted = [base64.b64encode(b"\0" * shift + plain)[4 if shift else 0 : -4] for shift in range(3)]
+    return [plain, canary.encode(), canary.encode("unicode_escape"), plain.hex().encode(), *shifted]
+
+
+@pytest.fixture(scope="module")
+def walked(live: Live) -> str:
+    """A complaint that met every field and every kind of note on its way; closed."""
+    complaint = live.register(channel="e-mail", **GIVEN)
+    live.reaches(complaint, "routed")
+    ok(live.front_end.post("intake", f"/complaints/{complaint}/supplements", {"text": LATER["supplement"]}))
+    ok(live.front_end.post("intake", f"/complaints/{complaint}/chases", {"text": LATER["chase"]}))
+    said = {"category": "service_quality", "sub_category": "slow_internet", "severity": "serious", "reason": SAID_OF_IT["reason"]}
+    ok(live.supervisor.post("triage", f"/complaints/{complaint}/reclassification", said))
+    live.case(complaint, "technical_support")
+    live.step(complaint, "technical_support", "transfer", {"department": "complaint_handling", "reason": LATER["transferred"]})
+    live.step(complaint, "complaint_handling", "accept")
+    live.step(complaint, "complaint_handling", "contact", {"means": "phone", "note": LATER["note"]})
+    live.step(complaint, "complaint_handling", "progress", {"note": LATER["report"]})
+    eventually(lambda: live.case(complaint, "complaint_handling")["stage"] == "accepted", "it is accepted")
+    end = {"cause": LATER["cause"], "measures": LATER["measures"], "responsible_unit": "Team 2", "told_customer": "phone"}
+    live.step(complaint, "complaint_handling", "resolve", end)
+    live.visit(complaint, reached=False, note=LATER["missed"])
+    live.visit(complaint, reached=True, solved=False, satisfaction=1, words=LATER["words"])
+    live.case(complaint, "complaint_handling", cycle=2)
+    ok(live.front_end.post("intake", f"/complaints/{complaint}/withdrawal", {"reason": SAID_OF_IT["withdrawal"]}))
+    live.reaches(complaint, "closed", cycle=2)
+    live.quiet()
+    return complaint
+
+
+def test_who_works_with_it_reads_it(live: Live, walked: str):
+    seen = live.view(walked)
+    assert {name: seen["internal"].get(name, seen.get(name)) for name in GIVEN} == GIVEN
+    assert [each["text"] for each in seen["said"]] == [LATER["supplement"], LATER["chase"], SAID_OF_IT["withdrawal"]]
+    case = ok(live.handler("complaint_handling").get("handling", f"/cases/{walked}"))
+    assert {name: case[name] for name in GIVEN} == GIVEN
+    assert [case["transferred_because"], case["contacts"], case["answer"]["words"]][0::2] == [LATER["transferred"], LATER["words"]]
+    assert [case["earlier"][0][name] for name in ("cause", "measures")] == [LATER["cause"], LATER["measures"]]
+
+
+def test_who_has_no_need_does_not(live: Live, walked: str):
+    for role in ("front-end", "ops"):
+        seen = str(live.view(walked, role))
+        hidden = [name for name in GIVEN if GIVEN[name] in seen and not (role == "front-end" and name in ("text", "remedy"))]
+        assert not hidden, f"{role} reads {hidden}"
+    lists = [live.supervisor.all("handling", "/cases"), live.agent.all("callback", "/visits"), live.api("ops").all("triage", "/reviews")]
+    assert not found_in(str(lists).encode())
+
+
+def test_no_topic_has_it_in_clear(live: Live, walked: str):
+    records = live.records()
+    assert any(record.key == f"complaint/{walked}".encode() for record in records)
+    raw = b"\n".join(
+        part
+        for record in records
+        for part in (record.key or b"", record.value or b"", *(name.encode() + value for name, value in record.headers))
+    )
+    assert not found_in(raw)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_column_of_any_table_has_it_in_clear(live: Live, walked: str, service: str):
+    raw = run(everything(live.system.databases[service].owner_dsn))
+    assert walked.encode() in raw, "the scan reads what is there"
+    assert not found_in(raw)
+
+
+def test_no_log_has_it(live: Live, walked: str):
+    folder = Path(live.stack.folder)
+    logs = [file for file in folder.rglob("*.log") if file.is_file() and not file.is_relative_to(folder / "kafka" / "data")]
+    assert {f"{service}.log" for service in SERVICES} <= {file.name for file in logs}
+    assert b"complaint/" + walked.encode() in (folder / "logs" / "handling.log").read_bytes(), "lines name the complaint"
+    for file in logs:
+        assert not found_in(file.read_bytes()), file
+
+
+def found_in(raw: bytes) -> list[str]:
+    """The names of the canaries that are there in any form."""
+    return [name for name, canary in CANARIES.items() if any(form in raw for form in forms(canary))]
+
+
+async def everything(dsn: str) -> bytes:
+    """Every row of every table as text, bytea in hex and, where that is readable, as bytes too."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        tables = await connection.fetch(
+            "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) AS name FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        )
+        assert len(tables) > 10
+        parts = []
+        for table in tables:
+            for row in await connection.fetch(f"SELECT t::text AS text, t.* FROM {table['name']} t"):
+                parts.append(row["text"].encode())
+                parts += [value for value in row.values() if isinstance(value, bytes)]
+        return b"\n".join(parts)
+    finally:
+        await connection.close()
