@@ -111,7 +111,7 @@ class Stack:
         return self.databases[source]
 
     async def engine(
-        self, source: str = "intake", *, start: bool = True, work: list[Work] | None = None, kafka: str | None = None
+        self, source: str = "intake", *, start: bool = True, work: list[Work] | None = None, kafka: str | None = None, settle: float = 0.2
     ) -> Engine:
         made = await self.database(source)
         intake = source == "intake"
@@ -123,7 +123,7 @@ class Stack:
             work=(([] if intake else [OPEN]) if work is None else work),
             queries=[],
             fold=1,
-            config=Config(made.app_dsn, kafka or self.kafka, MASTER, self.partitions, settle=0.2, topic_prefix=self.prefix),
+            config=Config(made.app_dsn, kafka or self.kafka, MASTER, self.partitions, settle, topic_prefix=self.prefix),
         )
         if start:
             await engine.start()

@@ -1,0 +1,161 @@
+"""Kafka or PostgreSQL dies, or the relay before it could note what it sent: all is there afterwards, once, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from spine_log import on_the_log
+from spine_stack import HANDLING_KIND, INTAKE_KIND, Stack, asked, eventually, registered
+
+from redress_events import topics
+from redress_events.contracts import CONTRACTS, HANDLING, INTAKE
+from redress_events.contracts.intake import ComplaintChased
+from redress_events.engine import Engine, Unavailable
+from redress_events.facts import LIFECYCLE
+from redress_events.verify import Report, Verified, verify
+from redress_local.kafka import Kafka
+from redress_local.postgres import Postgres
+from redress_local.provision import Databases, provision
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="redress-test-"))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+async def own_kafka(folder: Path) -> AsyncIterator[Kafka]:
+    kafka = Kafka(folder / "kafka")
+    await asyncio.to_thread(kafka.start)
+    yield kafka
+    await asyncio.to_thread(kafka.stop)
+
+
+@pytest.fixture
+async def own_postgres(folder: Path) -> AsyncIterator[Postgres]:
+    postgres = Postgres(folder / "postgres")
+    await asyncio.to_thread(postgres.start)
+    yield postgres
+    await asyncio.to_thread(postgres.stop)
+
+
+async def register(intake: Engine, key: str) -> str:
+    return (await intake.create("complaint", lambda context: [registered()], asked(key)))[0].subject
+
+
+async def chase(intake: Engine, subject: str, times: int) -> None:
+    for _ in range(times):
+        await intake.decide(subject, lambda toy, context: [ComplaintChased(chase=toy.done.chases + 1)], asked())
+
+
+async def all_heard(intake: Engine, handling: Engine, subjects: Sequence[str], chases: int) -> bool:
+    heard = await handling._pool.fetch("SELECT subject FROM state WHERE coalesce((heard->>'chases')::int, 0) = $1", chases)  # type: ignore[union-attr]
+    opened = await intake._pool.fetch("SELECT subject FROM state WHERE (heard->>'opened')::int = 1")  # type: ignore[union-attr]
+    return set(subjects) == {row["subject"] for row in heard} == {row["subject"] for row in opened}
+
+
+async def verified(stack: Stack) -> list[Report]:
+    """Both services, by comparing log, journal and state."""
+    kinds: dict[str, Any] = {"intake": (INTAKE_KIND, INTAKE), "handling": (HANDLING_KIND, HANDLING)}
+    reports = []
+    for source, (kind, contract) in kinds.items():
+        what = Verified(source, {"complaint": kind}, contract, CONTRACTS, stack.partitions, stack.prefix)
+        reports.append(await verify(what, (await stack.database(source)).app_dsn, stack.kafka))
+    assert all(report.equal and report.lost == report.doubled == report.parked == 0 for report in reports), reports
+    return reports
+
+
+async def test_with_kafka_killed_complaints_are_still_taken_and_all_arrives_afterwards(
+    own_kafka: Kafka, database: Callable[[str], Awaitable[Databases]]
+) -> None:
+    stack = Stack(own_kafka.address, database)
+    await topics.ensure(stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
+    intake, handling = await stack.engine("intake"), await stack.engine("handling")
+    subjects = [await register(intake, f"before-{n}") for n in range(5)]
+    under_load = asyncio.gather(*(register(intake, f"during-{n}") for n in range(20)))
+    await asyncio.to_thread(own_kafka.kill)
+    subjects += await under_load
+    subjects += [await register(intake, f"after-{n}") for n in range(10)]
+    for subject in subjects:
+        await chase(intake, subject, 3)
+    assert (await intake.read(subjects[-1])).state.done.chases == 3
+    assert (await intake.measures()).backlog_facts > 0
+    await asyncio.to_thread(own_kafka.start)
+    await eventually(lambda: all_heard(intake, handling, subjects, 3), within=60)
+    for engine in (intake, handling):
+        await stack.stop(engine)
+    await verified(stack)
+
+
+async def test_with_postgresql_killed_callers_are_told_and_afterwards_everything_works_again(
+    own_postgres: Postgres, kafka_address: str
+) -> None:
+    async def database(source: str) -> Databases:
+        return await provision(own_postgres.admin_dsn, source, database=f"test_{source}_{uuid.uuid4().hex[:8]}")
+
+    stack = Stack(kafka_address, database)
+    await topics.ensure(stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
+    intake, handling = await stack.engine("intake"), await stack.engine("handling")
+    subjects = [await register(intake, f"before-{n}") for n in range(5)]
+    under_load = [asyncio.create_task(register(intake, f"during-{n}")) for n in range(30)]
+    await under_load[0]
+    await asyncio.to_thread(own_postgres.kill)
+    answers = await asyncio.gather(*under_load, return_exceptions=True)
+    assert all(isinstance(answer, str | Unavailable) for answer in answers), answers
+    with pytest.raises(Unavailable):
+        await register(intake, "while it is away")
+    with pytest.raises(Unavailable):
+        await intake.read(subjects[0])
+    assert not (await intake.health()).ready
+    await asyncio.to_thread(own_postgres.start)
+
+    async def again(key: str) -> str | None:
+        try:
+            return await register(intake, key)
+        except Unavailable:
+            return None
+
+    said = {n: answer for n, answer in enumerate(answers) if isinstance(answer, str)}
+    retried = [await eventually(lambda n=n: again(f"during-{n}")) for n in range(30)]  # type: ignore[misc]
+    assert all(retried[n] == answer for n, answer in said.items()), "an answer that was given does not hold"
+    subjects += retried
+    await eventually(lambda: all_heard(intake, handling, subjects, 0), within=60)
+    for engine in (intake, handling):
+        await stack.stop(engine)
+    await verified(stack)
+
+
+async def test_a_relay_that_dies_between_sending_and_noting_it_doubles_records_and_no_state(stack: Stack) -> None:
+    intake, handling = await stack.engine("intake"), await stack.engine("handling")
+    real, dead = intake.relay._send, asyncio.Event()
+
+    async def send_and_die(records: Any) -> None:
+        await real(records)
+        if records[0][0].endswith(LIFECYCLE):
+            dead.set()
+            await asyncio.Future()
+
+    intake.relay._send = send_and_die  # type: ignore[method-assign]
+    subjects = [await register(intake, f"k{n}") for n in range(8)]
+    await chase(intake, subjects[0], 3)
+    await asyncio.wait_for(dead.wait(), 20)
+    await stack.stop(intake)
+    before = len(await on_the_log(stack, LIFECYCLE, stack.partitions))
+    assert before > 0
+    intake = await stack.engine("intake")
+    for subject in subjects:
+        await chase(intake, subject, 3 if subject != subjects[0] else 0)
+    await eventually(lambda: all_heard(intake, handling, subjects, 3))
+    for engine in (intake, handling):
+        await stack.stop(engine)
+    reports = await verified(stack)
+    assert reports[0].duplicates > 0, "nothing was sent twice: the death did not fall between sending and noting"
