@@ -3,75 +3,35 @@
 
 -- migrate:up
 
--- When this cycle, or a later one, was closed first.
-CREATE FUNCTION closed_at(heard jsonb, of_cycle int) RETURNS bigint IMMUTABLE PARALLEL SAFE LANGUAGE sql
-RETURN (
-    SELECT min((c ->> 'closed_at')::bigint) FROM jsonb_array_elements(heard -> 'cycles') c WHERE (c ->> 'number')::int >= of_cycle
-);
-
-CREATE FUNCTION classified_at(heard jsonb) RETURNS bigint IMMUTABLE PARALLEL SAFE LANGUAGE sql
-RETURN (SELECT min((s ->> 'at')::bigint) FROM jsonb_array_elements(heard -> 'classifications') s);
-
--- The earliest fact that meets the clock or closes the complaint; for a resolve clock a reopening where neither is known.
-CREATE FUNCTION end_at(heard jsonb, clock text, of_cycle int) RETURNS bigint IMMUTABLE PARALLEL SAFE LANGUAGE sql
-RETURN coalesce(
-    least(
-        CASE clock
-            WHEN 'classify' THEN classified_at(heard)
-            ELSE (SELECT (c ->> 'met_at')::bigint FROM jsonb_array_elements(heard -> 'cycles') c WHERE (c ->> 'number')::int = of_cycle)
-        END,
-        closed_at(heard, of_cycle)
-    ),
-    (
-        SELECT min((c ->> 'starts_at')::bigint) FROM jsonb_array_elements(heard -> 'cycles') c
-        WHERE clock = 'resolve' AND (c ->> 'number')::int > of_cycle
-    )
-);
-
--- Each clock with what is known of it: `over` when it has ended, `known` when it has to be answered (its end, or a newer classification).
-CREATE FUNCTION watched(heard jsonb, done jsonb)
-RETURNS TABLE (deadline bigint, verdict text, over boolean, ends bigint, known boolean) IMMUTABLE PARALLEL SAFE LANGUAGE sql
-BEGIN ATOMIC
-    SELECT
-        (i ->> 'deadline')::bigint,
-        coalesce(i ->> 'verdict', 'none'),
-        i ? 'ended',
-        e.ends,
-        e.ends IS NOT NULL OR i ->> 'clock' = 'resolve' AND EXISTS (
-            SELECT FROM jsonb_array_elements(heard -> 'classifications') s
-            WHERE (s ->> 'number')::int > coalesce((i ->> 'classification')::int, 0)
-        )
-    FROM jsonb_array_elements(done -> 'clocks') i
-    CROSS JOIN LATERAL (SELECT end_at(heard, i ->> 'clock', (i ->> 'cycle')::int) AS ends) e;
-END;
-
-CREATE FUNCTION clocks_to_start(heard jsonb, done jsonb) RETURNS boolean IMMUTABLE PARALLEL SAFE LANGUAGE sql
-RETURN EXISTS (
-    SELECT FROM jsonb_array_elements(heard -> 'cycles') c
-    WHERE c ? 'starts_at' AND (
-        (c ->> 'number')::int = 1
-        AND NOT EXISTS (SELECT FROM jsonb_array_elements(done -> 'clocks') i WHERE i ->> 'clock' = 'classify')
-        OR heard ? 'classifications'
-        AND NOT EXISTS (SELECT FROM jsonb_array_elements(done -> 'clocks') i WHERE i ->> 'clock' = 'resolve' AND i -> 'cycle' = c -> 'number')
-        AND coalesce(closed_at(heard, (c ->> 'number')::int) > classified_at(heard), true)
-    )
-);
-
+-- The clocks that have an end to be told or a newer classification to be answered, or that are breached though they ended in time.
+-- (A classify clock answers no classification, 0; but any that is said ends it.)
 CREATE FUNCTION clocks_to_settle(heard jsonb, done jsonb) RETURNS boolean IMMUTABLE PARALLEL SAFE LANGUAGE sql
-RETURN EXISTS (SELECT FROM watched(heard, done) w WHERE NOT w.over AND w.known OR w.verdict = 'breached' AND w.ends <= w.deadline);
+RETURN EXISTS (
+    SELECT FROM jsonb_array_elements(done -> 'clocks') c
+    CROSS JOIN LATERAL (SELECT (heard #>> ARRAY['ends', (c ->> 'clock') || '/' || (c ->> 'cycle'), 'at'])::bigint AS at) e
+    WHERE
+        NOT c ? 'ended' AND (e.at IS NOT NULL OR (heard ->> 'said')::int > coalesce((c ->> 'classification')::int, 0))
+        OR c ->> 'verdict' = 'breached' AND e.at <= (c ->> 'deadline')::bigint
+);
 
--- The first late instant: what happens at the deadline is in time.
+-- The first instant at which a clock is late that runs and has nothing to settle: what happens at the deadline is in time.
 CREATE FUNCTION next_breach(heard jsonb, done jsonb) RETURNS bigint IMMUTABLE PARALLEL SAFE LANGUAGE sql
-RETURN (SELECT min(w.deadline) + 1 FROM watched(heard, done) w WHERE NOT w.over AND NOT w.known AND w.verdict = 'none');
+RETURN (
+    SELECT min((c ->> 'deadline')::bigint) + 1 FROM jsonb_array_elements(done -> 'clocks') c
+    WHERE
+        NOT c ? 'ended' AND NOT c ? 'verdict'
+        AND NOT coalesce(heard -> 'ends', '{}') ? ((c ->> 'clock') || '/' || (c ->> 'cycle'))
+        AND coalesce((heard ->> 'said')::int, 0) <= coalesce((c ->> 'classification')::int, 0)
+);
 
 -- The earliest deadline that is breached, not annulled, and of a clock that still runs.
 CREATE FUNCTION late_since(done jsonb) RETURNS bigint IMMUTABLE PARALLEL SAFE LANGUAGE sql
 RETURN (
-    SELECT min((i ->> 'deadline')::bigint) FROM jsonb_array_elements(done -> 'clocks') i WHERE i ->> 'verdict' = 'breached' AND NOT i ? 'ended'
+    SELECT min((c ->> 'deadline')::bigint) FROM jsonb_array_elements(done -> 'clocks') c WHERE c ->> 'verdict' = 'breached' AND NOT c ? 'ended'
 );
 
 ALTER TABLE state
-    ADD COLUMN to_start boolean GENERATED ALWAYS AS (clocks_to_start(heard, done)) STORED,
+    ADD COLUMN to_start boolean GENERATED ALWAYS AS (NOT coalesce(done -> 'started', '[]') @> coalesce(heard -> 'wanted', '[]')) STORED,
     ADD COLUMN to_settle boolean GENERATED ALWAYS AS (clocks_to_settle(heard, done)) STORED,
     ADD COLUMN next_breach bigint GENERATED ALWAYS AS (next_breach(heard, done)) STORED,
     ADD COLUMN late_since bigint GENERATED ALWAYS AS (late_since(done)) STORED;
@@ -83,4 +43,4 @@ CREATE INDEX state_late_since ON state (late_since, subject) WHERE late_since IS
 
 -- migrate:down
 ALTER TABLE state DROP COLUMN late_since, DROP COLUMN next_breach, DROP COLUMN to_settle, DROP COLUMN to_start;
-DROP FUNCTION late_since, next_breach, clocks_to_settle, clocks_to_start, watched, end_at, classified_at, closed_at;
+DROP FUNCTION late_since, next_breach, clocks_to_settle;

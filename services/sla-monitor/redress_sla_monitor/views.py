@@ -10,10 +10,10 @@ from pydantic import BaseModel
 
 from redress_events.contracts.sla_monitor import Clock
 from redress_events.states import Seen
-from redress_sla_monitor.domain.ends import awaited
+from redress_sla_monitor.domain.done import Ended, Instance, Verdict
 from redress_sla_monitor.domain.reckoning import reckon
 from redress_sla_monitor.domain.target import Target
-from redress_sla_monitor.domain.watch import Ended, Instance, Verdict, Watch
+from redress_sla_monitor.domain.watch import Watch
 from redress_sla_monitor.packs import calendars
 
 State = Literal["open", "late", "met", "cancelled"]
@@ -88,7 +88,7 @@ class WaitingView(BaseModel):
     @classmethod
     def of(cls, seen: Seen, which: Which, now: datetime) -> WaitingView:
         watch: Watch = seen.state
-        shown = [each for each in watch.done.clocks if (awaited(watch.heard, each) if which == "due" else each.late)]
+        shown = [each for each in watch.done.clocks if (watch.awaited(each) if which == "due" else each.late)]
         return cls(
             complaint=seen.id,
             number=watch.heard.number,

@@ -37,8 +37,12 @@ def rules() -> Rules:
 
 @pytest.fixture(scope="session")
 def histories() -> st.SearchStrategy[list[Step]]:
-    """Foreign facts of up to three cycles at any times, also such as no service would publish, and work in between."""
-    return st.lists(st.tuples(st.one_of(_foreign(), st.sampled_from(["start", "settle", "breach"])), _hours()), max_size=25).map(_numbered)
+    """Foreign facts of up to three cycles at any times, also such as no service would publish, and work in between; mostly it begins as
+    complaints do, and all work is done after each fact."""
+    work = st.sampled_from(["start", "settle", "breach"])
+    some = st.lists(st.tuples(st.one_of(_foreign(), work), _hours()), max_size=15)
+    usual = st.builds(lambda received, rest: [(registered(received), received), *rest], _hours(), some)
+    return st.one_of(some, usual, usual.map(_worked)).map(_numbered)
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +83,10 @@ def _foreign() -> st.SearchStrategy[Fact]:
         st.builds(ComplaintReopened, cycle=st.integers(2, 3), urgency=st.just(1)),
         st.builds(ComplaintClosed, cycle=cycles, reason=st.just("withdrawn")),
     )
+
+
+def _worked(steps: list[Step]) -> list[Step]:
+    return [part for fact, at in steps for part in ((fact, at), ("start", at), ("settle", at), ("breach", at))]
 
 
 def _numbered(steps: list[Step]) -> list[Step]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from redress_events.facts import Context, Fact
-from redress_sla_monitor.domain.ends import awaited
 from redress_sla_monitor.domain.settle import breached
 from redress_sla_monitor.domain.watch import Watch
 
 
 def breach(watch: Watch, context: Context) -> list[Fact]:
     """What happens at the deadline is in time, so the first late instant, `next_breach` in SQL, is one microsecond after it."""
-    due = (instance for instance in watch.done.clocks if awaited(watch.heard, instance) and instance.deadline < context.now)
+    due = (instance for instance in watch.done.clocks if watch.awaited(instance) and instance.deadline < context.now)
     return [breached(instance, context.now) for instance in due]

@@ -13,9 +13,9 @@ from redress_events.contracts.sla_monitor import Clock, ClockStarted
 from redress_events.contracts.triage import Category, Severity
 from redress_events.facts import ContactKind
 from redress_sla_monitor.domain.calendar import Calendar
+from redress_sla_monitor.domain.heard import Classification
 from redress_sla_monitor.domain.reckoning import reckon
 from redress_sla_monitor.domain.target import Target, WrittenTarget
-from redress_sla_monitor.domain.watch import Classification
 
 Share = Annotated[Decimal, Field(gt=0, le=1)]
 

@@ -12,25 +12,26 @@ from datetime import datetime
 
 from redress_events.contracts.sla_monitor import BreachAnnulled, ClockCancelled, ClockConfirmed, ClockMet, DeadlineBreached
 from redress_events.facts import Context, Fact
-from redress_sla_monitor.domain.ends import End, end_of, unanswered
+from redress_sla_monitor.domain.done import Ended, Instance, started
+from redress_sla_monitor.domain.heard import Classification
 from redress_sla_monitor.domain.policy import Rules
-from redress_sla_monitor.domain.watch import Classification, Heard, Instance, Watch, started
+from redress_sla_monitor.domain.watch import Watch
 
 
 def settle(watch: Watch, context: Context, rules: Rules) -> list[Fact]:
     """`clocks_to_settle` in SQL says the same. All that is known is answered in one decision."""
-    return [fact for instance in watch.done.clocks for fact in _settled(watch.heard, instance, context.now, rules)]
+    return [fact for instance in watch.done.clocks for fact in _settled(watch, instance, context.now, rules)]
 
 
-def _settled(heard: Heard, instance: Instance, now: datetime, rules: Rules) -> list[Fact]:
-    end = end_of(heard, instance)
+def _settled(watch: Watch, instance: Instance, now: datetime, rules: Rules) -> list[Fact]:
+    end = watch.end_of(instance)
     if instance.ended is not None:
         return _verdict(instance, end.at, now) if end and instance.verdict == "breached" else []
     facts: list[Fact] = []
-    while (said := unanswered(heard, instance)) and (end is None or said.at < end.at):
+    while (said := watch.unanswered(instance)) and (end is None or said.at < end.at):
         answer, instance = _reclassified(instance, said, now, rules)
         facts += answer
-    return [*facts, *_verdict(instance, end.at, now), _ended(instance, end)] if end else facts
+    return [*facts, *_verdict(instance, end.at, now), _ended(instance, end.how, end.at)] if end else facts
 
 
 def _reclassified(instance: Instance, said: Classification, now: datetime, rules: Rules) -> tuple[list[Fact], Instance]:
@@ -39,7 +40,7 @@ def _reclassified(instance: Instance, said: Classification, now: datetime, rules
     if (renewed.target, renewed.deadline) == (instance.target, instance.deadline):
         confirmed = ClockConfirmed(clock=instance.clock, cycle=instance.cycle, n=instance.n, classification=said.number)
         return [confirmed], replace(instance, classification=said.number)
-    cancelled = _ended(instance, End(said.at, "new-target"))
+    cancelled = _ended(instance, "new-target", said.at)
     return [*_verdict(instance, said.at, now), cancelled, renewed], started(renewed)
 
 
@@ -57,7 +58,7 @@ def breached(instance: Instance, now: datetime) -> DeadlineBreached:
     return DeadlineBreached(clock=instance.clock, cycle=instance.cycle, n=instance.n, deadline=instance.deadline, noticed_at=now)
 
 
-def _ended(instance: Instance, end: End) -> Fact:
-    if end.how == "met":
-        return ClockMet(clock=instance.clock, cycle=instance.cycle, n=instance.n, met_at=end.at, in_time=end.at <= instance.deadline)
-    return ClockCancelled(clock=instance.clock, cycle=instance.cycle, n=instance.n, reason=end.how, cancelled_at=end.at)
+def _ended(instance: Instance, how: Ended, at: datetime) -> Fact:
+    if how == "met":
+        return ClockMet(clock=instance.clock, cycle=instance.cycle, n=instance.n, met_at=at, in_time=at <= instance.deadline)
+    return ClockCancelled(clock=instance.clock, cycle=instance.cycle, n=instance.n, reason=how, cancelled_at=at)

@@ -13,6 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from redress_events.contracts.callback import ComplaintClosed
+from redress_events.contracts.handling import CaseResolved
+from redress_events.contracts.intake import ComplaintRegistered
+from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
 from redress_events.facts import Context, Fact, from_micros, micros
 from redress_events.migrate import migrate
 from redress_events.states import Codec
@@ -70,6 +74,10 @@ def state(module_database: Callable[[str], Databases]) -> Iterator[Database]:
         runner.run(connection.close())
 
 
+def hour(n: int) -> datetime:
+    return datetime(2026, 3, 2, n, tzinfo=UTC)
+
+
 def decide(which: str, watch: Watch, now: datetime, rules: Rules) -> list[Fact]:
     context = Context(now=now, actor="timer")
     match which:
@@ -95,15 +103,10 @@ def chapters(steps: list[Step], rules: Rules, watch: Watch = BLANK) -> list[Watc
     return watches
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(data=st.data())
-def test_a_row_is_due_when_its_decider_has_something_to_say(
-    data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules, state: Database
-):
-    watches = chapters(data.draw(histories), rules)
+def compare(watches: list[Watch], rules: Rules, state: Database) -> None:
     for watch, row in zip(watches, state.columns(watches), strict=True):
-        assert bool(row["to_start"]) == bool(decide("start", watch, NOW, rules))
-        assert bool(row["to_settle"]) == bool(decide("settle", watch, NOW, rules))
+        assert row["to_start"] == bool(decide("start", watch, NOW, rules))
+        assert row["to_settle"] == bool(decide("settle", watch, NOW, rules))
         assert row["late_since"] == min((micros(each.deadline) for each in watch.done.clocks if each.late), default=None)
         if row["next_breach"] is None:
             assert decide("breach", watch, NOW + timedelta(days=365), rules) == []
@@ -114,7 +117,42 @@ def test_a_row_is_due_when_its_decider_has_something_to_say(
             assert decide("breach", watch, at, rules) != []
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_row_is_due_when_its_decider_has_something_to_say(
+    data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules, state: Database
+):
+    compare(chapters(data.draw(histories), rules), rules, state)
+
+
+@pytest.fixture
+def running() -> list[Step]:
+    """Registered and classified, the classify clock met, four hours to resolve it."""
+    registered = ComplaintRegistered(number="C", channel="web", kind="complaint", received_at=hour(0), text="")
+    classified = ComplaintClassified(
+        classification=1, category="other", sub_category="x", kind="complaint", severity="normal", taxonomy="t@1", confidence=1
+    )
+    return [(registered, hour(0)), (classified, hour(1)), ("start", hour(1)), ("settle", hour(1))]
+
+
+def test_what_ended_at_the_very_deadline_and_was_told_last_is_due(running: list[Step], rules: Rules, state: Database):
+    resolved = CaseResolved(cycle=1, department="d", cause="", measures="", responsible_unit="u", told_customer="phone")
+    closed = ComplaintClosed(cycle=1, reason="withdrawn")
+    watches = chapters([*running, ("breach", hour(5)), (closed, hour(6)), ("settle", hour(6)), (resolved, hour(4))], rules)
+    assert decide("settle", watches[-1], NOW, rules) != []
+    compare(watches, rules, state)
+
+
+def test_a_reclassification_is_due(running: list[Step], rules: Rules, state: Database):
+    reclassified = ComplaintReclassified(
+        classification=2, category="billing_dispute", sub_category="x", kind="complaint", severity="normal", taxonomy="t@1", reason=""
+    )
+    watches = chapters([*running, (reclassified, hour(2))], rules)
+    assert decide("settle", watches[-1], NOW, rules) != []
+    compare([*watches, *chapters([("settle", hour(2))], rules, watches[-1])], rules, state)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_decision_ends_what_made_the_row_due(
     data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules, state: Database

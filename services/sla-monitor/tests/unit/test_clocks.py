@@ -12,7 +12,9 @@ from redress_events.contracts.sla_monitor import BreachAnnulled, ClockCancelled,
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, Severity
 from redress_events.facts import Fact
 from redress_events.testing import Happened, Spec
-from redress_sla_monitor.domain.watch import KIND, did, hear
+from redress_sla_monitor.domain.done import did
+from redress_sla_monitor.domain.heard import hear
+from redress_sla_monitor.domain.watch import KIND
 from redress_sla_monitor.work import BREACH, SETTLE, START
 
 MONITOR = Spec(SLA_MONITOR, KIND)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -20,6 +20,7 @@ from redress_sla_monitor.domain.watch import KIND, Watch
 Step = tuple[Fact | str, datetime]
 Told = list[tuple[Fact, datetime]]
 LATER = datetime(2026, 4, 1, tzinfo=UTC)
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 WORKS = ("start", "settle", "breach")
 
 
@@ -43,6 +44,7 @@ def live(steps: Sequence[Step], rules: Rules) -> Told:
     return told
 
 
+@UNHURRIED
 @given(data=st.data())
 def test_work_ends_what_made_it_due(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
     told = live(data.draw(histories), rules)
@@ -53,6 +55,7 @@ def test_work_ends_what_made_it_due(data: st.DataObject, histories: st.SearchStr
         assert decide(work, folded(SLA_MONITOR, KIND, told), now, rules) == []
 
 
+@UNHURRIED
 @given(data=st.data())
 def test_own_and_foreign_facts_interleave_in_any_way(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
     told = live(data.draw(histories), rules)
@@ -66,6 +69,7 @@ def test_own_and_foreign_facts_interleave_in_any_way(data: st.DataObject, histor
     assert folded(SLA_MONITOR, KIND, mixed) == folded(SLA_MONITOR, KIND, told)
 
 
+@UNHURRIED
 @given(data=st.data())
 def test_the_state_survives_its_store(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
     watch = folded(SLA_MONITOR, KIND, live(data.draw(histories), rules))
@@ -74,6 +78,7 @@ def test_the_state_survives_its_store(data: st.DataObject, histories: st.SearchS
         assert adapter.validate_json(adapter.dump_json(facet, exclude_defaults=True)) == facet
 
 
+@UNHURRIED
 @given(data=st.data())
 def test_a_verdict_is_said_once_and_annulled_is_final(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
     told = live(data.draw(histories), rules)
@@ -84,6 +89,7 @@ def test_a_verdict_is_said_once_and_annulled_is_final(data: st.DataObject, histo
     assert all(said.index(("DeadlineBreached", *each)) < said.index(("BreachAnnulled", *each)) for each in annulled)
 
 
+@UNHURRIED
 @given(data=st.data())
 def test_who_slept_through_it_says_the_same(data: st.DataObject, journeys: st.SearchStrategy[list[Step]], rules: Rules):
     journey = data.draw(journeys)

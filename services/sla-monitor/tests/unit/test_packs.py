@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from redress_sla_monitor.domain.watch import Classification
+from redress_sla_monitor.domain.heard import Classification
 from redress_sla_monitor.packs import SETTING, TELECOM_HANDBOOK, PolicyUnusable, rules_in_force
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)

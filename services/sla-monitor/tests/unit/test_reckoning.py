@@ -5,7 +5,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redress_sla_monitor.domain.reckoning import Interval, reckon
@@ -106,6 +106,7 @@ STARTS = st.timedeltas(timedelta(0), timedelta(days=790)).map(lambda after: date
 TARGETS = st.builds(Target, st.integers(1, 60), st.sampled_from(Unit))
 
 
+@settings(deadline=None)
 @given(STARTS, TARGETS)
 def test_an_explanation_has_no_gap_and_its_sum_is_the_target(starts_at: datetime, target: Target):
     intervals = reckon(starts_at, target, CHINA).intervals
@@ -120,6 +121,7 @@ def test_an_explanation_has_no_gap_and_its_sum_is_the_target(starts_at: datetime
     assert intervals[-1].counts
 
 
+@settings(deadline=None)
 @given(STARTS, TARGETS, st.timedeltas(timedelta(0), timedelta(days=40)))
 def test_who_starts_later_is_never_due_earlier(starts_at: datetime, target: Target, later: timedelta):
     assert reckon(starts_at, target, CHINA).deadline <= reckon(starts_at + later, target, CHINA).deadline

@@ -1,0 +1,149 @@
+"""What other services said of one complaint: the facts that start, renew and end its clocks, by number and by the time of deciding.
+
+`wanted`, `ends` and `said` sum up the history each time it grows. The columns that make a row due read them (`migrations/`), and so do the
+deciders: both go by the same sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
+from redress_events.contracts.handling import CaseRejected, CaseResolved
+from redress_events.contracts.intake import ComplaintRegistered
+from redress_events.contracts.sla_monitor import Clock
+from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, Severity
+from redress_events.facts import ContactKind, Fact, Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """What triage or a person said it is, and when."""
+
+    number: int
+    at: Instant
+    category: Category
+    severity: Severity
+    kind: ContactKind
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """One cycle of the complaint, with the earliest time of each fact that begins or ends it."""
+
+    number: int
+    starts_at: Instant | None = None  # receipt in cycle 1, reopening in the others
+    met_at: Instant | None = None  # resolved or rejected
+    closed_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What ends a clock, and when."""
+
+    at: Instant
+    how: Literal["met", "closed", "reopened"]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """wanted: keys of the clocks that are to run, or to have run. ends: the end of each clock of which one is known, by its key.
+    said: the number of the last classification."""
+
+    number: str | None = None
+    classifications: tuple[Classification, ...] = ()
+    cycles: tuple[Cycle, ...] = ()
+    wanted: tuple[str, ...] = ()
+    ends: dict[str, End] = field(default_factory=dict)
+    said: int = 0
+
+
+def key(clock: Clock, cycle: int) -> str:
+    return f"{clock}/{cycle}"
+
+
+def hear(heard: Heard, fact: Fact, at: datetime) -> Heard:
+    match fact:
+        case ComplaintRegistered():
+            heard = replace(_begun(heard, 1, fact.received_at), number=fact.number)
+        case ComplaintClassified() | ComplaintReclassified():
+            said = Classification(fact.classification, at, fact.category, fact.severity, fact.kind)
+            heard = replace(heard, classifications=(*heard.classifications, said))
+        case CaseResolved() | CaseRejected():
+            cycle = _cycle(heard, fact.cycle)
+            heard = _with(heard, replace(cycle, met_at=min(cycle.met_at or at, at)))
+        case ComplaintReopened():
+            heard = _begun(heard, fact.cycle, at)
+        case ComplaintClosed():
+            cycle = _cycle(heard, fact.cycle)
+            heard = _with(heard, replace(cycle, closed_at=min(cycle.closed_at or at, at)))
+        case _:
+            return heard
+    return _summed(heard)
+
+
+def _cycle(heard: Heard, number: int) -> Cycle:
+    return next((cycle for cycle in heard.cycles if cycle.number == number), Cycle(number))
+
+
+def _with(heard: Heard, cycle: Cycle) -> Heard:
+    others = [other for other in heard.cycles if other.number != cycle.number]
+    return replace(heard, cycles=tuple(sorted([*others, cycle], key=lambda each: each.number)))
+
+
+def _begun(heard: Heard, number: int, at: datetime) -> Heard:
+    cycle = _cycle(heard, number)
+    return _with(heard, replace(cycle, starts_at=min(cycle.starts_at or at, at)))
+
+
+def _summed(heard: Heard) -> Heard:
+    classified_at = min((said.at for said in heard.classifications), default=None)
+    wanted: list[str] = []
+    ends = {key("classify", 1): _end_of_classify(heard, classified_at)}
+    for cycle in heard.cycles:
+        ends[key("resolve", cycle.number)] = _end_of_resolve(heard, cycle)
+        if cycle.starts_at is not None:
+            wanted += _wanted(heard, cycle, classified_at)
+    return replace(
+        heard,
+        wanted=tuple(wanted),
+        ends={name: end for name, end in ends.items() if end},
+        said=max((said.number for said in heard.classifications), default=0),
+    )
+
+
+def _wanted(heard: Heard, cycle: Cycle, classified_at: datetime | None) -> Iterator[str]:
+    """The classify clock from the registration on; a resolve clock once the complaint is classified, for its target depends on it. But not
+    where it had been closed before: withdrawn, and only then classified."""
+    if cycle.number == 1:
+        yield key("classify", 1)
+    closed = _closed_at(heard, cycle.number)
+    if classified_at is not None and (closed is None or closed > classified_at):
+        yield key("resolve", cycle.number)
+
+
+def _closed_at(heard: Heard, cycle: int) -> datetime | None:
+    """When this cycle, or a later one, was closed first."""
+    return min((each.closed_at for each in heard.cycles if each.number >= cycle and each.closed_at), default=None)
+
+
+def _end_of_classify(heard: Heard, classified_at: datetime | None) -> End | None:
+    return _earliest(classified_at, _closed_at(heard, 1))
+
+
+def _end_of_resolve(heard: Heard, cycle: Cycle) -> End | None:
+    """Resolved, rejected or closed, whatever was first. A reopening ends it only where none of these is known."""
+    if end := _earliest(cycle.met_at, _closed_at(heard, cycle.number)):
+        return end
+    later = min((each.starts_at for each in heard.cycles if each.number > cycle.number and each.starts_at), default=None)
+    return End(later, "reopened") if later else None
+
+
+def _earliest(met: datetime | None, closed: datetime | None) -> End | None:
+    """Met in the moment of closing is met."""
+    if met is not None and (closed is None or met <= closed):
+        return End(met, "met")
+    return End(closed, "closed") if closed is not None else None
