@@ -20,6 +20,9 @@ GRANT SELECT, UPDATE ON public.relay_checkpoint TO {role};
 GRANT SELECT, INSERT, UPDATE ON public.keys TO {role};
 GRANT SELECT, INSERT, DELETE ON public.idempotency TO {role};
 """
+NEW_SCHEMA = """
+INSERT INTO rebuilds (schema, fold) SELECT format('fold%s_%s', $1::int, count(*) + 1), $1 FROM rebuilds WHERE fold = $1 RETURNING schema
+"""
 STATE_GRANTS = """
 GRANT USAGE ON SCHEMA {schema} TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role};
@@ -52,13 +55,20 @@ async def migrate(*, owner_dsn: str, app_role: str, service_migrations_dir: Path
         row = await connection.fetchrow("SELECT schema, fold FROM live")
         if row is not None and row["fold"] != fold:
             raise NeedsRebuild(row["schema"], row["fold"], fold)
-        schema = row["schema"] if row else f"fold{fold}_1"
+        schema = row["schema"] if row else await new_schema(connection, fold)
         await make_state_schema(connection, owner_dsn, app_role, schema, service_migrations_dir)
         if row is None:
-            await connection.execute("INSERT INTO live (schema, fold) VALUES ($1, $2)", schema, fold)
+            async with connection.transaction():
+                await connection.execute("INSERT INTO live (schema, fold) VALUES ($1, $2)", schema, fold)
+                await connection.execute("UPDATE rebuilds SET live_at = now() WHERE schema = $1", schema)
         return str(schema)
     finally:
         await connection.close()
+
+
+async def new_schema(connection: asyncpg.Connection, fold: int) -> str:
+    """A name for a state schema, by fold and number, that was never used before."""
+    return str(await connection.fetchval(NEW_SCHEMA, fold))
 
 
 async def make_state_schema(

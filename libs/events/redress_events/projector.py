@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import orjson
@@ -124,7 +125,7 @@ class Projector:
         self._log_end = log_end
         self._connect = connect
         self._projected = projected
-        self._skipped: set[tuple[str, int, int, bytes]] = set()
+        self.skipped: set[tuple[str, int, int, bytes]] = set()
         self.positions: dict[TopicPartition, Position] = {}
         self.timestamps: dict[TopicPartition, int] = {}
         self.progress = monotonic()  # of the last poll that came back: what liveness looks at
@@ -246,7 +247,7 @@ class Projector:
             return
         places = [each.topic for each in new], [each.partition for each in new]
         await connection.execute(OFFSETS, *places, cluster)
-        self._skipped = {(row["topic"], row["partition"], row["offset"], row["hash"]) for row in await connection.fetch(SKIPPED)}
+        self.skipped = {(row["topic"], row["partition"], row["offset"], row["hash"]) for row in await connection.fetch(SKIPPED)}
         for row in await connection.fetch(POSITIONS, *places):
             if row["kafka_cluster"] != cluster:
                 raise WrongCluster(f"The offsets belong to the Kafka cluster {row['kafka_cluster']}, this one is {cluster}.")
@@ -335,7 +336,7 @@ class Projector:
         return position.next, position.epoch, records[-1].offset + 1
 
     def _is_skipped(self, record: Record) -> bool:
-        return (record.topic, record.partition, record.offset, record.hash) in self._skipped
+        return (record.topic, record.partition, record.offset, record.hash) in self.skipped
 
     def _take_key(self, record: Record, keys: dict[str, bytes | None], apart: list[Apart]) -> None:
         subject = (record.key or b"").decode("utf-8", "replace")
@@ -398,16 +399,22 @@ async def save(connection: Connection, foldings: list[Folding]) -> None:
     sealed = [(each.subject, *value) for each in foldings for value in each.sealed]
     if sealed:
         await connection.execute(SEAL, *map(list, zip(*sealed, strict=True)))
-    waiting = [
+    if waiting := parked_rows(foldings):
+        await connection.execute(PARK, *map(list, zip(*waiting, strict=True)))
+
+
+def parked_rows(foldings: Iterable[Folding]) -> list[tuple[Any, ...]]:
+    return [
         (each.subject, r.topic, r.partition, r.offset, parked.reason, parked.detail, r.key, r.value, headers_json(r.headers))
         for each in foldings
         for parked in each.waiting
         for r in (parked.record,)
     ]
-    if waiting:
-        await connection.execute(PARK, *map(list, zip(*waiting, strict=True)))
 
 
 async def set_aside(connection: asyncpg.Connection, apart: list[Apart]) -> None:
-    rows = [(one.record.topic, one.record.partition, one.record.offset, one.reason, one.detail, one.record.hash) for one in apart]
-    await connection.execute(SET_ASIDE, *map(list, zip(*rows, strict=True)))
+    await connection.execute(SET_ASIDE, *map(list, zip(*set_aside_rows(apart), strict=True)))
+
+
+def set_aside_rows(apart: Iterable[Apart]) -> list[tuple[Any, ...]]:
+    return [(one.record.topic, one.record.partition, one.record.offset, one.reason, one.detail, one.record.hash) for one in apart]

@@ -124,15 +124,8 @@ class Reader:
             if family(envelope.type) in self._families[kind]:
                 problem = ("unknown-version", f"{envelope.type} is of a family that is listened to, in a version that is not known.")
             return Read(record, subject, envelope, prevhash, None, problem=problem)
-        data: dict[str, Any] = dict(envelope.data)
-        sealed: list[tuple[str, bytes]] = []
         try:
-            for name in fact_type.personal_fields():
-                if data.get(name) is not None:
-                    ref = reference(envelope.source, envelope.version, name)
-                    sealed.append((ref, ciphertext_of(data[name])))
-                    data[name] = ref
-            fact = fact_type.model_validate(data)
+            fact, sealed = as_folded(fact_type, envelope)
         except NotSealed as error:
             return Read(record, subject, envelope, prevhash, None, problem=("not-sealed", str(error)))
         except ValidationError as error:
@@ -141,4 +134,16 @@ class Reader:
         except Exception as error:  # a validator that raises anything else must not stop the projector
             name = type(error).__name__
             return Read(record, subject, envelope, prevhash, None, problem=("broken-schema", f"It is not a valid {envelope.type}: {name}"))
-        return Read(record, subject, envelope, prevhash, fact, tuple(sealed))
+        return Read(record, subject, envelope, prevhash, fact, sealed)
+
+
+def as_folded(fact_type: type[Fact], envelope: Envelope) -> tuple[Fact, tuple[tuple[str, bytes], ...]]:
+    """The fact with references in the place of its personal fields, and their ciphertexts. Raises NotSealed, ValidationError."""
+    data: dict[str, Any] = dict(envelope.data)
+    sealed: list[tuple[str, bytes]] = []
+    for name in fact_type.personal_fields():
+        if data.get(name) is not None:
+            ref = reference(envelope.source, envelope.version, name)
+            sealed.append((ref, ciphertext_of(data[name])))
+            data[name] = ref
+    return fact_type.model_validate(data), tuple(sealed)

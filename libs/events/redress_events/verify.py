@@ -19,11 +19,10 @@ from redress_events.facts import CLOSED, LIFECYCLE, Contract, Kind
 from redress_events.fold import Folding, redriven
 from redress_events.projector import JOURNAL as JOURNAL_HAS
 from redress_events.projector import SKIPPED, record_of
-from redress_events.records import Apart, Read, Reader, Record, Unfit
+from redress_events.records import Apart, Read, Reader, Record, Unfit, as_folded
 from redress_events.relay import close
 from redress_events.states import States, one
 from redress_events.topics import Topics
-from redress_events.vault import reference
 
 CHUNK = 1_000
 JOURNAL = """
@@ -156,9 +155,7 @@ class _Check:
             fact_type = self._service.contract.by_type[row["type"]]
             subject = f"{fact_type.decided_on}/{identity}"
             codec = self._states.codec(subject)
-            personal = [name for name in fact_type.personal_fields() if name in envelope.data]
-            refs = {name: reference(envelope.source, envelope.version, name) for name in personal}
-            fact = fact_type.model_validate(envelope.data | refs)
+            fact, _ = as_folded(fact_type, envelope)
             done = self._done[subject] if subject in self._done else codec.kind.facets[1]()
             self._done[subject] = codec.kind.did(done, fact, envelope.time)
         except (ValueError, KeyError) as error:

@@ -18,7 +18,7 @@ from redress_events.relay import READ
 from redress_events.states import Connection, Row
 
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-BARE = "INSERT INTO events (stream, version, topic, type, prevhash, hash, data) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+BARE = "INSERT INTO events (stream, version, topic, type, prevhash, hash, data, partition) VALUES ($1, $2, $3, $4, $5, $6, $7, 0)"
 
 
 def item(row: Row, *facts: Fact, key: str | None = None) -> Item:

@@ -12,7 +12,7 @@ from redress_events.relay import READ
 
 NAIVE = "SELECT stream, version, global_position FROM events WHERE global_position > $1 ORDER BY global_position LIMIT 1000"
 INSERT = """
-INSERT INTO events (stream, version, topic, type, prevhash, hash, data) VALUES ($1, $2, 't', 'k', $3, $3, '')
+INSERT INTO events (stream, version, topic, type, prevhash, hash, data, partition) VALUES ($1, $2, 't', 'k', $3, $3, '', 0)
 """
 Fact = tuple[str, int]
 

@@ -56,8 +56,8 @@ async def test_verify_finds_what_the_log_lost_and_what_the_journal_never_had(sta
     subjects = await filled(stack)
     owner = await stack.connect("intake", owner=True)
     await owner.execute(
-        "INSERT INTO events (stream, version, topic, type, prevhash, hash, data)"
-        " SELECT stream, 2, topic, type, hash, prevhash, data FROM events WHERE stream = $1",
+        "INSERT INTO events (stream, version, topic, type, prevhash, hash, data, partition)"
+        " SELECT stream, 2, topic, type, hash, prevhash, data, partition FROM events WHERE stream = $1",
         subjects[0],
     )
     await owner.execute("UPDATE relay_checkpoint SET transaction_id = '9000000000000', global_position = 99999")

@@ -18,6 +18,7 @@ CREATE TABLE events (
     prevhash bytea NOT NULL CHECK (length(prevhash) = 32),
     hash bytea NOT NULL CHECK (length(hash) = 32),
     data bytea NOT NULL,
+    partition int NOT NULL,                     -- of the subject that it was decided on: a rebuild goes by partitions
     PRIMARY KEY (stream, version)
 );
 CREATE UNIQUE INDEX events_relay ON events (transaction_id, global_position);
@@ -58,6 +59,14 @@ CREATE TABLE skips (
     why text NOT NULL,
     at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic, partition, "offset")
+);
+
+-- Schemas of state that were ever begun: a name is used once.
+CREATE TABLE rebuilds (
+    schema text PRIMARY KEY,
+    fold int NOT NULL,
+    begun_at timestamptz NOT NULL DEFAULT now(),
+    live_at timestamptz
 );
 
 -- The cluster this journal grew on: another one means a restored journal, older than the log.
@@ -150,8 +159,8 @@ BEGIN
         FROM unnest(p_subjects, p_wrapped, outcomes) w (subject, wrapped, result)
         WHERE w.wrapped IS NOT NULL AND w.result = 'committed';
 
-        INSERT INTO events (stream, version, topic, type, prevhash, hash, data)
-        SELECT e.stream, e.version, e.topic, e.type, e.prevhash, e.hash, e.data
+        INSERT INTO events (stream, version, topic, type, prevhash, hash, data, partition)
+        SELECT e.stream, e.version, e.topic, e.type, e.prevhash, e.hash, e.data, p_partitions[e.item_no]
         FROM unnest(p_event_items, p_streams, p_event_versions, p_topics, p_types, p_prevhashes, p_hashes, p_data)
             WITH ORDINALITY e (item_no, stream, version, topic, type, prevhash, hash, data, ord)
         WHERE outcomes[e.item_no] = 'committed'
@@ -172,4 +181,4 @@ END $$;
 
 -- migrate:down
 DROP FUNCTION commit_decisions;
-DROP TABLE birthplace, skips, idempotency, keys, relay_checkpoint, events, live;
+DROP TABLE birthplace, rebuilds, skips, idempotency, keys, relay_checkpoint, events, live;
