@@ -19,7 +19,7 @@ from redress_chassis.validation import Flaw, pointer_to
 DEEPEST = 50  # objects and arrays within each other
 LARGEST_INTEGER = 2**63 - 1
 DIGITS = 19  # of the largest integer; longer literals are not even converted
-SUSPECT = re.compile(r"\\u(?:0000|[dD][89abAB])")  # escapes of NUL and of surrogates; most of the latter are paired
+SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")  # escapes of NUL and of surrogates, low ones too; most of them are paired
 
 
 class _Bad:

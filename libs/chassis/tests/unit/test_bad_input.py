@@ -36,6 +36,7 @@ def note(**fields):
         (b'{"title": "a", "text": "b", "mixed": -' + b"9" * 3000 + b"}", 422, "invalid", "/mixed"),
         (b'{"title": "a\\u0000", "text": "b"}', 422, "invalid", "/title"),
         (b'{"title": "a", "text": "\\ud800"}', 422, "invalid", "/text"),
+        (b'{"title": "a", "text": "x\\udc00y"}', 422, "invalid", "/text"),
         (b'{"title": "a", "text": "\\udc00\\ud800"}', 422, "invalid", "/text"),
         (b'{"title": "a", "text": "b", "\\ud800": 1}', 422, "invalid", "/\N{REPLACEMENT CHARACTER}"),
         (b'{"title": "a", "text": "b", "tags": ["c", "\\u0000"]}', 422, "invalid", "/tags/1"),
