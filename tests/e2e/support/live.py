@@ -111,9 +111,9 @@ class Live:
     def handler(self, department: str) -> Api:
         return self.api("handler", department)
 
-    def http(self, service: str, role: str | None = "front-end", **claims: Any) -> httpx.Client:
+    def http(self, service: str, role: str | Sequence[str] | None = "front-end", **claims: Any) -> httpx.Client:
         """A bare client that repeats nothing and hides nothing. claims: what else the token's minting is told."""
-        headers = {"authorization": f"Bearer {self.system.issuer.mint(role, f'{role}-raw', **claims)}"} if role else {}
+        headers = {"authorization": f"Bearer {self.system.issuer.mint(role, 'somebody', **claims)}"} if role else {}
         return httpx.Client(base_url=self.system.urls[service], headers=headers, timeout=30, trust_env=False)
 
     def register(self, text: str = SLOW, **fields: Any) -> str:

@@ -1,0 +1,62 @@
+"""Each service keeps the promises of its own OpenAPI document, for requests that fit it and requests that do not. (schemathesis)"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, seed, settings
+from live import SLOW, Live, fresh_key
+from schemathesis import checks
+from schemathesis.core.result import Ok
+
+from redress_local.issuer import ROLES
+from redress_local.places import SERVICES
+
+EXAMPLES = 60  # for each service
+CHECKS = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_answer_is_one_that_the_document_promises(live: Live, service: str):
+    complaint = live.register(SLOW)
+    live.case(complaint, "technical_support")
+    document = httpx.get(live.system.urls[service] + "/openapi.json", timeout=30, trust_env=False).json()
+    schema = schemathesis.openapi.from_dict(document)
+    found = list(schema.get_all_operations())
+    operations = [each.ok() for each in found if isinstance(each, Ok)]
+    assert operations
+    assert len(operations) == len(found)
+    statuses: set[int] = set()
+    with live.http(service, ROLES, department="technical_support") as client:
+        for operation in operations:
+            statuses |= asked(operation, client, complaint, max(2, EXAMPLES // len(operations)))
+    assert 200 in statuses, "some of them were well"
+    live.verified([service])
+
+
+def asked(operation: Any, client: httpx.Client, complaint: str, examples: int) -> set[int]:
+    """The statuses that examples of one operation met. Raises schemathesis' failures, with the request as a curl line."""
+    statuses: set[int] = set()
+
+    @seed(20260302)
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(operation.as_strategy())
+    def ask(case: Any) -> None:
+        if "complaint" in case.path_parameters and len(statuses) % 2 == 0:
+            case.path_parameters["complaint"] = complaint
+        case.headers["Idempotency-Key"] = fresh_key()  # else shrinking would meet the answers of former examples
+        answer = case.call(base_url=str(client.base_url), headers={"authorization": client.headers["authorization"]}, timeout=30)
+        statuses.add(answer.status_code)
+        case.validate_response(answer, checks=CHECKS)
+
+    ask()
+    return statuses
