@@ -11,14 +11,15 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from spine_stack import AT, HANDLING_KIND, Stack
+from spine_stack import AT, HANDLING_KIND, INTAKE_KIND, Stack
 
 from redress_events.commit import Trace, prepare
-from redress_events.contracts import INTAKE
+from redress_events.contracts import CONTRACTS, HANDLING, INTAKE
 from redress_events.envelope import headers
 from redress_events.facts import LIFECYCLE, Contract, Fact
 from redress_events.records import Record
 from redress_events.states import Codec, Row, States, partition_of
+from redress_events.verify import Report, Verified, verify
 
 CIPHER = AESGCM(bytes(32))
 STATES = States({"complaint": HANDLING_KIND}, 4)
@@ -105,3 +106,12 @@ async def on_the_log(stack: Stack, topic: str, partitions: int, kafka: str | Non
         return found
     finally:
         await consumer.stop()
+
+
+async def verified(stack: Stack, source: str) -> Report:
+    """Log, journal and state of one service are equal: nothing lost, doubled or parked, in order, and state is their fold."""
+    kind, contract = (INTAKE_KIND, INTAKE) if source == "intake" else (HANDLING_KIND, HANDLING)
+    what = Verified(source, {"complaint": kind}, contract, CONTRACTS, stack.partitions, stack.prefix)
+    report = await verify(what, (await stack.database(source)).app_dsn, stack.kafka)
+    assert report.equal and report.lost == report.doubled == report.parked == 0, report
+    return report

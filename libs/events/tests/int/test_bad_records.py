@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.record.util import calc_crc32c
-from spine_log import Author, Pen, Sent, on_the_log, pen, subject_of
+from spine_log import Author, Pen, Sent, on_the_log, pen, subject_of, verified
 from spine_stack import Stack, asked, eventually, registered
 
 from redress_events.contracts import HANDLING
@@ -106,6 +106,7 @@ async def test_a_gap_is_redriven_in_order_once_the_missing_fact_is_sent_and_comm
         await read_to_the_end(stack, handling)
     assert await chases(handling, author.subject) == [4]
     assert (await handling.read(author.subject)).state.done.opened == 1
+    await verified(stack, "handling")
 
 
 async def test_skipping_passes_one_record_after_the_other_and_the_chain_goes_on(stack: Stack) -> None:
@@ -124,6 +125,7 @@ async def test_skipping_passes_one_record_after_the_other_and_the_chain_goes_on(
         await hand.write(fourth)
         await read_to_the_end(stack, handling)
     assert await chases(handling, author.subject) == [3] and await parked(handling) == {}
+    await verified(stack, "handling")
     connection = await stack.connect("handling")
     assert [tuple(row) for row in await connection.fetch('SELECT who, why FROM skips ORDER BY "offset"')] == [
         ("ops:bob", "somebody tried out a producer"),
@@ -210,4 +212,5 @@ async def test_what_the_database_does_not_take_parks_its_subject_alone_and_is_re
     await owner.execute("ALTER TABLE state DROP COLUMN x")
     answer = await handling.parking.redrive(bad.subject)
     assert (answer.folded, answer.left) == (2, 0) and await chases(handling, bad.subject) == [3]
+    await verified(stack, "handling")
     await owner.close()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from aiokafka import TopicPartition
-from spine_log import Author, Sent, pen, subject_of
+from spine_log import Author, Sent, pen, subject_of, verified
 from spine_stack import Stack, eventually, registered
 
 from redress_events.contracts.intake import ComplaintChased
@@ -19,8 +19,10 @@ from redress_events.states import partition_of
 TABLES = ("state", "parked", "sealed", "set_aside", "consumer_offsets")
 
 
-async def folded(engine: Engine, subjects: list[str], wanted: int) -> bool:
-    rows = await engine._pool.fetch("SELECT subject, heard->>'chases' AS chases FROM state") if engine._pool else []
+async def folded(stack: Stack, subjects: list[str], wanted: int) -> bool:
+    connection = await stack.connect("handling")
+    rows = await connection.fetch("SELECT subject, heard->>'chases' AS chases FROM state")
+    await connection.close()
     return {row["subject"]: int(row["chases"] or 0) for row in rows} == dict.fromkeys(subjects, wanted)
 
 
@@ -44,7 +46,7 @@ async def test_two_replicas_share_the_partitions_and_fold_each_record_once_throu
                     await hand.write(*author.say(ComplaintChased(chase=chase)))
                 await eventually(lambda wanted=wanted: holds(one, wanted))  # type: ignore[misc]
                 assert wanted == 4 or await eventually(lambda two=two: holds(two, 2))  # type: ignore[misc]
-    await eventually(lambda: folded(one, subjects, 9), within=30)
+    await eventually(lambda: folded(stack, subjects, 9), within=30)
     assert await one.parking.subjects() == []
 
 
@@ -55,7 +57,7 @@ async def test_a_zombie_that_holds_old_positions_writes_nothing_at_all(stack: St
     place = TopicPartition(stack.prefix + LIFECYCLE, first.place())
     async with pen(stack) as hand:
         await hand.write(first, second)
-        await eventually(lambda: folded(handling, [author.subject], 1))
+        await eventually(lambda: folded(stack, [author.subject], 1))
     # It took its position before the other one moved it, and reads on now: a duplicate, a new subject, a bad and a foreign record.
     zombie = await stack.engine("handling", work=[])
     await stack.stop(handling)
@@ -122,3 +124,4 @@ async def test_redriving_while_facts_keep_coming_loses_and_doubles_none(stack: S
         return seen == [42, 42, 42, 40]
 
     await eventually(done)
+    await verified(stack, "handling")

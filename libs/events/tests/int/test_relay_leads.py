@@ -1,0 +1,107 @@
+"""One relay leads, another takes over, a deposed one begins where the checkpoint is; a page that fails is sent again in order."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from spine_log import on_the_log, verified
+from spine_stack import Stack, asked, eventually, registered
+
+from redress_events.contracts.intake import ComplaintSupplemented
+from redress_events.engine import Engine
+from redress_events.envelope import decode
+from redress_events.facts import LIFECYCLE
+
+LARGE = 480_000  # characters: 640 kB on the log, so that no two of them fit into one batch
+
+
+async def versions(stack: Stack) -> list[int]:
+    return [decode(record.value).version for record in await on_the_log(stack, LIFECYCLE, stack.partitions)]
+
+
+async def test_one_of_two_replicas_leads_and_the_other_takes_over(stack: Stack) -> None:
+    one, two = await stack.engine("intake"), await stack.engine("intake")
+    await one.create("complaint", lambda context: [registered()], asked("k1"))
+    await eventually(lambda: sent(stack, [1]))
+    leader, other = (one, two) if one.relay.leader else (two, one)
+    assert leader.relay.leader and not other.relay.leader
+    await stack.stop(leader)
+    await other.create("complaint", lambda context: [registered()], asked("k2"))
+    await eventually(lambda: sent(stack, [1, 1]))
+    assert other.relay.leader
+
+
+async def sent(stack: Stack, wanted: list[int]) -> bool:
+    return await versions(stack) == wanted
+
+
+async def test_a_leader_whose_checkpoint_was_moved_does_not_move_it_again_and_begins_there(stack: Stack) -> None:
+    intake = await stack.engine("intake")
+    connection = await stack.connect("intake")
+    seen, _ = await intake.create("complaint", lambda context: [registered()], asked("k1"))
+    await eventually(lambda: sent(stack, [1]))
+
+    async def noted() -> bool:
+        return bool(await connection.fetchval("SELECT global_position = 1 FROM relay_checkpoint"))
+
+    await eventually(noted)
+    await connection.execute("UPDATE relay_checkpoint SET transaction_id = '0', global_position = 0")  # redress relay --from 0
+    await supplement(intake, seen.subject, "more")
+    await eventually(lambda: sent(stack, [1, 2, 1, 2]))
+    await connection.close()
+
+
+async def supplement(intake: Engine, subject: str, text: str) -> None:
+    await intake.decide(subject, lambda toy, context: [ComplaintSupplemented(supplement=1, text=text)], asked())
+
+
+async def test_a_page_of_several_batches_is_sent_in_order_though_its_first_batch_is_lost(stack: Stack) -> None:
+    intake, handling = await stack.engine("intake"), await stack.engine("handling")
+    seen, _ = await intake.create("complaint", lambda context: [registered()], asked("k1"))
+    await eventually(lambda: opened(intake, seen.subject))
+    whole = asyncio.Event()
+    real = intake.relay._open_producer
+    losses = [1]
+
+    async def open_producer() -> Any:
+        """Holds the relay until all is in the journal, and then loses one batch, as a broker that answers too late does."""
+        await whole.wait()
+        producer = await real()
+        send = producer.send_batch
+
+        async def send_batch(*args: Any, **more: Any) -> Any:
+            if not losses[0]:
+                return await send(*args, **more)
+            losses[0] -= 1
+            lost = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_later(0.1, lost.set_exception, ConnectionError("injected"))
+            return lost
+
+        producer.send_batch = send_batch
+        return producer
+
+    intake.relay._open_producer = open_producer  # type: ignore[method-assign]
+    for n in range(4):
+        await supplement(intake, seen.subject, str(n) * LARGE)
+    whole.set()
+
+    async def heard() -> bool:
+        assert await handling.parking.subjects() == [], "a later batch went before an earlier one"
+        return bool(set(await versions(stack)) == {1, 2, 3, 4, 5})
+
+    await eventually(heard)
+    await eventually(lambda: read(stack, seen.subject, 5))
+    assert not losses[0] and await handling.parking.subjects() == []
+    await verified(stack, "intake")
+
+
+async def opened(intake: Engine, subject: str) -> bool:
+    return bool((await intake.read(subject)).state.heard.opened)
+
+
+async def read(stack: Stack, subject: str, version: int) -> bool:
+    connection = await stack.connect("handling")
+    found = await connection.fetchval("SELECT (read->'intake'->>'v')::int = $2 FROM state WHERE subject = $1", subject, version)
+    await connection.close()
+    return bool(found)
