@@ -1,4 +1,7 @@
-"""Clocks start, are met, cancelled and renewed; deadlines are breached, once, and a breach is taken back when it was none."""
+"""Clocks start, are met, cancelled and renewed; deadlines are breached, once, and a breach is taken back when it was none.
+
+One long file: start, settle and breach are told on the same complaint, and only together do they make a story.
+"""
 
 from datetime import UTC, datetime, timedelta
 
