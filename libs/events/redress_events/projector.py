@@ -15,13 +15,14 @@ from typing import Any
 import asyncpg
 import orjson
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError, UnsupportedCodecError
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from redress_events.clock import monotonic
 from redress_events.errors import WrongCluster, told
 from redress_events.fold import Folding
 from redress_events.log_end import LogEnd
+from redress_events.polling import POLL_TIMEOUT, poll
 from redress_events.records import Apart, Read, Reader, Record, Unfit
 from redress_events.relay import close
 from redress_events.states import Connection, States
@@ -32,7 +33,6 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500  # records in a transaction: 1 gives 1.6k facts/s, 500 give 134k
 POLL_MS = 200
-POLL_TIMEOUT = 10.0  # seconds; a poll that hangs longer means a broken client
 BREATH = 0.01  # seconds between projections under load, for the commands of the same process
 LAZY_COMMIT = 5.0
 
@@ -89,8 +89,6 @@ class Position:
     epoch: int
 
 
-# What aiokafka raises for a record that it cannot take apart: a header's name that is no UTF-8, a codec that is not installed.
-UNREADABLE = (UnicodeDecodeError, UnsupportedCodecError)
 # What PostgreSQL raises for a value that no column or index takes: the record's fault, not the moment's.
 NOT_STORABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 NOT_STORED = "What it was folded into, PostgreSQL does not take."
@@ -191,13 +189,10 @@ class Projector:
         while True:
             await self._take_up(consumer, connection, cluster)
             try:
-                async with asyncio.timeout(POLL_TIMEOUT):
-                    polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH)
+                following = {place: position.next for place, position in self.positions.items()}
+                polled = await poll(consumer, following, POLL_MS, BATCH)
             except NoOffsetForPartitionError:
                 self.positions.clear()
-                continue
-            except UNREADABLE:
-                await self._read_singly(consumer, connection)
                 continue
             self.progress = monotonic()
             batch = {place: fresh for place, records in polled.items() if (fresh := self._expected(place, records))}
@@ -215,27 +210,6 @@ class Projector:
             if monotonic() - committed > LAZY_COMMIT:
                 committed = monotonic()
                 await self._commit_lazily(consumer)
-
-    async def _read_singly(self, consumer: AIOKafkaConsumer, connection: asyncpg.Connection) -> None:
-        """Some record cannot be taken apart, and aiokafka does not say which: read one by one, and set aside what fails alone.
-
-        The whole batch of its producer fails with it, so none of our relays' records is lost that way.
-        """
-        for place in sorted(self.positions):
-            consumer.seek(place, self.positions[place].next)
-            for _ in range(BATCH):
-                at = self.positions[place].next
-                try:
-                    async with asyncio.timeout(POLL_TIMEOUT):
-                        polled = await consumer.getmany(place, timeout_ms=POLL_MS, max_records=1)
-                    records = self._expected(place, polled.get(place, []))
-                except UNREADABLE:
-                    records = [Record(place.topic, place.partition, at, None, None, {}, unreadable=True)]
-                    consumer.seek(place, at + 1)
-                if not records:
-                    break
-                await self.project(connection, {place: records})
-        self._projected()
 
     async def _take_up(self, consumer: AIOKafkaConsumer, connection: asyncpg.Connection, cluster: str) -> None:
         """Newly assigned partitions start where PostgreSQL says; those taken away are let go."""
@@ -256,12 +230,12 @@ class Projector:
                 consumer.seek(place, row["next"])
                 self.positions[place] = Position(row["next"], row["epoch"])
 
-    def _expected(self, place: TopicPartition, records: Iterable[ConsumerRecord]) -> list[Record]:
+    def _expected(self, place: TopicPartition, records: Iterable[Record]) -> list[Record]:
         """Records at or after our offset (what was fetched before the seek is dropped)."""
         position = self.positions.get(place)
         if position is None:
             return []
-        return [record_of(record) for record in records if record.offset >= position.next]
+        return [record for record in records if record.offset >= position.next]
 
     async def project(self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]]) -> None:
         """Fold outside, then write all of it in one transaction that begins with the fence. Raises FenceLost.
@@ -373,11 +347,6 @@ class Projector:
                 await consumer.commit({place: position.next for place, position in self.positions.items() if position.next > 0})
         except Exception as error:
             log.debug("lazy-commit-failed", service=self._source, error=type(error).__name__)
-
-
-def record_of(record: ConsumerRecord) -> Record:
-    headers = {name: value for name, value in record.headers if value is not None}
-    return Record(record.topic, record.partition, record.offset, record.key, record.value, headers, record.timestamp)
 
 
 def headers_json(headers: Mapping[str, bytes]) -> str:

@@ -24,7 +24,8 @@ from redress_events.envelope import decode
 from redress_events.fold import Folding, Parked, redriven
 from redress_events.log_end import LogEnd
 from redress_events.migrate import make_state_schema, new_schema
-from redress_events.projector import PARK, SEAL, SET_ASIDE, SKIPPED, Position, Projector, parked_rows, record_of, set_aside_rows
+from redress_events.polling import poll
+from redress_events.projector import PARK, SEAL, SET_ASIDE, SKIPPED, Position, Projector, parked_rows, set_aside_rows
 from redress_events.records import Apart, Read, Reader, Record, Unfit, as_folded
 from redress_events.relay import close
 from redress_events.states import States, one
@@ -209,8 +210,8 @@ class Rebuild:
         consumer.seek(place, 0)
         read = 0
         while read < ends[place]:
-            for records in (await consumer.getmany(timeout_ms=1_000, max_records=5_000)).values():
-                batch = [record_of(record) for record in records if record.offset < ends[place]]
+            for records in (await poll(consumer, {place: read}, 1_000, 5_000)).values():
+                batch = [record for record in records if record.offset < ends[place]]
                 await self._hear(connection, batch, held)
                 read = records[-1].offset + 1
                 self._facts += len(batch)
@@ -331,7 +332,7 @@ class Rebuild:
                 if rows < LAST_ROWS:
                     break
             try:
-                return await self._swap(connection, projector, cursor, schema)
+                return await self._swap(connection, consumer, projector, cursor, schema)
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, NotSwapped):
                 await asyncio.sleep(0.05)
         raise NotSwapped(
@@ -342,8 +343,8 @@ class Rebuild:
         self, consumer: AIOKafkaConsumer, projector: Projector, wanted: Ends
     ) -> AsyncIterator[dict[TopicPartition, list[Record]]]:
         while any(projector.positions[place].next < end for place, end in wanted.items()):
-            polled = await consumer.getmany(timeout_ms=200, max_records=CHUNK // 2)
-            if batch := {place: [record_of(record) for record in records] for place, records in polled.items()}:
+            following = {place: position.next for place, position in projector.positions.items()}
+            if batch := await poll(consumer, following, 200, CHUNK // 2):
                 yield batch
 
     async def _did_beyond(self, connection: asyncpg.Connection, cursor: Cursor, *, everything: bool, limit: int) -> tuple[Cursor, int]:
@@ -369,20 +370,26 @@ class Rebuild:
             await connection.execute(SEAL, *map(list, zip(*sealed, strict=True)))
         return (rows[-1]["transaction_id"], rows[-1]["global_position"]), len(rows)
 
-    async def _swap(self, connection: asyncpg.Connection, projector: Projector, cursor: Cursor, schema: str) -> float:
-        """Commands wait from the locks to the commit. Raises NotSwapped where the live state is ahead after all."""
+    async def _swap(
+        self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, projector: Projector, cursor: Cursor, schema: str
+    ) -> float:
+        """Commands wait from the locks to the commit. Raises NotSwapped where too much is left to fold."""
         old = (await one(connection, "SELECT schema FROM public.live"))["schema"]
         async with connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '200ms'; SET LOCAL synchronous_commit = on")
             began = monotonic()
             await connection.execute(f"LOCK TABLE {old}.consumer_offsets IN EXCLUSIVE MODE")
             await connection.execute(f"LOCK TABLE {old}.state IN EXCLUSIVE MODE")
-            for row in await connection.fetch(f"SELECT topic, partition, next FROM {old}.consumer_offsets"):
-                position = projector.positions.get(TopicPartition(row["topic"], row["partition"]))
-                if position is not None and position.next < row["next"]:
-                    raise NotSwapped("The live state has read further.")
-            _, rows = await self._did_beyond(connection, cursor, everything=True, limit=LAST_ROWS + 1)
-            if rows > LAST_ROWS:
+            rows = await connection.fetch(
+                f"SELECT topic, partition, next FROM {old}.consumer_offsets WHERE topic = $1", self._topics.lifecycle
+            )
+            live = {TopicPartition(row["topic"], row["partition"]): row["next"] for row in rows}
+            if sum(max(0, end - projector.positions[place].next) for place, end in live.items()) > LAST_ROWS:
+                raise NotSwapped("The live state has read much further.")
+            async for batch in self._until(consumer, projector, live):  # it stands still now: what it read since is soon read here
+                await projector.project(connection, batch)
+            _, last = await self._did_beyond(connection, cursor, everything=True, limit=LAST_ROWS + 1)
+            if last > LAST_ROWS:
                 raise NotSwapped("The journal has grown too far.")
             await connection.execute(
                 f"INSERT INTO consumer_offsets (topic, partition, next, epoch, kafka_cluster)"

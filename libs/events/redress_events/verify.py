@@ -17,8 +17,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from redress_events.envelope import GENESIS, chain, decode
 from redress_events.facts import CLOSED, LIFECYCLE, Contract, Kind
 from redress_events.fold import Folding, redriven
+from redress_events.polling import poll
 from redress_events.projector import JOURNAL as JOURNAL_HAS
-from redress_events.projector import SKIPPED, record_of
+from redress_events.projector import SKIPPED
 from redress_events.records import Apart, Read, Reader, Record, Unfit, as_folded
 from redress_events.relay import close
 from redress_events.states import States, one
@@ -245,15 +246,16 @@ class _Check:
             for place in places:
                 consumer.seek(place, starts[place])
             everything, done = sum(ends.values()) - sum(starts.values()), 0
-            left = {place for place in places if ends[place] > starts[place]}
+            left = {place: starts[place] for place in places if ends[place] > starts[place]}
             while left:
-                for place, records in (await consumer.getmany(timeout_ms=1_000, max_records=5_000)).items():
+                for place, records in (await poll(consumer, left, 1_000, 5_000)).items():
                     for record in records:
                         if record.offset < ends[place]:
                             done += 1
-                            yield record_of(record)
-                    if records[-1].offset + 1 >= ends[place]:
-                        left.discard(place)
+                            yield record
+                    left[place] = records[-1].offset + 1
+                    if left[place] >= ends[place]:
+                        del left[place]
                 self._progress("log", done, everything)
         finally:
             await close(consumer)

@@ -186,6 +186,7 @@ async def test_records_that_the_client_cannot_take_apart_are_set_aside_and_what_
         await read_to_the_end(stack, handling)
         assert await chases(handling, author.subject) == [3]
         assert [each.reason for each in await handling.parking.set_aside()] == ["unreadable"] * 3
+        await verified(stack, "handling")
         await hand.write(*author.say(ComplaintChased(chase=4)))
         await read_to_the_end(stack, handling)
     assert await chases(handling, author.subject) == [4]

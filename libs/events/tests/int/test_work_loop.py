@@ -78,6 +78,11 @@ async def test_a_row_that_fails_or_stays_due_waits_longer_and_longer_while_the_o
         await connection.execute("UPDATE row_errors SET attempts = 100000, retry_at = now()")  # days later
         await hand.write(*authors[5].say(registered()))
         await eventually(lambda: opened(authors[5].subject))
+
+        async def counted() -> bool:
+            return all(row["attempts"] > 100000 and row["wait"] > timedelta() for row in (await errors()).values())
+
+        await eventually(counted)
     await handling.decide(settled, open_case, asked())  # a person does what the loop could not
     failing.clear()
     await connection.execute("UPDATE row_errors SET retry_at = now()")
