@@ -27,18 +27,15 @@ class SkipBody(Body):
 @router.get("/parked")
 async def list_parked(request: Request, call: Operating) -> dict[str, Any]:
     """Parked subjects with the record that each stumbled over, and records that belong to no subject; the newest 200 of each."""
-    parking = _engine(request).parking
-    return {
-        "parked": [asdict(each) for each in await parking.subjects()],
-        "set_aside": [asdict(each) for each in await parking.set_aside()],
-    }
+    parked, set_aside = await _engine(request).parked()
+    return {"parked": [asdict(each) for each in parked], "set_aside": [asdict(each) for each in set_aside]}
 
 
 @router.post("/parked/{complaint}/redrive", responses=problems(404))
 async def redrive_parked(request: Request, complaint: ComplaintId, call: Operating) -> Redriven:
     """Fold the parked records in their order, once the cause is gone."""
     try:
-        return await _engine(request).parking.redrive(f"complaint/{complaint}")
+        return await _engine(request).redrive(f"complaint/{complaint}")
     except NotParked:
         raise not_found() from None
 
@@ -47,7 +44,7 @@ async def redrive_parked(request: Request, complaint: ComplaintId, call: Operati
 async def skip_parked(request: Request, complaint: ComplaintId, body: SkipBody, call: Operating) -> Redriven:
     """Pass over the first parked record for ever, and redrive the rest."""
     try:
-        return await _engine(request).parking.skip(f"complaint/{complaint}", call.caller.actor, body.why)
+        return await _engine(request).skip(f"complaint/{complaint}", call.caller.actor, body.why)
     except NotParked:
         raise not_found() from None
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 from aiokafka import TopicPartition
 
 from redress_events.clock import uuid7, wall_clock
 from redress_events.commit import Committer, FactTooLarge, Item, Key, Outcome, Trace, prepare
+from redress_events.database import UNREACHABLE, Database
 from redress_events.errors import Conflict, JournalRestored, KeyReused, Parked, Unavailable, Unknown
 from redress_events.facts import Context, Contract, Fact, Kind, Work
 from redress_events.log_end import LogEnd
-from redress_events.parking import Parking
+from redress_events.parking import ParkedSubject, Parking, Redriven, SetAside
 from redress_events.projector import Projector
 from redress_events.records import Reader
 from redress_events.relay import Relay
@@ -35,26 +34,7 @@ log = structlog.get_logger(__name__)
 
 ATTEMPTS = 4  # a decision whose row moved is decided again, three times
 KEYS_WAIT = 2.0  # seconds
-ACQUIRE = 2.0  # seconds to wait for a database connection
-TIMEOUTS = {"transaction_timeout": "2s", "idle_in_transaction_session_timeout": "5s", "lock_timeout": "1900ms"}
-UNREACHABLE = (
-    OSError,
-    asyncio.TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a backend that was terminated in mid-use
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.TransactionTimeoutError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.LockNotAvailableError,
-)
 STORED = "SELECT subject, version, request FROM idempotency WHERE key = $1"
-BIRTHPLACE = """
-SELECT b.system_identifier = s.system_identifier AND b.timeline = c.timeline_id
-FROM birthplace b, pg_control_system() s, pg_control_checkpoint() c
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,46 +87,29 @@ class Engine:
         self._config = config
         self._contract = contract
         self._topics = Topics(config.topic_prefix)
-        self._places = [TopicPartition(self._topics.lifecycle, n) for n in range(config.partitions)] + [
-            TopicPartition(self._topics.keys, 0)
-        ]
+        lifecycle = [TopicPartition(self._topics.lifecycle, n) for n in range(config.partitions)]
+        self._places = [*lifecycle, TopicPartition(self._topics.keys, 0)]
         self._chance = chance
         self._reader = Reader(source, kinds, contracts, config.partitions)
         self._log_end = LogEnd(source, config.kafka)
-        self._vault = Vault(config.master_key, self._database, self._wait_for_keys)
-        self._schema = ""
+        self._database = Database(source, config.database_url, fold)
+        self._vault = Vault(config.master_key, self._database.reading, self._wait_for_keys)
         self._tasks: list[asyncio.Task[None]] = []
         self._work = list(work)
-        self._pool: asyncpg.Pool | None = None
-        self._commits: asyncpg.Pool | None = None
 
     # -- life
 
     async def start(self) -> None:
         """Returns once the database answered and has this fold's schema. Raises Unavailable."""
-        try:
-            connection = await asyncpg.connect(self._config.database_url, timeout=10)
-        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-            raise Unavailable(f"The database of {self.source} does not answer: {type(error).__name__}") from error
-        try:
-            live = await connection.fetchrow("SELECT schema, fold FROM public.live")
-        finally:
-            await connection.close()
-        if live is None or live["fold"] != self.fold:
-            raise Unavailable(
-                f"The database of {self.source} has the fold {live and live['fold']}, this release needs {self.fold}: migrate or rebuild."
-            )
-        self._schema = live["schema"]
-        self._pool = await self._make_pool("reads", 1, 8)
-        self._commits = await self._make_pool("commits", 2, 2, self._same_cluster)
-        self.committer = Committer(self._commits, self._committed)
-        self.parking = Parking(self.source, self.states, self._reader, self._pool)
+        await self._database.open()
+        self.committer = Committer(self._database.commits, self._committed)
+        self.parking = Parking(self.source, self.states, self._reader, self._database.reads)
         self.relay = Relay(
             source=self.source,
             bootstrap=self._config.kafka,
             topics=self._topics,
             partitions=self._config.partitions,
-            connect=lambda: self._connect("relay", idle_session_timeout="5s"),
+            connect=lambda: self._database.connect("relay", idle_session_timeout="5s"),
             cluster=self._log_end.cluster,
         )
         self.projector = Projector(
@@ -157,7 +120,7 @@ class Engine:
             reader=self._reader,
             vault=self._vault,
             log_end=self._log_end,
-            connect=lambda: self._connect("projector", synchronous_commit="off"),
+            connect=lambda: self._database.connect("projector", synchronous_commit="off"),
             projected=self._projected,
         )
         self.work = WorkLoop(
@@ -172,15 +135,14 @@ class Engine:
             clock=self.clock,
             prepare=self._prepare_work,
             words=self.open,
-            connect=lambda: self._connect("work"),
+            connect=lambda: self._database.connect("work"),
             chance=self._chance,
         )
         self.watch = Watch(
             source=self.source,
             fold=self.fold,
-            schema=self._schema,
             places=self._places,
-            database=self._database,
+            database=self._database.reading,
             relay=self.relay,
             projector=self.projector,
             work=self.work,
@@ -197,18 +159,16 @@ class Engine:
         ]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        waiting = set(self._tasks)
+        while waiting:  # a cancellation may be lost inside a client that is just failing: it is said again
+            for task in waiting:
+                task.cancel()
+            _, waiting = await asyncio.wait(waiting, timeout=1.0)
+            if waiting:
+                log.warning("still-stopping", service=self.source, tasks=sorted(task.get_name() for task in waiting))
         self._tasks = []
         await self._log_end.stop()
-        for pool in (self._commits, self._pool):
-            if pool is not None:
-                try:
-                    async with asyncio.timeout(3):
-                        await pool.close()
-                except TimeoutError:
-                    pool.terminate()
+        await self._database.close()
 
     def _committed(self) -> None:
         self.relay.wake()
@@ -217,46 +177,15 @@ class Engine:
     def _projected(self) -> None:
         self.work.wake()
 
-    def _settings(self, role: str, **more: str) -> dict[str, str]:
-        return {"application_name": f"redress-{self.source}-{role}", "search_path": f"{self._schema},public", **TIMEOUTS, **more}
-
-    async def _connect(self, role: str, **more: str) -> asyncpg.Connection:
-        return await asyncpg.connect(self._config.database_url, timeout=5, command_timeout=10, server_settings=self._settings(role, **more))
-
-    async def _make_pool(self, role: str, least: int, most: int, init: Callable[[Any], Any] | None = None) -> asyncpg.Pool:
-        return await asyncpg.create_pool(
-            self._config.database_url,
-            min_size=least,
-            max_size=most,
-            timeout=5,
-            command_timeout=10,
-            server_settings=self._settings(role),
-            init=init,
-            max_inactive_connection_lifetime=60,
-        )
-
-    async def _same_cluster(self, connection: asyncpg.Connection) -> None:
-        if not await connection.fetchval(BIRTHPLACE):
-            raise JournalRestored(
-                f"The journal of {self.source} did not grow on this PostgreSQL cluster and timeline: adopt it before it takes commands."
-            )
-
-    @asynccontextmanager
-    async def _database(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
-        """A connection for reading; what goes wrong with it becomes Unavailable."""
-        assert self._pool is not None, "start() first"
-        try:
-            async with self._pool.acquire(timeout=ACQUIRE) as connection:
-                yield connection
-        except UNREACHABLE as error:
-            raise Unavailable(f"The database of {self.source} does not answer now.") from error
-
     # -- commands and queries
 
     async def create(
         self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, *, id: UUID | None = None
     ) -> tuple[Seen, bool]:
         """Decide the first facts of a new subject. True: answered from what was stored under the key. Raises KeyReused, Unavailable."""
+        return await self._database.on_live(lambda: self._create(kind, decide, asked, id))
+
+    async def _create(self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, id: UUID | None) -> tuple[Seen, bool]:
         for _ in range(ATTEMPTS):
             if (replayed := await self._stored(asked)) is not None:
                 return replayed, True
@@ -295,6 +224,16 @@ class Engine:
 
         Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable, and the decider's Refused.
         """
+        return await self._database.on_live(lambda: self._decide(subject, decide, asked, check, while_parked))
+
+    async def _decide(
+        self,
+        subject: str,
+        decide: Callable[[Any, Context], list[Fact]],
+        asked: Asked,
+        check: Callable[[Seen], None] | None,
+        while_parked: bool,
+    ) -> tuple[Seen, bool]:
         for _ in range(ATTEMPTS):
             row = await self._row(subject)
             seen = self.states.codec(subject).seen(row)
@@ -318,22 +257,28 @@ class Engine:
 
     async def read(self, subject: str) -> Seen:
         """Raises Unknown, Unavailable."""
-        return self.states.codec(subject).seen(await self._row(subject))
+        row = await self._database.on_live(lambda: self._row(subject))
+        return self.states.codec(subject).seen(row)
 
     async def page(self, query: Query, args: Sequence[Any], *, after: tuple[int, str] | None, limit: int) -> list[tuple[int, Seen]]:
         """One page of a list, each with its place in the order: the cursor of the next one."""
         place, subject = after or (-(2**63), "")
-        async with self._database() as connection:
-            rows = await connection.fetch(query.sql(len(args)), *args, place, subject, limit)
-            loaded = await self.states.load(connection, [row["subject"] for row in rows])
-        return [(row["place"], self.states.codec(row["subject"]).seen(loaded[row["subject"]])) for row in rows if row["subject"] in loaded]
+
+        async def ask() -> list[tuple[int, Seen]]:
+            async with self._database.reading() as connection:
+                rows = await connection.fetch(query.sql(len(args)), *args, place, subject, limit)
+                loaded = await self.states.load(connection, [row["subject"] for row in rows])
+            found = [(row["place"], loaded.get(row["subject"])) for row in rows]
+            return [(at, self.states.codec(row.subject).seen(row)) for at, row in found if row is not None]
+
+        return await self._database.on_live(ask)
 
     async def open(self, subject: str, refs: Sequence[str]) -> dict[str, str]:
         """Personal values in clear, by reference; what was forgotten is missing. Raises Unavailable (key late, Kafka away)."""
-        return await self._vault.open(subject, refs)
+        return await self._database.on_live(lambda: self._vault.open(subject, refs))
 
     async def _row(self, subject: str) -> Row:
-        async with self._database() as connection:
+        async with self._database.reading() as connection:
             row = (await self.states.load(connection, [subject])).get(subject)
         if row is None:
             raise Unknown(subject)
@@ -359,7 +304,7 @@ class Engine:
     async def _stored(self, asked: Asked) -> Seen | None:
         if asked.key is None:
             return None
-        async with self._database() as connection:
+        async with self._database.reading() as connection:
             row = await connection.fetchrow(STORED, asked.key)
         if row is None:
             return None
@@ -376,7 +321,7 @@ class Engine:
         others = sorted({f"{fact.stream}/{identity}" for fact in facts if fact.stream != kind})
         ends: dict[str, tuple[int, bytes]] = {}
         if others:
-            async with self._database() as connection:
+            async with self._database.reading() as connection:
                 ends = await heads(connection, others)
         cipher = await self._vault.key(row.subject) if needs_key(facts) else None
         return prepare(self._contract, self.states.codec(row.subject), row, facts, now, trace, ends, cipher, key)
@@ -392,11 +337,23 @@ class Engine:
         except UNREACHABLE as error:
             raise Unavailable(f"The database of {self.source} does not answer now.") from error
 
+    async def parked(self) -> tuple[list[ParkedSubject], list[SetAside]]:
+        """What waits for operators: parked subjects, and records that belong to none; the newest 200 of each."""
+        return (await self._database.on_live(self.parking.subjects), await self._database.on_live(self.parking.set_aside))
+
+    async def redrive(self, subject: str) -> Redriven:
+        """Raises NotParked."""
+        return await self._database.on_live(lambda: self.parking.redrive(subject))
+
+    async def skip(self, subject: str, who: str, why: str) -> Redriven:
+        """Raises NotParked."""
+        return await self._database.on_live(lambda: self.parking.skip(subject, who, why))
+
     async def health(self) -> Health:
-        return await self.watch.health()
+        return await self._database.on_live(self.watch.health)
 
     async def measures(self) -> Measures:
-        return await self.watch.measures()
+        return await self._database.on_live(self.watch.measures)
 
     async def _wait_for_keys(self) -> None:
         """Until the topic of keys was read, by whichever replica holds it, to an end asked now. Raises Unavailable."""
@@ -405,7 +362,7 @@ class Engine:
             end = (await self._log_end.ask([place]))[place]
             async with asyncio.timeout(KEYS_WAIT):
                 while True:
-                    async with self._database() as connection:
+                    async with self._database.reading() as connection:
                         read = await connection.fetchval(
                             "SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = 0", self._topics.keys
                         )

@@ -58,7 +58,6 @@ class Watch:
         *,
         source: str,
         fold: int,
-        schema: str,
         places: Sequence[TopicPartition],
         database: Callable[[], AbstractAsyncContextManager[asyncpg.pool.PoolConnectionProxy]],
         relay: Relay,
@@ -68,7 +67,6 @@ class Watch:
     ) -> None:
         self.source = source
         self.fold = fold
-        self._schema = schema
         self._places = places
         self._database = database
         self._relay = relay
@@ -84,7 +82,7 @@ class Watch:
         try:
             async with asyncio.timeout(2), self._database() as connection:
                 live = await connection.fetchrow("SELECT schema, fold FROM public.live")
-                if live is None or live["fold"] != self.fold or live["schema"] != self._schema:
+                if live is None or live["fold"] != self.fold:
                     reasons.append("The live state is not this release's.")
                 elif not self._caught_up:
                     self._caught_up = bool(await connection.fetchval("SELECT true FROM caught_up"))
@@ -99,9 +97,11 @@ class Watch:
         async with self._database() as connection:
             backlog = await self._relay.backlog(connection)
             counts = await one(connection, COUNTS)
+            read = await self._read(connection)
+        # The offsets in the database, not this process's positions: they tell the lag also while nobody reads.
         lag, oldest = 0, None
-        for place, position in self._projector.positions.items():
-            behind = max(0, self._log_end.ends.get(place, 0) - position.next)
+        for place in self._places:
+            behind = max(0, self._log_end.ends.get(place, 0) - read.get(place, 0))
             lag += behind
             if behind and (stamp := self._projector.timestamps.get(place)):
                 oldest = stamp if oldest is None else min(oldest, stamp)
@@ -119,11 +119,15 @@ class Watch:
             decided=dict(self._work.counts),
         )
 
+    async def ask(self) -> Mapping[TopicPartition, int]:
+        """Where the log ends now. Raises ConnectionError."""
+        return await self._log_end.ask(self._places)
+
     async def run(self) -> None:
         """Each second: where the log ends (for lag), whether Kafka answers (for timed work), and the first catch-up."""
         while True:
             try:
-                ends = await self._log_end.ask(self._places)
+                ends = await self.ask()
                 if not self._caught_up:
                     await self._look_whether_caught_up(ends)
             except asyncio.CancelledError:
@@ -132,10 +136,13 @@ class Watch:
                 log.debug("pulse-missed", service=self.source, error=type(error).__name__)
             await asyncio.sleep(PULSE if self._caught_up else 0.1)
 
+    async def _read(self, connection: asyncpg.pool.PoolConnectionProxy) -> dict[TopicPartition, int]:
+        rows = await connection.fetch("SELECT topic, partition, next FROM consumer_offsets")
+        return {TopicPartition(row["topic"], row["partition"]): row["next"] for row in rows}
+
     async def _look_whether_caught_up(self, ends: Mapping[TopicPartition, int]) -> None:
         async with self._database() as connection:
-            rows = await connection.fetch("SELECT topic, partition, next FROM consumer_offsets")
-            read = {TopicPartition(row["topic"], row["partition"]): row["next"] for row in rows}
+            read = await self._read(connection)
             if all(read.get(place, -1) >= end for place, end in ends.items()):
                 await connection.execute("INSERT INTO caught_up DEFAULT VALUES ON CONFLICT DO NOTHING")
                 self._caught_up = True

@@ -1,0 +1,119 @@
+"""A service's connections: each knows the live state schema, keeps its transactions short, and is replaced once a rebuild swapped it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+
+from redress_events.errors import JournalRestored, Unavailable
+
+ACQUIRE = 2.0  # seconds to wait for a connection of a pool
+SWAPS = 3  # rebuilds that may overtake one question
+TIMEOUTS = {"transaction_timeout": "2s", "idle_in_transaction_session_timeout": "5s", "lock_timeout": "1900ms"}
+LIVE = "SELECT schema, fold FROM public.live"
+BIRTHPLACE = """
+SELECT b.system_identifier = s.system_identifier AND b.timeline = c.timeline_id
+FROM public.birthplace b, pg_control_system() s, pg_control_checkpoint() c
+"""
+UNREACHABLE = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a backend that was terminated in mid-use
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+)
+Answer = TypeVar("Answer")
+
+
+class Database:
+    """The database of one service, seen by a release of one fold. commits has two connections, for two batches under way."""
+
+    def __init__(self, source: str, url: str, fold: int) -> None:
+        self._source = source
+        self._url = url
+        self._fold = fold
+        self._schema = "public"
+        self._pools: list[asyncpg.Pool] = []
+
+    async def open(self) -> None:
+        """Make the pools. Raises Unavailable, JournalRestored."""
+        try:
+            self._pools = [await self._pool("reads", 1, 8), await self._pool("commits", 2, 2)]
+        except (*UNREACHABLE, asyncpg.PostgresError) as error:
+            raise Unavailable(f"The database of {self._source} does not answer: {type(error).__name__}") from error
+
+    @property
+    def reads(self) -> asyncpg.Pool:
+        return self._pools[0]
+
+    @property
+    def commits(self) -> asyncpg.Pool:
+        return self._pools[1]
+
+    async def connect(self, role: str, **settings: str) -> asyncpg.Connection:
+        """A connection whose search path is the live state. Raises Unavailable where that is another release's."""
+        while True:
+            schema = self._schema
+            name = {"application_name": f"redress-{self._source}-{role}", "search_path": f"{schema},public"}
+            connection = await asyncpg.connect(self._url, timeout=5, command_timeout=10, server_settings={**name, **TIMEOUTS, **settings})
+            try:
+                live = await connection.fetchrow(LIVE)
+                if live is None or live["fold"] != self._fold:
+                    raise Unavailable(
+                        f"The state of {self._source} was made by fold {live and live['fold']}, this release needs {self._fold}: "
+                        "migrate or rebuild."
+                    )
+                if role == "commits" and not await connection.fetchval(BIRTHPLACE):
+                    raise JournalRestored(
+                        f"The journal of {self._source} did not grow on this PostgreSQL cluster and timeline: "
+                        "adopt it before it takes commands."
+                    )
+                if live["schema"] == schema:
+                    return connection
+                self._schema = live["schema"]
+            except BaseException:
+                connection.terminate()
+                raise
+            await connection.close()
+
+    async def _pool(self, role: str, least: int, most: int) -> asyncpg.Pool:
+        async def connect(*_: Any, **__: Any) -> asyncpg.Connection:
+            return await self.connect(role)
+
+        return await asyncpg.create_pool(self._url, min_size=least, max_size=most, connect=connect, max_inactive_connection_lifetime=60)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
+        """A connection for reading; what goes wrong with it becomes Unavailable."""
+        try:
+            async with self.reads.acquire(timeout=ACQUIRE) as connection:
+                yield connection
+        except UNREACHABLE as error:
+            raise Unavailable(f"The database of {self._source} does not answer now.") from error
+
+    async def on_live(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """What a question or command comes to; asked again on the new schema if a rebuild swapped it meanwhile."""
+        for _ in range(SWAPS):
+            try:
+                return await ask()
+            except asyncpg.UndefinedTableError:
+                for pool in self._pools:
+                    await pool.expire_connections()
+        return await ask()
+
+    async def close(self) -> None:
+        for pool in self._pools:
+            try:
+                async with asyncio.timeout(3):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+        self._pools = []

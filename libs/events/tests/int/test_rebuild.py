@@ -1,0 +1,154 @@
+"""A rebuild comes to the same state while traffic goes on: no read fails, no own fact is lost, and a killed run harms nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from spine_stack import HANDLING_KIND, INTAKE_KIND, Stack, asked, eventually, registered
+
+from redress_events.contracts import CONTRACTS, HANDLING, INTAKE
+from redress_events.contracts.intake import ComplaintChased
+from redress_events.engine import Engine
+from redress_events.rebuild import Rebuild, RebuildRunning, Rebuilt
+from redress_events.verify import Verified, verify
+
+STATES = "SELECT subject, partition, parked, read::text, cause::text, heard::text, done::text FROM state ORDER BY subject"
+
+
+def verified(stack: Stack, source: str) -> Verified:
+    kind, contract = (INTAKE_KIND, INTAKE) if source == "intake" else (HANDLING_KIND, HANDLING)
+    return Verified(source, {"complaint": kind}, contract, CONTRACTS, stack.partitions, stack.prefix)
+
+
+async def rebuild(stack: Stack, source: str, folder: Path, fold: int = 1, progress: Any = lambda *_: None) -> Rebuilt:
+    database = await stack.database(source)
+    return await Rebuild(
+        verified(stack, source),
+        fold=fold,
+        owner_dsn=database.owner_dsn,
+        app_role=database.app_role,
+        service_migrations_dir=folder,
+        bootstrap=stack.kafka,
+        progress=progress,
+    ).run()
+
+
+async def states(stack: Stack, source: str) -> list[tuple[Any, ...]]:
+    connection = await stack.connect(source, owner=True)
+    live = await connection.fetchval("SELECT schema FROM live")
+    await connection.execute(f"SET search_path = {live}, public")
+    rows = [tuple(row) for row in await connection.fetch(STATES)]
+    await connection.close()
+    return rows
+
+
+async def chase(engine: Engine, subject: str) -> None:
+    await engine.decide(subject, lambda state, context: [ComplaintChased(chase=state.done.chases + 1, text="and now?")], asked())
+
+
+async def quiet(*engines: Engine) -> None:
+    async def still() -> bool:
+        await asyncio.gather(*(engine.watch.ask() for engine in engines))
+        numbers = [await engine.measures() for engine in engines]
+        return all(n.backlog_facts == n.lag_records == 0 for n in numbers)
+
+    for _ in range(2):
+        await eventually(still)
+
+
+async def test_it_comes_to_the_same_state_byte_for_byte(stack: Stack, tmp_path: Path) -> None:
+    intake, handling = await stack.engine("intake"), await stack.engine("handling")
+    subjects = [(await intake.create("complaint", lambda context: [registered()], asked(f"k{n}")))[0].subject for n in range(30)]
+    await asyncio.gather(*(chase(intake, subject) for subject in subjects[:10]))
+    await quiet(intake, handling)
+    for source in ("intake", "handling"):
+        before = await states(stack, source)
+        told: list[str] = []
+        report = await rebuild(stack, source, tmp_path, progress=lambda what, *_, told=told: told.append(what))
+        assert await states(stack, source) == before and report.states == 30 and report.schema == "fold1_2" and "log" in told
+        assert (await verify(verified(stack, source), (await stack.database(source)).app_dsn, stack.kafka)).equal
+    await chase(intake, subjects[0])  # the running engine goes on, on the new schema
+    assert (await intake.read(subjects[0])).state.done.chases == 2
+    assert await intake.open(subjects[0], ["intake/1/text"]) == {"intake/1/text": "no signal since Sunday"}
+    assert (await intake.health()).ready
+
+
+async def test_no_read_fails_and_no_own_fact_is_lost_while_traffic_goes_on(stack: Stack, tmp_path: Path) -> None:
+    intake, handling = await stack.engine("intake"), await stack.engine("handling")
+    subjects = [(await intake.create("complaint", lambda context: [registered()], asked(f"k{n}")))[0].subject for n in range(20)]
+    done, said = asyncio.Event(), dict.fromkeys(subjects, 0)
+
+    async def customer(mine: list[str]) -> None:
+        while not done.is_set():
+            for subject in mine:
+                await chase(intake, subject)
+                said[subject] += 1
+                assert (await intake.read(subject)).state.done.chases == said[subject]
+
+    customers = [asyncio.create_task(customer(subjects[n::4])) for n in range(4)]
+    for _ in range(3):
+        for source in ("intake", "handling"):
+            await rebuild(stack, source, tmp_path)
+    done.set()
+    await asyncio.gather(*customers)
+    await quiet(intake, handling)
+    for subject in subjects:
+        assert (await intake.read(subject)).state.done.chases == said[subject]
+        assert (await handling.read(subject)).state.heard.chases == said[subject]
+    for source in ("intake", "handling"):
+        report = await verify(verified(stack, source), (await stack.database(source)).app_dsn, stack.kafka)
+        assert report.equal, report.differences
+    connection = await stack.connect("intake", owner=True)
+    schemas = [row[0] for row in await connection.fetch("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'fold%' ORDER BY 1")]
+    await connection.close()
+    assert schemas == ["fold1_4"]
+
+
+async def test_a_run_that_is_killed_anywhere_harms_nothing(stack: Stack, tmp_path: Path) -> None:
+    intake = await stack.engine("intake")
+    for n in range(10):
+        await intake.create("complaint", lambda context: [registered()], asked(f"k{n}"))
+    await quiet(intake)
+    before = await states(stack, "intake")
+
+    class Killed(BaseException):
+        pass
+
+    for step in range(4):
+        steps = iter(range(100))
+
+        def die(what: str, *_: int, step: int = step, steps: Any = steps) -> None:
+            if next(steps) == step:
+                raise Killed(what)
+
+        with pytest.raises(Killed):
+            await rebuild(stack, "intake", tmp_path, progress=die)
+        assert await states(stack, "intake") == before
+        assert (await intake.health()).ready
+    report = await rebuild(stack, "intake", tmp_path)
+    assert await states(stack, "intake") == before and report.schema == "fold1_6"
+
+
+async def test_two_at_a_time_are_refused(stack: Stack, tmp_path: Path) -> None:
+    await stack.engine("intake")
+    owner = await stack.connect("intake", owner=True)
+    assert await owner.fetchval("SELECT pg_try_advisory_lock(hashtext('redress-rebuild'))")
+    with pytest.raises(RebuildRunning):
+        await rebuild(stack, "intake", tmp_path)
+    await owner.close()
+
+
+async def test_another_fold_leaves_old_code_behind(stack: Stack, tmp_path: Path) -> None:
+    intake = await stack.engine("intake")
+    await intake.create("complaint", lambda context: [registered()], asked("k"))
+    await quiet(intake)
+    report = await rebuild(stack, "intake", tmp_path, fold=2)
+    assert report.schema == "fold2_1"
+
+    async def behind() -> bool:
+        return not (await intake.health()).ready
+
+    await eventually(behind)
