@@ -9,14 +9,15 @@ from typing import Annotated, Any
 
 import asyncpg
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from redress_cli.api import Api
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
+from redress_events.rebuild import NotSwapped, Rebuild, RebuildRunning
 from redress_events.verify import Report, Verified
 from redress_events.verify import verify as compare
-from redress_local.places import SERVICES, package
+from redress_local.places import SERVICES, migrations, package
 from redress_local.state import Stack
 
 ServiceName = Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")]
@@ -186,6 +187,38 @@ def relay(
             await connection.close()
 
     out.print(f"{service} sends its {asyncio.run(rewind())} facts again. Watch the backlog: redress status")
+
+
+def rebuild(service: ServiceName, folder: Folder = DEFAULT_FOLDER) -> None:
+    """Make a service's state anew from log and journal, beside the live one, while it goes on; then swap.
+
+    Example:
+
+        redress rebuild sla-monitor
+    """
+    stack = running_stack(folder)
+    definition = importlib.import_module(f"{package(known(service))}.main").service
+    database = stack.databases[service]
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(service, total=None)
+        work = Rebuild(
+            definition.verified(stack.partitions),
+            fold=definition.fold,
+            owner_dsn=database["owner_dsn"],
+            app_role=f"{database['name']}_app",
+            service_migrations_dir=migrations(service),
+            bootstrap=stack.kafka,
+            progress=lambda what, done, every: progress.update(task, description=f"{service}: {what}", completed=done, total=every or None),
+        )
+        try:
+            done = asyncio.run(work.run())
+        except (RebuildRunning, NotSwapped, OSError, asyncpg.PostgresError) as error:
+            fail(f"{service} was not rebuilt: {error}")
+    out.print(
+        f"{service}: {done.states} states from {done.facts} records in {done.seconds:.1f} s, now in schema {done.schema}. "
+        f"Commands waited {done.locked * 1000:.0f} ms at the swap. {done.parked} parked."
+    )
 
 
 def known(service: str) -> str:

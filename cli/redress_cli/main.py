@@ -28,6 +28,7 @@ app.command("owes")(checks.owes)
 app.command("verify")(checks.verify)
 app.command("parked")(checks.parked)
 app.command("redrive")(checks.redrive)
+app.command("rebuild")(checks.rebuild)
 app.command("relay")(checks.relay)
 app.command("demo")(demo.demo)
 

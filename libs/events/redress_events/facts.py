@@ -114,6 +114,7 @@ class Context:
 
     now: aware UTC, from the clock port. actor: who decides (`handler:alice`, `rules@telecom-1`, `timer`). subject: `complaint/<uuid>`.
     chance: 16 fresh random bytes. words: opened personal fields by their reference; a forgotten one is missing.
+    passed: timed work alone: the instant up to which the log was read. A deadline after it is not judged yet, even if it lies before `now`.
     """
 
     now: datetime
@@ -123,6 +124,7 @@ class Context:
     department: str | None = None
     chance: bytes = b""
     words: Mapping[str, str] = field(default_factory=dict)
+    passed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

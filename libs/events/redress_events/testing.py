@@ -65,6 +65,10 @@ class Case:
     def knowing(self, words: Mapping[str, str]) -> Case:
         return replace(self, context=replace(self.context, words=words))
 
+    def read_to(self, passed: datetime) -> Case:
+        """For timed work: the log was read up to this instant and no further."""
+        return replace(self, context=replace(self.context, passed=passed))
+
     @property
     def state(self) -> Any:
         return folded(self.spec.contract, self.spec.kind, self.happened)

@@ -301,4 +301,4 @@ class _Check:
 
 RESTORE = "Restore the journal from a backup; nobody may change it."
 FORGED = "Somebody else writes this service's facts: close the topic to them, then redrive or skip."
-REBUILD = "Rebuild the state from the log."
+REBUILD = "Make the state anew from the log: redress rebuild"

@@ -235,7 +235,7 @@ class WorkLoop:
         nothing: list[str] = []  # decided nothing: either it stopped being due since it was found, or the decider is wrong
         for subject, row in loaded.items():
             try:
-                item = await self._decided(work, row)
+                item = await self._decided(work, row, instant)
                 if item is None:
                     nothing.append(subject)
                 else:
@@ -266,12 +266,14 @@ class WorkLoop:
             self.counts[work.name, outcome_name] = self.counts.get((work.name, outcome_name), 0) + count
         return Decided(len(rows), sum(len(item.events) for item in items))
 
-    async def _decided(self, work: Work, row: Row) -> Item | None:
+    async def _decided(self, work: Work, row: Row, instant: int) -> Item | None:
         now = self._clock()
         kind = self._states.codec(row.subject).kind
         state = kind.state(heard=row.heard, done=row.done)
         words = await self._words(row.subject, work.opens(state)) if work.opens else {}
-        facts = work.decide(state, Context(now=now, actor=work.actor, subject=row.subject, chance=self._chance(), words=words))
+        passed = EPOCH + timedelta(microseconds=instant) if work.at else None
+        context = Context(now=now, actor=work.actor, subject=row.subject, chance=self._chance(), words=words, passed=passed)
+        facts = work.decide(state, context)
         if not facts:
             return None
         return await self._prepare(row, facts, now, replace(cause_of(row), actor=work.actor))

@@ -7,6 +7,6 @@ from redress_events.facts import Context, Fact
 
 def give_up(visit: Visit, context: Context) -> list[Fact]:
     give_up_at = visit.done.give_up_at
-    if visit.stage is not Stage.UNREACHED or give_up_at is None or context.now < give_up_at:
+    if visit.stage is not Stage.UNREACHED or give_up_at is None or (context.passed or context.now) < give_up_at:
         return []
     return end(visit, context, "unreachable")

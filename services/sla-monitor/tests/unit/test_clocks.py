@@ -270,6 +270,10 @@ def test_a_deadline_is_breached_once():
     MONITOR.given(*CLASSIFIED, breached(noticed_at=midnight(3))).at(day(9)).when_due(BREACH).then_nothing()
 
 
+def test_a_deadline_that_the_log_was_not_read_past_is_not_judged():
+    MONITOR.given(*CLASSIFIED).at(day(9)).read_to(midnight(3)).when_due(BREACH).then_nothing()
+
+
 @pytest.mark.parametrize("known", [resolved(day(1)), resolved(day(5)), closed(day(1)), said(2, day(1), "billing_dispute")])
 def test_a_clock_whose_end_or_new_target_is_known_is_left_to_settling(known: Happened):
     MONITOR.given(*CLASSIFIED, known).at(day(9)).when_due(BREACH).then_nothing()
