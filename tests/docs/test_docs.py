@@ -90,7 +90,9 @@ def test_every_error_code_has_a_line_and_no_line_is_stale():
     said = {row["code"]: row["status"] for row in page("docs/errors.md").table("code", "status", "meaning", "what to do")}
     answered = dict(answered_codes())
     assert said.keys() == answered.keys()
-    assert {code: said[code] for code, status in answered.items() if status} == {code: status for code, status in answered.items() if status}
+    assert {code: said[code] for code, status in answered.items() if status} == {
+        code: status for code, status in answered.items() if status
+    }
 
 
 def test_every_code_of_a_flaw_has_a_line():
@@ -167,7 +169,7 @@ def codes_passed_to(callables: set[str]) -> dict[str, set[str]]:
             if "code" in names:
                 places[name] = names.index("code")
                 if isinstance(default := defaults.get("code"), ast.Constant):
-                    found.setdefault(default.value, set()).add("")
+                    found.setdefault(str(default.value), set()).add("")
     for tree in trees:
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
@@ -177,7 +179,7 @@ def codes_passed_to(callables: set[str]) -> dict[str, set[str]]:
             for constant in (one for one in given if isinstance(one, ast.Constant)):
                 first = call.args[0] if call.args else None
                 status = str(first.value) if name == "Problem" and isinstance(first, ast.Constant) else ""
-                found.setdefault(constant.value, set()).add("409" if name == "Refused" else status)
+                found.setdefault(str(constant.value), set()).add("409" if name == "Refused" else status)
     return found
 
 
@@ -188,7 +190,11 @@ def _parameters(node: ast.AST, callables: set[str]) -> tuple[str, list[str], dic
     elif isinstance(node, ast.ClassDef) and node.name in callables:
         made = [each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
         if not made:
-            return node.name, [each.target.id for each in node.body if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)], {}
+            return (
+                node.name,
+                [each.target.id for each in node.body if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)],
+                {},
+            )
         function, skip, name = made[0], 1, node.name
     else:
         return None
