@@ -15,7 +15,7 @@ from schemathesis.core.result import Ok
 from redress_local.issuer import ROLES
 from redress_local.places import SERVICES
 
-EXAMPLES = 60  # for each service
+EXAMPLES = 50  # for each service
 CHECKS = [
     checks.not_a_server_error,
     checks.status_code_conformance,

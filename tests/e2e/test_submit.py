@@ -1,0 +1,162 @@
+"""The command line on a running system: a file of complaints goes in once however often it is sent, what is refused is said by line, and
+every command that looks at the system answers."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from live import Live, eventually, ok
+from typer.testing import CliRunner, Result
+
+from redress_cli.main import app
+from redress_local.places import SERVICES
+
+REAL_TEXTS = os.environ.get("REDRESS_REAL_TEXTS")
+HEADER = ("ticket", "what happened", "when", "how", "where")
+GOOD = [
+    ("1", "宽带断网三天了,客服一直说在处理。", "2026-01-05", "hotline", "海口"),
+    ("2", "The app shows a bill that is twice what I agreed to.", "2026-01-06", "app", "London"),
+    ("3", '营业厅说"三天内上门",\n到现在没有人来装机。', "2026-01-07T09:30:00+08:00", "shop", "三亚"),
+    ("4", "No signal in the whole street since the storm.", "06-01-26", "Internet", ""),
+]
+BAD = [
+    ("5", "", "2026-01-05", "hotline", "海口"),
+    ("6", "Somebody should look at this.", "2026-01-05", "pigeon", ""),
+    ("7", "The date of this one cannot be.", "2026-02-30", "web", ""),
+    ("8", "This one comes from the future.", "2199-01-01", "web", ""),
+    ("9", "The place is none.", "2026-01-05", "web", "call me: 13800000001 <now>"),
+]
+MAP = ("--map", "text=what happened", "--map", "received_at=when", "--map", "channel=how", "--map", "area=where")
+
+
+def redress(live: Live, *words: str) -> Result:
+    return CliRunner().invoke(app, [*words, "--folder", live.stack.folder])
+
+
+def answered(live: Live, *words: str) -> Any:
+    """What the command prints with --json."""
+    result = redress(live, *words, "--json")
+    assert result.exit_code == 0, result.output + result.stderr
+    return json.loads(result.stdout)
+
+
+def written(folder: Path, rows: Sequence[Sequence[str]]) -> str:
+    file = folder / "tickets.csv"
+    with file.open("w", encoding="utf-8-sig", newline="") as out:
+        csv.writer(out).writerows([HEADER, *rows])
+    return str(file)
+
+
+def test_a_file_goes_in_once_and_what_is_refused_is_said_by_line(live: Live, tmp_path: Path):
+    file = written(tmp_path, [*GOOD, *BAD])
+    before = len(live.facts("intake", "complaint-registered"))
+    first = redress(live, "submit", "--csv", file, *MAP, "--json")
+    assert first.exit_code == 1, "some rows were refused"
+    report = json.loads(first.stdout)
+    assert report["accepted"] == len(set(report["numbers"])) == len(GOOD)
+    # The third complaint takes two lines of the file.
+    expected = [(7, "/text"), (8, "/channel"), (9, "/received_at"), (10, "/received_at"), (11, "/area")]
+    assert [(line, code, reason.partition(":")[0]) for line, code, reason in report["refused"]] == [
+        (line, "invalid", pointer) for line, pointer in expected
+    ]
+    assert len(live.facts("intake", "complaint-registered")) == before + len(GOOD)
+
+    again = json.loads(redress(live, "submit", "--csv", file, *MAP, "--json").stdout)
+    assert sorted(again["numbers"]) == sorted(report["numbers"])
+    assert len(live.facts("intake", "complaint-registered")) == before + len(GOOD), "the same file makes no second complaint"
+    for_people = redress(live, "submit", "--csv", file, *MAP)
+    assert "4 complaints registered, 5 rows refused." in for_people.stdout
+    assert "/channel" in for_people.stdout
+
+    seen = {view["text"]: view for view in (by_number(live, number) for number in report["numbers"])}
+    assert {(text, view["channel"], view.get("area", "")) for text, view in seen.items()} == {
+        (text, "web" if how == "Internet" else how, where) for _, text, _, how, where in GOOD
+    }
+    assert seen[GOOD[0][1]]["received_at"] == "2026-01-04T16:00:00Z", "a day begins where the operator is"
+
+
+def by_number(live: Live, number: str) -> dict[str, Any]:
+    return ok(live.agent.get("intake", f"/complaints/by-number/{number}"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--map", "text=nothing"], "has no column 'nothing'"),
+        ([], "Which column is the complaint's text?"),
+        ([*MAP, "--zone", "Mars/Olympus"], "There is no time zone 'Mars/Olympus'"),
+        ([*MAP, "--set", "channel"], "--set takes field=something"),
+    ],
+)
+def test_a_mapping_that_makes_no_sense_is_said_and_nothing_is_posted(live: Live, tmp_path: Path, words: list[str], said: str):
+    before = len(live.facts("intake", "complaint-registered"))
+    result = redress(live, "submit", "--csv", written(tmp_path, GOOD), *words)
+    assert result.exit_code == 1
+    assert said in " ".join(result.stderr.split())
+    assert len(live.facts("intake", "complaint-registered")) == before
+
+
+def test_every_command_that_looks_at_the_system_answers(live: Live):
+    complaint = live.register("宽带断网三天了。", customer="Canary Tailfeather")
+    number = live.reaches(complaint, "routed")["number"]
+    live.quiet()
+
+    tailed = redress(live, "tail", "--from-start", "--limit", "5", "--json")
+    assert tailed.exit_code == 0, tailed.stderr
+    types = [json.loads(line)["type"] for line in tailed.stdout.splitlines()]
+    assert len(types) == 5
+    assert types[0] == "redress.intake.complaint-registered.v1"
+    filtered = redress(live, "tail", "--from-start", "--limit", "2", "--complaint", number, "--service", "triage", "--json")
+    assert [json.loads(line)["type"] for line in filtered.stdout.splitlines()] == [
+        "redress.triage.complaint-classified.v1",
+        "redress.triage.complaint-routed.v1",
+    ]
+
+    timeline = redress(live, "timeline", number)
+    assert timeline.exit_code == 0
+    for word in ("complaint-registered", "complaint-classified", "case-opened", "clock-started", "•••"):
+        assert word in timeline.stdout
+    for output in (timeline.stdout, tailed.stdout, filtered.stdout, redress(live, "tail", "--from-start", "--limit", "5").stdout):
+        assert "Tailfeather" not in output
+        assert "sealed:" not in output
+    unknown = redress(live, "timeline", "0000-0000-001")
+    assert unknown.exit_code == 1
+
+    owed = next(each for each in answered(live, "owes") if each["number"] == number)
+    assert owed["owner"] == "department:technical_support"
+    assert number in redress(live, "owes").stdout
+    reports = answered(live, "verify")
+    assert [each["service"] for each in reports] == list(SERVICES)
+    assert all(not each["differences"] and each["states"] for each in reports)
+    assert "equal" in redress(live, "verify", "intake").stdout
+    assert answered(live, "parked") == {service: {"parked": [], "set_aside": []} for service in SERVICES}
+    assert "nothing" in redress(live, "parked").stdout
+    status = answered(live, "status")
+    assert [(each["service"], each["ready"], each["parked"], each["backlog"]) for each in status] == [(s, True, 0, 0) for s in SERVICES]
+
+
+@pytest.mark.skipif(not REAL_TEXTS, reason="REDRESS_REAL_TEXTS does not name the folder of the real complaints")
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "rows", "words"),
+    [("hotline_telecom_274.csv", 274, ["--set", "channel=hotline"]), ("telecom_complaints_en_2224.csv", 2224, [])],
+    ids=["chinese", "english"],
+)
+def test_every_real_complaint_reaches_a_department(live: Live, name: str, rows: int, words: list[str]):
+    result = redress(live, "submit", "--csv", str(Path(REAL_TEXTS or "") / name), *words, "--json")
+    report = json.loads(result.stdout)
+    assert (report["accepted"], report["refused"], result.exit_code) == (rows, [], 0)
+    live.quiet(within=120)
+
+    def placed() -> bool:
+        departments = {each["number"]: each["owner"] for each in live.owed().values()}
+        return all(departments.get(number, "").startswith("department:") for number in report["numbers"])
+
+    eventually(placed, f"all {rows} complaints lie with a department")
+    live.verified()
