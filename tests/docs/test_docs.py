@@ -36,8 +36,10 @@ def page(name: str) -> Page:
 
 
 @pytest.fixture(scope="module")
-def running(system: MakeSystem) -> System:
-    return system()
+def running(system: MakeSystem) -> Iterator[System]:
+    started = system()
+    yield started
+    started.stop()  # and not at the session's end: two servers less for the tests that follow
 
 
 @pytest.mark.slow
