@@ -40,7 +40,7 @@ def tail(
 
         redress tail --type deadline --service sla-monitor
 
-        redress tail --complaint 7K3QX-0MZ2A-4 --from-start --limit 20
+        redress tail --complaint 7K3M-9QX2-V0T --from-start --limit 20
     """
     stack = running_stack(folder)
     subject = subject_of(stack, complaint) if complaint else None
@@ -75,7 +75,7 @@ def timeline(
 
     Example:
 
-        redress timeline 7K3QX-0MZ2A-4
+        redress timeline 7K3M-9QX2-V0T
     """
     stack = running_stack(folder)
     subject = subject_of(stack, number)
@@ -113,13 +113,11 @@ async def collected(stack: Stack, subject: str) -> list[Envelope]:
 
 
 async def facts(stack: Stack, subject: str | None, *, from_start: bool, follow: bool) -> AsyncIterator[Envelope]:
-    """Facts of the lifecycle (and, without a subject, of the public record). What is no fact is passed over."""
+    """Facts of the lifecycle and of the public record. What is no fact is passed over."""
     consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        partitions = [partition_of(subject, stack.partitions)] if subject else list(range(stack.partitions))
-        topics = (LIFECYCLE,) if subject else (LIFECYCLE, CLOSED)
-        places = [TopicPartition(topic, partition) for topic in topics for partition in partitions]
+        places = places_of(stack, subject)
         consumer.assign(places)
         ends = await consumer.end_offsets(places)
         await (consumer.seek_to_beginning(*places) if from_start else consumer.seek_to_end(*places))
@@ -135,6 +133,17 @@ async def facts(stack: Stack, subject: str | None, *, from_start: bool, follow: 
                         continue
     finally:
         await consumer.stop()
+
+
+def places_of(stack: Stack, subject: str | None) -> list[TopicPartition]:
+    """Where facts about a complaint stand, its public record among them; without one, every partition."""
+    if subject is None:
+        return [TopicPartition(topic, partition) for topic in (LIFECYCLE, CLOSED) for partition in range(stack.partitions)]
+    public = subject.replace("complaint/", "closed/")
+    return [
+        TopicPartition(LIFECYCLE, partition_of(subject, stack.partitions)),
+        TopicPartition(CLOSED, partition_of(public, stack.partitions)),
+    ]
 
 
 def subject_of(stack: Stack, number: str) -> str:
