@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from live import Live
 
+from redress_local.kafka import Kafka
+from redress_local.postgres import Postgres
 from redress_local.system import System
 
 HERE = Path(__file__).parent
@@ -29,4 +31,26 @@ def live(system: Callable[..., System]) -> Live:
 @pytest.fixture(scope="session")
 def shaken(system: Callable[..., System]) -> Live:
     """For tests that kill or stop something; each starts it again. Consultations are due in seconds here, all else as usual."""
-    return Live(system(settle_seconds=1.0, environment={"REDRESS_POLICY": str(QUICK_POLICY)}))
+    return Live(system(settle_seconds=5.0, environment={"REDRESS_POLICY": str(QUICK_POLICY)}))
+
+
+@pytest.fixture
+def kafka(shaken: Live) -> Iterator[Kafka]:
+    server = shaken.system.servers.kafka_server
+    if server is None:
+        pytest.skip("only a local Kafka can be killed")
+    shaken.quiet()
+    yield server
+    if server.child is None:
+        server.start()
+
+
+@pytest.fixture
+def postgres(shaken: Live) -> Iterator[Postgres]:
+    server = shaken.system.servers.postgres_server
+    if server is None:
+        pytest.skip("only a local PostgreSQL can be killed")
+    shaken.quiet()
+    yield server
+    if server.child is None:
+        server.start()

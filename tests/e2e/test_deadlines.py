@@ -8,6 +8,8 @@ from typing import Any
 
 from live import Live, eventually, ok
 
+from redress_local.kafka import Kafka
+
 QUESTION = "What does roaming in Portugal cost, and from which day on?"
 TARGET = timedelta(seconds=12)  # quick-policy.yaml
 NOTICED_WITHIN = timedelta(seconds=6)  # after the deadline; usually about one second
@@ -96,3 +98,20 @@ def test_a_monitor_that_was_away_over_the_deadline_breaches_what_was_missed_and_
     shaken.verified()
     assert (breaches(shaken, missed), breaches(shaken, in_time)) == (1, 0)
     assert not set(shaken.facts("sla-monitor", "breach-annulled")) & {f"complaint/{each}" for each in (in_time, missed)}
+
+
+def test_what_was_kept_while_kafka_was_away_is_not_breached_before_the_news_arrives(shaken: Live, kafka: Kafka):
+    in_time, _ = asked(shaken)
+    missed, deadline = asked(shaken)
+    shaken.case(in_time, "consulting")
+    shaken.quiet()
+    kafka.kill()
+    shaken.work(in_time, "consulting")
+    assert datetime.now(UTC) < deadline, "it was resolved in time"
+    eventually(lambda: datetime.now(UTC) > deadline + timedelta(seconds=2), "the deadlines have passed", TARGET.total_seconds() + 3)
+    assert (breaches(shaken, in_time), breaches(shaken, missed)) == (0, 0), "nobody can know what the others have decided meanwhile"
+    kafka.start()
+    breached(shaken, missed, deadline)
+    kept(shaken, in_time)
+    shaken.verified()
+    assert (breaches(shaken, missed), breaches(shaken, in_time)) == (1, 0)

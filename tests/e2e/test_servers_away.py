@@ -3,7 +3,6 @@ anything."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 
 import httpx
@@ -16,28 +15,6 @@ from redress_local.places import SERVICES
 from redress_local.postgres import Postgres
 
 BODY = {"channel": "app", "text": SLOW}
-
-
-@pytest.fixture
-def kafka(shaken: Live) -> Iterator[Kafka]:
-    server = shaken.system.servers.kafka_server
-    if server is None:
-        pytest.skip("only a local Kafka can be killed")
-    shaken.quiet()
-    yield server
-    if server.child is None:
-        server.start()
-
-
-@pytest.fixture
-def postgres(shaken: Live) -> Iterator[Postgres]:
-    server = shaken.system.servers.postgres_server
-    if server is None:
-        pytest.skip("only a local PostgreSQL can be killed")
-    shaken.quiet()
-    yield server
-    if server.child is None:
-        server.start()
 
 
 def health(live: Live, service: str, which: str) -> httpx.Response:
