@@ -74,7 +74,8 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """cycle: the latest. closed: the last cycle that callback closed. withdrawal: the last wish that it answered."""
+    """cycle: the latest. closed: the last cycle that callback closed. withdrawal: the last wish that it answered. transfer: the one that
+    brought the case where it is, 0 where the routing did. handler: who accepted it there, None where nobody has yet."""
 
     cycle: int = 1
     closed: int = 0
@@ -82,6 +83,7 @@ class Heard:
     withdrawal: int = 0
     classification: Classification | None = None
     routing: int = 0
+    transfer: int = 0
     department: str | None = None
     handler: str | None = None
     stages: tuple[Stage, ...] = ()
@@ -105,14 +107,15 @@ def _classified(heard: Heard, fact: ComplaintClassified | ComplaintReclassified,
 
 
 def _routed(heard: Heard, fact: ComplaintRouted, at: datetime) -> Heard:
-    moved = replace(heard, routing=fact.routing, department=fact.department, handler=None)
+    moved = replace(heard, routing=fact.routing, transfer=0, department=fact.department, handler=None)
     return _reached(moved, "routed", at, heard.cycle, fact.department)
 
 
 def _transferred(heard: Heard, fact: CaseTransferred, at: datetime) -> Heard:
     if fact.routing != heard.routing:
         return heard  # a newer routing beats it
-    return _reached(replace(heard, department=fact.department, handler=None), "routed", at, fact.cycle, fact.department)
+    moved = replace(heard, transfer=fact.transfer, department=fact.department, handler=None)
+    return _reached(moved, "routed", at, fact.cycle, fact.department)
 
 
 def _opened(heard: Heard, fact: CaseOpened, at: datetime) -> Heard:
@@ -124,7 +127,9 @@ def _opened(heard: Heard, fact: CaseOpened, at: datetime) -> Heard:
 
 
 def _accepted(heard: Heard, fact: CaseAccepted, at: datetime) -> Heard:
-    return _reached(replace(heard, handler=fact.handler), "in-handling", at, fact.cycle)
+    """Who accepted it elsewhere, before he heard that it had moved on, does not have it here."""
+    here = (fact.routing, fact.transfer) == (heard.routing, heard.transfer)
+    return _reached(replace(heard, handler=fact.handler) if here else heard, "in-handling", at, fact.cycle)
 
 
 def _contacted(heard: Heard, fact: CustomerContacted, at: datetime) -> Heard:

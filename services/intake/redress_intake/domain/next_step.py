@@ -23,6 +23,8 @@ def next_step(complaint: Complaint) -> NextStep | None:
     if complaint.closed:
         return None
     stage, heard = complaint.stage, complaint.heard
+    if stage in ("in-handling", "contacted") and heard.routing and heard.handler is None:
+        stage = "routed"  # it has moved on since: the department that has it now begins with accepting it
     since = next(each.at for each in reversed(complaint.stages) if each.name == stage)
     department = f"department:{heard.department}"
     match stage:

@@ -50,7 +50,7 @@ CLASSIFIED = ComplaintClassified(
 )
 ROUTED = ComplaintRouted(routing=1, department="technical-support", queue="network")
 OPENED = CaseOpened(cycle=1, routing=1, department="technical-support")
-ACCEPTED = CaseAccepted(cycle=1, handler="wang")
+ACCEPTED = CaseAccepted(cycle=1, handler="wang", routing=1)
 CONTACTED = CustomerContacted(cycle=1, means="phone", contacted_at=NOON)
 PROGRESS = ProgressReported(cycle=1, note="handling/4/note")
 RESOLVED = CaseResolved(
@@ -160,6 +160,14 @@ def test_a_transfer_holds_only_for_the_routing_it_names():
     assert complaint(ROUTED, ACCEPTED, transfer).heard.handler is None
     rerouted = ComplaintRouted(routing=2, department="customer-service", queue="front", by="person")
     assert complaint(ROUTED, rerouted, transfer).heard.department == "customer-service"
+
+
+def test_who_accepted_it_where_it_no_longer_is_does_not_have_it():
+    rerouted = ComplaintRouted(routing=2, department="customer-service", queue="front", by="person")
+    assert complaint(ROUTED, rerouted, ACCEPTED).heard.handler is None
+    transfer = CaseTransferred(cycle=1, routing=1, transfer=1, department="finance", reason="handling/4/reason")
+    there = CaseAccepted(cycle=1, handler="zhao", routing=1, transfer=1)
+    assert complaint(ROUTED, ACCEPTED, transfer, there).heard.handler == "zhao"
 
 
 def test_a_second_cycle_goes_where_its_case_is_unless_a_newer_routing_beats_it():

@@ -2,13 +2,15 @@
 
 from datetime import timedelta
 
+import pytest
+
 from redress_events.contracts import INTAKE
 from redress_events.contracts.callback import CallbackAttempted, CallbackScheduled, ComplaintClosed, ComplaintReopened
-from redress_events.contracts.handling import CaseAccepted, CaseOpened, CaseResolved, CustomerContacted
+from redress_events.contracts.handling import CaseAccepted, CaseOpened, CaseResolved, CaseTransferred, CustomerContacted
 from redress_events.contracts.intake import ComplaintRegistered, ComplaintWithdrawn
 from redress_events.contracts.triage import ComplaintRouted
 from redress_events.facts import Fact
-from redress_events.testing import NOON, folded
+from redress_events.testing import NOON, Happened, folded
 from redress_intake.domain.complaint import KIND
 from redress_intake.domain.next_step import next_step
 
@@ -24,11 +26,13 @@ RESOLVED = CaseResolved(
     responsible_unit="field",
     told_customer="phone",
 )
+REROUTED = ComplaintRouted(routing=2, department="finance", queue="refunds", by="person")
+TRANSFERRED = CaseTransferred(cycle=1, routing=1, transfer=1, department="finance", reason="handling/4/reason")
 JOURNEY: list[tuple[Fact, str]] = [
     (REGISTERED, "triage"),
     (ROUTED, "department:technical_support"),
     (OPENED, "department:technical_support"),
-    (CaseAccepted(cycle=1, handler="handler:li"), "department:technical_support"),
+    (CaseAccepted(cycle=1, handler="li", routing=1), "department:technical_support"),
     (CustomerContacted(cycle=1, means="phone", contacted_at=NOON), "department:technical_support"),
     (RESOLVED, "callback"),
     (CallbackScheduled(cycle=1, outcome="resolved", due_at=NOON + DAY), "return-visit agents"),
@@ -54,3 +58,18 @@ def test_nobody_owes_anything_on_a_closed_complaint() -> None:
 def test_a_due_visit_says_by_when() -> None:
     step = next_step(folded(INTAKE, KIND, [fact for fact, _ in JOURNEY[:7]]))
     assert step is not None and step.by == NOON + DAY
+
+
+@pytest.mark.parametrize("moved", [REROUTED, TRANSFERRED], ids=["rerouted", "transferred"])
+@pytest.mark.parametrize("so_far", [4, 5], ids=["accepted", "contacted"])
+def test_whoever_gets_a_case_that_others_worked_on_begins_with_accepting_it(so_far: int, moved: Fact) -> None:
+    facts: list[Happened] = [fact for fact, _ in JOURNEY[:so_far]]
+    there = folded(INTAKE, KIND, [*facts, (moved, NOON + DAY)])
+    step = next_step(there)
+    assert step is not None
+    assert (step.owner, step.step, step.since) == ("department:finance", "accept the case", NOON + DAY)
+
+
+def test_an_acceptance_that_crossed_a_new_routing_settles_nothing_there() -> None:
+    step = next_step(folded(INTAKE, KIND, [REGISTERED, ROUTED, OPENED, REROUTED, CaseAccepted(cycle=1, handler="li", routing=1)]))
+    assert step is not None and (step.owner, step.step) == ("department:finance", "accept the case")

@@ -41,7 +41,7 @@ UNDER_WAY = (
         confidence=0.9,
     ),
     ComplaintRouted(routing=1, department="technical-support", queue="network"),
-    CaseAccepted(cycle=1, handler="wang"),
+    CaseAccepted(cycle=1, handler="wang", routing=1),
     CallbackScheduled(cycle=1, outcome="resolved", due_at=NOON),
 )
 WORDS = {"intake/1/text": "No signal", "intake/1/phone": "139", "intake/1/instruction": "Hurry", "intake/2/text": "Still none"}
