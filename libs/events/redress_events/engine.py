@@ -182,16 +182,22 @@ class Engine:
     async def create(
         self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, *, id: UUID | None = None
     ) -> tuple[Seen, bool]:
-        """Decide the first facts of a new subject. True: answered from what was stored under the key. Raises KeyReused, Unavailable."""
+        """Decide the first facts of a new subject. True: answered from what was stored under the key. Raises KeyReused, Unavailable.
+
+        The commit itself finds a key that was used, so a first request needs no look-up before; only a refusal does.
+        """
         return await self._database.on_live(lambda: self._create(kind, decide, asked, id))
 
     async def _create(self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, id: UUID | None) -> tuple[Seen, bool]:
         for _ in range(ATTEMPTS):
-            if (replayed := await self._stored(asked)) is not None:
-                return replayed, True
             now = self.clock()
             row = self.states.fresh(f"{kind}/{id or uuid7(now)}")
-            facts = decide(self._context(row, asked, now))
+            try:
+                facts = decide(self._context(row, asked, now))
+            except Exception:
+                if (replayed := await self._stored(asked)) is not None:
+                    return replayed, True
+                raise
             cipher, wrapped = self._vault.make_key(row.subject)
             item = prepare(
                 self._contract,

@@ -11,6 +11,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
@@ -63,7 +64,12 @@ class Fact(BaseModel):
     @classmethod
     def personal_fields(cls) -> tuple[str, ...]:
         """Names of the fields that carry personal data, in order of declaration."""
-        return tuple(name for name, info in cls.model_fields.items() if _marked(info.annotation, info.metadata))
+        return _personal_fields(cls)
+
+
+@cache
+def _personal_fields(fact: type[Fact]) -> tuple[str, ...]:
+    return tuple(name for name, info in fact.model_fields.items() if _marked(info.annotation, info.metadata))
 
 
 def _marked(annotation: object, metadata: list[Any]) -> bool:
@@ -143,8 +149,13 @@ class Kind:
 
     @property
     def facets(self) -> tuple[type[Any], type[Any]]:
-        hints = typing.get_type_hints(self.state)
-        return hints["heard"], hints["done"]
+        return _facets(self.state)
+
+
+@cache
+def _facets(state: type[Any]) -> tuple[type[Any], type[Any]]:
+    hints = typing.get_type_hints(state)
+    return hints["heard"], hints["done"]
 
 
 @dataclass(frozen=True, slots=True)
