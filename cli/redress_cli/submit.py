@@ -6,6 +6,7 @@ import asyncio
 import csv
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -58,8 +59,8 @@ def submit(
 ) -> None:
     """Post each row of a CSV file as a complaint.
 
-    Usual column names are understood (text, date, channel, …); others are told with --map. Each row's key is made of the file's row, so
-    the same file posted twice makes no second complaint. A row that is refused is reported with its line, and the rest go on.
+    Usual column names are understood (text, date, channel, …); others are told with --map. Each row's key is made of its content, so
+    the same file posted twice, or with rows added, makes no second complaint. A row that is refused is reported with its line, and the rest go on.
 
     Examples:
 
@@ -149,9 +150,8 @@ async def post_all(url: str, token: str, rows: list[tuple[int, dict[str, Any]]],
     gate = asyncio.Semaphore(at_once)
     async with httpx.AsyncClient(base_url=url, timeout=15, trust_env=False, headers={"authorization": f"Bearer {token}"}) as client:
 
-        async def post(line: int, body: dict[str, Any]) -> None:
+        async def post(line: int, key: str, body: dict[str, Any]) -> None:
             async with gate:
-                key = hashlib.sha256(f"{line}\n{json.dumps(body, sort_keys=True)}".encode()).hexdigest()
                 code, sentence, number = await post_one(client, key, body)
                 if number:
                     report.accepted += 1
@@ -160,9 +160,21 @@ async def post_all(url: str, token: str, rows: list[tuple[int, dict[str, Any]]],
                     report.refused.append((line, code, sentence))
                 posted()
 
-        await asyncio.gather(*(post(line, body) for line, body in rows))
+        await asyncio.gather(*(post(line, key, body) for (line, body), key in zip(rows, keys(rows), strict=True)))
     report.refused.sort()
     return report
+
+
+def keys(rows: list[tuple[int, dict[str, Any]]]) -> list[str]:
+    """A key for each row, made of its content and of how often the same content stood before it: rows may move in the file, equal rows stay
+    two complaints, and the file posted again makes none."""
+    seen = Counter[str]()
+    found = []
+    for _, body in rows:
+        content = json.dumps(body, sort_keys=True)
+        found.append(hashlib.sha256(f"{seen[content]}\n{content}".encode()).hexdigest())
+        seen[content] += 1
+    return found
 
 
 async def post_one(client: httpx.AsyncClient, key: str, body: dict[str, Any]) -> tuple[str, str, str | None]:
