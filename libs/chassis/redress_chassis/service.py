@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -14,7 +13,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from redress_chassis import health, logs, openapi, ops
+from redress_chassis import health, logs, openapi, ops, quiet
 from redress_chassis.callers import Caller
 from redress_chassis.door import Door
 from redress_chassis.exchange import exchange_of
@@ -23,7 +22,7 @@ from redress_chassis.metrics import Metrics
 from redress_chassis.problems import defect, problem_of, unavailable
 from redress_chassis.settings import BadSettings, Settings
 from redress_chassis.tokens import Tokens
-from redress_events.clock import wall_clock
+from redress_events.clock import Clock, SteppingClock, wall_clock
 from redress_events.engine import Config, Engine, JournalRestored, Measures, Unavailable
 from redress_events.facts import Contract, Kind, Work
 from redress_events.states import Query
@@ -49,7 +48,7 @@ class Service:
         routes: Sequence[APIRouter] = (),
         queries: Sequence[Query] = (),
         fold: int = 1,
-        clock: Callable[[], datetime] = wall_clock,
+        clock: Clock = wall_clock,
     ) -> None:
         self.name = name
         self.metrics = Metrics()
@@ -57,9 +56,9 @@ class Service:
         self._kinds = kinds
         self._contract = contract
         self._contracts = contracts
-        self._work = work
+        self.work = tuple(work)
         self._routes = routes
-        self._queries = queries
+        self.queries = tuple(queries)
         self.fold = fold
         self._clock = clock
         self._settings: Settings | None = None
@@ -97,10 +96,10 @@ class Service:
             exception_handlers={HTTPException: _answered, RequestValidationError: _answered},
         )
         app.state.serving = self
-        for router in (*self._routes, ops.router, health.router):
+        for router in (*self._routes, ops.router, health.router, quiet.router):
             # Not include_router: it matches each path three times, 40 µs of a request's 230 (FastAPI 0.165).
             app.router.routes.extend(router.routes)
-        app.add_middleware(Door, gate=self, open_paths=(*health.PATHS, *DOCUMENTS))
+        app.add_middleware(Door, gate=self, open_paths=(*health.PATHS, quiet.PATH, *DOCUMENTS))
         _complete_document(app)
         return app
 
@@ -151,8 +150,8 @@ class Service:
             kinds=self._kinds,
             contract=self._contract,
             contracts=self._contracts,
-            work=self._work,
-            queries=self._queries,
+            work=self.work,
+            queries=self.queries,
             fold=self.fold,
             config=Config(
                 database_url=settings.database_url,
@@ -161,7 +160,7 @@ class Service:
                 partitions=settings.partitions,
                 settle=settings.settle_seconds,
             ),
-            clock=self._clock,
+            clock=SteppingClock(settings.clock_file) if settings.clock_file else self._clock,
         )
 
     async def _start(self, engine: Engine) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveInt, ValidationError, field_validator
+from pydantic import Field, PositiveInt, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from redress_events.clock import ClockUnusable, SteppingClock
 
 PREFIX = "REDRESS_"
 KEY_BYTES = 32  # AES-256
@@ -28,6 +30,7 @@ class Settings(BaseSettings):
     issuer: str = Field(min_length=1)
     audience: str = Field("redress", min_length=1)
     profile: Literal["local", "production"] = "production"
+    clock_file: Path | None = None  # of a stepping clock, in the local profile alone; without it the wall clock
     settle_seconds: float = Field(15.0, ge=0, le=600)  # before timed work, after a start or an outage
     partitions: PositiveInt = 12  # fixed at the topics' birth
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -47,6 +50,19 @@ class Settings(BaseSettings):
             raise ValueError(f"The file cannot be read: {error.strerror}.") from None
         if size != KEY_BYTES:
             raise ValueError(f"The file must hold {KEY_BYTES} bytes and nothing else, it has {size}.")
+        return path
+
+    @field_validator("clock_file")
+    @classmethod
+    def _for_the_local_profile(cls, path: Path | None, others: ValidationInfo) -> Path | None:
+        if path is None:
+            return None
+        if others.data.get("profile") != "local":
+            raise ValueError(f"A stepping clock is for {PREFIX}PROFILE=local alone: whoever writes the file sets every deadline.")
+        try:
+            SteppingClock(path)
+        except ClockUnusable as error:
+            raise ValueError(str(error)) from None
         return path
 
     @property

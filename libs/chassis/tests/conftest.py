@@ -19,8 +19,10 @@ from joserfc.jwk import ECKey, RSAKey
 from pydantic import BaseModel
 
 from redress_chassis import Body, Call, Caller, ComplaintId, Cursor, Limit, Moment, Service, Settings, Short, Words, calls, problems
+from redress_events.clock import Clock, wall_clock
 from redress_events.engine import Asked, Health, KeyReused, Measures, Parked, Seen, Unknown
 from redress_events.facts import Context, Contract, Fact, Kind, Refused
+from redress_events.quiet import Quiet, StuckRow
 from redress_events.states import Query
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -110,6 +112,7 @@ class Jar:
     ready: bool = True
     fails: Exception | None = None
     running: bool = False
+    clock: Clock = wall_clock
 
     async def start(self) -> None:
         if self.fails:
@@ -181,6 +184,10 @@ class Jar:
 
     async def health(self) -> Health:
         return Health(self.ready, [] if self.ready else ["The log was not yet read to its end."])
+
+    async def quiet(self) -> Quiet:
+        stuck = (StuckRow("open", "note/1", "ValueError at jar.py:1", 2),)
+        return Quiet("jar", 0, 3, 7, 1, stuck, NOW, 5, 20, 27, 4, self.clock())
 
     async def measures(self) -> Measures:
         if self.fails:

@@ -2,15 +2,97 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
+import math
+import mmap
 import os
+import sys
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
+
+from redress_events.facts import EPOCH, micros
+
+Clock = Callable[[], datetime]
+BYTES = 8
+LOOK = 0.02  # seconds between two looks at a stepping clock: 50 a second cost 0.1 % of a core, and no mover has to know who reads it
 
 
 def wall_clock() -> datetime:
     """Now, aware UTC."""
     return datetime.now(UTC)
+
+
+class ClockUnusable(Exception):
+    """The file of a stepping clock is missing, or is none."""
+
+
+class ClockSetBack(Exception):
+    """Time that somebody may have been told is never taken back."""
+
+
+class SteppingClock:
+    """Time that stands still until somebody moves it: microseconds since 1970 in 8 bytes of a file that all processes map.
+
+    Telling it takes 0.4 µs. An aligned word is read and written in one piece, so nobody sees half of a move. For the local profile alone.
+    """
+
+    def __init__(self, file: Path) -> None:
+        """Raises ClockUnusable."""
+        self.file = file
+        try:
+            with file.open("rb") as content:
+                mapped = mmap.mmap(content.fileno(), BYTES, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:
+            raise ClockUnusable(f"{file} holds no stepping clock: {error}.") from error
+        self._word = memoryview(mapped).cast("q")
+
+    @classmethod
+    def make(cls, file: Path, at: datetime) -> SteppingClock:
+        """The clock in this file, made to stand at that instant (aware), or moved there if it is one already. Raises ClockSetBack."""
+        if file.exists():
+            clock = cls(file)
+            clock.move(at)
+            return clock
+        draft = file.with_suffix(".draft")
+        draft.write_bytes(micros(at).to_bytes(BYTES, sys.byteorder, signed=True))
+        draft.replace(file)
+        return cls(file)
+
+    def __call__(self) -> datetime:
+        return EPOCH + timedelta(microseconds=self._word[0])
+
+    @property
+    def micros(self) -> int:
+        return self._word[0]
+
+    def move(self, to: datetime) -> None:
+        """Let it be that instant, for all processes at once. Raises ClockSetBack."""
+        with self.file.open("r+b") as content:
+            fcntl.flock(content, fcntl.LOCK_EX)
+            with mmap.mmap(content.fileno(), BYTES) as mapped, memoryview(mapped).cast("q") as word:
+                if micros(to) < word[0]:
+                    raise ClockSetBack(f"The clock stands at {self().isoformat()} and cannot go back to {to.astimezone(UTC).isoformat()}.")
+                word[0] = micros(to)
+                mapped.flush()
+
+
+def wall_seconds_until(instant: datetime, clock: Clock) -> float:
+    """How long to sleep until then; for ever where no time passes by itself: whoever moves that clock wakes the sleepers."""
+    return math.inf if isinstance(clock, SteppingClock) else (instant - clock()).total_seconds()
+
+
+async def follow(clock: SteppingClock, moved: Callable[[], None]) -> None:
+    """Call `moved` after each move, for ever."""
+    seen = clock.micros
+    while True:
+        await asyncio.sleep(LOOK)
+        if clock.micros != seen:
+            seen = clock.micros
+            moved()
 
 
 def uuid7(now: datetime) -> UUID:

@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 from aiokafka import TopicPartition
 
-from redress_events.clock import uuid7, wall_clock
+from redress_events.clock import Clock, SteppingClock, follow, uuid7, wall_clock
 from redress_events.commit import Committer, FactTooLarge, Item, Key, Outcome, Trace, prepare
 from redress_events.database import UNREACHABLE, Database
 from redress_events.errors import Conflict, JournalRestored, KeyReused, Parked, Unavailable, Unknown
@@ -22,6 +22,7 @@ from redress_events.facts import Context, Contract, Fact, Kind, Work
 from redress_events.log_end import LogEnd
 from redress_events.parking import ParkedSubject, Parking, Redriven, SetAside
 from redress_events.projector import Projector
+from redress_events.quiet import Commands, Quiet, look
 from redress_events.records import Reader
 from redress_events.relay import Relay
 from redress_events.states import Query, Row, Seen, States, heads
@@ -76,7 +77,7 @@ class Engine:
         queries: Sequence[Query],
         fold: int,
         config: Config,
-        clock: Callable[[], datetime] = wall_clock,
+        clock: Clock = wall_clock,
         chance: Callable[[], bytes] = lambda: os.urandom(16),
     ) -> None:
         self.source = source
@@ -96,6 +97,7 @@ class Engine:
         self._vault = Vault(config.master_key, self._database.reading, self._wait_for_keys)
         self._tasks: list[asyncio.Task[None]] = []
         self._work = list(work)
+        self._commands = Commands()
 
     # -- life
 
@@ -148,15 +150,10 @@ class Engine:
             work=self.work,
             log_end=self._log_end,
         )
-        self._tasks = [
-            asyncio.create_task(loop, name=f"{self.source}-{name}")
-            for name, loop in (
-                ("projector", self.projector.run()),
-                ("relay", self.relay.run()),
-                ("work", self.work.run()),
-                ("pulse", self.watch.run()),
-            )
-        ]
+        loops = {"projector": self.projector.run(), "relay": self.relay.run(), "work": self.work.run(), "pulse": self.watch.run()}
+        if isinstance(self.clock, SteppingClock):
+            loops["clock"] = follow(self.clock, self.work.wake)
+        self._tasks = [asyncio.create_task(loop, name=f"{self.source}-{name}") for name, loop in loops.items()]
 
     async def stop(self) -> None:
         waiting = set(self._tasks)
@@ -186,7 +183,8 @@ class Engine:
 
         The commit itself finds a key that was used, so a first request needs no look-up before; only a refusal does.
         """
-        return await self._database.on_live(lambda: self._create(kind, decide, asked, id))
+        with self._commands.one():
+            return await self._database.on_live(lambda: self._create(kind, decide, asked, id))
 
     async def _create(self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, id: UUID | None) -> tuple[Seen, bool]:
         for _ in range(ATTEMPTS):
@@ -230,7 +228,8 @@ class Engine:
 
         Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable, and the decider's Refused.
         """
-        return await self._database.on_live(lambda: self._decide(subject, decide, asked, check, while_parked))
+        with self._commands.one():
+            return await self._database.on_live(lambda: self._decide(subject, decide, asked, check, while_parked))
 
     async def _decide(
         self,
@@ -349,17 +348,39 @@ class Engine:
 
     async def redrive(self, subject: str) -> Redriven:
         """Raises NotParked."""
-        return await self._database.on_live(lambda: self.parking.redrive(subject))
+        with self._commands.one():
+            return await self._database.on_live(lambda: self.parking.redrive(subject))
 
     async def skip(self, subject: str, who: str, why: str) -> Redriven:
         """Raises NotParked."""
-        return await self._database.on_live(lambda: self.parking.skip(subject, who, why))
+        with self._commands.one():
+            return await self._database.on_live(lambda: self.parking.skip(subject, who, why))
 
     async def health(self) -> Health:
         return await self._database.on_live(self.watch.health)
 
     async def measures(self) -> Measures:
         return await self._database.on_live(self.watch.measures)
+
+    async def quiet(self) -> Quiet:
+        """What this replica has to do now, and when next. Raises Unavailable where database or Kafka do not answer."""
+        try:
+            return await self._database.on_live(
+                lambda: look(
+                    source=self.source,
+                    clock=self.clock,
+                    works=self._work,
+                    places=self._places,
+                    commands=self._commands,
+                    database=self._database.reading,
+                    log_end=self._log_end,
+                    relay=self.relay,
+                    projector=self.projector,
+                    work=self.work,
+                )
+            )
+        except ConnectionError as error:
+            raise Unavailable(str(error)) from error
 
     async def _wait_for_keys(self) -> None:
         """Until the topic of keys was read, by whichever replica holds it, to an end asked now. Raises Unavailable."""
@@ -392,6 +413,7 @@ __all__ = [
     "KeyReused",
     "Measures",
     "Parked",
+    "Quiet",
     "Seen",
     "TooLarge",
     "Unavailable",

@@ -126,6 +126,7 @@ class Projector:
         self.skipped: set[tuple[str, int, int, bytes]] = set()
         self.positions: dict[TopicPartition, Position] = {}
         self.timestamps: dict[TopicPartition, int] = {}
+        self.under_way = 0  # batches
         self.progress = monotonic()  # of the last poll that came back: what liveness looks at
 
     @property
@@ -197,6 +198,7 @@ class Projector:
             self.progress = monotonic()
             batch = {place: fresh for place, records in polled.items() if (fresh := self._expected(place, records))}
             if batch:
+                self.under_way += 1
                 try:
                     await self.project(connection, batch)
                 except FenceLost:
@@ -204,6 +206,8 @@ class Projector:
                     for place in batch:
                         self.positions.pop(place, None)
                     continue
+                finally:
+                    self.under_way -= 1
                 self._projected()
                 if sum(map(len, batch.values())) >= BATCH:
                     await asyncio.sleep(BREATH)

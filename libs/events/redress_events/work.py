@@ -17,6 +17,7 @@ import asyncpg
 import structlog
 from aiokafka import TopicPartition
 
+from redress_events.clock import Clock, wall_seconds_until
 from redress_events.commit import Committer, Item, Trace, cause_of
 from redress_events.errors import told
 from redress_events.facts import EPOCH, Context, Fact, Work, micros
@@ -30,6 +31,7 @@ log = structlog.get_logger(__name__)
 BATCH = 200
 FALLBACK = 0.25  # seconds: for rows that another replica changed
 CATCH_UP = 5.0  # seconds to wait for the projector to reach a log end before asking anew
+LONGEST_PAUSE = 60.0  # before an instant is looked at again
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 300.0
 
@@ -103,7 +105,7 @@ class WorkLoop:
         projector: Projector,
         log_end: LogEnd,
         settle: float,
-        clock: Callable[[], datetime],
+        clock: Clock,
         prepare: Callable[[Row, Sequence[Fact], datetime, Trace], Awaitable[Item]],
         words: Callable[[str, Sequence[str]], Awaitable[dict[str, str]]],
         connect: Callable[[], Awaitable[asyncpg.Connection]],
@@ -125,6 +127,7 @@ class WorkLoop:
         self._woken = asyncio.Event()
         self._wakes = 0
         self.counts: dict[tuple[str, str], int] = {}
+        self.under_way = 0  # batches
 
     def wake(self) -> None:
         self._wakes += 1
@@ -188,9 +191,9 @@ class WorkLoop:
         first = await connection.fetchval(next_sql(work), partitions) if partitions else None
         if first is None:
             return FALLBACK
-        wait = (EPOCH + timedelta(microseconds=first) + MARGIN - self._clock()).total_seconds()
-        if wait > 0:
-            return min(wait, 60.0)
+        instant = EPOCH + timedelta(microseconds=first) + MARGIN
+        if instant > self._clock():
+            return min(wall_seconds_until(instant, self._clock), LONGEST_PAUSE)
         passed = await self._passed(partitions)
         if passed is None:
             return FALLBACK
@@ -228,6 +231,13 @@ class WorkLoop:
 
     async def decide(self, connection: asyncpg.Connection, work: Work, rows: Sequence[Any], instant: int) -> Decided:
         """Decide these rows on what is read now, commit together, and set aside what failed or is still due."""
+        self.under_way += 1
+        try:
+            return await self._decide(connection, work, rows, instant)
+        finally:
+            self.under_way -= 1
+
+    async def _decide(self, connection: asyncpg.Connection, work: Work, rows: Sequence[Any], instant: int) -> Decided:
         failed_before = [row["subject"] for row in rows if row["failed"]]
         loaded = await self._states.load(connection, [row["subject"] for row in rows])
         errors: dict[str, str] = {}

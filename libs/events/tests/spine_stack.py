@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 
+from redress_events.clock import Clock, wall_clock
 from redress_events.contracts import CONTRACTS, HANDLING, INTAKE
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
@@ -111,7 +112,14 @@ class Stack:
         return self.databases[source]
 
     async def engine(
-        self, source: str = "intake", *, start: bool = True, work: list[Work] | None = None, kafka: str | None = None, settle: float = 0.2
+        self,
+        source: str = "intake",
+        *,
+        start: bool = True,
+        work: list[Work] | None = None,
+        kafka: str | None = None,
+        settle: float = 0.2,
+        clock: Clock = wall_clock,
     ) -> Engine:
         made = await self.database(source)
         intake = source == "intake"
@@ -124,6 +132,7 @@ class Stack:
             queries=[],
             fold=1,
             config=Config(made.app_dsn, kafka or self.kafka, MASTER, self.partitions, settle, topic_prefix=self.prefix),
+            clock=clock,
         )
         if start:
             await engine.start()

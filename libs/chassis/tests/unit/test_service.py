@@ -3,17 +3,20 @@
 import asyncio
 import logging
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import orjson
 import pytest
 import structlog
+from pydantic import TypeAdapter
 
 import redress_chassis.service
 from redress_chassis import logs
 from redress_chassis.settings import BadSettings, Settings
-from redress_events.engine import JournalRestored, Unavailable
+from redress_events.clock import SteppingClock
+from redress_events.engine import JournalRestored, Quiet, Unavailable
 
 GOOD = {"title": "a", "text": "b"}
 SECRET = "secret words of a customer"
@@ -57,6 +60,35 @@ def test_every_wrong_setting_is_named_and_none_is_shown(environment, tmp_path):
     wrong = {"REDRESS_ISSUER", "REDRESS_DATABASE_URL", "REDRESS_MASTER_KEY_FILE", "REDRESS_PARTITIONS"}
     assert {line.partition(":")[0] for line in lines} == wrong
     assert "hidden" not in str(caught.value)
+
+
+def test_a_stepping_clock_is_for_the_local_profile_alone(environment, tmp_path):
+    clock = SteppingClock.make(tmp_path / "clock", datetime(2026, 2, 13, tzinfo=UTC))
+    environment.setenv("REDRESS_CLOCK_FILE", str(clock.file))
+    for profile in ("production", "PRODUCTION"):
+        environment.setenv("REDRESS_PROFILE", profile)
+        with pytest.raises(BadSettings, match=r"^REDRESS_CLOCK_FILE: .*REDRESS_PROFILE=local alone"):
+            Settings.read()
+    environment.delenv("REDRESS_PROFILE")
+    with pytest.raises(BadSettings, match=r"^REDRESS_CLOCK_FILE: "):
+        Settings.read()
+
+    environment.setenv("REDRESS_PROFILE", "local")
+    assert Settings.read().clock_file == clock.file
+    environment.setenv("REDRESS_CLOCK_FILE", str(tmp_path / "absent"))
+    with pytest.raises(BadSettings, match=r"^REDRESS_CLOCK_FILE: .*holds no stepping clock"):
+        Settings.read()
+
+
+async def test_quiet_is_told_where_the_clock_steps_and_nowhere_else(client, jar, tmp_path):
+    answer = await client.get("/quiet")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+
+    jar.clock = SteppingClock.make(tmp_path / "clock", datetime(2026, 2, 13, tzinfo=UTC))
+    answer = await client.get("/quiet")
+    assert answer.status_code == 200
+    assert TypeAdapter(Quiet).validate_json(answer.content) == await jar.quiet()
+    assert answer.json()["clock"] == "2026-02-13T00:00:00Z"
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs"])
