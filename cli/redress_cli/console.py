@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -30,6 +31,14 @@ def fail(message: str) -> NoReturn:
     """Say what went wrong and end with exit code 1."""
     err.print(message, style="red", markup=False)
     raise typer.Exit(1)
+
+
+def moment(text: str) -> datetime:
+    """An instant as people type it: ISO 8601, local time if no offset is given."""
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{text!r} is no time: write 2026-02-13, 2026-02-13T09:00 or 2026-02-13T09:00+08:00.") from None
 
 
 def running_stack(folder: Path) -> Stack:

@@ -6,16 +6,19 @@ import json
 import signal
 import threading
 from dataclasses import asdict
+from datetime import datetime
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Column, Table
 
-from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out
+from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, moment, out
 from redress_local.processes import StartFailed
 from redress_local.state import NotRunning, Stack, read_stack
 from redress_local.system import System
+
+ClockChoice = Literal["wall", "stepping"]
 
 
 def up(
@@ -24,6 +27,18 @@ def up(
     as_json: AsJson = False,
     settle: Annotated[float, typer.Option(help="Seconds that timed work waits after a start for other services' facts.")] = 2.0,
     log_level: Annotated[str, typer.Option(help="What the services log: DEBUG, INFO, WARNING.")] = "INFO",
+    clock: Annotated[
+        ClockChoice | None,
+        typer.Option(help="The services' clock: the wall clock, or one that only `redress clock` moves. As the folder has it, else wall."),
+    ] = None,
+    at: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=moment,
+            metavar="TIME",
+            help="Where the stepping clock starts, local time if no offset is given; now, or where it stood, if not given.",
+        ),
+    ] = None,
 ) -> None:
     """Start Kafka, PostgreSQL and every service, and wait until all are ready.
 
@@ -37,6 +52,8 @@ def up(
         redress up --foreground
 
         redress up --json --folder /tmp/second | jq .urls
+
+        redress up --folder /tmp/march --clock stepping --at 2026-03-02T09:00+08:00
     """
     running = _still_running(folder)
     if running is not None:
@@ -48,6 +65,8 @@ def up(
         foreground=foreground,
         settle_seconds=settle,
         log_level=log_level,
+        clock=clock,
+        at=at,
         progress=lambda line: err.print(f"  {line}", markup=False),
     )
     asked_to_end = _on_signals()

@@ -33,6 +33,7 @@ class Stack:
     issuer: dict[str, str]  # issuer, audience, jwks, master_key, folder
     processes: list[ProcessRecord]
     containers: list[str] = field(default_factory=list)
+    clock_file: str | None = None  # of its stepping clock; None where the wall clock is used
 
     @property
     def pids(self) -> dict[str, int]:

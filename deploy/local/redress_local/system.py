@@ -12,26 +12,31 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import httpx
 
 from redress_local import issuer
 from redress_local.issuer import Issuer
 from redress_local.places import SERVICES, free_ports, is_free, migrations, package
-from redress_local.processes import Child, run, start_child
+from redress_local.processes import Child, StartFailed, run, start_child
 from redress_local.provision import Databases, provision
 from redress_local.servers import Servers, start_servers
 from redress_local.state import FILE, Stack
 
 READY_SECONDS = 90.0
+PORTS = "ports.json"
+ClockKind = Literal["wall", "stepping"]
 
 
 class System:
     """Everything that `redress up` starts, in `folder`. What was there before (data, keys) is used again.
 
     Used as a context manager it starts and stops. With `foreground` its processes die with this one, however that ends.
-    `environment` goes to every service; `services` may name fewer than all.
+    `environment` goes to every service; `services` may name fewer than all. `clock`: as the folder has it, the wall clock for a new one;
+    `at`: where a stepping clock stands at the start, now or where it stood if not given.
     """
 
     def __init__(
@@ -44,6 +49,8 @@ class System:
         partitions: int = 12,
         log_level: str = "INFO",
         environment: Mapping[str, str] | None = None,
+        clock: ClockKind | None = None,
+        at: datetime | None = None,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.folder = folder.resolve()
@@ -53,10 +60,13 @@ class System:
         self.partitions = partitions
         self.log_level = log_level
         self.environment = dict(environment or {})
+        self.clock = clock
+        self.at = at
         self.progress = progress
         self.databases: dict[str, Databases] = {}
         self.children: dict[str, Child] = {}
         self._ports: dict[str, int] = {}
+        self._clock_file: Path | None = None
         self._servers: Servers | None = None
         self._issuer: Issuer | None = None
 
@@ -86,6 +96,7 @@ class System:
         """Start all and wait until every service is ready. On any failure everything is stopped again. Raises StartFailed."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._clock_file = self._set_clock()
             self._issuer = Issuer(self.folder / "keys")
             self.progress("Starting Kafka and PostgreSQL")
             self._servers = start_servers(self.folder, foreground=self.foreground, progress=self.progress)
@@ -181,6 +192,7 @@ class System:
             },
             processes=[*self.servers.processes, *(child.record for child in self.children.values())],
             containers=self.servers.containers,
+            clock_file=str(self._clock_file) if self._clock_file else None,
         )
 
     def service_environment(self, service: str) -> dict[str, str]:
@@ -197,8 +209,29 @@ class System:
             "REDRESS_PARTITIONS": str(self.partitions),
             "REDRESS_LOG_LEVEL": self.log_level,
             "PYTHONUNBUFFERED": "1",
+            **({"REDRESS_CLOCK_FILE": str(self._clock_file)} if self._clock_file else {}),
             **self.environment,
         }
+
+    def _set_clock(self) -> Path | None:
+        """The file of the stepping clock, None for the wall clock. A folder's data keep the kind of clock they were made by, for time never
+        goes back. Raises StartFailed."""
+        file = self.folder / "clock"
+        has = "stepping" if file.exists() else "wall" if (self.folder / PORTS).exists() else None
+        wanted = self.clock or has or "wall"
+        if has not in (None, wanted):
+            raise StartFailed(f"The data in {self.folder} were made by a {has} clock: start them with it, or name another folder.")
+        if wanted == "wall":
+            if self.at:
+                raise StartFailed("Nobody sets the wall clock: a time to start at needs the stepping clock.")
+            return None
+        clocks = importlib.import_module("redress_events.clock")
+        if self.at or has is None:
+            try:
+                clocks.SteppingClock.make(file, self.at or datetime.now(UTC))
+            except clocks.ClockSetBack as error:
+                raise StartFailed(str(error)) from error
+        return file
 
     async def _prepare(self) -> None:
         """Databases, migrations and topics, before any service starts."""
@@ -230,7 +263,7 @@ class System:
 
     def _choose_ports(self) -> None:
         """The ports of the last time where they are free, so that addresses stay the same."""
-        file = self.folder / "ports.json"
+        file = self.folder / PORTS
         known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
         fresh = free_ports(len(self.services))
         self._ports = {s: known[s] if s in known and is_free(known[s]) else new for s, new in zip(self.services, fresh, strict=True)}
