@@ -27,10 +27,10 @@ async def provision(
 
     Without a password given, a random one is set, so an earlier one stops working. Safe to repeat.
     """
-    name = database or "redress_" + service.replace("-", "_")
-    owner, app = f"{name}_owner", f"{name}_app"
     owner_password = owner_password or secrets.token_urlsafe(24)
     app_password = app_password or secrets.token_urlsafe(24)
+    databases = addresses(admin_dsn, service, database=database, owner_password=owner_password, app_password=app_password)
+    name, owner, app = databases.name, databases.owner_role, databases.app_role
     connection = await asyncpg.connect(admin_dsn)
     try:
         # Two starts at a time on one server must not both make the same role.
@@ -45,6 +45,13 @@ async def provision(
         await connection.execute(f'GRANT CONNECT ON DATABASE "{name}" TO "{app}"')
     finally:
         await connection.close()
+    return databases
+
+
+def addresses(admin_dsn: str, service: str, *, database: str | None = None, owner_password: str, app_password: str) -> Databases:
+    """What `provision` makes on the server at `admin_dsn`, and how to reach it; nothing is asked or changed."""
+    name = database or "redress_" + service.replace("-", "_")
+    owner, app = f"{name}_owner", f"{name}_app"
     return Databases(name, owner, app, _dsn(admin_dsn, owner, owner_password, name), _dsn(admin_dsn, app, app_password, name))
 
 

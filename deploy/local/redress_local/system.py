@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import json
 import os
 import secrets
@@ -20,9 +19,10 @@ import httpx
 
 from redress_local import issuer
 from redress_local.issuer import Issuer
-from redress_local.places import SERVICES, free_ports, is_free, migrations, package
+from redress_local.places import SERVICES, free_ports, is_free, package
+from redress_local.prepare import prepare_database, prepare_topics
 from redress_local.processes import Child, StartFailed, run, start_child
-from redress_local.provision import Databases, provision
+from redress_local.provision import Databases
 from redress_local.servers import Servers, start_servers
 from redress_local.state import FILE, Stack
 
@@ -235,20 +235,12 @@ class System:
 
     async def _prepare(self) -> None:
         """Databases, migrations and topics, before any service starts."""
-        migrate = importlib.import_module("redress_events.migrate").migrate
-        topics = importlib.import_module("redress_events.topics")
-        await topics.ensure(bootstrap=self.servers.kafka, partitions=self.partitions)
+        await prepare_topics(self.servers.kafka, self.partitions)
         passwords = self._passwords()
         for service in self.services:
-            mine = passwords[service]
-            databases = await provision(self.servers.postgres, service, owner_password=mine["owner"], app_password=mine["app"])
-            self.databases[service] = databases
-            fold = importlib.import_module(f"{package(service)}.main").service.fold
-            done = migrate(
-                owner_dsn=databases.owner_dsn, app_role=databases.app_role, service_migrations_dir=migrations(service), fold=fold
+            self.databases[service] = await prepare_database(
+                self.servers.postgres, service, owner_password=passwords[service]["owner"], app_password=passwords[service]["app"]
             )
-            if inspect.isawaitable(done):
-                await done
 
     def _launch(self, service: str) -> None:
         port = self._ports[service]

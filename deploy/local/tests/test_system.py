@@ -12,7 +12,7 @@ import httpx
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from redress_local import system as module
+from redress_local import prepare as module
 from redress_local.processes import StartFailed
 from redress_local.state import read_stack
 from redress_local.system import System
