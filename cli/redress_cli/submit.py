@@ -59,8 +59,9 @@ def submit(
 ) -> None:
     """Post each row of a CSV file as a complaint.
 
-    Usual column names are understood (text, date, channel, …); others are told with --map. Each row's key is made of its content, so
-    the same file posted twice, or with rows added, makes no second complaint. A row that is refused is reported with its line, and the rest go on.
+    Usual column names are understood (text, date, channel, …); others are told with --map. Each row's key is made of its content, so the
+    same file posted twice, or with rows added, makes no second complaint. A row that is refused is reported with its line, and the rest
+    go on.
 
     Examples:
 
