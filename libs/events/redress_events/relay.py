@@ -32,7 +32,12 @@ WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2)
 ORDER BY e.transaction_id, e.global_position
 LIMIT $3
 """
-AHEAD = "SELECT EXISTS (SELECT 1 FROM events e WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2))"
+# No EXISTS: planned for any cursor it expects every second row to match, and where none does it reads the whole journal, at each poll (75 ms
+# of 300,000 facts). The order, which EXISTS drops, holds it to the index: events_relay.
+AHEAD = """
+SELECT true FROM events e WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2)
+ORDER BY e.transaction_id, e.global_position LIMIT 1
+"""
 BACKLOG = """
 SELECT count(*) FROM events e, relay_checkpoint c WHERE (e.transaction_id, e.global_position) > (c.transaction_id, c.global_position)
 """
