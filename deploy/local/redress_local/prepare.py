@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 
 from redress_local.places import migrations, package
 from redress_local.provision import Databases, provision
@@ -13,13 +14,42 @@ async def prepare_topics(kafka: str, partitions: int) -> None:
     await importlib.import_module("redress_events.topics").ensure(bootstrap=kafka, partitions=partitions)
 
 
-async def prepare_database(admin_dsn: str, service: str, *, owner_password: str, app_password: str) -> Databases:
-    """Make the database and its roles as far as they are missing, then migrate. Raises MigrationFailed, NeedsRebuild."""
+async def prepare_database(
+    admin_dsn: str,
+    service: str,
+    *,
+    owner_password: str,
+    app_password: str,
+    kafka: str,
+    partitions: int,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Databases:
+    """Make the database and its roles as far as they are missing, then migrate. A state that another fold made is rebuilt from the log
+    before the service starts. Raises MigrationFailed, RebuildRunning, NotSwapped."""
+    migration, rebuilding = importlib.import_module("redress_events.migrate"), importlib.import_module("redress_events.rebuild")
+    definition = importlib.import_module(f"{package(service)}.main").service
     databases = await provision(admin_dsn, service, owner_password=owner_password, app_password=app_password)
-    await importlib.import_module("redress_events.migrate").migrate(
-        owner_dsn=databases.owner_dsn,
-        app_role=databases.app_role,
-        service_migrations_dir=migrations(service),
-        fold=importlib.import_module(f"{package(service)}.main").service.fold,
-    )
+    how = {"owner_dsn": databases.owner_dsn, "app_role": databases.app_role, "service_migrations_dir": migrations(service)}
+    try:
+        await migration.migrate(**how, fold=definition.fold)
+    except migration.NeedsRebuild as needed:
+        progress(f"{service}: {needed}")
+        told = Told(service, progress)
+        done = await rebuilding.Rebuild(definition.verified(partitions), **how, fold=definition.fold, bootstrap=kafka, progress=told).run()
+        progress(f"{service}: rebuilt {done.states} states from {done.facts} records in {done.seconds:.1f} s")
     return databases
+
+
+class Told:
+    """Passes a rebuild's progress on, once for each tenth of a step."""
+
+    def __init__(self, service: str, progress: Callable[[str], None]) -> None:
+        self._service = service
+        self._progress = progress
+        self._last = ""
+
+    def __call__(self, what: str, done: int, every: int) -> None:
+        line = f"{self._service}: {what} {done * 10 // every * 10 if every else 0} %"
+        if line != self._last:
+            self._last = line
+            self._progress(line)

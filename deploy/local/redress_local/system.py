@@ -239,7 +239,13 @@ class System:
         passwords = self._passwords()
         for service in self.services:
             self.databases[service] = await prepare_database(
-                self.servers.postgres, service, owner_password=passwords[service]["owner"], app_password=passwords[service]["app"]
+                self.servers.postgres,
+                service,
+                owner_password=passwords[service]["owner"],
+                app_password=passwords[service]["app"],
+                kafka=self.servers.kafka,
+                partitions=self.partitions,
+                progress=self.progress,
             )
 
     def _launch(self, service: str) -> None:
