@@ -125,6 +125,7 @@ class Projector:
         self._projected = projected
         self.skipped: set[tuple[str, int, int, bytes]] = set()
         self.positions: dict[TopicPartition, Position] = {}
+        self._sought: dict[TopicPartition, int] = {}  # offsets that were asked for once more
         self.timestamps: dict[TopicPartition, int] = {}
         self.under_way = 0  # batches
         self.progress = monotonic()  # of the last poll that came back: what liveness looks at
@@ -196,7 +197,7 @@ class Projector:
                 self.positions.clear()
                 continue
             self.progress = monotonic()
-            batch = {place: fresh for place, records in polled.items() if (fresh := self._expected(place, records))}
+            batch = {place: fresh for place, records in polled.items() if (fresh := self._expected(consumer, place, records))}
             if batch:
                 self.under_way += 1
                 try:
@@ -232,14 +233,26 @@ class Projector:
             place = TopicPartition(row["topic"], row["partition"])
             if place in consumer.assignment():
                 consumer.seek(place, row["next"])
+                self._sought.pop(place, None)
                 self.positions[place] = Position(row["next"], row["epoch"])
 
-    def _expected(self, place: TopicPartition, records: Iterable[Record]) -> list[Record]:
-        """Records at or after our offset (what was fetched before the seek is dropped)."""
+    def _expected(self, consumer: AIOKafkaConsumer, place: TopicPartition, records: Iterable[Record]) -> list[Record]:
+        """Records at or after our offset (what was fetched before the seek is dropped), and nothing where records before them are missing.
+
+        After each rebalance aiokafka goes on at what Kafka was told last, also in a partition that stayed here (tried). A PostgreSQL that
+        crashed may be behind that, for `synchronous_commit` is off. So what is missing is asked for once more; if it does not come, it is
+        not on the log (compacted, or the mark of somebody's transaction).
+        """
         position = self.positions.get(place)
         if position is None:
             return []
-        return [record for record in records if record.offset >= position.next]
+        fresh = [record for record in records if record.offset >= position.next]
+        if fresh and fresh[0].offset > position.next and self._sought.get(place) != position.next:
+            if place in consumer.assignment():
+                self._sought[place] = position.next
+                consumer.seek(place, position.next)
+            return []
+        return fresh
 
     async def project(self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]]) -> None:
         """Fold outside, then write all of it in one transaction that begins with the fence. Raises FenceLost.

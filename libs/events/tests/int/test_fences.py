@@ -6,14 +6,14 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from spine_log import Author, Sent, pen, subject_of, verified
 from spine_stack import Stack, eventually, registered
 
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine
-from redress_events.facts import LIFECYCLE
-from redress_events.projector import FenceLost, Position
+from redress_events.facts import KEYS, LIFECYCLE
+from redress_events.projector import FenceLost, Position, Projector
 from redress_events.states import partition_of
 
 TABLES = ("state", "parked", "sealed", "set_aside", "consumer_offsets")
@@ -84,6 +84,51 @@ async def zombie_positions(engine: Engine, place: TopicPartition) -> Position:
 
     position: Position = await eventually(has)
     return position
+
+
+async def test_a_rebalance_skips_nothing_though_kafka_was_told_of_more_than_postgresql_kept(stack: Stack) -> None:
+    authors = [Author(subject_of(n)) for n in range(12)]
+    subjects = [author.subject for author in authors]
+    places = [*(TopicPartition(stack.prefix + LIFECYCLE, n) for n in range(4)), TopicPartition(stack.prefix + KEYS, 0)]
+    projector = await alone(await stack.engine("handling", work=[]))
+    async with pen(stack) as hand:
+        for author in authors:
+            await hand.write(*author.say(registered(), ComplaintChased(chase=1)))
+    group = f"{stack.prefix}redress-handling"
+    told = AIOKafkaConsumer(bootstrap_servers=stack.kafka, group_id=group, enable_auto_commit=False)
+    await told.start()
+    told.assign(places)
+    await told.commit({place: max(0, end - 1) for place, end in (await told.end_offsets(places)).items()})
+    await told.stop()
+
+    # It takes its partitions up where PostgreSQL says, at 0. Before it reads, another replica comes and goes.
+    consumer, connection, cluster = await projector._subscribe(), await projector._connect(), await projector._log_end.cluster()
+    try:
+        while len(projector.partitions) < 4:
+            await asyncio.sleep(0.05)
+            await projector._take_up(consumer, connection, cluster)
+        other = await projector._subscribe()
+        await eventually(lambda: shared(consumer, 2))
+        await other.stop()
+        await eventually(lambda: shared(consumer, 4))
+        reading = asyncio.create_task(projector._consume(consumer, connection, cluster))
+        await eventually(lambda: folded(stack, subjects, 1))
+        reading.cancel()
+    finally:
+        await consumer.stop()
+        await connection.close()
+
+
+async def alone(engine: Engine) -> Projector:
+    """Its projector, to be driven step by step."""
+    (task,) = (each for each in engine._tasks if each.get_name() == "handling-projector")
+    task.cancel()
+    await asyncio.wait({task})
+    return engine.projector
+
+
+async def shared(consumer: AIOKafkaConsumer, partitions: int) -> bool:
+    return len([place for place in consumer.assignment() if place.topic.endswith(LIFECYCLE)]) == partitions
 
 
 async def test_redriving_while_facts_keep_coming_loses_and_doubles_none(stack: Stack) -> None:
