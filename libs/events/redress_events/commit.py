@@ -210,7 +210,7 @@ class Committer:
     async def _settle(self, batch: list[tuple[Item, asyncio.Future[Outcome]]]) -> None:
         """Commit, and on a database error find the item it belongs to by halving."""
         try:
-            outcomes = await commit(self._pool, [item for item, _ in batch])
+            outcomes = await self._commit_on_live([item for item, _ in batch])
         except asyncpg.UniqueViolationError as error:
             if len(batch) == 1:  # somebody else made this row or this version first
                 self._tell(batch, [Outcome("conflict")])
@@ -228,6 +228,15 @@ class Committer:
                 raise
         else:
             self._tell(batch, outcomes)
+
+    async def _commit_on_live(self, items: list[Item]) -> list[Outcome]:
+        """Once more where a rebuild swapped the state: nobody else tells the work loop, if no request comes. What was read before the swap
+        has another revision now, and is a conflict."""
+        try:
+            return await commit(self._pool, items)
+        except asyncpg.UndefinedTableError:
+            await self._pool.expire_connections()
+            return await commit(self._pool, items)
 
     async def _halve(self, batch: list[tuple[Item, asyncio.Future[Outcome]]], error: Exception) -> None:
         if len(batch) == 1:

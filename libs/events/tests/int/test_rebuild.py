@@ -107,6 +107,23 @@ async def test_no_read_fails_and_no_own_fact_is_lost_while_traffic_goes_on(stack
     assert schemas == ["fold1_4"]
 
 
+async def test_work_goes_on_after_the_swap_though_nobody_asks_the_service_anything(stack: Stack, tmp_path: Path) -> None:
+    intake, _handling = await stack.engine("intake"), await stack.engine("handling")
+    await intake.create("complaint", lambda context: [registered()], asked("before"))
+
+    async def opened(wanted: int) -> bool:  # by a connection of its own: a question to the engine would tell it of the swap
+        rows = await states(stack, "handling")
+        return [row[-1] for row in rows] == ['{"opened": 1}'] * wanted
+
+    await eventually(lambda: opened(1))
+    await rebuild(stack, "handling", tmp_path)
+    await intake.create("complaint", lambda context: [registered()], asked("after"))
+    await eventually(lambda: opened(2), within=10)
+    owner = await stack.connect("handling", owner=True)
+    assert await owner.fetchval("SELECT count(*) FROM fold1_2.row_errors") == 0
+    await owner.close()
+
+
 async def test_a_run_that_is_killed_anywhere_harms_nothing(stack: Stack, tmp_path: Path) -> None:
     intake = await stack.engine("intake")
     for n in range(10):
