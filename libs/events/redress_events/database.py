@@ -46,7 +46,8 @@ class Database:
     async def open(self) -> None:
         """Make the pools. Raises Unavailable, JournalRestored."""
         try:
-            self._pools = [await self._pool("reads", 1, 8), await self._pool("commits", 2, 2)]
+            self._pools = [await self._pool("reads", 1, 8)]
+            self._pools.append(await self._pool("commits", 2, 2))  # after the first is known: `close` finds it though this one fails
         except (*UNREACHABLE, asyncpg.PostgresError) as error:
             raise Unavailable(f"The database of {self._source} does not answer: {type(error).__name__}") from error
 

@@ -21,7 +21,6 @@ log = structlog.get_logger(__name__)
 
 ASK_TIMEOUT = 2.0  # seconds
 MARGIN = timedelta(milliseconds=500)  # between the instant of a deadline and the asking for the log's end
-PULSE = 1.0
 
 
 class LogEnd:
@@ -41,8 +40,9 @@ class LogEnd:
         return 0.0 if self._reachable_since is None else monotonic() - self._reachable_since
 
     def lost(self) -> None:
-        """Some client saw Kafka out of reach: the settling time begins anew."""
+        """Some client saw Kafka out of reach: the settling time begins anew, and what answers next may be another cluster."""
         self._reachable_since = None
+        self._cluster = None
 
     async def ask(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """The offsets after the last records, as of now. Raises ConnectionError where Kafka does not answer in time."""
@@ -75,15 +75,16 @@ class LogEnd:
 
     async def cluster(self) -> str:
         """Kafka's cluster id: offsets and checkpoint are kept with it."""
-        if self._cluster is None:
+        if (known := self._cluster) is None:
             admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=4_000)
             try:
                 async with asyncio.timeout(5):
                     await admin.start()
-                    self._cluster = str((await admin.describe_cluster())["cluster_id"])
+                    known = str((await admin.describe_cluster())["cluster_id"])
             finally:
                 await close_admin(admin)
-        return self._cluster
+            self._cluster = known
+        return known
 
     async def stop(self) -> None:
         if self._consumer is not None:
