@@ -61,7 +61,7 @@ def clock(
     if sum((to_next, until is not None, by is not None, to_end)) > 1:
         fail("Name one way to go: --next, --until, --by or --to-end.")
     stack = running_stack(folder)
-    step = stepper(stack, patience=patience, moved=lambda instant, records: err.print(f"  {told(instant)}  {records} records"))
+    step = stepper(stack, patience=patience, moved=lambda instant, records: err.print(f"  {told(instant)}  {records} new on the log"))
     try:
         if to_next and not step.next():
             err.print("Nothing is due any more.")

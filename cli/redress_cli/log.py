@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Annotated, Any
 
 import typer
@@ -87,14 +87,14 @@ def timeline(
     out.print(timeline_table(found, f"Complaint {number}"))
 
 
-def timeline_table(envelopes: list[Envelope], title: str) -> Table:
-    """Time, service, fact, its data and who decided it, in the log's order."""
+def timeline_table(envelopes: list[Envelope], title: str, zone: tzinfo | None = None) -> Table:
+    """Time (local unless another zone is named), service, fact, its data and who decided it, in the log's order."""
     table = Table(title=title, title_justify="left", show_lines=False, expand=False)
     for column in ("time", "service", "fact", "what", "by"):
         table.add_column(column, overflow="fold", no_wrap=column in ("time", "service"))
     for envelope in envelopes:
         table.add_row(
-            clock_time(envelope.time),
+            clock_time(envelope.time, zone),
             Text(envelope.source, style=COLOURS.get(envelope.source, "")),
             name_of(envelope.type),
             what(envelope.data),
@@ -183,8 +183,8 @@ def name_of(kind: str) -> str:
     return name if version == "1" else f"{name} v{version}"
 
 
-def clock_time(instant: datetime) -> str:
-    return instant.astimezone().strftime("%m-%d %H:%M:%S.%f")[:-3]
+def clock_time(instant: datetime, zone: tzinfo | None = None) -> str:
+    return instant.astimezone(zone).strftime("%m-%d %H:%M:%S.%f")[:-3]
 
 
 def print_json(envelope: Envelope) -> None:

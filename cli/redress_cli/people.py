@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -18,7 +19,7 @@ class DemoFailed(Exception):
 
 
 class People:
-    """Everybody who works with the system, each with a token of his own."""
+    """Everybody who works with the system, each with a token of his own. They remember how often they took up what."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -26,20 +27,21 @@ class People:
         self._agent = Api(stack, "agent", "agent-zhou")
         self._supervisor = Api(stack, "supervisor", "supervisor-lin")
         self._handlers: dict[str, Api] = {}
+        self._sessions = Counter[tuple[str, int]]()  # by complaint and cycle
+        self._missed = Counter[str]()
 
-    def register(self, story: Story) -> dict[str, Any]:
-        """Post one complaint; the answer has its id and number."""
+    def register(self, story: Story) -> str:
+        """Post one complaint; its id."""
         body = {"kind": "complaint"} | story.body
-        if story.days_ago:
-            body["received_at"] = (datetime.now(UTC) - timedelta(days=story.days_ago)).isoformat()
-        return expect(self._front_end.post("intake", "/complaints", body), 201)
+        if story.received:
+            body["received_at"] = story.received.isoformat()
+        return str(expect(self._front_end.post("intake", "/complaints", body), 201)["id"])
 
-    def add_words(self, complaint: str, story: Story) -> None:
-        """What the customer says afterwards."""
-        if story.supplement:
-            expect(self._front_end.post("intake", f"/complaints/{complaint}/supplements", {"text": story.supplement}), 200)
-        if story.withdrawn:
-            expect(self._front_end.post("intake", f"/complaints/{complaint}/withdrawal", {"reason": "It works again."}), 200)
+    def supplement(self, complaint: str, text: str) -> None:
+        expect(self._front_end.post("intake", f"/complaints/{complaint}/supplements", {"text": text}), 200)
+
+    def withdraw(self, complaint: str) -> None:
+        expect(self._front_end.post("intake", f"/complaints/{complaint}/withdrawal", {"reason": "It works again."}), 200)
 
     def decide_reviews(self, stories: Mapping[str, Story]) -> int:
         """A supervisor decides what the rules were not sure of."""
@@ -56,51 +58,35 @@ class People:
         return acted
 
     def work_on_cases(self, stories: Mapping[str, Story]) -> int:
-        """Each department takes its cases one step further."""
+        """One session: each department takes its cases on, and ends those that it has had for long enough."""
         acted = 0
         for case in self._supervisor.all("handling", "/cases"):
             story = stories.get(case["complaint"])
             if story is None or story.withdrawn:
                 continue
-            acted += self._work_on(self._handler(case["department"]), case["complaint"], story)
+            self._sessions[case["complaint"], case["cycle"]] += 1
+            handler = self._handler(case["department"])
+            for step, body in steps(story, self._sessions[case["complaint"], case["cycle"]]):
+                if not happened(handler.post("handling", f"/cases/{case['complaint']}/{step}", body)):
+                    self._sessions[case["complaint"], case["cycle"]] = 0  # it moved to another department meanwhile, or was closed
+                    break
+                acted += 1
         return acted
 
-    def _work_on(self, handler: Api, complaint: str, story: Story) -> int:
-        steps: list[tuple[str, dict[str, Any]]] = [
-            ("accept", {}),
-            ("contact", {"means": "phone", "note": "Apologised and asked since when."}),
-            ("progress", {"note": "Found the cause."}),
-        ]
-        if story.rejected:
-            steps.append(("reject", {"reason": "The contract runs until June; explained the clause.", "told_customer": "phone"}))
-        else:
-            resolved = {
-                "cause": "Faulty record",
-                "measures": "Put right and checked",
-                "responsible_unit": "Field team 2",
-                "told_customer": "phone",
-            }
-            steps.append(("resolve", resolved))
-        for name, body in steps:
-            answer = handler.post("handling", f"/cases/{complaint}/{name}", body)
-            if not happened(answer):
-                return 0  # it moved to another department meanwhile, or was closed
-        return 1
-
-    def call_back(self, stories: Mapping[str, Story], missed: dict[str, int]) -> int:
-        """Agents call who is due. missed counts, by complaint, the calls that reached nobody."""
+    def call_back(self, stories: Mapping[str, Story], now: datetime | None = None) -> int:
+        """Agents call who is due by now; without a time everybody on the list."""
         acted = 0
         for visit in self._agent.all("callback", "/visits"):
-            story = stories.get(visit["complaint"])
-            if story is None:
+            complaint, story = visit["complaint"], stories.get(visit["complaint"])
+            if story is None or (now and datetime.fromisoformat(visit["visit_at"]) > now):
                 continue
-            if missed.get(visit["complaint"], 0) < story.missed:
-                missed[visit["complaint"]] = missed.get(visit["complaint"], 0) + 1
+            if self._missed[complaint] < story.missed:
+                self._missed[complaint] += 1
                 body: dict[str, Any] = {"reached": False, "note": "Nobody answered."}
             else:
                 score = story.scores[min(visit["cycle"], len(story.scores)) - 1]
                 body = {"reached": True, "solved": score >= 3, "satisfaction": score, "words": "谢谢" if score >= 3 else "还是老样子"}
-            acted += happened(self._agent.post("callback", f"/visits/{visit['complaint']}/attempts", body))
+            acted += happened(self._agent.post("callback", f"/visits/{complaint}/attempts", body))
         return acted
 
     def status(self, complaint: str) -> dict[str, Any]:
@@ -114,6 +100,20 @@ class People:
         if department not in self._handlers:
             self._handlers[department] = Api(self._stack, "handler", f"handler-{department}", department)
         return self._handlers[department]
+
+
+def steps(story: Story, session: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the department does with the case when it takes it up for the n-th time."""
+    if session == 1:
+        yield "accept", {}
+        yield "contact", {"means": "phone", "note": "Apologised and asked since when."}
+    if session == 2 or session == story.sessions == 1:
+        yield "progress", {"note": "Found the cause."}
+    if session == story.sessions and story.rejected:
+        yield "reject", {"reason": "The contract runs until June; explained the clause.", "told_customer": "phone"}
+    elif session == story.sessions:
+        done = {"cause": "Faulty record", "measures": "Put right and checked", "responsible_unit": "Field team 2"}
+        yield "resolve", done | {"told_customer": "phone"}
 
 
 def expect(answer: httpx.Response, status: int) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from time import monotonic
 
 import httpx
 import pytest
+from hurry import play
 from live import CHARGED, SLOW, UNCLEAR, Live, eventually
 
 from redress_cli import api
-from redress_cli.demo import play
 
 POSTERS, POSTS = 8, 160
 KILLED_AT = (40, 100)  # answers

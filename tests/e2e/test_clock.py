@@ -1,0 +1,118 @@
+"""Three weeks of complaints on the stepping clock, twice: the same facts to the microsecond, and a breach that nobody asked for; and the
+clock goes only where it may."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import Any
+
+import pytest
+from live import Live, ok, problem
+from typer.testing import CliRunner, Result
+
+from redress_cli.cast import START, Story, local
+from redress_cli.demo import as_told
+from redress_cli.main import app
+from redress_cli.people import People
+from redress_cli.play import play
+from redress_events.log_end import MARGIN
+from redress_local.processes import StartFailed
+from redress_local.system import System
+
+PLAYED_WITHIN = 90.0  # seconds for three weeks; about 15 on a machine that does nothing else
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="redress-test-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def redress(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def stepping(folder: Path) -> System:
+    return System(folder, settle_seconds=0.5, clock="stepping", at=START)
+
+
+def told(live: Live, stories: dict[str, Story]) -> dict[str, list[tuple[str, ...]]]:
+    """Each story's facts: when, by whom, what. Ids, numbers and what is sealed are chance; within one instant services and loops work side
+    by side, so its facts are sorted."""
+    names = {complaint: story.name for complaint, story in stories.items()}
+    found: dict[str, list[tuple[str, ...]]] = {name: [] for name in names.values()}
+    for fact in live.log():
+        name = names[fact.subject.partition("/")[2]]
+        data = {field: plain(field, value, names) for field, value in fact.data.items()}
+        found[name].append((fact.time.isoformat(), fact.source, fact.type, fact.actor, json.dumps(data, sort_keys=True)))
+    return {name: sorted(facts) for name, facts in found.items()}
+
+
+def plain(field: str, value: Any, names: dict[str, str]) -> Any:
+    if field == "number":
+        return "its number"
+    if isinstance(value, str):
+        return "sealed" if value.startswith("sealed:") else names.get(value, value)
+    return value
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_weeks_pass_in_seconds_the_same_way_each_time(folder: Path):
+    runs = []
+    for name in ("one", "two"):
+        with stepping(folder / name) as system:
+            live, began = Live(system), monotonic()
+            stories = play(system.stack(), 1)
+            assert monotonic() - began < PLAYED_WITHIN
+            as_told(People(system.stack()), stories)
+            runs.append(told(live, stories))
+            if name == "two":
+                goes_only_where_it_may(live)
+                live.verified()
+    options: dict[str, Any]
+    for options in ({"clock": "wall"}, {"at": START}):  # a folder keeps its kind of clock, and the clock its time
+        with pytest.raises(StartFailed, match=r"made by a stepping clock|cannot go back"):
+            System(folder / "two", **options).start()
+    one, two = runs
+    for name, facts in one.items():
+        assert facts == two[name], name
+    late = [fact for facts in one.values() for fact in facts if fact[2].startswith("redress.sla-monitor.deadline-breached.")]
+    # What happens at the deadline is in time, so the first late instant is a microsecond after it.
+    noticed = {datetime.fromisoformat(fact[0]) for fact in late if '"resolve"' in fact[4]}
+    assert noticed == {local(3, 6) + timedelta(microseconds=1) + MARGIN}
+
+
+def goes_only_where_it_may(live: Live) -> None:
+    """By the command line, after the play."""
+    where = "--folder", str(live.system.folder)
+    shown = json.loads(redress("clock", "--json", *where).stdout)
+    assert (shown["next"], shown["owes"]) == (None, [])
+    refused = redress("clock", "--until", "2026-02-13", *where)
+    assert refused.exit_code == 1
+    assert "cannot go back" in refused.stderr
+    assert json.loads(redress("clock", "--json", *where).stdout) == shown
+
+    complaint = live.register(received_at=shown["clock"])
+    assert redress("clock", "--next", *where).exit_code == 0  # nobody touches it: its deadline comes and goes
+    clocks = ok(live.agent.get("sla-monitor", f"/complaints/{complaint}/clocks"))["clocks"]
+    assert [clock["verdict"] for clock in clocks if clock["clock"] == "resolve"] == ["breached"]
+    assert "Nothing is due any more" in redress("clock", "--to-end", *where).stdout
+
+    live.system.stop_service("callback")
+    silent = redress("clock", "--by", "1d", "--patience", "1", *where)
+    assert silent.exit_code == 1
+    assert "callback does not answer" in " ".join(silent.stderr.split())
+    live.system.start_service("callback")
+
+
+def test_a_system_on_the_wall_clock_has_nothing_to_step(live: Live):
+    refused = redress("clock", "--next", "--folder", str(live.system.folder))
+    assert refused.exit_code == 1
+    assert "goes by the wall clock" in refused.stderr
+    problem(live.page("intake", "/quiet"), 404, "not-found")
