@@ -21,8 +21,10 @@ TESTS := $(wildcard $(PACKAGES:%=%/tests) tests benchmarks)
 DOMAINS := redress_intake.domain redress_triage.domain redress_handling.domain redress_sla_monitor.domain redress_callback.domain
 COVERAGE ?= 100
 PYTEST ?=
+ONLY ?=
+QUICK ?=
 
-.PHONY: help check setup demo run test lint format schemas requirements clean
+.PHONY: help check setup demo run test lint bench format schemas folds requirements clean
 
 help: ## List what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +51,9 @@ lint: setup ## Style, format, types, import contracts, and schemas that match th
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m redress_events.schemas --check
 
+bench: setup $(STAMPS)/bench ## Measure how fast it is, against what: some ten minutes; ONLY=front_door for one, QUICK=1 for a rough look
+	@PYTHONPATH=benchmarks $(BIN)/python -m redress_bench --only "$(ONLY)" $(if $(QUICK),--quick)
+
 format: setup ## Let ruff put the code in order
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -56,8 +61,11 @@ format: setup ## Let ruff put the code in order
 schemas: setup ## Write the JSON Schemas, AsyncAPI documents and golden files anew
 	@$(BIN)/python -m redress_events.schemas
 
+folds: setup ## Record what each fold makes of the golden log, after its number was raised in main.py
+	@PYTHONPATH=tests/walk/support $(BIN)/python -m golden_log
+
 requirements: setup ## Pin the newest versions that requirements/*.in allow, with hashes
-	@cd requirements && for each in runtime dev; do ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
+	@cd requirements && for each in runtime dev bench; do ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-annotate --python-version 3.11 --custom-compile-command "make requirements" \
 		$$each.in -o $$each.txt; done
 	@! grep -nE '://|file:' requirements/*.txt || { echo "A requirement file names a host." >&2; exit 1; }
@@ -75,6 +83,11 @@ $(STAMPS)/venv:
 $(STAMPS)/requirements: requirements/dev.txt | $(STAMPS)/venv
 	@echo "Installing the pinned requirements"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(STAMPS)/bench: requirements/bench.txt $(STAMPS)/requirements
+	@echo "Installing what the benchmarks compare with"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
 $(STAMPS)/packages: $(STAMPS)/requirements $(PACKAGES:%=%/pyproject.toml)

@@ -24,7 +24,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def micros(instant: datetime) -> int:
     """Whole microseconds since 1970-01-01T00:00Z: how state stores an instant (PostgreSQL can index it, exactly)."""
-    return (instant - EPOCH) // timedelta(microseconds=1)
+    since = instant - EPOCH  # 0.3 µs by these sums, 0.8 by dividing, and a fold dumps a dozen instants
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_micros(value: object) -> object:

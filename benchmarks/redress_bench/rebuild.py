@@ -1,0 +1,82 @@
+"""Facts a second of a service's rebuild, at a short log and at one ten times as long."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import statistics
+from dataclasses import replace
+
+from redress_bench.figure import Figure, Limit, Line, Progress
+from redress_bench.life import interleaved, lives
+from redress_bench.stage import system
+from redress_bench.writing import write
+from redress_events import topics
+from redress_events.facts import LIFECYCLE
+from redress_events.migrate import migrate
+from redress_events.rebuild import Rebuild, Rebuilt
+from redress_local.places import migrations, package
+from redress_local.provision import Databases, provision
+
+SERVICE = "intake"  # of all services it listens to the most types: the slowest to rebuild
+PARTITIONS = 12
+BOUND = (
+    "Python on one core: judging each record (JSON, chain, model) and folding it take nearly all of the time; the next records are "
+    "fetched meanwhile, and COPY takes little."
+)
+
+
+def measure(quick: bool, seed: int, progress: Progress) -> Figure:
+    short, long, rounds = (20_000, 100_000, 1) if quick else (100_000, 1_000_000, 3)
+    with system([]) as stack:
+        return asyncio.run(_measure(stack.servers.kafka, stack.servers.postgres, short, long, rounds, seed, progress))
+
+
+async def _measure(kafka: str, postgres: str, short: int, long: int, rounds: int, seed: int, progress: Progress) -> Figure:
+    written: dict[str, int] = {}
+    databases: dict[str, Databases] = {}
+    for name, facts in (("short", short), ("long", long)):
+        databases[name] = await _filled(kafka, postgres, name, facts, seed, progress)
+    rates: dict[str, list[float]] = {"short": [], "long": []}
+    for n in range(rounds):
+        for name in ("short", "long") if n < 2 else ("short",):  # the long one twice: it takes most of the time
+            done = await _rebuild(kafka, name, databases[name])
+            assert done.parked == 0, done
+            written[name] = done.facts
+            rates[name].append(done.facts / done.seconds)
+            progress(f"{done.facts:,} facts, {done.states:,} states in {done.seconds:.1f} s, {rates[name][-1]:,.0f}/s")
+    quotient = [statistics.median(rates["long"]) / statistics.median(rates["short"])]
+    return Figure(
+        "rebuild",
+        f"`redress rebuild {SERVICE}` from a log of whole lives of complaints (13 to 24 facts each), from its start to the swap.",
+        BOUND,
+        rounds,
+        [
+            Line.of(f"rebuild at {written['short']:,} facts", "facts/s", rates["short"], Limit("at least", 20_000, 30_000)),
+            Line.of(f"rebuild at {written['long']:,} facts", "facts/s", rates["long"], Limit("at least", 20_000, 30_000)),
+            Line.of("long ÷ short", "", quotient, Limit("at least", 0.9)),
+        ],
+    )
+
+
+async def _filled(kafka: str, postgres: str, name: str, facts: int, seed: int, progress: Progress) -> Databases:
+    prefix = f"{name}."
+    await topics.ensure(bootstrap=kafka, partitions=PARTITIONS, prefix=prefix)
+    database = await provision(postgres, SERVICE, database=f"bench_{name}")
+    service = importlib.import_module(f"{package(SERVICE)}.main").service
+    await migrate(owner_dsn=database.owner_dsn, app_role=database.app_role, service_migrations_dir=migrations(SERVICE), fold=service.fold)
+    pages = interleaved(lives(seed), facts, PARTITIONS)
+    await write(pages, kafka=kafka, topic=prefix + LIFECYCLE, source=SERVICE, owner_dsn=database.owner_dsn, progress=progress)
+    return database
+
+
+async def _rebuild(kafka: str, name: str, database: Databases) -> Rebuilt:
+    service = importlib.import_module(f"{package(SERVICE)}.main").service
+    return await Rebuild(
+        replace(service.verified(PARTITIONS), topic_prefix=f"{name}."),
+        fold=service.fold,
+        owner_dsn=database.owner_dsn,
+        app_role=database.app_role,
+        service_migrations_dir=migrations(SERVICE),
+        bootstrap=kafka,
+    ).run()
