@@ -32,8 +32,8 @@ WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2)
 ORDER BY e.transaction_id, e.global_position
 LIMIT $3
 """
-# No EXISTS: planned for any cursor it expects every second row to match, and where none does it reads the whole journal, at each poll (75 ms
-# of 300,000 facts). The order, which EXISTS drops, holds it to the index: events_relay.
+# No EXISTS: planned for any cursor it expects every second row to match, and where none does it reads the whole journal, at each poll
+# (75 ms of 300,000 facts). The order, which EXISTS drops, holds it to the index: events_relay.
 AHEAD = """
 SELECT true FROM events e WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2)
 ORDER BY e.transaction_id, e.global_position LIMIT 1
@@ -51,6 +51,7 @@ UNACKNOWLEDGED = "SELECT subject, wrapped FROM keys WHERE NOT acknowledged AND s
 ACKNOWLEDGE = "UPDATE keys SET acknowledged = true WHERE subject = ANY ($1::text[])"
 LEAD = "SELECT pg_try_advisory_lock(hashtext('redress-relay'))"
 
+BREATH = 0.005  # seconds after a page that was not full: under load ten registrations share what one page costs
 POLL_WOKEN = 0.003  # seconds: rows are there but above the watermark
 POLL_BUSY = 0.025  # for other replicas' facts
 POLL_IDLE = 0.1  # after a while without any
@@ -128,18 +129,23 @@ class Relay:
         if start["kafka_cluster"] not in (None, cluster):
             raise WrongCluster(f"The relay's checkpoint belongs to the Kafka cluster {start['kafka_cluster']}, this one is {cluster}.")
         empty = 0
+        following: list[Any] = []
         while True:
             self._woken.clear()
-            rows = await connection.fetch(READ, *cursor, self._size)
+            rows = following or await connection.fetch(READ, *cursor, self._size)
+            following = []
             if rows:
                 empty = 0
-                await self._ship(connection, rows)
                 last = (rows[-1]["transaction_id"], rows[-1]["global_position"])
+                full = len(rows) >= self._size
+                self._size = min(self._page, self._size * 2)
+                following = await self._ship(connection, rows, last if full else None)
                 if not await connection.fetchval(MOVE, *cursor, *last, cluster):
                     raise Deposed
                 cursor = last
-                self._size = min(self._page, self._size * 2)
                 self._sent()
+                if not full:
+                    await asyncio.sleep(BREATH)
                 continue
             ahead = await connection.fetchval(AHEAD, *cursor)
             empty += 1
@@ -150,13 +156,18 @@ class Relay:
             except TimeoutError:
                 pass
 
-    async def _ship(self, connection: asyncpg.Connection, rows: Sequence[Any]) -> None:
-        """Keys first, and acknowledged; then the facts they seal."""
+    async def _ship(self, connection: asyncpg.Connection, rows: Sequence[Any], after: tuple[str, int] | None) -> list[Any]:
+        """Keys first, and acknowledged; then the facts they seal. after: from a backlog, the page behind this one is read meanwhile."""
         keys = await connection.fetch(UNACKNOWLEDGED, sorted({row["stream"] for row in rows}))
         if keys:
             await self._send([(self._topics.keys, 0, row["subject"].encode(), row["wrapped"], []) for row in keys])
             await connection.execute(ACKNOWLEDGE, [row["subject"] for row in keys])
-        await self._send([self._record(row) for row in rows])
+        records = [self._record(row) for row in rows]
+        if after is None:
+            await self._send(records)
+            return []
+        _, following = await asyncio.gather(self._send(records), connection.fetch(READ, *after, self._size))
+        return list(following)
 
     def _record(self, row: Any) -> tuple[str, int, bytes, bytes, list[tuple[str, bytes]]]:
         stream = row["stream"]
