@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -150,11 +150,11 @@ class Kind:
 
     @property
     def facets(self) -> tuple[type[Any], type[Any]]:
-        return _facets(self.state)
+        return _facets(typing.cast(Hashable, self.state))
 
 
 @cache
-def _facets(state: type[Any]) -> tuple[type[Any], type[Any]]:
+def _facets(state: Any) -> tuple[type[Any], type[Any]]:
     hints = typing.get_type_hints(state)
     return hints["heard"], hints["done"]
 
