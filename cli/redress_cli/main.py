@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from redress_cli import checks, clock, demo, log, stack, status, submit, token
+from redress_cli import attach, checks, clock, demo, log, stack, status, submit, token
 
 app = typer.Typer(
     name="redress",
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command("up")(stack.up)
 app.command("down")(stack.down)
 app.command("run")(stack.run)
+app.command("attach")(attach.attach)
 app.command("status")(status.status)
 app.command("clock")(clock.clock)
 app.command("token")(token.token)

@@ -15,7 +15,7 @@ from rich.table import Column, Table
 
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, moment, out
 from redress_local.processes import StartFailed
-from redress_local.state import NotRunning, Stack, read_stack
+from redress_local.state import COMPOSE, NotRunning, Stack, read_stack
 from redress_local.system import System
 
 ClockChoice = Literal["wall", "stepping"]
@@ -117,6 +117,9 @@ def down(folder: Folder = DEFAULT_FOLDER) -> None:
         return
     names = stack.running
     stack.stop()
+    if stack.servers == COMPOSE:
+        err.print("Let go of the system that Docker Compose runs. It goes on: docker compose down stops it.")
+        return
     err.print(f"Stopped {', '.join(names)}." if names else "Nothing was running any more.")
 
 
@@ -149,6 +152,8 @@ def _still_running(folder: Folder) -> Stack | None:
         stack = read_stack(folder)
     except NotRunning:
         return None
+    if stack.servers == COMPOSE:
+        fail(f"{folder} is attached to what Docker Compose runs. Let go of it first: redress down --folder {folder}")
     running = set(stack.running)
     if not running and stack.processes:
         return None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from redress_cli.console import DEFAULT_FOLDER, Folder, fail
 from redress_local.issuer import ROLES, Issuer
+from redress_local.state import NotRunning, read_stack
 
 
 def token(
@@ -31,6 +34,9 @@ def token(
     unknown = [each for each in role if each not in ROLES]
     if unknown:
         fail(f"There is no role {', '.join(unknown)}. Roles: {', '.join(ROLES)}.")
-    if not (folder / "keys" / "issuer.json").exists():
+    keys = folder / "keys"  # of a stopped stack too
+    with suppress(NotRunning):
+        keys = Path(read_stack(folder).issuer["folder"])
+    if not (keys / "issuer.json").exists():
         fail(f"No stack was started in {folder}. Start one with: redress up")
-    print(Issuer(folder / "keys").mint(role, subject, department=department, area=area, ttl=ttl))
+    print(Issuer(keys).mint(role, subject, department=department, area=area, ttl=ttl))

@@ -102,7 +102,7 @@ def _start(foreground: bool) -> Containers:
     postgres = postgres.waiting_for(LogMessageWaitStrategy("ready to accept connections", times=2))
     kafka: Any = DockerContainer(KAFKA_IMAGE)
     kafka = kafka.with_bind_ports(9092, ("127.0.0.1", kafka_port))
-    for name, value in _kafka_environment(kafka_port).items():
+    for name, value in kafka_environment(kafka_port).items():
         kafka = kafka.with_env(name, value)
     started = []
     try:
@@ -122,7 +122,7 @@ def _start(foreground: bool) -> Containers:
     )
 
 
-def _kafka_environment(port: int) -> dict[str, str]:
+def kafka_environment(port: int) -> dict[str, str]:
     """The local broker's properties, in the spelling of the image: `a.b.c` becomes `KAFKA_A_B_C`."""
     from redress_local.kafka import PROPERTIES
 
@@ -130,7 +130,7 @@ def _kafka_environment(port: int) -> dict[str, str]:
     for line in PROPERTIES.format(port=port, controller=9093, data="/var/lib/kafka/data").splitlines():
         name, mark, value = line.partition("=")
         if mark and not line.startswith("#"):
-            environment["KAFKA_" + name.replace("-", "___").replace("_", "__").replace(".", "_").upper()] = value
+            environment["KAFKA_" + name.replace("_", "__").replace("-", "___").replace(".", "_").upper()] = value
     environment["KAFKA_LISTENERS"] = "CLIENTS://0.0.0.0:9092,CONTROLLER://127.0.0.1:9093"
     environment["KAFKA_HEAP_OPTS"] = "-Xmx512m -Xms128m"
     return environment

@@ -12,6 +12,7 @@ from redress_local.issuer import Issuer
 from redress_local.processes import ProcessRecord
 
 FILE = "state.json"
+COMPOSE = "compose"  # started and stopped by Docker Compose; the state file only says where it is
 
 
 class NotRunning(Exception):
@@ -23,7 +24,7 @@ class Stack:
     """A stack as its state file tells it. Processes stand in the order in which they were started."""
 
     folder: str
-    servers: str  # given, docker or local
+    servers: str  # given, docker, local or compose
     kafka: str
     postgres: str
     partitions: int

@@ -1,0 +1,43 @@
+# One file for every service:  docker build --build-arg SERVICE=intake --tag redress/intake .
+# and for the one-off jobs:    docker build --target setup --tag redress/setup .
+
+# What the services need to run, in a virtual environment of its own: made again only when the pinned requirements change.
+FROM python:3.13-slim AS requirements
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+RUN python -m venv --without-pip /opt/redress
+COPY requirements/runtime.txt /tmp/runtime.txt
+RUN pip --python /opt/redress/bin/python install --require-hashes --only-binary :all: --no-compile -r /tmp/runtime.txt \
+ && python -m compileall -q -j 0 /opt/redress/lib
+
+# The libraries that all services share, and a user who may write nothing but /keys, which the setup job fills.
+FROM python:3.13-slim AS libraries
+RUN useradd --uid 10001 --user-group --no-log-init --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin redress \
+ && install --directory --owner redress --group redress --mode 0700 /keys
+COPY --from=requirements /opt/redress /opt/redress
+COPY libs /app/libs
+RUN python -m compileall -q /app
+ENV PATH=/opt/redress/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 REDRESS_HOME=/app
+WORKDIR /app
+
+# Topics, databases and their migrations, and in the local profile the development issuer: `python -m redress_local.setup_job`
+FROM libraries AS setup
+COPY services /app/services
+COPY deploy/local /app/deploy/local
+ENV PYTHONPATH=/app/libs/events:/app/libs/chassis:/app/deploy/local:/app/services/intake:/app/services/triage:/app/services/handling:/app/services/sla-monitor:/app/services/callback
+USER 10001:10001
+ENTRYPOINT ["python", "-m", "redress_local.setup_job"]
+
+# One service, and no other's code.
+FROM libraries AS service
+ARG SERVICE
+RUN test -n "$SERVICE" || { echo "Name one: --build-arg SERVICE=intake" >&2; exit 1; }
+COPY services/$SERVICE /app/services/$SERVICE
+RUN python -m compileall -q "/app/services/$SERVICE"
+ENV SERVICE=$SERVICE PYTHONPATH=/app/libs/events:/app/libs/chassis:/app/services/$SERVICE
+USER 10001:10001
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+# Not through a proxy, and without site-packages: it runs every few seconds.
+HEALTHCHECK --interval=5s --timeout=5s --start-period=120s --retries=5 CMD ["python", "-I", "-S", "-c", "import http.client as h, sys; c = h.HTTPConnection('127.0.0.1', 8080, timeout=4); c.request('GET', '/health/ready'); sys.exit(c.getresponse().status != 200)"]
+# exec: uvicorn itself is told to stop. It lets requests end for 10 s; allow it 20 in all.
+CMD ["sh", "-c", "exec uvicorn redress_$(echo \"$SERVICE\" | tr - _).main:app --host 0.0.0.0 --port 8080 --no-access-log --timeout-graceful-shutdown 10"]

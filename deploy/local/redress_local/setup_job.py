@@ -1,0 +1,77 @@
+"""The one-off jobs of a start in containers: topics, databases with roles and migrations, the development issuer's keys.
+
+`python -m redress_local.setup_job [topics] [databases] [keys]`, all three if none is named. It may be repeated: what is there stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from redress_local.issuer import Issuer
+from redress_local.places import SERVICES
+from redress_local.prepare import prepare_database, prepare_topics
+
+STEPS = ("topics", "databases", "keys")
+
+
+class Missing(Exception):
+    """A variable is not set."""
+
+
+def main() -> None:
+    """Take the steps, saying each. Exit code 1, and the reason, where one cannot be taken."""
+    parser = argparse.ArgumentParser(prog="setup_job", description=__doc__)
+    parser.add_argument("steps", nargs="*", metavar="step", help=", ".join(STEPS))
+    parser.add_argument("--service", action="append", choices=SERVICES, help="databases: of this service alone; may be repeated")
+    options = parser.parse_args()
+    if unknown := set(options.steps) - set(STEPS):
+        parser.error(f"there is no step {', '.join(sorted(unknown))}")
+    try:
+        asyncio.run(take(options.steps or STEPS, options.service or SERVICES))
+    except Exception as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[str, ...]) -> None:
+    """In the order in which they are given. Raises Missing, MigrationFailed, and what the servers answer."""
+    for step in steps:
+        if step == "topics":
+            await prepare_topics(told("REDRESS_KAFKA"), int(os.environ.get("REDRESS_PARTITIONS", "12")))
+            say("topics are there")
+        elif step == "databases":
+            for service in services:
+                owner, app = told("REDRESS_OWNER_PASSWORD"), told("REDRESS_APP_PASSWORD")
+                made = await prepare_database(
+                    told("REDRESS_POSTGRES_ADMIN_DSN"),
+                    service,
+                    owner_password=owner,
+                    app_password=app,
+                    kafka=told("REDRESS_KAFKA"),
+                    partitions=int(os.environ.get("REDRESS_PARTITIONS", "12")),
+                    progress=say,
+                )
+                say(f"{made.name} is migrated")
+        elif told("REDRESS_PROFILE") != "local":
+            raise Missing("The development issuer is for REDRESS_PROFILE=local alone: whoever has its key may be anybody.")
+        else:
+            say(f"keys are in {Issuer(Path(told('REDRESS_KEYS'))).folder}")
+
+
+def told(name: str) -> str:
+    """A variable's value. Raises Missing."""
+    value = os.environ.get(name)
+    if not value:
+        raise Missing(f"{name} is not set.")
+    return value
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""docker-compose.yml, Dockerfile and .dockerignore say what the rest of the repository says, and give nothing away."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import asyncpg
+import pytest
+import yaml
+
+from redress_chassis import Settings
+from redress_chassis.settings import PREFIX
+from redress_local.compose import NoCompose, read_compose
+from redress_local.containers import KAFKA_IMAGE, POSTGRES_IMAGE, kafka_environment
+from redress_local.issuer import ISSUER
+from redress_local.places import ROOT, SERVICES
+from redress_local.postgres import SETTINGS
+from redress_local.provision import addresses, drop
+from redress_local.setup_job import STEPS, Missing, take
+
+FILE = ROOT / "docker-compose.yml"
+BASE = "python:3.13-slim"
+LISTENERS = {"KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"}  # one more, for this machine
+SHORT_SESSION = {"KAFKA_BROKER_SESSION_TIMEOUT_MS", "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS"}  # for tests that kill the broker
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(FILE.read_text())["services"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def stages() -> dict[str, str]:
+    """The Dockerfile's text by stage."""
+    parts = re.split(r"^FROM (\S+) AS (\w+)\n", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)[1:]
+    bases, names, bodies = parts[0::3], parts[1::3], parts[2::3]
+    assert all(base == BASE or base in names for base in bases)
+    return dict(zip(names, bodies, strict=True))
+
+
+def test_every_service_is_there_and_is_told_all_that_it_needs(services):
+    assert set(services) == {*SERVICES, "setup", "kafka", "postgres"}
+    required = {PREFIX + name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for service in SERVICES:
+        told = services[service]["environment"]
+        assert required <= set(told) <= known
+        name = "redress_" + service.replace("-", "_")
+        assert told["REDRESS_DATABASE_URL"].startswith(f"postgresql://{name}_app:")
+        assert told["REDRESS_DATABASE_URL"].endswith(f"/{name}")
+        assert (told["REDRESS_PROFILE"], told["REDRESS_ISSUER"]) == ("local", ISSUER)
+        assert services[service]["build"]["args"] == {"SERVICE": service}
+
+
+def test_ports_are_open_to_this_machine_alone(services):
+    published = [port for each in services.values() for port in each.get("ports", [])]
+    assert len(published) == len(SERVICES) + 2
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_no_password_is_written_but_the_local_defaults(services):
+    text = yaml.safe_dump(services) + (ROOT / "Dockerfile").read_text()
+    assert set(re.findall(r"\$\{(\w*PASSWORD)", text)) == {"REDRESS_ADMIN_PASSWORD", "REDRESS_OWNER_PASSWORD", "REDRESS_APP_PASSWORD"}
+    assert set(re.findall(r"PASSWORD(?!\})(.{3})", text)) <= {":-l", ": $"}
+
+
+def test_services_may_write_nothing_and_may_become_nobody(services):
+    for each in (*SERVICES, "setup"):
+        assert services[each]["read_only"]
+        assert services[each]["cap_drop"] == ["ALL"]
+        assert services[each]["security_opt"] == ["no-new-privileges:true"]
+    assert all(services[each]["volumes"] == ["keys:/keys:ro"] for each in SERVICES)
+
+
+def test_kafka_and_postgres_are_those_of_the_local_stack(services):
+    assert (services["kafka"]["image"], services["postgres"]["image"]) == (KAFKA_IMAGE, POSTGRES_IMAGE)
+    ours, local = services["kafka"]["environment"], kafka_environment(9092)
+    assert set(local) - set(ours) == SHORT_SESSION
+    assert {name for name, value in ours.items() if local.get(name) != value} == LISTENERS
+    settings = dict(word.split("=", 1) for word in services["postgres"]["command"] if "=" in word)
+    assert settings.items() <= SETTINGS.items()
+
+
+def test_what_the_system_keeps_is_on_volumes(services):
+    assert services["kafka"]["volumes"] == ["kafka:" + services["kafka"]["environment"]["KAFKA_LOG_DIRS"]]
+    assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]  # since 18 no longer …/data
+    assert set(yaml.safe_load(FILE.read_text())["volumes"]) == {"kafka", "postgres", "keys"}
+
+
+def test_no_image_runs_as_root_and_each_holds_what_it_runs(stages):
+    assert {"setup", "service"} <= set(stages)
+    assert all("USER 10001:10001" in stages[target] for target in ("setup", "service"))
+    assert all(f"/app/services/{service}" in stages["setup"] for service in SERVICES)
+    assert "dev.txt" not in "".join(stages.values())
+
+
+def test_only_what_is_copied_goes_to_the_engine():
+    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    assert lines[0] == "*"
+    assert {line for line in lines if line.startswith("!")} == {"!requirements/runtime.txt", "!libs", "!services", "!deploy/local"}
+
+
+async def test_the_setup_job_names_what_is_missing_and_makes_no_issuer_in_production(monkeypatch, tmp_path):
+    for name in ("REDRESS_KAFKA", "REDRESS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(Missing, match="REDRESS_KAFKA"):
+        await take(STEPS, SERVICES)
+    monkeypatch.setenv("REDRESS_KEYS", str(tmp_path / "keys"))
+    monkeypatch.setenv("REDRESS_PROFILE", "production")
+    with pytest.raises(Missing, match="local"):
+        await take(["keys"], SERVICES)
+    assert not (tmp_path / "keys").exists()
+    monkeypatch.setenv("REDRESS_PROFILE", "local")
+    await take(["keys"], SERVICES)
+    assert (tmp_path / "keys" / "master.key").exists()
+
+
+async def test_the_setup_job_prepares_one_service_and_may_be_repeated(monkeypatch, postgres_admin, kafka_address):
+    passwords = {"owner_password": "owner-1", "app_password": "app-1"}
+    told = {"KAFKA": kafka_address, "POSTGRES_ADMIN_DSN": postgres_admin}
+    for name, value in (told | {name.upper(): value for name, value in passwords.items()}).items():
+        monkeypatch.setenv(PREFIX + name, value)
+    databases = addresses(postgres_admin, "callback", **passwords)
+    try:
+        for _ in range(2):
+            await take(["topics", "databases"], ["callback"])
+        app = await asyncpg.connect(databases.app_dsn)
+        assert await app.fetchval("SELECT count(*) FROM live") == 1
+        await app.close()
+    finally:
+        await drop(postgres_admin, databases)
+
+
+def test_without_docker_the_reason_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NoCompose, match="docker compose cannot be run"):
+        read_compose(tmp_path / "stack")
+    assert not (tmp_path / "stack").exists()
