@@ -9,8 +9,9 @@ that never became live is dropped by the next run.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+import gc
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from redress_events.vault import Vault
 from redress_events.verify import Verified
 
 CHUNK = 1_000
+FETCH = 4 * 1024 * 1024  # bytes asked for at a time: some 4,000 facts, 0.1 s of folding
+YIELD = 100  # records folded between two looks at the network
 LAST_ROWS = 2_000  # journal rows that may be folded while the live state is locked
 SWAP_TRIES = 200
 LEASE = "SELECT pg_try_advisory_lock(hashtext('redress-rebuild'))"
@@ -147,7 +150,9 @@ class Rebuild:
             connection = await asyncpg.connect(
                 self._owner_dsn, server_settings={"search_path": f"{schema},public", "synchronous_commit": "off"}
             )
-            consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest", max_partition_fetch_bytes=FETCH
+            )
             try:
                 await consumer.start()
                 locked = await self._fill_and_swap(connection, consumer, schema)
@@ -171,7 +176,9 @@ class Rebuild:
             watermark = await connection.fetchval(WATERMARK)
             indexes = await self._take_indexes_away(connection, schema)
             for place in places:
-                await self._fill(connection, consumer, place, ends, watermark)
+                with _without_collecting():
+                    await self._fill(connection, consumer, place, ends, watermark)
+                gc.collect()
             await connection.executemany(
                 "INSERT INTO consumer_offsets (topic, partition, next, kafka_cluster) VALUES ($1, $2, $3, $4)",
                 [(place.topic, place.partition, ends[place], cluster) for place in places],
@@ -208,14 +215,10 @@ class Rebuild:
                 held.hashes[row["stream"], row["version"]] = row["hash"]
         consumer.assign([place])
         consumer.seek(place, 0)
-        read = 0
-        while read < ends[place]:
-            for records in (await poll(consumer, {place: read}, 1_000, 5_000)).values():
-                batch = [record for record in records if record.offset < ends[place]]
-                await self._hear(connection, batch, held)
-                read = records[-1].offset + 1
-                self._facts += len(batch)
-                self._progress("log", self._facts, sum(ends.values()))
+        async for records in _ahead(consumer, place, ends[place]):
+            await self._hear(connection, records, held)
+            self._facts += len(records)
+            self._progress("log", self._facts, sum(ends.values()))
         await self._leave_parked_only_what_is(connection, held)
         await self._copy(connection, place.partition, held)
 
@@ -231,7 +234,9 @@ class Rebuild:
         return subject
 
     async def _hear(self, connection: asyncpg.Connection, batch: Iterable[Record], held: _Partition) -> None:
-        for record in batch:
+        for n, record in enumerate(batch):
+            if n % YIELD == 0:
+                await asyncio.sleep(0)  # for the next batch, which is on its way
             item = self._reader.judge(record)
             if isinstance(item, Apart):
                 held.apart.append(item)
@@ -251,7 +256,7 @@ class Rebuild:
                 folding.compare(item, held.hashes)
 
     def _skipped(self, record: Record) -> bool:
-        return (record.topic, record.partition, record.offset, record.hash) in self._skips
+        return bool(self._skips) and (record.topic, record.partition, record.offset, record.hash) in self._skips
 
     async def _leave_parked_only_what_is(self, connection: asyncpg.Connection, held: _Partition) -> None:
         """What somebody redrove since is folded in the order of a redrive, as it was then."""
@@ -402,6 +407,40 @@ class Rebuild:
             await connection.execute("UPDATE public.rebuilds SET live_at = now() WHERE schema = $1", schema)
             await connection.execute(f"ALTER SCHEMA {old} RENAME TO {old}_retired")
         return monotonic() - began
+
+
+async def _ahead(consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> AsyncIterator[list[Record]]:
+    """A partition's records below `end`; the next ones are fetched while somebody folds these."""
+    following: asyncio.Task[dict[TopicPartition, list[Record]]] | None = None
+    read = 0
+    try:
+        while read < end:
+            if following is None:
+                following = asyncio.create_task(poll(consumer, {place: read}, 1_000, 5_000))
+            records = (await following).get(place, [])
+            following = None
+            if not records:
+                continue
+            read = records[-1].offset + 1
+            if read < end:
+                following = asyncio.create_task(poll(consumer, {place: read}, 1_000, 5_000))
+            yield [record for record in records if record.offset < end]
+    finally:
+        if following is not None:
+            following.cancel()
+            await asyncio.wait([following])
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """A state in memory is millions of objects without a cycle: looking for cycles among them took a fifth of a rebuild."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 async def drop_left_overs(connection: asyncpg.Connection, ours: str) -> None:

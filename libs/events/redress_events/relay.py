@@ -132,17 +132,20 @@ class Relay:
         following: list[Any] = []
         while True:
             self._woken.clear()
-            rows = following or await connection.fetch(READ, *cursor, self._size)
-            following = []
+            if not following:
+                asked = self._size
+                following = await connection.fetch(READ, *cursor, asked)
+            rows, following = following, []
             if rows:
                 empty = 0
                 last = (rows[-1]["transaction_id"], rows[-1]["global_position"])
-                full = len(rows) >= self._size
-                self._size = min(self._page, self._size * 2)
+                full = len(rows) >= asked
+                asked = self._size
                 following = await self._ship(connection, rows, last if full else None)
                 if not await connection.fetchval(MOVE, *cursor, *last, cluster):
                     raise Deposed
                 cursor = last
+                self._size = min(self._page, self._size * 2)
                 self._sent()
                 if not full:
                     await asyncio.sleep(BREATH)
