@@ -46,4 +46,4 @@ async def deadlines(
 ) -> WaitingPage:
     """Complaints whose deadlines are due, or late, the earliest first."""
     page = await call.page(DUE if which == "due" else LATE, [micros(before)] if before else [], limit=limit, cursor=cursor)
-    return WaitingPage(items=[WaitingView.of(seen, which, now) for seen in page.items], next=page.next)
+    return WaitingPage(items=[view for seen in page.items if (view := WaitingView.of(seen, which, now))], next=page.next)

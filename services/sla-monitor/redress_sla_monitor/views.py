@@ -86,9 +86,12 @@ class WaitingView(BaseModel):
     clocks: list[DeadlineView]
 
     @classmethod
-    def of(cls, seen: Seen, which: Which, now: datetime) -> WaitingView:
+    def of(cls, seen: Seen, which: Which, now: datetime) -> WaitingView | None:
+        """None where it was settled while the list was read."""
         watch: Watch = seen.state
         shown = [each for each in watch.done.clocks if (watch.awaited(each) if which == "due" else each.late)]
+        if not shown:
+            return None
         return cls(
             complaint=seen.id,
             number=watch.heard.number,

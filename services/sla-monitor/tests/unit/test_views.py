@@ -47,6 +47,11 @@ def test_a_clock_that_is_over_has_no_time_left():
 
 def test_lists_show_the_clocks_that_are_asked_for():
     due = WaitingView.of(seen(), "due", RECEIVED)
-    assert (due.deadline, [clock.state for clock in due.clocks]) == (DEADLINE, ["open"])
+    assert due is not None and (due.deadline, [clock.state for clock in due.clocks]) == (DEADLINE, ["open"])
     late = WaitingView.of(seen(BREACHED), "late", DEADLINE + HOUR)
-    assert [(clock.state, clock.seconds_left) for clock in late.clocks] == [("late", -3600)]
+    assert late is not None and [(clock.state, clock.seconds_left) for clock in late.clocks] == [("late", -3600)]
+
+
+def test_what_was_settled_while_a_list_was_read_is_not_in_it():
+    assert WaitingView.of(seen(MET), "due", RECEIVED) is None
+    assert WaitingView.of(seen(), "late", DEADLINE) is None
