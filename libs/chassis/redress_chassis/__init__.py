@@ -1,6 +1,6 @@
 """What every service's HTTP side shares: settings, problems, callers, idempotency, health, metrics and logs."""
 
-from redress_chassis.bodies import Body, ComplaintId, Moment, Short, Words
+from redress_chassis.bodies import Body, ComplaintId, Label, Moment, Short, Words
 from redress_chassis.call import Call, calls
 from redress_chassis.callers import Caller
 from redress_chassis.openapi import problems
@@ -15,6 +15,7 @@ __all__ = [
     "Caller",
     "ComplaintId",
     "Cursor",
+    "Label",
     "Limit",
     "Moment",
     "Page",

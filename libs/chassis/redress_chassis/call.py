@@ -44,6 +44,8 @@ class Call(Generic[State]):
         self._request = request
         self._response = response
         self._serving = serving
+        self._replayed = False
+        self._withheld = False
 
     async def create(self, decide: Callable[[Context], list[Fact]], subject: str | None = None, *, kind: str = "complaint") -> Seen:
         """Begin a new subject, `<kind>/<id>` where it is named, else with a fresh id. The same key and body: the same answer."""
@@ -61,7 +63,10 @@ class Call(Generic[State]):
         kind: str = "complaint",
         while_parked: bool = False,
     ) -> Seen:
-        """Decide a command on one subject. Raises 404 also where `may` says no, 412 for a stale If-Match, Refused as the domain does."""
+        """Decide a command on one subject. Raises 404 also where `may` says no, 412 for a stale If-Match, Refused as the domain does.
+
+        Whoever repeats a request is answered under its key, though the subject be out of his reach by now; but then without its words.
+        """
         if_match = self._exchange.header(b"if-match")
         self._exchange.subject = f"{kind}/{identity}"
 
@@ -73,7 +78,9 @@ class Call(Generic[State]):
             return decider(state, command, context)
 
         asked = self._asked()
-        return await self._counted(self._serving.engine.decide(self._exchange.subject, run, asked, check=check, while_parked=while_parked))
+        seen = await self._counted(self._serving.engine.decide(self._exchange.subject, run, asked, check=check, while_parked=while_parked))
+        self._withheld = self._replayed and may is not None and not may(seen.state, self.caller)
+        return seen
 
     async def read(self, identity: UUID, may: May[Any] | None = None, *, kind: str = "complaint") -> Seen:
         """One subject as it stands. Raises 404."""
@@ -91,8 +98,8 @@ class Call(Generic[State]):
         return Page(items, following)
 
     async def words(self, seen: Seen, *refs: str | None) -> Mapping[str, str]:
-        """Personal fields in clear, by their reference. What was forgotten is missing."""
-        wanted = [ref for ref in refs if ref]
+        """Personal fields in clear, by their reference. What was forgotten, or is not the caller's to read any more, is missing."""
+        wanted = [ref for ref in refs if ref and not self._withheld]
         return await self._serving.engine.open(seen.subject, wanted) if wanted else {}
 
     def created(self, path: str) -> None:
@@ -116,12 +123,12 @@ class Call(Generic[State]):
     async def _counted(self, deciding: Awaitable[tuple[Seen, bool]]) -> Seen:
         command = self._request.scope["route"].name
         try:
-            seen, replayed = await deciding
+            seen, self._replayed = await deciding
         except Exception as error:
             problem = problem_of(error)
             self._serving.metrics.command(command, problem.code if problem else "internal")
             raise
-        self._serving.metrics.command(command, "replayed" if replayed else "done")
+        self._serving.metrics.command(command, "replayed" if self._replayed else "done")
         self._exchange.subject = seen.subject
         return self._tagged(seen)
 

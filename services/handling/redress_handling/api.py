@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends
 from fastapi import Query as Parameter
 
-from redress_chassis import Body, Call, Caller, ComplaintId, Cursor, Limit, Moment, Short, Words, calls, problems
+from redress_chassis import Body, Call, Caller, ComplaintId, Cursor, Label, Limit, Moment, Short, Words, calls, problems
 from redress_events.contracts.handling import ContactMeans
 from redress_events.states import Query, Seen
 from redress_handling import policies
@@ -58,7 +58,7 @@ class TransferBody(Body):
 class ResolveBody(Body):
     cause: Words
     measures: Words
-    responsible_unit: Short
+    responsible_unit: Label
     told_customer: ContactMeans
 
 

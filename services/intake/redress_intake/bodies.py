@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from redress_chassis import Body, Moment, Short, Words
+from redress_chassis import Body, Label, Moment, Short, Words
 from redress_events.facts import Channel, ContactKind
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -21,8 +21,6 @@ def _not_too_old(moment: datetime) -> datetime:
 
 
 Day = Annotated[Moment, AfterValidator(_not_too_old)]
-# Product and area stand in clear on the log: names out of a list, with no room for a customer's own words.
-Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[\w \-./&+'’“”\"()（）·、]+$")]
 Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
 # The name under which a front end stored it; in clear on the log too.
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$")]

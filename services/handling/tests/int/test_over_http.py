@@ -132,6 +132,21 @@ async def test_a_case_is_seen_where_it_is_and_by_supervisors(door: Door, path: s
     assert (await door.post(f"{path}/accept", who=other)).json()["stage"] == "accepted"
 
 
+async def test_who_repeats_a_step_on_a_case_that_went_elsewhere_is_answered_without_its_words(door: Door, path: str):
+    await door.post(f"{path}/accept")
+    step = f"{path}/progress", {"note": "Measured"}
+    first = await door.post(*step, **{"idempotency-key": "once"})
+    assert first.json()["text"] == "没有信号"
+    transfer = f"{path}/transfer", {"department": "finance", "reason": "It is about the bill"}
+    assert (await door.post(*transfer, **{"idempotency-key": "moved"})).status_code == 200
+
+    for call, key in ((step, "once"), (transfer, "moved")):
+        again = await door.post(*call, **{"idempotency-key": key})
+        assert (again.status_code, again.json()["department"]) == (200, "finance")
+        assert [again.json()[name] for name in ("text", "phone", "transferred_because")] == [None] * 3
+        assert [report["words"] for report in again.json()["reports"]] == [None]
+
+
 async def test_rejecting_says_why(door: Door, path: str):
     await door.post(f"{path}/accept")
     rejected = (await door.post(f"{path}/reject", {"reason": "No contract with us", "told_customer": "letter"})).json()
@@ -161,6 +176,7 @@ async def test_what_cannot_be_is_refused(door: Door, path: str):
         ("progress", {"note": " "}, 422, "/note"),
         ("progress", {"note": "x" * 20_001}, 422, "/note"),
         ("resolve", RESOLVE | {"colour": "red"}, 422, "/colour"),
+        ("resolve", RESOLVE | {"responsible_unit": "li@example.org, or Wang"}, 422, "/responsible_unit"),
         ("reject", {"reason": "No contract"}, 422, "/told_customer"),
         ("transfer", {"department": "space_travel", "reason": "?"}, 409, "unknown-department"),
         ("transfer", {"department": "technical_support", "reason": "?"}, 409, "same-department"),
