@@ -30,28 +30,23 @@ BOUND = (
 )
 
 
+class TooSlow(Exception):
+    """The first deadline passed before the service was ready."""
+
+
 def measure(quick: bool, seed: int, progress: Progress) -> Figure:
     clocks, seconds = (20_000, 10) if quick else (100_000, 30)
     falling = RATE * seconds
-    with system([SERVICE]) as stack:
-        stack.stop_service(SERVICE)
-        life = Life(open_life(TEXTS[2]))
-        began = time.monotonic()
-        asyncio.run(_write(stack, _still(life, clocks - falling, stack.partitions), progress))
-        # What is left takes about as long as what was done, for both are work on the same facts.
-        first = datetime.now(UTC) + timedelta(seconds=2.5 * (time.monotonic() - began) + 15)
-        asyncio.run(_write(stack, _falling(life, falling, first, stack.partitions), progress))
-        rebuilt = asyncio.run(_rebuild(stack))
-        stack.start_service(SERVICE)
-        wait(lambda: measures(stack.urls[SERVICE]).get("lag_records") == 0, "the log is read", 60)
-        left = (first - datetime.now(UTC)).total_seconds()
-        progress(f"{rebuilt:,} clocks are open; the first of {falling:,} deadlines is in {left:.0f} s")
-        if left < stack.settle_seconds + 1:
-            raise RuntimeError("The machine was too slow to be ready before the first deadline.")
-        time.sleep(left + seconds)
-        wait(lambda: _breached(stack) >= falling, f"{falling} breaches", 60, pause=1.0)
-        wait(lambda: measures(stack.urls[SERVICE]).get("backlog_facts") == 0, "all is relayed", 30)
-        noticed, logged = asyncio.run(_delays(stack.servers.kafka, first))
+    patience = 2.5
+    while True:
+        try:
+            noticed, logged = _stream(clocks, seconds, patience, progress)
+            break
+        except TooSlow:
+            patience *= 2
+            if patience > 10:
+                raise
+            progress("the machine was too slow to be ready before the first deadline; once more")
     windows = [noticed[n : n + WINDOW * RATE] for n in range(0, falling, WINDOW * RATE)]
 
     def line(what: str, share: float, limit: Limit | None = None) -> Line:
@@ -67,6 +62,29 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
         [line("noticed after, p50", 0.5), line("noticed after, p99", 0.99, Limit("at most", 1.5))],
         [f"On the log {percentile(logged, 0.5):.2f} s (p50) and {percentile(logged, 0.99):.2f} s (p99) after the deadline."],
     )
+
+
+def _stream(clocks: int, seconds: int, patience: float, progress: Progress) -> tuple[list[float], list[float]]:
+    """Let them fall. patience: how much longer than writing the still clocks the rest of the preparation may take."""
+    falling = RATE * seconds
+    with system([SERVICE]) as stack:
+        stack.stop_service(SERVICE)
+        life = Life(open_life(TEXTS[2]))
+        began = time.monotonic()
+        asyncio.run(_write(stack, _still(life, clocks - falling, stack.partitions), progress))
+        first = datetime.now(UTC) + timedelta(seconds=patience * (time.monotonic() - began) + 15)
+        asyncio.run(_write(stack, _falling(life, falling, first, stack.partitions), progress))
+        rebuilt = asyncio.run(_rebuild(stack))
+        stack.start_service(SERVICE)
+        wait(lambda: measures(stack.urls[SERVICE]).get("lag_records") == 0, "the log is read", 60)
+        left = (first - datetime.now(UTC)).total_seconds()
+        progress(f"{rebuilt:,} clocks are open; the first of {falling:,} deadlines is in {left:.0f} s")
+        if left < stack.settle_seconds + 1:
+            raise TooSlow
+        time.sleep(left + seconds)
+        wait(lambda: _breached(stack) >= falling, f"{falling} breaches", 60, pause=1.0)
+        wait(lambda: measures(stack.urls[SERVICE]).get("backlog_facts") == 0, "all is relayed", 30)
+        return asyncio.run(_delays(stack.servers.kafka))
 
 
 def _still(life: Life, count: int, partitions: int) -> Iterator[list[Written]]:
@@ -113,7 +131,7 @@ def _breached(stack: System) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if 'outcome="decided"' in line)
 
 
-async def _delays(kafka: str, first: datetime) -> tuple[list[float], list[float]]:
+async def _delays(kafka: str) -> tuple[list[float], list[float]]:
     """Seconds from each deadline to its being noticed, and to the broker's taking the fact, in order of the deadlines."""
     found = []
     async for fact, taken in lifecycle(kafka):
