@@ -43,13 +43,15 @@ run: setup ## Start the whole system and stay; Ctrl-C stops it
 test: lint ## Lint, types and every test, against the real Kafka and the real PostgreSQL
 	@$(BIN)/python -m pytest $(DOMAINS:%=--cov=%) --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE) $(PYTEST)
 
-lint: setup ## Style, format, types, import contracts, and schemas that match the code
+lint: setup ## Style, format, types, import contracts, schemas that match the code, Dockerfile and docker-compose.yml
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(SOURCES) $(wildcard conftest.py)
 	@for tests in $(TESTS); do [ -n "$$(find $$tests -name '*.py' -print -quit)" ] || continue; echo "mypy $$tests"; MYPYPATH=$$tests $(BIN)/mypy $(MYPY_TESTS) $$tests; done
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m redress_events.schemas --check
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/docker-compose --file docker-compose.yml config --quiet # by the compose specification, without an engine
 
 bench: setup $(STAMPS)/bench ## Measure how fast it is, against what: some ten minutes; ONLY=front_door for one, QUICK=1 for a rough look
 	@PYTHONPATH=benchmarks $(BIN)/python -m redress_bench --only "$(ONLY)" $(if $(QUICK),--quick)
