@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +12,6 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from aiokafka.partitioner import murmur2
 from pydantic import TypeAdapter
 
 from redress_events.envelope import GENESIS
@@ -29,6 +29,8 @@ SELECT w.stream, h.version, h.hash
 FROM unnest($1::text[]) w (stream)
 JOIN LATERAL (SELECT e.version, e.hash FROM events e WHERE e.stream = w.stream ORDER BY e.version DESC LIMIT 1) h ON true
 """
+
+MURMUR = 0x5BD1E995
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,16 @@ async def heads(connection: Connection, streams: Sequence[str]) -> dict[str, tup
     return {row["stream"]: (row["version"], row["hash"]) for row in await connection.fetch(HEADS, list(streams))}
 
 
-@lru_cache(8192)  # murmur2 in Python takes 9 µs, and each subject is asked for by commit, relay and projector
+@lru_cache(8192)  # each subject is asked for by commit, relay and projector
 def partition_of(key: str, partitions: int) -> int:
-    """Kafka's default partitioner: murmur2 of the key's bytes."""
-    return int((murmur2(key.encode()) & 0x7FFFFFFF) % partitions)
+    """Kafka's default partitioner: murmur2 of the key's bytes, in words of four (aiokafka goes byte by byte: three times as long)."""
+    raw = key.encode()
+    words, rest = divmod(len(raw), 4)
+    hashed = 0x9747B28C ^ len(raw)
+    for word in struct.unpack_from(f"<{words}I", raw):
+        word = word * MURMUR & 0xFFFFFFFF
+        hashed = hashed * MURMUR & 0xFFFFFFFF ^ (word ^ word >> 24) * MURMUR & 0xFFFFFFFF
+    if rest:
+        hashed = (hashed ^ int.from_bytes(raw[-rest:], "little")) * MURMUR & 0xFFFFFFFF
+    hashed = (hashed ^ hashed >> 13) * MURMUR & 0xFFFFFFFF
+    return ((hashed ^ hashed >> 15) & 0x7FFFFFFF) % partitions
