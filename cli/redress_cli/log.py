@@ -96,9 +96,9 @@ def timeline_table(envelopes: list[Envelope], title: str, zone: tzinfo | None = 
         table.add_row(
             clock_time(envelope.time, zone),
             Text(envelope.source, style=COLOURS.get(envelope.source, "")),
-            name_of(envelope.type),
-            what(envelope.data),
-            envelope.actor,
+            Text(name_of(envelope.type)),
+            Text(what(envelope.data)),
+            Text(envelope.actor),
         )
     return table
 

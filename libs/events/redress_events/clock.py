@@ -37,7 +37,8 @@ class ClockSetBack(Exception):
 class SteppingClock:
     """Time that stands still until somebody moves it: microseconds since 1970 in 8 bytes of a file that all processes map.
 
-    Telling it takes less than 1 µs. An aligned word is read and written in one piece, so nobody sees half of a move. For the local profile alone.
+    Telling it takes less than 1 µs. An aligned word is read and written in one piece, so nobody sees half of a move. For the local profile
+    alone.
     """
 
     def __init__(self, file: Path) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ FETCH = 4 * 1024 * 1024  # bytes asked for at a time: some 4,000 facts, 0.1 s of
 YIELD = 100  # records folded between two looks at the network
 LAST_ROWS = 2_000  # journal rows that may be folded while the live state is locked
 SWAP_TRIES = 200
+LOCKED = 2.0  # seconds that commands may wait at the swap
 LEASE = "SELECT pg_try_advisory_lock(hashtext('redress-rebuild'))"
 # Schemas that never became live, because their run was killed, and those that were retired.
 LEFT_OVER = """
@@ -336,9 +337,13 @@ class Rebuild:
                 cursor, rows = await self._did_beyond(connection, cursor, everything=False, limit=LAST_ROWS)
                 if rows < LAST_ROWS:
                     break
+            before = {place: replace(position) for place, position in projector.positions.items()}
             try:
                 return await self._swap(connection, consumer, projector, cursor, schema)
-            except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, NotSwapped):
+            except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, NotSwapped, TimeoutError):
+                projector.positions = {place: replace(position) for place, position in before.items()}  # as the rollback left them
+                for place, position in before.items():
+                    consumer.seek(place, position.next)
                 await asyncio.sleep(0.05)
         raise NotSwapped(
             f"{self._service.source} was ahead of its new state, or busy, {SWAP_TRIES} times in a row. Try again with less traffic."
@@ -380,7 +385,7 @@ class Rebuild:
     ) -> float:
         """Commands wait from the locks to the commit. Raises NotSwapped where too much is left to fold."""
         old = (await one(connection, "SELECT schema FROM public.live"))["schema"]
-        async with connection.transaction():
+        async with asyncio.timeout(LOCKED), connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '200ms'; SET LOCAL synchronous_commit = on")
             began = monotonic()
             await connection.execute(f"LOCK TABLE {old}.consumer_offsets IN EXCLUSIVE MODE")

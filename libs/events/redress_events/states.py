@@ -168,7 +168,7 @@ async def heads(connection: Connection, streams: Sequence[str]) -> dict[str, tup
 
 @lru_cache(8192)  # each subject is asked for by commit, relay and projector
 def partition_of(key: str, partitions: int) -> int:
-    """Kafka's default partitioner: murmur2 of the key's bytes, in words of four (aiokafka goes byte by byte: three times as long)."""
+    """Kafka's default partitioner: murmur2 of the key's bytes, four at a time (aiokafka goes byte by byte: three times as long)."""
     raw = key.encode()
     words, rest = divmod(len(raw), 4)
     hashed = 0x9747B28C ^ len(raw)
