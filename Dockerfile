@@ -6,7 +6,7 @@ FROM python:3.13-slim AS requirements
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /opt/redress
 COPY requirements/runtime.txt /tmp/runtime.txt
-RUN pip --python /opt/redress/bin/python install --require-hashes --only-binary :all: --no-compile -r /tmp/runtime.txt \
+RUN pip --python /opt/redress/bin/python install --no-deps --require-hashes --only-binary :all: --no-compile -r /tmp/runtime.txt \
  && python -m compileall -q -j 0 /opt/redress/lib
 
 # The libraries that all services share, and a user who may write nothing but /keys, which the setup job fills.

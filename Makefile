@@ -82,14 +82,15 @@ $(STAMPS)/venv:
 	@[ -x $(BIN)/python ] || "$$(deploy/local/preflight --python)" -m venv $(VENV)
 	@mkdir -p $(STAMPS) && touch $@
 
+# --no-deps: the files name everything. Without it pip sees `coverage[toml]` of a dependency as unpinned, once a newer coverage is out.
 $(STAMPS)/requirements: requirements/dev.txt | $(STAMPS)/venv
 	@echo "Installing the pinned requirements"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(STAMPS)/bench: requirements/bench.txt $(STAMPS)/requirements
 	@echo "Installing what the benchmarks compare with"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.txt
 	@touch $@
 
 $(STAMPS)/packages: $(STAMPS)/requirements $(PACKAGES:%=%/pyproject.toml)
