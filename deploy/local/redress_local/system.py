@@ -251,7 +251,7 @@ class System:
     def _launch(self, service: str) -> None:
         port = self._ports[service]
         line = [sys.executable, "-m", "uvicorn", f"{package(service)}.main:app", "--host", "127.0.0.1", "--port", str(port)]
-        line += ["--no-access-log", "--timeout-graceful-shutdown", "10"]
+        line += ["--no-access-log", "--no-proxy-headers", "--timeout-graceful-shutdown", "10"]
         self.children[service] = start_child(
             service, line, self._log(service), foreground=self.foreground, environment=self.service_environment(service), folder=self.folder
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from fastapi import Request, Response
+from starlette.types import Scope
 
 from redress_chassis import etags, idempotency, paging
 from redress_chassis.callers import Caller, Role, no_token
@@ -35,15 +37,23 @@ class Serving(Protocol):
     def engine(self) -> Engine: ...
 
 
+@dataclass(slots=True)
+class Answer:
+    """What a call says of its answer beside the content. A framework's Response serves as well."""
+
+    status_code: int | None = None
+    headers: MutableMapping[str, str] = field(default_factory=dict)
+
+
 class Call(Generic[State]):
     """The caller in the role that this endpoint asks for, and what he may do to one subject or to a list."""
 
-    def __init__(self, caller: Caller, exchange: Exchange, request: Request, response: Response, serving: Serving) -> None:
+    def __init__(self, caller: Caller, exchange: Exchange, scope: Scope, answer: Answer | Response) -> None:
         self.caller = caller
         self._exchange = exchange
-        self._request = request
-        self._response = response
-        self._serving = serving
+        self._scope = scope
+        self._answer = answer
+        self._serving: Serving = scope["app"].state.serving
         self._replayed = False
         self._withheld = False
 
@@ -104,8 +114,8 @@ class Call(Generic[State]):
 
     def created(self, path: str) -> None:
         """Answer 201, with the place of what was created."""
-        self._response.status_code = 201
-        self._response.headers["location"] = path
+        self._answer.status_code = 201
+        self._answer.headers["location"] = path
 
     def _asked(self) -> Asked:
         exchange, caller = self._exchange, self.caller
@@ -116,12 +126,12 @@ class Call(Generic[State]):
             department=caller.department,
             correlation=exchange.trace.trace,
             traceparent=exchange.trace.parent,
-            key=key and idempotency.scoped(key, caller.sub, exchange.method, self._request.scope["route"].path),
-            request=idempotency.digest(exchange, self._request.scope["query_string"]) if key else b"",
+            key=key and idempotency.scoped(key, caller.sub, exchange.method, self._scope["route"].path),
+            request=idempotency.digest(exchange, self._scope["query_string"]) if key else b"",
         )
 
     async def _counted(self, deciding: Awaitable[tuple[Seen, bool]]) -> Seen:
-        command = self._request.scope["route"].name
+        command = self._scope["route"].name
         try:
             seen, self._replayed = await deciding
         except Exception as error:
@@ -133,7 +143,7 @@ class Call(Generic[State]):
         return self._tagged(seen)
 
     def _tagged(self, seen: Seen) -> Seen:
-        self._response.headers["etag"] = etags.quoted(seen.etag)
+        self._answer.headers["etag"] = etags.quoted(seen.etag)
         return seen
 
     def _let_see(self, seen: Seen, may: May[Any] | None) -> None:
@@ -148,10 +158,14 @@ class Calls:
         self.roles = roles
 
     async def __call__(self, request: Request, response: Response) -> Call[Any]:
-        exchange = exchange_of(request.scope)
+        return self.call(request.scope, response)
+
+    def call(self, scope: Scope, answer: Answer | Response) -> Call[Any]:
+        """Raises the 401 and the 403."""
+        exchange = exchange_of(scope)
         if exchange.caller is None:
             raise no_token()
-        return Call(exchange.caller.acting(self.roles), exchange, request, response, request.app.state.serving)
+        return Call(exchange.caller.acting(self.roles), exchange, scope, answer)
 
 
 def calls(*roles: Role) -> Calls:

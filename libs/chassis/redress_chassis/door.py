@@ -20,7 +20,7 @@ from redress_chassis.logs import AccessLog, frames
 from redress_chassis.metrics import METHODS, Metrics
 from redress_chassis.problems import Problem, defect, problem_of
 from redress_chassis.strict_json import strict_json
-from redress_chassis.trace import continued
+from redress_chassis.trace import CURRENT, continued
 from redress_chassis.validation import Flaw, Where
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -55,7 +55,7 @@ class Door:
         headers = dict(scope["headers"])
         trace = continued(headers.get(b"traceparent", b"").decode("latin-1"))
         exchange = scope[PLACE] = Exchange(scope["method"], scope["path"], trace, headers)
-        structlog.contextvars.bind_contextvars(trace=trace.trace)
+        CURRENT.set(trace.trace)  # a request is a task of its own: nobody has to take it back
 
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -70,7 +70,6 @@ class Door:
             await self._answer(error, scope, receive, noting, exchange)
         finally:
             self._record(scope, exchange, time.perf_counter() - began)
-            structlog.contextvars.unbind_contextvars("trace")
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
         if scope["path"] not in self._open:
@@ -80,7 +79,7 @@ class Door:
             raw = await read(receive, exchange.headers, self._gate.max_body)
             if raw:
                 _check_type(exchange)
-                exchange.body = strict_json(raw)
+                exchange.raw, exchange.body = raw, strict_json(raw)
             receive = replayed(raw, receive)
         await self._app(scope, receive, send)
 

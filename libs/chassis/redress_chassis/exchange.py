@@ -15,13 +15,14 @@ PLACE = "redress.exchange"  # in the ASGI scope
 
 @dataclass(slots=True)
 class Exchange:
-    """trace: its thread. caller: who asks, verified. body: the parsed JSON or None. subject, code: for the log line."""
+    """trace: its thread. caller: who asks, verified. raw, body: what was sent, and the JSON in it. subject, code: for the log line."""
 
     method: str
     path: str
     trace: Trace
     headers: dict[bytes, bytes] = field(default_factory=dict, repr=False)
     caller: Caller | None = None
+    raw: bytes = field(default=b"", repr=False)
     body: Any = field(default=None, repr=False)
     subject: str | None = None
     code: str | None = None

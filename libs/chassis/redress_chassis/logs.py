@@ -13,6 +13,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from redress_chassis.trace import CURRENT
+
 LONGEST_FOREIGN = 300  # characters of another library's message
 NOISY = ("aiokafka", "asyncio", "httpx", "httpcore")  # their warnings are of interest, their reports are not
 Excinfo = tuple[Any, Any, Any]
@@ -23,11 +25,12 @@ def configure(service: str, level: str = "info") -> None:
 
     def named(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         event["service"] = service
+        if (trace := CURRENT.get()) is not None:
+            event.setdefault("trace", trace)
         return event
 
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
         named,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 # Version 00, and later ones as far as they look the same (W3C Trace Context, 3.2). Version ff and ids of zeros are invalid.
 TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+
+CURRENT: ContextVar[str | None] = ContextVar("trace", default=None)  # of the request that is being answered, for its log lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -304,7 +304,7 @@ class Engine:
     def _after(self, item: Item) -> Seen:
         codec, row = self.states.codec(item.row.subject), item.row
         state = codec.kind.state(heard=row.heard, done=item.done)
-        return Seen(row.subject, state, codec.etag(row.heard, item.done), row.parked, item.version)
+        return Seen(row.subject, state, codec.etag(row.heard, item.done_json), row.parked, item.version)
 
     async def _stored(self, asked: Asked) -> Seen | None:
         if asked.key is None:

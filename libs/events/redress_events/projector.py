@@ -8,7 +8,7 @@ the fence stops.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -278,17 +278,19 @@ class Projector:
         apart: list[Apart] = []
         keys: dict[str, bytes | None] = {}
         items: list[Read | Unfit] = []
-        for n, record in enumerate(record for records in batch.values() for record in records):
+        records = [record for each in batch.values() for record in each]
+        known = await self._written_by_us(connection, records)
+        for n, record in enumerate(records):
             if n % 50 == 49:
                 await asyncio.sleep(0)
             if record.topic == self._topics.keys:
                 self._take_key(record, keys, apart)
-            else:
+            elif n not in known:
                 judged = self._reader.judge(record)
                 apart.append(judged) if isinstance(judged, Apart) else items.append(judged)
         own = [item for item in items if isinstance(item, Read) and item.envelope.source == self._source]
         foldings = await self._load(connection, {item.subject for item in items})
-        journal = await self._journal(connection, own)
+        journal = await self._journal(connection, [(item.subject, item.envelope.version) for item in own])
         for n, item in enumerate(items):
             if n % 50 == 49:
                 await asyncio.sleep(0)
@@ -350,10 +352,16 @@ class Projector:
             return Folding(subject, partition, codec, codec.kind.facets[0](), {})
         return Folding(subject, partition, codec, codec.load_heard(row["heard"]), orjson.loads(row["read"]), row["cause"], row["parked"])
 
-    async def _journal(self, connection: asyncpg.Connection, own: list[Read]) -> dict[tuple[str, int], bytes]:
-        if not own:
+    async def _written_by_us(self, connection: asyncpg.Connection, records: Sequence[Record]) -> set[int]:
+        """The places of records that are to the byte what our journal has: there is nothing in them to judge or to compare."""
+        claims = {n: claim for n, record in enumerate(records) if (claim := self._reader.claims_to_be_ours(record))}
+        journal = await self._journal(connection, claims.values())
+        return {n for n, claim in claims.items() if journal.get(claim) == records[n].headers["hash"]}
+
+    async def _journal(self, connection: asyncpg.Connection, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
+        if not wanted:
             return {}
-        rows = await connection.fetch(JOURNAL, [item.subject for item in own], [item.envelope.version for item in own])
+        rows = await connection.fetch(JOURNAL, [stream for stream, _ in wanted], [version for _, version in wanted])
         return {(row["stream"], row["version"]): row["hash"] for row in rows}
 
     async def _commit_lazily(self, consumer: AIOKafkaConsumer) -> None:

@@ -86,6 +86,16 @@ class Reader:
     def is_subject(self, key: str) -> bool:
         return self._subject.fullmatch(key) is not None
 
+    def claims_to_be_ours(self, record: Record) -> tuple[str, int] | None:
+        """Stream and version under which our journal has this very record, if it is what its headers say. Its hash is that of its bytes."""
+        headers, key = record.headers, (record.key or b"").decode("utf-8", "replace")
+        version, prevhash = headers.get("streamversion", b""), headers.get("prevhash")
+        if headers.get("source") != self._source.encode() or not version.isdigit() or len(version) > 18 or prevhash is None:
+            return None
+        if record.value is None or headers.get("hash") != chain(prevhash, record.value):
+            return None
+        return (key, int(version)) if self.is_subject(key) and partition_of(key, self._partitions) == record.partition else None
+
     def judge(self, record: Record) -> Apart | Unfit | Read:
         """Never raises: what cannot be read is the answer."""
         if record.unreadable:

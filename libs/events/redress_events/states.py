@@ -88,6 +88,7 @@ class Codec:
         heard, done = kind.facets
         self.heard: TypeAdapter[Any] = TypeAdapter(heard)
         self.done: TypeAdapter[Any] = TypeAdapter(done)
+        self.nothing = heard(), done()  # of a subject of which nothing is known yet; frozen, so one serves all
 
     def dump_heard(self, heard: Any) -> str:
         return _dump(self.heard, heard).decode()
@@ -101,13 +102,14 @@ class Codec:
     def load_done(self, text: str) -> Any:
         return self.done.validate_json(text)
 
-    def etag(self, heard: Any, done: Any) -> str:
+    def etag(self, heard: Any, done_json: str) -> str:
         """Equal after a rebuild, unchanged by facts that change nothing."""
-        return hashlib.sha256(_dump(self.heard, heard) + b"\n" + _dump(self.done, done)).hexdigest()[:32]
+        heard_json = b"{}" if heard is self.nothing[0] else _dump(self.heard, heard)
+        return hashlib.sha256(heard_json + b"\n" + done_json.encode()).hexdigest()[:32]
 
     def seen(self, row: Row) -> Seen:
         state = self.kind.state(heard=row.heard, done=row.done)
-        return Seen(row.subject, state, self.etag(row.heard, row.done), row.parked, row.version)
+        return Seen(row.subject, state, self.etag(row.heard, self.dump_done(row.done)), row.parked, row.version)
 
 
 def _dump(adapter: TypeAdapter[Any], facet: Any) -> bytes:
@@ -129,8 +131,7 @@ class States:
         return partition_of(subject, self.partitions)
 
     def fresh(self, subject: str) -> Row:
-        heard, done = self.codec(subject).kind.facets
-        return Row(subject, self.partition(subject), 0, False, heard(), done(), {}, 0, GENESIS)
+        return Row(subject, self.partition(subject), 0, False, *self.codec(subject).nothing, {}, 0, GENESIS)
 
     async def load(self, connection: Connection, subjects: Iterable[str]) -> dict[str, Row]:
         """Rows that are there, by subject, read without a lock."""
