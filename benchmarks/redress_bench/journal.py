@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import asyncpg
 
 from redress_bench.figure import Figure, Limit, Line, Progress, ratios
-from redress_bench.journal_writer import SIZE
+from redress_bench.journal_writer import SIZE, recorder
 from redress_bench.stage import HERE, system
 from redress_events.migrate import migrate
 from redress_events.relay import READ
@@ -67,6 +67,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
     rounds, seconds = (3, 1.5) if quick else (7, 3.0)
     with system([]) as stack:
         mine, other = run(_databases(stack.servers.postgres))
+        recorder(other.owner_dsn, create=True)
         found: dict[str, list[tuple[float, float]]] = {}
         for name, processes, writers in (("in one process", 1, WRITERS), ("each a process of its own", WRITERS, 1)):
             with _side("ours", mine.app_dsn, processes, writers) as ours, _side("theirs", other.owner_dsn, processes, writers) as theirs:

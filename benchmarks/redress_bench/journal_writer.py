@@ -19,6 +19,7 @@ import uvloop
 
 from redress_events.clock import uuid7
 from redress_events.commit import Committer, Item
+from redress_events.database import PLANS
 from redress_events.envelope import GENESIS
 from redress_events.facts import LIFECYCLE
 from redress_events.states import States
@@ -39,7 +40,8 @@ def item() -> Item:
 
 async def ours(dsn: str, writers: int) -> None:
     """Through the committer, as a service appends."""
-    pool = await asyncpg.create_pool(dsn, min_size=2, max_size=2, server_settings={"search_path": "fold1_1,public"}, reset=_nothing)
+    settings = {"search_path": "fold1_1,public", **PLANS}
+    pool = await asyncpg.create_pool(dsn, min_size=2, max_size=2, server_settings=settings, reset=_nothing)
     committer = Committer(pool, lambda: None)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
@@ -84,8 +86,8 @@ def theirs(dsn: str, writers: int) -> None:
         print(sum(counts), flush=True)
 
 
-def recorder(dsn: str) -> Callable[[], None]:
-    """Appends one event of a new aggregate."""
+def recorder(dsn: str, *, create: bool = False) -> Callable[[], None]:
+    """Appends one event of a new aggregate. create: makes the table first, which its library cannot do from two sides at once."""
     from eventsourcing.persistence import StoredEvent
     from eventsourcing.postgres import PostgresFactory
     from eventsourcing.utils import Environment
@@ -97,6 +99,7 @@ def recorder(dsn: str) -> Callable[[], None]:
         "POSTGRES_PORT": str(parts.port),
         "POSTGRES_USER": unquote(parts.username or ""),
         "POSTGRES_PASSWORD": unquote(parts.password or ""),
+        "CREATE_TABLE": "y" if create else "n",
     }
     made = PostgresFactory(Environment(name="bench", env=settings)).application_recorder()
 

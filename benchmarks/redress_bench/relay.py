@@ -14,6 +14,7 @@ from redress_bench.figure import Figure, Limit, Line, Progress, ratios
 from redress_bench.life import JOURNAL, Written, interleaved, journal_row, lives, send
 from redress_bench.stage import system
 from redress_events import topics
+from redress_events.database import PLANS
 from redress_events.facts import LIFECYCLE
 from redress_events.log_end import LogEnd
 from redress_events.migrate import migrate
@@ -109,7 +110,7 @@ async def _relayed(kafka: str, database: Databases, facts: int) -> float:
         bootstrap=kafka,
         topics=Topics("relay."),
         partitions=PARTITIONS,
-        connect=lambda: asyncpg.connect(database.app_dsn, server_settings={"search_path": "fold1_1,public"}),
+        connect=lambda: asyncpg.connect(database.app_dsn, server_settings={"search_path": "fold1_1,public", **PLANS}),
         cluster=log_end.cluster,
         sent=sent,
     )

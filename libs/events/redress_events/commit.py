@@ -25,6 +25,7 @@ from redress_events.vault import on_the_log, reference, seal
 COMMIT = f"SELECT * FROM commit_decisions({', '.join(f'${n}' for n in range(1, 20))})"
 LARGEST_FACT = 768 * 1024  # bytes; Kafka refuses 1 MiB with headers, and one refused record would stall the relay
 AT_ONCE = 2  # commits under way; the next batch gathers meanwhile
+ENOUGH = 16  # items for a second one beside the first: a commit of many costs little more than one of few
 LARGEST_BATCH = 200  # items
 
 
@@ -177,7 +178,7 @@ class Committer:
         return await asyncio.gather(*(self.commit(item) for item in items), return_exceptions=True)
 
     def _start(self) -> None:
-        while self._waiting and self._under_way < AT_ONCE:
+        while self._waiting and (not self._under_way or (self._under_way < AT_ONCE and len(self._waiting) >= ENOUGH)):
             self._under_way += 1
             task = asyncio.create_task(self._run(self._gather()))
             self._tasks.add(task)

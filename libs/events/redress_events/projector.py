@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500  # records in a transaction: 1 gives 1.6k facts/s, 500 give 134k
 POLL_MS = 200
-BREATH = 0.005  # seconds between projections, for the commands of the same process, and so that the next one has more records to fold
+BREATH = 0.001, 0.010  # seconds for each record of a projection, and at most: for commands, and so that the next has more to fold
 LAZY_COMMIT = 5.0
 
 OFFSETS = """
@@ -210,7 +210,7 @@ class Projector:
                 finally:
                     self.under_way -= 1
                 self._projected()
-                await asyncio.sleep(BREATH)
+                await asyncio.sleep(min(BREATH[0] * sum(map(len, batch.values())), BREATH[1]))
             if monotonic() - committed > LAZY_COMMIT:
                 committed = monotonic()
                 await self._commit_lazily(consumer)

@@ -51,7 +51,7 @@ UNACKNOWLEDGED = "SELECT subject, wrapped FROM keys WHERE NOT acknowledged AND s
 ACKNOWLEDGE = "UPDATE keys SET acknowledged = true WHERE subject = ANY ($1::text[])"
 LEAD = "SELECT pg_try_advisory_lock(hashtext('redress-relay'))"
 
-BREATH = 0.005  # seconds after a page that was not full: under load ten registrations share what one page costs
+BREATH = 0.001, 0.010  # seconds for each row of a page that was not full, and at most: under load many share what one page costs
 POLL_WOKEN = 0.003  # seconds: rows are there but above the watermark
 POLL_BUSY = 0.025  # for other replicas' facts
 POLL_IDLE = 0.1  # after a while without any
@@ -148,7 +148,7 @@ class Relay:
                 self._size = min(self._page, self._size * 2)
                 self._sent()
                 if not full:
-                    await asyncio.sleep(BREATH)
+                    await asyncio.sleep(min(BREATH[0] * len(rows), BREATH[1]))
                 continue
             ahead = await connection.fetchval(AHEAD, *cursor)
             empty += 1

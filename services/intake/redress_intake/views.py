@@ -196,7 +196,7 @@ class OwesPage(BaseModel):
 
 
 def path_of(seen: Seen) -> str:
-    return f"/complaints/{seen.id}"
+    return f"/complaints/{seen.subject.partition('/')[2]}"
 
 
 def references(complaint: Complaint, role: str) -> list[str]:

@@ -16,23 +16,22 @@ class NotANumber(ValueError):
     """No complaint has this number: it was misread, misheard or mistyped."""
 
 
-def _doubled(element: int) -> int:
-    element <<= 1
-    return element ^ POLYNOMIAL if element & 32 else element
+DOUBLED = [element << 1 ^ (POLYNOMIAL if element & 16 else 0) for element in range(32)]  # each times g
+SHIFTS = [5 * place for place in reversed(range(CHANCE))]
 
 
 def _checked(values: list[int]) -> int:
     """Sum of value × g^place, by Horner's rule: the first character has the highest power, the last one g."""
     total = 0
     for value in values:
-        total = _doubled(total ^ value)
+        total = DOUBLED[total ^ value]
     return total
 
 
 def number_from(chance: bytes) -> str:
     """A number of the first 50 bits of `chance` (at least 7 bytes), as it is written and said: `7K3M-9QX2-V0T`."""
     bits = int.from_bytes(chance[:7], "big") >> 6
-    values = [bits >> 5 * place & 31 for place in reversed(range(CHANCE))]
+    values = [bits >> shift & 31 for shift in SHIFTS]
     return _written([*values, _checked(values)])
 
 
@@ -48,5 +47,5 @@ def parse_number(said: str) -> str:
 
 
 def _written(values: list[int]) -> str:
-    plain = "".join(ALPHABET[value] for value in values)
+    plain = "".join([ALPHABET[value] for value in values])
     return f"{plain[:4]}-{plain[4:8]}-{plain[8:]}"
