@@ -38,8 +38,8 @@ ROWS = 50_000
 NTH = 7_777_777  # stands in a shape where each row has a number of its own: 1 … 50,000
 # A shape is drawn by its share of a thousand; of each thousand the last one is parked.
 FILL = """
-INSERT INTO state (subject, partition, parked, heard, done)
-SELECT 'complaint/' || lpad(to_hex(n), 8, '0') || '-0000-7000-8000-000000000000', (n / 1000 + n) % 12, n % 1000 = 999,
+INSERT INTO state (subject, partition, revision, parked, heard, done)
+SELECT 'complaint/' || lpad(to_hex(n), 8, '0') || '-0000-7000-8000-000000000000', (n / 1000 + n) % 12, 1, n % 1000 = 999,
     replace(($2::text[])[shape], $5, n::text)::jsonb, replace(($3::text[])[shape], $5, n::text)::jsonb
 FROM generate_series(1, $1::int) n CROSS JOIN LATERAL (SELECT width_bucket(n % 1000, $4::int[]) + 1 AS shape) s
 """
