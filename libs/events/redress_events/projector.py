@@ -128,6 +128,7 @@ class Projector:
         self._sought: dict[TopicPartition, int] = {}  # offsets that were asked for once more
         self.timestamps: dict[TopicPartition, int] = {}
         self.under_way = 0  # batches
+        self.size = BATCH  # of the next batch: halved after a failure, for what takes longer than a transaction may would never be done
         self.progress = monotonic()  # of the last poll that came back: what liveness looks at
 
     @property
@@ -151,6 +152,7 @@ class Projector:
                 raise
             except Exception as error:
                 log.warning("projector-failed", service=self._source, error=told(error))
+                self.size = max(1, self.size // 2)
                 if isinstance(error, (WrongCluster, OffsetOutOfRangeError)) or consumer is None or monotonic() - started < 1:
                     delay = min(delay * 2, 2.0)
                 else:
@@ -192,7 +194,7 @@ class Projector:
             await self._take_up(consumer, connection, cluster)
             try:
                 following = {place: position.next for place, position in self.positions.items()}
-                polled = await poll(consumer, following, POLL_MS, BATCH)
+                polled = await poll(consumer, following, POLL_MS, self.size)
             except NoOffsetForPartitionError:
                 self.positions.clear()
                 continue
@@ -209,6 +211,7 @@ class Projector:
                     continue
                 finally:
                     self.under_way -= 1
+                self.size = min(BATCH, self.size * 2)
                 self._projected()
                 await asyncio.sleep(BREATH)
             if monotonic() - committed > LAZY_COMMIT:
