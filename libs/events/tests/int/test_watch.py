@@ -1,14 +1,65 @@
-"""What is slow gets done in the end."""
+"""What operators and orchestrators are told is true: how old the unread is; and what is slow gets done in the end."""
 
 from __future__ import annotations
 
+import asyncio
 
 from spine_log import Author, pen, subject_of, verified
 from spine_stack import Stack, eventually, registered
 
+from redress_events.clock import wall_clock
 from redress_events.contracts.intake import ComplaintChased
+from redress_events.engine import Engine
+from redress_events.facts import LIFECYCLE
 from redress_events.projector import BATCH
 from redress_events.states import partition_of
+
+HOUR = 3600
+
+
+async def end(engine: Engine, loop: str) -> None:
+    """The loop ends, as no loop should."""
+    (task,) = (each for each in engine._tasks if each.get_name() == f"{engine.source}-{loop}")
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_what_came_after_an_idle_hour_is_as_old_as_it_is_and_no_hour_older(stack: Stack) -> None:
+    handling = await stack.engine("handling", work=[])
+    author = Author(subject_of(1))
+    first, second = author.say(registered(), ComplaintChased(chase=1))
+    async with pen(stack) as hand:
+        loop = asyncio.get_running_loop()
+        topic, now = stack.prefix + LIFECYCLE, int(wall_clock().timestamp() * 1000)
+        await hand.producer.send_and_wait(
+            topic, first.value, first.key, first.place(), headers=first.headers, timestamp_ms=now - HOUR * 1000
+        )
+
+        async def all_read() -> bool:
+            measures = await handling.measures()
+            known = handling.watch._all_read_at
+            return measures.lag_records == 0 and len(handling.projector.timestamps) == 1 and len(known) == stack.partitions + 1
+
+        await eventually(all_read)
+        assert (await handling.measures()).lag_seconds == 0
+        await end(handling, "projector")
+        began = loop.time()
+        await hand.write(second)
+
+        async def behind() -> float:
+            measures = await handling.measures()
+            return measures.lag_seconds if measures.lag_records == 1 else 0
+
+        seen = await eventually(behind)
+        assert seen < loop.time() - began + 30, "it is said to be as old as the record before it"
+        await eventually(lambda: older(handling, seen + 1))
+
+
+async def older(engine: Engine, seconds: float) -> bool:
+    return (await engine.measures()).lag_seconds > seconds
+
+
+
 
 async def test_a_batch_that_takes_longer_than_a_transaction_may_is_folded_in_smaller_ones(stack: Stack) -> None:
     owner = await stack.connect("handling", owner=True)
