@@ -129,7 +129,7 @@ class Projector:
         self.timestamps: dict[TopicPartition, int] = {}
         self.under_way = 0  # batches
         self.size = BATCH  # of the next batch: halved after a failure, for what takes longer than a transaction may would never be done
-        self.progress = monotonic()  # of the last poll that came back: what liveness looks at
+        self.progress = monotonic()  # of the last turn, whatever came of it: what liveness looks at
 
     @property
     def partitions(self) -> list[int]:
@@ -140,6 +140,7 @@ class Projector:
         """Consume for ever; a broken client or connection is replaced."""
         delay = 0.1
         while True:
+            self.progress = monotonic()
             consumer, connection = None, None
             try:
                 cluster = await self._log_end.cluster()

@@ -93,6 +93,7 @@ class Relay:
         self._woken = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
         self.leader = False
+        self.progress = monotonic()  # of the last turn, whatever came of it: what liveness looks at
 
     def wake(self) -> None:
         self._woken.set()
@@ -101,6 +102,7 @@ class Relay:
         """Lead when nobody else does, for ever."""
         delay = 0.1
         while True:
+            self.progress = monotonic()
             try:
                 async with asyncio.timeout(SEND_TIMEOUT):
                     connection = await self._connect()
@@ -132,6 +134,7 @@ class Relay:
         empty, looked = 0, monotonic()
         following: list[Any] = []
         while True:
+            self.progress = monotonic()
             self._woken.clear()
             if not following:
                 asked = self._size

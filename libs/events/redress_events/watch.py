@@ -22,6 +22,7 @@ from redress_events.work import WorkLoop
 log = structlog.get_logger(__name__)
 
 PULSE = 1.0
+STALLED = 60.0  # seconds: more than all the time limits of a turn together
 COUNTS = """
 SELECT (SELECT count(*) FROM state WHERE parked) AS parked, (SELECT count(*) FROM set_aside) AS set_aside,
        (SELECT count(*) FROM row_errors) AS stuck,
@@ -76,6 +77,11 @@ class Watch:
         self._watermark: tuple[str, float] = ("", 0.0)
         self._caught_up = False
         self._all_read_at: dict[TopicPartition, float] = {}  # when a partition was last known to be read to its end
+
+    def stalled(self, after: float = STALLED) -> list[str]:
+        """Which loops have had no turn for so many seconds. One whose database or broker is away fails and tries again: that is a turn."""
+        loops = {"projector": self._projector.progress, "relay": self._relay.progress, "work": self._work.progress}
+        return [f"The {name} has made no turn for {after:.0f} s." for name, turn in loops.items() if monotonic() - turn > after]
 
     async def health(self) -> Health:
         """Ready: the database answers, has this fold's schema, and was once read to the end of the log."""

@@ -1,9 +1,12 @@
-"""What operators and orchestrators are told is true: how old the unread is; and what is slow gets done in the end."""
+"""What operators and orchestrators are told is true: how old the unread is, which loop is stuck; and what is slow gets done in the end."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import pytest
 from spine_log import Author, pen, subject_of, verified
 from spine_stack import Stack, eventually, registered
 
@@ -59,6 +62,41 @@ async def older(engine: Engine, seconds: float) -> bool:
     return (await engine.measures()).lag_seconds > seconds
 
 
+@pytest.mark.parametrize("loop", ["projector", "relay", "work"])
+async def test_a_loop_that_has_ended_is_a_reason_for_a_restart(stack: Stack, loop: str) -> None:
+    handling = await stack.engine("handling")
+    assert handling.stalled() == []
+    await end(handling, loop)
+
+    async def noticed() -> bool:
+        return handling.watch.stalled(after=5) == [f"The {loop} has made no turn for 5 s."]
+
+    await eventually(noticed)
+
+
+@asynccontextmanager
+async def mute() -> AsyncIterator[str]:
+    """The address of a broker that takes connections and never answers: worse than one that is not there."""
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    yield f"{host}:{port}"
+    server.close()
+
+
+async def test_a_broker_that_does_not_answer_is_no_reason_for_a_restart(stack: Stack) -> None:
+    async with mute() as address:
+        handling = await stack.engine("handling", kafka=address)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + 25
+        while loop.time() < until:
+            assert handling.watch.stalled(after=20) == []  # of 60: turns fail after some 10 s, and are tried again
+            await asyncio.sleep(0.1)
+        await stack.stop(handling)
 
 
 async def test_a_batch_that_takes_longer_than_a_transaction_may_is_folded_in_smaller_ones(stack: Stack) -> None:
