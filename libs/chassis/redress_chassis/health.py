@@ -23,7 +23,7 @@ class Patient(Protocol):
     metrics: Metrics
 
     @property
-    def broken(self) -> str | None: ...
+    def dying(self) -> list[str]: ...
 
     async def reasons(self) -> list[str]: ...
 
@@ -32,9 +32,9 @@ class Patient(Protocol):
 
 @router.get("/health/live")
 async def live(request: Request) -> Response:
-    """Restart me if this is no 200."""
-    broken = _patient(request).broken
-    return JSONResponse({"status": "broken", "reasons": [broken]} if broken else {"status": "live"}, 503 if broken else 200)
+    """Restart me if this is no 200: the start failed for good, or a loop is stuck. A server that is away is no reason to."""
+    dying = _patient(request).dying
+    return JSONResponse({"status": "broken", "reasons": dying} if dying else {"status": "live"}, 503 if dying else 200)
 
 
 @router.get("/health/ready")

@@ -20,7 +20,7 @@ BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seco
 GAUGES = {
     "backlog_facts": "Facts in the journal that the relay has not shipped.",
     "lag_records": "Records on the log that are not projected.",
-    "lag_seconds": "Age of the oldest record that is not projected.",
+    "lag_seconds": "Age of the oldest record that is not projected, at most; 0 when all is.",
     "parked_subjects": "Subjects held back by a record that cannot be folded.",
     "set_aside_records": "Records without a usable subject, or in the wrong place.",
     "stuck_rows": "Rows whose work failed or changed nothing, waiting to be tried again.",

@@ -127,6 +127,14 @@ class Service:
             return None
         return f"The start failed: {type(error).__name__}."
 
+    @property
+    def dying(self) -> list[str]:
+        """Why this process is to be restarted; empty while it lives."""
+        if self.broken:
+            return [self.broken]
+        started = self._engine is not None and self.starting is not None and self.starting.done()
+        return self._engine.stalled() if started and self._engine else []
+
     async def caller(self, token: str) -> Caller:
         if self._tokens is None:
             raise unavailable("The service is starting.")

@@ -111,6 +111,7 @@ class Jar:
     parked: set[str] = field(default_factory=set)
     ready: bool = True
     fails: Exception | None = None
+    stuck: list[str] = field(default_factory=list)
     running: bool = False
     clock: Clock = wall_clock
 
@@ -184,6 +185,9 @@ class Jar:
 
     async def health(self) -> Health:
         return Health(self.ready, [] if self.ready else ["The log was not yet read to its end."])
+
+    def stalled(self) -> list[str]:
+        return self.stuck
 
     async def quiet(self) -> Quiet:
         stuck = (StuckRow("open", "note/1", "ValueError at jar.py:1", 2),)

@@ -359,6 +359,10 @@ class Engine:
     async def health(self) -> Health:
         return await self._database.on_live(self.watch.health)
 
+    def stalled(self) -> list[str]:
+        """Why a restart is needed: loops that are stuck or ended. What is away, and tried again and again, is no reason."""
+        return self.watch.stalled()
+
     async def measures(self) -> Measures:
         return await self._database.on_live(self.watch.measures)
 

@@ -128,7 +128,8 @@ class Projector:
         self._sought: dict[TopicPartition, int] = {}  # offsets that were asked for once more
         self.timestamps: dict[TopicPartition, int] = {}
         self.under_way = 0  # batches
-        self.progress = monotonic()  # of the last poll that came back: what liveness looks at
+        self.size = BATCH  # of the next batch: halved after a failure, for what takes longer than a transaction may would never be done
+        self.progress = monotonic()  # of the last turn, whatever came of it: what liveness looks at
 
     @property
     def partitions(self) -> list[int]:
@@ -139,6 +140,7 @@ class Projector:
         """Consume for ever; a broken client or connection is replaced."""
         delay = 0.1
         while True:
+            self.progress = monotonic()
             consumer, connection = None, None
             try:
                 cluster = await self._log_end.cluster()
@@ -151,6 +153,7 @@ class Projector:
                 raise
             except Exception as error:
                 log.warning("projector-failed", service=self._source, error=told(error))
+                self.size = max(1, self.size // 2)
                 if isinstance(error, (WrongCluster, OffsetOutOfRangeError)) or consumer is None or monotonic() - started < 1:
                     delay = min(delay * 2, 2.0)
                 else:
@@ -192,7 +195,7 @@ class Projector:
             await self._take_up(consumer, connection, cluster)
             try:
                 following = {place: position.next for place, position in self.positions.items()}
-                polled = await poll(consumer, following, POLL_MS, BATCH)
+                polled = await poll(consumer, following, POLL_MS, self.size)
             except NoOffsetForPartitionError:
                 self.positions.clear()
                 continue
@@ -209,6 +212,7 @@ class Projector:
                     continue
                 finally:
                     self.under_way -= 1
+                self.size = min(BATCH, self.size * 2)
                 self._projected()
                 await asyncio.sleep(min(BREATH[0] * sum(map(len, batch.values())), BREATH[1]))
             if monotonic() - committed > LAZY_COMMIT:

@@ -52,11 +52,11 @@ JOURNAL = """
 SELECT stream, version, type, hash, data FROM events
 WHERE partition = $1 AND transaction_id < $2::text::xid8 ORDER BY global_position
 """
-# Index: events_relay.
+# Index: events_relay. Ordered by e.transaction_id: without e. it is the text beside it, by which transaction 1000 comes before 999.
 BEYOND = """
-SELECT stream, version, type, hash, data, transaction_id::text AS transaction_id, global_position FROM events
-WHERE (transaction_id, global_position) > ($1::text::xid8, $2) AND ($3 OR transaction_id < pg_snapshot_xmin(pg_current_snapshot()))
-ORDER BY transaction_id, global_position LIMIT $4
+SELECT e.stream, e.version, e.type, e.hash, e.data, e.transaction_id::text AS transaction_id, e.global_position FROM events e
+WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2) AND ($3 OR e.transaction_id < pg_snapshot_xmin(pg_current_snapshot()))
+ORDER BY e.transaction_id, e.global_position LIMIT $4
 """
 DONE = "SELECT subject, done FROM state WHERE subject = ANY ($1::text[])"
 SAVE_DONE = """

@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 from aiokafka import AIOKafkaProducer
 
+from redress_events.clock import monotonic
 from redress_events.envelope import headers
 from redress_events.errors import WrongCluster, told
 from redress_events.states import Connection, one, partition_of
@@ -92,6 +93,7 @@ class Relay:
         self._woken = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
         self.leader = False
+        self.progress = monotonic()  # of the last turn, whatever came of it: what liveness looks at
 
     def wake(self) -> None:
         self._woken.set()
@@ -100,6 +102,7 @@ class Relay:
         """Lead when nobody else does, for ever."""
         delay = 0.1
         while True:
+            self.progress = monotonic()
             try:
                 async with asyncio.timeout(SEND_TIMEOUT):
                     connection = await self._connect()
@@ -128,9 +131,10 @@ class Relay:
         cluster = await self._cluster()
         if start["kafka_cluster"] not in (None, cluster):
             raise WrongCluster(f"The relay's checkpoint belongs to the Kafka cluster {start['kafka_cluster']}, this one is {cluster}.")
-        empty = 0
+        empty, looked = 0, monotonic()
         following: list[Any] = []
         while True:
+            self.progress = monotonic()
             self._woken.clear()
             if not following:
                 asked = self._size
@@ -150,6 +154,12 @@ class Relay:
                 if not full:
                     await asyncio.sleep(min(BREATH[0] * len(rows), BREATH[1]))
                 continue
+            if (now := monotonic()) - looked >= PING:  # somebody may have moved the checkpoint: `redress relay --from 0`
+                looked, held = now, await one(connection, CHECKPOINT)
+                if (moved := (held["transaction_id"], held["global_position"])) != cursor:
+                    log.warning("relay-checkpoint-moved", service=self._source)
+                    cursor = moved
+                    continue
             ahead = await connection.fetchval(AHEAD, *cursor)
             empty += 1
             pause = POLL_WOKEN if ahead else POLL_BUSY if empty < IDLE_AFTER else POLL_IDLE

@@ -99,6 +99,7 @@ class _Check:
         self._states = States(service.kinds, service.partitions)
         self._reader = Reader(service.source, service.kinds, service.contracts, service.partitions)
         self._report = Report(service.source)
+        self._publishes = {self._topics(fact.topic) for fact in service.contract.by_type.values()} - {self._topics.lifecycle}
         self._hashes: dict[tuple[str, int], tuple[bytes, bool, str]] = {}  # journal: hash, relayed, topic
         self._done: dict[str, Any] = {}
         self._unknown: dict[tuple[str, int], str] = {}  # on the log, and not in the journal's snapshot
@@ -169,7 +170,8 @@ class _Check:
         async for record in self._records(bootstrap):
             judged = self._reader.judge(record)
             own = self._own(record, judged)
-            if own is not None:
+            skipped = (record.topic, record.partition, record.offset, record.hash) in skips
+            if own is not None and not skipped:
                 stream, version = own
                 self._report.log_records += 1
                 self._look_at_own(record, stream, version, seen, last)
@@ -180,7 +182,6 @@ class _Check:
             if folding is None:
                 codec = self._states.codec(judged.subject)
                 folding = foldings[judged.subject] = Folding(judged.subject, record.partition, codec, codec.kind.facets[0](), {})
-            skipped = (record.topic, record.partition, record.offset, record.hash) in skips
             if own is None:
                 folding.take(judged, skipped)
             elif isinstance(judged, Read) and not skipped:
@@ -197,15 +198,27 @@ class _Check:
 
     def _own(self, record: Record, judged: Apart | Unfit | Read) -> tuple[str, int] | None:
         """Stream and version of a fact of this service, on whichever topic."""
-        if isinstance(judged, Read):
-            return (judged.subject, judged.envelope.version) if judged.envelope.source == self._service.source else None
-        if record.topic == self._topics.lifecycle or record.headers.get("source") != self._service.source.encode():
+        if record.topic != self._topics.lifecycle:
+            return self._public(record)
+        if isinstance(judged, Read) and judged.envelope.source == self._service.source:
+            return judged.subject, judged.envelope.version
+        return None
+
+    def _public(self, record: Record) -> tuple[str, int] | None:
+        """Stream and version of a public record. Nobody reads that topic but strangers, so its one writer tells what is not his."""
+        if record.topic not in self._publishes:
             return None
         try:
             envelope = decode(record.value or b"")
+            fact_type = self._service.contract.by_type.get(envelope.type)
+            true = chain(record.headers.get("prevhash", b""), record.value or b"") == record.headers.get("hash")
         except ValueError:
-            return None
-        return envelope.subject, envelope.version
+            fact_type, true = None, False
+        if true and fact_type and self._topics(fact_type.topic) == record.topic and record.key == envelope.subject.encode():
+            return envelope.subject, envelope.version
+        which = f"{record.topic}/{record.partition} offset {record.offset}"
+        self._report.differs("log", which, f"is no public record of {self._service.source}", FORGED)
+        return None
 
     def _look_at_own(self, record: Record, stream: str, version: int, seen: dict[tuple[str, int], bytes], last: dict[str, int]) -> None:
         which = f"{record.topic}/{record.partition} offset {record.offset} ({stream} version {version})"

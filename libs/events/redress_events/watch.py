@@ -22,6 +22,7 @@ from redress_events.work import WorkLoop
 log = structlog.get_logger(__name__)
 
 PULSE = 1.0
+STALLED = 60.0  # seconds: more than all the time limits of a turn together
 COUNTS = """
 SELECT (SELECT count(*) FROM state WHERE parked) AS parked, (SELECT count(*) FROM set_aside) AS set_aside,
        (SELECT count(*) FROM row_errors) AS stuck,
@@ -75,6 +76,12 @@ class Watch:
         self._log_end = log_end
         self._watermark: tuple[str, float] = ("", 0.0)
         self._caught_up = False
+        self._all_read_at: dict[TopicPartition, float] = {}  # when a partition was last known to be read to its end
+
+    def stalled(self, after: float = STALLED) -> list[str]:
+        """Which loops have had no turn for so many seconds. One whose database or broker is away fails and tries again: that is a turn."""
+        loops = {"projector": self._projector.progress, "relay": self._relay.progress, "work": self._work.progress}
+        return [f"The {name} has made no turn for {after:.0f} s." for name, turn in loops.items() if monotonic() - turn > after]
 
     async def health(self) -> Health:
         """Ready: the database answers, has this fold's schema, and was once read to the end of the log."""
@@ -99,18 +106,20 @@ class Watch:
             counts = await one(connection, COUNTS)
             read = await self._read(connection)
         # The offsets in the database, not this process's positions: they tell the lag also while nobody reads.
-        lag, oldest = 0, None
+        lag, oldest = 0, 0.0
         for place in self._places:
             behind = max(0, self._log_end.ends.get(place, 0) - read.get(place, 0))
             lag += behind
-            if behind and (stamp := self._projector.timestamps.get(place)):
-                oldest = stamp if oldest is None else min(oldest, stamp)
+            # What is not read is younger than the last record read, and than the moment when everything was read.
+            known = (self._projector.timestamps.get(place, 0) / 1000, self._all_read_at.get(place, 0.0))
+            if behind and any(known):
+                oldest = min(oldest or max(known), max(known))
         if counts["xmin"] != self._watermark[0] or counts["xmin"] == counts["xmax"]:
             self._watermark = (counts["xmin"], monotonic())
         return Measures(
             backlog_facts=backlog,
             lag_records=lag,
-            lag_seconds=0.0 if oldest is None else max(0.0, wall_clock().timestamp() - oldest / 1000),
+            lag_seconds=max(0.0, wall_clock().timestamp() - oldest) if oldest else 0.0,
             parked_subjects=counts["parked"],
             set_aside_records=counts["set_aside"],
             stuck_rows=counts["stuck"],
@@ -127,9 +136,9 @@ class Watch:
         """Each second: where the log ends (for lag), whether Kafka answers (for timed work), and the first catch-up."""
         while True:
             try:
+                asked = wall_clock().timestamp()
                 ends = await self.ask()
-                if not self._caught_up:
-                    await self._look_whether_caught_up(ends)
+                await self._look_what_is_read(ends, asked)
             except asyncio.CancelledError:
                 raise
             except Exception as error:
@@ -140,9 +149,11 @@ class Watch:
         rows = await connection.fetch("SELECT topic, partition, next FROM consumer_offsets")
         return {TopicPartition(row["topic"], row["partition"]): row["next"] for row in rows}
 
-    async def _look_whether_caught_up(self, ends: Mapping[TopicPartition, int]) -> None:
+    async def _look_what_is_read(self, ends: Mapping[TopicPartition, int], asked: float) -> None:
         async with self._database() as connection:
             read = await self._read(connection)
-            if all(read.get(place, -1) >= end for place, end in ends.items()):
+            all_read = [place for place, end in ends.items() if read.get(place, -1) >= end]
+            self._all_read_at.update(dict.fromkeys(all_read, asked))
+            if not self._caught_up and len(all_read) == len(ends):
                 await connection.execute("INSERT INTO caught_up DEFAULT VALUES ON CONFLICT DO NOTHING")
                 self._caught_up = True

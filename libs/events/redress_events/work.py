@@ -17,7 +17,7 @@ import asyncpg
 import structlog
 from aiokafka import TopicPartition
 
-from redress_events.clock import Clock, wall_seconds_until
+from redress_events.clock import Clock, monotonic, wall_seconds_until
 from redress_events.commit import Committer, Item, Trace, cause_of
 from redress_events.errors import told
 from redress_events.facts import EPOCH, Context, Fact, Work, micros
@@ -28,6 +28,7 @@ from redress_events.topics import Topics
 
 log = structlog.get_logger(__name__)
 
+UNTIMED = "untimed"  # the task of all work without a time
 BATCH = 200
 FALLBACK = 0.25  # seconds: for rows that another replica changed
 CATCH_UP = 5.0  # seconds to wait for the projector to reach a log end before asking anew
@@ -128,6 +129,13 @@ class WorkLoop:
         self._wakes = 0
         self.counts: dict[tuple[str, str], int] = {}
         self.under_way = 0  # batches
+        # By task: when its last turn began, or when it is to wake.
+        self._due_back = {each.name if each.at else UNTIMED: monotonic() for each in work}
+
+    @property
+    def progress(self) -> float:
+        """When the slowest of its tasks had its last turn, whatever came of it: what liveness looks at. A task that sleeps has one."""
+        return min(self._due_back.values(), default=monotonic())
 
     def wake(self) -> None:
         self._wakes += 1
@@ -138,16 +146,17 @@ class WorkLoop:
         async with asyncio.TaskGroup() as group:
             untimed = [work for work in self._work if not work.at]
             if untimed:
-                group.create_task(self._for_ever(partial(self._untimed, work=untimed)))
+                group.create_task(self._for_ever(UNTIMED, partial(self._untimed, work=untimed)))
             for work in self._work:
                 if work.at:
-                    group.create_task(self._for_ever(partial(self._timed, work=work)))
+                    group.create_task(self._for_ever(work.name, partial(self._timed, work=work)))
 
-    async def _for_ever(self, turn: Callable[[asyncpg.Connection], Awaitable[float]]) -> None:
+    async def _for_ever(self, task: str, turn: Callable[[asyncpg.Connection], Awaitable[float]]) -> None:
         """Run turns; each says how long to sleep unless woken. A broken connection is replaced."""
         connection: asyncpg.Connection | None = None
         seen = -1
         while True:
+            self._due_back[task] = monotonic()
             try:
                 if connection is None:
                     async with asyncio.timeout(10):
@@ -166,6 +175,7 @@ class WorkLoop:
                 await asyncio.sleep(1.0)
                 continue
             if pause > 0 and seen == self._wakes:
+                self._due_back[task] = monotonic() + pause
                 self._woken.clear()
                 try:
                     async with asyncio.timeout(pause):
@@ -244,6 +254,7 @@ class WorkLoop:
         items: list[Item] = []
         nothing: list[str] = []  # decided nothing: either it stopped being due since it was found, or the decider is wrong
         for subject, row in loaded.items():
+            self._due_back[work.name if work.at else UNTIMED] = monotonic()  # each may wait 2 s for its key
             try:
                 item = await self._decided(work, row, instant)
                 if item is None:

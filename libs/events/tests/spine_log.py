@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from spine_stack import AT, HANDLING_KIND, INTAKE_KIND, Stack
 
 from redress_events.commit import Trace, prepare
-from redress_events.contracts import CONTRACTS, HANDLING, INTAKE
+from redress_events.contracts import CONTRACTS, INTAKE
 from redress_events.envelope import headers
 from redress_events.facts import LIFECYCLE, Contract, Fact
+from redress_events.rebuild import Rebuild, Rebuilt
 from redress_events.records import Record
 from redress_events.states import Codec, Row, States, partition_of
 from redress_events.verify import Report, Verified, verify
@@ -108,10 +110,28 @@ async def on_the_log(stack: Stack, topic: str, partitions: int, kafka: str | Non
         await consumer.stop()
 
 
+def described(stack: Stack, source: str) -> Verified:
+    """What verify and rebuild need to know of a service of the stack."""
+    kind = INTAKE_KIND if source == "intake" else HANDLING_KIND
+    return Verified(source, {"complaint": kind}, CONTRACTS[source], CONTRACTS, stack.partitions, stack.prefix)
+
+
+async def rebuild(stack: Stack, source: str, folder: Path, fold: int = 1, progress: Any = lambda *_: None) -> Rebuilt:
+    """The service's state made anew. folder: empty, for the migrations that the service does not have."""
+    database = await stack.database(source)
+    return await Rebuild(
+        described(stack, source),
+        fold=fold,
+        owner_dsn=database.owner_dsn,
+        app_role=database.app_role,
+        service_migrations_dir=folder,
+        bootstrap=stack.kafka,
+        progress=progress,
+    ).run()
+
+
 async def verified(stack: Stack, source: str) -> Report:
     """Log, journal and state of one service are equal: nothing lost, doubled or parked, in order, and state is their fold."""
-    kind, contract = (INTAKE_KIND, INTAKE) if source == "intake" else (HANDLING_KIND, HANDLING)
-    what = Verified(source, {"complaint": kind}, contract, CONTRACTS, stack.partitions, stack.prefix)
-    report = await verify(what, (await stack.database(source)).app_dsn, stack.kafka)
+    report = await verify(described(stack, source), (await stack.database(source)).app_dsn, stack.kafka)
     assert report.equal and report.lost == report.doubled == report.parked == 0, report
     return report

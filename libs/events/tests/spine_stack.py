@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 
 from redress_events.clock import Clock, wall_clock
-from redress_events.contracts import CONTRACTS, HANDLING, INTAKE
+from redress_events.contracts import CONTRACTS
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.engine import Asked, Config, Engine
@@ -87,7 +87,29 @@ def asked(key: str | None = None, request: bytes = b"body") -> Asked:
     return Asked("front-end:app", frozenset({"front-end"}), None, "trace-1", None, key, request)
 
 
-MakeEngine = Callable[..., Awaitable[Engine]]
+def engine_of(
+    source: str,
+    dsn: str,
+    kafka: str,
+    prefix: str,
+    partitions: int,
+    *,
+    work: list[Work] | None = None,
+    settle: float = 0.2,
+    clock: Clock = wall_clock,
+) -> Engine:
+    """One replica of intake, handling or another that hears what handling does; not started. work None: what the service has."""
+    return Engine(
+        source=source,
+        kinds={"complaint": INTAKE_KIND if source == "intake" else HANDLING_KIND},
+        contract=CONTRACTS[source],
+        contracts=CONTRACTS,
+        work=([OPEN] if source == "handling" else []) if work is None else work,
+        queries=[],
+        fold=1,
+        config=Config(dsn, kafka, MASTER, partitions, settle, topic_prefix=prefix),
+        clock=clock,
+    )
 
 
 class Stack:
@@ -122,18 +144,7 @@ class Stack:
         clock: Clock = wall_clock,
     ) -> Engine:
         made = await self.database(source)
-        intake = source == "intake"
-        engine = Engine(
-            source=source,
-            kinds={"complaint": INTAKE_KIND if intake else HANDLING_KIND},
-            contract=INTAKE if intake else HANDLING,
-            contracts=CONTRACTS,
-            work=(([] if intake else [OPEN]) if work is None else work),
-            queries=[],
-            fold=1,
-            config=Config(made.app_dsn, kafka or self.kafka, MASTER, self.partitions, settle, topic_prefix=self.prefix),
-            clock=clock,
-        )
+        engine = engine_of(source, made.app_dsn, kafka or self.kafka, self.prefix, self.partitions, work=work, settle=settle, clock=clock)
         if start:
             await engine.start()
             self.engines.append(engine)

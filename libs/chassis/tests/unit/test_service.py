@@ -104,6 +104,14 @@ async def test_a_service_that_is_not_ready_says_why(client, jar):
     assert (await client.get("/health/live")).status_code == 200
 
 
+async def test_a_service_whose_loop_is_stuck_asks_to_be_restarted_and_still_answers(client, alice, jar):
+    jar.stuck = ["The relay has made no turn for 60 s."]
+    answer = await client.get("/health/live")
+
+    assert (answer.status_code, answer.json()) == (503, {"status": "broken", "reasons": jar.stuck})
+    assert (await alice.post("/notes", json=GOOD)).status_code == 201
+
+
 async def test_a_service_starts_without_its_database_and_goes_on_when_it_comes(service, settings, jar, issuer, monkeypatch):
     monkeypatch.setattr(redress_chassis.service, "PATIENCE", 0.01)
     monkeypatch.setattr(redress_chassis.service, "RETRY", 0.01)

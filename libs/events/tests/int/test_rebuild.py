@@ -7,33 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spine_stack import HANDLING_KIND, INTAKE_KIND, Stack, asked, eventually, registered
+from spine_log import described, rebuild
+from spine_stack import Stack, asked, eventually, registered
 
-from redress_events.contracts import CONTRACTS, HANDLING, INTAKE
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine
-from redress_events.rebuild import Rebuild, RebuildRunning, Rebuilt
-from redress_events.verify import Verified, verify
+from redress_events.rebuild import RebuildRunning
+from redress_events.verify import verify
 
 STATES = "SELECT subject, partition, parked, read::text, cause::text, heard::text, done::text FROM state ORDER BY subject"
-
-
-def verified(stack: Stack, source: str) -> Verified:
-    kind, contract = (INTAKE_KIND, INTAKE) if source == "intake" else (HANDLING_KIND, HANDLING)
-    return Verified(source, {"complaint": kind}, contract, CONTRACTS, stack.partitions, stack.prefix)
-
-
-async def rebuild(stack: Stack, source: str, folder: Path, fold: int = 1, progress: Any = lambda *_: None) -> Rebuilt:
-    database = await stack.database(source)
-    return await Rebuild(
-        verified(stack, source),
-        fold=fold,
-        owner_dsn=database.owner_dsn,
-        app_role=database.app_role,
-        service_migrations_dir=folder,
-        bootstrap=stack.kafka,
-        progress=progress,
-    ).run()
 
 
 async def states(stack: Stack, source: str) -> list[tuple[Any, ...]]:
@@ -69,7 +51,7 @@ async def test_it_comes_to_the_same_state_byte_for_byte(stack: Stack, tmp_path: 
         told: list[str] = []
         report = await rebuild(stack, source, tmp_path, progress=lambda what, *_, told=told: told.append(what))
         assert await states(stack, source) == before and report.states == 30 and report.schema == "fold1_2" and "log" in told
-        assert (await verify(verified(stack, source), (await stack.database(source)).app_dsn, stack.kafka)).equal
+        assert (await verify(described(stack, source), (await stack.database(source)).app_dsn, stack.kafka)).equal
     await chase(intake, subjects[0])  # the running engine goes on, on the new schema
     assert (await intake.read(subjects[0])).state.done.chases == 2
     assert await intake.open(subjects[0], ["intake/1/text"]) == {"intake/1/text": "no signal since Sunday"}
@@ -99,7 +81,7 @@ async def test_no_read_fails_and_no_own_fact_is_lost_while_traffic_goes_on(stack
         assert (await intake.read(subject)).state.done.chases == said[subject]
         assert (await handling.read(subject)).state.heard.chases == said[subject]
     for source in ("intake", "handling"):
-        report = await verify(verified(stack, source), (await stack.database(source)).app_dsn, stack.kafka)
+        report = await verify(described(stack, source), (await stack.database(source)).app_dsn, stack.kafka)
         assert report.equal, report.differences
     connection = await stack.connect("intake", owner=True)
     schemas = [row[0] for row in await connection.fetch("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'fold%' ORDER BY 1")]

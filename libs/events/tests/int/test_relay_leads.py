@@ -52,6 +52,24 @@ async def test_a_leader_whose_checkpoint_was_moved_does_not_move_it_again_and_be
     await connection.close()
 
 
+async def test_a_leader_that_has_nothing_to_do_notices_that_its_checkpoint_was_moved(stack: Stack) -> None:
+    intake = await stack.engine("intake")
+    connection = await stack.connect("intake")
+    await intake.create("complaint", lambda context: [registered()], asked("k1"))
+
+    async def idle() -> bool:
+        return intake.relay.leader and (await intake.measures()).backlog_facts == 0
+
+    await eventually(idle)
+    await connection.execute("UPDATE relay_checkpoint SET transaction_id = '0', global_position = 0")  # redress relay --from 0
+    await eventually(lambda: sent(stack, [1, 1]))
+    await eventually(idle)
+    assert await versions(stack) == [1, 1], "it was sent again and again"
+    await connection.close()
+    await stack.stop(intake)
+    await verified(stack, "intake")
+
+
 async def supplement(intake: Engine, subject: str, text: str) -> None:
     await intake.decide(subject, lambda toy, context: [ComplaintSupplemented(supplement=1, text=text)], asked())
 

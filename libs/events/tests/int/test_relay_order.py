@@ -6,8 +6,10 @@ import asyncio
 import random
 
 import asyncpg
+import pytest
 from spine_stack import Stack
 
+from redress_events.rebuild import BEYOND
 from redress_events.relay import READ
 
 NAIVE = "SELECT stream, version, global_position FROM events WHERE global_position > $1 ORDER BY global_position LIMIT 1000"
@@ -91,3 +93,17 @@ async def test_eight_writers_with_slow_transactions_lose_nothing_for_the_relay(s
     assert set(ours.seen) == everything and len(ours.seen) == len(everything)
     for writer in range(8):
         assert [version for stream, version in ours.seen if stream == f"w{writer}"] == list(range(1, 121))
+
+
+@pytest.mark.parametrize(("query", "more"), [(READ, []), (BEYOND, [False])], ids=["relay", "rebuild"])
+async def test_pages_follow_transactions_by_number_and_not_by_their_digits(stack: Stack, query: str, more: list[object]) -> None:
+    connection = await stack.connect("intake", owner=True)
+    for version, transaction in enumerate((9, 10, 99, 100), 1):
+        insert = INSERT.replace("partition)", "partition, transaction_id)").replace("0)", "0, $4::text::xid8)")
+        await connection.execute(insert, "a", version, bytes(32), str(transaction))
+    cursor, seen = ("0", 0), list[int]()
+    while rows := await connection.fetch(query, *cursor, *more, 2):
+        cursor = (rows[-1]["transaction_id"], rows[-1]["global_position"])
+        seen += [row["version"] for row in rows]
+    assert seen == [1, 2, 3, 4]
+    await connection.close()

@@ -109,7 +109,7 @@ async def test_timed_work_is_decided_once_by_one_replica_after_its_instant_and_n
         )
 
     await eventually(both)
-    instant = wall_clock() + timedelta(seconds=1)
+    instant = wall_clock() + timedelta(seconds=5)  # all must be heard, and reading held up, before it
     async with pen(stack) as hand:
         for author in (*late, *answered):
             await hand.write(*author.say(registered(), at=instant))

@@ -1,4 +1,4 @@
-"""The columns say what the state says, in every history, an index serves each query, and the work ends what made it due."""
+"""The columns say what the state says, in every history, and the work ends what made it due."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ from redress_events.facts import Fact, micros
 from redress_events.migrate import migrate
 from redress_events.states import Codec
 from redress_events.testing import NOON, Spec, folded
-from redress_events.work import due_sql
 from redress_local.provision import Databases
 from redress_triage.domain.complaint import KIND, Complaint
-from redress_triage.work import CLASSIFY, REVIEWS
+from redress_triage.work import CLASSIFY
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 CODEC = Codec(KIND)
@@ -51,14 +50,6 @@ SELECT 'complaint/' || gen_random_uuid(), 0, heard::jsonb, done::jsonb
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY given (heard, done, nth) ORDER BY nth
 RETURNING to_classify, review_since
 """
-# One in a thousand is due, one in a thousand waits for a person.
-FILLED = """
-INSERT INTO state (subject, partition, heard, done)
-SELECT
-    'complaint/' || gen_random_uuid(), n % 12, $1::jsonb,
-    CASE WHEN n % 1000 = 0 THEN '{}' WHEN n % 1000 = 1 THEN $2::jsonb ELSE $3::jsonb END
-FROM generate_series(1, 20000) n
-"""
 
 
 @dataclass(frozen=True)
@@ -79,9 +70,6 @@ class Database:
             return await self.connection.fetch(INSERT, heard, done)
         finally:
             await transaction.rollback()
-
-    def plan(self, sql: str, *values: Any) -> str:
-        return "\n".join(row[0] for row in self.runner.run(self.connection.fetch(f"EXPLAIN {sql}", *values)))
 
 
 @pytest.fixture(scope="module")
@@ -117,15 +105,3 @@ def test_what_is_due_is_decided_and_then_no_longer_due(state: Database, triage: 
     assert len(outcome.facts) == 2
     before, after = state.columns([story.state, outcome.after.state])
     assert (before["to_classify"], after["to_classify"]) == (True, False)
-
-
-def test_indexes_serve_the_work_and_the_queue(state: Database) -> None:
-    due = folded(TRIAGE, KIND, [REGISTERED])
-    waiting = folded(TRIAGE, KIND, [ComplaintClassified(classification=1, confidence=0.1, review=True, **SAID)])
-    decided = folded(TRIAGE, KIND, [ComplaintReclassified(classification=2, reason="r", **SAID)])
-    state.runner.run(
-        state.connection.execute(FILLED, CODEC.dump_heard(due.heard), CODEC.dump_done(waiting.done), CODEC.dump_done(decided.done))
-    )
-    state.runner.run(state.connection.execute("ANALYZE state"))
-    assert CLASSIFY.index in state.plan(due_sql(CLASSIFY), list(range(12)), 0, 200)
-    assert REVIEWS.index in state.plan(REVIEWS.sql(0), 0, "", 50)

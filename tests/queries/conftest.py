@@ -1,0 +1,223 @@
+"""The five services' databases with 50,000 complaints each, in the shares of a busy year: few are due, most are closed. Analysed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from redress_callback import testing as visits
+from redress_callback.domain.closing import end
+from redress_callback.domain.visit import KIND as VISIT
+from redress_chassis import Service
+from redress_events.contracts import CALLBACK, HANDLING, INTAKE, SLA_MONITOR, TRIAGE
+from redress_events.contracts.callback import ComplaintClosed
+from redress_events.contracts.handling import CaseResolved
+from redress_events.contracts.intake import ComplaintRegistered
+from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
+from redress_events.migrate import migrate
+from redress_events.states import Codec
+from redress_events.testing import NOON, Spec, folded
+from redress_handling import testing as cases
+from redress_handling.domain.case import KIND as CASE
+from redress_intake.domain.complaint import KIND as COMPLAINT
+from redress_local.provision import Databases
+from redress_sla_monitor.domain.watch import KIND as WATCH
+from redress_sla_monitor.work import BREACH, SETTLE, START
+from redress_triage.domain.complaint import KIND as TRIAGED
+
+MIGRATIONS = Path(__file__).parents[2] / "services"
+ROWS = 50_000
+NTH = 7_777_777  # stands in a shape where each row has a number of its own: 1 … 50,000
+# A shape is drawn by its share of a thousand; of each thousand the last one is parked.
+FILL = """
+INSERT INTO state (subject, partition, revision, parked, heard, done)
+SELECT 'complaint/' || lpad(to_hex(n), 8, '0') || '-0000-7000-8000-000000000000', (n / 1000 + n) % 12, 1, n % 1000 = 999,
+    replace(($2::text[])[shape], $5, n::text)::jsonb, replace(($3::text[])[shape], $5, n::text)::jsonb
+FROM generate_series(1, $1::int) n CROSS JOIN LATERAL (SELECT width_bucket(n % 1000, $4::int[]) + 1 AS shape) s
+"""
+# What the spine keeps beside: two facts of each complaint, shipped up to the last 100; a key, a sealed text and an answer of each.
+SPINE = (
+    """
+    INSERT INTO events (stream, version, transaction_id, topic, type, prevhash, hash, data, partition)
+    SELECT s.subject, v, ((row_number() OVER (ORDER BY v, s.subject)) / 200)::text::xid8, 'complaints.lifecycle.v1', 'redress.x.y.v1',
+        sha256('a'), sha256(s.subject::bytea), convert_to(repeat('x', 500), 'UTF8'), s.partition
+    FROM state s CROSS JOIN generate_series(1, 2) v
+    """,
+    "INSERT INTO keys (subject, wrapped, acknowledged) SELECT subject, sha256('k'), substr(subject, 11, 8) > '0000c300' FROM state",
+    "INSERT INTO sealed SELECT subject, 'intake/1/text', sha256('w') FROM state",
+    "INSERT INTO idempotency (key, request, subject, version) SELECT 'key-' || subject, sha256('r'), subject, 1 FROM state",
+    """
+    INSERT INTO parked (subject, topic, partition, "offset", reason, detail, headers)
+    SELECT s.subject, 'complaints.lifecycle.v1', s.partition, row_number() OVER (), 'gap', '', '{}'
+    FROM state s CROSS JOIN generate_series(1, 200) WHERE s.parked
+    """,
+    "INSERT INTO consumer_offsets (topic, partition, kafka_cluster) SELECT 'complaints.lifecycle.v1', n, 'c' FROM generate_series(0, 11) n",
+)
+ERRORS = """
+INSERT INTO row_errors SELECT $1, subject, 'KeyError', 1, now() FROM state WHERE ('x' || substr(subject, 11, 8))::bit(32)::int % 250 = 0
+"""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A state, how many of a thousand complaints are in it, and where in it each has a number of its own: `done.due_at`."""
+
+    of_1000: int
+    state: Any
+    own: tuple[str, ...] = ()
+
+    def dumped(self, codec: Codec) -> tuple[str, str]:
+        facets = {"heard": json.loads(codec.dump_heard(self.state.heard)), "done": json.loads(codec.dump_done(self.state.done))}
+        for path in self.own:
+            *way, last = path.split(".")
+            place: Any = facets
+            for step in way:
+                place = place[int(step) if isinstance(place, list) else step]
+            place[last] = f"N{NTH}" if last == "number" else NTH
+        return json.dumps(facets["heard"]), json.dumps(facets["done"])
+
+
+def intake() -> list[Shape]:
+    """open, closed"""
+    registered = ComplaintRegistered(number="N", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
+    own = ("done.number", "done.registered_at")
+    closed = folded(INTAKE, COMPLAINT, [registered, ComplaintClosed(cycle=1, reason="satisfied")])
+    return [Shape(50, folded(INTAKE, COMPLAINT, [registered]), own), Shape(950, closed, own)]
+
+
+def triage() -> list[Shape]:
+    """to classify, to be looked at by a person, classified"""
+    said: dict[str, Any] = {"category": "other", "sub_category": "x", "kind": "complaint", "severity": "normal", "taxonomy": "t@1"}
+    new = ComplaintRegistered(number="N", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
+    unsure = ComplaintClassified(classification=1, confidence=0.1, review=True, **said)
+    sure = ComplaintReclassified(classification=2, reason="r", **said)
+    states = [folded(TRIAGE, TRIAGED, story) for story in ([new], [new, unsure], [new, unsure, sure])]
+    return [Shape(1, states[0]), Shape(20, states[1], ("done.review_since",)), Shape(979, states[2])]
+
+
+def handling() -> list[Shape]:
+    """to open, to cancel; and in each of seven departments open, resolved"""
+    opened = [cases.registered(), cases.classified(), cases.routed(), cases.opened()]
+    resolved = [*opened, cases.accepted(), cases.contacted(), cases.resolved()]
+    states = [Spec(HANDLING, CASE).given(*story).state for story in (opened[:3], [*opened, cases.closed()], opened, resolved)]
+    shapes = [Shape(1, states[0]), Shape(5, states[1])]
+    for n in range(7):
+        to_do, ended = [replace(each, heard=replace(each.heard, department=f"d{n}")) for each in states[2:]]
+        shapes += [Shape(7, to_do, ("heard.registration.received_at",)), Shape(135, ended, ("done.outcome.at",))]
+    return shapes
+
+
+def sla_monitor() -> list[Shape]:
+    """to start, to settle, late, running"""
+    received = datetime(2026, 3, 2, 2, tzinfo=UTC)
+    registered = ComplaintRegistered(number="C", channel="web", kind="complaint", received_at=received, text="")
+    classified = ComplaintClassified(
+        classification=1, category="other", sub_category="x", kind="complaint", severity="normal", taxonomy="t@1", confidence=1
+    )
+    resolved = CaseResolved(cycle=1, department="d", cause="", measures="", responsible_unit="u", told_customer="phone")
+    new = Spec(SLA_MONITOR, WATCH).given((registered, received), (classified, received)).at(received)
+    running = new.when_due(START).after.when_due(SETTLE).after
+    late = running.at(received + timedelta(days=60)).when_due(BREACH).after
+    settling = Spec(SLA_MONITOR, WATCH).given(*running.happened, (resolved, received))
+    own = ("done.clocks.1.deadline",)
+    return [Shape(1, new.state), Shape(1, settling.state), Shape(100, late.state, own), Shape(898, running.state, own)]
+
+
+def callback() -> list[Shape]:
+    """to schedule, to close as withdrawn, to publish again, to be visited, not reached, closed"""
+    new = Spec(CALLBACK, VISIT).given(visits.registered(), visits.classified(), visits.routed(), visits.resolved())
+    withdrawn = Spec(CALLBACK, VISIT).given(*new.happened, visits.withdrawn())
+    visited = Spec(CALLBACK, VISIT).given(*new.happened, visits.scheduled())
+    ended = end(visited.state, visited.context, "satisfied", [visits.reached(), visits.answered()])
+    closed = Spec(CALLBACK, VISIT).given(*visited.happened, *ended)
+    changed = Spec(CALLBACK, VISIT).given(*closed.happened, visits.breached())
+    unreached = Spec(CALLBACK, VISIT).given(*visited.happened, visits.missed(1), visits.missed(2), visits.missed(3))
+    few = [Shape(1, each.state) for each in (new, withdrawn, changed)]
+    return [*few, Shape(50, visited.state, ("done.due_at",)), Shape(50, unreached.state, ("done.give_up_at",)), Shape(897, closed.state)]
+
+
+SHAPES = {
+    "intake": (COMPLAINT, intake),
+    "triage": (TRIAGED, triage),
+    "handling": (CASE, handling),
+    "sla-monitor": (WATCH, sla_monitor),
+    "callback": (VISIT, callback),
+}
+
+
+@dataclass(frozen=True)
+class Filled:
+    """One service's database, and a loop to talk to it."""
+
+    runner: asyncio.Runner
+    connection: asyncpg.Connection
+
+    def plans(self, sql: str, values: tuple[Any, ...]) -> list[str]:
+        """How a prepared statement is carried out: with its values known, as at first, and as PostgreSQL keeps it after five times."""
+        return self.runner.run(self._plans(sql, values))
+
+    async def _plans(self, sql: str, values: tuple[Any, ...]) -> list[str]:
+        await self.connection.execute(f"PREPARE hot AS {sql}")
+        call = f"EXPLAIN (COSTS OFF) EXECUTE hot{'(' + ', '.join(map(literal, values)) + ')' if values else ''}"
+        try:
+            plans = ["\n".join(row[0] for row in await self.connection.fetch(call)) for _ in range(7)]
+        finally:
+            await self.connection.execute("DEALLOCATE hot")
+        return [plans[0], plans[-1]]
+
+
+def literal(value: Any) -> str:
+    match value:
+        case None:
+            return "NULL"
+        case bool() | int():
+            return str(value)
+        case bytes():
+            return f"'\\x{value.hex()}'"
+        case list():
+            return "'{" + ",".join(f'"\\\\x{each.hex()}"' if isinstance(each, bytes) else str(each) for each in value) + "}'"
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+@pytest.fixture(scope="module")
+def filled(module_database: Callable[[str], Databases]) -> Iterator[Callable[[Service], Filled]]:
+    """Made when first asked for, once for all."""
+    made: dict[str, Filled] = {}
+    with asyncio.Runner() as runner:
+
+        def fill(service: Service) -> Filled:
+            if service.name not in made:
+                made[service.name] = Filled(runner, runner.run(fill_one(module_database(service.name), service)))
+            return made[service.name]
+
+        # The databases are provisioned by a loop of their own, so before ours runs: `fill` is called from no coroutine.
+        yield fill
+        for each in made.values():
+            runner.run(each.connection.close())
+
+
+async def fill_one(databases: Databases, service: Service) -> asyncpg.Connection:
+    folder = MIGRATIONS / service.name / "migrations"
+    schema = await migrate(owner_dsn=databases.owner_dsn, app_role=databases.app_role, service_migrations_dir=folder, fold=1)
+    connection = await asyncpg.connect(databases.owner_dsn, server_settings={"search_path": f"{schema},public"})
+    kind, shapes = SHAPES[service.name]
+    drawn = shapes()
+    assert sum(shape.of_1000 for shape in drawn) == 1000
+    heard, done = zip(*(shape.dumped(Codec(kind)) for shape in drawn), strict=True)
+    bounds = [sum(shape.of_1000 for shape in drawn[: n + 1]) for n in range(len(drawn) - 1)]
+    await connection.execute(FILL, ROWS, list(heard), list(done), bounds, str(NTH))
+    for work in service.work:
+        await connection.execute(ERRORS, work.name)
+    if service.name == "intake":
+        for statement in SPINE:
+            await connection.execute(statement)
+    await connection.execute("VACUUM ANALYZE")
+    return connection

@@ -1,0 +1,156 @@
+"""Each statement that is asked again and again is answered from its index, on 50,000 analysed rows, whichever plan PostgreSQL keeps.
+
+What the work loops and the lists ask is taken from the services as they are put together, so that none can be forgotten.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from redress_callback.main import service as callback
+from redress_chassis import Service
+from redress_events import commit, engine, parking, projector, quiet, rebuild, relay, states, vault, watch, work
+from redress_events.contracts import INTAKE
+from redress_events.contracts.intake import ComplaintWithdrawn
+from redress_events.testing import NOON
+from redress_handling.main import service as handling
+from redress_intake.domain.complaint import KIND as COMPLAINT
+from redress_intake.main import service as intake
+from redress_sla_monitor.main import service as sla_monitor
+from redress_triage.main import service as triage
+
+SERVICES = (intake, triage, handling, sla_monitor, callback)
+LARGE = re.compile(r"Seq Scan on (state|events|keys|sealed|idempotency|parked)\b")
+PARTITIONS = list(range(12))
+FIRST = (-(2**63), "")  # of a list: before everything
+SUBJECTS = [f"complaint/{n:08x}-0000-7000-8000-000000000000" for n in range(1, 201)]
+PARKED = f"complaint/{999:08x}-0000-7000-8000-000000000000"
+ONES, OFFSETS = [1] * 200, [0] * 12
+HASH = bytes(32)
+LIFECYCLE = ["complaints.lifecycle.v1"] * 12
+BEGIN, NEAR_THE_END = ("0", 0), ("499", 99_900)  # of the journal
+
+
+@dataclass(frozen=True)
+class Hot:
+    """index: one of them must be used. sorts: whether what it reads is put in order afterwards, because it is little."""
+
+    service: Service
+    name: str
+    sql: str
+    values: tuple[Any, ...]
+    index: tuple[str, ...]
+    sorts: bool = True
+
+
+# What a list is asked for, by service and name: its filters.
+ASKED: dict[tuple[str, str], list[tuple[Any, ...]]] = {
+    ("intake", "by-number"): [("N25000",)],
+    ("intake", "owes"): [()],
+    ("triage", "reviews"): [()],
+    ("handling", "to-do"): [(None, ["open", "accepted"]), (["d3"], ["open"])],
+    ("handling", "ended"): [(None, ["resolved"]), (["d3"], ["resolved"])],
+    ("sla-monitor", "due"): [([],), ([25_000],)],
+    ("sla-monitor", "late"): [([],), ([25_000],)],
+    ("callback", "visits"): [()],
+}
+
+
+def lists() -> list[Hot]:
+    return [
+        Hot(service, f"{query.name} {filters}", query.sql(len(filters)), (*filters, *FIRST, 51), (query.index,), query.name == "by-number")
+        for service in SERVICES
+        for query in service.queries
+        for filters in ASKED[service.name, query.name]
+    ]
+
+
+def works() -> list[Hot]:
+    """Timed work at an instant when few rows are due, and at one when all are."""
+    found = []
+    for service in SERVICES:
+        for each in service.work:
+            either = (each.index, "state_pkey")
+            found += [
+                Hot(service, f"{each.name} due at {at}", work.due_sql(each), (PARTITIONS, at, 200), (each.index,))
+                for at in ((500, 2**62) if each.at else (0,))
+            ]
+            found.append(Hot(service, f"{each.name} still due", work.still_due_sql(each), (SUBJECTS, 500, ONES), either))
+            found.append(Hot(service, f"{each.name} settled", work.settled_sql(each), (), either))
+            found.append(Hot(service, f"{each.name} quiet", quiet.due_sql(each), (500,), (each.index,)))
+            if each.at:
+                found.append(Hot(service, f"{each.name} next", work.next_sql(each), (PARTITIONS,), (each.index,), sorts=False))
+    return found
+
+
+def spine() -> list[Hot]:
+    streams = (SUBJECTS, ONES)
+    fence = (LIFECYCLE, PARTITIONS, OFFSETS, OFFSETS, OFFSETS)
+    table: list[tuple[str, str, tuple[Any, ...], str, bool]] = [
+        ("rows and their heads", states.LOAD, (SUBJECTS,), "state_pkey", False),
+        ("one row and its head", states.LOAD, (SUBJECTS[:1],), "state_pkey", False),
+        ("heads of streams", states.HEADS, (SUBJECTS,), "events_pkey", False),
+        ("a page for the relay", relay.READ, (*NEAR_THE_END, 1_000), "events_relay", False),
+        ("a page from a backlog", relay.READ, (*BEGIN, 1_000), "events_relay", False),
+        ("whether there is more", relay.AHEAD, NEAR_THE_END, "events_relay", False),
+        ("keys that go first", relay.UNACKNOWLEDGED, (SUBJECTS,), "keys_", True),
+        ("keys that went", relay.ACKNOWLEDGE, (SUBJECTS,), "keys_", True),
+        ("rows to be folded", projector.ROWS, (SUBJECTS,), "state_pkey", True),
+        ("own facts read back", projector.JOURNAL, streams, "events_pkey", True),
+        ("the fence", projector.FENCE, fence, "", True),
+        ("an answer given before", engine.STORED, (f"key-{SUBJECTS[0]}",), "idempotency_pkey", False),
+        ("a key and what it opens", vault.OPEN, (SUBJECTS[0], ["intake/1/text"]), "keys_pkey", True),
+        ("parked records of one", parking.RECORDS, (PARKED,), "parked_subject", True),
+        ("the last of them", parking.LAST, (PARKED,), "parked_subject", False),
+        ("how many they are", parking.COUNT, (PARKED,), "parked_subject", False),
+        ("a parked row", parking.LOCK_ROW, (PARKED,), "state_p", False),
+        ("a redriven row's records", parking.REMOVE, (PARKED,), "parked_subject", False),
+        ("the journal's head", quiet.HEAD, (), "events_relay", False),
+        ("how many are parked", watch.COUNTS, (), "state_parked", True),
+        ("what a rebuild follows", rebuild.BEYOND, (*NEAR_THE_END, False, 1_000), "events_relay", False),
+        ("states of a rebuild", rebuild.DONE, (SUBJECTS,), "state_pkey", True),
+        ("errors that are over", work.CLEAR, ("open", SUBJECTS), "", True),
+    ]
+    return [Hot(intake, name, sql, values, (index,), sorts) for name, sql, values, index, sorts in table]
+
+
+@pytest.mark.parametrize("hot", [*lists(), *works(), *spine()], ids=lambda hot: f"{hot.service.name}: {hot.name}")
+def test_it_is_answered_from_its_index(filled: Callable[[Service], Any], hot: Hot) -> None:
+    for plan in filled(hot.service).plans(hot.sql, hot.values):
+        assert any(index in plan for index in hot.index), plan
+        assert not LARGE.search(plan), plan
+        assert hot.sorts or "Sort" not in plan, plan
+
+
+SCANNED = """
+SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname IN ('state', 'events', 'keys', 'sealed', 'idempotency') ORDER BY relname
+"""
+
+
+def test_a_commit_reads_no_table_whole(filled: Callable[[Service], Any]) -> None:
+    """Its statements are inside a function, where EXPLAIN does not look: its counters tell, over more calls than plans are new."""
+    database = filled(intake)
+    known = states.States({"complaint": COMPLAINT}, 12)
+
+    async def scanned() -> list[tuple[str, int]]:
+        await database.connection.execute("SELECT pg_stat_force_next_flush()")
+        return [tuple(row) for row in await database.connection.fetch(SCANNED)]
+
+    async def commits() -> None:
+        await scanned()
+        before = await scanned()
+        for n, subject in enumerate(SUBJECTS[:12]):
+            row = (await known.load(database.connection, [subject]))[subject]
+            withdrawn = [ComplaintWithdrawn(withdrawal=1)]
+            key = commit.Key(f"new-{n}", HASH)
+            item = commit.prepare(INTAKE, known.codec(subject), row, withdrawn, NOON, commit.Trace("a", "c"), key=key)
+            assert [outcome.result for outcome in await commit.commit(database.connection, [item])] == ["committed"]
+        await scanned()
+        assert await scanned() == before
+
+    database.runner.run(commits())
