@@ -81,13 +81,13 @@ def test_everything_killed_at_once_in_the_middle_of_load_comes_back_with_all_tha
 ):
     load, unrest = Load(shaken, MIXED), Unrest(shaken.system.settle_seconds)
     staff = Staff(shaken, lambda: load.complaints)
-    with load.going_on(), staff.at_work():
-        eventually(partial(load.has_answered, 12), "posts are answered", 60)
+    with load.going_on(posters=6, pause=0.2), staff.at_work():
+        eventually(partial(load.has_answered, 30), "posts are answered", 60)
         with unrest.now():
+            postgres.kill()  # first, for what it has answered must be on disk at that instant
             for service in SERVICES:
                 shaken.system.kill(service)
             kafka.kill()
-            postgres.kill()
             answered = len(load.answered)
             postgres.launch()
             kafka.launch()
@@ -96,6 +96,6 @@ def test_everything_killed_at_once_in_the_middle_of_load_comes_back_with_all_tha
                 shaken.system.start_service(service, wait=False)
             kafka.wait_ready()
             shaken.system.wait_ready()
-        eventually(partial(load.has_answered, answered + 12), "posts are answered again", 60)
+        eventually(partial(load.has_answered, answered + 10), "posts are answered again", 60)
     assert load.cut_off > 0, "the kills cut posts off"
     ends_well(shaken, load, staff, unrest)

@@ -3,14 +3,12 @@ anything; where it is one service's alone, the others go on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 
-import asyncpg
 import httpx
 import pytest
+from faults import no_database
 from live import SLOW, Live, eventually, fresh_key, ok, problem
 from load import DECIDED
 from prometheus_client.parser import text_string_to_metric_families
@@ -21,7 +19,6 @@ from redress_events.states import partition_of
 from redress_local.kafka import Kafka
 from redress_local.places import SERVICES
 from redress_local.postgres import Postgres
-from redress_local.processes import run
 
 BODY = {"channel": "app", "text": SLOW}
 POSTERS, POSTS = 8, 200
@@ -122,27 +119,6 @@ def test_while_one_service_has_no_database_the_others_go_on_and_it_catches_up_la
     eventually(lambda: expected <= set(shaken.facts("triage", "complaint-routed")), "each has found its department")
     shaken.verified()
     shaken.registered_once([before, *complaints])
-
-
-@contextmanager
-def no_database(live: Live, service: str) -> Iterator[None]:
-    """One service's database takes no connections for the length of a block, and ends those that it has; the others' go on beside it."""
-    name = live.system.databases[service].name
-
-    async def allow(yes: bool) -> None:
-        connection = await asyncpg.connect(live.system.servers.postgres)
-        try:
-            await connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {yes}')
-            if not yes:
-                await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
-        finally:
-            await connection.close()
-
-    run(allow(False))
-    try:
-        yield
-    finally:
-        run(allow(True))
 
 
 def test_with_postgres_away_the_answer_is_503_and_the_same_key_makes_one_complaint_later(shaken: Live, postgres: Postgres):

@@ -56,8 +56,8 @@ class Load:
     def _registered(self) -> int:
         return len(self._live.facts("intake", "complaint-registered"))
 
-    def post(self, number: int) -> None:
-        """One complaint, until it is answered. Raises AssertionError for an answer that is neither 201 nor an honest 503."""
+    def post(self, number: int) -> str:
+        """One complaint, until it is answered; its id. Raises AssertionError for an answer that is neither 201 nor an honest 503."""
         key = f"load-{id(self)}-{number}"
         body = {**self._bodies[number % len(self._bodies)], "customer": f"Customer {number}"}
         headers = {"authorization": f"Bearer {self._token}", "idempotency-key": key}
@@ -71,9 +71,10 @@ class Load:
             except httpx.TransportError:
                 answer = None
             if answer is not None and answer.status_code == 201:
+                complaint: str = answer.json()["id"]
                 with self._lock:
-                    self.answered[key] = answer.json()["id"]
-                return
+                    self.answered[key] = complaint
+                return complaint
             assert answer is None or answer.status_code == 503, answer.text
             with self._lock:
                 self.cut_off += 1
