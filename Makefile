@@ -23,8 +23,10 @@ COVERAGE ?= 100
 PYTEST ?=
 ONLY ?=
 QUICK ?=
+MINUTES ?= 20
+SEED ?=
 
-.PHONY: help check setup demo run test lint bench format schemas folds requirements clean
+.PHONY: help check setup demo run test lint bench soak format schemas folds requirements clean
 
 help: ## List what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +57,9 @@ lint: setup ## Style, format, types, import contracts, schemas that match the co
 
 bench: setup $(STAMPS)/bench ## Measure how fast it is, against what: some ten minutes; ONLY=front_door for one, QUICK=1 for a rough look
 	@PYTHONPATH=benchmarks $(BIN)/python -m redress_bench --only "$(ONLY)" $(if $(QUICK),--quick)
+
+soak: setup ## Random faults under load, then every check: MINUTES=20 SEED=1; it prints the seed, and writes down a run of 20 minutes
+	@PYTHONPATH=benchmarks:tests/e2e/support $(BIN)/python -m redress_soak --minutes "$(MINUTES)" --seed "$(SEED)"
 
 format: setup ## Let ruff put the code in order
 	@$(BIN)/ruff check --fix .

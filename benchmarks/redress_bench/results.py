@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,12 +22,12 @@ VERSIONS = ("fastapi", "uvicorn", "pydantic", "asyncpg", "aiokafka", "orjson", "
 KAFKA = "Apache Kafka 4.4.0"
 
 
-def machine() -> str:
+def machine(libraries: Sequence[str] = VERSIONS) -> str:
     """Cores, memory and versions."""
     memory = psutil.virtual_memory().total / 2**30
-    libraries = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
+    versions = ", ".join(f"{name} {version(name)}" for name in libraries)
     kernel = platform.release().split("-")[0]
-    return f"{psutil.cpu_count()} cores, {memory:.0f} GiB, Linux {kernel}, Python {platform.python_version()}, {KAFKA}, {libraries}"
+    return f"{psutil.cpu_count()} cores, {memory:.0f} GiB, Linux {kernel}, Python {platform.python_version()}, {KAFKA}, {versions}"
 
 
 def number(value: float, unit: str) -> str:

@@ -16,10 +16,11 @@ FIRST_PAUSE = 0.2  # seconds, doubled each time
 
 
 class Api:
-    """The running stack's services, asked in one role. A command is sent again under its key while nobody answers, so it happens once."""
+    """The running stack's services, asked in one role. A command is sent again under its key while nobody answers, so it happens once;
+    where a service has several replicas, to the next one."""
 
     def __init__(self, stack: Stack, role: str, subject: str = "redress-cli", department: str | None = None) -> None:
-        self._urls = stack.urls
+        self._urls = {service: [first, *stack.further_urls.get(service, ())] for service, first in stack.urls.items()}
         self._token = stack.token_issuer().mint(role, subject, department=department, ttl=12 * 3600)
         self._client = httpx.Client(timeout=10, trust_env=False, headers={"authorization": f"Bearer {self._token}"})
 
@@ -55,13 +56,15 @@ class Api:
     def _asked(self, method: str, service: str, path: str, **options: Any) -> httpx.Response:
         pause = FIRST_PAUSE
         for left in reversed(range(TRIES)):
+            urls = self._urls[service]
             try:
-                answer = self._client.request(method, self._urls[service] + path, **options)
+                answer = self._client.request(method, urls[0] + path, **options)
                 if answer.status_code not in (502, 503, 504) or not left:
                     return answer
             except httpx.TransportError as error:
                 if not left:
-                    fail(f"{service} does not answer at {self._urls[service]}: {type(error).__name__}. Is it running? redress status")
+                    fail(f"{service} does not answer at {urls[0]}: {type(error).__name__}. Is it running? redress status")
+            self._urls[service] = [*urls[1:], urls[0]]
             time.sleep(pause)
             pause = min(pause * 2, 3.0)
         raise AssertionError("unreachable")

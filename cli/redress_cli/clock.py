@@ -89,18 +89,18 @@ def stepper(stack: Stack, *, patience: float = PATIENCE, moved: Callable[[dateti
 
 
 def rounds(stack: Stack) -> Callable[[], Sequence[Quiet]]:
-    """Asks every service at once, on connections that are kept. Raises ConnectionError, with the service's name."""
-    client, threads = httpx.Client(timeout=10, trust_env=False, verify=False), ThreadPoolExecutor(len(stack.urls))
-    return lambda: list(threads.map(lambda item: _ask(client, *item), stack.urls.items()))
+    """Asks every replica at once, on connections that are kept. Raises ConnectionError, with the replica's name."""
+    client, threads = httpx.Client(timeout=10, trust_env=False, verify=False), ThreadPoolExecutor(len(stack.all_urls))
+    return lambda: list(threads.map(lambda item: _ask(client, *item), stack.all_urls.items()))
 
 
-def _ask(client: httpx.Client, service: str, url: str) -> Quiet:
+def _ask(client: httpx.Client, name: str, url: str) -> Quiet:
     try:
         answer = client.get(f"{url}/quiet")
     except httpx.TransportError as error:
-        raise ConnectionError(f"{service} does not answer: {type(error).__name__}") from error
+        raise ConnectionError(f"{name} does not answer: {type(error).__name__}") from error
     if answer.status_code != 200:
-        raise ConnectionError(f"{service} answered {answer.status_code}: {answer.text[:200]}")
+        raise ConnectionError(f"{name} answered {answer.status_code}: {answer.text[:200]}")
     return ANSWER.validate_json(answer.content)
 
 

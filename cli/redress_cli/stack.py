@@ -25,6 +25,7 @@ def up(
     folder: Folder = DEFAULT_FOLDER,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay until Ctrl-C, then stop everything.")] = False,
     as_json: AsJson = False,
+    replicas: Annotated[int, typer.Option(help="Processes of each service.", min=1, max=8)] = 1,
     settle: Annotated[float, typer.Option(help="Seconds that timed work waits after a start for other services' facts.")] = 2.0,
     log_level: Annotated[str, typer.Option(help="What the services log: DEBUG, INFO, WARNING.")] = "INFO",
     clock: Annotated[
@@ -53,6 +54,8 @@ def up(
 
         redress up --json --folder /tmp/second | jq .urls
 
+        redress up --replicas 2
+
         redress up --folder /tmp/march --clock stepping --at 2026-03-02T09:00+08:00
     """
     running = _still_running(folder)
@@ -62,6 +65,7 @@ def up(
         return
     system = System(
         folder,
+        replicas=replicas,
         foreground=foreground,
         settle_seconds=settle,
         log_level=log_level,
@@ -168,7 +172,7 @@ def _show(stack: Stack, as_json: bool) -> None:
         print(json.dumps(asdict(stack), indent=2), flush=True)
         return
     table = Table("service", Column("address", no_wrap=True), Column("log", overflow="fold"))
-    for service, url in stack.urls.items():
+    for service, url in stack.all_urls.items():
         table.add_row(service, url, stack.logs[service])
     out.print(table)
     out.print(

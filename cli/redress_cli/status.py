@@ -24,7 +24,7 @@ METRICS = {
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """One service. A number is None when the service did not tell it."""
+    """One replica, by its process's name. A number is None when the service did not tell it."""
 
     service: str
     url: str
@@ -38,9 +38,9 @@ class ServiceStatus:
 
 
 def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
-    """Show each service: ready, facts not yet on the log, records not yet read, subjects parked.
+    """Show each service, and each of its further replicas: ready, facts not yet on the log, records not yet read, subjects parked.
 
-    Ends with 1 if a service is not ready.
+    Ends with 1 if one is not ready.
 
     Examples:
 
@@ -63,14 +63,14 @@ def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
 
 
 def read_all(stack: Stack) -> list[ServiceStatus]:
-    """Ask all services at once."""
+    """Ask all replicas at once."""
     alive = {each.name: each.pid for each in stack.processes if each.process() is not None}
     with httpx.Client(timeout=5.0, trust_env=False) as client, ThreadPoolExecutor() as threads:
-        return list(threads.map(lambda item: read_one(client, item[0], item[1], alive.get(item[0])), stack.urls.items()))
+        return list(threads.map(lambda item: read_one(client, item[0], item[1], alive.get(item[0])), stack.all_urls.items()))
 
 
 def read_one(client: httpx.Client, service: str, url: str, pid: int | None) -> ServiceStatus:
-    """Ask one service."""
+    """Ask one replica."""
     try:
         health = client.get(url + "/health/ready")
         metrics = client.get(url + "/metrics")

@@ -1,5 +1,5 @@
-"""Three weeks of complaints on the stepping clock, twice: the same facts to the microsecond, and a breach that nobody asked for; and the
-clock goes only where it may."""
+"""Three weeks of complaints on the stepping clock, by one process of each service and by two: the same facts to the microsecond, and a
+breach that nobody asked for; and the clock goes only where it may."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def redress(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
 
 
-def stepping(folder: Path) -> System:
-    return System(folder, settle_seconds=0.5, clock="stepping", at=START)
+def stepping(folder: Path, replicas: int) -> System:
+    return System(folder, replicas=replicas, settle_seconds=0.5, clock="stepping", at=START)
 
 
 def told(live: Live, stories: dict[str, Story]) -> dict[str, list[tuple[str, ...]]]:
@@ -65,8 +65,8 @@ def plain(field: str, value: Any, names: dict[str, str]) -> Any:
 @pytest.mark.timeout(600)
 def test_weeks_pass_in_seconds_the_same_way_each_time(folder: Path):
     runs = []
-    for name in ("one", "two"):
-        with stepping(folder / name) as system:
+    for name, replicas in (("one", 1), ("two", 2)):
+        with stepping(folder / name, replicas) as system:
             live, began = Live(system), monotonic()
             stories = play(system.stack(), 1)
             assert monotonic() - began < PLAYED_WITHIN
@@ -104,11 +104,11 @@ def goes_only_where_it_may(live: Live) -> None:
     assert [clock["verdict"] for clock in clocks if clock["clock"] == "resolve"] == ["breached"]
     assert "Nothing is due any more" in redress("clock", "--to-end", *where).stdout
 
-    live.system.stop_service("callback")
+    live.system.stop_service("callback-2")
     silent = redress("clock", "--by", "1d", "--patience", "1", *where)
     assert silent.exit_code == 1
-    assert "callback does not answer" in " ".join(silent.stderr.split())
-    live.system.start_service("callback")
+    assert "callback-2 does not answer" in " ".join(silent.stderr.split())
+    live.system.start_service("callback-2")
 
 
 def test_a_system_on_the_wall_clock_has_nothing_to_step(live: Live):

@@ -2,56 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from time import monotonic
 
-import httpx
 import pytest
 from hurry import play
-from live import CHARGED, SLOW, UNCLEAR, Live, eventually
+from live import Live, eventually
+from load import MIXED, Load, Staff
+from verdicts import Unrest, ends_well
 
 from redress_cli import api
+from redress_local.kafka import Kafka
+from redress_local.places import SERVICES
+from redress_local.postgres import Postgres
 
 POSTERS, POSTS = 8, 160
 KILLED_AT = (40, 100)  # answers
-PATIENCE = 90.0  # seconds that a poster tries one post
-
-
-class Load:
-    """Posters that repeat each post under its key until it is answered. answered: key → complaint."""
-
-    def __init__(self, live: Live) -> None:
-        self.answered: dict[str, str] = {}
-        self.cut_off = 0  # posts that got no answer, or a 503, and were sent again
-        self._live = live
-        self._lock = threading.Lock()
-        self._retry = threading.Event()
-
-    def has_answered(self, count: int) -> bool:
-        return len(self.answered) >= count
-
-    def post(self, number: int) -> None:
-        key = f"load-{id(self)}-{number}"
-        body = {"channel": "app", "text": (SLOW, CHARGED, UNCLEAR)[number % 3], "customer": f"Customer {number}"}
-        end = monotonic() + PATIENCE
-        with self._live.http("intake") as client:
-            while monotonic() < end:
-                try:
-                    answer = client.post("/complaints", json=body, headers={"idempotency-key": key})
-                except httpx.TransportError:
-                    answer = None
-                if answer is not None and answer.status_code == 201:
-                    with self._lock:
-                        self.answered[key] = answer.json()["id"]
-                    return
-                assert answer is None or answer.status_code == 503, answer.text
-                with self._lock:
-                    self.cut_off += 1
-                self._retry.wait(0.05)
-        pytest.fail(f"post {number} was not answered within {PATIENCE:.0f} s")
 
 
 def test_what_intake_answered_is_there_once_though_it_was_killed_twice_under_load(shaken: Live):
@@ -66,12 +33,12 @@ def test_what_intake_answered_is_there_once_though_it_was_killed_twice_under_loa
         for post in posts:
             post.result()
     assert load.cut_off > 0, "the kills cut posts off"
-    assert len(set(load.answered.values())) == POSTS
+    assert len(set(load.complaints)) == POSTS
     shaken.quiet()
-    shaken.registered_once(list(load.answered.values()))
+    shaken.registered_once(load.complaints)
     assert len(shaken.facts("intake", "complaint-registered")) == before + POSTS
     routed = Counter(shaken.facts("triage", "complaint-routed"))
-    assert all(routed[f"complaint/{complaint}"] == 1 for complaint in load.answered.values()), "each has found its department once"
+    assert all(routed[f"complaint/{complaint}"] == 1 for complaint in load.complaints), "each has found its department once"
     shaken.verified()
 
 
@@ -107,3 +74,28 @@ def test_every_complaint_ends_though_each_other_service_was_killed_on_its_way(sh
     assert {ends[f"complaint/{complaint}"] for complaint in complaints} == {1}
     published = Counter((each.subject, each.version) for each in shaken.log() if "closed-complaint" in each.type)
     assert {published[f"closed/{complaint}", 1] for complaint in complaints} == {1}
+
+
+def test_everything_killed_at_once_in_the_middle_of_load_comes_back_with_all_that_was_answered(
+    shaken: Live, kafka: Kafka, postgres: Postgres
+):
+    load, unrest = Load(shaken, MIXED), Unrest(shaken.system.settle_seconds)
+    staff = Staff(shaken, lambda: load.complaints)
+    with load.going_on(posters=6, pause=0.2), staff.at_work():
+        eventually(partial(load.has_answered, 30), "posts are answered", 60)
+        with unrest.now():
+            postgres.kill()  # first, for what it has answered must be on disk at that instant
+            for service in SERVICES:
+                shaken.system.kill(service)
+            kafka.kill()
+            answered = len(load.answered)
+            postgres.launch()
+            kafka.launch()
+            postgres.wait_ready()
+            for service in SERVICES:  # as after a power cut: none waits for the others
+                shaken.system.start_service(service, wait=False)
+            kafka.wait_ready()
+            shaken.system.wait_ready()
+        eventually(partial(load.has_answered, answered + 10), "posts are answered again", 60)
+    assert load.cut_off > 0, "the kills cut posts off"
+    ends_well(shaken, load, staff, unrest)

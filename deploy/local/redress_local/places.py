@@ -21,6 +21,11 @@ def package(service: str) -> str:
     return "redress_" + service.replace("-", "_")
 
 
+def replica_name(service: str, number: int) -> str:
+    """The n-th process of a service, counted from 1: `intake`, `intake-2`."""
+    return service if number == 1 else f"{service}-{number}"
+
+
 def migrations(service: str) -> Path:
     """The service's own migrations."""
     return ROOT / "services" / service / "migrations"

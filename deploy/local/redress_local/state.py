@@ -9,6 +9,7 @@ from pathlib import Path
 
 from redress_local.containers import remove_containers
 from redress_local.issuer import Issuer
+from redress_local.places import replica_name
 from redress_local.processes import ProcessRecord
 
 FILE = "state.json"
@@ -28,13 +29,23 @@ class Stack:
     kafka: str
     postgres: str
     partitions: int
-    urls: dict[str, str]  # by service
-    logs: dict[str, str]  # by service
+    urls: dict[str, str]  # by service, of its first replica
+    logs: dict[str, str]  # by process
     databases: dict[str, dict[str, str]]  # by service: name, owner_dsn, app_dsn
     issuer: dict[str, str]  # issuer, audience, jwks, master_key, folder
     processes: list[ProcessRecord]
     containers: list[str] = field(default_factory=list)
     clock_file: str | None = None  # of its stepping clock; None where the wall clock is used
+    further_urls: dict[str, list[str]] = field(default_factory=dict)  # by service, of its further replicas
+
+    @property
+    def all_urls(self) -> dict[str, str]:
+        """The address of every replica, by its process's name: `intake`, `intake-2`."""
+        return {
+            replica_name(service, n): url
+            for service, first in self.urls.items()
+            for n, url in enumerate([first, *self.further_urls.get(service, ())], start=1)
+        }
 
     @property
     def pids(self) -> dict[str, int]:

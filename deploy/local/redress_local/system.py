@@ -1,4 +1,4 @@
-"""The whole system on this machine: servers, databases, topics, keys, and one process per service."""
+"""The whole system on this machine: servers, databases, topics, keys, and one process, or several, for each service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import httpx
 
 from redress_local import issuer
 from redress_local.issuer import Issuer
-from redress_local.places import SERVICES, free_ports, is_free, package
+from redress_local.places import SERVICES, free_ports, is_free, package, replica_name
 from redress_local.prepare import prepare_database, prepare_topics
 from redress_local.processes import Child, StartFailed, run, start_child
 from redress_local.provision import Databases
@@ -36,7 +36,8 @@ class System:
 
     Used as a context manager it starts and stops. With `foreground` its processes die with this one, however that ends.
     `environment` goes to every service; `services` may name fewer than all. `clock`: as the folder has it, the wall clock for a new one;
-    `at`: where a stepping clock stands at the start, now or where it stood if not given.
+    `at`: where a stepping clock stands at the start, now or where it stood if not given. `replicas`: processes of each service, upon one
+    database and in one consumer group; the first has its service's name, the further ones are `intake-2`, `intake-3`.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class System:
         folder: Path,
         *,
         services: Sequence[str] = SERVICES,
+        replicas: int = 1,
         foreground: bool = True,
         settle_seconds: float = 2.0,
         partitions: int = 12,
@@ -55,6 +57,7 @@ class System:
     ) -> None:
         self.folder = folder.resolve()
         self.services = tuple(services)
+        self.replicas = {replica_name(service, n): service for service in self.services for n in range(1, replicas + 1)}
         self.foreground = foreground
         self.settle_seconds = settle_seconds
         self.partitions = partitions
@@ -89,8 +92,17 @@ class System:
 
     @property
     def urls(self) -> dict[str, str]:
-        """Each service's address, without a slash at its end."""
-        return {service: f"http://127.0.0.1:{port}" for service, port in self._ports.items()}
+        """The address of each service's first replica, without a slash at its end."""
+        return {service: self._url(service) for service in self.services if service in self._ports}
+
+    @property
+    def further_urls(self) -> dict[str, list[str]]:
+        """The addresses of each service's further replicas."""
+        found: dict[str, list[str]] = {}
+        for name, service in self.replicas.items():
+            if name != service and name in self._ports:
+                found.setdefault(service, []).append(self._url(name))
+        return found
 
     def start(self) -> Stack:
         """Start all and wait until every service is ready. On any failure everything is stopped again. Raises StartFailed."""
@@ -105,8 +117,8 @@ class System:
                 run(self._prepare())
                 self._choose_ports()
                 self.progress("Starting " + ", ".join(self.services))
-                for service in self.services:
-                    self._launch(service)
+                for name in self.replicas:
+                    self._launch(name)
                 self.wait_ready()
             stack = self.stack()
             stack.write()
@@ -120,52 +132,52 @@ class System:
         for child in self.children.values():
             if child.alive:
                 child.popen.send_signal(signal.SIGTERM)
-        for service in reversed(list(self.children)):
-            self.children.pop(service).stop(limit=15.0)
+        for name in reversed(list(self.children)):
+            self.children.pop(name).stop(limit=15.0)
         if self._servers is not None:
             self._servers.stop()
             self._servers = None
         (self.folder / FILE).unlink(missing_ok=True)
 
-    def kill(self, service: str) -> None:
-        """SIGKILL one service."""
-        self.children.pop(service).kill()
+    def kill(self, name: str) -> None:
+        """SIGKILL one replica: `intake` is the first of its service, `intake-2` the second."""
+        self.children.pop(name).kill()
 
-    def stop_service(self, service: str) -> None:
-        """Stop one service in order."""
-        self.children.pop(service).stop()
+    def stop_service(self, name: str) -> None:
+        """Stop one replica in order."""
+        self.children.pop(name).stop()
 
-    def start_service(self, service: str, *, wait: bool = True) -> None:
-        """Start one service again, on the same port and database."""
-        self._launch(service)
+    def start_service(self, name: str, *, wait: bool = True) -> None:
+        """Start one replica again, on the same port and database."""
+        self._launch(name)
         if wait:
-            self.wait_ready([service])
+            self.wait_ready([name])
         self.stack().write()
 
     def dead(self) -> list[str]:
-        """The services that ended without being asked to."""
-        return [service for service, child in self.children.items() if not child.alive]
+        """The replicas that ended without being asked to."""
+        return [name for name, child in self.children.items() if not child.alive]
 
-    def wait_ready(self, services: Sequence[str] | None = None, limit: float = READY_SECONDS) -> None:
-        """Wait until these services answer 200 on /health/ready. Raises StartFailed with the end of the log of one that does not."""
-        waiting = list(services or self.services)
+    def wait_ready(self, names: Sequence[str] | None = None, limit: float = READY_SECONDS) -> None:
+        """Wait until these replicas answer 200 on /health/ready. Raises StartFailed with the end of the log of one that does not."""
+        waiting = list(names or self.replicas)
         last: dict[str, str] = {}
         end = time.monotonic() + limit
         with httpx.Client(timeout=2.0, trust_env=False) as client:
             while waiting:
-                for service in list(waiting):
-                    child = self.children[service]
+                for name in list(waiting):
+                    child = self.children[name]
                     if not child.alive:
                         raise child.failed(f"ended at its start (exit code {child.popen.returncode})")
                     with suppress(httpx.TransportError):
-                        answer = client.get(self.urls[service] + "/health/ready")
-                        last[service] = f"{answer.status_code} {answer.text[:300]}"
+                        answer = client.get(self._url(name) + "/health/ready")
+                        last[name] = f"{answer.status_code} {answer.text[:300]}"
                         if answer.status_code == 200:
-                            waiting.remove(service)
-                            self.progress(f"{service} is ready")
+                            waiting.remove(name)
+                            self.progress(f"{name} is ready")
                             continue
                     if time.monotonic() > end:
-                        raise child.failed(f"was not ready within {limit:.0f} s; its last answer: {last.get(service, 'none')}")
+                        raise child.failed(f"was not ready within {limit:.0f} s; its last answer: {last.get(name, 'none')}")
                 if waiting:
                     time.sleep(0.1)
 
@@ -178,7 +190,8 @@ class System:
             postgres=self.servers.postgres,
             partitions=self.partitions,
             urls=self.urls,
-            logs={service: str(self._log(service)) for service in self.services},
+            further_urls=self.further_urls,
+            logs={name: str(self._log(name)) for name in self.replicas},
             databases={
                 service: {"name": each.name, "owner_dsn": each.owner_dsn, "app_dsn": each.app_dsn}
                 for service, each in self.databases.items()
@@ -248,23 +261,28 @@ class System:
                 progress=self.progress,
             )
 
-    def _launch(self, service: str) -> None:
-        port = self._ports[service]
+    def _url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self._ports[name]}"
+
+    def _launch(self, name: str) -> None:
+        service, port = self.replicas[name], self._ports[name]
         line = [sys.executable, "-m", "uvicorn", f"{package(service)}.main:app", "--host", "127.0.0.1", "--port", str(port)]
         line += ["--no-access-log", "--no-proxy-headers", "--timeout-graceful-shutdown", "10"]
-        self.children[service] = start_child(
-            service, line, self._log(service), foreground=self.foreground, environment=self.service_environment(service), folder=self.folder
+        self.children[name] = start_child(
+            name, line, self._log(name), foreground=self.foreground, environment=self.service_environment(service), folder=self.folder
         )
 
-    def _log(self, service: str) -> Path:
-        return self.folder / "logs" / f"{service}.log"
+    def _log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
 
     def _choose_ports(self) -> None:
         """The ports of the last time where they are free, so that addresses stay the same."""
         file = self.folder / PORTS
         known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
-        fresh = free_ports(len(self.services))
-        self._ports = {s: known[s] if s in known and is_free(known[s]) else new for s, new in zip(self.services, fresh, strict=True)}
+        fresh = free_ports(len(self.replicas))
+        self._ports = {
+            name: known[name] if name in known and is_free(known[name]) else new for name, new in zip(self.replicas, fresh, strict=True)
+        }
         file.write_text(json.dumps(self._ports))
 
     def _passwords(self) -> dict[str, dict[str, str]]:

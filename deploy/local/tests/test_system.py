@@ -93,6 +93,35 @@ async def test_services_are_told_all_they_need_and_come_back_after_sigkill(folde
         assert system.urls["toy"] == address
 
 
+def test_replicas_have_addresses_logs_and_names_of_their_own_and_one_database(folder):
+    with System(folder, services=["toy", "toy-two"], replicas=2) as system:
+        stack = read_stack(folder)
+        assert stack.running == ["postgres", "kafka", "toy", "toy-2", "toy-two", "toy-two-2"]
+        assert stack.urls == system.urls
+        assert list(stack.all_urls) == ["toy", "toy-2", "toy-two", "toy-two-2"]
+        assert len(set(stack.all_urls.values())) == 4
+        one, two = (httpx.get(stack.all_urls[name] + "/told").json() for name in ("toy", "toy-2"))
+        assert one == two
+        assert {Path(stack.logs[name]).exists() for name in stack.all_urls} == {True}
+
+        address = stack.all_urls["toy-2"]
+        system.kill("toy-2")
+        assert httpx.get(stack.urls["toy"] + "/health/ready").status_code == 200
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(address + "/health/ready")
+        system.start_service("toy-2")
+        assert httpx.get(address + "/health/ready").status_code == 200
+        system.stop_service("toy")
+        assert read_stack(folder).running == ["postgres", "kafka", "toy-two", "toy-two-2", "toy-2"]
+        system.children["toy-two-2"].kill()  # and not by the system, so it counts as dead
+        assert system.dead() == ["toy-two-2"]
+        with pytest.raises(StartFailed, match="toy-two-2 ended at its start"):
+            system.wait_ready(["toy-two-2"])
+        stack = read_stack(folder)
+        stack.stop()  # as `redress down` does
+        assert stack.running == []
+
+
 def test_a_service_that_ends_at_its_start_shows_its_reason_and_leaves_nothing_running(folder):
     with pytest.raises(StartFailed, match=r"toy ended at its start(?s:.*)the reason, in words"):
         System(folder, services=["toy"], environment={"REDRESS_TEST_FAULT": "1"}).start()

@@ -32,6 +32,9 @@ UNREACHABLE = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # it takes no connections
+    asyncpg.InvalidCatalogNameError,  # it is not there, while somebody restores it
+    asyncpg.InvalidAuthorizationSpecificationError,  # a password that is being changed
 )
 Answer = TypeVar("Answer")
 

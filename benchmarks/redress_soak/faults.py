@@ -1,0 +1,220 @@
+"""What the soak does to the system: each fault is drawn from the seed alone, begins, lasts, and is undone."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from faults import let_in
+from live import Live
+
+from redress_local.places import SERVICES, replica_name
+from redress_local.processes import StartFailed
+
+REPLICAS = 2
+REBUILT_WITHIN = 180.0  # seconds, with as many attempts as that takes
+SERVERS = ("kafka", "postgres")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """kind: a row of the table. told: what it does to whom. touches: two faults at a time touch different things. lasts: seconds.
+    last: it is undone after the others, for it needs them."""
+
+    kind: str
+    told: str
+    touches: frozenset[str]
+    lasts: float
+    begin: Callable[[], None]
+    end: Callable[[], None]
+    last: bool = False
+
+
+class Faults:
+    """Draws faults for one system."""
+
+    def __init__(self, live: Live, chance: random.Random) -> None:
+        self._live = live
+        self._system = live.system
+        self._chance = chance
+        self._kinds: tuple[Callable[[], Fault], ...] = (
+            self._replica_killed,
+            self._replica_killed,
+            self._service_killed,
+            self._replica_paused,
+            self._service_paused,
+            self._kafka_killed,
+            self._kafka_restarted,
+            self._kafka_paused,
+            self._postgres_killed,
+            self._postgres_restarted,
+            self._no_database,
+            self._rebuild,
+            self._rebuild_killed,
+            self._everything_killed,
+        )
+
+    def draw(self) -> list[Fault]:
+        """One fault, or two that touch different things."""
+        found = [self._chance.choice(self._kinds)()]
+        if self._chance.random() < 0.4:
+            second = self._chance.choice(self._kinds)()
+            if not second.touches & found[0].touches:
+                found.append(second)
+        return found
+
+    def _replica(self) -> str:
+        return replica_name(self._chance.choice(SERVICES), self._chance.randint(1, REPLICAS))
+
+    def _service(self) -> tuple[str, list[str]]:
+        service = self._chance.choice(SERVICES)
+        return service, [replica_name(service, n) for n in range(1, REPLICAS + 1)]
+
+    def _seconds(self, most: float) -> float:
+        return self._chance.uniform(0, most)
+
+    def _replica_killed(self) -> Fault:
+        name = self._replica()
+        return self._killed("a replica killed", f"{name} killed", [name], self._seconds(6))
+
+    def _service_killed(self) -> Fault:
+        service, names = self._service()
+        return self._killed("a service killed", f"{service} killed", names, self._seconds(10))
+
+    def _killed(self, kind: str, told: str, names: list[str], lasts: float) -> Fault:
+        def begin() -> None:
+            for name in names:
+                self._system.kill(name)
+
+        return Fault(kind, told, frozenset(names), lasts, begin, lambda: self._start(names))
+
+    def _start(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._system.start_service(name, wait=False)
+
+    def _replica_paused(self) -> Fault:
+        name = self._replica()
+        return self._paused("a replica paused", f"{name} paused", [name], self._seconds(15))
+
+    def _service_paused(self) -> Fault:
+        service, names = self._service()
+        return self._paused("a service paused", f"{service} paused", names, self._seconds(12))
+
+    def _paused(self, kind: str, told: str, names: list[str], lasts: float) -> Fault:
+        def signalled(number: signal.Signals) -> None:
+            for name in names:
+                self._system.children[name].popen.send_signal(number)
+
+        begin, end = (lambda: signalled(signal.SIGSTOP)), (lambda: signalled(signal.SIGCONT))
+        return Fault(kind, told, frozenset(names), lasts, begin, end)
+
+    def _kafka_killed(self) -> Fault:
+        kafka = self._system.servers.kafka_server
+        assert kafka is not None
+        return Fault("Kafka killed", "Kafka killed", frozenset({"kafka"}), self._seconds(12), kafka.kill, kafka.start)
+
+    def _kafka_restarted(self) -> Fault:
+        kafka = self._system.servers.kafka_server
+        assert kafka is not None
+        return Fault("Kafka restarted", "Kafka restarted", frozenset({"kafka"}), self._seconds(3), kafka.stop, kafka.start)
+
+    def _kafka_paused(self) -> Fault:
+        kafka = self._system.servers.kafka_server
+        assert kafka is not None
+
+        def signalled(number: signal.Signals) -> None:
+            assert kafka is not None
+            assert kafka.child is not None
+            kafka.child.popen.send_signal(number)
+
+        begin, end = (lambda: signalled(signal.SIGSTOP)), (lambda: signalled(signal.SIGCONT))
+        return Fault("Kafka paused", "Kafka paused", frozenset({"kafka"}), self._seconds(12), begin, end)
+
+    def _postgres_killed(self) -> Fault:
+        postgres = self._system.servers.postgres_server
+        assert postgres is not None
+        return Fault("PostgreSQL killed", "PostgreSQL killed", frozenset({"postgres"}), self._seconds(8), postgres.kill, postgres.start)
+
+    def _postgres_restarted(self) -> Fault:
+        postgres = self._system.servers.postgres_server
+        assert postgres is not None
+        told = "PostgreSQL restarted"
+        return Fault(told, told, frozenset({"postgres"}), self._seconds(3), postgres.stop, postgres.start)
+
+    def _no_database(self) -> Fault:
+        service = self._chance.choice(SERVICES)
+        touches = frozenset({"postgres", service})
+        kind = "a service's database away"
+        begin, end = (lambda: let_in(self._live, service, False)), (lambda: let_in(self._live, service, True))
+        return Fault(kind, f"{service}'s database away", touches, self._seconds(10), begin, end)
+
+    def _rebuild(self) -> Fault:
+        service = self._chance.choice(SERVICES)
+        rebuild = Rebuilding(self._live, service)
+        return Fault("a rebuild under way", f"{service} rebuilt", frozenset({"rebuild"}), 0.0, rebuild.start, rebuild.finish, True)
+
+    def _rebuild_killed(self) -> Fault:
+        service, after = self._chance.choice(SERVICES), self._chance.uniform(0.5, 4)
+        rebuild = Rebuilding(self._live, service)
+        told = f"{service}'s rebuild killed after {after:.1f} s"
+
+        def end() -> None:
+            rebuild.kill()
+            rebuild.finish()
+
+        return Fault("a rebuild killed and begun anew", told, frozenset({"rebuild"}), after, rebuild.start, end, True)
+
+    def _everything_killed(self) -> Fault:
+        names = list(self._system.replicas)
+        kafka, postgres = self._system.servers.kafka_server, self._system.servers.postgres_server
+        assert kafka is not None
+        assert postgres is not None
+
+        def begin() -> None:
+            postgres.kill()
+            for name in names:
+                self._system.kill(name)
+            kafka.kill()
+
+        def end() -> None:
+            postgres.launch()
+            kafka.launch()
+            self._start(names)
+            postgres.wait_ready()
+            kafka.wait_ready()
+
+        touches = frozenset({*names, *SERVERS, *SERVICES, "rebuild"})
+        return Fault("everything killed at once", "everything killed at once", touches, self._seconds(3), begin, end)
+
+
+class Rebuilding:
+    """`redress rebuild SERVICE` in a process of its own, as operators run it."""
+
+    def __init__(self, live: Live, service: str) -> None:
+        self._line = [sys.executable, "-m", "redress_cli.main", "rebuild", service, "--folder", str(live.system.folder)]
+        self._log = live.system.folder / "logs" / "rebuild.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(self._line, stdout=out, stderr=subprocess.STDOUT)
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def finish(self) -> None:
+        """Until one went through: what is away meanwhile may end it. Raises StartFailed."""
+        assert self._process is not None
+        end = time.monotonic() + REBUILT_WITHIN
+        while self._process.wait(REBUILT_WITHIN) != 0:
+            if time.monotonic() > end:
+                raise StartFailed(f"{' '.join(self._line[3:5])} did not go through: {self._log.read_text()[-500:]}")
+            time.sleep(1.0)
+            self.start()

@@ -1,0 +1,111 @@
+"""One soak: load and people without a pause, one or two faults at a time, then rest, and every check."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from live import Live
+from load import MIXED, Load, Staff
+from verdicts import Unrest, ends_well
+
+from redress_local.processes import StartFailed
+from redress_local.system import System
+from redress_soak.faults import REPLICAS, Fault, Faults
+
+POLICY = Path(__file__).resolve().parents[2] / "tests" / "e2e" / "quick-policy.yaml"
+SETTLE = 5.0
+POSTERS, PAUSE = 2, 1.0  # two complaints a second
+CALM = 4.0  # seconds at most between a recovery and the next fault
+RECOVERED_WITHIN = 120.0
+CLOSED_WITHIN = 900.0  # seconds; people have fallen behind
+FIRST_PROBE = 10**6  # posts with numbers from here on belong to no poster
+
+
+@dataclass(frozen=True)
+class Happened:
+    """One fault. recovered: seconds from its being undone, with whatever was together with it, until a new complaint had its case and its
+    clock; starts of processes are in it."""
+
+    kind: str
+    lasted: float
+    recovered: float
+
+
+@dataclass
+class Result:
+    """What was done, and what is wrong afterwards: nothing, if the system held."""
+
+    seed: int
+    minutes: float
+    happened: list[Happened] = field(default_factory=list)
+    complaints: int = 0
+    cut_off: int = 0
+    facts: int = 0
+    deadlines: int = 0
+    annulled: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def soak(minutes: float, seed: int, progress: Callable[[str], None]) -> Result:
+    """Run one. Everything that is wrong is in the result; the folder stays where something is."""
+    folder = Path(tempfile.mkdtemp(prefix="redress-soak-"))
+    system = System(folder, replicas=REPLICAS, settle_seconds=SETTLE, environment={"REDRESS_POLICY": str(POLICY)})
+    result = Result(seed, minutes)
+    try:
+        with system:
+            progress(f"{len(system.children)} processes are ready; data and logs in {folder}")
+            _shake(Live(system), result, minutes * 60, progress)
+    except (AssertionError, StartFailed, pytest.fail.Exception) as error:
+        result.wrong.append(f"{type(error).__name__}: {error}")
+    if not result.wrong:
+        shutil.rmtree(folder, ignore_errors=True)
+    return result
+
+
+def _shake(live: Live, result: Result, seconds: float, progress: Callable[[str], None]) -> None:
+    chance, unrest, load = random.Random(result.seed), Unrest(SETTLE), Load(live, MIXED)
+    faults, staff = Faults(live, chance), Staff(live, lambda: load.complaints)
+    end = time.monotonic() + seconds
+    with load.going_on(POSTERS, PAUSE), staff.at_work():
+        while time.monotonic() < end:
+            time.sleep(chance.uniform(0, CALM))
+            drawn = faults.draw()
+            with unrest.now():
+                recovered = _one_round(live, load, drawn, len(result.happened))
+            result.happened += [Happened(each.kind, each.lasts, recovered) for each in drawn]
+            closed = len(set(live.facts("callback", "complaint-closed")))
+            what = " and ".join(f"{each.told} ({each.lasts:.1f} s)" for each in drawn)
+            progress(f"{what}: back after {recovered:.1f} s; {len(load.answered)} complaints, {closed} closed")
+    progress("faults are over; people work until everything is closed")
+    try:
+        ends_well(live, load, staff, unrest, CLOSED_WITHIN)
+    finally:
+        result.complaints, result.cut_off = len(load.answered), load.cut_off
+        result.facts = sum(live.journals().values())
+        result.deadlines, result.annulled = (len(live.facts("sla-monitor", name)) for name in ("deadline-breached", "breach-annulled"))
+
+
+def _one_round(live: Live, load: Load, drawn: list[Fault], number: int) -> float:
+    """Do it, let it last, undo it. → seconds until a complaint went its way again."""
+    began = time.monotonic()
+    for fault in drawn:
+        fault.begin()
+    undone: float | None = None
+    for fault in sorted(drawn, key=lambda fault: (fault.last, fault.lasts)):
+        time.sleep(max(0.0, began + fault.lasts - time.monotonic()))
+        undone = time.monotonic()
+        fault.end()
+    assert undone is not None
+    live.system.wait_ready(limit=RECOVERED_WITHIN)
+    subject = f"complaint/{load.post(FIRST_PROBE + number)}"
+    while not all(subject in live.facts(*fact) for fact in (("handling", "case-opened"), ("sla-monitor", "clock-started"))):
+        assert time.monotonic() - undone < RECOVERED_WITHIN, f"{subject} did not go its way within {RECOVERED_WITHIN:.0f} s"
+        time.sleep(0.05)
+    return time.monotonic() - undone
