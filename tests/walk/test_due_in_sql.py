@@ -1,0 +1,63 @@
+"""In every state that a service can come to, its columns in PostgreSQL say of each kind of work what the walk took for due."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+from cast import Limits, Service, cast
+from rows import LATE
+from walks import moves_about, runs_late
+
+from redress_events.facts import micros
+from redress_events.migrate import migrate
+from redress_events.states import Codec
+from redress_local.places import migrations
+from redress_local.provision import Databases
+
+INSERT = """
+INSERT INTO state (subject, partition, heard, done)
+SELECT 'complaint/' || gen_random_uuid(), 0, heard::jsonb, done::jsonb
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY given (heard, done, nth) ORDER BY nth
+RETURNING """
+WORKING = [service for service in cast(Limits()) if any(act.work for act in service.acts)]
+
+
+@pytest.fixture(scope="module")
+def columns(module_database: Callable[[str], Databases]) -> Iterator[Callable[[Service, list[Any]], list[asyncpg.Record]]]:
+    """What the columns of this service say of these states: for each kind of work by its name, whether it is due at LATE."""
+
+    async def ask(service: Service, states: list[Any]) -> list[asyncpg.Record]:
+        databases, codec = module_database(service.name), Codec(service.kind)
+        schema = await migrate(
+            owner_dsn=databases.owner_dsn, app_role=databases.app_role, service_migrations_dir=migrations(service.name), fold=1
+        )
+        conditions = [
+            (act.work, f"coalesce({act.work.at} <= {micros(LATE)}, false)" if act.work.at else "true") for act in service.acts if act.work
+        ]
+        wanted = ", ".join(f'({work.due}) AND {time} AS "{work.name}"' for work, time in conditions)
+        connection = await asyncpg.connect(databases.owner_dsn, server_settings={"search_path": f"{schema},public"})
+        try:
+            heard, done = [codec.dump_heard(state.heard) for state in states], [codec.dump_done(state.done) for state in states]
+            return list(await connection.fetch(INSERT + wanted, heard, done))
+        finally:
+            await connection.close()
+
+    with asyncio.Runner() as runner:
+        yield lambda service, states: runner.run(ask(service, states))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("service", WORKING, ids=lambda service: service.name)
+def test_what_is_due_in_the_walk_is_due_in_sql(service: Service, columns: Callable[[Service, list[Any]], list[asyncpg.Record]]):
+    states = [*moves_about().rows[service.name], *runs_late().rows[service.name]]
+    works = [act for act in service.acts if act.work]
+    fell_due = set()
+    for state, row in zip(states, columns(service, states), strict=True):
+        said, walked = dict(row), {act.name: act.due(state, LATE) for act in works}
+        assert said == walked, state
+        fell_due |= {name for name, due in said.items() if due}
+    assert fell_due == {act.name for act in works}

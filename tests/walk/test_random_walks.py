@@ -1,0 +1,91 @@
+"""Beyond what can be walked in full: more cycles, more of everything, texts that need a person, and real working days; at random."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+from cast import CLEAR, VAGUE, Limits, cast
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from journey import LAST, Journey
+from promises import agree, nothing_left, somebody_owes
+
+Step = tuple[int, bool, timedelta]
+SERVICES = cast(Limits(cycles=4, times=3, calls=3, talk=True))
+PAUSES = [timedelta(0), timedelta(0), timedelta(minutes=20), timedelta(hours=9), timedelta(days=4)]
+# Which of the things that may happen next happens, whether it may be one that ends the complaint (else few would live long), and how much
+# time passes then.
+STEPS = st.lists(st.tuples(st.integers(0, 255), st.sampled_from([False] * 19 + [True]), st.sampled_from(PAUSES)), min_size=60, max_size=160)
+ENDING = {"withdraw", "satisfied", "give-up"}
+BEYOND = {
+    "reclassify",
+    "chase",
+    "supplement",
+    "progress",
+    "reroute",
+    "transfer",
+    "reject",
+    "missed",
+    "dissatisfied",
+    "breach",
+    "publish-again",
+}
+ENOUGH = 60  # steps that people owe before an end: four cycles with all that may happen once more in each
+
+
+def check(journey: Journey) -> str | None:
+    """All is read and done: what holds then. Returns the act that is owed, if the complaint has not ended."""
+    joint = journey.joint
+    agree(joint)
+    if not joint.ended:
+        return somebody_owes(joint, journey.can)
+    nothing_left(joint)
+    return None
+
+
+def test_whatever_happened_who_owes_the_next_step_brings_it_to_its_end():
+    did: Counter[str] = Counter()
+    ends: Counter[str] = Counter()
+
+    @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @given(text=st.sampled_from([CLEAR, VAGUE]), steps=STEPS)
+    def walk(text: str, steps: list[Step]) -> None:
+        journey = Journey(SERVICES, text)
+        try:
+            wander(journey, steps)
+            obey(journey)
+        except Exception as error:
+            error.add_note("\n".join(["It came to this so:", *journey.told]))
+            raise
+        did.update(journey.did)
+        ends[f"{journey.joint.callback.done.reason} in cycle {journey.joint.callback.done.cycle}"] += 1
+
+    walk()
+    assert set(did) >= BEYOND
+    assert sum(ends[each] for each in ends if not each.endswith("cycle 1")) > 3
+
+
+def wander(journey: Journey, steps: list[Step]) -> None:
+    """Whatever may happen happens."""
+    for choice, ending, pause in steps:
+        moves = [move for move in journey.moves() if ending or move.act is None or move.act.name not in ENDING]
+        turned = choice % max(1, len(moves))
+        next(filter(journey.make, moves[turned:] + moves[:turned]), None)  # the first that is not refused
+        journey.pause(pause)
+        assert journey.joint.intake.closed or journey.joint.owed, "it is open, and nobody owes the next step"
+    journey.settle()
+
+
+def obey(journey: Journey) -> None:
+    """Whoever is said to owe the next step does it, until the end; and long afterwards nothing is left to be done."""
+    for _ in range(ENOUGH):
+        owed = check(journey)
+        if owed is None:
+            break
+        journey.do(owed)
+        journey.settle()
+    assert journey.joint.ended, "what is owed is done again and again, and it does not end"
+    journey.pause(LAST)
+    journey.settle()
+    assert check(journey) is None
