@@ -23,7 +23,7 @@ POLICY = Path(__file__).resolve().parents[2] / "tests" / "e2e" / "quick-policy.y
 SETTLE = 5.0
 POSTERS, PAUSE = 2, 1.0  # two complaints a second
 CALM = 4.0  # seconds at most between a recovery and the next fault
-RECOVERED_WITHIN = 120.0
+RECOVERED_WITHIN = 180.0  # seconds, for a machine that has other things to do
 CLOSED_WITHIN = 900.0  # seconds; people have fallen behind
 FIRST_PROBE = 10**6  # posts with numbers from here on belong to no poster
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import asyncpg
-from live import Live
+from live import Live, eventually
 
 from redress_local.processes import run
+
+LEADERSHIP = "hashtext('redress-relay')"
 
 
 @contextmanager
@@ -25,17 +28,26 @@ def no_database(live: Live, service: str) -> Iterator[None]:
 def let_in(live: Live, service: str, yes: bool) -> None:
     """Whether a service's database takes connections; with False those that there are end."""
     name = live.system.databases[service].name
+    _as_superuser(live, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {yes}')
+    if not yes:
+        _as_superuser(live, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
 
-    async def change() -> None:
-        connection = await asyncpg.connect(live.system.servers.postgres)
-        try:
-            await connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {yes}')
-            if not yes:
-                await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
-        finally:
-            await connection.close()
 
-    run(change())
+@contextmanager
+def relay_held_back(live: Live, service: str) -> Iterator[None]:
+    """What a service decides stays in its journal for the length of a block: somebody else leads its relay, and ships nothing."""
+
+    def taken() -> bool:
+        _as_superuser(
+            live, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", f"redress-{service}-relay"
+        )
+        return bool(live.sql(service, f"SELECT pg_try_advisory_lock({LEADERSHIP})")[0][0])
+
+    eventually(taken, f"the relay of {service} is led by the test")
+    try:
+        yield
+    finally:
+        live.sql(service, f"SELECT pg_advisory_unlock({LEADERSHIP})")
 
 
 @contextmanager
@@ -47,3 +59,14 @@ def paused(live: Live, name: str) -> Iterator[None]:
         yield
     finally:
         process.send_signal(signal.SIGCONT)
+
+
+def _as_superuser(live: Live, statement: str, *values: Any) -> None:
+    async def execute() -> None:
+        connection = await asyncpg.connect(live.system.servers.postgres)
+        try:
+            await connection.execute(statement, *values)
+        finally:
+            await connection.close()
+
+    run(execute())
