@@ -1,0 +1,78 @@
+"""A command that is served directly is answered as FastAPI would answer it, whatever is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute, request_response
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.types import ASGIApp
+
+from redress_chassis import Service, direct
+
+NOTE = "00000000-0000-4000-8000-000000000001"
+GOOD = b'{"title": "a", "text": "b", "tags": ["x"], "at": "2026-03-02T12:00:00+08:00", "weight": 1.5, "mixed": "7"}'
+REFUSED = b'{"title": "a", "text": "refuse"}'
+PATHS = ["/notes", f"/notes/{NOTE}/add", "/notes/nobody/add", f"/notes/{NOTE[:-1]}2/add"]
+BODIES = [
+    GOOD,
+    REFUSED,
+    b"",
+    b"null",
+    b"[]",
+    b"7",
+    b'"x"',
+    b"{}",
+    b'{"title": 7, "text": null, "colour": "red"}',
+    b'{"title": "  ", "text": "b", "at": "yesterday"}',
+    b'{"title": "a", "text": "b", "at": 1700000000}',
+    b'{"title": "a", "text": "b", "at": "9999-12-31T23:59:59-12:00"}',
+    b'{"title": "a", "text": "b", "count": "7", "urgent": 1, "tags": "abc"}',
+    b'{"title": "a", "text": "b", "mixed": 1.5}',
+    b'{"title": "a", "text": "b", "weight": 3}',
+]
+Switch = Callable[[bool], None]
+
+
+@pytest.fixture
+def switch(service: Service) -> Iterator[Switch]:
+    """Serves the toy's commands directly, or by FastAPI's own handler."""
+    commands = [route for route in service._routes[0].routes if isinstance(route, APIRoute) and "POST" in (route.methods or ())]
+    taken: dict[str, ASGIApp] = {}
+
+    def turn(on: bool) -> None:
+        for route in commands:
+            if on:
+                assert direct.take(route)
+            else:
+                route.app = request_response(route.get_route_handler())
+            taken[route.path] = route.app
+
+    yield turn
+    turn(True)
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(path=st.sampled_from(PATHS), body=st.sampled_from(BODIES), key=st.sampled_from([None, "", "k2"]), wrong=st.booleans())
+async def test_a_command_is_answered_as_fastapi_answers_it(alice: httpx.AsyncClient, jar, switch, path, body, key, wrong):
+    jar.rows.setdefault(f"note/{NOTE}", ("first",))
+    headers = {"content-type": "application/json", "if-match": '"stale"' if wrong else "*"}
+    headers |= {} if key is None else {"idempotency-key": key}
+    answers = []
+    for on in (True, False):  # what is done at first is answered the second time under its key
+        switch(on)
+        answers.append(await alice.post(path, content=body, headers=headers))
+    one, two = answers
+    assert one.status_code == two.status_code
+    assert {**one.json(), "trace": ""} == {**two.json(), "trace": ""}
+    assert dict(one.headers) == dict(two.headers)
+
+
+def test_lists_and_reads_by_query_are_left_to_fastapi(service: Service):
+    served = {route.path: direct.take(route) for route in service._routes[0].routes if isinstance(route, APIRoute)}
+    assert served["/notes/{note}/add"]
+    routes = [route for route in service._routes[0].routes if isinstance(route, APIRoute) and route.dependant.query_params]
+    assert routes and not any(direct.take(route) for route in routes)
