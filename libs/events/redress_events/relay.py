@@ -8,7 +8,7 @@ idempotent producer cannot bump its epoch (aiokafka #1017), and its `stop` can h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import asyncpg
@@ -175,7 +175,7 @@ class Relay:
         if keys:
             await self._send([(self._topics.keys, 0, row["subject"].encode(), row["wrapped"], []) for row in keys])
             await connection.execute(ACKNOWLEDGE, [row["subject"] for row in keys])
-        records = [self._record(row) for row in rows]
+        records = (self._record(row) for row in rows)  # one at a time: a page of them at once is what the garbage collector would walk
         if after is None:
             await self._send(records)
             return []
@@ -187,7 +187,7 @@ class Relay:
         own = headers(stream, self._source, row["type"], row["version"], row["prevhash"], row["hash"])
         return self._topics(row["topic"]), partition_of(stream, self._partitions), stream.encode(), row["data"], own
 
-    async def _send(self, records: Sequence[tuple[str, int, bytes, bytes | None, list[tuple[str, bytes]]]]) -> None:
+    async def _send(self, records: Iterable[tuple[str, int, bytes, bytes | None, list[tuple[str, bytes]]]]) -> None:
         """All records of a page, batched by partition; returns when every one is acknowledged by all replicas."""
         async with asyncio.timeout(SEND_TIMEOUT):
             producer = await self._open_producer()
