@@ -115,7 +115,8 @@ def hold_still(engine: Engine, where: str, stop: bool) -> None:
             await halt(len(rows))
         return following
 
-    async def sending(records: Any) -> None:
+    async def sending(made: Any) -> None:
+        records = list(made)
         if where == PAGE_READ and records[0][0].endswith(LIFECYCLE):
             await halt(len(records))
         await send(records)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -21,7 +21,8 @@ def at_the_boundary(engine: Engine, around: Callable[[str, Records, Callable[[],
     """Puts `around(topic, records, send)` where the relay hands its records to Kafka."""
     real = engine.relay._send
 
-    async def send(records: Records) -> None:
+    async def send(made: Iterable[Any]) -> None:
+        records = list(made)
         await around(records[0][0], records, lambda: real(records))
 
     engine.relay._send = send  # type: ignore[method-assign]

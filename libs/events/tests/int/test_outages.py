@@ -134,7 +134,8 @@ async def test_a_relay_that_dies_between_sending_and_noting_it_doubles_records_a
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
     real, dead = intake.relay._send, asyncio.Event()
 
-    async def send_and_die(records: Any) -> None:
+    async def send_and_die(made: Any) -> None:
+        records = list(made)
         await real(records)
         if records[0][0].endswith(LIFECYCLE):
             dead.set()
