@@ -2,7 +2,7 @@
 # and for the one-off jobs:    docker build --target setup --tag redress/setup .
 
 # What the services need to run, in a virtual environment of its own: made again only when the pinned requirements change.
-FROM python:3.13-slim AS requirements
+FROM python:3.13.14-slim-trixie AS requirements
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /opt/redress
 COPY requirements/runtime.txt /tmp/runtime.txt
@@ -10,7 +10,7 @@ RUN pip --python /opt/redress/bin/python install --no-deps --require-hashes --on
  && python -m compileall -q -j 0 /opt/redress/lib
 
 # The libraries that all services share, and a user who may write nothing but /keys, which the setup job fills.
-FROM python:3.13-slim AS libraries
+FROM python:3.13.14-slim-trixie AS libraries
 RUN useradd --uid 10001 --user-group --no-log-init --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin redress \
  && install --directory --owner redress --group redress --mode 0700 /keys
 COPY --from=requirements /opt/redress /opt/redress

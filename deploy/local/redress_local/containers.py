@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 KAFKA_IMAGE = "apache/kafka:4.4.0"
-POSTGRES_IMAGE = "postgres:18"
+POSTGRES_IMAGE = "postgres:18.4-trixie"
 ANSWER_SECONDS = 3
 PULL_SECONDS = 300
 SILENT_SECONDS = 20

@@ -20,7 +20,7 @@ from redress_local.provision import addresses, drop
 from redress_local.setup_job import STEPS, Missing, take
 
 FILE = ROOT / "docker-compose.yml"
-BASE = "python:3.13-slim"
+BASE = "python:3.13.14-slim-trixie"
 LISTENERS = {"KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"}  # one more, for this machine
 SHORT_SESSION = {"KAFKA_BROKER_SESSION_TIMEOUT_MS", "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS"}  # for tests that kill the broker
 

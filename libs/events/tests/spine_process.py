@@ -138,7 +138,7 @@ def hold_still(engine: Engine, where: str, stop: bool) -> None:
         if where == BATCH_COMMITTED and size[0]:
             await halt(size[0])
 
-    relay._ship, relay._send = shipping, sending  # type: ignore[method-assign]
+    relay._ship, relay._send = shipping, sending  # type: ignore[method-assign, assignment]
     reading._load, reading._project = loading, projecting  # type: ignore[method-assign]
     projector.save = saving
 
