@@ -105,11 +105,16 @@ async def _databases(postgres: str) -> tuple[Databases, Databases]:
     return mine, other
 
 
+LAST = """
+SELECT e.transaction_id::text, e.global_position FROM events e ORDER BY e.transaction_id DESC, e.global_position DESC LIMIT 1
+"""
+
+
 async def _lost(database: Databases, seconds: float) -> tuple[int, int]:
     """Follow eight writers by the relay's query, then compare with what is there. → appended, read."""
     connection = await asyncpg.connect(database.app_dsn)
     before = await connection.fetchval("SELECT count(*) FROM events")
-    last = await connection.fetchrow("SELECT transaction_id::text, global_position FROM events ORDER BY 1::int8 DESC, 2 DESC LIMIT 1")
+    last = await connection.fetchrow(LAST)
     cursor = (last[0], last[1]) if last else ("0", 0)
     read = 0
     with _side("ours", database.app_dsn, WRITERS, 1) as ours:

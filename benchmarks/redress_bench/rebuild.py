@@ -21,8 +21,8 @@ from redress_local.provision import Databases, provision
 SERVICE = "intake"  # of all services it listens to the most types: the slowest to rebuild
 PARTITIONS = 12
 BOUND = (
-    "Python on one core: judging each record (JSON, chain, model) and folding it take nearly all of the time; the next records are "
-    "fetched meanwhile, and COPY takes little."
+    "Python on one core: judging each record (JSON, chain, model) and folding it take nearly all of the time; what is "
+    "waited for is waited for while another partition is folded, and COPY takes little."
 )
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import structlog
 from aiokafka import TopicPartition
 
-from redress_events.clock import Clock, SteppingClock, follow, uuid7, wall_clock
-from redress_events.commit import Committer, FactTooLarge, Item, Key, Outcome, Trace, prepare
-from redress_events.database import UNREACHABLE, Database
+from redress_events.clock import Clock, SteppingClock, follow, wall_clock
+from redress_events.commit import Committer, FactTooLarge
+from redress_events.database import Database
+from redress_events.deciding import Asked, Deciding
 from redress_events.errors import Conflict, JournalRestored, KeyReused, Parked, Unavailable, Unknown
 from redress_events.facts import Context, Contract, Fact, Kind, Work
 from redress_events.log_end import LogEnd
@@ -25,17 +24,15 @@ from redress_events.projector import Projector
 from redress_events.quiet import Commands, Quiet, look
 from redress_events.records import Reader
 from redress_events.relay import Relay
-from redress_events.states import Query, Row, Seen, States, heads
+from redress_events.states import Query, Seen, States
 from redress_events.topics import Topics
-from redress_events.vault import Forgotten, Vault, needs_key
+from redress_events.vault import Forgotten, Vault
 from redress_events.watch import Health, Measures, Watch
 from redress_events.work import WorkLoop
 
 log = structlog.get_logger(__name__)
 
-ATTEMPTS = 4  # a decision whose row moved is decided again, three times
 KEYS_WAIT = 2.0  # seconds
-STORED = "SELECT subject, version, request FROM idempotency WHERE key = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +45,6 @@ class Config:
     partitions: int = 12
     settle: float = 15.0
     topic_prefix: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Who asks for a decision. key: idempotency key, scoped to caller and route; request: digest of what was asked under it."""
-
-    actor: str
-    roles: frozenset[str]
-    department: str | None
-    correlation: str
-    traceparent: str | None
-    key: str | None = None
-    request: bytes = b""
 
 
 class Engine:
@@ -105,6 +89,17 @@ class Engine:
         """Returns once the database answered and has this fold's schema. Raises Unavailable."""
         await self._database.open()
         self.committer = Committer(self._database.commits, self._committed)
+        self.deciding = Deciding(
+            source=self.source,
+            contract=self._contract,
+            states=self.states,
+            database=self._database,
+            vault=self._vault,
+            committer=self.committer,
+            clock=self.clock,
+            chance=self._chance,
+            digest_key=self._config.master_key,
+        )
         self.parking = Parking(self.source, self.states, self._reader, self._database.reads)
         self.relay = Relay(
             source=self.source,
@@ -123,7 +118,7 @@ class Engine:
             vault=self._vault,
             log_end=self._log_end,
             connect=lambda: self._database.connect("projector", synchronous_commit="off"),
-            projected=self._projected,
+            projected=lambda: self.work.wake(),
         )
         self.work = WorkLoop(
             source=self.source,
@@ -135,7 +130,7 @@ class Engine:
             log_end=self._log_end,
             settle=self._config.settle,
             clock=self.clock,
-            prepare=self._prepare_work,
+            prepare=self.deciding.prepare,
             words=self.open,
             connect=lambda: self._database.connect("work"),
             chance=self._chance,
@@ -171,9 +166,6 @@ class Engine:
         self.relay.wake()
         self.work.wake()
 
-    def _projected(self) -> None:
-        self.work.wake()
-
     # -- commands and queries
 
     async def create(
@@ -184,36 +176,7 @@ class Engine:
         The commit itself finds a key that was used, so a first request needs no look-up before; only a refusal does.
         """
         with self._commands.one():
-            return await self._database.on_live(lambda: self._create(kind, decide, asked, id))
-
-    async def _create(self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, id: UUID | None) -> tuple[Seen, bool]:
-        for _ in range(ATTEMPTS):
-            now = self.clock()
-            row = self.states.fresh(f"{kind}/{id or uuid7(now)}")
-            try:
-                facts = decide(self._context(row, asked, now))
-            except Exception:
-                if (replayed := await self._stored(asked)) is not None:
-                    return replayed, True
-                raise
-            cipher, wrapped = self._vault.make_key(row.subject)
-            item = prepare(
-                self._contract,
-                self.states.codec(row.subject),
-                row,
-                facts,
-                now,
-                self._trace(asked),
-                cipher=cipher,
-                key=self._key(asked),
-                wrapped=wrapped,
-            )
-            outcome = await self._commit(item)
-            if outcome.result == "committed":
-                return self._after(item), False
-            if outcome.result == "replayed":
-                return await self._replayed(asked, outcome), True
-        raise Conflict
+            return await self._database.on_live(lambda: self.deciding.create(kind, decide, asked, id))
 
     async def decide(
         self,
@@ -229,41 +192,11 @@ class Engine:
         Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable, and the decider's Refused.
         """
         with self._commands.one():
-            return await self._database.on_live(lambda: self._decide(subject, decide, asked, check, while_parked))
-
-    async def _decide(
-        self,
-        subject: str,
-        decide: Callable[[Any, Context], list[Fact]],
-        asked: Asked,
-        check: Callable[[Seen], None] | None,
-        while_parked: bool,
-    ) -> tuple[Seen, bool]:
-        for _ in range(ATTEMPTS):
-            row = await self._row(subject)
-            seen = self.states.codec(subject).seen(row)
-            if (replayed := await self._stored(asked)) is not None:
-                return replayed, True
-            if check is not None:
-                check(seen)
-            if row.parked and not while_parked:
-                raise Parked(subject)
-            now = self.clock()
-            facts = decide(seen.state, self._context(row, asked, now))
-            if not facts and asked.key is None:
-                return seen, False
-            item = await self._prepare(row, facts, now, self._trace(asked), self._key(asked))
-            outcome = await self._commit(item)
-            if outcome.result == "committed":
-                return self._after(item), False
-            if outcome.result == "replayed":
-                return await self._replayed(asked, outcome), True
-        raise Conflict
+            return await self._database.on_live(lambda: self.deciding.decide(subject, decide, asked, check, while_parked))
 
     async def read(self, subject: str) -> Seen:
         """Raises Unknown, Unavailable."""
-        row = await self._database.on_live(lambda: self._row(subject))
-        return self.states.codec(subject).seen(row)
+        return await self._database.on_live(lambda: self.deciding.seen(subject))
 
     async def page(self, query: Query, args: Sequence[Any], *, after: tuple[int, str] | None, limit: int) -> list[tuple[int, Seen]]:
         """One page of a list, each with its place in the order: the cursor of the next one."""
@@ -281,66 +214,6 @@ class Engine:
     async def open(self, subject: str, refs: Sequence[str]) -> dict[str, str]:
         """Personal values in clear, by reference; what was forgotten is missing. Raises Unavailable (key late, Kafka away)."""
         return await self._database.on_live(lambda: self._vault.open(subject, refs))
-
-    async def _row(self, subject: str) -> Row:
-        async with self._database.reading() as connection:
-            row = (await self.states.load(connection, [subject])).get(subject)
-        if row is None:
-            raise Unknown(subject)
-        return row
-
-    def _context(self, row: Row, asked: Asked, now: datetime) -> Context:
-        return Context(now, asked.actor, row.subject, asked.roles, asked.department, self._chance())
-
-    def _trace(self, asked: Asked) -> Trace:
-        return Trace(asked.actor, asked.correlation, None, asked.traceparent)
-
-    def _key(self, asked: Asked) -> Key | None:
-        return Key(asked.key, self._digest(asked)) if asked.key else None
-
-    def _digest(self, asked: Asked) -> bytes:
-        return hmac.digest(self._config.master_key, asked.request, "sha256")
-
-    def _after(self, item: Item) -> Seen:
-        codec, row = self.states.codec(item.row.subject), item.row
-        state = codec.kind.state(heard=row.heard, done=item.done)
-        return Seen(row.subject, state, codec.etag(row.heard, item.done_json), row.parked, item.version)
-
-    async def _stored(self, asked: Asked) -> Seen | None:
-        if asked.key is None:
-            return None
-        async with self._database.reading() as connection:
-            row = await connection.fetchrow(STORED, asked.key)
-        if row is None:
-            return None
-        return await self._replayed(asked, Outcome("replayed", row["subject"], row["version"], row["request"]))
-
-    async def _replayed(self, asked: Asked, outcome: Outcome) -> Seen:
-        if outcome.subject is None or outcome.request is None or not hmac.compare_digest(outcome.request, self._digest(asked)):
-            raise KeyReused(asked.key)
-        return await self.read(outcome.subject)
-
-    async def _prepare(self, row: Row, facts: Sequence[Fact], now: datetime, trace: Trace, key: Key | None = None) -> Item:
-        """Number, seal, chain and fold what was decided, outside any transaction."""
-        kind, _, identity = row.subject.partition("/")
-        others = sorted({f"{fact.stream}/{identity}" for fact in facts if fact.stream != kind})
-        ends: dict[str, tuple[int, bytes]] = {}
-        if others:
-            async with self._database.reading() as connection:
-                ends = await heads(connection, others)
-        cipher = await self._vault.key(row.subject) if needs_key(facts) else None
-        return prepare(self._contract, self.states.codec(row.subject), row, facts, now, trace, ends, cipher, key)
-
-    async def _prepare_work(self, row: Row, facts: Sequence[Fact], now: datetime, trace: Trace) -> Item:
-        return await self._prepare(row, facts, now, trace)
-
-    async def _commit(self, item: Item) -> Outcome:
-        try:
-            return await self.committer.commit(item)
-        except JournalRestored as error:
-            raise Unavailable(str(error), retry_after=60) from error
-        except UNREACHABLE as error:
-            raise Unavailable(f"The database of {self.source} does not answer now.") from error
 
     async def parked(self) -> tuple[list[ParkedSubject], list[SetAside]]:
         """What waits for operators: parked subjects, and records that belong to none; the newest 200 of each."""

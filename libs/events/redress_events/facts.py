@@ -5,6 +5,7 @@ Nothing here imports a web framework, a database or a broker: domain code builds
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import types
 import typing
@@ -12,7 +13,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
@@ -20,6 +22,29 @@ LIFECYCLE = "complaints.lifecycle.v1"
 CLOSED = "complaints.closed.v1"
 KEYS = "complaints.keys.v1"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+if TYPE_CHECKING:
+    from dataclasses import replace as replace  # by which type checkers know names and types
+else:
+
+    def replace(facet, /, **changes):
+        """`dataclasses.replace` for facets, in half its time: folds do little else. All fields are `init` fields."""
+        values, places = _values_and_places(type(facet))
+        given = list(values(facet))
+        try:
+            for name, value in changes.items():
+                given[places[name]] = value
+        except KeyError as error:
+            raise TypeError(f"{type(facet).__name__} has no field {error}.") from None
+        return type(facet)(*given)
+
+    @cache
+    def _values_and_places(facet_type):
+        names = [each.name for each in dataclasses.fields(facet_type)]
+        # Of a single name attrgetter gives the value itself, and no tuple.
+        values = attrgetter(*names) if len(names) > 1 else lambda facet: (getattr(facet, names[0]),)
+        return values, {name: n for n, name in enumerate(names)}
 
 
 def micros(instant: datetime) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from redress_events.commit import cause_json
-from redress_events.envelope import GENESIS
+from redress_events.envelope import GENESIS, Envelope
 from redress_events.facts import Fact
 from redress_events.records import Read, Record, Unfit
 from redress_events.states import Codec
@@ -36,11 +36,17 @@ class Folding:
     codec: Codec
     heard: Any
     read: dict[str, dict[str, Any]]
-    cause: str = "{}"
+    stored_cause: str = "{}"
     parked: bool = False
     touched: bool = False
     sealed: list[tuple[str, bytes]] = field(default_factory=list)
     waiting: list[Parked] = field(default_factory=list)
+    changed_by: Envelope | None = None
+
+    @property
+    def cause(self) -> str:
+        """The last foreign fact that changed the row, as `cause_json`: what work on it goes on from."""
+        return self.stored_cause if self.changed_by is None else cause_json(self.changed_by)
 
     def take(self, item: Read | Unfit, skipped: bool = False) -> None:
         """Fold a foreign record, pass over a duplicate, or park. A skipped record that continues the chain counts as its version."""
@@ -65,13 +71,14 @@ class Folding:
             heard = self.codec.kind.hear(self.heard, fact, item.envelope.time)
             if type(heard) is not type(self.heard):
                 raise TypeError("A fold gave something else than its facet.")
-            self.codec.dump_heard(heard)
+            if changed := heard != self.heard:
+                self.codec.dump_heard(heard)  # now, and not when it is saved: this record is the one that cannot be folded
         except Exception as error:
             self.park(item.record, "fold-failed", f"{type(error).__name__} while folding {item.envelope.type}")
             return
-        if heard != self.heard:
+        if changed:
             self.heard = heard
-            self.cause = cause_json(item.envelope)
+            self.changed_by = item.envelope
         self.sealed.extend(item.sealed)
         self._count(item)
 

@@ -12,8 +12,9 @@ import orjson
 import structlog
 
 from redress_events.fold import Folding, Parked, redriven
-from redress_events.projector import NOT_STORABLE, NOT_STORED, ROWS, SKIPPED, save
+from redress_events.projector import NOT_STORABLE, NOT_STORED, ROWS, SKIPPED
 from redress_events.records import Apart, Read, Reader, Record, Unfit
+from redress_events.saving import save
 from redress_events.states import States
 
 log = structlog.get_logger(__name__)

@@ -1,42 +1,40 @@
 """A service's state made anew from log and journal, beside the live one, while traffic goes on; then one swap.
 
-The new schema is filled partition by partition: `heard` from the log, `done` from the journal, folded in memory and copied. Then it follows
-both, and in one transaction locks the live offsets and states, folds the journal's last rows, and becomes the live one. The old schema is
-renamed away, so that code which still knows it fails, reads `live` again, and goes on there. Killed at any point it harms nothing: a schema
-that never became live is dropped by the next run.
+The new schema is filled partition by partition (`redress_events.filling`). Then it follows log and journal, and in one transaction locks
+the live offsets and states, folds the journal's last rows, and becomes the live one. The old schema is renamed away, so that code which
+still knows it fails, reads `live` again, and goes on there. Killed at any point it harms nothing: a schema that never became live is
+dropped by the next run.
+
+Longer than most: that the swap loses nothing is seen only beside what was read before it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from redress_events.clock import monotonic
-from redress_events.envelope import decode
-from redress_events.fold import Folding, Parked, redriven
+from redress_events.filling import CHUNK, Filling, did, take_indexes_away, without_collecting
 from redress_events.log_end import LogEnd
 from redress_events.migrate import make_state_schema, new_schema
 from redress_events.polling import poll
-from redress_events.projector import PARK, SEAL, SET_ASIDE, SKIPPED, Position, Projector, parked_rows, set_aside_rows
-from redress_events.records import Apart, Read, Reader, Record, Unfit, as_folded
+from redress_events.projector import SKIPPED, Position, Projector
+from redress_events.records import Reader, Record
 from redress_events.relay import close
+from redress_events.saving import SEAL
 from redress_events.states import States, one
 from redress_events.topics import Topics
 from redress_events.vault import Vault
 from redress_events.verify import Verified
 
-CHUNK = 1_000
+LANES = 2  # partitions filled at a time: while one waits for its first records the other folds
 FETCH = 4 * 1024 * 1024  # bytes asked for at a time: some 4,000 facts, 0.1 s of folding
-YIELD = 100  # records folded between two looks at the network
 LAST_ROWS = 2_000  # journal rows that may be folded while the live state is locked
 SWAP_TRIES = 200
 LOCKED = 2.0  # seconds that commands may wait at the swap
@@ -47,11 +45,6 @@ SELECT n.nspname FROM rebuilds r JOIN pg_namespace n ON n.nspname IN (r.schema, 
 WHERE n.nspname NOT IN ($1, (SELECT schema FROM live)) ORDER BY 1
 """
 WATERMARK = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
-# Everything below the watermark is visible for good. The partition column spares the other partitions' facts.
-JOURNAL = """
-SELECT stream, version, type, hash, data FROM events
-WHERE partition = $1 AND transaction_id < $2::text::xid8 ORDER BY global_position
-"""
 # Index: events_relay. Ordered by e.transaction_id: without e. it is the text beside it, by which transaction 1000 comes before 999.
 BEYOND = """
 SELECT e.stream, e.version, e.type, e.hash, e.data, e.transaction_id::text AS transaction_id, e.global_position FROM events e
@@ -65,13 +58,6 @@ SELECT d.subject, d.partition, $4::bigint, d.done FROM unnest($1::text[], $2::in
 ORDER BY d.subject
 ON CONFLICT (subject) DO UPDATE SET done = excluded.done, revision = state.revision + 1
 """
-INDEXES = """
-SELECT c.relname AS name, pg_get_indexdef(i.indexrelid) AS definition FROM pg_index i
-JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace
-WHERE n.nspname = $1 AND t.relname = 'state' AND NOT i.indisprimary
-"""
-COLUMNS = ["subject", "partition", "revision", "parked", "read", "cause", "heard", "done"]
-
 
 Ends = Mapping[TopicPartition, int]
 Cursor = tuple[str, int]  # transaction and position of the last journal row that was folded
@@ -96,17 +82,6 @@ class Rebuilt:
     parked: int
     seconds: float
     locked: float
-
-
-@dataclass(slots=True)
-class _Partition:
-    """One partition in memory: who heard what, who did what, and the hashes that own facts are compared with."""
-
-    foldings: dict[str, Folding] = field(default_factory=dict)
-    done: dict[str, Any] = field(default_factory=dict)
-    sealed: list[tuple[str, str, bytes]] = field(default_factory=list)
-    hashes: dict[tuple[str, int], bytes] = field(default_factory=dict)
-    apart: list[Apart] = field(default_factory=list)
 
 
 class Rebuild:
@@ -148,17 +123,11 @@ class Rebuild:
             await drop_left_overs(lease, schema)
             self._base = (await lease.fetchval("SELECT count(*) FROM rebuilds")) << 32
             await make_state_schema(lease, self._owner_dsn, self._app_role, schema, self._migrations)
-            connection = await asyncpg.connect(
-                self._owner_dsn, server_settings={"search_path": f"{schema},public", "synchronous_commit": "off"}
-            )
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest", max_partition_fetch_bytes=FETCH
-            )
+            connection, consumer = await self._connected(schema), self._consumer()
             try:
                 await consumer.start()
                 locked = await self._fill_and_swap(connection, consumer, schema)
-                states = await connection.fetchval("SELECT count(*) FROM state")
-                parked = await connection.fetchval("SELECT count(*) FROM state WHERE parked")
+                states, parked = await one(connection, "SELECT count(*), count(*) FILTER (WHERE parked) FROM state")
                 await drop_left_overs(lease, schema)
             finally:
                 await close(consumer)
@@ -175,11 +144,16 @@ class Rebuild:
             places = [TopicPartition(self._topics.lifecycle, n) for n in range(self._service.partitions)]
             ends = await log_end.ask(places)
             watermark = await connection.fetchval(WATERMARK)
-            indexes = await self._take_indexes_away(connection, schema)
-            for place in places:
-                with _without_collecting():
-                    await self._fill(connection, consumer, place, ends, watermark)
-                gc.collect()
+            indexes = await take_indexes_away(connection, schema)
+            left = iter(places)
+            with without_collecting():
+                lanes = [asyncio.create_task(self._lane(schema, left, ends, watermark)) for _ in range(LANES)]
+                try:
+                    await asyncio.gather(*lanes)
+                finally:
+                    for lane in lanes:
+                        lane.cancel()
+                    await asyncio.wait(lanes)
             await connection.executemany(
                 "INSERT INTO consumer_offsets (topic, partition, next, kafka_cluster) VALUES ($1, $2, $3, $4)",
                 [(place.topic, place.partition, ends[place], cluster) for place in places],
@@ -192,114 +166,42 @@ class Rebuild:
         finally:
             await log_end.stop()
 
-    async def _take_indexes_away(self, connection: asyncpg.Connection, schema: str) -> list[tuple[str, str]]:
-        """All but the primary key are built after the copy; CONCURRENTLY, for an open write transaction would stall every relay."""
-        rows = await connection.fetch(INDEXES, schema)
-        for row in rows:
-            await connection.execute(f"DROP INDEX {schema}.{row['name']}")
-        return [(row["name"], row["definition"].replace(" INDEX ", " INDEX CONCURRENTLY ", 1)) for row in rows]
+    async def _lane(self, schema: str, left: Iterator[TopicPartition], ends: Ends, watermark: str) -> None:
+        """Fill partitions while some are left. What one lane waits for is time for the others."""
+        connection, consumer = await self._connected(schema), self._consumer()
+        try:
+            await consumer.start()
+            filling = Filling(
+                contract=self._service.contract,
+                states=self._states,
+                reader=self._reader,
+                connection=connection,
+                consumer=consumer,
+                skips=self._skips,
+                base=self._base,
+                heard=lambda records: self._heard("log", records, ends),
+            )
+            for place in left:
+                await filling.fill(place, ends[place], watermark)
+        finally:
+            await close(consumer)
+            await connection.close()
 
-    # -- one partition after the other, in memory
+    async def _connected(self, schema: str) -> asyncpg.Connection:
+        return await asyncpg.connect(self._owner_dsn, server_settings={"search_path": f"{schema},public", "synchronous_commit": "off"})
 
-    async def _fill(
-        self,
-        connection: asyncpg.Connection,
-        consumer: AIOKafkaConsumer,
-        place: TopicPartition,
-        ends: Ends,
-        watermark: str,
-    ) -> None:
-        held = _Partition()
-        async with connection.transaction(readonly=True):
-            async for row in connection.cursor(JOURNAL, place.partition, watermark, prefetch=CHUNK):
-                self._did(row, held.done, held.sealed)
-                held.hashes[row["stream"], row["version"]] = row["hash"]
-        consumer.assign([place])
-        consumer.seek(place, 0)
-        async for records in _ahead(consumer, place, ends[place]):
-            await self._hear(connection, records, held)
-            self._facts += len(records)
-            self._progress("log", self._facts, sum(ends.values()))
-        await self._leave_parked_only_what_is(connection, held)
-        await self._copy(connection, place.partition, held)
+    def _consumer(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=FETCH,
+            fetch_max_wait_ms=20,  # the answer at a partition's end comes before the next one's first records
+        )
 
-    def _did(self, row: asyncpg.Record, done: dict[str, Any], sealed: list[tuple[str, str, bytes]]) -> str:
-        """Fold one journal row; returns its subject."""
-        fact_type = self._service.contract.by_type[row["type"]]
-        envelope = decode(row["data"])
-        fact, values = as_folded(fact_type, envelope)
-        subject = f"{fact_type.decided_on}/{row['stream'].partition('/')[2]}"
-        kind = self._states.codec(subject).kind
-        done[subject] = kind.did(done[subject] if subject in done else kind.facets[1](), fact, envelope.time)
-        sealed.extend((subject, ref, blob) for ref, blob in values)
-        return subject
-
-    async def _hear(self, connection: asyncpg.Connection, batch: Iterable[Record], held: _Partition) -> None:
-        for n, record in enumerate(batch):
-            if n % YIELD == 0:
-                await asyncio.sleep(0)  # for the next batch, which is on its way
-            item = self._reader.judge(record)
-            if isinstance(item, Apart):
-                held.apart.append(item)
-                continue
-            folding = held.foldings.get(item.subject)
-            if folding is None:
-                codec = self._states.codec(item.subject)
-                folding = held.foldings[item.subject] = Folding(item.subject, record.partition, codec, codec.kind.facets[0](), {})
-            skipped = self._skipped(record)
-            if not (isinstance(item, Read) and item.envelope.source == self._service.source):
-                folding.take(item, skipped)
-            elif not skipped:
-                key = (item.subject, item.envelope.version)
-                if key not in held.hashes:  # appended since the watermark
-                    known = await connection.fetchval("SELECT hash FROM events WHERE stream = $1 AND version = $2", *key)
-                    held.hashes |= {key: known} if known else {}
-                folding.compare(item, held.hashes)
-
-    def _skipped(self, record: Record) -> bool:
-        return bool(self._skips) and (record.topic, record.partition, record.offset, record.hash) in self._skips
-
-    async def _leave_parked_only_what_is(self, connection: asyncpg.Connection, held: _Partition) -> None:
-        """What somebody redrove since is folded in the order of a redrive, as it was then."""
-        parked = [subject for subject, folding in held.foldings.items() if folding.parked]
-        live = await one(connection, "SELECT schema FROM public.live")
-        rows = await connection.fetch(f"SELECT subject FROM {live['schema']}.state WHERE parked AND subject = ANY ($1::text[])", parked)
-        for subject in set(parked) - {row["subject"] for row in rows}:
-            folding = held.foldings[subject]
-            items: list[tuple[Parked, Read | Unfit, bool]] = []
-            for waiting in folding.waiting:
-                item = self._reader.judge(waiting.record)
-                if not isinstance(item, Apart) and not (isinstance(item, Read) and item.envelope.source == self._service.source):
-                    items.append((waiting, item, self._skipped(waiting.record)))
-            folding.waiting = []
-            folding.waiting = redriven(folding, items)
-
-    async def _copy(self, connection: asyncpg.Connection, partition: int, held: _Partition) -> None:
-        rows = []
-        for subject in held.foldings.keys() | held.done.keys():
-            codec = self._states.codec(subject)
-            folding = held.foldings.get(subject)
-            done = held.done.get(subject)
-            if folding is None or not (folding.touched or done):
-                if done is None:
-                    continue
-                folding = Folding(subject, partition, codec, codec.kind.facets[0](), {})
-            done_json = codec.dump_done(done) if done is not None else "{}"
-            read = orjson.dumps(folding.read).decode()
-            rows.append((subject, partition, self._base, folding.parked, read, folding.cause, codec.dump_heard(folding.heard), done_json))
-        rows.sort()
-        for start in range(0, len(rows), CHUNK):
-            await connection.copy_records_to_table("state", records=rows[start : start + CHUNK], columns=COLUMNS)
-        sealed = held.sealed + [(each.subject, *value) for each in held.foldings.values() for value in each.sealed]
-        for start in range(0, len(sealed), CHUNK):
-            await connection.execute(SEAL, *map(list, zip(*sealed[start : start + CHUNK], strict=True)))
-        waiting = parked_rows(held.foldings.values())
-        for start in range(0, len(waiting), CHUNK):
-            await connection.execute(PARK, *map(list, zip(*waiting[start : start + CHUNK], strict=True)))
-        if held.apart:
-            await connection.execute(SET_ASIDE, *map(list, zip(*set_aside_rows(held.apart), strict=True)))
-
-    # -- then both go on, until they meet
+    def _heard(self, what: str, records: int, ends: Ends) -> None:
+        self._facts += records
+        self._progress(what, self._facts, sum(ends.values()))
 
     async def _follow_and_swap(
         self,
@@ -316,9 +218,9 @@ class Rebuild:
             topics=self._topics,
             states=self._states,
             reader=self._reader,
-            vault=Vault(bytes(32), _nowhere, _no_keys),  # the topic of keys is not read here
+            vault=Vault(bytes(32), _never, _never),  # the topic of keys is not read here
             log_end=log_end,
-            connect=_no_connection,
+            connect=_never,
             projected=lambda: None,
         )
         projector.positions = {place: Position(end, 0) for place, end in ends.items()}
@@ -331,8 +233,7 @@ class Rebuild:
             wanted = await log_end.ask(list(ends))
             async for batch in self._until(consumer, projector, wanted):
                 await projector.project(connection, batch)
-                self._facts += sum(map(len, batch.values()))
-                self._progress("following the log", self._facts, sum(wanted.values()))
+                self._heard("following the log", sum(map(len, batch.values())), wanted)
             while True:
                 cursor, rows = await self._did_beyond(connection, cursor, everything=False, limit=LAST_ROWS)
                 if rows < LAST_ROWS:
@@ -345,9 +246,7 @@ class Rebuild:
                 for place, position in before.items():
                     consumer.seek(place, position.next)
                 await asyncio.sleep(0.05)
-        raise NotSwapped(
-            f"{self._service.source} was ahead of its new state, or busy, {SWAP_TRIES} times in a row. Try again with less traffic."
-        )
+        raise NotSwapped(f"{self._service.source} was ahead or busy at {SWAP_TRIES} swaps in a row. Try again with less traffic.")
 
     async def _until(
         self, consumer: AIOKafkaConsumer, projector: Projector, wanted: Ends
@@ -368,7 +267,7 @@ class Rebuild:
             for row in await connection.fetch(DONE, list(subjects))
         }
         sealed: list[tuple[str, str, bytes]] = []
-        touched = {self._did(row, done, sealed) for row in rows}
+        touched = {did(self._service.contract, self._states, row, done, sealed) for row in rows}
         await connection.execute(
             SAVE_DONE,
             list(touched),
@@ -414,40 +313,6 @@ class Rebuild:
         return monotonic() - began
 
 
-async def _ahead(consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> AsyncIterator[list[Record]]:
-    """A partition's records below `end`; the next ones are fetched while somebody folds these."""
-    following: asyncio.Task[dict[TopicPartition, list[Record]]] | None = None
-    read = 0
-    try:
-        while read < end:
-            if following is None:
-                following = asyncio.create_task(poll(consumer, {place: read}, 1_000, 5_000))
-            records = (await following).get(place, [])
-            following = None
-            if not records:
-                continue
-            read = records[-1].offset + 1
-            if read < end:
-                following = asyncio.create_task(poll(consumer, {place: read}, 1_000, 5_000))
-            yield [record for record in records if record.offset < end]
-    finally:
-        if following is not None:
-            following.cancel()
-            await asyncio.wait([following])
-
-
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """A state in memory is millions of objects without a cycle: looking for cycles among them took a fifth of a rebuild."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
 async def drop_left_overs(connection: asyncpg.Connection, ours: str) -> None:
     """Drop schemas that nobody needs; one that somebody still reads is left for the next run."""
     for row in await connection.fetch(LEFT_OVER, ours):
@@ -459,13 +324,5 @@ async def drop_left_overs(connection: asyncpg.Connection, ours: str) -> None:
             continue
 
 
-async def _no_keys() -> None:
-    raise AssertionError("A rebuild reads no keys.")
-
-
-def _nowhere() -> AbstractAsyncContextManager[asyncpg.pool.PoolConnectionProxy]:
-    raise AssertionError("A rebuild opens nothing.")
-
-
-async def _no_connection() -> asyncpg.Connection:
-    raise AssertionError("A rebuild brings its own connection.")
+def _never() -> Any:
+    raise AssertionError("A rebuild brings its own connection, and reads no keys.")

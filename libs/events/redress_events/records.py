@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from redress_events.envelope import Envelope, Malformed, chain, decode, fact_id
+from redress_events.envelope import Envelope, Malformed, chain, decode
 from redress_events.facts import Contract, Fact, Kind, family
 from redress_events.states import partition_of
 from redress_events.vault import NotSealed, ciphertext_of, reference
@@ -72,7 +72,7 @@ class Reader:
     """Judges records for one service."""
 
     def __init__(self, source: str, kinds: Mapping[str, Kind], contracts: Mapping[str, Contract], partitions: int) -> None:
-        self._source = source
+        self.source = source
         self._partitions = partitions
         self._subject = re.compile(rf"(?:{'|'.join(map(re.escape, kinds))})/{UUID_PART}")
         self._types: dict[str, dict[str, type[Fact]]] = {}  # by kind of subject, the types listened to
@@ -90,7 +90,7 @@ class Reader:
         """Stream and version under which our journal has this very record, if it is what its headers say. Its hash is that of its bytes."""
         headers, key = record.headers, (record.key or b"").decode("utf-8", "replace")
         version, prevhash = headers.get("streamversion", b""), headers.get("prevhash")
-        if headers.get("source") != self._source.encode() or not version.isdigit() or len(version) > 18 or prevhash is None:
+        if headers.get("source") != self.source.encode() or not version.isdigit() or len(version) > 18 or prevhash is None:
             return None
         if record.value is None or headers.get("hash") != chain(prevhash, record.value):
             return None
@@ -115,14 +115,12 @@ class Reader:
             return Apart(record, "key-is-not-subject", "The key is not the subject that the fact names.")
         if envelope.source not in self._sources or not envelope.type.startswith(f"redress.{envelope.source}."):
             return Unfit(record, key, "foreign-source", "No service of this name publishes this type.")
-        if envelope.id != fact_id(envelope.subject, envelope.source, envelope.version):
-            return Unfit(record, key, "malformed", "Its id is not its subject, source and version.")
         prevhash, digest = record.headers.get("prevhash"), record.headers.get("hash")
         if prevhash is None or digest is None:
             return Unfit(record, key, "no-chain", "It carries no hash and prevhash.")
         if chain(prevhash, record.value) != digest:
             return Unfit(record, key, "wrong-hash", "Its hash is not that of its bytes.")
-        if envelope.source == self._source:
+        if envelope.source == self.source:
             return Read(record, key, envelope, prevhash, None)
         return self._listen(record, key, envelope, prevhash)
 

@@ -1,7 +1,8 @@
 """Compares log, journal and state of one service, and says which record differs, where, and what to do.
 
 journal: chains are gapless and true. log: every relayed fact is there, first copies in order, none that the journal does not know.
-state: `heard` is the fold of the log up to the stored offsets, `done` the fold of the journal.
+state: `heard` is the fold of the log up to the stored offsets, `done` the fold of the journal. Longer than most: all three walk the same
+partition at once.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -21,7 +22,7 @@ from redress_events.commit import LARGEST_FACT, FactTooLarge, Item, Trace, cause
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.envelope import GENESIS, chain, decode
-from redress_events.facts import Fact, Instant, Kind
+from redress_events.facts import Fact, Instant, Kind, replace
 from redress_events.states import Codec, partition_of
 from redress_events.vault import NotSealed, ciphertext_of, on_the_log, seal, unseal
 
@@ -141,3 +142,19 @@ def test_an_instant_beyond_the_calendar_is_a_finding_and_no_crash() -> None:
             ComplaintRegistered.model_validate(good | {"received_at": wrong})
     east = ComplaintRegistered.model_validate(good | {"received_at": datetime(2026, 3, 2, 16, tzinfo=timezone(timedelta(hours=8)))})
     assert east.received_at.tzinfo is UTC and east.received_at == AT
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    n: int = 0
+
+
+def test_the_quick_replace_does_what_that_of_dataclasses_does():
+    before = Heard(registered_at=AT, chases=2)
+    for changes in ({}, {"chases": 3}, {"registered_at": None, "chases": 0}):
+        after = replace(before, **changes)
+        assert after == dataclasses.replace(before, **changes) and type(after) is Heard
+    assert before == Heard(registered_at=AT, chases=2)
+    assert replace(Single(), n=5) == Single(5)
+    with pytest.raises(TypeError, match="chased"):
+        replace(before, chased=3)

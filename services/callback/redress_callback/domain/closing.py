@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from redress_callback.domain.done import did
 from redress_callback.domain.visit import Visit
 from redress_events.contracts.callback import ClosedComplaint, CloseReason, ComplaintClosed
-from redress_events.facts import Context, Fact
+from redress_events.facts import Context, Fact, replace
 
 
 def end(visit: Visit, context: Context, reason: CloseReason, before: Sequence[Fact] = (), withdrawal: int = 0) -> list[Fact]:

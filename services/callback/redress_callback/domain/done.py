@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from redress_events.contracts.callback import (
@@ -14,7 +14,7 @@ from redress_events.contracts.callback import (
     ComplaintReopened,
     SatisfactionRecorded,
 )
-from redress_events.facts import Fact, Instant
+from redress_events.facts import Fact, Instant, replace
 
 
 @dataclass(frozen=True, slots=True)

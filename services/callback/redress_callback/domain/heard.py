@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from redress_events.contracts.callback import Outcome
@@ -10,7 +10,7 @@ from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTr
 from redress_events.contracts.intake import ComplaintRegistered, ComplaintWithdrawn
 from redress_events.contracts.sla_monitor import BreachAnnulled, DeadlineBreached
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
-from redress_events.facts import Channel, ContactKind, Fact, Instant
+from redress_events.facts import Channel, ContactKind, Fact, Instant, replace
 
 
 @dataclass(frozen=True, slots=True)

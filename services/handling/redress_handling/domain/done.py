@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -17,7 +17,7 @@ from redress_events.contracts.handling import (
     CustomerContacted,
     ProgressReported,
 )
-from redress_events.facts import Fact, Instant
+from redress_events.facts import Fact, Instant, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from redress_events.contracts.callback import CloseReason, ComplaintClosed, ComplaintReopened, SatisfactionRecorded
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
-from redress_events.facts import Channel, ContactKind, Fact, Instant
+from redress_events.facts import Channel, ContactKind, Fact, Instant, replace
 
 
 @dataclass(frozen=True, slots=True)

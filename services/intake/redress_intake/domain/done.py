@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
-from redress_events.facts import EPOCH, Channel, ContactKind, Fact, Instant
+from redress_events.facts import EPOCH, Channel, ContactKind, Fact, Instant, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from redress_events.contracts.handling import (
     ProgressReported,
 )
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
-from redress_events.facts import ContactKind, Fact, Instant
+from redress_events.facts import ContactKind, Fact, Instant, replace
 
 StageName = Literal[
     "registered",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from redress_events.contracts.sla_monitor import (
     ClockStarted,
     DeadlineBreached,
 )
-from redress_events.facts import Fact, Instant
+from redress_events.facts import Fact, Instant, replace
 from redress_sla_monitor.domain.heard import key
 
 Verdict = Literal["none", "breached", "annulled"]

@@ -7,7 +7,7 @@ deciders: both go by the same sums.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -16,7 +16,7 @@ from redress_events.contracts.handling import CaseRejected, CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.sla_monitor import Clock
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, Severity
-from redress_events.facts import ContactKind, Fact, Instant
+from redress_events.facts import ContactKind, Fact, Instant, replace
 
 
 @dataclass(frozen=True, slots=True)

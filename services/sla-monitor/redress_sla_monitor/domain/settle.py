@@ -7,11 +7,10 @@ good.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from redress_events.contracts.sla_monitor import BreachAnnulled, ClockCancelled, ClockConfirmed, ClockMet, DeadlineBreached
-from redress_events.facts import Context, Fact
+from redress_events.facts import Context, Fact, replace
 from redress_sla_monitor.domain.done import Ended, Instance, started
 from redress_sla_monitor.domain.heard import Classification
 from redress_sla_monitor.domain.policy import Rules

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -10,7 +10,7 @@ from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.handling import CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Evidence, Severity
-from redress_events.facts import ContactKind, Fact, Instant, Kind, Refused
+from redress_events.facts import ContactKind, Fact, Instant, Kind, Refused, replace
 from redress_triage.domain.routing import Desk
 
 By = Literal["rule", "person"]

@@ -1,0 +1,213 @@
+"""A new state schema filled, one partition after the other: `heard` from the log, `done` from the journal, folded in memory and copied."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeGuard
+
+import asyncpg
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from redress_events.envelope import decode
+from redress_events.facts import Contract
+from redress_events.fold import Folding, Parked, redriven
+from redress_events.polling import poll
+from redress_events.records import Apart, Read, Reader, Record, Unfit, as_folded
+from redress_events.saving import PARK, SEAL, SET_ASIDE, parked_rows, set_aside_rows
+from redress_events.states import States, one
+
+CHUNK = 1_000
+YIELD = 100  # records folded between two looks at the network
+# Everything below the watermark is visible for good. The partition column spares the other partitions' facts.
+JOURNAL = """
+SELECT stream, version, type, hash, data FROM events
+WHERE partition = $1 AND transaction_id < $2::text::xid8 ORDER BY global_position
+"""
+INDEXES = """
+SELECT c.relname AS name, pg_get_indexdef(i.indexrelid) AS definition FROM pg_index i
+JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+WHERE n.nspname = $1 AND t.relname = 'state' AND NOT i.indisprimary
+"""
+COLUMNS = ["subject", "partition", "revision", "parked", "read", "cause", "heard", "done"]
+
+
+@dataclass(slots=True)
+class Held:
+    """One partition in memory: who heard what, who did what, and the hashes that own facts are compared with."""
+
+    foldings: dict[str, Folding] = field(default_factory=dict)
+    done: dict[str, Any] = field(default_factory=dict)
+    sealed: list[tuple[str, str, bytes]] = field(default_factory=list)
+    hashes: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    apart: list[Apart] = field(default_factory=list)
+
+
+class Filling:
+    """connection: with the new schema first in its search path. base: the revision that every row begins with. heard: told how many
+    records were folded, again and again."""
+
+    def __init__(
+        self,
+        *,
+        contract: Contract,
+        states: States,
+        reader: Reader,
+        connection: asyncpg.Connection,
+        consumer: AIOKafkaConsumer,
+        skips: Set[tuple[str, int, int, bytes]],
+        base: int,
+        heard: Callable[[int], None],
+    ) -> None:
+        self._contract = contract
+        self._states = states
+        self._reader = reader
+        self._connection = connection
+        self._consumer = consumer
+        self._skips = skips
+        self._base = base
+        self._heard = heard
+
+    async def fill(self, place: TopicPartition, end: int, watermark: str) -> None:
+        """The log up to the offset `end`, the journal up to the transaction `watermark`."""
+        held = Held()
+        async with self._connection.transaction(readonly=True):
+            async for row in self._connection.cursor(JOURNAL, place.partition, watermark, prefetch=CHUNK):
+                did(self._contract, self._states, row, held.done, held.sealed)
+                held.hashes[row["stream"], row["version"]] = row["hash"]
+        self._consumer.assign([place])
+        self._consumer.seek(place, 0)
+        async for records in _ahead(self._consumer, place, end):
+            await self._hear(records, held)
+            self._heard(len(records))
+        await self._leave_parked_only_what_is(held)
+        await self._copy(place.partition, held)
+
+    async def _hear(self, batch: Iterable[Record], held: Held) -> None:
+        for n, record in enumerate(batch):
+            if n % YIELD == 0:
+                await asyncio.sleep(0)  # for the next batch, which is on its way
+            item = self._reader.judge(record)
+            if isinstance(item, Apart):
+                held.apart.append(item)
+                continue
+            folding = held.foldings.get(item.subject)
+            if folding is None:
+                codec = self._states.codec(item.subject)
+                folding = held.foldings[item.subject] = Folding(item.subject, record.partition, codec, codec.kind.facets[0](), {})
+            skipped = self._skipped(record)
+            if not self._ours(item):
+                folding.take(item, skipped)
+            elif not skipped:
+                key = (item.subject, item.envelope.version)
+                if key not in held.hashes:  # appended since the watermark
+                    known = await self._connection.fetchval("SELECT hash FROM events WHERE stream = $1 AND version = $2", *key)
+                    held.hashes |= {key: known} if known else {}
+                folding.compare(item, held.hashes)
+
+    def _ours(self, item: Read | Unfit) -> TypeGuard[Read]:
+        return isinstance(item, Read) and item.envelope.source == self._reader.source
+
+    def _skipped(self, record: Record) -> bool:
+        return bool(self._skips) and (record.topic, record.partition, record.offset, record.hash) in self._skips
+
+    async def _leave_parked_only_what_is(self, held: Held) -> None:
+        """What somebody redrove since is folded in the order of a redrive, as it was then."""
+        parked = [subject for subject, folding in held.foldings.items() if folding.parked]
+        live = await one(self._connection, "SELECT schema FROM public.live")
+        rows = await self._connection.fetch(
+            f"SELECT subject FROM {live['schema']}.state WHERE parked AND subject = ANY ($1::text[])", parked
+        )
+        for subject in set(parked) - {row["subject"] for row in rows}:
+            folding = held.foldings[subject]
+            items: list[tuple[Parked, Read | Unfit, bool]] = []
+            for waiting in folding.waiting:
+                item = self._reader.judge(waiting.record)
+                if not isinstance(item, Apart) and not self._ours(item):
+                    items.append((waiting, item, self._skipped(waiting.record)))
+            folding.waiting = []
+            folding.waiting = redriven(folding, items)
+
+    async def _copy(self, partition: int, held: Held) -> None:
+        rows = []
+        for subject in held.foldings.keys() | held.done.keys():
+            codec = self._states.codec(subject)
+            folding = held.foldings.get(subject)
+            done = held.done.get(subject)
+            if folding is None or not (folding.touched or done):
+                if done is None:
+                    continue
+                folding = Folding(subject, partition, codec, codec.kind.facets[0](), {})
+            done_json = codec.dump_done(done) if done is not None else "{}"
+            read = orjson.dumps(folding.read).decode()
+            rows.append((subject, partition, self._base, folding.parked, read, folding.cause, codec.dump_heard(folding.heard), done_json))
+        rows.sort()
+        for start in range(0, len(rows), CHUNK):
+            await self._connection.copy_records_to_table("state", records=rows[start : start + CHUNK], columns=COLUMNS)
+        sealed = held.sealed + [(each.subject, *value) for each in held.foldings.values() for value in each.sealed]
+        for start in range(0, len(sealed), CHUNK):
+            await self._connection.execute(SEAL, *map(list, zip(*sealed[start : start + CHUNK], strict=True)))
+        waiting = parked_rows(held.foldings.values())
+        for start in range(0, len(waiting), CHUNK):
+            await self._connection.execute(PARK, *map(list, zip(*waiting[start : start + CHUNK], strict=True)))
+        if held.apart:
+            await self._connection.execute(SET_ASIDE, *map(list, zip(*set_aside_rows(held.apart), strict=True)))
+
+
+def did(contract: Contract, states: States, row: asyncpg.Record, done: dict[str, Any], sealed: list[tuple[str, str, bytes]]) -> str:
+    """Fold one journal row; returns its subject."""
+    fact_type = contract.by_type[row["type"]]
+    envelope = decode(row["data"])
+    fact, values = as_folded(fact_type, envelope)
+    subject = f"{fact_type.decided_on}/{row['stream'].partition('/')[2]}"
+    kind = states.codec(subject).kind
+    done[subject] = kind.did(done[subject] if subject in done else kind.facets[1](), fact, envelope.time)
+    sealed.extend((subject, ref, blob) for ref, blob in values)
+    return subject
+
+
+async def take_indexes_away(connection: asyncpg.Connection, schema: str) -> list[tuple[str, str]]:
+    """All but the primary key are built after the copy; CONCURRENTLY, for an open write transaction would stall every relay."""
+    rows = await connection.fetch(INDEXES, schema)
+    for row in rows:
+        await connection.execute(f"DROP INDEX {schema}.{row['name']}")
+    return [(row["name"], row["definition"].replace(" INDEX ", " INDEX CONCURRENTLY ", 1)) for row in rows]
+
+
+async def _ahead(consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> AsyncIterator[list[Record]]:
+    """A partition's records below `end`; the next ones are fetched while somebody folds these."""
+    following: asyncio.Task[dict[TopicPartition, list[Record]]] | None = None
+    read = 0
+    try:
+        while read < end:
+            if following is None:
+                following = asyncio.create_task(poll(consumer, {place: read}, 1_000, 5_000))
+            records = (await following).get(place, [])
+            following = None
+            if not records:
+                continue
+            read = records[-1].offset + 1
+            if read < end:
+                following = asyncio.create_task(poll(consumer, {place: read}, 1_000, 5_000))
+            yield [record for record in records if record.offset < end]
+    finally:
+        if following is not None:
+            following.cancel()
+            await asyncio.wait([following])
+
+
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """A state in memory is millions of objects without a cycle: looking for cycles among them took a fifth of a rebuild."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+        gc.collect()
