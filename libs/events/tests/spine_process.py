@@ -17,6 +17,7 @@ from spine_stack import Stack, engine_of, eventually
 from redress_events import projector
 from redress_events.engine import Engine
 from redress_events.facts import LIFECYCLE
+from redress_events.saving import save as save_states
 
 # Where a replica can hold still. It says `holding` and the number of records that it has in its hands.
 PAGE_READ = "a page is read and about to be sent"
@@ -106,7 +107,7 @@ def hold_still(engine: Engine, where: str, stop: bool) -> None:
             await asyncio.Future()
 
     relay, reading = engine.relay, engine.projector
-    ship, send, load, project, save = relay._ship, relay._send, reading._load, reading._project, projector.save
+    ship, send, load, project = relay._ship, relay._send, reading._load, reading._project
     size = [0]
 
     async def shipping(connection: Any, rows: Any, after: Any) -> Any:
@@ -128,7 +129,7 @@ def hold_still(engine: Engine, where: str, stop: bool) -> None:
         return foldings
 
     async def saving(connection: Any, foldings: Any) -> None:
-        await save(connection, foldings)
+        await save_states(connection, foldings)
         if where == BATCH_SAVED:
             await halt(size[0])
 
@@ -140,7 +141,7 @@ def hold_still(engine: Engine, where: str, stop: bool) -> None:
 
     relay._ship, relay._send = shipping, sending  # type: ignore[method-assign, assignment]
     reading._load, reading._project = loading, projecting  # type: ignore[method-assign]
-    projector.save = saving
+    projector.save = saving  # type: ignore[attr-defined]
 
 
 async def main(source: str, dsn: str, kafka: str, prefix: str, partitions: int, hold: str, stop: bool) -> None:

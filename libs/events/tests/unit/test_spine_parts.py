@@ -157,4 +157,4 @@ def test_the_quick_replace_does_what_that_of_dataclasses_does():
     assert before == Heard(registered_at=AT, chases=2)
     assert replace(Single(), n=5) == Single(5)
     with pytest.raises(TypeError, match="chased"):
-        replace(before, chased=3)
+        replace(before, chased=3)  # type: ignore[call-arg]
