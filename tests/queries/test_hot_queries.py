@@ -14,7 +14,7 @@ import pytest
 
 from redress_callback.main import service as callback
 from redress_chassis import Service
-from redress_events import commit, engine, parking, projector, quiet, rebuild, relay, states, vault, watch, work
+from redress_events import commit, deciding, parking, projector, quiet, rebuild, relay, states, vault, watch, work
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintWithdrawn
 from redress_events.testing import NOON
@@ -103,7 +103,7 @@ def spine() -> list[Hot]:
         ("rows to be folded", projector.ROWS, (SUBJECTS,), "state_pkey", True),
         ("own facts read back", projector.JOURNAL, streams, "events_pkey", True),
         ("the fence", projector.FENCE, fence, "", True),
-        ("an answer given before", engine.STORED, (f"key-{SUBJECTS[0]}",), "idempotency_pkey", False),
+        ("an answer given before", deciding.STORED, (f"key-{SUBJECTS[0]}",), "idempotency_pkey", False),
         ("a key and what it opens", vault.OPEN, (SUBJECTS[0], ["intake/1/text"]), "keys_pkey", True),
         ("parked records of one", parking.RECORDS, (PARKED,), "parked_subject", True),
         ("the last of them", parking.LAST, (PARKED,), "parked_subject", False),

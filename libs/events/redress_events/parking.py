@@ -132,6 +132,10 @@ class Parking:
                 if len(records) > most:
                     folding.parked = True
                     left += [Parked(record_of_row(row), "not-stored", NOT_STORED) for row in records[most:]]
+                first = left[0] if left else None
+                result = Redriven(len(records) - len(left), len(left), first.reason if first else None, first.detail if first else None)
+                if left and [(each.reason, each.detail) for each in left] == [(each["reason"], each["detail"]) for each in records]:
+                    return result  # without the fence: projectors would start anew for each try, and who tries all the time would stop them
                 async with connection.transaction():
                     await connection.execute(
                         LOCK, sorted({each["topic"] for each in records}), sorted({each["partition"] for each in records})
@@ -143,8 +147,7 @@ class Parking:
                     await connection.execute(REMOVE, subject)
                     folding.waiting = left
                     await save(connection, [folding])
-                first = left[0] if left else None
-                return Redriven(len(records) - len(left), len(left), first.reason if first else None, first.detail if first else None)
+                return result
 
     def _folding(self, row: Any) -> Folding:
         codec = self._states.codec(row["subject"])

@@ -143,6 +143,7 @@ async def test_redriving_while_facts_keep_coming_loses_and_doubles_none(stack: S
             lost.append(missing)
             await hand.write(first, third)
         await hand.write(*busy.say(registered()))
+        await eventually(handling.parking.subjects)  # it reads: redriving and writing are to meet
 
         async def traffic() -> None:
             for turn in range(1, 41):
@@ -164,7 +165,8 @@ async def test_redriving_while_facts_keep_coming_loses_and_doubles_none(stack: S
         await eventually(redriving)
 
     async def done() -> bool:
-        await redriving()
+        if not await redriving():
+            return False
         seen = [(await handling.read(author.subject)).state.heard.chases for author in (*stuck, busy)]
         return seen == [42, 42, 42, 40]
 
