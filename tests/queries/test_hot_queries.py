@@ -82,7 +82,7 @@ def works() -> list[Hot]:
             ]
             found.append(Hot(service, f"{each.name} still due", work.still_due_sql(each), (SUBJECTS, 500, ONES), either))
             found.append(Hot(service, f"{each.name} settled", work.settled_sql(each), (), either))
-            found.append(Hot(service, f"{each.name} quiet", quiet.due_sql(each), (500,), (each.index,)))
+            found.append(Hot(service, f"{each.name} quiet", quiet.next_due_sql(each), (500,), (each.index,)))
             if each.at:
                 found.append(Hot(service, f"{each.name} next", work.next_sql(each), (PARTITIONS,), (each.index,), sorts=False))
     return found

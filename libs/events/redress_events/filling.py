@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from redress_events.envelope import decode
 from redress_events.facts import Contract
-from redress_events.fold import Folding, Parked, redriven
+from redress_events.fold import Folding, ParkedRecord, redriven
 from redress_events.polling import poll
 from redress_events.records import Apart, Read, Reader, Record, Unfit, as_folded
 from redress_events.saving import PARK, SEAL, SET_ASIDE, parked_rows, set_aside_rows
@@ -124,7 +124,7 @@ class Filling:
         )
         for subject in set(parked) - {row["subject"] for row in rows}:
             folding = held.foldings[subject]
-            items: list[tuple[Parked, Read | Unfit, bool]] = []
+            items: list[tuple[ParkedRecord, Read | Unfit, bool]] = []
             for waiting in folding.waiting:
                 item = self._reader.judge(waiting.record)
                 if not isinstance(item, Apart) and not self._ours(item):

@@ -19,7 +19,7 @@ SHORT = 6  # bytes kept of every version's hash: enough to tell a duplicate from
 
 
 @dataclass(slots=True)
-class Parked:
+class ParkedRecord:
     """A record that waits, and why."""
 
     record: Record
@@ -40,7 +40,7 @@ class Folding:
     parked: bool = False
     touched: bool = False
     sealed: list[tuple[str, bytes]] = field(default_factory=list)
-    waiting: list[Parked] = field(default_factory=list)
+    waiting: list[ParkedRecord] = field(default_factory=list)
     changed_by: Envelope | None = None
 
     @property
@@ -96,7 +96,7 @@ class Folding:
 
     def _wait(self, record: Record, reason: str, detail: str) -> None:
         self.touched = True
-        self.waiting.append(Parked(record, reason, detail))
+        self.waiting.append(ParkedRecord(record, reason, detail))
 
     def _known(self, item: Read) -> bool:
         """Version and hash as read before: a duplicate. A fork is not."""
@@ -126,7 +126,7 @@ class Folding:
         self.read[item.envelope.source] = {"v": item.envelope.version, "h": digest, "p": prefixes}
 
 
-def redriven(folding: Folding, items: Collection[tuple[Parked, Read | Unfit, bool]]) -> list[Parked]:
+def redriven(folding: Folding, items: Collection[tuple[ParkedRecord, Read | Unfit, bool]]) -> list[ParkedRecord]:
     """Fold parked records in their order and return those that still wait. Each comes with its judgement and whether it is skipped.
 
     Where the first one lacks predecessors that stand further back (they were sent again), these are taken before it, and nothing else is.
@@ -142,7 +142,7 @@ def redriven(folding: Folding, items: Collection[tuple[Parked, Read | Unfit, boo
     return []
 
 
-def _next(folding: Folding, left: Sequence[tuple[Parked, Read | Unfit, bool]]) -> int:
+def _next(folding: Folding, left: Sequence[tuple[ParkedRecord, Read | Unfit, bool]]) -> int:
     """The place of the record to fold: the first, or the one that closes the gap before it."""
     first, skipped = left[0][1:]
     if isinstance(first, Read) and not skipped:

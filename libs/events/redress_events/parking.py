@@ -11,7 +11,7 @@ import asyncpg
 import orjson
 import structlog
 
-from redress_events.fold import Folding, Parked, redriven
+from redress_events.fold import Folding, ParkedRecord, redriven
 from redress_events.projector import NOT_STORABLE, NOT_STORED, ROWS, SKIPPED
 from redress_events.records import Apart, Read, Reader, Record, Unfit
 from redress_events.saving import save
@@ -131,7 +131,7 @@ class Parking:
                 left = self._fold(folding, records[:most], skips, own)
                 if len(records) > most:
                     folding.parked = True
-                    left += [Parked(record_of_row(row), "not-stored", NOT_STORED) for row in records[most:]]
+                    left += [ParkedRecord(record_of_row(row), "not-stored", NOT_STORED) for row in records[most:]]
                 first = left[0] if left else None
                 result = Redriven(len(records) - len(left), len(left), first.reason if first else None, first.detail if first else None)
                 if left and [(each.reason, each.detail) for each in left] == [(each["reason"], each["detail"]) for each in records]:
@@ -170,14 +170,14 @@ class Parking:
 
     def _fold(
         self, folding: Folding, records: list[Any], skips: set[tuple[str, int, int, bytes]], own: Mapping[tuple[str, int], bytes]
-    ) -> list[Parked]:
-        foreign: list[tuple[Parked, Read | Unfit, bool]] = []
-        stuck: list[Parked] = []
+    ) -> list[ParkedRecord]:
+        foreign: list[tuple[ParkedRecord, Read | Unfit, bool]] = []
+        stuck: list[ParkedRecord] = []
         for row in records:
             if stuck:  # in order: nothing behind it is folded
-                stuck.append(Parked(record_of_row(row), "behind", "It came behind a parked record."))
+                stuck.append(ParkedRecord(record_of_row(row), "behind", "It came behind a parked record."))
                 continue
-            parked = Parked(record_of_row(row), row["reason"], row["detail"])
+            parked = ParkedRecord(record_of_row(row), row["reason"], row["detail"])
             skipped = (row["topic"], row["partition"], row["offset"], parked.record.hash) in skips
             item = self._reader.judge(parked.record)
             if isinstance(item, Apart):  # it was a subject's when it was parked: another partition count since

@@ -29,7 +29,7 @@ OFFSETS = "SELECT topic, partition, next FROM consumer_offsets"
 STUCK = "SELECT work, subject, error, attempts FROM row_errors ORDER BY attempts DESC, work, subject LIMIT $1"
 
 
-def due_sql(work: Work) -> str:
+def next_due_sql(work: Work) -> str:
     """How many rows are due up to an instant ($1, epoch microseconds) and not set aside; the first instant after it. Index: the work's."""
     rows = f"FROM state s WHERE ({work.due}) AND NOT s.parked"
     set_aside = f"EXISTS (SELECT 1 FROM row_errors e WHERE e.work = '{work.name}' AND e.subject = s.subject)"
@@ -124,7 +124,7 @@ async def look(
     async with database() as connection:
         backlog = await relay.backlog(connection)
         offsets = {TopicPartition(row["topic"], row["partition"]): row["next"] for row in await connection.fetch(OFFSETS)}
-        found = [await connection.fetchrow(due_sql(each), micros(now - MARGIN)) for each in works]
+        found = [await connection.fetchrow(next_due_sql(each), micros(now - MARGIN)) for each in works]
         stuck = [StuckRow(**row) for row in await connection.fetch(STUCK, STUCK_NAMED)]
     following = [row["next"] for row in found if row and row["next"] is not None]
     return Quiet(

@@ -28,7 +28,7 @@ from redress_cli.log import facts
 from redress_events.envelope import Envelope
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE, micros
 from redress_events.log_end import MARGIN
-from redress_events.quiet import due_sql
+from redress_events.quiet import next_due_sql
 from redress_events.verify import Report, verify
 from redress_local.places import SERVICES, package
 from redress_local.processes import run
@@ -315,7 +315,7 @@ class Live:
             found += [
                 f"{service} has yet to decide {work.name} of {due} rows"
                 for work in self._service(service).work
-                if (due := self.sql(service, due_sql(work), micros(datetime.now(UTC) - MARGIN))[0]["due"])
+                if (due := self.sql(service, next_due_sql(work), micros(datetime.now(UTC) - MARGIN))[0]["due"])
             ]
             for url in self.replicas(service):
                 with client(url, {}) as http:

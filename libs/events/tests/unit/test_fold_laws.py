@@ -20,7 +20,7 @@ from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.contracts.triage import ComplaintRouted
 from redress_events.envelope import chain
 from redress_events.facts import Kind
-from redress_events.fold import Folding, Parked, redriven
+from redress_events.fold import Folding, ParkedRecord, redriven
 from redress_events.records import Apart, Read, Reader, Unfit
 from redress_events.states import Codec
 
@@ -112,7 +112,7 @@ def test_a_redrive_folds_nothing_behind_what_is_still_missing() -> None:
     (behind,) = triage.say(ROUTED)
     into = take(folding(), first, third, behind)
     before = state(into)
-    items: list[tuple[Parked, Read | Unfit, bool]] = []
+    items: list[tuple[ParkedRecord, Read | Unfit, bool]] = []
     for each in into.waiting:
         item = READER.judge(each.record)
         assert not isinstance(item, Apart)
@@ -122,7 +122,7 @@ def test_a_redrive_folds_nothing_behind_what_is_still_missing() -> None:
     assert state(into) == before, "triage's fact was folded though it stands behind a gap"
     late = READER.judge(lost.record(9))
     assert isinstance(late, Read)
-    assert redriven(into, [*items, (Parked(late.record, "behind", ""), late, False)]) == []
+    assert redriven(into, [*items, (ParkedRecord(late.record, "behind", ""), late, False)]) == []
     assert set(into.read) == {"intake", "triage"} and into.heard.chases == 2
 
 
