@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-import asyncpg
 import orjson
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -14,10 +13,9 @@ from starlette.responses import Response
 
 from redress_chassis.validation import Flaw, flaws
 from redress_events import engine
+from redress_events.database import UNREACHABLE
 from redress_events.facts import Refused
 
-# SQLSTATE classes that a repeat may cure: connection, rollback, resources, operator, and a standby that was just promoted or demoted.
-PASSING = ("08", "40", "53", "57", "25006")
 RETRY_AFTER = 2  # seconds, where the cause does not say: a database's restart takes about that long
 
 
@@ -88,13 +86,8 @@ def problem_of(error: BaseException) -> Problem | None:
             return Problem(413, "too-large", "What would be recorded is larger than a record may be.")
         case engine.Unavailable():
             return unavailable("Something that this answer needs cannot be reached. Try again.", error.retry_after)
-        case asyncpg.DataError():
-            return None  # an InterfaceError too, but a wrong argument, which no repeat makes right
-        # InternalClientError is what asyncpg makes of a connection that is cut just as it is used (0.32, tried by terminating backends).
-        case asyncpg.InterfaceError() | asyncpg.InternalClientError() | OSError() | TimeoutError():
+        case _ if isinstance(error, UNREACHABLE):
             return unavailable("Something that this answer needs cannot be reached. Repeat it with the same key.")
-        case asyncpg.PostgresError() if str(error.sqlstate).startswith(PASSING):
-            return unavailable("The database cannot answer now. Repeat it with the same key.")
     return None
 
 

@@ -17,6 +17,7 @@ import asyncpg
 import orjson
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from redress_events.database import AWAY, HELD
 from redress_events.envelope import GENESIS, Envelope, chain, dataschema, encode, fact_id
 from redress_events.facts import Contract, Fact
 from redress_events.states import Codec, Row
@@ -217,16 +218,16 @@ class Committer:
                 self._tell(batch, [Outcome("conflict")])
             else:
                 await self._halve(batch, error)
-        except asyncpg.PostgresError as error:
+        except HELD as error:
             await self._halve(batch, error)
+        except Exception as error:
+            if isinstance(error, asyncpg.PostgresError) and not isinstance(error, AWAY):
+                await self._halve(batch, error)
+            else:  # halves would wait as long as the whole, one after the other
+                self._fail(batch, error)
         except BaseException as error:
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(
-                        error if isinstance(error, Exception) else ConnectionError(f"The commit was interrupted: {error!r}")
-                    )
-            if not isinstance(error, Exception):
-                raise
+            self._fail(batch, ConnectionError(f"The commit was interrupted: {error!r}"))
+            raise
         else:
             self._tell(batch, outcomes)
 
@@ -247,6 +248,11 @@ class Committer:
         middle = len(batch) // 2
         await self._settle(batch[:middle])
         await self._settle(batch[middle:])
+
+    def _fail(self, batch: list[tuple[Item, asyncio.Future[Outcome]]], error: Exception) -> None:
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(error)
 
     def _tell(self, batch: list[tuple[Item, asyncio.Future[Outcome]]], outcomes: list[Outcome]) -> None:
         for (_, future), outcome in zip(batch, outcomes, strict=True):

@@ -22,7 +22,8 @@ BIRTHPLACE = """
 SELECT b.system_identifier = s.system_identifier AND b.timeline = c.timeline_id
 FROM public.birthplace b, pg_control_system() s, pg_control_checkpoint() c
 """
-UNREACHABLE = (
+# The database is away, or cannot now: nothing in the question is at fault.
+AWAY = (
     OSError,
     asyncio.TimeoutError,
     asyncpg.PostgresConnectionError,
@@ -30,12 +31,14 @@ UNREACHABLE = (
     asyncpg.InternalClientError,  # a backend that was terminated in mid-use
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
+    asyncpg.InvalidTransactionStateError,  # `transaction_timeout` has ended it; or a standby, just promoted or demoted
     asyncpg.ObjectNotInPrerequisiteStateError,  # it takes no connections
     asyncpg.InvalidCatalogNameError,  # it is not there, while somebody restores it
     asyncpg.InvalidAuthorizationSpecificationError,  # a password that is being changed
 )
+# Some row of many may be at fault, held by somebody else.
+HELD = (asyncpg.TransactionRollbackError, asyncpg.LockNotAvailableError)
+UNREACHABLE = (*AWAY, *HELD)
 Answer = TypeVar("Answer")
 
 

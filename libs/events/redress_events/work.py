@@ -19,6 +19,7 @@ from aiokafka import TopicPartition
 
 from redress_events.clock import Clock, monotonic, wall_seconds_until
 from redress_events.commit import Committer, Item, Trace, cause_of
+from redress_events.database import AWAY, HELD
 from redress_events.errors import told
 from redress_events.facts import EPOCH, Context, Fact, Work, micros
 from redress_events.log_end import MARGIN, LogEnd
@@ -266,7 +267,7 @@ class WorkLoop:
         outcomes = await self._committer.commit_all(items)
         committed = []
         for item, outcome in zip(items, outcomes, strict=True):
-            if isinstance(outcome, asyncpg.PostgresConnectionError | OSError | asyncpg.InterfaceError):
+            if isinstance(outcome, AWAY) and not isinstance(outcome, HELD):
                 raise outcome
             if isinstance(outcome, BaseException):
                 errors[item.row.subject] = told(outcome)

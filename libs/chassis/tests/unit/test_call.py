@@ -3,6 +3,7 @@
 import re
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,6 +135,10 @@ async def test_a_parked_subject_is_read_but_not_decided(alice, note, jar):
         (Unavailable("Kafka", 7), 503, "unavailable"),
         (ConnectionRefusedError(), 503, "unavailable"),
         (TimeoutError(), 503, "unavailable"),
+        (asyncpg.TransactionTimeoutError(), 503, "unavailable"),
+        (asyncpg.LockNotAvailableError(), 503, "unavailable"),
+        (asyncpg.ObjectNotInPrerequisiteStateError(), 503, "unavailable"),
+        (asyncpg.DataError(), 500, "internal"),
         (ZeroDivisionError(), 500, "internal"),
     ],
 )

@@ -13,6 +13,7 @@ from spine_stack import AT, Stack, asked, eventually, registered
 from redress_events.commit import Committer, Item, Key, Trace, commit, prepare
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintChased
+from redress_events.database import AWAY, HELD
 from redress_events.facts import Fact
 from redress_events.relay import READ
 from redress_events.states import Connection, Row
@@ -125,6 +126,26 @@ async def test_one_bad_item_among_ten_fails_alone(stack: Stack) -> None:
         assert isinstance(outcomes[6], asyncpg.CheckViolationError) and told
         assert [each.result for each in outcomes if not isinstance(each, BaseException)] == ["committed"] * 9
         assert {row["subject"] for row in await pool.fetch("SELECT subject FROM state")} == {subject_of(n) for n in range(10) if n != 6}
+
+
+async def test_a_commit_that_is_ended_for_its_slowness_fails_as_a_whole_and_a_held_row_alone(stack: Stack) -> None:
+    made = await stack.database("intake")
+    for patience, error, others in (("transaction_timeout", AWAY, 1), ("lock_timeout", HELD, 3)):
+        numbers = range(10 * others, 10 * others + 4)
+        settings = {"search_path": "fold1_1,public", patience: "300ms"}
+        async with asyncpg.create_pool(made.app_dsn, min_size=1, max_size=2, server_settings=settings) as pool:
+            committer = Committer(pool, lambda: None)
+            await committer.commit_all([fresh(n) for n in numbers])
+            async with pool.acquire() as holding:
+                rows = await STATES.load(holding, [subject_of(n) for n in numbers])
+            holding = await asyncpg.connect(made.app_dsn, server_settings={"search_path": "fold1_1,public"})
+            async with holding.transaction():
+                await holding.execute("SELECT 1 FROM state WHERE subject = $1 FOR UPDATE", subject_of(numbers[2]))
+                outcomes = await committer.commit_all([item(rows[subject_of(n)], ComplaintChased(chase=1)) for n in numbers])
+            await holding.close()
+            assert isinstance(outcomes[2], error)
+            # the first never waits for others
+            assert [each.result for each in outcomes if not isinstance(each, BaseException)] == ["committed"] * others
 
 
 async def test_fifty_posts_with_one_key_make_one_complaint_and_get_one_answer(stack: Stack) -> None:
