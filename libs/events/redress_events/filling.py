@@ -1,4 +1,7 @@
-"""A new state schema filled, one partition after the other: `heard` from the log, `done` from the journal, folded in memory and copied."""
+"""A new state schema filled, partition by partition: `heard` from the log, `done` from the journal, folded in memory and copied.
+
+Two partitions are held at a time, without a search for cycles: some 50 MiB each where a million facts are spread over twelve.
+"""
 
 from __future__ import annotations
 
@@ -91,6 +94,8 @@ class Filling:
         for n, record in enumerate(batch):
             if n % YIELD == 0:
                 await asyncio.sleep(0)  # for the next batch, which is on its way
+            if record.mark:
+                continue
             item = self._reader.judge(record)
             if isinstance(item, Apart):
                 held.apart.append(item)

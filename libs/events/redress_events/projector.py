@@ -261,7 +261,7 @@ class Projector:
         apart: list[Apart] = []
         keys: dict[str, bytes | None] = {}
         items: list[Read | Unfit] = []
-        records = [record for each in batch.values() for record in each]
+        records = [record for each in batch.values() for record in each if not record.mark]
         known = await self._written_by_us(connection, records)
         for n, record in enumerate(records):
             if n % 50 == 49:
@@ -298,7 +298,7 @@ class Projector:
                 await set_aside(connection, apart)
         for place, records in batch.items():
             self.positions[place].next = records[-1].offset + 1
-            self.timestamps[place] = records[-1].timestamp
+            self.timestamps[place] = records[-1].timestamp or self.timestamps.get(place, 0)
         for folding in touched:
             for waiting in folding.waiting[:1]:
                 if waiting.reason != "behind":

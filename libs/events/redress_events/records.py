@@ -30,6 +30,7 @@ class Record:
     headers: Mapping[str, bytes]
     timestamp: int = 0  # milliseconds
     unreadable: bool = False  # the client could not even take it apart
+    mark: bool = False  # no record, but the last offset of what brings none: the end of somebody's transaction, or what compaction took
 
     @property
     def hash(self) -> bytes:

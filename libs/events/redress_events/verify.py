@@ -264,7 +264,7 @@ class _Check:
             while left:
                 for place, records in (await poll(consumer, left, 1_000, 5_000)).items():
                     for record in records:
-                        if record.offset < ends[place]:
+                        if record.offset < ends[place] and not record.mark:
                             done += 1
                             yield record
                     left[place] = records[-1].offset + 1

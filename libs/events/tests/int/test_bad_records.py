@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.record.util import calc_crc32c
-from spine_log import Author, Pen, Sent, on_the_log, pen, subject_of, verified
+from spine_log import Author, Pen, Sent, on_the_log, pen, rebuild, subject_of, verified
 from spine_stack import Stack, asked, eventually, registered
 
 from redress_events.contracts import HANDLING
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine, Parked
-from redress_events.facts import LIFECYCLE
+from redress_events.facts import KEYS, LIFECYCLE
 
 CHASES = [ComplaintChased(chase=n) for n in range(1, 4)]
 
@@ -215,3 +217,37 @@ async def test_what_the_database_does_not_take_parks_its_subject_alone_and_is_re
     assert (answer.folded, answer.left) == (2, 0) and await chases(handling, bad.subject) == [3]
     await verified(stack, "handling")
     await owner.close()
+
+
+async def test_the_end_of_somebodys_transaction_counts_as_read(stack: Stack, tmp_path: Path) -> None:
+    author = Author(subject_of(1))
+    handling = await stack.engine("handling", work=[])
+    async with pen(stack) as hand:
+        await hand.write(*author.say(registered()))
+    stranger = AIOKafkaProducer(bootstrap_servers=stack.kafka, transactional_id=stack.prefix + "stranger")
+    await stranger.start()
+    try:
+        for wanted in (stranger.commit_transaction, stranger.abort_transaction):
+            await stranger.begin_transaction()
+            for n in range(stack.partitions):
+                await stranger.send_and_wait(stack.prefix + LIFECYCLE, b"theirs", partition=n)
+            await stranger.send_and_wait(stack.prefix + KEYS, b"theirs", key=b"theirs", partition=0)
+            await wanted()
+    finally:
+        await stranger.stop()
+    async with pen(stack) as hand:
+        await hand.write(*author.say(ComplaintChased(chase=1)))
+    await read_to_the_end(stack, handling)
+    assert await chases(handling, author.subject) == [1]
+    await eventually(lambda: nothing_unread(handling))
+    await stack.stop(handling)
+    async with asyncio.timeout(30):
+        await rebuild(stack, "handling", tmp_path)
+        await verified(stack, "handling")
+    again = await stack.engine("handling", work=[])
+    await eventually(lambda: nothing_unread(again))
+    assert await chases(again, author.subject) == [1]
+
+
+async def nothing_unread(engine: Engine) -> bool:
+    return (await engine.quiet()).lag == 0 and (await engine.health()).ready
