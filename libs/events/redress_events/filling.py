@@ -18,11 +18,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from redress_events.envelope import decode
 from redress_events.facts import Contract
-from redress_events.fold import Folding, ParkedRecord, redriven
+from redress_events.fold import Folding
 from redress_events.polling import poll
 from redress_events.records import Apart, Read, Reader, Record, Unfit, as_folded
 from redress_events.saving import PARK, SEAL, SET_ASIDE, parked_rows, set_aside_rows
-from redress_events.states import States, one
+from redress_events.states import States
 
 CHUNK = 1_000
 YIELD = 100  # records folded between two looks at the network
@@ -87,7 +87,6 @@ class Filling:
         async for records in _ahead(self._consumer, place, end):
             await self._hear(records, held)
             self._heard(len(records))
-        await self._leave_parked_only_what_is(held)
         await self._copy(place.partition, held)
 
     async def _hear(self, batch: Iterable[Record], held: Held) -> None:
@@ -119,23 +118,6 @@ class Filling:
 
     def _skipped(self, record: Record) -> bool:
         return bool(self._skips) and (record.topic, record.partition, record.offset, record.hash) in self._skips
-
-    async def _leave_parked_only_what_is(self, held: Held) -> None:
-        """What somebody redrove since is folded in the order of a redrive, as it was then."""
-        parked = [subject for subject, folding in held.foldings.items() if folding.parked]
-        live = await one(self._connection, "SELECT schema FROM public.live")
-        rows = await self._connection.fetch(
-            f"SELECT subject FROM {live['schema']}.state WHERE parked AND subject = ANY ($1::text[])", parked
-        )
-        for subject in set(parked) - {row["subject"] for row in rows}:
-            folding = held.foldings[subject]
-            items: list[tuple[ParkedRecord, Read | Unfit, bool]] = []
-            for waiting in folding.waiting:
-                item = self._reader.judge(waiting.record)
-                if not isinstance(item, Apart) and not self._ours(item):
-                    items.append((waiting, item, self._skipped(waiting.record)))
-            folding.waiting = []
-            folding.waiting = redriven(folding, items)
 
     async def _copy(self, partition: int, held: Held) -> None:
         rows = []

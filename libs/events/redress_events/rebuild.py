@@ -23,6 +23,7 @@ from redress_events.clock import monotonic
 from redress_events.filling import CHUNK, Filling, did, take_indexes_away, without_collecting
 from redress_events.log_end import LogEnd
 from redress_events.migrate import make_state_schema, new_schema
+from redress_events.parking import Parking
 from redress_events.polling import poll
 from redress_events.projector import SKIPPED, Position, Projector
 from redress_events.records import Reader, Record
@@ -50,6 +51,11 @@ BEYOND = """
 SELECT e.stream, e.version, e.type, e.hash, e.data, e.transaction_id::text AS transaction_id, e.global_position FROM events e
 WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2) AND ($3 OR e.transaction_id < pg_snapshot_xmin(pg_current_snapshot()))
 ORDER BY e.transaction_id, e.global_position LIMIT $4
+"""
+EPOCHS = "SELECT topic, partition, epoch FROM {schema}.consumer_offsets ORDER BY 1, 2"
+# The record that each parked subject stumbled over. Index: parked_subject.
+STUMBLED = """
+SELECT DISTINCT ON (subject) subject, (topic, partition, "offset")::text AS stumbled FROM {schema}.parked ORDER BY subject, position
 """
 DONE = "SELECT subject, done FROM state WHERE subject = ANY ($1::text[])"
 SAVE_DONE = """
@@ -238,15 +244,34 @@ class Rebuild:
                 cursor, rows = await self._did_beyond(connection, cursor, everything=False, limit=LAST_ROWS)
                 if rows < LAST_ROWS:
                     break
+            epochs = await self._redrive_as_there(connection, projector, schema)
             before = {place: replace(position) for place, position in projector.positions.items()}
             try:
-                return await self._swap(connection, consumer, projector, cursor, schema)
+                return await self._swap(connection, consumer, projector, cursor, schema, epochs)
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, NotSwapped, TimeoutError):
                 projector.positions = {place: replace(position) for place, position in before.items()}  # as the rollback left them
                 for place, position in before.items():
                     consumer.seek(place, position.next)
                 await asyncio.sleep(0.05)
         raise NotSwapped(f"{self._service.source} was ahead or busy at {SWAP_TRIES} swaps in a row. Try again with less traffic.")
+
+    async def _redrive_as_there(self, connection: asyncpg.Connection, projector: Projector, schema: str) -> list[asyncpg.Record]:
+        """What somebody redrove or skipped in the live state, before or meanwhile, here too. Returns its epochs: a redrive moves one."""
+        live = (await one(connection, "SELECT schema FROM public.live"))["schema"]
+        epochs = await connection.fetch(EPOCHS.format(schema=live))
+        self._skips |= {(row["topic"], row["partition"], row["offset"], row["hash"]) for row in await connection.fetch(SKIPPED)}
+        here, there = [
+            {row["subject"]: row["stumbled"] for row in await connection.fetch(STUMBLED.format(schema=each))} for each in (schema, live)
+        ]
+        if differing := [subject for subject, record in here.items() if there.get(subject) != record]:
+            search_path = {"search_path": f"{schema},public"}
+            async with asyncpg.create_pool(self._owner_dsn, min_size=1, max_size=1, server_settings=search_path) as pool:
+                parking = Parking(self._service.source, self._states, self._reader, pool)
+                for subject in differing:
+                    await parking.redrive(subject)
+            for row in await connection.fetch(EPOCHS.format(schema=schema)):
+                projector.positions[TopicPartition(row["topic"], row["partition"])].epoch = row["epoch"]
+        return list(epochs)
 
     async def _until(
         self, consumer: AIOKafkaConsumer, projector: Projector, wanted: Ends
@@ -280,7 +305,13 @@ class Rebuild:
         return (rows[-1]["transaction_id"], rows[-1]["global_position"]), len(rows)
 
     async def _swap(
-        self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, projector: Projector, cursor: Cursor, schema: str
+        self,
+        connection: asyncpg.Connection,
+        consumer: AIOKafkaConsumer,
+        projector: Projector,
+        cursor: Cursor,
+        schema: str,
+        epochs: list[asyncpg.Record],
     ) -> float:
         """Commands wait from the locks to the commit. Raises NotSwapped where too much is left to fold."""
         old = (await one(connection, "SELECT schema FROM public.live"))["schema"]
@@ -289,6 +320,8 @@ class Rebuild:
             began = monotonic()
             await connection.execute(f"LOCK TABLE {old}.consumer_offsets IN EXCLUSIVE MODE")
             await connection.execute(f"LOCK TABLE {old}.state IN EXCLUSIVE MODE")
+            if list(await connection.fetch(EPOCHS.format(schema=old))) != epochs:
+                raise NotSwapped("Somebody redrove meanwhile.")
             rows = await connection.fetch(
                 f"SELECT topic, partition, next FROM {old}.consumer_offsets WHERE topic = $1", self._topics.lifecycle
             )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from spine_log import described, rebuild
+from spine_log import Author, described, pen, rebuild, subject_of
 from spine_stack import Stack, asked, eventually, registered
 
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine
-from redress_events.rebuild import RebuildRunning
+from redress_events.rebuild import Rebuild, RebuildRunning
 from redress_events.verify import verify
 
 STATES = "SELECT subject, partition, parked, read::text, cause::text, heard::text, done::text FROM state ORDER BY subject"
@@ -151,3 +152,58 @@ async def test_another_fold_leaves_old_code_behind(stack: Stack, tmp_path: Path)
         return not (await intake.health()).ready
 
     await eventually(behind)
+
+
+@pytest.mark.parametrize("when", ["after the fill", "before the locks"])
+async def test_what_operators_do_meanwhile_is_done_in_the_new_state_too(
+    stack: Stack, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handling = await stack.engine("handling", work=[])
+    gap, broken, both = (Author(subject_of(n)) for n in range(3))
+    missing = []
+    async with pen(stack) as hand:
+        for author in (gap, broken, both):
+            first, second, *rest = author.say(registered(), *(ComplaintChased(chase=n) for n in range(1, 5)))
+            if author is not gap:
+                await hand.write(first, second, replace(rest[0], value=b"{"), *rest)
+            else:
+                await hand.write(first, *rest)
+                missing.append(second)
+            if author is both:  # behind the first bad one there is another
+                (last,) = author.say(ComplaintChased(chase=5))
+                await hand.write(replace(last, value=b"["), last)
+        await eventually(lambda: reads_parked(handling, 3))
+        await hand.write(*missing)
+    await quiet(handling)
+    done: list[str] = []
+
+    async def operate() -> None:
+        if not done:
+            done.append(when)
+            assert (await handling.redrive(gap.subject)).left == 0
+            assert (await handling.skip(broken.subject, "ops", "not JSON")).left == 0
+            assert (await handling.skip(both.subject, "ops", "not JSON")).left == 2
+
+    place = {"after the fill": "_follow_and_swap", "before the locks": "_swap"}[when]
+    there = getattr(Rebuild, place)
+
+    async def going_on(self: Rebuild, *args: Any) -> Any:
+        await operate()
+        return await there(self, *args)
+
+    monkeypatch.setattr(Rebuild, place, going_on)
+    await rebuild(stack, "handling", tmp_path)
+    rebuilt = await states(stack, "handling")
+    assert done and {row[0]: row[2] for row in rebuilt} == {gap.subject: False, broken.subject: False, both.subject: True}
+    assert [(await handling.read(each.subject)).state.heard.chases for each in (gap, broken, both)] == [4, 4, 4]
+    await eventually(lambda: nothing_unread(handling))
+    await rebuild(stack, "handling", tmp_path)
+    assert await states(stack, "handling") == rebuilt
+
+
+async def reads_parked(engine: Engine, many: int) -> bool:
+    return len(await engine.parking.subjects()) == many
+
+
+async def nothing_unread(engine: Engine) -> bool:
+    return (await engine.quiet()).lag == 0
