@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import asyncpg
 import typer
+from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -66,7 +67,7 @@ def verified(stack: Stack, names: list[str]) -> list[Report]:
                 definition = importlib.import_module(f"{package(name)}.main").service.verified(stack.partitions)
                 assert isinstance(definition, Verified)
                 reports.append(asyncio.run(compare(definition, stack.databases[name]["app_dsn"], stack.kafka, told)))
-            except (OSError, asyncpg.PostgresError) as error:
+            except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 fail(f"{name} cannot be verified: {type(error).__name__}: {error}")
     return reports
 
@@ -213,8 +214,8 @@ def rebuild(service: ServiceName, folder: Folder = DEFAULT_FOLDER) -> None:
         )
         try:
             done = asyncio.run(work.run())
-        except (RebuildRunning, NotSwapped, OSError, asyncpg.PostgresError) as error:
-            fail(f"{service} was not rebuilt: {error}")
+        except (RebuildRunning, NotSwapped, OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            fail(f"{service} was not rebuilt, and its state is as it was: {type(error).__name__}: {error}")
     out.print(
         f"{service}: {done.states} states from {done.facts} records in {done.seconds:.1f} s, now in schema {done.schema}. "
         f"Commands waited {done.locked * 1000:.0f} ms at the swap. {done.parked} parked."

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncpg
+import httpx
 import typer
+from aiokafka.errors import KafkaError
 
 from redress_cli import attach, checks, clock, demo, log, stack, status, submit, token
+from redress_cli.console import err
+
+AWAY = (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.TransportError)
 
 app = typer.Typer(
     name="redress",
@@ -35,5 +41,15 @@ app.command("relay")(checks.relay)
 app.command("demo")(demo.demo)
 
 
+def main() -> None:
+    """What is away in the midst of a command is a sentence, and no traceback."""
+    try:
+        app()
+    except AWAY as error:
+        what = "Kafka" if isinstance(error, KafkaError) else "A service" if isinstance(error, httpx.TransportError) else "Something"
+        err.print(f"{what} does not answer: {type(error).__name__}: {error}. See what runs: redress status", style="red", markup=False)
+        raise SystemExit(1) from error
+
+
 if __name__ == "__main__":
-    app()
+    main()

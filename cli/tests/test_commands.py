@@ -16,13 +16,15 @@ from typing import Any
 
 import asyncpg
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from typer.testing import CliRunner
 
+from redress_cli import main as main_module
 from redress_cli.main import app
 from redress_local.state import read_stack
 
 SERVERS_ONLY = "import sys; from redress_local import system; system.System.__init__.__kwdefaults__['services'] = (); "
-PROGRAM = SERVERS_ONLY + "from redress_cli.main import app; app(sys.argv[1:])"
+PROGRAM = SERVERS_ONLY + "from redress_cli.main import main; main()"
 
 
 @pytest.fixture
@@ -64,6 +66,18 @@ async def test_up_outlives_its_command_and_down_stops_all_of_it_and_keeps_the_da
     connection = await asyncpg.connect(state["postgres"])
     assert await connection.fetch("SELECT * FROM kept") == []
     await connection.close()
+
+
+@pytest.mark.parametrize("error", [KafkaConnectionError("none"), ConnectionRefusedError(), asyncpg.ConnectionDoesNotExistError("cut")])
+def test_what_is_away_in_the_midst_of_a_command_is_a_sentence(error, monkeypatch, capsys):
+    def fails() -> None:
+        raise error
+
+    monkeypatch.setattr(main_module, "app", fails)
+    with pytest.raises(SystemExit) as ended:
+        main_module.main()
+    assert ended.value.code == 1
+    assert "does not answer" in capsys.readouterr().err
 
 
 def test_two_stacks_stand_side_by_side(folder):

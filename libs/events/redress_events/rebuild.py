@@ -119,7 +119,7 @@ class Rebuild:
         self._base = 0  # revisions of this schema begin here, so that no decision on an old row fits a new one
 
     async def run(self) -> Rebuilt:
-        """Raises RebuildRunning, NotSwapped, ConnectionError."""
+        """Raises RebuildRunning, NotSwapped, and what asyncpg and aiokafka raise where a server is away."""
         began = monotonic()
         lease = await asyncpg.connect(self._owner_dsn)
         try:

@@ -179,7 +179,13 @@ class Relay:
         if after is None:
             await self._send(records)
             return []
-        _, following = await asyncio.gather(self._send(records), connection.fetch(READ, *after, self._size))
+        sending = asyncio.create_task(self._send(records))
+        try:
+            following = await connection.fetch(READ, *after, self._size)
+            await sending
+        finally:  # nothing is sent any more when this page has failed: the next one gets a producer of its own
+            sending.cancel()
+            await asyncio.wait([sending])
         return list(following)
 
     def _record(self, row: Any) -> tuple[str, int, bytes, bytes, list[tuple[str, bytes]]]:

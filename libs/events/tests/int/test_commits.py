@@ -138,11 +138,11 @@ async def test_a_commit_that_is_ended_for_its_slowness_fails_as_a_whole_and_a_he
             await committer.commit_all([fresh(n) for n in numbers])
             async with pool.acquire() as holding:
                 rows = await STATES.load(holding, [subject_of(n) for n in numbers])
-            holding = await asyncpg.connect(made.app_dsn, server_settings={"search_path": "fold1_1,public"})
-            async with holding.transaction():
-                await holding.execute("SELECT 1 FROM state WHERE subject = $1 FOR UPDATE", subject_of(numbers[2]))
+            holder = await asyncpg.connect(made.app_dsn, server_settings={"search_path": "fold1_1,public"})
+            async with holder.transaction():
+                await holder.execute("SELECT 1 FROM state WHERE subject = $1 FOR UPDATE", subject_of(numbers[2]))
                 outcomes = await committer.commit_all([item(rows[subject_of(n)], ComplaintChased(chase=1)) for n in numbers])
-            await holding.close()
+            await holder.close()
             assert isinstance(outcomes[2], error)
             # the first never waits for others
             assert [each.result for each in outcomes if not isinstance(each, BaseException)] == ["committed"] * others
