@@ -86,14 +86,16 @@ def ok(answer: httpx.Response, status: int = 200) -> dict[str, Any]:
 
 
 class Databases:
-    """One connection to each service's database, kept open: signing on costs more than most questions. Made anew after a server's death."""
+    """One connection to each service's database, kept open: signing on costs more than most questions. Made anew after a server's death.
+    `close` ends them."""
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._open: dict[str, asyncpg.Connection] = {}
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="databases", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="databases", daemon=True)
+        self._thread.start()
 
     def fetch(self, service: str, statement: str, *values: Any) -> list[asyncpg.Record]:
         with self._lock:
@@ -109,14 +111,30 @@ class Databases:
         await connection.execute(f"SET search_path = {await connection.fetchval('SELECT schema FROM public.live')}, public")
         return list(await connection.fetch(statement, *values))
 
+    def close(self) -> None:
+        """Nothing can be asked afterwards."""
+        with self._lock:
+            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(60)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    async def _close(self) -> None:
+        for connection in self._open.values():
+            connection.terminate()  # waits for no server that may be away
+        self._open.clear()
+
 
 class Live:
-    """Everybody who works with one running system."""
+    """Everybody who works with one running system. Whoever makes one closes it."""
 
     def __init__(self, system: System) -> None:
         self.system = system
         self._databases = Databases(system)
         self._apis: dict[tuple[str, str, str | None], Api] = {}
+
+    def close(self) -> None:
+        self._databases.close()
 
     @property
     def stack(self) -> Stack:
