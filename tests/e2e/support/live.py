@@ -39,6 +39,14 @@ T = TypeVar("T")
 SOON = 30.0  # seconds in which a fact goes through all services on a machine that is busy with other things
 PAUSE = 0.05  # seconds between two looks
 HELD_BACK = ("redress_stuck_rows", "redress_parked_subjects", "redress_set_aside_records")
+GONE = (  # the connection, or with a rebuild the schema that its search path names
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidSchemaNameError,
+    OSError,
+)
 BACKLOG = """
 SELECT count(*) FROM public.events, public.relay_checkpoint AS sent
 WHERE (events.transaction_id, events.global_position) > (sent.transaction_id, sent.global_position)
@@ -86,8 +94,8 @@ def ok(answer: httpx.Response, status: int = 200) -> dict[str, Any]:
 
 
 class Databases:
-    """One connection to each service's database, kept open: signing on costs more than most questions. Made anew after a server's death.
-    `close` ends them."""
+    """One connection to each service's database, kept open: signing on costs more than most questions. Made anew after a server's death,
+    and after a rebuild. `close` ends them."""
 
     def __init__(self, system: System) -> None:
         self._system = system
@@ -105,7 +113,7 @@ class Databases:
         if service in self._open:
             try:
                 return list(await self._open[service].fetch(statement, *values))
-            except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, OSError):
+            except GONE:
                 self._open.pop(service).terminate()
         connection = self._open[service] = await asyncpg.connect(self._system.databases[service].owner_dsn)
         await connection.execute(f"SET search_path = {await connection.fetchval('SELECT schema FROM public.live')}, public")
