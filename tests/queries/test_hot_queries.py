@@ -1,4 +1,5 @@
-"""Each statement that is asked again and again is answered from its index, on 50,000 analysed rows, whichever plan PostgreSQL keeps.
+"""Each statement that is asked again and again is answered from its index, on 50,000 analysed rows: as the services have it planned, and
+where PostgreSQL chooses itself.
 
 What the work loops and the lists ask is taken from the services as they are put together, so that none can be forgotten.
 """
@@ -38,7 +39,8 @@ BEGIN, NEAR_THE_END = ("0", 0), ("499", 99_900)  # of the journal
 
 @dataclass(frozen=True)
 class Hot:
-    """index: one of them must be used. sorts: whether what it reads is put in order afterwards, because it is little."""
+    """index: one of them must be used. sorts: whether what it reads is put in order afterwards, because it is little. small: a table of so
+    few pages that PostgreSQL, where it may choose, reads the whole."""
 
     service: Service
     name: str
@@ -46,6 +48,7 @@ class Hot:
     values: tuple[Any, ...]
     index: tuple[str, ...]
     sorts: bool = True
+    small: bool = False
 
 
 # What a list is asked for, by service and name: its filters.
@@ -102,7 +105,7 @@ def spine() -> list[Hot]:
         ("keys that went", relay.ACKNOWLEDGE, (SUBJECTS,), "keys_", True),
         ("rows to be folded", projector.ROWS, (SUBJECTS,), "state_pkey", True),
         ("own facts read back", projector.JOURNAL, streams, "events_pkey", True),
-        ("the fence", projector.FENCE, fence, "", True),
+        ("the fence", projector.FENCE, fence, "consumer_offsets_pkey", True),
         ("an answer given before", deciding.STORED, (f"key-{SUBJECTS[0]}",), "idempotency_pkey", False),
         ("a key and what it opens", vault.OPEN, (SUBJECTS[0], ["intake/1/text"]), "keys_pkey", True),
         ("parked records of one", parking.RECORDS, (PARKED,), "parked_subject", True),
@@ -114,14 +117,16 @@ def spine() -> list[Hot]:
         ("how many are parked", watch.COUNTS, (), "state_parked", True),
         ("what a rebuild follows", rebuild.BEYOND, (*NEAR_THE_END, False, 1_000), "events_relay", False),
         ("states of a rebuild", rebuild.DONE, (SUBJECTS,), "state_pkey", True),
-        ("errors that are over", work.CLEAR, ("open", SUBJECTS), "", True),
+        ("errors that are over", work.CLEAR, ("open", SUBJECTS), "row_errors_pkey", True),
     ]
-    return [Hot(intake, name, sql, values, (index,), sorts) for name, sql, values, index, sorts in table]
+    small = ("consumer_offsets_pkey", "row_errors_pkey")  # a row of each partition, and of each row whose work fails
+    return [Hot(intake, name, sql, values, (index,), sorts, index in small) for name, sql, values, index, sorts in table]
 
 
 @pytest.mark.parametrize("hot", [*lists(), *works(), *spine()], ids=lambda hot: f"{hot.service.name}: {hot.name}")
 def test_it_is_answered_from_its_index(filled: Callable[[Service], Any], hot: Hot) -> None:
-    for plan in filled(hot.service).plans(hot.sql, hot.values):
+    served, *chosen = filled(hot.service).plans(hot.sql, hot.values)
+    for plan in (served, *(() if hot.small else chosen)):
         assert any(index in plan for index in hot.index), plan
         assert not LARGE.search(plan), plan
         assert hot.sorts or "Sort" not in plan, plan
