@@ -6,11 +6,13 @@ What the work loops and the lists ask is taken from the services as they are put
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import pytest
 
 from redress_callback.main import service as callback
@@ -18,10 +20,14 @@ from redress_chassis import Service
 from redress_events import commit, deciding, parking, projector, quiet, rebuild, relay, states, vault, watch, work
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintWithdrawn
+from redress_events.database import PLANS
+from redress_events.migrate import migrate
 from redress_events.testing import NOON
 from redress_handling.main import service as handling
 from redress_intake.domain.complaint import KIND as COMPLAINT
 from redress_intake.main import service as intake
+from redress_local.places import migrations
+from redress_local.provision import Databases
 from redress_sla_monitor.main import service as sla_monitor
 from redress_triage.main import service as triage
 
@@ -137,25 +143,33 @@ SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname IN ('state', 'ev
 """
 
 
-def test_a_commit_reads_no_table_whole(filled: Callable[[Service], Any]) -> None:
-    """Its statements are inside a function, where EXPLAIN does not look: its counters tell, over more calls than plans are new."""
-    database = filled(intake)
-    known = states.States({"complaint": COMPLAINT}, 12)
-
-    async def scanned() -> list[tuple[str, int]]:
-        await database.connection.execute("SELECT pg_stat_force_next_flush()")
-        return [tuple(row) for row in await database.connection.fetch(SCANNED)]
+def test_a_commit_reads_no_table_whole(module_database: Callable[[str], Databases]) -> None:
+    """From the first on, planned while the tables are empty. Its statements are inside a function, where EXPLAIN does not look: counters
+    tell."""
+    databases, known = module_database("intake"), states.States({"complaint": COMPLAINT}, 12)
 
     async def commits() -> None:
+        schema = await migrate(
+            owner_dsn=databases.owner_dsn, app_role=databases.app_role, service_migrations_dir=migrations("intake"), fold=1
+        )
+        connection = await asyncpg.connect(databases.owner_dsn, server_settings={"search_path": f"{schema},public", **PLANS})
+
+        async def scanned() -> list[tuple[str, int]]:
+            await connection.execute("SELECT pg_stat_force_next_flush()")
+            return [tuple(row) for row in await connection.fetch(SCANNED)]
+
         await scanned()
         before = await scanned()
-        for n, subject in enumerate(SUBJECTS[:12]):
-            row = (await known.load(database.connection, [subject]))[subject]
-            withdrawn = [ComplaintWithdrawn(withdrawal=1)]
-            key = commit.Key(f"new-{n}", HASH)
-            item = commit.prepare(INTAKE, known.codec(subject), row, withdrawn, NOON, commit.Trace("a", "c"), key=key)
-            assert [outcome.result for outcome in await commit.commit(database.connection, [item])] == ["committed"]
+        for n, subject in enumerate(SUBJECTS):
+            for withdrawal in (1, 2):
+                row = (await known.load(connection, [subject])).get(subject) or known.fresh(subject)
+                key = commit.Key(f"{n} {withdrawal}", HASH)
+                item = commit.prepare(
+                    INTAKE, known.codec(subject), row, [ComplaintWithdrawn(withdrawal=withdrawal)], NOON, commit.Trace("a", "c"), key=key
+                )
+                assert [outcome.result for outcome in await commit.commit(connection, [item])] == ["committed"]
         await scanned()
         assert await scanned() == before
+        await connection.close()
 
-    database.runner.run(commits())
+    asyncio.run(commits())
