@@ -210,11 +210,13 @@ class Rebuilding:
         self._process.wait()
 
     def finish(self) -> None:
-        """Until one went through: what is away meanwhile may end it. Raises StartFailed."""
+        """Until one went through: what is away meanwhile may end it. Raises StartFailed; the last attempt is then killed."""
         assert self._process is not None
         end = time.monotonic() + REBUILT_WITHIN
-        while self._process.wait(REBUILT_WITHIN) != 0:
-            if time.monotonic() > end:
-                raise StartFailed(f"{' '.join(self._line[3:5])} did not go through: {self._log.read_text()[-500:]}")
-            time.sleep(1.0)
-            self.start()
+        try:
+            while self._process.wait(max(0.0, end - time.monotonic())) != 0:
+                time.sleep(1.0)
+                self.start()
+        except subprocess.TimeoutExpired as error:
+            self.kill()
+            raise StartFailed(f"{' '.join(self._line[3:5])} did not go through: {self._log.read_text()[-500:]}") from error

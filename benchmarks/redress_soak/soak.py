@@ -6,7 +6,8 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from live import Live
 from load import MIXED, Load, Staff
 from verdicts import Unrest, ends_well
 
-from redress_local.processes import StartFailed
 from redress_local.system import System
 from redress_soak.faults import REPLICAS, Fault, Faults
 
@@ -54,42 +54,49 @@ class Result:
 
 
 def soak(minutes: float, seed: int, progress: Callable[[str], None]) -> Result:
-    """Run one. Everything that is wrong is in the result; the folder stays where something is."""
+    """Run one. Everything that is wrong, or went wrong, is in the result; the folder stays where something is."""
     folder = Path(tempfile.mkdtemp(prefix="redress-soak-"))
     system = System(folder, replicas=REPLICAS, settle_seconds=SETTLE, environment={"REDRESS_POLICY": str(POLICY)})
     result = Result(seed, minutes)
-    try:
-        with system:
-            progress(f"{len(system.children)} processes are ready; data and logs in {folder}")
-            _shake(Live(system), result, minutes * 60, progress)
-    except (AssertionError, StartFailed, pytest.fail.Exception) as error:
-        result.wrong.append(f"{type(error).__name__}: {error}")
+    with _told_in(result), system, closing(Live(system)) as live:
+        progress(f"{len(system.children)} processes are ready; data and logs in {folder}")
+        _shake(live, result, minutes * 60, progress)
     if not result.wrong:
         shutil.rmtree(folder, ignore_errors=True)
     return result
+
+
+@contextmanager
+def _told_in(result: Result) -> Iterator[None]:
+    """Whatever ends the block early, Ctrl-C apart, is told in the result: a soak that broke off says so beside what it came to."""
+    try:
+        yield
+    except (Exception, pytest.fail.Exception) as error:  # what pytest.fail raises is no Exception
+        result.wrong.append(f"{type(error).__name__}: {error}")
 
 
 def _shake(live: Live, result: Result, seconds: float, progress: Callable[[str], None]) -> None:
     chance, unrest, load = random.Random(result.seed), Unrest(SETTLE), Load(live, MIXED)
     faults, staff = Faults(live, chance), Staff(live, lambda: load.complaints)
     end = time.monotonic() + seconds
-    with load.going_on(POSTERS, PAUSE), staff.at_work():
-        while time.monotonic() < end:
-            time.sleep(chance.uniform(0, CALM))
-            drawn = faults.draw()
-            with unrest.now():
-                recovered = _one_round(live, load, drawn, len(result.happened))
-            result.happened += [Happened(each.kind, each.lasts, recovered) for each in drawn]
-            closed = len(set(live.facts("callback", "complaint-closed")))
-            what = " and ".join(f"{each.told} ({each.lasts:.1f} s)" for each in drawn)
-            progress(f"{what}: back after {recovered:.1f} s; {len(load.answered)} complaints, {closed} closed")
-    progress("faults are over; people work until everything is closed")
     try:
+        with load.going_on(POSTERS, PAUSE), staff.at_work():
+            while time.monotonic() < end:
+                time.sleep(chance.uniform(0, CALM))
+                drawn = faults.draw()
+                with unrest.now():
+                    recovered = _one_round(live, load, drawn, len(result.happened))
+                result.happened += [Happened(each.kind, each.lasts, recovered) for each in drawn]
+                closed = len(set(live.facts("callback", "complaint-closed")))
+                what = " and ".join(f"{each.told} ({each.lasts:.1f} s)" for each in drawn)
+                progress(f"{what}: back after {recovered:.1f} s; {len(load.answered)} complaints, {closed} closed")
+        progress("faults are over; people work until everything is closed")
         ends_well(live, load, staff, unrest, CLOSED_WITHIN)
     finally:
         result.complaints, result.cut_off = len(load.answered), load.cut_off
-        result.facts = sum(live.journals().values())
-        result.deadlines, result.annulled = (len(live.facts("sla-monitor", name)) for name in ("deadline-breached", "breach-annulled"))
+        with _told_in(result):  # of a server that is away nothing can be had
+            result.deadlines, result.annulled = (len(live.facts("sla-monitor", name)) for name in ("deadline-breached", "breach-annulled"))
+            result.facts = sum(live.journals().values())
 
 
 def _one_round(live: Live, load: Load, drawn: list[Fault], number: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,15 +24,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def live(system: Callable[..., System]) -> Live:
+def live(system: Callable[..., System]) -> Iterator[Live]:
     """For all tests that leave the system as they found it, but for more complaints."""
-    return Live(system(settle_seconds=1.0))
+    with closing(Live(system(settle_seconds=1.0))) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
-def shaken(system: Callable[..., System]) -> Live:
+def shaken(system: Callable[..., System]) -> Iterator[Live]:
     """For tests that kill or stop something; each starts it again. Consultations are due in seconds here, all else as usual."""
-    return Live(system(settle_seconds=5.0, environment={"REDRESS_POLICY": str(QUICK_POLICY)}))
+    with closing(Live(system(settle_seconds=5.0, environment={"REDRESS_POLICY": str(QUICK_POLICY)}))) as made:
+        yield made
 
 
 @pytest.fixture

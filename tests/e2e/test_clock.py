@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -66,8 +67,8 @@ def plain(field: str, value: Any, names: dict[str, str]) -> Any:
 def test_weeks_pass_in_seconds_the_same_way_each_time(folder: Path):
     runs = []
     for name, replicas in (("one", 1), ("two", 2)):
-        with stepping(folder / name, replicas) as system:
-            live, began = Live(system), monotonic()
+        with stepping(folder / name, replicas) as system, closing(Live(system)) as live:
+            began = monotonic()
             stories = play(system.stack(), 1)
             assert monotonic() - began < PLAYED_WITHIN
             as_told(People(system.stack()), stories)

@@ -4,6 +4,7 @@ them. Nothing is lost, doubled or left lying."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,8 @@ POSTS_A_ROUND = 8
 @pytest.fixture(scope="module")
 def doubled(system: Callable[..., System]) -> Iterator[Live]:
     started = system(replicas=2, settle_seconds=SETTLE, environment={"REDRESS_POLICY": str(QUICK_POLICY)})
-    yield Live(started)
+    with closing(Live(started)) as made:
+        yield made
     started.stop()  # and not at the session's end: ten processes less for the tests that follow
 
 

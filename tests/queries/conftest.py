@@ -22,6 +22,7 @@ from redress_events.contracts.callback import ComplaintClosed
 from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
+from redress_events.database import PLANS
 from redress_events.migrate import migrate
 from redress_events.states import Codec
 from redress_events.testing import NOON, Spec, folded
@@ -161,17 +162,22 @@ class Filled:
     connection: asyncpg.Connection
 
     def plans(self, sql: str, values: tuple[Any, ...]) -> list[str]:
-        """How a prepared statement is carried out: with its values known, as at first, and as PostgreSQL keeps it after five times."""
+        """How a prepared statement is carried out: in a service; and where PostgreSQL chooses, as in a rebuild, with its values known, as
+        at first, and as it keeps it after five times."""
         return self.runner.run(self._plans(sql, values))
 
     async def _plans(self, sql: str, values: tuple[Any, ...]) -> list[str]:
-        await self.connection.execute(f"PREPARE hot AS {sql}")
         call = f"EXPLAIN (COSTS OFF) EXECUTE hot{'(' + ', '.join(map(literal, values)) + ')' if values else ''}"
-        try:
-            plans = ["\n".join(row[0] for row in await self.connection.fetch(call)) for _ in range(7)]
-        finally:
-            await self.connection.execute("DEALLOCATE hot")
-        return [plans[0], plans[-1]]
+        plans = []
+        for settings, times in ((PLANS, 1), ({}, 7)):
+            async with self.connection.transaction():
+                for name, value in settings.items():
+                    await self.connection.execute(f"SET LOCAL {name} = {value}")
+                await self.connection.execute(f"PREPARE hot AS {sql}")
+                explained = [await self.connection.fetch(call) for _ in range(times)]
+                await self.connection.execute("DEALLOCATE hot")
+            plans += [explained[0], explained[-1]]
+        return ["\n".join(row[0] for row in plan) for plan in plans[1:]]
 
 
 def literal(value: Any) -> str:

@@ -1,4 +1,5 @@
-"""Beyond what can be walked in full: more cycles, more of everything, texts that need a person, and real working days; at random."""
+"""Beyond what is walked in full, 80 journeys at random: up to four cycles, more of everything, texts that need a person, and real working
+days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Whatever the five services come to, a complaint has ended or somebody named owes the next step; and once all is read, all agree."""
+"""Whatever the five services come to within two cycles, each detour once: a complaint has ended or somebody named owes the next step;
+and once all is read, all agree."""
 
 from __future__ import annotations
 

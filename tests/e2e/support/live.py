@@ -39,6 +39,14 @@ T = TypeVar("T")
 SOON = 30.0  # seconds in which a fact goes through all services on a machine that is busy with other things
 PAUSE = 0.05  # seconds between two looks
 HELD_BACK = ("redress_stuck_rows", "redress_parked_subjects", "redress_set_aside_records")
+GONE = (  # the connection, or with a rebuild the schema that its search path names
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidSchemaNameError,
+    OSError,
+)
 BACKLOG = """
 SELECT count(*) FROM public.events, public.relay_checkpoint AS sent
 WHERE (events.transaction_id, events.global_position) > (sent.transaction_id, sent.global_position)
@@ -86,14 +94,16 @@ def ok(answer: httpx.Response, status: int = 200) -> dict[str, Any]:
 
 
 class Databases:
-    """One connection to each service's database, kept open: signing on costs more than most questions. Made anew after a server's death."""
+    """One connection to each service's database, kept open: signing on costs more than most questions. Made anew after a server's death,
+    and after a rebuild. `close` ends them."""
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._open: dict[str, asyncpg.Connection] = {}
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="databases", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="databases", daemon=True)
+        self._thread.start()
 
     def fetch(self, service: str, statement: str, *values: Any) -> list[asyncpg.Record]:
         with self._lock:
@@ -103,20 +113,36 @@ class Databases:
         if service in self._open:
             try:
                 return list(await self._open[service].fetch(statement, *values))
-            except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, OSError):
+            except GONE:
                 self._open.pop(service).terminate()
         connection = self._open[service] = await asyncpg.connect(self._system.databases[service].owner_dsn)
         await connection.execute(f"SET search_path = {await connection.fetchval('SELECT schema FROM public.live')}, public")
         return list(await connection.fetch(statement, *values))
 
+    def close(self) -> None:
+        """Nothing can be asked afterwards."""
+        with self._lock:
+            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(60)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    async def _close(self) -> None:
+        for connection in self._open.values():
+            connection.terminate()  # waits for no server that may be away
+        self._open.clear()
+
 
 class Live:
-    """Everybody who works with one running system."""
+    """Everybody who works with one running system. Whoever makes one closes it."""
 
     def __init__(self, system: System) -> None:
         self.system = system
         self._databases = Databases(system)
         self._apis: dict[tuple[str, str, str | None], Api] = {}
+
+    def close(self) -> None:
+        self._databases.close()
 
     @property
     def stack(self) -> Stack:

@@ -4,7 +4,7 @@ missed deadline breached exactly once and for good, each kept one never, or annu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -20,24 +20,30 @@ RECOVERY = timedelta(seconds=5)  # beyond settling: consumers find their group a
 
 
 class Unrest:
-    """When something was away."""
+    """When something was away, or had only just come back: each span is kept with the time that services take to settle and to recover."""
 
-    def __init__(self, settle_seconds: float) -> None:
+    def __init__(self, settle_seconds: float, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._after = RECOVERY + timedelta(seconds=settle_seconds)
+        self._clock = clock
         self._times: list[tuple[datetime, datetime]] = []
 
     @contextmanager
     def now(self) -> Iterator[None]:
         """For the length of a block something is away."""
-        began = datetime.now(UTC)
+        began = self._clock()
         try:
             yield
         finally:
-            self._times.append((began, datetime.now(UTC) + self._after))
+            self._times.append((began, self._clock() + self._after))
 
-    def was(self, since: datetime, until: datetime) -> bool:
-        """Whether something was away, or had only just come back, at any instant between these."""
-        return any(began <= until and since <= ended for began, ended in self._times)
+    def over(self, due: datetime) -> datetime:
+        """From when on nothing kept a breach at this deadline from being noticed in time: the deadline itself, or the end of the span that
+        overlaps the time it may take. A span that begins before that time is up again holds it back further."""
+        free = due
+        for began, ended in sorted(self._times):
+            if began <= free + NOTICED_WITHIN and due <= ended:
+                free = max(free, ended)
+        return free
 
 
 class Deadline(NamedTuple):
@@ -97,12 +103,12 @@ def wrong_verdicts(log: Sequence[Envelope]) -> list[str]:
 
 
 def noticed_late(log: Sequence[Envelope], complaints: Sequence[str], unrest: Unrest) -> list[str]:
-    """Breaches of these that were noticed more than five seconds after their deadline although nothing was away."""
+    """Breaches of these that were noticed more than five seconds after their deadline, or after all that was away was back."""
     found, ours = [], {f"complaint/{each}" for each in complaints}
     for fact in of(log, "sla-monitor", "deadline-breached"):
         due, noticed = instant(fact, "deadline"), instant(fact, "noticed_at")
-        if fact.subject in ours and noticed - due > NOTICED_WITHIN and not unrest.was(due, due + NOTICED_WITHIN):
-            found.append(f"{deadline_of(fact)} due at {due} was noticed {noticed - due} later")
+        if fact.subject in ours and noticed > (free := unrest.over(due)) + NOTICED_WITHIN:
+            found.append(f"{deadline_of(fact)} due at {due}, with nothing away from {free} on, was noticed at {noticed}")
     return found
 
 

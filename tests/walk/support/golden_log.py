@@ -117,7 +117,6 @@ def remarks(before: Mapping[str, Fold], now: Mapping[str, Fold]) -> list[str]:
     for name, fold in now.items():
         known = before.get(name)
         if known and known.number != fold.number:
-            other = _other(known, fold)
             if other := _other(known, fold):
                 said.append(f"{name}: fold {fold.number} folds {len(other)} stories otherwise than fold {known.number}.")
             else:

@@ -9,7 +9,6 @@ import pytest
 from fastapi.routing import APIRoute, request_response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from starlette.types import ASGIApp
 
 from redress_chassis import Service, direct
 
@@ -41,7 +40,6 @@ Switch = Callable[[bool], None]
 def switch(service: Service) -> Iterator[Switch]:
     """Serves the toy's commands directly, or by FastAPI's own handler."""
     commands = [route for route in service._routes[0].routes if isinstance(route, APIRoute) and "POST" in (route.methods or ())]
-    taken: dict[str, ASGIApp] = {}
 
     def turn(on: bool) -> None:
         for route in commands:
@@ -49,7 +47,6 @@ def switch(service: Service) -> Iterator[Switch]:
                 assert direct.take(route)
             else:
                 route.app = request_response(route.get_route_handler())
-            taken[route.path] = route.app
 
     yield turn
     turn(True)
