@@ -16,6 +16,7 @@ from redress_cli.api import Api
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
 from redress_events.envelope import Envelope, Malformed, decode
 from redress_events.facts import CLOSED, LIFECYCLE
+from redress_events.polling import poll
 from redress_events.states import partition_of
 from redress_local.state import Stack
 
@@ -115,18 +116,18 @@ async def collected(stack: Stack, subject: str) -> list[Envelope]:
 async def facts(stack: Stack, subject: str | None, *, from_start: bool, follow: bool) -> AsyncIterator[Envelope]:
     """Facts of the lifecycle and of the public record. What is no fact is passed over."""
     consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka, enable_auto_commit=False, auto_offset_reset="earliest")
-    await consumer.start()
     try:
+        await consumer.start()
         places = places_of(stack, subject)
         consumer.assign(places)
         ends = await consumer.end_offsets(places)
-        await (consumer.seek_to_beginning(*places) if from_start else consumer.seek_to_end(*places))
-        left = {place for place in places if ends[place] > 0}
-        while follow or left:
-            for place, records in (await consumer.getmany(timeout_ms=500)).items():
+        following = await consumer.beginning_offsets(places) if from_start else dict(ends)
+        for place, offset in following.items():
+            consumer.seek(place, offset)
+        while follow or any(following[place] < end for place, end in ends.items()):
+            for place, records in (await poll(consumer, following, 500, 1_000)).items():
+                following[place] = records[-1].offset + 1
                 for record in records:
-                    if record.offset + 1 >= ends[place]:
-                        left.discard(place)
                     try:
                         yield decode(record.value or b"")
                     except Malformed:
