@@ -1,16 +1,19 @@
-"""A command that is served directly is answered as FastAPI would answer it, whatever is sent."""
+"""A command or a read that is served directly is answered as FastAPI would answer it, whatever is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Annotated, Any
 
 import httpx
 import pytest
+from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute, request_response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redress_chassis import Service, direct
+from redress_chassis.call import Call, calls
 
 NOTE = "00000000-0000-4000-8000-000000000001"
 GOOD = b'{"title": "a", "text": "b", "tags": ["x"], "at": "2026-03-02T12:00:00+08:00", "weight": 1.5, "mixed": "7"}'
@@ -38,11 +41,12 @@ Switch = Callable[[bool], None]
 
 @pytest.fixture
 def switch(service: Service) -> Iterator[Switch]:
-    """Serves the toy's commands directly, or by FastAPI's own handler."""
-    commands = [route for route in service._routes[0].routes if isinstance(route, APIRoute) and "POST" in (route.methods or ())]
+    """Serves the toy's commands and its read of one thing directly, or by FastAPI's own handler."""
+    plain = [route for route in service._routes[0].routes if isinstance(route, APIRoute) and direct.take(route)]
+    assert {route.path for route in plain} >= {"/notes", "/notes/{note}", "/notes/{note}/add"}
 
     def turn(on: bool) -> None:
-        for route in commands:
+        for route in plain:
             if on:
                 assert direct.take(route)
             else:
@@ -66,6 +70,32 @@ async def test_a_command_is_answered_as_fastapi_answers_it(alice: httpx.AsyncCli
     assert one.status_code == two.status_code
     assert {**one.json(), "trace": ""} == {**two.json(), "trace": ""}
     assert dict(one.headers) == dict(two.headers)
+
+
+@pytest.mark.parametrize("path", [f"/notes/{NOTE}", f"/notes/{NOTE[:-1]}2", "/notes/nobody", f"/notes/{NOTE}?colour=red"])
+async def test_a_read_is_answered_as_fastapi_answers_it(alice: httpx.AsyncClient, jar, switch, path):
+    jar.rows[f"note/{NOTE}"] = ("first",)
+    answers = []
+    for on in (True, False):
+        switch(on)
+        answers.append(await alice.get(path))
+    one, two = answers
+    assert (one.status_code, {**one.json(), "trace": ""}, dict(one.headers)) == (
+        two.status_code,
+        {**two.json(), "trace": ""},
+        dict(two.headers),
+    )
+    assert (one.status_code == 200) == (NOTE in path)
+
+
+def test_what_is_no_coroutine_is_left_to_fastapi():
+    router = APIRouter()
+
+    @router.get("/plain")
+    def plain(call: Annotated[Call[Any], Depends(calls("handler"))]) -> dict[str, str]:
+        return {}
+
+    assert not direct.take(router.routes[0])
 
 
 def test_lists_and_reads_by_query_are_left_to_fastapi(service: Service):
