@@ -1,4 +1,7 @@
-"""Whatever is sent, the answer is a problem with a stable code and the place of the fault, never a 500, and not one row is written."""
+"""Whatever is sent, the answer is a problem with a stable code and the place of the fault, never a 500, and not one row is written.
+
+Long, for it is mostly the table of what is sent.
+"""
 
 from __future__ import annotations
 

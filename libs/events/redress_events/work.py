@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -178,11 +179,9 @@ class WorkLoop:
             if pause > 0 and seen == self._wakes:
                 self._due_back[task] = monotonic() + pause
                 self._woken.clear()
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._woken.wait()
-                except TimeoutError:
-                    pass
 
     async def _untimed(self, connection: asyncpg.Connection, work: Sequence[Work]) -> float:
         partitions = self._projector.partitions
@@ -231,11 +230,9 @@ class WorkLoop:
                     if set(places) - self._projector.positions.keys():
                         return None  # a partition was taken away meanwhile
                     self._woken.clear()
-                    try:
+                    with suppress(TimeoutError):
                         async with asyncio.timeout(FALLBACK):
                             await self._woken.wait()
-                    except TimeoutError:
-                        pass
         except TimeoutError:
             return None
         return asked - MARGIN
