@@ -107,7 +107,9 @@ def parked(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     if as_json:
         out.print_json(data=found)
         return
-    table = Table("service", "complaint", "records", "since", "reason", "first record", title="Parked", title_justify="left")
+    table = Table("service", title="Parked", title_justify="left")
+    for column in ("complaint", "records", "since", "reason", "first record"):
+        table.add_column(column, overflow="fold", min_width=46 if column == "complaint" else None)  # its id is typed again: never cut
     aside = Table("service", "record", "reason", "what", "since", title="Set aside", title_justify="left")
     for service, each in found.items():
         for one in each["parked"]:
@@ -142,9 +144,9 @@ def redrive(
     body = answer.json()
     if answer.status_code != 200:
         fail(f"{service} answered {answer.status_code}: {body.get('detail', body)}")
-    out.print(f"{body['folded']} records folded, {body['left']} left.")
+    out.print(f"{'The first record is passed over for ever. ' if skip else ''}{body['folded']} records settled, {body['left']} left.")
     if body["left"]:
-        fail(f"Still in the way: {body['reason']}: {body['detail']}")
+        fail(f"{'The next one is' if skip else 'Still'} in the way: {body['reason']}: {body['detail']} See: redress parked")
 
 
 def owes(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:

@@ -46,4 +46,4 @@ def running_stack(folder: Path) -> Stack:
     try:
         return read_stack(folder)
     except NotRunning as error:
-        fail(f"{error} Start one with: redress up")
+        fail(f"{error} Start one with: redress up --folder {folder}")

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from redress_cli.api import Api
+from redress_cli.checks import known
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
 from redress_events.envelope import Envelope, Malformed, decode
 from redress_events.facts import CLOSED, LIFECYCLE
@@ -30,7 +31,7 @@ def tail(
     service: Annotated[str | None, typer.Option(help="Only this service's facts.")] = None,
     complaint: Annotated[str | None, typer.Option(help="Only this complaint: its number or its id.")] = None,
     from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the first fact, not with the next one.")] = False,
-    limit: Annotated[int, typer.Option(help="End after so many facts; 0: go on until Ctrl-C.")] = 0,
+    limit: Annotated[int, typer.Option(help="End after so many facts; 0: go on until Ctrl-C.", min=0)] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Show facts as they happen. Personal data is masked: it is sealed on the log.
@@ -43,6 +44,8 @@ def tail(
 
         redress tail --complaint 7K3M-9QX2-V0T --from-start --limit 20
     """
+    if service:
+        known(service)
     stack = running_stack(folder)
     subject = subject_of(stack, complaint) if complaint else None
 
@@ -81,6 +84,8 @@ def timeline(
     stack = running_stack(folder)
     subject = subject_of(stack, number)
     found = run(collected(stack, subject))
+    if not found:
+        fail(f"The log has no fact about {number}.")
     if as_json:
         for envelope in found:
             print_json(envelope)
@@ -152,8 +157,10 @@ def subject_of(stack: Stack, number: str) -> str:
     if len(number) == 36 and number.count("-") == 4:
         return f"complaint/{number}"
     answer = Api(stack, "ops").get("intake", f"/complaints/by-number/{number}")
+    if answer.status_code not in (200, 404):
+        fail(f"intake cannot say now which complaint {number} is: {answer.json().get('detail', answer.status_code)}")
     if answer.status_code != 200:
-        fail(f"There is no complaint {number}: {answer.json().get('detail', answer.status_code)}")
+        fail(f"There is no complaint {number}.")
     return f"complaint/{answer.json()['id']}"
 
 

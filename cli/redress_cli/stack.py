@@ -60,7 +60,9 @@ def up(
     """
     running = _still_running(folder)
     if running is not None:
-        err.print(f"Already running in {folder}.")
+        err.print(
+            f"Already running in {folder}, as it was started: options change nothing. To start it otherwise: redress down, then redress up."
+        )
         _show(running, as_json)
         return
     system = System(

@@ -103,7 +103,10 @@ def read_rows(file: Path, columns: dict[str, str], constants: dict[str, str], zo
         fail(f"There is no time zone {zone!r}.")
     with file.open(encoding="utf-8-sig", newline="") as opened:
         reader = csv.DictReader(opened)
-        header = {name.strip().lower(): name for name in reader.fieldnames or ()}
+        try:
+            header = {name.strip().lower(): name for name in reader.fieldnames or ()}
+        except (csv.Error, UnicodeDecodeError) as error:
+            fail(f'{file} is no CSV file in UTF-8: {error}. A spreadsheet saves one as "CSV UTF-8".')
         chosen = {}
         for name, usual in USUAL.items():
             found = next((header[each] for each in usual if each in header), None)
@@ -120,7 +123,7 @@ def read_rows(file: Path, columns: dict[str, str], constants: dict[str, str], zo
                 body = {name: (row.get(column) or "").strip() for name, column in chosen.items()}
                 yield reader.line_num, complaint({name: value for name, value in body.items() if value} | constants, local)
         except (csv.Error, UnicodeDecodeError) as error:
-            fail(f"{file}, line {reader.line_num}: {error}")
+            fail(f'{file}, after line {reader.line_num}: {error}. It has to be in UTF-8; a spreadsheet saves it as "CSV UTF-8".')
 
 
 def complaint(given: dict[str, str], zone: ZoneInfo) -> dict[str, Any]:

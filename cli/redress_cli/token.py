@@ -12,6 +12,8 @@ from redress_cli.console import DEFAULT_FOLDER, Folder, fail
 from redress_local.issuer import ROLES, Issuer
 from redress_local.state import NotRunning, read_stack
 
+LONGEST = 366 * 24 * 3600.0  # seconds
+
 
 def token(
     role: Annotated[list[str], typer.Option("--role", help=f"One of {', '.join(ROLES)}; may be repeated.")],
@@ -31,6 +33,8 @@ def token(
 
         redress token --role ops --ttl 60
     """
+    if not 0 < ttl <= LONGEST:
+        fail(f"--ttl takes more than 0 and at most {LONGEST:.0f} seconds.")
     unknown = [each for each in role if each not in ROLES]
     if unknown:
         fail(f"There is no role {', '.join(unknown)}. Roles: {', '.join(ROLES)}.")

@@ -313,6 +313,6 @@ class _Check:
         return (record.topic, record.partition, record.offset, record.hash) in skips
 
 
-RESTORE = "Restore the journal from a backup; nobody may change it."
-FORGED = "Somebody else writes this service's facts: close the topic to them, then redrive or skip."
+RESTORE = "Nobody may change a journal. Its bytes are on the log: put them back, or restore a backup. Rebuild nothing until then."
+FORGED = "If the journal lost it, restore that, and neither rebuild nor skip. If somebody else wrote it, close the topic to him, then skip."
 REBUILD = "Make the state anew from the log: redress rebuild"
