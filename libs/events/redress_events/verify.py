@@ -7,8 +7,9 @@ partition at once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import asyncpg
@@ -33,6 +34,8 @@ SELECT stream, version, topic, type, prevhash, hash, data,
 FROM events ORDER BY split_part(stream, '/', 2), global_position
 """
 ROWS = "SELECT subject, parked, read, heard, done FROM state ORDER BY subject"
+
+SEALED = "SELECT subject, ref, sha256(ciphertext) AS digest FROM sealed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ class _Check:
         self._publishes = {self._topics(fact.topic) for fact in service.contract.by_type.values()} - {self._topics.lifecycle}
         self._hashes: dict[tuple[str, int], tuple[bytes, bool, str]] = {}  # journal: hash, relayed, topic
         self._done: dict[str, Any] = {}
+        self._sealed: dict[tuple[str, str], bytes] = {}  # ciphertexts that the facts have, by subject and reference: their digests
+        self._rebuild = f"Make the state anew from the log: redress rebuild {service.source}"
         self._unknown: dict[tuple[str, int], str] = {}  # on the log, and not in the journal's snapshot
 
     async def run(self, dsn: str, bootstrap: str) -> Report:
@@ -158,7 +163,8 @@ class _Check:
             fact_type = self._service.contract.by_type[row["type"]]
             subject = f"{fact_type.decided_on}/{identity}"
             codec = self._states.codec(subject)
-            fact, _ = as_folded(fact_type, envelope)
+            fact, sealed = as_folded(fact_type, envelope)
+            self._expect(subject, sealed)
             done = self._done[subject] if subject in self._done else codec.kind.facets[1]()
             self._done[subject] = codec.kind.did(done, fact, envelope.time)
         except (ValueError, KeyError) as error:
@@ -293,18 +299,34 @@ class _Check:
                 folding.waiting = []
                 redriven(folding, foreign)
             if folding.parked != row["parked"]:
-                self._report.differs("state", subject, f"parked is {row['parked']}, by the log it is {folding.parked}", REBUILD)
+                self._report.differs("state", subject, f"parked is {row['parked']}, by the log it is {folding.parked}", self._rebuild)
             if codec.dump_heard(folding.heard) != codec.dump_heard(codec.load_heard(row["heard"])):
-                self._report.differs("state", subject, "heard is not the fold of the log", REBUILD)
+                self._report.differs("state", subject, "heard is not the fold of the log", self._rebuild)
             if folding.read != orjson.loads(row["read"]):
-                self._report.differs("state", subject, "the versions read are not those of the log", REBUILD)
+                self._report.differs("state", subject, "the versions read are not those of the log", self._rebuild)
+            self._expect(subject, folding.sealed)
             done = self._done.pop(subject, None) or codec.kind.facets[1]()
             if codec.dump_done(done) != codec.dump_done(codec.load_done(row["done"])):
-                self._report.differs("state", subject, "done is not the fold of the journal", REBUILD)
+                self._report.differs("state", subject, "done is not the fold of the journal", self._rebuild)
+        for subject, folding in foldings.items():  # those without a row
+            self._expect(subject, folding.sealed)
+        await self._compare_sealed(connection)
         self._report.states = rows
         for subject in [*(each for each, folding in foldings.items() if folding.touched), *self._done]:
-            self._report.differs("state", subject, "has facts and no row", REBUILD)
+            self._report.differs("state", subject, "has facts and no row", self._rebuild)
         self._progress("state", count, count)
+
+    def _expect(self, subject: str, sealed: Iterable[tuple[str, bytes]]) -> None:
+        self._sealed.update(((subject, ref), sha256(blob).digest()) for ref, blob in sealed)
+
+    async def _compare_sealed(self, connection: asyncpg.Connection) -> None:
+        async for row in connection.cursor(SEALED, prefetch=CHUNK):
+            digest = self._sealed.pop((row["subject"], row["ref"]), None)
+            if digest != row["digest"]:
+                what = "is sealed for no fact" if digest is None else "is not the ciphertext that its fact has"
+                self._report.differs("state", f"{row['subject']} {row['ref']}", what, self._rebuild)
+        for subject, ref in self._sealed:
+            self._report.differs("state", f"{subject} {ref}", "has no ciphertext", self._rebuild)
 
     def _is_own(self, item: Read | Unfit) -> bool:
         return isinstance(item, Read) and item.envelope.source == self._service.source
@@ -315,4 +337,3 @@ class _Check:
 
 RESTORE = "Nobody may change a journal. Its bytes are on the log: put them back, or restore a backup. Rebuild nothing until then."
 FORGED = "If the journal lost it, restore that, and neither rebuild nor skip. If somebody else wrote it, close the topic to him, then skip."
-REBUILD = "Make the state anew from the log: redress rebuild"

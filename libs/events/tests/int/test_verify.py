@@ -46,6 +46,10 @@ async def test_verify_finds_nothing_while_all_is_well_and_every_kind_of_damage(s
     assert found == [("state", subjects[0], "done is not the fold of the journal")]
     found = await damaged("handling", "UPDATE state SET heard = heard || '{\"chases\": 7}' WHERE subject = $1", subjects[1])
     assert found == [("state", subjects[1], "heard is not the fold of the log")]
+    found = await damaged("handling", "UPDATE sealed SET ciphertext = '\\x00' WHERE subject = $1 AND ref = 'intake/1/text'", subjects[4])
+    assert ("state", f"{subjects[4]} intake/1/text", "is not the ciphertext that its fact has") in found and len(found) == 2
+    found = await damaged("intake", "DELETE FROM sealed WHERE subject = $1 AND ref = 'intake/1/text'", subjects[4])
+    assert ("state", f"{subjects[4]} intake/1/text", "has no ciphertext") in found and len(found) == 2
     found = await damaged("handling", "UPDATE events SET data = data || ' '::bytea WHERE stream = $1", subjects[2])
     assert ("journal", f"{subjects[2]} version 1", "was changed: its hash is not that of its bytes") in found
     found = await damaged("intake", "DELETE FROM state WHERE subject = $1", subjects[3])
