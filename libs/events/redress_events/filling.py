@@ -1,6 +1,6 @@
 """A new state schema filled, partition by partition: `heard` from the log, `done` from the journal, folded in memory and copied.
 
-Two partitions are held at a time, without a search for cycles: some 50 MiB each where a million facts are spread over twelve.
+Two partitions are held in memory at a time, and nobody searches them for cycles.
 """
 
 from __future__ import annotations
