@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from redress_events.facts import Context, Contract, Fact, Kind, Work
 from redress_events.log_end import LogEnd
 from redress_events.parking import ParkedSubject, Parking, Redriven, SetAside
 from redress_events.projector import Projector
+from redress_events.pruning import Pruning
 from redress_events.quiet import Commands, Quiet, look
 from redress_events.records import Reader
 from redress_events.relay import Relay
@@ -37,7 +39,8 @@ KEYS_WAIT = 2.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Where a service finds its database, its log and its master key. settle: seconds that Kafka must have answered before timed work."""
+    """Where a service finds its database, its log and its master key. settle: seconds that Kafka must have answered before timed work.
+    keep_answers: how long a request that is repeated with its idempotency key gets the answer of the first."""
 
     database_url: str
     kafka: str
@@ -45,6 +48,7 @@ class Config:
     partitions: int = 12
     settle: float = 15.0
     topic_prefix: str = ""
+    keep_answers: timedelta = timedelta(days=7)
 
 
 class Engine:
@@ -145,7 +149,9 @@ class Engine:
             work=self.work,
             log_end=self._log_end,
         )
+        pruning = Pruning(source=self.source, database=self._database.reading, keep=self._config.keep_answers)
         loops = {"projector": self.projector.run(), "relay": self.relay.run(), "work": self.work.run(), "pulse": self.watch.run()}
+        loops["pruning"] = pruning.run()
         if isinstance(self.clock, SteppingClock):
             loops["clock"] = follow(self.clock, self.work.wake)
         self._tasks = [asyncio.create_task(loop, name=f"{self.source}-{name}") for name, loop in loops.items()]
