@@ -127,7 +127,7 @@ class Adoption:
             try:
                 await self._alone(connection)
                 await self._same_cluster(connection, await log_end.cluster())
-                self._adopted.rebased = await rebase(connection, lambda *told: self._progress("renumbering", *told), self._chunk)
+                self._adopted.rebased = await rebase(connection, self._progress, self._chunk)
                 await self._catch_up(connection, log_end, began)
                 await self._heal(connection, before["schema"])
             except Forked:

@@ -35,8 +35,8 @@ class JournalRestored(Exception):
 
     def __init__(self, source: str) -> None:
         super().__init__(
-            f"The journal of {source} did not grow on this PostgreSQL cluster and timeline: it was restored, or another server took over. "
-            f"Compare it with the log, and let commands in again: redress adopt {source}"
+            f"The journal of {source} did not grow on this PostgreSQL cluster and timeline, and may be older than the log: "
+            f"redress adopt {source}"
         )
 
 

@@ -336,4 +336,4 @@ class _Check:
 
 
 RESTORE = "Nobody may change a journal. Its bytes are on the log: put them back, or restore a backup. Rebuild nothing until then."
-FORGED = "If the journal lost it, restore that, and neither rebuild nor skip. If somebody else wrote it, close the topic to him, then skip."
+FORGED = "If the journal lost it: redress adopt, and skip nothing before. If somebody else wrote it, close the topic to them, then skip."
