@@ -239,7 +239,6 @@ class Adoption:
                     raise Forked(*problems, CURE)
                 if missing:
                     await self._append(connection, missing)
-                self._progress("adopting", 0, 0)
             self._adopted.facts.update(own.type for own in missing)
             self._adopted.streams.update(own.stream for own in missing)
 
@@ -257,6 +256,7 @@ class Adoption:
             for own in facts
         ]
         await connection.execute(APPEND, *map(list, zip(*columns, strict=True)))
+        self._progress("writing", 0, 0)
         touched = sorted(subjects)
         await connection.execute(
             SAVE_DONE,
