@@ -97,6 +97,7 @@ def engine_of(
     work: list[Work] | None = None,
     settle: float = 0.2,
     clock: Clock = wall_clock,
+    fold: int = 1,
 ) -> Engine:
     """One replica of intake, handling or another that hears what handling does; not started. work None: what the service has."""
     return Engine(
@@ -106,7 +107,7 @@ def engine_of(
         contracts=CONTRACTS,
         work=([OPEN] if source == "handling" else []) if work is None else work,
         queries=[],
-        fold=1,
+        fold=fold,
         config=Config(dsn, kafka, MASTER, partitions, settle, topic_prefix=prefix),
         clock=clock,
     )
