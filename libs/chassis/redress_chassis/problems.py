@@ -18,6 +18,11 @@ from redress_events.facts import Refused
 
 RETRY_AFTER = 2  # seconds, where the cause does not say: a database's restart takes about that long
 
+RESTORED = (
+    "This service's database was restored, or another server took over, and it may lack what was recorded last: "
+    "nothing is recorded or shown until operations have compared it with the log. Repeat this later with the same key."
+)
+
 
 class Problem(Exception):
     """An answer that is no success. code: stable, for programs. detail: a sentence for people, free of input."""
@@ -84,6 +89,8 @@ def problem_of(error: BaseException) -> Problem | None:
             return Problem(409, "conflict", "Others changed this at the same moment, three times in a row. Read it again and repeat.")
         case engine.TooLarge():
             return Problem(413, "too-large", "What would be recorded is larger than a record may be.")
+        case engine.JournalRestored():
+            return Problem(503, "journal-restored", RESTORED, headers={"retry-after": "60"})
         case engine.Unavailable():
             return unavailable("Something that this answer needs cannot be reached. Try again.", error.retry_after)
         case _ if isinstance(error, UNREACHABLE):

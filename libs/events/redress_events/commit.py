@@ -17,8 +17,9 @@ import asyncpg
 import orjson
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from redress_events.database import AWAY, HELD
+from redress_events.database import AWAY, HELD, RESTORED
 from redress_events.envelope import GENESIS, Envelope, chain, dataschema, encode, fact_id
+from redress_events.errors import JournalRestored
 from redress_events.facts import Contract, Fact
 from redress_events.states import Codec, Row
 from redress_events.vault import on_the_log, reference, seal
@@ -160,9 +161,12 @@ async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[
 
 
 class Committer:
-    """Shares commits between all who decide in this process. `committed` is called after each one that wrote something."""
+    """Shares commits between all who decide in this process. `committed` is called after each one that wrote something.
 
-    def __init__(self, pool: asyncpg.Pool, committed: Callable[[], None]) -> None:
+    What a commit ends with for those who wait: an outcome, JournalRestored, or the database's error."""
+
+    def __init__(self, source: str, pool: asyncpg.Pool, committed: Callable[[], None]) -> None:
+        self._source = source
         self._pool = pool
         self._committed = committed
         self._waiting: deque[tuple[Item, asyncio.Future[Outcome]]] = deque()
@@ -221,7 +225,9 @@ class Committer:
         except HELD as error:
             await self._halve(batch, error)
         except Exception as error:
-            if isinstance(error, asyncpg.PostgresError) and not isinstance(error, AWAY):
+            if isinstance(error, asyncpg.PostgresError) and error.sqlstate == RESTORED:
+                self._fail(batch, JournalRestored(self._source))
+            elif isinstance(error, asyncpg.PostgresError) and not isinstance(error, AWAY):
                 await self._halve(batch, error)
             else:  # halves would wait as long as the whole, one after the other
                 self._fail(batch, error)

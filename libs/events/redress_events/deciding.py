@@ -12,7 +12,7 @@ from uuid import UUID
 from redress_events.clock import Clock, uuid7
 from redress_events.commit import Committer, Item, Key, Outcome, Trace, prepare
 from redress_events.database import UNREACHABLE, Database
-from redress_events.errors import Conflict, JournalRestored, KeyReused, Parked, Unavailable, Unknown
+from redress_events.errors import Conflict, KeyReused, Parked, Unavailable, Unknown
 from redress_events.facts import Context, Contract, Fact
 from redress_events.states import Row, Seen, States, heads
 from redress_events.vault import Vault, needs_key
@@ -174,7 +174,5 @@ class Deciding:
     async def _commit(self, item: Item) -> Outcome:
         try:
             return await self._committer.commit(item)
-        except JournalRestored as error:
-            raise Unavailable(str(error), retry_after=60) from error
         except UNREACHABLE as error:
             raise Unavailable(f"The database of {self._source} does not answer now.") from error

@@ -86,9 +86,9 @@ class Engine:
     # -- life
 
     async def start(self) -> None:
-        """Returns once the database answered and has this fold's schema. Raises Unavailable."""
+        """Returns once the database answered and has this fold's schema. Raises Unavailable, JournalRestored."""
         await self._database.open()
-        self.committer = Committer(self._database.commits, self._committed)
+        self.committer = Committer(self.source, self._database.commits, self._committed)
         self.deciding = Deciding(
             source=self.source,
             contract=self._contract,

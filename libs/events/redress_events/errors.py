@@ -30,7 +30,14 @@ class Unavailable(Exception):
 
 
 class JournalRestored(Exception):
-    """This journal did not grow on this cluster: it may be older than the log."""
+    """This journal did not grow on the cluster and timeline that write it now, so it may be older than the log: nothing is decided on it,
+    nor told from it, before somebody has adopted it."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"The journal of {source} did not grow on this PostgreSQL cluster and timeline: it was restored, or another server took over. "
+            f"Compare it with the log, and let commands in again: redress adopt {source}"
+        )
 
 
 class WrongCluster(Exception):

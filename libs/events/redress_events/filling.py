@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
@@ -145,7 +145,9 @@ class Filling:
             await self._connection.execute(SET_ASIDE, *map(list, zip(*set_aside_rows(held.apart), strict=True)))
 
 
-def did(contract: Contract, states: States, row: asyncpg.Record, done: dict[str, Any], sealed: list[tuple[str, str, bytes]]) -> str:
+def did(
+    contract: Contract, states: States, row: asyncpg.Record | Mapping[str, Any], done: dict[str, Any], sealed: list[tuple[str, str, bytes]]
+) -> str:
     """Fold one journal row; returns its subject."""
     fact_type = contract.by_type[row["type"]]
     envelope = decode(row["data"])

@@ -42,10 +42,14 @@ ORDER BY e.transaction_id, e.global_position LIMIT 1
 BACKLOG = """
 SELECT count(*) FROM events e, relay_checkpoint c WHERE (e.transaction_id, e.global_position) > (c.transaction_id, c.global_position)
 """
-CHECKPOINT = "SELECT transaction_id::text AS transaction_id, global_position, kafka_cluster FROM relay_checkpoint"
+CHECKPOINT = """
+SELECT c.transaction_id::text AS transaction_id, c.global_position, c.kafka_cluster, b.timeline = timeline_now() AS at_home
+FROM relay_checkpoint c, birthplace b
+"""
+# Not while somebody adopts the journal.
 MOVE = """
 UPDATE relay_checkpoint SET transaction_id = $3::text::xid8, global_position = $4, kafka_cluster = $5
-WHERE transaction_id = $1::text::xid8 AND global_position = $2
+WHERE transaction_id = $1::text::xid8 AND global_position = $2 AND EXISTS (SELECT FROM birthplace WHERE timeline = timeline_now())
 RETURNING 1
 """
 UNACKNOWLEDGED = "SELECT subject, wrapped FROM keys WHERE NOT acknowledged AND subject = ANY ($1::text[]) AND NOT destroyed"
@@ -63,7 +67,7 @@ CLOSE_TIMEOUT = 2.0
 
 
 class Deposed(Exception):
-    """Somebody else moved the checkpoint: this process is no longer the leader."""
+    """Somebody else moved the checkpoint, or adopts the journal: this process is no longer the leader."""
 
 
 class Relay:
@@ -156,6 +160,8 @@ class Relay:
                 continue
             if (now := monotonic()) - looked >= PING:  # somebody may have moved the checkpoint: `redress relay --from 0`
                 looked, held = now, await one(connection, CHECKPOINT)
+                if not held["at_home"]:
+                    raise Deposed
                 if (moved := (held["transaction_id"], held["global_position"])) != cursor:
                     log.warning("relay-checkpoint-moved", service=self._source)
                     cursor = moved

@@ -21,7 +21,7 @@ from aiokafka import TopicPartition
 from redress_events.clock import Clock, monotonic, wall_seconds_until
 from redress_events.commit import Committer, Item, Trace, cause_of
 from redress_events.database import AWAY, HELD
-from redress_events.errors import told
+from redress_events.errors import JournalRestored, told
 from redress_events.facts import EPOCH, Context, Fact, Work, micros
 from redress_events.log_end import MARGIN, LogEnd
 from redress_events.projector import Projector
@@ -259,12 +259,14 @@ class WorkLoop:
                     nothing.append(subject)
                 else:
                     items.append(item)
+            except JournalRestored:
+                raise  # no row is at fault: after the adoption each is decided at once
             except Exception as error:
                 errors[subject] = told(error)
         outcomes = await self._committer.commit_all(items)
         committed = []
         for item, outcome in zip(items, outcomes, strict=True):
-            if isinstance(outcome, AWAY) and not isinstance(outcome, HELD):
+            if isinstance(outcome, (*AWAY, JournalRestored)) and not isinstance(outcome, HELD):
                 raise outcome
             if isinstance(outcome, BaseException):
                 errors[item.row.subject] = told(outcome)

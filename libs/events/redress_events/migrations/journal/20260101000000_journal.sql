@@ -69,18 +69,27 @@ CREATE TABLE rebuilds (
     live_at timestamptz
 );
 
--- The cluster this journal grew on: another one means a restored journal, older than the log.
+-- The timeline that this server writes now. (The control file has it only since the last checkpoint, minutes after a promotion.) A
+-- standby writes none: it raises.
+CREATE FUNCTION timeline_now() RETURNS int LANGUAGE sql AS $$
+    SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
+$$;
+
+-- The cluster and timeline this journal grew on: another one means a restored journal, which may be older than the log.
+-- `redress adopt` compares both and writes the new one; timeline 0 means that it is at work.
 CREATE TABLE birthplace (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     system_identifier bigint NOT NULL,
     timeline int NOT NULL
 );
-INSERT INTO birthplace (system_identifier, timeline) SELECT s.system_identifier, c.timeline_id FROM pg_control_system() s, pg_control_checkpoint() c;
+INSERT INTO birthplace (system_identifier, timeline) SELECT s.system_identifier, timeline_now() FROM pg_control_system() s;
 
 -- One commit of many decisions in one round trip: lock the rows, compare what was read, take the keys, write journal and state.
 -- An item is a position in the first arrays (counted from 1); events and sealed values name theirs. revision 0 means a new row.
 -- Outcomes: committed · conflict (the row moved: decide again) · order (a fact would get an older transaction than its predecessor: try again
 -- in a new transaction) · replayed (the idempotency key was taken: here is the stored answer).
+-- Raises JR001 where the journal did not grow on this timeline: it would give out versions that the log has already. A session cannot know
+-- (one that was open before a promotion lives on, and a pooler changes the server under it), so each commit looks.
 CREATE FUNCTION commit_decisions(
     p_subjects text[], p_partitions int[], p_revisions bigint[], p_done jsonb[],
     p_keys text[], p_requests bytea[], p_versions bigint[], p_wrapped bytea[],
@@ -95,6 +104,11 @@ DECLARE
     taken text[];
     bad record;
 BEGIN
+    PERFORM FROM birthplace b WHERE b.timeline = timeline_now();
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'The journal did not grow on this timeline.' USING ERRCODE = 'JR001';
+    END IF;
+
     -- rows by id
     FOR bad IN
         WITH locked AS MATERIALIZED (
@@ -180,5 +194,5 @@ BEGIN
 END $$;
 
 -- migrate:down
-DROP FUNCTION commit_decisions;
+DROP FUNCTION commit_decisions, timeline_now;
 DROP TABLE birthplace, rebuilds, skips, idempotency, keys, relay_checkpoint, events, live;
