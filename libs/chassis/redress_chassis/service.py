@@ -174,6 +174,7 @@ class Service:
                 master_key=settings.master_key,
                 partitions=settings.partitions,
                 settle=settings.settle_seconds,
+                clock_tolerance=settings.clock_tolerance_seconds,
             ),
             clock=SteppingClock(settings.clock_file) if settings.clock_file else self._clock,
         )

@@ -196,7 +196,7 @@ class Jar:
     async def measures(self) -> Measures:
         if self.fails:
             raise self.fails
-        return Measures(3, 7, 1.5, 1, 2, 0, 0.25, True, {("open", "decided"): 4})
+        return Measures(3, 7, 1.5, 1, 2, 0, 0.125, 0.25, True, {("open", "decided"): 4})
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from redress_events.facts import Context, Contract, Fact
 from redress_events.states import Row, Seen, States, heads
 from redress_events.vault import Vault, needs_key
 
+BREATH = 50  # drafts numbered, sealed and chained before others have their turn
 ATTEMPTS = 4  # a decision whose row moved is decided again, three times
 STORED = "SELECT subject, version, request FROM idempotency WHERE key = $1"
 
@@ -32,6 +34,17 @@ class Asked:
     traceparent: str | None
     key: str | None = None
     request: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Facts decided on a row as read, not yet numbered, sealed and chained."""
+
+    row: Row
+    facts: Sequence[Fact]
+    now: datetime
+    trace: Trace
+    key: Key | None = None
 
 
 class Deciding:
@@ -110,7 +123,9 @@ class Deciding:
             facts = decide(seen.state, self._context(row, asked, now))
             if not facts and asked.key is None:
                 return seen, False
-            item = await self.prepare(row, facts, now, self._trace(asked), self._key(asked))
+            (item,) = await self.prepare([Draft(row, facts, now, self._trace(asked), self._key(asked))])
+            if isinstance(item, Exception):
+                raise item
             outcome = await self._commit(item)
             if outcome.result == "committed":
                 return self._after(item), False
@@ -160,19 +175,40 @@ class Deciding:
             raise KeyReused(asked.key)
         return await self.seen(outcome.subject)
 
-    async def prepare(self, row: Row, facts: Sequence[Fact], now: datetime, trace: Trace, key: Key | None = None) -> Item:
-        """Number, seal, chain and fold what was decided, outside any transaction."""
-        kind, _, identity = row.subject.partition("/")
-        others = sorted({f"{fact.stream}/{identity}" for fact in facts if fact.stream != kind})
+    async def prepare(self, drafts: Sequence[Draft]) -> list[Item | Exception]:
+        """Number, seal, chain and fold what was decided, outside any transaction: for each draft its item, or why there is none (Forgotten,
+        KeyMissing, FactTooLarge, a fold's own). All drafts together wait for missing keys once. Raises Unavailable without a database."""
+        others = sorted({stream for draft in drafts for stream in _other_streams(draft)})
         ends: dict[str, tuple[int, bytes]] = {}
         if others:
             async with self._database.reading() as connection:
                 ends = await heads(connection, others)
-        cipher = await self._vault.key(row.subject) if needs_key(facts) else None
-        return prepare(self._contract, self._states.codec(row.subject), row, facts, now, trace, ends, cipher, key)
+        ciphers = await self._vault.ciphers({draft.row.subject for draft in drafts if needs_key(draft.facts)})
+        prepared: list[Item | Exception] = []
+        for n, draft in enumerate(drafts, 1):
+            if n % BREATH == 0:
+                await asyncio.sleep(0)
+            cipher = ciphers.get(draft.row.subject)
+            if isinstance(cipher, Exception):
+                prepared.append(cipher)
+                continue
+            codec = self._states.codec(draft.row.subject)
+            heads_of_others = {stream: ends[stream] for stream in _other_streams(draft) if stream in ends}
+            try:
+                prepared.append(
+                    prepare(self._contract, codec, draft.row, draft.facts, draft.now, draft.trace, heads_of_others, cipher, draft.key)
+                )
+            except Exception as error:
+                prepared.append(error)
+        return prepared
 
     async def _commit(self, item: Item) -> Outcome:
         try:
             return await self._committer.commit(item)
         except UNREACHABLE as error:
             raise Unavailable(f"The database of {self._source} does not answer now.") from error
+
+
+def _other_streams(draft: Draft) -> set[str]:
+    kind, _, identity = draft.row.subject.partition("/")
+    return {f"{fact.stream}/{identity}" for fact in draft.facts if fact.stream != kind}

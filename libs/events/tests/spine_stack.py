@@ -17,7 +17,7 @@ from redress_events.clock import Clock, wall_clock
 from redress_events.contracts import CONTRACTS
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
-from redress_events.engine import Asked, Config, Engine
+from redress_events.engine import Asked, Config, Engine, Unavailable
 from redress_events.facts import Context, Fact, Instant, Kind, Work
 from redress_events.migrate import migrate
 from redress_local.provision import Databases
@@ -158,6 +158,14 @@ class Stack:
     async def stop(self, engine: Engine) -> None:
         self.engines.remove(engine)
         await engine.stop()
+
+
+async def opened(engine: Engine, subject: str, *refs: str) -> dict[str, str] | None:
+    """What these references open to; None while it cannot be had."""
+    try:
+        return await engine.open(subject, refs)
+    except Unavailable:
+        return None
 
 
 async def eventually(check: Callable[[], Awaitable[Any]], within: float = 20.0) -> Any:

@@ -27,17 +27,20 @@ CREATE TABLE relay_checkpoint (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     transaction_id xid8 NOT NULL DEFAULT '0',
     global_position bigint NOT NULL DEFAULT 0,
-    kafka_cluster text
+    kafka_cluster text,
+    keys_from text                              -- all keys are being sent again: from behind this subject; null when they are not
 );
 INSERT INTO relay_checkpoint DEFAULT VALUES;
 
--- One data key for each complaint, wrapped by the master key. `destroyed` wins over whatever comes later.
+-- One data key for each complaint, wrapped by the master key. `destroyed` wins over whatever comes later, and has its proof: who has no row
+-- here is not forgotten.
 CREATE TABLE keys (
     subject text PRIMARY KEY,
     wrapped bytea,
     destroyed boolean NOT NULL DEFAULT false,
+    proof bytea,                                -- of the destruction: only who has the master key can make it
     acknowledged boolean NOT NULL,
-    CHECK (destroyed OR wrapped IS NOT NULL)
+    CHECK (destroyed = (wrapped IS NULL) AND destroyed = (proof IS NOT NULL))
 );
 CREATE INDEX keys_unacknowledged ON keys (subject) WHERE NOT acknowledged;
 
