@@ -23,7 +23,7 @@ from redress_events.facts import Contract, Fact
 from redress_events.states import Codec, Row
 from redress_events.vault import on_the_log, reference, seal
 
-COMMIT = f"SELECT * FROM commit_decisions({', '.join(f'${n}' for n in range(1, 20))})"
+COMMIT = f"SELECT * FROM commit_decisions({', '.join(f'${n}' for n in range(1, 21))})"
 LARGEST_FACT = 768 * 1024  # bytes; Kafka refuses 1 MiB with headers, and one refused record would stall the relay
 AT_ONCE = 2  # commits under way; the next batch gathers meanwhile
 ENOUGH = 16  # items for a second one beside the first: a commit of many costs little more than one of few
@@ -54,7 +54,7 @@ class Key:
 
 @dataclass(slots=True)
 class Item:
-    """One decision, ready to be committed."""
+    """One decision, ready to be committed. append: it depends on what was done alone; what was heard since it was read is no conflict."""
 
     row: Row
     done: Any
@@ -64,6 +64,7 @@ class Item:
     sealed: list[tuple[str, bytes]] = field(default_factory=list)
     key: Key | None = None
     wrapped: bytes | None = None
+    append: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[
         [item.row.subject for item in items],
         [item.row.partition for item in items],
         [item.row.revision for item in items],
+        [item.row.decided if item.append else None for item in items],
         [item.done_json for item in items],
         [item.key.key if item.key else None for item in items],
         [item.key.request if item.key else None for item in items],

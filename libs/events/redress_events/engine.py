@@ -186,13 +186,15 @@ class Engine:
         *,
         check: Callable[[Seen], None] | None = None,
         while_parked: bool = False,
+        append: bool = False,
     ) -> tuple[Seen, bool]:
         """Decide on the row as read and commit, again if it moved. check runs on each read, before anything else, and may raise.
 
+        append: the decision depends on what this service did, and on what it heard no more than if it had been made a moment before.
         Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable, and the decider's Refused.
         """
         with self._commands.one():
-            return await self._database.on_live(lambda: self.deciding.decide(subject, decide, asked, check, while_parked))
+            return await self._database.on_live(lambda: self.deciding.decide(subject, decide, asked, check, while_parked, append))
 
     async def read(self, subject: str) -> Seen:
         """Raises Unknown, Unavailable."""

@@ -36,7 +36,7 @@ SELECT c.relname AS name, pg_get_indexdef(i.indexrelid) AS definition FROM pg_in
 JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace
 WHERE n.nspname = $1 AND t.relname = 'state' AND NOT i.indisprimary
 """
-COLUMNS = ["subject", "partition", "revision", "parked", "read", "cause", "heard", "done"]
+COLUMNS = ["subject", "partition", "revision", "decided", "parked", "read", "cause", "heard", "done"]
 
 
 @dataclass(slots=True)
@@ -131,7 +131,19 @@ class Filling:
                 folding = Folding(subject, partition, codec, codec.kind.facets[0](), {})
             done_json = codec.dump_done(done) if done is not None else "{}"
             read = orjson.dumps(folding.read).decode()
-            rows.append((subject, partition, self._base, folding.parked, read, folding.cause, codec.dump_heard(folding.heard), done_json))
+            rows.append(
+                (
+                    subject,
+                    partition,
+                    self._base,
+                    self._base,
+                    folding.parked,
+                    read,
+                    folding.cause,
+                    codec.dump_heard(folding.heard),
+                    done_json,
+                )
+            )
         rows.sort()
         for start in range(0, len(rows), CHUNK):
             await self._connection.copy_records_to_table("state", records=rows[start : start + CHUNK], columns=COLUMNS)

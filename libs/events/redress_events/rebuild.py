@@ -59,10 +59,10 @@ SELECT DISTINCT ON (subject) subject, (topic, partition, "offset")::text AS stum
 """
 DONE = "SELECT subject, done FROM state WHERE subject = ANY ($1::text[])"
 SAVE_DONE = """
-INSERT INTO state (subject, partition, revision, done)
-SELECT d.subject, d.partition, $4::bigint, d.done FROM unnest($1::text[], $2::int[], $3::jsonb[]) d (subject, partition, done)
+INSERT INTO state (subject, partition, revision, decided, done)
+SELECT d.subject, d.partition, $4::bigint, $4::bigint, d.done FROM unnest($1::text[], $2::int[], $3::jsonb[]) d (subject, partition, done)
 ORDER BY d.subject
-ON CONFLICT (subject) DO UPDATE SET done = excluded.done, revision = state.revision + 1
+ON CONFLICT (subject) DO UPDATE SET done = excluded.done, revision = state.revision + 1, decided = state.decided + 1
 """
 
 Ends = Mapping[TopicPartition, int]

@@ -19,7 +19,7 @@ from redress_events.facts import Kind
 
 # State and journal head in one snapshot. Index: state_pkey, events_pkey.
 LOAD = """
-SELECT s.subject, s.partition, s.revision, s.parked, s.heard, s.done, s.cause, h.version, h.hash
+SELECT s.subject, s.partition, s.revision, s.decided, s.parked, s.heard, s.done, s.cause, h.version, h.hash
 FROM state s
 LEFT JOIN LATERAL (SELECT e.version, e.hash FROM events e WHERE e.stream = s.subject ORDER BY e.version DESC LIMIT 1) h ON true
 WHERE s.subject = ANY ($1::text[])
@@ -52,7 +52,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One subject as read: its state, and where its own stream ends. revision 0: not there yet."""
+    """One subject as read: its state, and where its own stream ends. revision 0: not there yet. decided: moves with `done` alone."""
 
     subject: str
     partition: int
@@ -63,6 +63,7 @@ class Row:
     cause: Mapping[str, str]
     version: int
     hash: bytes
+    decided: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ class States:
             orjson.loads(record["cause"]),
             record["version"] or 0,
             record["hash"] or GENESIS,
+            record["decided"],
         )
 
 

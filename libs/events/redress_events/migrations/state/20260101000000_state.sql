@@ -6,6 +6,7 @@ CREATE TABLE state (
     id uuid GENERATED ALWAYS AS (split_part(subject, '/', 2)::uuid) STORED,
     partition int NOT NULL,
     revision bigint NOT NULL DEFAULT 0,         -- moves with heard, done and parked
+    decided bigint NOT NULL DEFAULT 0,          -- moves with done alone: what an append looks at
     parked boolean NOT NULL DEFAULT false,
     read jsonb NOT NULL DEFAULT '{}',           -- by source: last version, its hash, the first 6 bytes of every version's
     cause jsonb NOT NULL DEFAULT '{}',          -- the last foreign fact that changed `heard`: its id and its trace
