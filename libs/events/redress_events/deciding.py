@@ -11,7 +11,7 @@ import asyncio
 import hmac
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,8 +19,10 @@ from uuid import UUID
 from redress_events.clock import Clock, uuid7
 from redress_events.commit import Committer, Item, Key, Outcome, Trace, prepare
 from redress_events.database import UNREACHABLE, Database
+from redress_events.envelope import decode
 from redress_events.errors import Conflict, JournalRestored, KeyReused, Parked, Unavailable, Unknown
 from redress_events.facts import Context, Contract, Fact
+from redress_events.records import as_folded
 from redress_events.states import Row, Seen, States, heads
 from redress_events.turns import Turns
 from redress_events.vault import Vault, needs_key
@@ -29,6 +31,8 @@ ATTEMPTS = 4  # a decision whose row moved is decided again, three times
 # Seconds that a command may take with its waiting: its caller and what stands between them give up after ten and more, and would repeat it.
 BUDGET = 5.0
 JITTER = 0.002, 0.05  # seconds before an append is decided again: doubled each time from the first up to the second, and of that any part
+# Index: events_pkey.
+MADE = "SELECT type, data FROM events WHERE stream = $1 AND version = $2"
 STORED = "SELECT subject, version, request FROM idempotency WHERE key = $1"
 
 
@@ -188,7 +192,7 @@ class Deciding:
     def _after(self, item: Item) -> Seen:
         codec, row = self._states.codec(item.row.subject), item.row
         state = codec.kind.state(heard=row.heard, done=item.done)
-        return Seen(row.subject, state, codec.etag(row.heard, item.done_json), row.parked, item.version)
+        return Seen(row.subject, state, codec.etag(row.heard, item.done_json), row.parked, item.version, item.made)
 
     async def _stored(self, asked: Asked) -> Seen | None:
         if asked.key is None:
@@ -202,7 +206,14 @@ class Deciding:
     async def _replayed(self, asked: Asked, outcome: Outcome) -> Seen:
         if outcome.subject is None or outcome.request is None or not hmac.compare_digest(outcome.request, self._digest(asked)):
             raise KeyReused(asked.key)
-        return await self.seen(outcome.subject)
+        seen = await self.seen(outcome.subject)
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(MADE, outcome.subject, outcome.version)
+        if row is None:  # a command on what only others had told of, that changed nothing
+            return seen
+        envelope = decode(row["data"])
+        fact, _ = as_folded(self._contract.by_type[row["type"]], envelope)
+        return replace(seen, made=(fact, envelope.time))
 
     async def prepare(self, row: Row, facts: Sequence[Fact], now: datetime, trace: Trace, key: Key | None = None) -> Item:
         """Number, seal, chain and fold what was decided, outside any transaction."""

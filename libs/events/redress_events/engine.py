@@ -12,10 +12,12 @@ from uuid import UUID
 import structlog
 from aiokafka import TopicPartition
 
+from redress_events import entries
 from redress_events.clock import Clock, SteppingClock, follow, wall_clock
 from redress_events.commit import Committer, FactTooLarge
 from redress_events.database import Database
 from redress_events.deciding import Asked, Deciding
+from redress_events.entries import Latest, Place
 from redress_events.errors import Conflict, JournalRestored, KeyReused, Parked, Unavailable, Unknown
 from redress_events.facts import Context, Contract, Fact, Kind, Work
 from redress_events.log_end import LogEnd
@@ -210,6 +212,18 @@ class Engine:
                 loaded = await self.states.load(connection, [row["subject"] for row in rows])
             found = [(row["place"], loaded.get(row["subject"])) for row in rows]
             return [(at, self.states.codec(row.subject).seen(row)) for at, row in found if row is not None]
+
+        return await self._database.on_live(ask)
+
+    async def entries(
+        self, subject: str, lists: Sequence[str], *, limit: int, after: Place = entries.BEGINNING, most: int = entries.BYTES
+    ) -> dict[str, Latest]:
+        """The newest entries of these lists behind the place `after`, the newest first: up to `limit` of each, and no more than `most`
+        bytes and one entry, their words counted in."""
+
+        async def ask() -> dict[str, Latest]:
+            async with self._database.reading() as connection:
+                return await entries.latest(connection, subject, lists, limit, after, most)
 
         return await self._database.on_live(ask)
 

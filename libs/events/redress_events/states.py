@@ -6,6 +6,7 @@ import hashlib
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ import orjson
 from pydantic import TypeAdapter
 
 from redress_events.envelope import GENESIS
-from redress_events.facts import Kind
+from redress_events.facts import Fact, Kind
 
 # State and journal head in one snapshot. Index: state_pkey, events_pkey.
 LOAD = """
@@ -68,13 +69,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One subject as a caller sees it."""
+    """One subject as a caller sees it. made: the last fact of the command that it answers, its words as references, and when. What a
+    command made when it came first is what it makes when it is repeated."""
 
     subject: str
     state: Any
     etag: str
     parked: bool
     version: int
+    made: tuple[Fact, datetime] | None = None
 
     @property
     def id(self) -> UUID:

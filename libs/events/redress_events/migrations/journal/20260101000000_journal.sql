@@ -78,7 +78,7 @@ CREATE TABLE birthplace (
 INSERT INTO birthplace (system_identifier, timeline) SELECT s.system_identifier, c.timeline_id FROM pg_control_system() s, pg_control_checkpoint() c;
 
 -- One commit of many decisions in one round trip: lock the rows, compare what was read, take the keys, write journal and state.
--- An item is a position in the first arrays (counted from 1); events and sealed values name theirs. revision 0 means a new row.
+-- An item is a position in the first arrays (counted from 1); events, sealed values and entries name theirs. revision 0 means a new row.
 -- decided: null, or the item is an append, which does not depend on what was heard: then this is compared, and not the revision.
 -- Outcomes: committed · conflict (the row moved: decide again) · order (a fact would get an older transaction than its predecessor: try again
 -- in a new transaction) · replayed (the idempotency key was taken: here is the stored answer).
@@ -86,7 +86,8 @@ CREATE FUNCTION commit_decisions(
     p_subjects text[], p_partitions int[], p_revisions bigint[], p_decided bigint[], p_done jsonb[],
     p_keys text[], p_requests bytea[], p_versions bigint[], p_wrapped bytea[],
     p_event_items int[], p_streams text[], p_event_versions bigint[], p_topics text[], p_types text[], p_prevhashes bytea[], p_hashes bytea[], p_data bytea[],
-    p_sealed_items int[], p_refs text[], p_ciphertexts bytea[]
+    p_sealed_items int[], p_refs text[], p_ciphertexts bytea[],
+    p_entry_items int[], p_lists text[], p_entry_sources text[], p_entry_versions bigint[], p_ats bigint[], p_entries jsonb[], p_sizes int[]
 ) RETURNS TABLE (item int, outcome text, stored_subject text, stored_version bigint, stored_request bytea)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -172,6 +173,15 @@ BEGIN
         FROM unnest(p_sealed_items, p_refs, p_ciphertexts) v (item_no, ref, ciphertext)
         WHERE outcomes[v.item_no] = 'committed'
         ON CONFLICT DO NOTHING;
+
+        IF cardinality(p_entry_items) > 0 THEN
+            INSERT INTO entries (subject, list, source, version, at, data, size)
+            SELECT p_subjects[n.item_no], n.list, n.source, n.version, n.at, n.data, n.size
+            FROM unnest(p_entry_items, p_lists, p_entry_sources, p_entry_versions, p_ats, p_entries, p_sizes)
+                n (item_no, list, source, version, at, data, size)
+            WHERE outcomes[n.item_no] = 'committed'
+            ON CONFLICT DO NOTHING;
+        END IF;
     END IF;
 
     RETURN QUERY
