@@ -105,7 +105,7 @@ class Deciding:
                 row,
                 facts,
                 now,
-                self._trace(asked),
+                self._trace(asked, row),
                 cipher=cipher,
                 key=self._key(asked),
                 wrapped=wrapped,
@@ -169,7 +169,7 @@ class Deciding:
         facts = decide(seen.state, self._context(row, asked, now))
         if not facts and asked.key is None:
             return seen, False
-        (item,) = await self.prepare([Draft(row, facts, now, self._trace(asked), self._key(asked))])
+        (item,) = await self.prepare([Draft(row, facts, now, self._trace(asked, row), self._key(asked))])
         if isinstance(item, Exception):
             raise item
         item.append = append
@@ -194,8 +194,9 @@ class Deciding:
     def _context(self, row: Row, asked: Asked, now: datetime) -> Context:
         return Context(now, asked.actor, row.subject, asked.roles, asked.department, self._chance())
 
-    def _trace(self, asked: Asked) -> Trace:
-        return Trace(asked.actor, asked.correlation, None, asked.traceparent)
+    def _trace(self, asked: Asked, row: Row) -> Trace:
+        """The thread is the request's. The cause is what was known of the subject: behind it the decision stands in a restored log."""
+        return Trace(asked.actor, asked.correlation, row.cause.get("id"), asked.traceparent)
 
     def _key(self, asked: Asked) -> Key | None:
         return Key(asked.key, self._digest(asked)) if asked.key else None
