@@ -29,6 +29,10 @@ class Unavailable(Exception):
         self.retry_after = retry_after
 
 
+class WrongPartitions(Unavailable):
+    """Journal, topic and setting do not agree in how many partitions there are: what is written now might reach nobody."""
+
+
 class JournalRestored(Exception):
     """This journal did not grow on this cluster: it may be older than the log."""
 
