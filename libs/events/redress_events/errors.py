@@ -41,6 +41,10 @@ class ClockOff(Unavailable):
     """This replica's clock and its database's are too far apart: whatever it decided would carry a wrong time for ever."""
 
 
+class WrongPartitions(Unavailable):
+    """Journal, topic and setting do not agree in how many partitions there are: what is written now might reach nobody."""
+
+
 class JournalRestored(Exception):
     """This journal did not grow on the cluster and timeline that write it now, so it may be older than the log: nothing is decided on it,
     nor told from it, before somebody has adopted it."""

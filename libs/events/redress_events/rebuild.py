@@ -26,7 +26,8 @@ from redress_events.log_end import LogEnd
 from redress_events.migrate import make_state_schema, new_schema
 from redress_events.parking import Parking
 from redress_events.polling import poll
-from redress_events.projector import SKIPPED, Position, Projector
+from redress_events.positions import Position
+from redress_events.projector import SKIPPED, Projector
 from redress_events.records import Reader, Record
 from redress_events.relay import close
 from redress_events.saving import SEAL

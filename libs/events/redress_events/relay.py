@@ -279,6 +279,6 @@ async def close(client: Any) -> None:
     """Stop an aiokafka client that may hang or be broken already."""
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
-            await client.stop()
+            await (client.stop if hasattr(client, "stop") else client.close)()
     except Exception as error:
         log.debug("client-closed-badly", error=type(error).__name__)

@@ -42,6 +42,9 @@ CREATE TABLE consumer_offsets (
     next bigint NOT NULL DEFAULT 0,
     epoch bigint NOT NULL DEFAULT 0,            -- moved by whoever else changes `heard`: a redrive
     kafka_cluster text NOT NULL,
+    topic_id text,                              -- of the topic that was read: one that was made again has another
+    last_offset bigint,                         -- of the last record below `next`, and its hash: what a log must have to be the one that was read
+    last_hash bytea,
     PRIMARY KEY (topic, partition)
 );
 
