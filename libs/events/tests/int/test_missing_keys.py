@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -143,7 +144,7 @@ async def test_after_the_topic_of_keys_was_recreated_its_readers_begin_anew_and_
     await eventually(back, within=60)
     triage = await stack.engine("triage", work=[])  # who never read the topic as it was
     for subject in before:
-        await eventually(lambda subject=subject: opened(triage, subject, REF))
+        await eventually(partial(opened, triage, subject, REF))
     await connection.close()
 
 
@@ -152,7 +153,7 @@ async def test_whoever_holds_keys_sends_them_again_with_the_tombstones_for_those
     kept = (await intake.create("complaint", lambda context: [registered("kept")], asked("k1")))[0].subject
     gone = Author((await intake.create("complaint", lambda context: [registered("gone")], asked("k2")))[0].subject)
     for subject in (kept, gone.subject):
-        await eventually(lambda subject=subject: opened(handling, subject, REF))
+        await eventually(partial(opened, handling, subject, REF))
     async with pen(stack) as hand:
         await hand.write(tombstone_of(gone), topic=KEYS)
     await eventually(lambda: forgets(intake, gone.subject))
@@ -216,4 +217,4 @@ def held_up(engine: Engine) -> None:
     async def project(*_: Any) -> None:
         await asyncio.Future()
 
-    engine.projector.project = project  # type: ignore[method-assign]
+    engine.projector.project = project  # type: ignore[method-assign, assignment]
