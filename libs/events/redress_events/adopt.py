@@ -22,10 +22,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from redress_events import entries
 from redress_events.clock import monotonic
 from redress_events.database import PLANS
-from redress_events.facts import CLOSED
 from redress_events.filling import did
 from redress_events.log_end import LogEnd
-from redress_events.own_facts import FORKED, AdoptionRefused, Continuation, Own, OwnFacts, PassedOver, Ranges, records_of
+from redress_events.own_facts import CURE, AdoptionRefused, Continuation, Forked, Own, OwnFacts, PassedOver, Ranges, records_of
 from redress_events.parking import NotParked, Parking
 from redress_events.rebase import rebase
 from redress_events.rebuild import DONE, SAVE_DONE
@@ -83,6 +82,7 @@ class Adopted:
 
 class Adoption:
     """fold: of this release. master_key: to tell keys from what is none. settle: seconds, see SETTLE; 0 where nothing can be under way.
+    batch: facts in a transaction.
     although_truncated: an operator says that nothing of ours was lost with the log's start. progress(what, done, all)."""
 
     def __init__(
@@ -104,6 +104,7 @@ class Adoption:
         self._owner_dsn = owner_dsn
         self._bootstrap = bootstrap
         self._settle = settle
+        self._chunk = batch * 20
         self._although_truncated = although_truncated
         self._progress = progress
         self._topics = Topics(service.topic_prefix)
@@ -111,7 +112,6 @@ class Adoption:
         self._reader = Reader(service.source, service.kinds, service.contracts, service.partitions)
         self._vault = Vault(master_key, _never, _never)
         names = sorted({self._topics(fact.topic) for fact in service.contract.by_type.values()} | {self._topics.lifecycle})
-        names.sort(key=self._topics(CLOSED).__eq__)  # the lifecycle first; what is public has streams of its own
         self._places = [TopicPartition(name, n) for name in names for n in range(service.partitions)]
         self._log = OwnFacts(service, batch, passed_over)
         self._adopted = Adopted(service.source)
@@ -128,9 +128,11 @@ class Adoption:
             try:
                 await self._alone(connection)
                 await self._same_cluster(connection, await log_end.cluster())
-                self._adopted.rebased = await rebase(connection, lambda *told: self._progress("renumbering", *told))
+                self._adopted.rebased = await rebase(connection, lambda *told: self._progress("renumbering", *told), self._chunk)
                 await self._catch_up(connection, log_end, began)
                 await self._heal(connection, before["schema"])
+            except Forked:
+                raise
             except BaseException:
                 if before["at_home"] and not self._adopted.facts:  # it took commands before, and nothing says that it must not
                     await connection.execute(MARK, before["timeline"])
@@ -219,14 +221,14 @@ class Adoption:
         return {place: max(at, starts[place]) for place, at in begin.items()}
 
     async def _look(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, ranges: Ranges) -> None:
-        """Whether all that is missing continues the journal. Raises AdoptionRefused, before anything was written."""
+        """Whether all that is missing continues the journal. Raises Forked, before anything was written."""
         problems: list[str] = []
         look = Continuation()
         async for batch in self._log.read(connection, consumer, ranges, lambda *told: self._progress("comparing", *told)):
             await look.missing(connection, batch, problems)
         if problems:
             more = [f"… and {len(problems) - TOLD} more."] if len(problems) > TOLD else []
-            raise AdoptionRefused(*problems[:TOLD], *more, FORKED)
+            raise Forked(*problems[:TOLD], *more, CURE)
 
     async def _take(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, ranges: Ranges) -> None:
         async for batch in self._log.read(connection, consumer, ranges, lambda *told: self._progress("adopting", *told)):
@@ -235,7 +237,7 @@ class Adoption:
                 problems: list[str] = []
                 missing = await Continuation().missing(connection, batch, problems)
                 if problems:
-                    raise AdoptionRefused(*problems, FORKED)
+                    raise Forked(*problems, CURE)
                 if missing:
                     await self._append(connection, missing)
                 self._progress("adopting", 0, 0)
@@ -276,7 +278,7 @@ class Adoption:
         read = await connection.fetchval("SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = 0", place.topic)
         start = max(read or 0, (await consumer.beginning_offsets([place]))[place])
         keys: dict[str, bytes | None] = {}
-        async for records in records_of(consumer, {place: (start, end)} if end > start else {}):
+        async for records in records_of(consumer, {place: (start, end)}):
             for record in records:
                 subject = (record.key or b"").decode("utf-8", "replace")
                 if record.value is None:

@@ -19,7 +19,7 @@ from redress_events.verify import Verified
 SKIP = """
 INSERT INTO skips (topic, partition, "offset", hash, who, why) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
 """
-FORKED = (
+CURE = (
     "If somebody else wrote it to the topic, pass it over: --skip TOPIC/PARTITION@OFFSET --why TEXT. "
     "If the journal went on without what the log has, restore it to a time before that, and adopt it then."
 )
@@ -29,11 +29,15 @@ Ranges = Mapping[TopicPartition, tuple[int, int]]  # from an offset up to anothe
 
 
 class AdoptionRefused(Exception):
-    """Journal and log do not belong together, or nobody can tell: the sentences say where."""
+    """Journal and log cannot be compared now: the sentences say why."""
 
     def __init__(self, *sentences: str) -> None:
         super().__init__("\n".join(sentences))
         self.sentences = sentences
+
+
+class Forked(AdoptionRefused):
+    """Journal and log do not continue each other: the sentences say where. Commands stay out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +79,16 @@ class OwnFacts:
     async def read(
         self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, ranges: Ranges, progress: Callable[[int, int], None]
     ) -> AsyncIterator[list[Own]]:
-        """This service's facts within these ranges, in the log's order, some at a time."""
+        """This service's facts within these ranges, each stream in its order, some at a time."""
         skips = await connection.fetch(SKIPPED)
         self._skips = {(row["topic"], row["partition"], row["offset"], row["hash"]) for row in skips}
         done, everything = 0, sum(end - start for start, end in ranges.values())
-        for place, span in ranges.items():
-            async for records in records_of(consumer, {place: span}):
-                found = [own for record in records if (own := await self._judge(connection, record)) is not None]
-                for start in range(0, len(found), self._batch):
-                    yield found[start : start + self._batch]
-                done += len(records)
-                progress(done, everything)
+        async for records in records_of(consumer, ranges):
+            found = [own for record in records if (own := await self._judge(connection, record)) is not None]
+            for start in range(0, len(found), self._batch):
+                yield found[start : start + self._batch]
+            done += len(records)
+            progress(done, everything)
 
     async def _judge(self, connection: asyncpg.Connection, record: Record) -> Own | None:
         """A record that says to be ours and is what it says; None for all others, which readers park or set aside. Raises
@@ -117,7 +120,7 @@ class OwnFacts:
         try:
             as_folded(kind, envelope)
         except ValueError as error:
-            raise AdoptionRefused(f"{where} is no {envelope.type} that this release can fold: {type(error).__name__}. {FORKED}") from None
+            raise Forked(f"{where} is no {envelope.type} that this release can fold: {type(error).__name__}.", CURE) from None
         subject = f"{kind.decided_on}/{key.partition('/')[2]}"
         return Own(key, envelope.version, kind.topic, envelope.type, prevhash, digest, record.value, subject, where)
 
@@ -160,13 +163,17 @@ class Continuation:
 
 
 async def records_of(consumer: AIOKafkaConsumer, ranges: Ranges) -> AsyncIterator[list[Record]]:
-    """What these partitions have from the first offset up to the second; offsets without a record are passed over."""
-    for place, (start, end) in ranges.items():
-        consumer.assign([place])
+    """What these partitions have from the first offset up to the second, each partition in order; offsets without a record are passed
+    over."""
+    following = {place: start for place, (start, end) in ranges.items() if start < end}
+    consumer.assign(list(following))
+    for place, start in following.items():
         consumer.seek(place, start)
-        at = start
-        while at < end:
-            records = (await poll(consumer, {place: at}, 1_000, 5_000)).get(place, [])
-            if records:
-                at = records[-1].offset + 1
-                yield [record for record in records if record.offset < end and not record.mark]
+    while following:
+        for place, records in (await poll(consumer, following, 1_000, 5_000)).items():
+            end = ranges[place][1]
+            yield [record for record in records if record.offset < end and not record.mark]
+            following[place] = records[-1].offset + 1
+            if following[place] >= end:
+                consumer.pause(place)
+                del following[place]

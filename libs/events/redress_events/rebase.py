@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import asyncpg
 
-CHUNK = 10_000  # rows in a transaction
 FROM_AHEAD = """
 SELECT greatest(c.transaction_id, (SELECT e.transaction_id FROM events e ORDER BY e.transaction_id DESC, e.global_position DESC LIMIT 1))
     >= pg_snapshot_xmax(pg_current_snapshot()) FROM relay_checkpoint c
@@ -31,8 +30,9 @@ WHERE (e.transaction_id, e.global_position) > (c.transaction_id, c.global_positi
 CHECKPOINT = "UPDATE relay_checkpoint SET transaction_id = '1', global_position = 9223372036854775807"
 
 
-async def rebase(connection: asyncpg.Connection, progress: Callable[[int, int], None], chunk: int = CHUNK) -> bool:
-    """Whether it was needed. Killed at any point it is begun anew; until its end the relay must not read. progress(rows, rows of all)."""
+async def rebase(connection: asyncpg.Connection, progress: Callable[[int, int], None], chunk: int) -> bool:
+    """Whether it was needed. Killed at any point it is begun anew; until its end the relay must not read. chunk: rows in a transaction.
+    progress(rows, rows of all)."""
     if not await connection.fetchval(FROM_AHEAD):
         return False
     done, every = 0, await connection.fetchval("SELECT count(*) FROM events")

@@ -7,13 +7,13 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from spine_stack import Stack
 
-from redress_local.copies import standby
+from redress_local.copies import archived, archiving, backup, restored, standby
 from redress_local.postgres import Postgres
 from redress_local.provision import Databases, provision
 
@@ -29,6 +29,37 @@ def servers_folder() -> Iterator[tuple[Path, list[Postgres]]]:
         for each in started:
             each.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class Archive:
+    """A primary whose log is archived, with the base backup that it was restored from."""
+
+    folder: Path
+    started: list[Postgres]
+    primary: Postgres
+    base: Path
+
+    def mark(self, name: str) -> None:
+        """A point in time to come back to."""
+        self.primary.sql(f"SELECT pg_create_restore_point('{name}')")
+
+    def back_to(self, name: str) -> Postgres:
+        """The primary is killed, and a server restored to this point takes its place."""
+        archived(self.primary)
+        self.primary.kill()
+        copy = restored(self.primary, self.base, self.folder / name, self.folder / "archive", name=name)
+        self.started.append(copy)
+        return copy
+
+
+@contextmanager
+def archive() -> Iterator[Archive]:
+    with servers_folder() as (folder, started):
+        primary = Postgres(folder / "primary", settings=archiving(folder / "archive"))
+        started.append(primary)
+        primary.start()
+        yield Archive(folder, started, primary, backup(primary, folder / "base"))
 
 
 @contextmanager
@@ -52,7 +83,7 @@ def stack_on(postgres: Postgres, kafka: str) -> Stack:
 
 
 def moved(databases: Databases, postgres: Postgres) -> Databases:
-    """The same database on another server."""
+    """The same database on another server: its roles have the passwords they had."""
     return replace(databases, owner_dsn=_at(databases.owner_dsn, postgres), app_dsn=_at(databases.app_dsn, postgres))
 
 
