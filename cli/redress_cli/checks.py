@@ -168,28 +168,44 @@ def owes(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
 
 def relay(
     service: ServiceName,
-    position: Annotated[int, typer.Option("--from", help="0: send the whole journal again; readers pass over what they have.")],
+    position: Annotated[
+        int | None, typer.Option("--from", help="0: send the whole journal again; readers pass over what they have.")
+    ] = None,
+    keys: Annotated[bool, typer.Option("--keys", help="Send all keys that it has again, and the tombstones of those destroyed.")] = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Send a service's journal to Kafka again, after Kafka lost records.
+    """Send a service's journal, or its keys, to Kafka again, after Kafka lost records.
 
-    Example:
+    Examples:
 
         redress relay intake --from 0
+
+        redress relay intake --keys
     """
-    if position != 0:
+    if position not in (None, 0):
         fail("Only --from 0 is offered: a journal is sent again as a whole.")
+    if position is None and not keys:
+        fail("Say what to send again: --from 0 for the journal, --keys for the keys.")
     stack = running_stack(folder)
 
-    async def rewind() -> int:
+    async def rewind() -> tuple[int, int]:
         connection = await asyncpg.connect(stack.databases[known(service)]["app_dsn"])
         try:
-            await connection.execute("UPDATE public.relay_checkpoint SET transaction_id = '0', global_position = 0")
-            return int(await connection.fetchval("SELECT count(*) FROM public.events"))
+            if position == 0:
+                await connection.execute("UPDATE public.relay_checkpoint SET transaction_id = '0', global_position = 0")
+            if keys:
+                await connection.execute("UPDATE public.relay_checkpoint SET keys_from = ''")
+            counts = "SELECT (SELECT count(*) FROM public.events), (SELECT count(*) FROM public.keys)"
+            facts, sealed_with = await connection.fetchrow(counts)  # type: ignore[misc]  # it always has a row
+            return facts, sealed_with
         finally:
             await connection.close()
 
-    out.print(f"{service} sends its {asyncio.run(rewind())} facts again. Watch the backlog: redress status")
+    facts, sealed_with = asyncio.run(rewind())
+    if position == 0:
+        out.print(f"{service} sends its {facts} facts again. Watch the backlog: redress status")
+    if keys:
+        out.print(f"{service} sends its {sealed_with} keys again.")
 
 
 def rebuild(service: ServiceName, folder: Folder = DEFAULT_FOLDER) -> None:

@@ -19,6 +19,7 @@ METRICS = {
     "lag_records": "redress_lag_records",
     "lag_seconds": "redress_lag_seconds",
     "parked": "redress_parked_subjects",
+    "clock": "redress_clock_skew_seconds",
 }
 
 
@@ -35,10 +36,12 @@ class ServiceStatus:
     lag_records: float | None = None
     lag_seconds: float | None = None
     parked: float | None = None
+    clock: float | None = None
 
 
 def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
-    """Show each service, and each of its further replicas: ready, facts not yet on the log, records not yet read, subjects parked.
+    """Show each service, and each of its further replicas: ready, facts not yet on the log, records not yet read, subjects parked, and by
+    how many seconds its clock is ahead of its database's.
 
     Ends with 1 if one is not ready.
 
@@ -52,10 +55,10 @@ def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps([asdict(each) for each in found], indent=2))
     else:
-        table = Table("service", "ready", "backlog", "lag", "seconds", "parked", "process", Column("address", no_wrap=True))
+        table = Table("service", "ready", "backlog", "lag", "seconds", "parked", "clock", "process", Column("address", no_wrap=True))
         for each in found:
             mark = "[green]yes[/green]" if each.ready else f"[red]no[/red] {each.detail}"
-            numbers = [_number(value) for value in (each.backlog, each.lag_records, each.lag_seconds, each.parked)]
+            numbers = [_number(value) for value in (each.backlog, each.lag_records, each.lag_seconds, each.parked, each.clock)]
             table.add_row(each.service, mark, *numbers, str(each.pid or "–"), each.url)
         out.print(table)
     if not all(each.ready for each in found):
@@ -82,7 +85,7 @@ def read_one(client: httpx.Client, service: str, url: str, pid: int | None) -> S
 
 
 def read_metrics(text: str) -> dict[str, float]:
-    """The four numbers out of a Prometheus page: seconds as the largest, the others summed over their labels."""
+    """The numbers out of a Prometheus page: seconds as the largest, the others summed over their labels."""
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

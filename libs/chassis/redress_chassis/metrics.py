@@ -26,6 +26,7 @@ GAUGES = {
     "parked_subjects": "Subjects held back by a record that cannot be folded.",
     "set_aside_records": "Records without a usable subject, or in the wrong place.",
     "stuck_rows": "Rows whose work failed or changed nothing, waiting to be tried again.",
+    "clock_skew_seconds": "By how much this replica's clock is ahead of its database's, at least; negative where it is behind.",
     "relay_leader": "1 in the replica that ships the journal.",
     "oldest_transaction_seconds": "Age of the oldest open write transaction of the cluster: it stalls every relay.",
 }

@@ -24,6 +24,11 @@ RESTORED = (
 )
 
 
+KEY_MISSING = "The key to this complaint's words is not here, so they can be neither read nor added to. Repeat with the same key, or later."
+WORDS_MISSING = "Some words of this complaint cannot be read here. They were not deleted: tell operations."
+CLOCK_OFF = "This server's clock is wrong, so it decides nothing. Repeat with the same key: another server may answer."
+
+
 class Problem(Exception):
     """An answer that is no success. code: stable, for programs. detail: a sentence for people, free of input."""
 
@@ -51,7 +56,11 @@ class Problem(Exception):
 
 
 def unavailable(detail: str, retry_after: float = RETRY_AFTER) -> Problem:
-    return Problem(503, "unavailable", detail, headers={"retry-after": str(max(1, round(retry_after)))})
+    return Problem(503, "unavailable", detail, headers=_retry(retry_after))
+
+
+def _retry(after: float) -> dict[str, str]:
+    return {"retry-after": str(max(1, round(after)))}
 
 
 def not_found() -> Problem:
@@ -91,6 +100,12 @@ def problem_of(error: BaseException) -> Problem | None:
             return Problem(413, "too-large", "What would be recorded is larger than a record may be.")
         case engine.JournalRestored():
             return Problem(503, "journal-restored", RESTORED, headers={"retry-after": "60"})
+        case engine.KeyMissing():
+            return Problem(503, "key-missing", KEY_MISSING, headers=_retry(error.retry_after))
+        case engine.WordsMissing():
+            return Problem(503, "words-missing", WORDS_MISSING, headers=_retry(error.retry_after))
+        case engine.ClockOff():
+            return Problem(503, "clock-off", CLOCK_OFF, headers=_retry(error.retry_after))
         case engine.Unavailable():
             return unavailable("Something that this answer needs cannot be reached. Try again.", error.retry_after)
         case _ if isinstance(error, UNREACHABLE):

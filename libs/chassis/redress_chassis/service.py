@@ -176,6 +176,7 @@ class Service:
                 partitions=settings.partitions,
                 settle=settings.settle_seconds,
                 keep_answers=timedelta(days=settings.idempotency_days),
+                clock_tolerance=settings.clock_tolerance_seconds,
             ),
             clock=SteppingClock(settings.clock_file) if settings.clock_file else self._clock,
         )

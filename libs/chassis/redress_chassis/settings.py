@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     profile: Literal["local", "production"] = "production"
     clock_file: Path | None = None  # of a stepping clock, in the local profile alone; without it the wall clock
     settle_seconds: float = Field(15.0, ge=0, le=600)  # before timed work, after a start or an outage
+    clock_tolerance_seconds: float = Field(60.0, ge=1, le=3600)  # between our clock and the database's, before nothing is decided
     partitions: PositiveInt = 12  # fixed at the topics' birth
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_body: PositiveInt = 256 * 1024  # bytes of a request

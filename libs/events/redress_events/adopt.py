@@ -19,6 +19,7 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from redress_events import entries
 from redress_events.clock import monotonic
 from redress_events.database import PLANS
 from redress_events.filling import did
@@ -32,7 +33,7 @@ from redress_events.relay import LEAD, SEND_TIMEOUT, close
 from redress_events.saving import SEAL
 from redress_events.states import States
 from redress_events.topics import Topics
-from redress_events.vault import Vault
+from redress_events.vault import PROOF, KeyRecord, Vault
 from redress_events.verify import Verified
 
 BATCH = 500  # facts in a transaction
@@ -249,8 +250,10 @@ class Adoption:
             for row in await connection.fetch(DONE, list(subjects))
         }
         sealed: list[tuple[str, str, bytes]] = []
+        entered: list[tuple[str, *entries.Row]] = []
         for own in facts:
-            did(self._service.contract, self._states, {"type": own.type, "data": own.data, "stream": own.stream}, done, sealed)
+            row = {"type": own.type, "data": own.data, "stream": own.stream}
+            did(self._service.contract, self._states, row, done, sealed, entered)
         columns = [
             (own.stream, own.version, own.topic, own.type, own.prevhash, own.hash, own.data, self._states.partition(own.subject))
             for own in facts
@@ -267,6 +270,8 @@ class Adoption:
         )
         if sealed:
             await connection.execute(SEAL, *map(list, zip(*sealed, strict=True)))
+        if entered:
+            await connection.execute(entries.WRITE, *map(list, zip(*entered, strict=True)))
 
     async def _take_keys(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> None:
         """The keys that came since. What destroys one is the projector's to read: it goes on from the same place."""
@@ -277,12 +282,13 @@ class Adoption:
             for record in records:
                 subject = (record.key or b"").decode("utf-8", "replace")
                 if record.value is None:
-                    keys[subject] = None
-                elif self._reader.is_subject(subject) and self._vault.fits(subject, record.value):
+                    if self._vault.proves(subject, record.headers.get(PROOF)):
+                        keys[subject] = None
+                elif self._reader.is_subject(subject) and self._vault.unwraps(subject, record.value):
                     keys.setdefault(subject, record.value)
         wrapped = {subject: value for subject, value in keys.items() if value is not None}
         before = await connection.fetchval("SELECT count(*) FROM keys WHERE subject = ANY ($1::text[])", list(wrapped))
-        await self._vault.store(connection, wrapped)
+        await self._vault.store(connection, {subject: KeyRecord(value) for subject, value in wrapped.items()})
         self._adopted.keys = len(wrapped) - before
         self._progress("keys", len(wrapped), len(wrapped))
 

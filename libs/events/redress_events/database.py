@@ -44,7 +44,11 @@ Answer = TypeVar("Answer")
 
 
 class Database:
-    """The database of one service, seen by a release of one fold. commits has two connections, for two batches under way."""
+    """The database of one service, seen by a release of one fold.
+
+    commits has two connections, for two batches under way. Health, measures and waiting for keys have their own, so that a replica with
+    more questions than it can answer is not taken for one without a database.
+    """
 
     def __init__(self, source: str, url: str, fold: int) -> None:
         self._source = source
@@ -58,6 +62,7 @@ class Database:
         try:
             self._pools = [await self._pool("reads", 1, 8)]
             self._pools.append(await self._pool("commits", 2, 2))  # after the first is known: `close` finds it though this one fails
+            self._pools.append(await self._pool("watch", 1, 2))
         except (*UNREACHABLE, asyncpg.PostgresError) as error:
             raise Unavailable(f"The database of {self._source} does not answer: {type(error).__name__}") from error
 
@@ -106,8 +111,19 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
         """A connection for reading; what goes wrong with it becomes Unavailable."""
+        async with self._lent(self._pools[0]) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
+        """The same, for what must be known also while all connections for reading are taken."""
+        async with self._lent(self._pools[2]) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _lent(self, pool: asyncpg.Pool) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
         try:
-            async with self.reads.acquire(timeout=ACQUIRE) as connection:
+            async with pool.acquire(timeout=ACQUIRE) as connection:
                 yield connection
         except UNREACHABLE as error:
             raise Unavailable(f"The database of {self._source} does not answer now.") from error

@@ -20,6 +20,7 @@ from redress_events.envelope import headers
 from redress_events.errors import WrongCluster, told
 from redress_events.states import Connection, one, partition_of
 from redress_events.topics import Topics
+from redress_events.vault import PROOF
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ BACKLOG = """
 SELECT count(*) FROM events e, relay_checkpoint c WHERE (e.transaction_id, e.global_position) > (c.transaction_id, c.global_position)
 """
 CHECKPOINT = """
-SELECT c.transaction_id::text AS transaction_id, c.global_position, c.kafka_cluster, b.timeline = timeline_now() AS at_home
+SELECT c.transaction_id::text AS transaction_id, c.global_position, c.kafka_cluster, c.keys_from, b.timeline = timeline_now() AS at_home
 FROM relay_checkpoint c, birthplace b
 """
 # Not while somebody adopts the journal.
@@ -52,8 +53,15 @@ UPDATE relay_checkpoint SET transaction_id = $3::text::xid8, global_position = $
 WHERE transaction_id = $1::text::xid8 AND global_position = $2 AND EXISTS (SELECT FROM birthplace WHERE timeline = timeline_now())
 RETURNING 1
 """
-UNACKNOWLEDGED = "SELECT subject, wrapped FROM keys WHERE NOT acknowledged AND subject = ANY ($1::text[]) AND NOT destroyed"
-ACKNOWLEDGE = "UPDATE keys SET acknowledged = true WHERE subject = ANY ($1::text[])"
+UNACKNOWLEDGED = "SELECT subject, wrapped, proof FROM keys WHERE NOT acknowledged AND subject = ANY ($1::text[])"
+# A key that was destroyed while it was sent has a tombstone to be sent yet.
+ACKNOWLEDGE = """
+UPDATE keys k SET acknowledged = true FROM unnest($1::text[], $2::boolean[]) s (subject, destroyed)
+WHERE k.subject = s.subject AND k.destroyed = s.destroyed
+"""
+# All keys again, tombstones too, page by page between the facts. Index: keys_pkey.
+AGAIN = "SELECT subject, wrapped, proof FROM keys WHERE subject > $1 ORDER BY subject LIMIT $2"
+AGAIN_FROM = "UPDATE relay_checkpoint SET keys_from = $2 WHERE keys_from = $1"
 LEAD = "SELECT pg_try_advisory_lock(hashtext('redress-relay'))"
 
 BREATH = 0.001, 0.010  # seconds for each row of a page that was not full, and at most: under load many share what one page costs
@@ -61,7 +69,7 @@ POLL_WOKEN = 0.003  # seconds: rows are there but above the watermark
 POLL_BUSY = 0.025  # for other replicas' facts
 POLL_IDLE = 0.1  # after a while without any
 IDLE_AFTER = 200  # empty polls
-PING = 1.0
+PING = 1.0  # seconds between two looks at what others wrote into the checkpoint
 SEND_TIMEOUT = 4.5  # below idle_session_timeout: a leader that waits longer has lost its lock
 CLOSE_TIMEOUT = 2.0
 
@@ -135,11 +143,21 @@ class Relay:
         cluster = await self._cluster()
         if start["kafka_cluster"] not in (None, cluster):
             raise WrongCluster(f"The relay's checkpoint belongs to the Kafka cluster {start['kafka_cluster']}, this one is {cluster}.")
-        empty, looked = 0, monotonic()
+        empty, looked, keys_from = 0, monotonic(), start["keys_from"]
         following: list[Any] = []
         while True:
             self.progress = monotonic()
             self._woken.clear()
+            if (now := monotonic()) - looked >= PING:  # somebody may have moved it: `redress relay --from 0`, or `--keys`
+                looked, held = now, await one(connection, CHECKPOINT)
+                if not held["at_home"]:
+                    raise Deposed
+                keys_from = held["keys_from"]
+                if (moved := (held["transaction_id"], held["global_position"])) != cursor:
+                    log.warning("relay-checkpoint-moved", service=self._source)
+                    cursor, following = moved, []
+            if keys_from is not None:
+                keys_from = await self._send_again(connection, keys_from)
             if not following:
                 asked = self._size
                 following = await connection.fetch(READ, *cursor, asked)
@@ -158,14 +176,8 @@ class Relay:
                 if not full:
                     await asyncio.sleep(min(BREATH[0] * len(rows), BREATH[1]))
                 continue
-            if (now := monotonic()) - looked >= PING:  # somebody may have moved the checkpoint: `redress relay --from 0`
-                looked, held = now, await one(connection, CHECKPOINT)
-                if not held["at_home"]:
-                    raise Deposed
-                if (moved := (held["transaction_id"], held["global_position"])) != cursor:
-                    log.warning("relay-checkpoint-moved", service=self._source)
-                    cursor = moved
-                    continue
+            if keys_from is not None:
+                continue
             ahead = await connection.fetchval(AHEAD, *cursor)
             empty += 1
             pause = POLL_WOKEN if ahead else POLL_BUSY if empty < IDLE_AFTER else POLL_IDLE
@@ -179,8 +191,8 @@ class Relay:
         """Keys first, and acknowledged; then the facts they seal. after: from a backlog, the page behind this one is read meanwhile."""
         keys = await connection.fetch(UNACKNOWLEDGED, sorted({row["stream"] for row in rows}))
         if keys:
-            await self._send([(self._topics.keys, 0, row["subject"].encode(), row["wrapped"], []) for row in keys])
-            await connection.execute(ACKNOWLEDGE, [row["subject"] for row in keys])
+            await self._send(map(self._key_record, keys))
+            await connection.execute(ACKNOWLEDGE, [row["subject"] for row in keys], [row["wrapped"] is None for row in keys])
         records = (self._record(row) for row in rows)  # one at a time: a page of them at once is what the garbage collector would walk
         if after is None:
             await self._send(records)
@@ -193,6 +205,20 @@ class Relay:
             sending.cancel()
             await asyncio.wait([sending])
         return list(following)
+
+    async def _send_again(self, connection: asyncpg.Connection, after: str) -> str | None:
+        """One page of all keys that there are, from behind this subject. → where the next one begins; None when all were sent."""
+        keys = await connection.fetch(AGAIN, after, self._page)
+        if keys:
+            await self._send(map(self._key_record, keys))
+        following = keys[-1]["subject"] if keys else None
+        await connection.execute(AGAIN_FROM, after, following)
+        return following
+
+    def _key_record(self, row: Any) -> tuple[str, int, bytes, bytes | None, list[tuple[str, bytes]]]:
+        """A wrapped key, or the tombstone of one that was destroyed."""
+        proof = [(PROOF, row["proof"])] if row["wrapped"] is None else []
+        return self._topics.keys, 0, row["subject"].encode(), row["wrapped"], proof
 
     def _record(self, row: Any) -> tuple[str, int, bytes, bytes, list[tuple[str, bytes]]]:
         stream = row["stream"]
@@ -253,6 +279,6 @@ async def close(client: Any) -> None:
     """Stop an aiokafka client that may hang or be broken already."""
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
-            await client.stop()
+            await (client.stop if hasattr(client, "stop") else client.close)()
     except Exception as error:
         log.debug("client-closed-badly", error=type(error).__name__)

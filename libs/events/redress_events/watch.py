@@ -11,7 +11,7 @@ import asyncpg
 import structlog
 from aiokafka import TopicPartition
 
-from redress_events.clock import monotonic, wall_clock
+from redress_events.clock import CrossCheck, monotonic, wall_clock
 from redress_events.database import LIVE
 from redress_events.errors import JournalRestored, Unavailable
 from redress_events.log_end import LogEnd
@@ -48,6 +48,7 @@ class Measures:
     parked_subjects: int
     set_aside_records: int
     stuck_rows: int
+    clock_skew_seconds: float
     oldest_transaction_seconds: float
     relay_leader: bool
     decided: Mapping[tuple[str, str], int]
@@ -67,6 +68,7 @@ class Watch:
         projector: Projector,
         work: WorkLoop,
         log_end: LogEnd,
+        cross_check: CrossCheck,
     ) -> None:
         self.source = source
         self.fold = fold
@@ -76,6 +78,7 @@ class Watch:
         self._projector = projector
         self._work = work
         self._log_end = log_end
+        self._cross_check = cross_check
         self._watermark: tuple[str, float] = ("", 0.0)
         self._caught_up = False
         self._all_read_at: dict[TopicPartition, float] = {}  # when a partition was last known to be read to its end
@@ -131,6 +134,7 @@ class Watch:
             parked_subjects=counts["parked"],
             set_aside_records=counts["set_aside"],
             stuck_rows=counts["stuck"],
+            clock_skew_seconds=self._cross_check.skew,
             oldest_transaction_seconds=monotonic() - self._watermark[1],
             relay_leader=self._relay.leader,
             decided=dict(self._work.counts),
