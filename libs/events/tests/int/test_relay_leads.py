@@ -81,7 +81,7 @@ async def test_a_page_of_several_batches_is_sent_in_order_though_its_first_batch
     seen, _ = await intake.create("complaint", lambda context: [registered()], asked("k1"))
     for n in range(4):
         await supplement(intake, seen.subject, str(n) * LARGE)
-    real, losses = intake.relay._open_producer, [1]
+    real, losses = intake.relay._sender.open_producer, [1]
 
     async def open_producer() -> Any:
         """Loses one batch of facts, as a broker that answers too late does."""
@@ -99,7 +99,7 @@ async def test_a_page_of_several_batches_is_sent_in_order_though_its_first_batch
         producer.send_batch = send_batch
         return producer
 
-    intake.relay._open_producer = open_producer  # type: ignore[method-assign]
+    intake.relay._sender.open_producer = open_producer  # type: ignore[method-assign]
     await holding.close()
     await eventually(lambda: read(stack, seen.subject, 5))
     assert not losses[0] and await handling.parking.subjects() == []
