@@ -11,9 +11,9 @@ from typing import Self
 import asyncpg
 
 from redress_events.causal_order import Journaled, Place
-from redress_events.database import BIRTHPLACE, PLANS
+from redress_events.database import LIVE, PLANS
 from redress_events.envelope import decode, fact_id
-from redress_events.errors import CannotRestore
+from redress_events.errors import CannotRestore, JournalRestored
 from redress_events.relay import CHECKPOINT, MOVE, RESTORING
 from redress_events.states import one
 
@@ -68,7 +68,7 @@ class Journal:
 
     @classmethod
     async def open(cls, source: str, rank: int, owner_dsn: str, app_dsn: str) -> Self:
-        """Raises CannotRestore where it is away, a standby, older than the log, or another restore has it."""
+        """Raises CannotRestore where it is away, a standby, or held by another restore; JournalRestored where it may be older."""
         try:
             connection = await asyncpg.connect(owner_dsn, timeout=5, server_settings={"search_path": "public", **PLANS})
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -79,11 +79,8 @@ class Journal:
         try:
             if await connection.fetchval("SELECT pg_is_in_recovery()"):
                 raise CannotRestore(f"The database of {source} is a standby or still being restored: promote it first.")
-            if not await connection.fetchval(BIRTHPLACE):
-                raise CannotRestore(
-                    f"The journal of {source} was restored, and may be older than the log. "
-                    f"Take in what it lacks first: redress adopt {source}"
-                )
+            if not (await one(connection, LIVE))["at_home"]:
+                raise JournalRestored(source)
             await _lead(source, connection, app_dsn)
             await connection.execute(ON_THE_LOG)
             start = await one(connection, CHECKPOINT)

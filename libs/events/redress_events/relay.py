@@ -155,7 +155,7 @@ class Relay:
         while True:
             self.progress = monotonic()
             self._woken.clear()
-            if (now := monotonic()) - looked >= PING:  # somebody may have moved it: `redress relay --from 0`, or `--keys`
+            if (now := monotonic()) - looked >= PING:  # somebody may have moved it, or asked for all keys: `redress relay --keys`
                 looked, held = now, await one(connection, CHECKPOINT)
                 if not held["at_home"]:
                     raise Deposed
@@ -222,6 +222,9 @@ class Relay:
         following = keys[-1]["subject"] if keys else None
         await connection.execute(AGAIN_FROM, after, following)
         return following
+
+    async def backlog(self, connection: Connection) -> int:
+        return int(await connection.fetchval(BACKLOG))
 
 
 def key_record(topics: Topics, row: Any) -> Outgoing:

@@ -88,7 +88,7 @@ class RestoreLog:
         self._sender = Sender(bootstrap, "redress-restore-log", SEND_LIMIT)
 
     async def run(self) -> Restored:
-        """Raises CannotRestore, and what asyncpg and aiokafka raise where a server goes away; then it is to be run again."""
+        """Raises CannotRestore, JournalRestored, and what asyncpg and aiokafka raise where a server goes away: then run it again."""
         restored = Restored()
         journals: dict[str, Journal] = {}
         try:
