@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 
 import structlog
 from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient
 
 from redress_events import topics as making
 from redress_events.causal_order import CausalOrder, Journaled, merged
 from redress_events.errors import CannotRestore
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
 from redress_events.log_content import Content, Log
-from redress_events.log_end import close_admin
+from redress_events.log_end import LogEnd
 from redress_events.open_journals import Journal
 from redress_events.projector import SKIPPED
 from redress_events.relay import ACKNOWLEDGE, AGAIN, CLOSE_TIMEOUT, SEND_TIMEOUT, Outgoing, Sender, close, key_record, outgoing
@@ -129,11 +128,14 @@ class RestoreLog:
         """What is on the log must be in the journals, also where it is deleted: else nobody would have it."""
         skipped = {tuple(row) for journal in journals.values() for row in await journal.connection.fetch(SKIPPED)}
         there = await making.partitions_of(self._bootstrap, [self._topics(LIFECYCLE), self._topics(CLOSED)])
+        topics = [topic for topic, count in there.items() if count is not None]
+        if not topics:
+            return
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="none")
         try:
             await consumer.start()
             reading = Log(journals, consumer, self._partitions, skipped, self._progress)
-            for topic in (name for name, count in there.items() if count is not None):
+            for topic in topics:
                 kept = topic not in self._recreate
                 content = await reading.look([topic], note=kept)
                 if kept:
@@ -187,9 +189,8 @@ class RestoreLog:
         return (outgoing(self._topics, self._partitions, fact.source, fact.row) for fact in page)
 
     async def _cluster(self) -> str:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        asking = LogEnd("restore-log", self._bootstrap)
         try:
-            await admin.start()
-            return str((await admin.describe_cluster())["cluster_id"])
+            return await asking.cluster()
         finally:
-            await close_admin(admin)
+            await asking.stop()
