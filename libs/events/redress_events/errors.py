@@ -60,6 +60,10 @@ class WrongCluster(Exception):
     """Offsets or a checkpoint were kept with another Kafka cluster than the one that answers."""
 
 
+class CannotRestore(Exception):
+    """The log cannot be written anew from the journals as they are. The sentence says what is in the way, and what to do."""
+
+
 def told(error: BaseException) -> str:
     """An error for operators' eyes: its type and place, never its text, which may quote what a customer said.
     Sentences of our own are told whole."""

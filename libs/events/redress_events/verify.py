@@ -204,9 +204,7 @@ class _Check:
         for (stream, version), (_, relayed, _) in self._hashes.items():
             if relayed and (stream, version) not in seen:
                 self._report.lost += 1
-                self._report.differs(
-                    "log", f"{stream} version {version}", "is missing on the log", f"redress relay {self._service.source} --from 0"
-                )
+                self._report.differs("log", f"{stream} version {version}", "is missing on the log", "redress restore-log")
         return foldings
 
     def _own(self, record: Record, judged: Apart | Unfit | Read) -> tuple[str, int] | None:
