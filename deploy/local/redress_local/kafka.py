@@ -6,6 +6,7 @@ import asyncio
 import base64
 import shutil
 import subprocess
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -128,6 +129,25 @@ class Kafka:
         """Stop in order and start again on the same port and data."""
         self.stop()
         self.start()
+
+    def save(self) -> Path:
+        """A copy of the data folder, for `put_back`. A broker that runs is stopped in order meanwhile."""
+        ran = self.child is not None
+        self.stop()
+        saved = Path(tempfile.mkdtemp(prefix="saved-", dir=self.folder)) / "data"
+        shutil.copytree(self.data, saved)
+        if ran:
+            self.start()
+        return saved
+
+    def put_back(self, saved: Path) -> None:
+        """Be what was saved, whatever was written since: a log that lost its end, as a restored disk or an unclean election makes one."""
+        ran = self.child is not None
+        self.stop()
+        shutil.rmtree(self.data)
+        shutil.copytree(saved, self.data)
+        if ran:
+            self.start()
 
     def _write_properties(self) -> Path:
         file = self.folder / "ports"

@@ -12,6 +12,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
+from redress_events.errors import JournalRestored
+
 if TYPE_CHECKING:
     from redress_events.engine import Measures
 
@@ -60,10 +62,12 @@ class Metrics:
 
     async def page(self, measures: Callable[[], Awaitable[Measures]]) -> Response:
         """What Prometheus reads. While the engine cannot be asked, its measures are missing rather than old."""
+        self._spine.restored = False
         try:
             self._spine.latest = await measures()
-        except Exception:
+        except Exception as error:
             self._spine.latest = None
+            self._spine.restored = isinstance(error, JournalRestored)
         return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -71,10 +75,14 @@ class _Spine(Collector):
     """The engine's measures as they were last asked for."""
 
     latest: Measures | None = None
+    restored = False
 
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily(
             "redress_measured", "1 if the engine could be asked for the measures below.", float(self.latest is not None)
+        )
+        yield GaugeMetricFamily(
+            "redress_journal_restored", "1 if nothing is decided on the journal before `redress adopt`.", float(self.restored)
         )
         if self.latest is None:
             return

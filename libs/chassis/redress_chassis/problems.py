@@ -18,6 +18,11 @@ from redress_events.facts import Refused
 
 RETRY_AFTER = 2  # seconds, where the cause does not say: a database's restart takes about that long
 
+RESTORED = (
+    "This service's database was restored, or another server took over, and it may lack what was recorded last: "
+    "nothing is recorded or shown until operations have compared it with the log. Repeat this later with the same key."
+)
+
 
 KEY_MISSING = "The key to this complaint's words is not here, so they can be neither read nor added to. Repeat with the same key, or later."
 WORDS_MISSING = "Some words of this complaint cannot be read here. They were not deleted: tell operations."
@@ -93,6 +98,8 @@ def problem_of(error: BaseException) -> Problem | None:
             return Problem(409, "conflict", "Others changed this at the same moment, three times in a row. Read it again and repeat.")
         case engine.TooLarge():
             return Problem(413, "too-large", "What would be recorded is larger than a record may be.")
+        case engine.JournalRestored():
+            return Problem(503, "journal-restored", RESTORED, headers={"retry-after": "60"})
         case engine.KeyMissing():
             return Problem(503, "key-missing", KEY_MISSING, headers=_retry(error.retry_after))
         case engine.WordsMissing():

@@ -161,6 +161,7 @@ class Jar:
         *,
         check: Callable[[Seen], None] | None = None,
         while_parked: bool = False,
+        append: bool = False,
     ) -> tuple[Seen, bool]:
         before = self.seen(subject)
         if seen := self.replayed(asked):

@@ -17,11 +17,12 @@ TIMEOUTS = {"transaction_timeout": "2s", "idle_in_transaction_session_timeout": 
 # A service finds its rows by index. Without these a plan that was made while a table was empty reads the whole of it for as long as the
 # session lives (appends a second fell from 1,800 to 700 within 20,000 of them), and short arrays are planned anew at each call.
 PLANS = {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
-LIVE = "SELECT schema, fold FROM public.live"
-BIRTHPLACE = """
-SELECT b.system_identifier = s.system_identifier AND b.timeline = c.timeline_id
-FROM public.birthplace b, pg_control_system() s, pg_control_checkpoint() c
+# The live state, and whether the journal grew on this very cluster and timeline. A server in recovery answers with an error.
+LIVE = """
+SELECT l.schema, l.fold, b.system_identifier = s.system_identifier AND b.timeline = public.timeline_now() AS at_home
+FROM public.live l, public.birthplace b, pg_control_system() s
 """
+RESTORED = "JR001"  # what `commit_decisions` raises where the journal did not grow on the timeline that is written now
 # The database is away, or cannot now: nothing in the question is at fault.
 AWAY = (
     OSError,
@@ -74,7 +75,8 @@ class Database:
         return self._pools[1]
 
     async def connect(self, role: str, **settings: str) -> asyncpg.Connection:
-        """A connection whose search path is the live state. Raises Unavailable where that is another release's."""
+        """A connection whose search path is the live state. Raises Unavailable where that is another release's, and JournalRestored:
+        what an older journal tells, or what is folded beside it, would be wrong."""
         while True:
             schema = self._schema
             name = {"application_name": f"redress-{self._source}-{role}", "search_path": f"{schema},public"}
@@ -88,11 +90,8 @@ class Database:
                         f"The state of {self._source} was made by fold {live and live['fold']}, this release needs {self._fold}: "
                         "migrate or rebuild."
                     )
-                if role == "commits" and not await connection.fetchval(BIRTHPLACE):
-                    raise JournalRestored(
-                        f"The journal of {self._source} did not grow on this PostgreSQL cluster and timeline: "
-                        "adopt it before it takes commands."
-                    )
+                if not live["at_home"]:
+                    raise JournalRestored(self._source)
                 if live["schema"] == schema:
                     return connection
                 self._schema = live["schema"]

@@ -13,10 +13,12 @@ from uuid import UUID
 import structlog
 from aiokafka import TopicPartition
 
+from redress_events import entries
 from redress_events.clock import Clock, CrossCheck, SteppingClock, follow, wall_clock
 from redress_events.commit import Committer, FactTooLarge
 from redress_events.database import Database
 from redress_events.deciding import Asked, Deciding
+from redress_events.entries import Latest, Place
 from redress_events.errors import (
     ClockOff,
     Conflict,
@@ -104,9 +106,9 @@ class Engine:
     # -- life
 
     async def start(self) -> None:
-        """Returns once the database answered and has this fold's schema. Raises Unavailable."""
+        """Returns once the database answered and has this fold's schema. Raises Unavailable, JournalRestored."""
         await self._database.open()
-        self.committer = Committer(self._database.commits, self._committed)
+        self.committer = Committer(self.source, self._database.commits, self._committed)
         self.deciding = Deciding(
             source=self.source,
             contract=self._contract,
@@ -212,14 +214,16 @@ class Engine:
         *,
         check: Callable[[Seen], None] | None = None,
         while_parked: bool = False,
+        append: bool = False,
     ) -> tuple[Seen, bool]:
         """Decide on the row as read and commit, again if it moved. check runs on each read, before anything else, and may raise.
 
+        append: the decision depends on what this service did, and on what it heard no more than if it had been made a moment before.
         Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable (KeyMissing, ClockOff), and the decider's Refused.
         """
         self._cross_check.demand()
         with self._commands.one():
-            return await self._database.on_live(lambda: self.deciding.decide(subject, decide, asked, check, while_parked))
+            return await self._database.on_live(lambda: self.deciding.decide(subject, decide, asked, check, while_parked, append))
 
     async def read(self, subject: str) -> Seen:
         """Raises Unknown, Unavailable."""
@@ -235,6 +239,18 @@ class Engine:
                 loaded = await self.states.load(connection, [row["subject"] for row in rows])
             found = [(row["place"], loaded.get(row["subject"])) for row in rows]
             return [(at, self.states.codec(row.subject).seen(row)) for at, row in found if row is not None]
+
+        return await self._database.on_live(ask)
+
+    async def entries(
+        self, subject: str, lists: Sequence[str], *, limit: int, after: Place = entries.BEGINNING, most: int = entries.BYTES
+    ) -> dict[str, Latest]:
+        """The newest entries of these lists behind the place `after`, the newest first: up to `limit` of each, and no more than `most`
+        bytes and one entry, their words counted in."""
+
+        async def ask() -> dict[str, Latest]:
+            async with self._database.reading() as connection:
+                return await entries.latest(connection, subject, lists, limit, after, most)
 
         return await self._database.on_live(ask)
 

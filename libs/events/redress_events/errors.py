@@ -41,8 +41,19 @@ class ClockOff(Unavailable):
     """This replica's clock and its database's are too far apart: whatever it decided would carry a wrong time for ever."""
 
 
+class WrongPartitions(Unavailable):
+    """Journal, topic and setting do not agree in how many partitions there are: what is written now might reach nobody."""
+
+
 class JournalRestored(Exception):
-    """This journal did not grow on this cluster: it may be older than the log."""
+    """This journal did not grow on the cluster and timeline that write it now, so it may be older than the log: nothing is decided on it,
+    nor told from it, before somebody has adopted it."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"The journal of {source} did not grow on this PostgreSQL cluster and timeline: it was restored, or another server took over. "
+            f"Compare it with the log, and let commands in again: redress adopt {source}"
+        )
 
 
 class WrongCluster(Exception):

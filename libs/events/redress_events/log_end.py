@@ -1,4 +1,4 @@
-"""Where the log ends, asked by a client of its own, and since when Kafka has answered without a break.
+"""Where the log ends and begins and which log it is, asked by clients of its own, and since when Kafka has answered without a break.
 
 `end_offsets` on the projector's consumer would queue behind its long poll (366 ms against 2 ms). Timed work waits for what is asked here:
 a deadline is judged only once everything that was on the log half a second after it has been read.
@@ -8,32 +8,51 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 
 from redress_events.clock import monotonic
 from redress_events.relay import close
+from redress_events.topic_metadata import ClusterSeen, ask_topics
 
 log = structlog.get_logger(__name__)
 
-ASK_TIMEOUT = 2.0  # seconds
+ASK_TIMEOUT = 2.0  # seconds; nobody waits longer, whoever else asks
 MARGIN = timedelta(milliseconds=500)  # between the instant of a deadline and the asking for the log's end
 
 
+@dataclass(slots=True)
+class _Flight:
+    """One ask of many: it begins after all who share it came. answer: ends by partition, or why there are none."""
+
+    wanted: set[TopicPartition] = field(default_factory=set)
+    answer: asyncio.Future[Mapping[TopicPartition, int] | Exception] = field(default_factory=asyncio.Future)
+
+    def land(self, answer: Mapping[TopicPartition, int] | Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+
 class LogEnd:
-    """One client for asking. `reachable_for` is how long Kafka has answered, in seconds; 0 while it does not."""
+    """Clients for asking. `reachable_for` is how long Kafka has answered, in seconds; 0 while it does not."""
 
     def __init__(self, source: str, bootstrap: str) -> None:
         self._source = source
         self._bootstrap = bootstrap
         self._consumer: AIOKafkaConsumer | None = None
-        self._lock = asyncio.Lock()
+        self._client: AIOKafkaClient | None = None
+        self._opening = asyncio.Lock()
+        self._gathering: _Flight | None = None
+        self._flying: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
         self._cluster: str | None = None
         self._reachable_since: float | None = None
-        self.ends: Mapping[TopicPartition, int] = {}
+        self.ends: dict[TopicPartition, int] = {}
 
     @property
     def reachable_for(self) -> float:
@@ -45,56 +64,126 @@ class LogEnd:
         self._cluster = None
 
     async def ask(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """The offsets after the last records, as of now. Raises ConnectionError where Kafka does not answer in time."""
+        """The offsets after the last records, as of now. Raises ConnectionError where Kafka does not answer in time.
+
+        One ask is under way at a time. Who comes meanwhile shares the next, for an answer that was given before the question is none.
+        """
+        if not partitions:
+            return {}
+        if self._gathering is None:
+            self._gathering = _Flight()
+            if self._flying is None:
+                self._flying = asyncio.create_task(self._fly())
+        flight = self._gathering
+        flight.wanted.update(partitions)
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT):
+                answer = await asyncio.shield(flight.answer)
+        except TimeoutError as error:
+            answer = error
+        if isinstance(answer, Exception):
+            raise ConnectionError(f"Kafka did not say where the log ends: {type(answer).__name__}") from answer
+        return {place: answer[place] for place in partitions}
+
+    async def _fly(self) -> None:
+        """Ask for one flight after the other. Those who wait behind one that failed have waited long enough: they fail with it."""
+        flight: _Flight | None = None
+        try:
+            while (flight := self._gathering) is not None:
+                self._gathering = None
+                try:
+                    async with asyncio.timeout(ASK_TIMEOUT):
+                        ends = await (await self._opened()).end_offsets(list(flight.wanted))
+                except Exception as error:
+                    self.lost()
+                    self._drop()
+                    flight.land(error)
+                    if self._gathering is not None:
+                        self._gathering.land(error)
+                        self._gathering = None
+                else:
+                    if self._reachable_since is None:
+                        self._reachable_since = monotonic()
+                    self.ends.update(ends)
+                    flight.land(ends)
+        finally:
+            self._flying = None
+            for each in (flight, self._gathering):
+                if each is not None:
+                    each.land(ConnectionError("It was stopped."))
+            self._gathering = None
+
+    async def starts(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The offsets of the first records that are still there. Raises ConnectionError."""
         if not partitions:
             return {}
         try:
-            async with self._lock, asyncio.timeout(ASK_TIMEOUT):
-                if self._consumer is None:
-                    consumer = AIOKafkaConsumer(
-                        bootstrap_servers=self._bootstrap,
-                        client_id=f"redress-{self._source}-ends",
-                        request_timeout_ms=1_500,
-                        metadata_max_age_ms=30_000,
-                    )
-                    try:
-                        await consumer.start()
-                    except BaseException:
-                        await close(consumer)
-                        raise
-                    self._consumer = consumer
-                ends: Mapping[TopicPartition, int] = await self._consumer.end_offsets(list(partitions))
+            async with asyncio.timeout(ASK_TIMEOUT):
+                starts: Mapping[TopicPartition, int] = await (await self._opened()).beginning_offsets(list(partitions))
+                return starts
         except Exception as error:
-            self.lost()
-            await self.stop()
-            raise ConnectionError(f"Kafka did not say where the log ends: {type(error).__name__}") from error
-        if self._reachable_since is None:
-            self._reachable_since = monotonic()
-        self.ends = {**self.ends, **ends}
-        return ends
+            self._drop()
+            raise ConnectionError(f"Kafka did not say where the log begins: {type(error).__name__}") from error
+
+    async def topics(self, names: Sequence[str]) -> ClusterSeen:
+        """Which cluster it is, and the ids and leader epochs of these topics. Raises ConnectionError."""
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT):
+                async with self._opening:
+                    if self._client is None:
+                        client = AIOKafkaClient(
+                            bootstrap_servers=self._bootstrap,
+                            client_id=f"redress-{self._source}-topics",
+                            request_timeout_ms=1_500,
+                            metadata_max_age_ms=30_000,
+                        )
+                        self._client = await _started(client, client.bootstrap)
+                return await ask_topics(self._client, names)
+        except Exception as error:
+            self._drop()
+            raise ConnectionError(f"Kafka did not say which topics it has: {type(error).__name__}") from error
 
     async def cluster(self) -> str:
-        """Kafka's cluster id: offsets and checkpoint are kept with it."""
-        if (known := self._cluster) is None:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=4_000)
-            try:
-                async with asyncio.timeout(5):
-                    await admin.start()
-                    known = str((await admin.describe_cluster())["cluster_id"])
-            finally:
-                await close_admin(admin)
-            self._cluster = known
-        return known
+        """Kafka's cluster id: offsets and checkpoint are kept with it. Raises ConnectionError."""
+        if self._cluster is None:
+            self._cluster = (await self.topics([])).cluster
+        return self._cluster
 
     async def stop(self) -> None:
-        if self._consumer is not None:
-            consumer, self._consumer = self._consumer, None
-            await close(consumer)
+        if self._flying is not None:
+            self._flying.cancel()
+            await asyncio.wait([self._flying])
+        self._drop()
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+    async def _opened(self) -> AIOKafkaConsumer:
+        async with self._opening:
+            if self._consumer is None:
+                consumer = AIOKafkaConsumer(
+                    bootstrap_servers=self._bootstrap,
+                    client_id=f"redress-{self._source}-ends",
+                    auto_offset_reset="none",
+                    request_timeout_ms=1_500,
+                    metadata_max_age_ms=30_000,
+                )
+                self._consumer = await _started(consumer, consumer.start)
+            return self._consumer
+
+    def _drop(self) -> None:
+        """New clients next time. The old ones are closed meanwhile: that may hang."""
+        for client in (self._consumer, self._client):
+            if client is not None:
+                task = asyncio.create_task(close(client))
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+        self._consumer = self._client = None
 
 
-async def close_admin(admin: AIOKafkaAdminClient) -> None:
+async def _started(client: Any, start: Any) -> Any:
     try:
-        async with asyncio.timeout(2):
-            await admin.close()
-    except Exception as error:
-        log.debug("client-closed-badly", error=type(error).__name__)
+        await start()
+    except BaseException:
+        await close(client)
+        raise
+    return client

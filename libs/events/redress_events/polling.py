@@ -25,27 +25,27 @@ async def poll(
     """What comes next, by partition; `following` says which offset that is. An unreadable one comes marked, without its bytes.
 
     Offsets that bring no record come as a `mark`: an end that was asked for counts them, and whoever waits for it would wait for ever.
+
+    The client is set to these offsets wherever it stands at others: after each rebalance it goes on at what Kafka was told last, also in a
+    partition that stayed here (tried), and a PostgreSQL that crashed may be behind that, for `synchronous_commit` is off.
     """
     assignment = _assignment(consumer)
-    # Where it stands now. After a rebalance that is what Kafka was told last, and another assignment.
-    sought = {place for place, at in following.items() if assignment and _position(assignment, place) == at}
+    _set(consumer, assignment, following)
     try:
         async with asyncio.timeout(POLL_TIMEOUT):
             polled = await consumer.getmany(timeout_ms=wait_ms, max_records=most)
         found = {place: [record_of(record) for record in records] for place, records in polled.items() if place in following}
-        if assignment is not None and _assignment(consumer) is assignment:
-            for place in sought:
-                records, position = found.get(place, []), _position(assignment, place)
-                read = records[-1].offset + 1 if records else following[place]
-                if position is not None and position > read:
-                    found[place] = [*records, Record(place.topic, place.partition, position - 1, None, None, {}, mark=True)]
-        return found
     except UNREADABLE as error:
         log.warning("unreadable-record", error=type(error).__name__)
-    # aiokafka says neither which record it was nor what it had collected before. The whole batch of the record's producer fails with it, so
-    # none of our relays' records is passed over.
-    found = {place: await _singly(consumer, place, at, wait_ms, max(1, most // len(following))) for place, at in sorted(following.items())}
-    return {place: records for place, records in found.items() if records}
+        return await _singly(consumer, assignment, following, wait_ms, most)
+    if assignment is None or not _is_still(consumer, assignment):
+        return _without_gaps(found, following)
+    for place, at in following.items():
+        records, state = found.get(place, []), assignment.state_value(place)
+        read = records[-1].offset + 1 if records else at
+        if state is not None and state.has_valid_position and state.position > read:
+            found[place] = [*records, Record(place.topic, place.partition, state.position - 1, None, None, {}, mark=True)]
+    return found
 
 
 def _assignment(consumer: AIOKafkaConsumer) -> Assignment | None:
@@ -54,23 +54,57 @@ def _assignment(consumer: AIOKafkaConsumer) -> Assignment | None:
     return subscription.assignment if subscription is not None else None
 
 
-def _position(assignment: Assignment, place: TopicPartition) -> int | None:
-    state = assignment.state_value(place)
-    return state.position if state is not None and state.has_valid_position else None
+def _is_still(consumer: AIOKafkaConsumer, assignment: Assignment | None) -> bool:
+    return _assignment(consumer) is assignment
 
 
-async def _singly(consumer: AIOKafkaConsumer, place: TopicPartition, at: int, wait_ms: int, most: int) -> list[Record]:
+def _set(consumer: AIOKafkaConsumer, assignment: Assignment | None, following: Mapping[TopicPartition, int]) -> None:
+    if assignment is not None:
+        for place, at in following.items():
+            state = assignment.state_value(place)
+            if state is not None and not (state.has_valid_position and state.position == at):
+                consumer.seek(place, at)
+
+
+def _without_gaps(
+    found: Mapping[TopicPartition, list[Record]], following: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, list[Record]]:
+    """A rebalance came between: what is missing before these records may be on the log all the same."""
+    return {place: records for place, records in found.items() if records[0].offset <= following[place]}
+
+
+async def _singly(
+    consumer: AIOKafkaConsumer, assignment: Assignment | None, following: Mapping[TopicPartition, int], wait_ms: int, most: int
+) -> dict[TopicPartition, list[Record]]:
+    """One record at a time, for aiokafka says neither which record it was nor what it had collected before. The whole batch of the record's
+    producer fails with it, so none of our relays' records is passed over.
+
+    Only what is here already is looked at, so that a thousand partitions cost no thousand waits: rounds over all, until one brought
+    something, or ten times the wait is over.
+    """
+    found: dict[TopicPartition, list[Record]] = {}
+    share = max(1, most // max(1, len(following)))
+    _set(consumer, assignment, following)  # what was collected before was lost
+    for _ in range(10):
+        for place, at in following.items():
+            if records := await _here(consumer, place, at, share):
+                found[place] = records
+        if found:
+            break
+        await asyncio.sleep(wait_ms / 1_000)  # the client fetches meanwhile
+    return found if _is_still(consumer, assignment) else _without_gaps(found, following)
+
+
+async def _here(consumer: AIOKafkaConsumer, place: TopicPartition, at: int, most: int) -> list[Record]:
     records: list[Record] = []
-    consumer.seek(place, at)
     while len(records) < most:
         try:
             async with asyncio.timeout(POLL_TIMEOUT):
-                polled = (await consumer.getmany(place, timeout_ms=wait_ms, max_records=1)).get(place, [])
+                polled = (await consumer.getmany(place, timeout_ms=0, max_records=1)).get(place, [])
         except UNREADABLE:
             records.append(Record(place.topic, place.partition, at, None, None, {}, unreadable=True))
-            at += 1
-            consumer.seek(place, at)
-            continue
+            consumer.seek(place, at + 1)
+            break  # what comes behind it has to be fetched anew
         if not polled:
             break
         records.append(record_of(polled[0]))

@@ -4,14 +4,15 @@ The offset in PostgreSQL is the truth. Its fence (`next` and `epoch` as expected
 aiokafka makes an assignment live before its listener runs (#738) and rebalances while a batch is processed (#929): whoever does not hold
 the fence stops.
 
-Longer than most: taking partitions up, folding a batch and fencing it are one argument, and are read together.
+Longer than most: reading on, folding a batch and fencing it are one argument, and are read together. Which partitions are read, and from
+where, is `redress_events.following`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 import asyncpg
 import orjson
@@ -20,16 +21,18 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from redress_events.clock import monotonic
-from redress_events.errors import WrongCluster, told
+from redress_events.errors import told
 from redress_events.fold import Folding
+from redress_events.following import Following
 from redress_events.log_end import LogEnd
 from redress_events.polling import POLL_TIMEOUT, poll
+from redress_events.positions import Anchor, Position, Refusal
 from redress_events.records import Apart, Read, Reader, Record, Unfit
 from redress_events.relay import close
 from redress_events.saving import save, set_aside
 from redress_events.states import States
 from redress_events.topics import Topics
-from redress_events.vault import ANEW, PROOF, KeyRecord, Vault
+from redress_events.vault import PROOF, KeyRecord, Vault
 
 log = structlog.get_logger(__name__)
 
@@ -38,34 +41,27 @@ POLL_MS = 200
 BREATH = 0.001, 0.010  # seconds for each record of a projection, and at most: for commands, and so that the next has more to fold
 LAZY_COMMIT = 5.0
 
-OFFSETS = """
-INSERT INTO consumer_offsets (topic, partition, kafka_cluster)
-SELECT p.topic, p.partition, $3 FROM unnest($1::text[], $2::int[]) p (topic, partition)
-ORDER BY 1, 2 ON CONFLICT DO NOTHING
-"""
-POSITIONS = """
-SELECT o.topic, o.partition, o.next, o.epoch, o.kafka_cluster FROM consumer_offsets o
-JOIN unnest($1::text[], $2::int[]) p (topic, partition) USING (topic, partition)
-"""
 FENCE = """
-UPDATE consumer_offsets o SET next = p.new
-FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[]) p (topic, partition, expected, epoch, new)
+UPDATE consumer_offsets o SET next = p.new, topic_id = coalesce(p.topic_id, o.topic_id),
+    last_offset = coalesce(p.last_offset, o.last_offset), last_hash = coalesce(p.last_hash, o.last_hash)
+FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], $8::bytea[])
+    p (topic, partition, expected, epoch, new, topic_id, last_offset, last_hash)
 WHERE o.topic = p.topic AND o.partition = p.partition AND o.next = p.expected AND o.epoch = p.epoch
 RETURNING o.topic, o.partition
 """
 SKIPPED = 'SELECT topic, partition, "offset", hash FROM skips'
+# Of what is to be read again. Index: skips_pkey.
+SKIPPED_AHEAD = """
+SELECT s.topic, s.partition, s."offset", s.hash
+FROM unnest($1::text[], $2::int[], $3::bigint[]) p (topic, partition, next)
+JOIN skips s ON s.topic = p.topic AND s.partition = p.partition AND s."offset" >= p.next
+"""
 # Index: state_pkey.
 ROWS = "SELECT subject, parked, read, cause, heard FROM state WHERE subject = ANY ($1::text[])"
 # Index: events_pkey.
 JOURNAL = """
 SELECT e.stream, e.version, e.hash FROM events e JOIN unnest($1::text[], $2::bigint[]) w (stream, version) USING (stream, version)
 """
-
-
-@dataclass(slots=True)
-class Position:
-    next: int
-    epoch: int
 
 
 # What PostgreSQL raises for a value that no column or index takes: the record's fault, not the moment's.
@@ -103,16 +99,29 @@ class Projector:
         self._connect = connect
         self._projected = projected
         self.skipped: set[tuple[str, int, int, bytes]] = set()
-        self.positions: dict[TopicPartition, Position] = {}
-        self._sought: dict[TopicPartition, int] = {}  # offsets that were asked for once more
+        self._following = Following(source, topics, log_end)
         self.timestamps: dict[TopicPartition, int] = {}
         self.under_way = 0  # batches
         self.size = BATCH  # of the next batch: halved after a failure, for what takes longer than a transaction may would never be done
         self.progress = monotonic()  # of the last turn, whatever came of it: what liveness looks at
 
     @property
+    def positions(self) -> dict[TopicPartition, Position]:
+        """Of what is read; a partition that is refused, or still compared with what was read before, has none."""
+        return self._following.positions
+
+    @positions.setter
+    def positions(self, positions: dict[TopicPartition, Position]) -> None:
+        self._following.positions = positions
+
+    @property
+    def refused(self) -> Mapping[TopicPartition, Refusal]:
+        """The partitions of this replica whose log is not the one that was read."""
+        return self._following.refused
+
+    @property
     def partitions(self) -> list[int]:
-        """The lifecycle partitions that are this replica's."""
+        """The lifecycle partitions that are this replica's, and read: work is done on these alone."""
         return sorted(each.partition for each in self.positions if each.topic == self._topics.lifecycle)
 
     async def run(self) -> None:
@@ -133,12 +142,9 @@ class Projector:
             except Exception as error:
                 log.warning("projector-failed", service=self._source, error=told(error))
                 self.size = max(1, self.size // 2)
-                if isinstance(error, (WrongCluster, OffsetOutOfRangeError)) or consumer is None or monotonic() - started < 1:
-                    delay = min(delay * 2, 2.0)
-                else:
-                    delay = 0.1
+                delay = min(delay * 2, 2.0) if consumer is None or monotonic() - started < 1 else 0.1
             finally:
-                self.positions.clear()
+                self._following.clear()
                 if consumer is not None:
                     await close(consumer)
                 if connection is not None:
@@ -148,8 +154,6 @@ class Projector:
 
     async def _subscribe(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
-            self._topics.lifecycle,
-            self._topics.keys,
             bootstrap_servers=self._bootstrap,
             group_id=f"{self._topics.prefix}redress-{self._source}",
             client_id=f"redress-{self._source}-projector",
@@ -161,6 +165,7 @@ class Projector:
             fetch_max_wait_ms=POLL_MS,
             metadata_max_age_ms=30_000,
         )
+        consumer.subscribe([self._topics.lifecycle, self._topics.keys], listener=self._following)
         try:
             await consumer.start()
         except BaseException:
@@ -171,26 +176,34 @@ class Projector:
     async def _consume(self, consumer: AIOKafkaConsumer, connection: asyncpg.Connection, cluster: str) -> None:
         committed = monotonic()
         while True:
+            await self._following.look()
             await self._take_up(consumer, connection, cluster)
             try:
-                following = {place: position.next for place, position in self.positions.items()}
-                polled = await poll(consumer, following, POLL_MS, self.size)
+                polled = await poll(consumer, self._following.offsets, POLL_MS, self.size)
             except NoOffsetForPartitionError:
-                self.positions.clear()
+                self._following.let_go(list(self.positions))
                 continue
-            self.progress = monotonic()
-            batch = {place: fresh for place, records in polled.items() if (fresh := self._expected(consumer, place, records))}
+            except OffsetOutOfRangeError as error:  # of these alone: what is wrong with them is found when they are taken up again
+                self._following.let_go(error.args[0])
+                await asyncio.sleep(BREATH[1])
+                continue
+            finally:
+                self.progress = monotonic()
+            batch = {}
+            for place, records in polled.items():
+                if fresh := await self._following.expected(connection, place, records):
+                    batch[place] = fresh
             if batch:
                 self.under_way += 1
                 try:
                     await self.project(connection, batch)
                 except FenceLost:
                     log.warning("fence-lost", service=self._source, partitions=[str(place) for place in batch])
-                    for place in batch:
-                        self.positions.pop(place, None)
+                    self._following.let_go(batch)
                     continue
                 finally:
                     self.under_way -= 1
+                self._following.moved(batch)
                 self.size = min(BATCH, self.size * 2)
                 self._projected()
                 await asyncio.sleep(min(BREATH[0] * sum(map(len, batch.values())), BREATH[1]))
@@ -200,49 +213,12 @@ class Projector:
 
     async def _take_up(self, consumer: AIOKafkaConsumer, connection: asyncpg.Connection, cluster: str) -> None:
         """Newly assigned partitions start where PostgreSQL says; those taken away are let go."""
-        assigned = consumer.assignment()
-        for gone in self.positions.keys() - assigned:
-            del self.positions[gone]
-        new = sorted(assigned - self.positions.keys())
-        if not new:
-            return
-        places = [each.topic for each in new], [each.partition for each in new]
-        await connection.execute(OFFSETS, *places, cluster)
-        await self._read_keys_anew_if_lost(connection, [each for each in new if each.topic == self._topics.keys])
-        self.skipped = {(row["topic"], row["partition"], row["offset"], row["hash"]) for row in await connection.fetch(SKIPPED)}
-        for row in await connection.fetch(POSITIONS, *places):
-            if row["kafka_cluster"] != cluster:
-                raise WrongCluster(f"The offsets belong to the Kafka cluster {row['kafka_cluster']}, this one is {cluster}.")
-            place = TopicPartition(row["topic"], row["partition"])
-            if place in consumer.assignment():
-                consumer.seek(place, row["next"])
-                self._sought.pop(place, None)
-                self.positions[place] = Position(row["next"], row["epoch"])
-
-    async def _read_keys_anew_if_lost(self, connection: asyncpg.Connection, places: list[TopicPartition]) -> None:
-        """The topic of keys alone may be read from its beginning at any time: it says nothing that a later record takes back."""
-        for row in await connection.fetch(POSITIONS, [each.topic for each in places], [each.partition for each in places]):
-            if (end := (await self._log_end.ask(places))[places[0]]) < row["next"]:
-                log.error("keys-topic-lost", service=self._source, topic=self._topics.keys, read_to=row["next"], ends_at=end)
-                await connection.execute(ANEW, self._topics.keys)
-
-    def _expected(self, consumer: AIOKafkaConsumer, place: TopicPartition, records: Iterable[Record]) -> list[Record]:
-        """Records at or after our offset (what was fetched before the seek is dropped), and nothing where records before them are missing.
-
-        After each rebalance aiokafka goes on at what Kafka was told last, also in a partition that stayed here (tried). A PostgreSQL that
-        crashed may be behind that, for `synchronous_commit` is off. So what is missing is asked for once more; if it does not come, it is
-        not on the log (compacted, or the mark of somebody's transaction).
-        """
-        position = self.positions.get(place)
-        if position is None:
-            return []
-        fresh = [record for record in records if record.offset >= position.next]
-        if fresh and fresh[0].offset > position.next and self._sought.get(place) != position.next:
-            if place in consumer.assignment():
-                self._sought[place] = position.next
-                consumer.seek(place, position.next)
-            return []
-        return fresh
+        if new := await self._following.take_up(consumer, connection, cluster):
+            offsets = self._following.offsets
+            named = [[place.topic for place in new], [place.partition for place in new], [offsets.get(place, 0) for place in new]]
+            self.skipped |= {
+                (row["topic"], row["partition"], row["offset"], row["hash"]) for row in await connection.fetch(SKIPPED_AHEAD, *named)
+            }
 
     async def project(self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]]) -> None:
         """Fold outside, then write all of it in one transaction that begins with the fence. Raises FenceLost.
@@ -292,7 +268,8 @@ class Projector:
                 foldings[item.subject].park(item.record, "not-stored", f"{NOT_STORED} ({refused})")
             else:
                 foldings[item.subject].take(item, self._is_skipped(item.record))
-        moves = [(place.topic, place.partition, *self._move(place, records)) for place, records in batch.items()]
+        read = {place: _behind(self.positions[place], records) for place, records in batch.items()}
+        moves = [(place.topic, place.partition, *self._move(place, read[place])) for place in batch]
         touched = [folding for folding in foldings.values() if folding.touched]
         async with connection.transaction():
             moved = await connection.fetch(FENCE, *map(list, zip(*moves, strict=True)))
@@ -305,7 +282,7 @@ class Projector:
             if apart:
                 await set_aside(connection, apart)
         for place, records in batch.items():
-            self.positions[place].next = records[-1].offset + 1
+            self.positions[place] = read[place]
             self.timestamps[place] = records[-1].timestamp or self.timestamps.get(place, 0)
         for folding in touched:
             for waiting in folding.waiting[:1]:
@@ -314,9 +291,9 @@ class Projector:
         for one in apart:
             log.error("set-aside", service=self._source, topic=one.record.topic, offset=one.record.offset, reason=one.reason)
 
-    def _move(self, place: TopicPartition, records: list[Record]) -> tuple[int, int, int]:
-        position = self.positions[place]
-        return position.next, position.epoch, records[-1].offset + 1
+    def _move(self, place: TopicPartition, read: Position) -> tuple[int, int, int, str | None, int | None, bytes | None]:
+        held = self.positions[place]
+        return held.next, held.epoch, read.next, read.topic_id, *(read.last or (None, None))
 
     def _is_skipped(self, record: Record) -> bool:
         return (record.topic, record.partition, record.offset, record.hash) in self.skipped
@@ -359,8 +336,16 @@ class Projector:
 
     async def _commit_lazily(self, consumer: AIOKafkaConsumer) -> None:
         """For lag tools and autoscalers alone: PostgreSQL has the offsets that count."""
+        offsets = {place: position.next for place, position in self.positions.items() if position.next > 0}
         try:
             async with asyncio.timeout(2):
-                await consumer.commit({place: position.next for place, position in self.positions.items() if position.next > 0})
+                if offsets:
+                    await consumer.commit(offsets)
         except Exception as error:
             log.debug("lazy-commit-failed", service=self._source, error=type(error).__name__)
+
+
+def _behind(position: Position, records: Sequence[Record]) -> Position:
+    """The position behind these records."""
+    last = next((Anchor(each.offset, each.hash) for each in reversed(records) if not each.mark), position.last)
+    return replace(position, next=records[-1].offset + 1, last=last)

@@ -43,10 +43,14 @@ ORDER BY e.transaction_id, e.global_position LIMIT 1
 BACKLOG = """
 SELECT count(*) FROM events e, relay_checkpoint c WHERE (e.transaction_id, e.global_position) > (c.transaction_id, c.global_position)
 """
-CHECKPOINT = "SELECT transaction_id::text AS transaction_id, global_position, kafka_cluster, keys_from FROM relay_checkpoint"
+CHECKPOINT = """
+SELECT c.transaction_id::text AS transaction_id, c.global_position, c.kafka_cluster, c.keys_from, b.timeline = timeline_now() AS at_home
+FROM relay_checkpoint c, birthplace b
+"""
+# Not while somebody adopts the journal.
 MOVE = """
 UPDATE relay_checkpoint SET transaction_id = $3::text::xid8, global_position = $4, kafka_cluster = $5
-WHERE transaction_id = $1::text::xid8 AND global_position = $2
+WHERE transaction_id = $1::text::xid8 AND global_position = $2 AND EXISTS (SELECT FROM birthplace WHERE timeline = timeline_now())
 RETURNING 1
 """
 UNACKNOWLEDGED = "SELECT subject, wrapped, proof FROM keys WHERE NOT acknowledged AND subject = ANY ($1::text[])"
@@ -71,7 +75,7 @@ CLOSE_TIMEOUT = 2.0
 
 
 class Deposed(Exception):
-    """Somebody else moved the checkpoint: this process is no longer the leader."""
+    """Somebody else moved the checkpoint, or adopts the journal: this process is no longer the leader."""
 
 
 class Relay:
@@ -146,6 +150,8 @@ class Relay:
             self._woken.clear()
             if (now := monotonic()) - looked >= PING:  # somebody may have moved it: `redress relay --from 0`, or `--keys`
                 looked, held = now, await one(connection, CHECKPOINT)
+                if not held["at_home"]:
+                    raise Deposed
                 keys_from = held["keys_from"]
                 if (moved := (held["transaction_id"], held["global_position"])) != cursor:
                     log.warning("relay-checkpoint-moved", service=self._source)
@@ -273,6 +279,6 @@ async def close(client: Any) -> None:
     """Stop an aiokafka client that may hang or be broken already."""
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
-            await client.stop()
+            await (client.stop if hasattr(client, "stop") else client.close)()
     except Exception as error:
         log.debug("client-closed-badly", error=type(error).__name__)

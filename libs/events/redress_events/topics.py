@@ -1,12 +1,15 @@
-"""The topics of the system and how they are made: partitions are fixed at birth, facts are kept for ever."""
+"""The topics of the system, how they are made, and what must still be so: partitions are fixed at birth, facts are kept for ever."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from redress_events.errors import WrongPartitions
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
 
 FOREVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -17,6 +20,9 @@ COMPACTED = {
     "max.compaction.lag.ms": str(24 * 3600 * 1000),
     "delete.retention.ms": str(30 * 24 * 3600 * 1000),
 }
+
+
+MIN_INSYNC = "min.insync.replicas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +43,37 @@ class Topics:
         return self(KEYS)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One topic as it must be."""
+
+    name: str
+    partitions: int
+    settings: Mapping[str, str]
+    min_insync: int
+
+
+def wanted(partitions: int, min_insync: int = 1, prefix: str = "") -> list[Wanted]:
+    return [
+        Wanted(prefix + LIFECYCLE, partitions, FOREVER, min_insync),
+        Wanted(prefix + CLOSED, partitions, FOREVER, min_insync),
+        Wanted(prefix + KEYS, 1, COMPACTED, min_insync),
+    ]
+
+
 async def ensure(bootstrap: str, partitions: int = 12, replication: int = 1, min_insync: int = 1, prefix: str = "") -> None:
-    """Make the topics that are missing; those that are there stay as they are."""
-    settings = {"min.insync.replicas": str(min_insync)}
+    """Make the topics that are missing; those that are there stay as they are. Raises WrongPartitions."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        there = set(await admin.list_topics())
-        wanted = [
-            NewTopic(prefix + LIFECYCLE, partitions, replication, topic_configs=FOREVER | settings),
-            NewTopic(prefix + CLOSED, partitions, replication, topic_configs=FOREVER | settings),
-            NewTopic(prefix + KEYS, 1, replication, topic_configs=COMPACTED | settings),
-        ]
-        missing = [topic for topic in wanted if topic.name not in there]
+        there = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+        missing = []
+        for topic in wanted(partitions, min_insync, prefix):
+            if topic.name not in there:
+                settings = {**topic.settings, MIN_INSYNC: str(min_insync)}
+                missing.append(NewTopic(topic.name, topic.partitions, replication, topic_configs=settings))
+            elif there[topic.name] != topic.partitions:
+                raise WrongPartitions(wrong_partitions(topic, there[topic.name]))
         if missing:
             answer = await admin.create_topics(missing)
             for name, code, *rest in answer.topic_errors:
@@ -57,3 +81,42 @@ async def ensure(bootstrap: str, partitions: int = 12, replication: int = 1, min
                     raise RuntimeError(f"Kafka did not make topic {name}: error {code} {rest}")
     finally:
         await admin.close()
+
+
+def wrong_partitions(topic: Wanted, there: int) -> str:
+    return (
+        f"Topic {topic.name} has {there} partitions, and REDRESS_PARTITIONS makes it {topic.partitions}. Whoever counts otherwise writes "
+        "where nobody reads: set REDRESS_PARTITIONS to what the journals were numbered for, or make the topic anew (docs/operate.md)."
+    )
+
+
+async def flaws(bootstrap: str, topics: Sequence[Wanted]) -> list[str]:
+    """Settings of these topics that are not what they must be, in sentences. Raises KafkaError."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=4_000)
+    found = []
+    try:
+        await admin.start()
+        by_name = {topic.name: topic for topic in topics}
+        for answer in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in by_name]):
+            for code, _, _, name, entries in answer.resources:
+                if code:
+                    found.append(f"Kafka does not tell the settings of topic {name}: {for_code(code).__name__}.")
+                else:
+                    found += _differing(by_name[name], {key: value for key, value, *_ in entries})
+    finally:
+        await admin.close()
+    return sorted(found)
+
+
+def _differing(topic: Wanted, there: Mapping[str, str]) -> list[str]:
+    found = [
+        f"Topic {topic.name} has {name}={there.get(name)} and must have {value}: kafka-configs.sh --alter."
+        for name, value in topic.settings.items()
+        if there.get(name) != value
+    ]
+    if int(there.get(MIN_INSYNC) or 0) < topic.min_insync:
+        found.append(
+            f"Topic {topic.name} has {MIN_INSYNC}={there.get(MIN_INSYNC)}, and REDRESS_MIN_INSYNC_REPLICAS is {topic.min_insync}: "
+            "what is acknowledged may be lost with one broker."
+        )
+    return found

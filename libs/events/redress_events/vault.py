@@ -55,7 +55,7 @@ WHERE excluded.destroyed AND NOT keys.destroyed OR NOT keys.acknowledged AND (ex
 # keys it has again, for all that were acknowledged went to a log that is gone.
 ANEW = """
 WITH sent_again AS (UPDATE relay_checkpoint SET keys_from = '')
-UPDATE consumer_offsets SET next = 0, epoch = epoch + 1 WHERE topic = $1
+UPDATE consumer_offsets SET next = 0, epoch = epoch + 1, topic_id = NULL, last_offset = NULL, last_hash = NULL WHERE topic = $1
 """
 
 

@@ -12,7 +12,8 @@ import structlog
 from aiokafka import TopicPartition
 
 from redress_events.clock import CrossCheck, monotonic, wall_clock
-from redress_events.errors import Unavailable
+from redress_events.database import LIVE
+from redress_events.errors import JournalRestored, Unavailable
 from redress_events.log_end import LogEnd
 from redress_events.projector import Projector
 from redress_events.relay import Relay
@@ -26,6 +27,7 @@ STALLED = 60.0  # seconds: more than all the time limits of a turn together
 COUNTS = """
 SELECT (SELECT count(*) FROM state WHERE parked) AS parked, (SELECT count(*) FROM set_aside) AS set_aside,
        (SELECT count(*) FROM row_errors) AS stuck,
+       (SELECT timeline = timeline_now() FROM birthplace) AS at_home,
        pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, pg_snapshot_xmax(pg_current_snapshot())::text AS xmax
 """
 
@@ -87,27 +89,33 @@ class Watch:
         return [f"The {name} has made no turn for {after:.0f} s." for name, turn in loops.items() if monotonic() - turn > after]
 
     async def health(self) -> Health:
-        """Ready: the database answers, has this fold's schema, and was once read to the end of the log."""
+        """Ready: the database answers, is where its journal grew, has this fold's schema, and was once read to the end of the log."""
         reasons = []
         try:
             async with asyncio.timeout(2), self._database() as connection:
-                live = await connection.fetchrow("SELECT schema, fold FROM public.live")
+                live = await connection.fetchrow(LIVE)
                 if live is None or live["fold"] != self.fold:
                     reasons.append("The live state is not this release's.")
+                elif not live["at_home"]:
+                    reasons.append(str(JournalRestored(self.source)))
                 elif not self._caught_up:
                     self._caught_up = bool(await connection.fetchval("SELECT true FROM caught_up"))
                     if not self._caught_up:
                         reasons.append("The log was not yet read to its end.")
+        except JournalRestored as error:
+            reasons.append(str(error))
         except (Unavailable, TimeoutError, asyncpg.PostgresError):
             reasons.append("The database does not answer.")
         return Health(not reasons, reasons)
 
     async def measures(self) -> Measures:
-        """Raises Unavailable where the database does not answer."""
+        """Raises Unavailable where the database does not answer, and JournalRestored."""
         async with self._database() as connection:
             backlog = await self._relay.backlog(connection)
             counts = await one(connection, COUNTS)
             read = await self._read(connection)
+        if not counts["at_home"]:
+            raise JournalRestored(self.source)
         # The offsets in the database, not this process's positions: they tell the lag also while nobody reads.
         lag, oldest = 0, 0.0
         for place in self._places:

@@ -287,6 +287,8 @@ class WorkLoop:
         self._due_back[work.name] = monotonic()
         items: list[Item] = []
         for draft, item in zip(drafts, await self._prepare(drafts), strict=True):
+            if isinstance(item, JournalRestored):
+                raise item
             if isinstance(item, Exception):
                 errors[draft.row.subject] = told(item)
             else:
@@ -294,8 +296,8 @@ class WorkLoop:
         outcomes = await self._committer.commit_all(items)
         committed = []
         for item, outcome in zip(items, outcomes, strict=True):
-            if isinstance(outcome, JournalRestored) or (isinstance(outcome, AWAY) and not isinstance(outcome, HELD)):
-                raise outcome  # no row is at fault
+            if isinstance(outcome, (*AWAY, JournalRestored)) and not isinstance(outcome, HELD):
+                raise outcome  # no row is at fault: after an adoption each is decided at once
             if isinstance(outcome, BaseException):
                 errors[item.row.subject] = told(outcome)
             elif outcome.result == "committed":

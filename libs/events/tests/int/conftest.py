@@ -1,18 +1,48 @@
-"""The stack of the spine's tests: topics of its own on the session's Kafka, databases of its own."""
+"""The stack of the spine's tests: topics of its own on the session's Kafka, databases of its own; and a Kafka that a test may harm."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from spine_stack import Stack
 
 from redress_events import topics
+from redress_local.kafka import Kafka
 
 
 @pytest.fixture
 async def stack(kafka_address: str, database: Any) -> AsyncIterator[Stack]:
     made = Stack(kafka_address, database)
     await topics.ensure(kafka_address, partitions=made.partitions, prefix=made.prefix)
+    yield made
+    for engine in list(made.engines):
+        await engine.stop()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="redress-test-"))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+async def own_kafka(folder: Path) -> AsyncIterator[Kafka]:
+    kafka = Kafka(folder / "kafka")
+    await asyncio.to_thread(kafka.start)
+    yield kafka
+    await asyncio.to_thread(kafka.stop)
+
+
+@pytest.fixture
+async def own_stack(own_kafka: Kafka, database: Any) -> AsyncIterator[Stack]:
+    """The same on a Kafka of the test's own."""
+    made = Stack(own_kafka.address, database)
+    await topics.ensure(made.kafka, partitions=made.partitions, prefix=made.prefix)
     yield made
     for engine in list(made.engines):
         await engine.stop()

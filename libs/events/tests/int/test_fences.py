@@ -13,7 +13,8 @@ from spine_stack import Stack, eventually, registered
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine
 from redress_events.facts import KEYS, LIFECYCLE
-from redress_events.projector import FenceLost, Position, Projector
+from redress_events.positions import Position
+from redress_events.projector import FenceLost, Projector
 from redress_events.states import partition_of
 
 TABLES = ("state", "parked", "sealed", "set_aside", "consumer_offsets")

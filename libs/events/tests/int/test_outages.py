@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +19,6 @@ from redress_events.facts import LIFECYCLE
 from redress_local.kafka import Kafka
 from redress_local.postgres import Postgres
 from redress_local.provision import Databases, provision
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="redress-test-"))
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
-
-
-@pytest.fixture
-async def own_kafka(folder: Path) -> AsyncIterator[Kafka]:
-    kafka = Kafka(folder / "kafka")
-    await asyncio.to_thread(kafka.start)
-    yield kafka
-    await asyncio.to_thread(kafka.stop)
 
 
 @pytest.fixture
