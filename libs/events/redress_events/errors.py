@@ -29,6 +29,10 @@ class Unavailable(Exception):
         self.retry_after = retry_after
 
 
+class NotYet(Unavailable):
+    """There is no such subject here, and the log was not read as far as it goes: it may be on its way."""
+
+
 class KeyMissing(Unavailable):
     """The key to a complaint's words is not here: late, lost, or unreadable. That is no proof that anybody destroyed it."""
 

@@ -64,7 +64,7 @@ class Complaint:
         return (begun, *self.heard.stages, *(Stage("withdrawal-pending", at, self.heard.cycle) for at in wishes[-1:]))
 
 
-KIND = Kind(Complaint, hear, did, HEARS)
+KIND = Kind(Complaint, hear, did, HEARS, begun_here=True)
 
 
 def refuse_if_closed(complaint: Complaint) -> None:
