@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     partitions: PositiveInt = 12  # fixed at the topics' birth
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_body: PositiveInt = 256 * 1024  # bytes of a request
+    max_words: PositiveInt = 1_000  # later words of a customer that one complaint holds: supplements, and chases with words
+    max_attachments: PositiveInt = 1_000  # of one complaint, in all
 
     @field_validator("log_level", "profile", mode="before")
     @classmethod

@@ -28,7 +28,6 @@ from redress_handling.domain.transfer import TransferCase, transfer
 from redress_handling.work import CANCEL, OPEN
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import KIND as COMPLAINT
-from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.domain.withdraw import Withdraw, withdraw
 from redress_sla_monitor.domain.watch import KIND as WATCH
@@ -98,17 +97,13 @@ def _by_itself(work: Work, may: Callable[[Any], bool], at: Callable[[Any], datet
 
 
 def _intake(limits: Limits) -> Service:
-    def told(state: Complaint) -> Complaint:
-        """The order in which stages were reached is history; which were reached, in which cycle, says who owes the next step."""
-        return replace(state, heard=replace(state.heard, stages=tuple(sorted(set(state.heard.stages), key=repr))))
-
     acts = [Act("withdraw", lambda s, c: withdraw(s, Withdraw(), c), lambda s: s.done.withdrawal < limits.times)]
     if limits.talk:
         acts += [
             Act("chase", lambda s, c: chase(s, Chase(), c), lambda s: s.done.chases < limits.times),
             Act("supplement", lambda s, c: supplement(s, Supplement("more"), c), lambda s: s.done.supplements < limits.times),
         ]
-    return Service("intake", INTAKE, COMPLAINT, acts, told)
+    return Service("intake", INTAKE, COMPLAINT, acts)
 
 
 def _triage(limits: Limits) -> Service:
