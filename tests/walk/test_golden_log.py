@@ -50,8 +50,9 @@ def forgetting(fold: Callable[[Any, Fact, datetime], Any], fact: type[Fact]) -> 
     [
         ({"hear": forgetting(HANDLING.kind.hear, ComplaintReopened)}, "not-solved-then-solved"),
         ({"did": forgetting(HANDLING.kind.did, CaseRejected)}, "rejected-and-never-reached"),
+        ({"entries": lambda fact, at: None}, "not-solved-then-solved"),
     ],
-    ids=["hear", "did"],
+    ids=["hear", "did", "entries"],
 )
 def test_a_changed_fold_is_told_to_raise_its_number_and_then_to_be_recorded(change: dict[str, Any], noticed_in: str):
     changed = replace(HANDLING, kind=replace(HANDLING.kind, **change))

@@ -143,9 +143,6 @@ def _handling(limits: Limits) -> Service:
         to = "consulting" if s.department != "consulting" else "customer_relations"
         return transfer(s, TransferCase(to, "why"), c, departments=policies.departments())
 
-    def rejections(s: Case) -> int:
-        return sum(outcome.kind == "rejected" for outcome in s.done.earlier)
-
     acts = [
         _by_itself(OPEN, to_open),
         _by_itself(CANCEL, to_cancel),
@@ -153,10 +150,10 @@ def _handling(limits: Limits) -> Service:
         Act("contact", lambda s, c: contact(s, ContactCustomer("phone"), c), lambda s: not s.done.contacts),
         Act("transfer", passed_on, lambda s: (s.done.transfer.number if s.done.transfer else 0) < limits.times),
         Act("resolve", lambda s, c: resolve(s, Resolve("cause", "measures", "unit", "phone"), c), lambda s: True),
-        Act("reject", lambda s, c: reject(s, Reject("why", "letter"), c), lambda s: rejections(s) < limits.times),
+        Act("reject", lambda s, c: reject(s, Reject("why", "letter"), c), lambda s: s.done.rejections < limits.times),
     ]
     if limits.talk:
-        acts.append(Act("progress", lambda s, c: report_progress(s, ReportProgress("so far"), c), lambda s: len(s.done.reports) < 2))
+        acts.append(Act("progress", lambda s, c: report_progress(s, ReportProgress("so far"), c), lambda s: s.done.reports < 2))
     return Service("handling", HANDLING, CASE, acts)
 
 
