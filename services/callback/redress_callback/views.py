@@ -40,6 +40,10 @@ class VisitSummary(BaseModel):
     visit_at: datetime | None
     attempts: int
     give_up_at: datetime | None
+    solved: bool | None
+    satisfaction: int | None
+    closed_as: CloseReason | None
+    closed_at: datetime | None
 
     @classmethod
     def of(cls, seen: Seen) -> VisitSummary:
@@ -69,25 +73,16 @@ class VisitView(VisitSummary):
     measures: str | None = None
     reason: str | None = None
     notes: list[str]
-    solved: bool | None
-    satisfaction: int | None
-    closed_as: CloseReason | None
-    closed_at: datetime | None
 
     @classmethod
     def with_notes(cls, seen: Seen, notes: Sequence[Listed], opened: Opened = NOTHING) -> VisitView:
         visit: Visit = seen.state
-        done, answer = visit.done, visit.done.answer
         return cls.model_validate(
             _summary(seen)
             | {name: opened.get(reference) for name, reference in _words(visit).items()}
             | {
                 "told_customer": visit.handled and visit.handled.told_customer,
                 "notes": [opened[note.data["words"]] for note in reversed(notes) if note.data["words"] in opened],
-                "solved": answer and answer.solved,
-                "satisfaction": answer and answer.score,
-                "closed_as": done.reason,
-                "closed_at": done.closed_at,
             }
         )
 
@@ -134,7 +129,7 @@ def _words(visit: Visit) -> dict[str, str]:
 
 def _summary(seen: Seen) -> dict[str, object]:
     visit: Visit = seen.state
-    registration, found, handled = visit.heard.registration, visit.heard.classification, visit.handled
+    registration, found, handled, answer = visit.heard.registration, visit.heard.classification, visit.handled, visit.done.answer
     return {
         "complaint": seen.id,
         "number": registration and registration.number,
@@ -152,4 +147,8 @@ def _summary(seen: Seen) -> dict[str, object]:
         "visit_at": visit.visit_at,
         "attempts": visit.done.tries,
         "give_up_at": visit.done.give_up_at,
+        "solved": answer and answer.solved,
+        "satisfaction": answer and answer.score,
+        "closed_as": visit.done.reason,
+        "closed_at": visit.done.closed_at,
     }
