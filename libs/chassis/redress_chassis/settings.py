@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     clock_file: Path | None = None  # of a stepping clock, in the local profile alone; without it the wall clock
     settle_seconds: float = Field(15.0, ge=0, le=600)  # before timed work, after a start or an outage
     partitions: PositiveInt = 12  # fixed at the topics' birth
+    min_insync_replicas: PositiveInt | None = None  # of the topics; 1 in the local profile, 2 in production
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_body: PositiveInt = 256 * 1024  # bytes of a request
 
@@ -64,6 +65,10 @@ class Settings(BaseSettings):
         except ClockUnusable as error:
             raise ValueError(str(error)) from None
         return path
+
+    @property
+    def min_insync(self) -> int:
+        return self.min_insync_replicas or (1 if self.profile == "local" else 2)
 
     @property
     def master_key(self) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,16 +17,17 @@ from redress_events.clock import Clock, SteppingClock, follow, wall_clock
 from redress_events.commit import Committer, FactTooLarge
 from redress_events.database import Database
 from redress_events.deciding import Asked, Deciding
-from redress_events.errors import Conflict, JournalRestored, KeyReused, Parked, Unavailable, Unknown
+from redress_events.errors import Conflict, JournalRestored, KeyReused, Parked, Unavailable, Unknown, WrongPartitions
 from redress_events.facts import Context, Contract, Fact, Kind, Work
 from redress_events.log_end import LogEnd
 from redress_events.parking import ParkedSubject, Parking, Redriven, SetAside
 from redress_events.projector import Projector
 from redress_events.quiet import Commands, Quiet, look
+from redress_events.reality import Reality
 from redress_events.records import Reader
 from redress_events.relay import Relay
 from redress_events.states import Query, Seen, States
-from redress_events.topics import Topics
+from redress_events.topics import FOREVER, Topics, wanted
 from redress_events.vault import Forgotten, Vault
 from redress_events.watch import Health, Measures, Watch
 from redress_events.work import WorkLoop
@@ -37,7 +39,8 @@ KEYS_WAIT = 2.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Where a service finds its database, its log and its master key. settle: seconds that Kafka must have answered before timed work."""
+    """Where a service finds its database, its log and its master key. settle: seconds that Kafka must have answered before timed work.
+    min_insync: replicas of the topics that must have a record before it counts as written."""
 
     database_url: str
     kafka: str
@@ -45,6 +48,7 @@ class Config:
     partitions: int = 12
     settle: float = 15.0
     topic_prefix: str = ""
+    min_insync: int = 1
 
 
 class Engine:
@@ -74,9 +78,12 @@ class Engine:
         self._topics = Topics(config.topic_prefix)
         lifecycle = [TopicPartition(self._topics.lifecycle, n) for n in range(config.partitions)]
         self._places = [*lifecycle, TopicPartition(self._topics.keys, 0)]
+        topics = wanted(config.partitions, config.min_insync, config.topic_prefix)
+        self._kept = [TopicPartition(topic.name, n) for topic in topics if topic.settings is FOREVER for n in range(topic.partitions)]
         self._chance = chance
         self._reader = Reader(source, kinds, contracts, config.partitions)
         self._log_end = LogEnd(source, config.kafka)
+        self._reality = Reality(source, config.kafka, topics, self._log_end)
         self._database = Database(source, config.database_url, fold)
         self._vault = Vault(config.master_key, self._database.reading, self._wait_for_keys)
         self._tasks: list[asyncio.Task[None]] = []
@@ -86,8 +93,13 @@ class Engine:
     # -- life
 
     async def start(self) -> None:
-        """Returns once the database answered and has this fold's schema. Raises Unavailable."""
+        """Returns once the database answered, has this fold's schema, and is numbered for as many partitions as we and the topics have.
+        With Kafka away the journal alone is compared. Raises Unavailable, WrongPartitions."""
         await self._database.open()
+        async with self._database.reading() as connection:
+            await self._reality.journal(connection)
+        with suppress(ConnectionError):
+            await self._reality.look()
         self.committer = Committer(self._database.commits, self._committed)
         self.deciding = Deciding(
             source=self.source,
@@ -107,7 +119,7 @@ class Engine:
             topics=self._topics,
             partitions=self._config.partitions,
             connect=lambda: self._database.connect("relay", idle_session_timeout="5s"),
-            cluster=self._log_end.cluster,
+            cluster=self._reality.cluster,
         )
         self.projector = Projector(
             source=self.source,
@@ -139,6 +151,9 @@ class Engine:
             source=self.source,
             fold=self.fold,
             places=self._places,
+            kept=self._kept,
+            reality=self._reality,
+            settle=self._config.settle,
             database=self._database.reading,
             relay=self.relay,
             projector=self.projector,
@@ -146,6 +161,7 @@ class Engine:
             log_end=self._log_end,
         )
         loops = {"projector": self.projector.run(), "relay": self.relay.run(), "work": self.work.run(), "pulse": self.watch.run()}
+        loops["reality"] = self._reality.run()
         if isinstance(self.clock, SteppingClock):
             loops["clock"] = follow(self.clock, self.work.wake)
         self._tasks = [asyncio.create_task(loop, name=f"{self.source}-{name}") for name, loop in loops.items()]
@@ -168,6 +184,10 @@ class Engine:
 
     # -- commands and queries
 
+    def _refuse_what_reaches_nobody(self) -> None:
+        if self._reality.wrong:
+            raise WrongPartitions(self._reality.wrong, retry_after=60)
+
     async def create(
         self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, *, id: UUID | None = None
     ) -> tuple[Seen, bool]:
@@ -175,6 +195,7 @@ class Engine:
 
         The commit itself finds a key that was used, so a first request needs no look-up before; only a refusal does.
         """
+        self._refuse_what_reaches_nobody()
         with self._commands.one():
             return await self._database.on_live(lambda: self.deciding.create(kind, decide, asked, id))
 
@@ -191,6 +212,7 @@ class Engine:
 
         Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable, and the decider's Refused.
         """
+        self._refuse_what_reaches_nobody()
         with self._commands.one():
             return await self._database.on_live(lambda: self.deciding.decide(subject, decide, asked, check, while_parked))
 

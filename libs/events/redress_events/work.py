@@ -131,6 +131,7 @@ class WorkLoop:
         self._wakes = 0
         self.counts: dict[tuple[str, str], int] = {}
         self.under_way = 0  # batches
+        self._held_since: dict[str, float] = {}  # timed work that is due and waits for the log
         # By task: when its last turn began, or when it is to wake.
         self._due_back = {each.name if each.at else UNTIMED: monotonic() for each in work}
 
@@ -138,6 +139,11 @@ class WorkLoop:
     def progress(self) -> float:
         """When the slowest of its tasks had its last turn, whatever came of it: what liveness looks at. A task that sleeps has one."""
         return min(self._due_back.values(), default=monotonic())
+
+    @property
+    def held_for(self) -> float:
+        """How long timed work that is due has waited for the log, in seconds."""
+        return max((monotonic() - since for since in self._held_since.values()), default=0.0)
 
     def wake(self) -> None:
         self._wakes += 1
@@ -200,13 +206,18 @@ class WorkLoop:
         partitions = self._projector.partitions
         first = await connection.fetchval(next_sql(work), partitions) if partitions else None
         if first is None:
+            if partitions or not self._projector.failing:  # while it fails, nothing says that nothing is due
+                self._held_since.pop(work.name, None)
             return FALLBACK
         instant = EPOCH + timedelta(microseconds=first) + MARGIN
         if instant > self._clock():
+            self._held_since.pop(work.name, None)
             return min(wall_seconds_until(instant, self._clock), LONGEST_PAUSE)
         passed = await self._passed(partitions)
         if passed is None:
+            self._held_since.setdefault(work.name, monotonic())
             return FALLBACK
+        self._held_since.pop(work.name, None)
         rows = await connection.fetch(due_sql(work), partitions, micros(passed), BATCH)
         if not rows:
             await connection.execute(settled_sql(work))

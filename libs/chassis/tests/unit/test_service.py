@@ -137,7 +137,7 @@ async def test_a_restored_journal_waits_for_its_adoption(service, settings, jar,
     jar.fails = JournalRestored("Adopt it.")
     app = service.app(settings, engine=jar)
     async with app.router.lifespan_context(app):
-        assert await service.reasons() == ["Adopt it."]
+        assert (await service.health()).reasons == ["Adopt it."]
 
 
 async def test_a_start_that_can_never_succeed_ends_the_process(service, settings, jar):

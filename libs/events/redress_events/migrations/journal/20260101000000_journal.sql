@@ -77,6 +77,13 @@ CREATE TABLE birthplace (
 );
 INSERT INTO birthplace (system_identifier, timeline) SELECT s.system_identifier, c.timeline_id FROM pg_control_system() s, pg_control_checkpoint() c;
 
+-- How many partitions the journal is numbered for (`events.partition`): the same for ever, for a subject that changed its partition would
+-- lose its order on the log.
+CREATE TABLE partitioning (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    partitions int NOT NULL CHECK (partitions > 0)
+);
+
 -- One commit of many decisions in one round trip: lock the rows, compare what was read, take the keys, write journal and state.
 -- An item is a position in the first arrays (counted from 1); events and sealed values name theirs. revision 0 means a new row.
 -- Outcomes: committed · conflict (the row moved: decide again) · order (a fact would get an older transaction than its predecessor: try again
@@ -181,4 +188,4 @@ END $$;
 
 -- migrate:down
 DROP FUNCTION commit_decisions;
-DROP TABLE birthplace, rebuilds, skips, idempotency, keys, relay_checkpoint, events, live;
+DROP TABLE partitioning, birthplace, rebuilds, skips, idempotency, keys, relay_checkpoint, events, live;
