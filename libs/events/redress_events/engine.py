@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -94,12 +93,10 @@ class Engine:
 
     async def start(self) -> None:
         """Returns once the database answered, has this fold's schema, and is numbered for as many partitions as we and the topics have.
-        With Kafka away the journal alone is compared. Raises Unavailable, WrongPartitions."""
+        Raises Unavailable, WrongPartitions."""
         await self._database.open()
         async with self._database.reading() as connection:
-            await self._reality.journal(connection)
-        with suppress(ConnectionError):
-            await self._reality.look()
+            await self._reality.begin(connection)
         self.committer = Committer(self._database.commits, self._committed)
         self.deciding = Deciding(
             source=self.source,

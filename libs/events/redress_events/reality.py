@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import asyncpg
 import structlog
@@ -39,10 +40,18 @@ class Reality:
         self.wrong: str | None = None
         self.flaws: list[str] = []
 
-    async def journal(self, connection: asyncpg.pool.PoolConnectionProxy | asyncpg.Connection) -> None:
-        """The journal is numbered for one count of partitions, for ever. The first who starts on it says which. Raises WrongPartitions."""
+    async def begin(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
+        """Compare the journal, then the topics, and number the journal if nobody has: for one count of partitions, for ever. With Kafka
+        away the journal alone says. Raises WrongPartitions."""
+        self._compare(await connection.fetchval(COUNTED))
+        with suppress(ConnectionError):
+            await self.look()
         await connection.execute(COUNT, self._topics[0].partitions)
-        if (counted := await connection.fetchval(COUNTED)) != (ours := self._topics[0].partitions):
+        self._compare(await connection.fetchval(COUNTED))
+
+    def _compare(self, counted: int | None) -> None:
+        ours = self._topics[0].partitions
+        if counted not in (None, ours):
             raise WrongPartitions(
                 f"The journal of {self._source} is numbered for {counted} partitions, REDRESS_PARTITIONS is {ours}: set it to {counted}."
             )
