@@ -168,28 +168,31 @@ def owes(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
 
 def relay(
     service: ServiceName,
-    position: Annotated[int, typer.Option("--from", help="0: send the whole journal again; readers pass over what they have.")],
+    keys: Annotated[bool, typer.Option("--keys", help="Send all keys that it has again, and the tombstones of those destroyed.")] = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Send a service's journal to Kafka again, after Kafka lost records.
+    """Send a service's keys to Kafka again, after Kafka lost some. Lost facts are another matter: redress restore-log.
 
     Example:
 
-        redress relay intake --from 0
+        redress relay intake --keys
     """
-    if position != 0:
-        fail("Only --from 0 is offered: a journal is sent again as a whole.")
+    if not keys:
+        fail(
+            "Only --keys is offered. Facts of one service, sent again, would stand behind others' that follow from them. "
+            "Where facts were lost: redress restore-log"
+        )
     stack = running_stack(folder)
 
-    async def rewind() -> int:
+    async def send_again() -> int:
         connection = await asyncpg.connect(stack.databases[known(service)]["app_dsn"])
         try:
-            await connection.execute("UPDATE public.relay_checkpoint SET transaction_id = '0', global_position = 0")
-            return int(await connection.fetchval("SELECT count(*) FROM public.events"))
+            await connection.execute("UPDATE public.relay_checkpoint SET keys_from = ''")
+            return int(await connection.fetchval("SELECT count(*) FROM public.keys"))
         finally:
             await connection.close()
 
-    out.print(f"{service} sends its {asyncio.run(rewind())} facts again. Watch the backlog: redress status")
+    out.print(f"{service} sends its {asyncio.run(send_again())} keys again.")
 
 
 def rebuild(service: ServiceName, folder: Folder = DEFAULT_FOLDER) -> None:

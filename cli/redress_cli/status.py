@@ -22,6 +22,7 @@ METRICS = {
     "parked": "redress_parked_subjects",
     "lost": "redress_lost_records",
     "refused": "redress_refused_partitions",
+    "clock": "redress_clock_skew_seconds",
 }
 
 
@@ -40,12 +41,14 @@ class ServiceStatus:
     parked: float | None = None
     lost: float | None = None
     refused: float | None = None
+    clock: float | None = None
     alarms: list[str] = field(default_factory=list)
 
 
 def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     """Show each service, and each of its further replicas: ready, facts not yet on the log, records not yet read, records lost from
-    the log, partitions that are refused, subjects parked; and each alarm in a sentence.
+    the log, partitions that are refused, subjects parked, and by how many seconds its clock is ahead of its database's; and each alarm in
+    a sentence.
 
     Ends with 1 if one is not ready, or has an alarm.
 
@@ -59,12 +62,12 @@ def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps([asdict(each) for each in found], indent=2))
     else:
-        table = Table(
-            "service", "ready", "backlog", "lag", "seconds", "lost", "refused", "parked", "process", Column("address", no_wrap=True)
-        )
+        numbers_of = ("backlog", "lag_records", "lag_seconds", "lost", "refused", "parked", "clock")
+        names = ("backlog", "lag", "seconds", "lost", "refused", "parked", "clock")
+        table = Table("service", "ready", *names, "process", Column("address", no_wrap=True))
         for each in found:
             mark = "[green]yes[/green]" if each.ready else f"[red]no[/red] {each.detail}"
-            numbers = [_number(value) for value in (each.backlog, each.lag_records, each.lag_seconds, each.lost, each.refused, each.parked)]
+            numbers = [_number(getattr(each, name)) for name in numbers_of]
             table.add_row(each.service, mark, *numbers, str(each.pid or "–"), each.url)
         out.print(table)
         for each in found:

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -45,14 +46,15 @@ SETTINGS = {
 class Postgres:
     """One server with its data, password, port and log in `folder`.
 
-    Started again, it has the same data and, if it is free, the same port.
+    Started again, it has the same data and, if it is free, the same port. settings: of the server, beside those that all have.
     """
 
-    def __init__(self, folder: Path, *, foreground: bool = True) -> None:
+    def __init__(self, folder: Path, *, foreground: bool = True, settings: Mapping[str, str] | None = None) -> None:
         self.folder = folder.resolve()
         self.data = self.folder / "data"
         self.log = self.folder / "postgres.log"
         self.foreground = foreground
+        self.settings = {**SETTINGS, **(settings or {})}
         self.child: Child | None = None
         self.port = 0
         self._user: str | None = None
@@ -76,7 +78,7 @@ class Postgres:
             self._initdb()
         self._drop_stale_lock()
         self.port = self._choose_port()
-        options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        options = [part for name, value in self.settings.items() for part in ("-c", f"{name}={value}")]
         self.child = start_child(
             "postgres",
             [PROGRAMS / "postgres", "-D", self.data, "-p", str(self.port), *options],
@@ -117,6 +119,22 @@ class Postgres:
         self.stop()
         self.start()
 
+    def sql(self, statement: str) -> str:
+        """What the superuser is answered, columns parted by `|`. Raises CalledProcessError."""
+        line: list[str | Path] = [
+            PROGRAMS / "psql",
+            "--no-psqlrc",
+            "--quiet",
+            "-At",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            self.admin_dsn,
+            "-c",
+            statement,
+        ]
+        return subprocess.run(line, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout.strip()
+
     def _initdb(self) -> None:
         secret = self.folder / "password"
         secret.write_text(secrets.token_urlsafe(24))
@@ -139,16 +157,7 @@ class Postgres:
             "UTF8",
         ]
         line += ["--locale", "C.UTF-8", "--no-instructions"]
-        made = subprocess.run(
-            line,
-            capture_output=True,
-            text=True,
-            user=self._user,
-            group=self._user,
-            extra_groups=[] if self._user else None,
-            cwd="/",
-            check=False,
-        )
+        made = as_user(self._user, line)
         if made.returncode != 0:
             shutil.rmtree(self.data, ignore_errors=True)
             raise StartFailed(f"initdb failed:\n{made.stdout}{made.stderr}")
@@ -181,9 +190,9 @@ class Postgres:
 
     def _prepare_user(self) -> str | None:
         """PostgreSQL refuses to run as root: then it gets a system user of its own, which must be able to reach its programs and data."""
-        if os.geteuid() != 0:
+        user = system_user()
+        if user is None:
             return None
-        user = _system_user()
         for path in (PROGRAMS, self.folder):
             for each in (path, *path.parents):
                 if not each.stat().st_mode & 0o001:
@@ -191,7 +200,16 @@ class Postgres:
         return user
 
 
-def _system_user() -> str:
+def as_user(user: str | None, line: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+    """Run a program as the server's user; what it said and its exit code."""
+    groups: list[str] | None = [] if user else None
+    return subprocess.run(line, capture_output=True, text=True, user=user, group=user, extra_groups=groups, cwd="/", check=False)
+
+
+def system_user() -> str | None:
+    """The user that servers run as where we are root, made if it is not there; else None."""
+    if os.geteuid() != 0:
+        return None
     import pwd
 
     try:

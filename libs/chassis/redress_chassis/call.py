@@ -72,9 +72,11 @@ class Call(Generic[State]):
         *,
         kind: str = "complaint",
         while_parked: bool = False,
+        append: bool = False,
     ) -> Seen:
         """Decide a command on one subject. Raises 404 also where `may` says no, 412 for a stale If-Match, Refused as the domain does.
 
+        append: it conflicts with nothing, and is never refused because others write too; unless If-Match says what it is meant for.
         Whoever repeats a request is answered under its key, though the subject be out of his reach by now; but then without its words.
         """
         if_match = self._exchange.header(b"if-match")
@@ -88,7 +90,9 @@ class Call(Generic[State]):
             return decider(state, command, context)
 
         asked = self._asked()
-        seen = await self._counted(self._serving.engine.decide(self._exchange.subject, run, asked, check=check, while_parked=while_parked))
+        append = append and if_match is None
+        deciding = self._serving.engine.decide(self._exchange.subject, run, asked, check=check, while_parked=while_parked, append=append)
+        seen = await self._counted(deciding)
         self._withheld = self._replayed and may is not None and not may(seen.state, self.caller)
         return seen
 

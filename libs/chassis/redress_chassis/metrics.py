@@ -12,6 +12,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
+from redress_events.errors import JournalRestored
+
 if TYPE_CHECKING:
     from redress_events.engine import Measures
 
@@ -29,6 +31,7 @@ GAUGES = {
     "set_aside_records": "Records without a usable subject, or in the wrong place; counted to 10,000.",
     "stuck_rows": "Rows whose work failed or changed nothing, waiting to be tried again; counted to 10,000.",
     "timed_work_waits_seconds": "How long timed work that is due has waited for the log.",
+    "clock_skew_seconds": "By how much this replica's clock is ahead of its database's, at least; negative where it is behind.",
     "relay_leader": "1 in the replica that ships the journal.",
     "oldest_transaction_seconds": "Age of the oldest open write transaction of the cluster: it stalls every relay.",
 }
@@ -64,10 +67,12 @@ class Metrics:
 
     async def page(self, measures: Callable[[], Awaitable[Measures]]) -> Response:
         """What Prometheus reads. While the engine cannot be asked, its measures are missing rather than old."""
+        self._spine.restored = False
         try:
             self._spine.latest = await measures()
-        except Exception:
+        except Exception as error:
             self._spine.latest = None
+            self._spine.restored = isinstance(error, JournalRestored)
         return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -75,10 +80,14 @@ class _Spine(Collector):
     """The engine's measures as they were last asked for."""
 
     latest: Measures | None = None
+    restored = False
 
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily(
             "redress_measured", "1 if the engine could be asked for the measures below.", float(self.latest is not None)
+        )
+        yield GaugeMetricFamily(
+            "redress_journal_restored", "1 if nothing is decided on the journal before `redress adopt`.", float(self.restored)
         )
         if self.latest is None:
             return

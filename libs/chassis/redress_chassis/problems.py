@@ -18,6 +18,16 @@ from redress_events.facts import Refused
 
 RETRY_AFTER = 2  # seconds, where the cause does not say: a database's restart takes about that long
 
+RESTORED = (
+    "This service's database was restored, or another server took over, and it may lack what was recorded last: "
+    "nothing is recorded or shown until operations have compared it with the log. Repeat this later with the same key."
+)
+
+
+KEY_MISSING = "The key to this complaint's words is not here, so they can be neither read nor added to. Repeat with the same key, or later."
+WORDS_MISSING = "Some words of this complaint cannot be read here. They were not deleted: tell operations."
+CLOCK_OFF = "This server's clock is wrong, so it decides nothing. Repeat with the same key: another server may answer."
+
 
 class Problem(Exception):
     """An answer that is no success. code: stable, for programs. detail: a sentence for people, free of input."""
@@ -46,7 +56,11 @@ class Problem(Exception):
 
 
 def unavailable(detail: str, retry_after: float = RETRY_AFTER) -> Problem:
-    return Problem(503, "unavailable", detail, headers={"retry-after": str(max(1, round(retry_after)))})
+    return Problem(503, "unavailable", detail, headers=_retry(retry_after))
+
+
+def _retry(after: float) -> dict[str, str]:
+    return {"retry-after": str(max(1, round(after)))}
 
 
 def not_found() -> Problem:
@@ -84,6 +98,14 @@ def problem_of(error: BaseException) -> Problem | None:
             return Problem(409, "conflict", "Others changed this at the same moment, three times in a row. Read it again and repeat.")
         case engine.TooLarge():
             return Problem(413, "too-large", "What would be recorded is larger than a record may be.")
+        case engine.JournalRestored():
+            return Problem(503, "journal-restored", RESTORED, headers={"retry-after": "60"})
+        case engine.KeyMissing():
+            return Problem(503, "key-missing", KEY_MISSING, headers=_retry(error.retry_after))
+        case engine.WordsMissing():
+            return Problem(503, "words-missing", WORDS_MISSING, headers=_retry(error.retry_after))
+        case engine.ClockOff():
+            return Problem(503, "clock-off", CLOCK_OFF, headers=_retry(error.retry_after))
         case engine.Unavailable():
             return unavailable("Something that this answer needs cannot be reached. Try again.", error.retry_after)
         case _ if isinstance(error, UNREACHABLE):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -67,6 +68,7 @@ class Service:
         self._engine: Engine | None = None
         self.starting: asyncio.Task[None] | None = None
         self._waiting_for = "The service is starting."
+        self._restored: JournalRestored | None = None  # why it does not start
 
     def app(self, settings: Settings | None = None, engine: Engine | None = None, tokens: Tokens | None = None) -> FastAPI:
         """The ASGI app. Settings are read when it starts, if none are given; importing a service needs no environment.
@@ -109,7 +111,9 @@ class Service:
 
     @property
     def engine(self) -> Engine:
-        """The running engine. Raises a 503 until it has started."""
+        """The running engine. Raises a 503 until it has started, and JournalRestored where it waits for an adoption."""
+        if self._restored is not None:
+            raise self._restored
         if self._engine is None or self.starting is None or not self.starting.done() or self.broken:
             raise unavailable("The service is starting.")
         return self._engine
@@ -168,6 +172,8 @@ class Service:
                 master_key=settings.master_key,
                 partitions=settings.partitions,
                 settle=settings.settle_seconds,
+                keep_answers=timedelta(days=settings.idempotency_days),
+                clock_tolerance=settings.clock_tolerance_seconds,
                 min_insync=settings.min_insync,
             ),
             clock=SteppingClock(settings.clock_file) if settings.clock_file else self._clock,
@@ -177,9 +183,12 @@ class Service:
         """Again and again while the database is away, or not yet migrated or adopted."""
         while True:
             try:
-                return await engine.start()
+                await engine.start()
+                self._restored = None
+                return
             except (Unavailable, JournalRestored, OSError, TimeoutError, asyncpg.PostgresError) as error:
                 self._waiting_for = str(error) if isinstance(error, (Unavailable, JournalRestored)) else "The database does not answer."
+                self._restored = error if isinstance(error, JournalRestored) else None
                 log.warning("not-started", reason=self._waiting_for, error=type(error).__name__)
             await engine.stop()
             await asyncio.sleep(RETRY)

@@ -161,6 +161,7 @@ class Jar:
         *,
         check: Callable[[Seen], None] | None = None,
         while_parked: bool = False,
+        append: bool = False,
     ) -> tuple[Seen, bool]:
         before = self.seen(subject)
         if seen := self.replayed(asked):
@@ -196,7 +197,7 @@ class Jar:
     async def measures(self) -> Measures:
         if self.fails:
             raise self.fails
-        return Measures(3, 7, 1.5, 1, 2, 0, 0.25, True, {("open", "decided"): 4})
+        return Measures(3, 7, 1.5, 1, 2, 0, 0.125, 0.25, True, {("open", "decided"): 4})
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The clock port and fresh ids: the only places where time and chance enter."""
+"""The clock port and fresh ids: the only places where time and chance enter; and whether the clock agrees with the database's."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ import mmap
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import structlog
+
+from redress_events.errors import ClockOff, told
 from redress_events.facts import EPOCH, micros
+
+log = structlog.get_logger(__name__)
 
 Clock = Callable[[], datetime]
 BYTES = 8
+COMPARE = 1.0  # seconds between two comparisons with the database's clock
 LOOK = 0.02  # seconds between two looks at a stepping clock: 50 a second cost 0.1 % of a core, and no mover has to know who reads it
 
 
@@ -94,6 +100,61 @@ async def follow(clock: SteppingClock, moved: Callable[[], None]) -> None:
         if clock.micros != seen:
             seen = clock.micros
             moved()
+
+
+class CrossCheck:
+    """Compares a replica's clock with its database's, because what is decided in time cannot be taken back.
+
+    Which of the two is wrong nobody here can tell, so beyond the tolerance (seconds) nothing is decided until they agree again. A stepping
+    clock is meant to differ. skew: by how much ours is ahead, at least, in seconds; negative where it is behind. Kafka's brokers tell their
+    time to nobody, and what stands on records was written by clocks like ours.
+    """
+
+    def __init__(self, source: str, clock: Clock, tolerance: float) -> None:
+        self._source = source
+        self._clock = clock
+        self._tolerance = tolerance
+        self._exempt = isinstance(clock, SteppingClock)
+        self.skew = 0.0
+        self.agrees = True
+
+    def compare(self, before: datetime, theirs: datetime) -> bool:
+        """Whether the clocks agree. before: ours, read before the database was asked for its time."""
+        if self._exempt:
+            return True
+        ahead, behind = (before - theirs).total_seconds(), (theirs - self._clock()).total_seconds()
+        self.skew = ahead if ahead > 0 else -max(0.0, behind)
+        agrees = abs(self.skew) <= self._tolerance
+        if agrees != self.agrees:
+            say = log.info if agrees else log.error
+            say("clocks-agree" if agrees else "clocks-disagree", service=self._source, skew=self.skew, tolerance=self._tolerance)
+        self.agrees = agrees
+        return agrees
+
+    def demand(self) -> None:
+        """Raises ClockOff where the last comparison found that the clocks disagree."""
+        if not self.agrees:
+            raise ClockOff(
+                f"The clock of this replica and that of {self._source}'s database are {abs(self.skew):.0f} s apart: "
+                "nothing is decided here until they agree."
+            )
+
+    def since(self, checked: datetime) -> Clock:
+        """A clock that goes on from an instant that was compared, and follows no leap of ours."""
+        if self._exempt:
+            return self._clock
+        began = monotonic()
+        return lambda: checked + timedelta(seconds=monotonic() - began)
+
+    async def run(self, ask: Callable[[], Awaitable[datetime]]) -> None:
+        """Compare each second, for ever. ask: the database's time now."""
+        while True:
+            try:
+                before = self._clock()
+                self.compare(before, await ask())
+            except Exception as error:
+                log.debug("clock-not-compared", service=self._source, error=told(error))
+            await asyncio.sleep(COMPARE)
 
 
 def uuid7(now: datetime) -> UUID:

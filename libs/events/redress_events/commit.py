@@ -17,13 +17,15 @@ import asyncpg
 import orjson
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from redress_events.database import AWAY, HELD
+from redress_events import entries
+from redress_events.database import AWAY, HELD, RESTORED
 from redress_events.envelope import GENESIS, Envelope, chain, dataschema, encode, fact_id
+from redress_events.errors import JournalRestored
 from redress_events.facts import Contract, Fact
 from redress_events.states import Codec, Row
 from redress_events.vault import on_the_log, reference, seal
 
-COMMIT = f"SELECT * FROM commit_decisions({', '.join(f'${n}' for n in range(1, 20))})"
+COMMIT = f"SELECT * FROM commit_decisions({', '.join(f'${n}' for n in range(1, 28))})"
 LARGEST_FACT = 768 * 1024  # bytes; Kafka refuses 1 MiB with headers, and one refused record would stall the relay
 AT_ONCE = 2  # commits under way; the next batch gathers meanwhile
 ENOUGH = 16  # items for a second one beside the first: a commit of many costs little more than one of few
@@ -54,7 +56,8 @@ class Key:
 
 @dataclass(slots=True)
 class Item:
-    """One decision, ready to be committed."""
+    """One decision, ready to be committed. append: it depends on what was done alone; what was heard since it was read is no conflict.
+    made: the last fact, with references for its words, and when."""
 
     row: Row
     done: Any
@@ -64,6 +67,9 @@ class Item:
     sealed: list[tuple[str, bytes]] = field(default_factory=list)
     key: Key | None = None
     wrapped: bytes | None = None
+    append: bool = False
+    entries: list[entries.Row] = field(default_factory=list)
+    made: tuple[Fact, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,7 @@ def prepare(
         kind = contract.type_of[type(fact)]
         data = fact.model_dump(mode="json", exclude_none=True)
         refs: dict[str, str] = {}
+        blobs: list[bytes] = []
         for name in fact.personal_fields():
             if (text := data.get(name)) is not None:
                 if cipher is None:
@@ -107,6 +114,7 @@ def prepare(
                 refs[name] = reference(contract.source, version, name)
                 blob = seal(cipher, stream, refs[name], text)
                 item.sealed.append((refs[name], blob))
+                blobs.append(blob)
                 data[name] = on_the_log(blob)
         value = encode(
             Envelope(
@@ -131,6 +139,9 @@ def prepare(
         ends[stream] = (version, digest)
         folded = fact.model_copy(update=refs) if refs else fact
         item.done = codec.kind.did(item.done, folded, now)
+        item.made = folded, now
+        if (entry := entries.row_of(codec.kind, folded, contract.source, version, now, blobs)) is not None:
+            item.entries.append(entry)
     item.version = ends[row.subject][0]
     item.done_json = codec.dump_done(item.done)
     return item
@@ -140,13 +151,16 @@ async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[
     """All items in one autocommit statement; their outcomes in order. Database errors are raised, and then nothing of it is there."""
     events = [(n, *event) for n, item in enumerate(items, 1) for event in item.events]
     sealed = [(n, *value) for n, item in enumerate(items, 1) for value in item.sealed]
+    rows = [(n, *row) for n, item in enumerate(items, 1) for row in item.entries]
     columns = tuple(list(column) for column in zip(*events, strict=True)) or ([],) * 8
     sealed_columns = tuple(list(column) for column in zip(*sealed, strict=True)) or ([],) * 3
-    rows = await connection.fetch(
+    entry_columns = tuple(list(column) for column in zip(*rows, strict=True)) or ([],) * 7
+    outcomes = await connection.fetch(
         COMMIT,
         [item.row.subject for item in items],
         [item.row.partition for item in items],
         [item.row.revision for item in items],
+        [item.row.decided if item.append else None for item in items],
         [item.done_json for item in items],
         [item.key.key if item.key else None for item in items],
         [item.key.request if item.key else None for item in items],
@@ -154,15 +168,19 @@ async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[
         [item.wrapped for item in items],
         *columns,
         *sealed_columns,
+        *entry_columns,
     )
-    outcomes = sorted(rows, key=lambda row: int(row["item"]))
+    outcomes.sort(key=lambda row: int(row["item"]))
     return [Outcome(row["outcome"], row["stored_subject"], row["stored_version"], row["stored_request"]) for row in outcomes]
 
 
 class Committer:
-    """Shares commits between all who decide in this process. `committed` is called after each one that wrote something."""
+    """Shares commits between all who decide in this process. `committed` is called after each one that wrote something.
 
-    def __init__(self, pool: asyncpg.Pool, committed: Callable[[], None]) -> None:
+    What a commit ends with for those who wait: an outcome, JournalRestored, or the database's error."""
+
+    def __init__(self, source: str, pool: asyncpg.Pool, committed: Callable[[], None]) -> None:
+        self._source = source
         self._pool = pool
         self._committed = committed
         self._waiting: deque[tuple[Item, asyncio.Future[Outcome]]] = deque()
@@ -221,7 +239,9 @@ class Committer:
         except HELD as error:
             await self._halve(batch, error)
         except Exception as error:
-            if isinstance(error, asyncpg.PostgresError) and not isinstance(error, AWAY):
+            if isinstance(error, asyncpg.PostgresError) and error.sqlstate == RESTORED:
+                self._fail(batch, JournalRestored(self._source))
+            elif isinstance(error, asyncpg.PostgresError) and not isinstance(error, AWAY):
                 await self._halve(batch, error)
             else:  # halves would wait as long as the whole, one after the other
                 self._fail(batch, error)

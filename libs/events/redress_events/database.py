@@ -17,11 +17,12 @@ TIMEOUTS = {"transaction_timeout": "2s", "idle_in_transaction_session_timeout": 
 # A service finds its rows by index. Without these a plan that was made while a table was empty reads the whole of it for as long as the
 # session lives (appends a second fell from 1,800 to 700 within 20,000 of them), and short arrays are planned anew at each call.
 PLANS = {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
-LIVE = "SELECT schema, fold FROM public.live"
-BIRTHPLACE = """
-SELECT b.system_identifier = s.system_identifier AND b.timeline = c.timeline_id
-FROM public.birthplace b, pg_control_system() s, pg_control_checkpoint() c
+# The live state, and whether the journal grew on this very cluster and timeline. A server in recovery answers with an error.
+LIVE = """
+SELECT l.schema, l.fold, b.system_identifier = s.system_identifier AND b.timeline = public.timeline_now() AS at_home
+FROM public.live l, public.birthplace b, pg_control_system() s
 """
+RESTORED = "JR001"  # what `commit_decisions` raises where the journal did not grow on the timeline that is written now
 # The database is away, or cannot now: nothing in the question is at fault.
 AWAY = (
     OSError,
@@ -43,7 +44,11 @@ Answer = TypeVar("Answer")
 
 
 class Database:
-    """The database of one service, seen by a release of one fold. commits has two connections, for two batches under way."""
+    """The database of one service, seen by a release of one fold.
+
+    commits has two connections, for two batches under way. Health, measures and waiting for keys have their own, so that a replica with
+    more questions than it can answer is not taken for one without a database.
+    """
 
     def __init__(self, source: str, url: str, fold: int) -> None:
         self._source = source
@@ -57,6 +62,7 @@ class Database:
         try:
             self._pools = [await self._pool("reads", 1, 8)]
             self._pools.append(await self._pool("commits", 2, 2))  # after the first is known: `close` finds it though this one fails
+            self._pools.append(await self._pool("watch", 1, 2))
         except (*UNREACHABLE, asyncpg.PostgresError) as error:
             raise Unavailable(f"The database of {self._source} does not answer: {type(error).__name__}") from error
 
@@ -69,7 +75,8 @@ class Database:
         return self._pools[1]
 
     async def connect(self, role: str, **settings: str) -> asyncpg.Connection:
-        """A connection whose search path is the live state. Raises Unavailable where that is another release's."""
+        """A connection whose search path is the live state. Raises Unavailable where that is another release's, and JournalRestored:
+        what an older journal tells, or what is folded beside it, would be wrong."""
         while True:
             schema = self._schema
             name = {"application_name": f"redress-{self._source}-{role}", "search_path": f"{schema},public"}
@@ -83,11 +90,8 @@ class Database:
                         f"The state of {self._source} was made by fold {live and live['fold']}, this release needs {self._fold}: "
                         "migrate or rebuild."
                     )
-                if role == "commits" and not await connection.fetchval(BIRTHPLACE):
-                    raise JournalRestored(
-                        f"The journal of {self._source} did not grow on this PostgreSQL cluster and timeline: "
-                        "adopt it before it takes commands."
-                    )
+                if not live["at_home"]:
+                    raise JournalRestored(self._source)
                 if live["schema"] == schema:
                     return connection
                 self._schema = live["schema"]
@@ -107,8 +111,19 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
         """A connection for reading; what goes wrong with it becomes Unavailable."""
+        async with self._lent(self._pools[0]) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
+        """The same, for what must be known also while all connections for reading are taken."""
+        async with self._lent(self._pools[2]) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _lent(self, pool: asyncpg.Pool) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
         try:
-            async with self.reads.acquire(timeout=ACQUIRE) as connection:
+            async with pool.acquire(timeout=ACQUIRE) as connection:
                 yield connection
         except UNREACHABLE as error:
             raise Unavailable(f"The database of {self._source} does not answer now.") from error

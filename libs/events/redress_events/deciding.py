@@ -1,10 +1,17 @@
-"""Decisions on one subject: the row as read, the decider, the commit; again where the row moved, once for each idempotency key."""
+"""Decisions on one subject: the row as read, the decider, the commit; again where the row moved, once for each idempotency key.
+
+Commands on one subject take turns in this process. Across replicas they may still conflict. Most commands depend on all that they read, and
+are decided again a few times, then refused. An append (a customer's words, a chase, a note) depends on what its own service did and on
+nothing else: what the projector writes meanwhile is no conflict, and it is decided again until its time is over, and never refused.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,12 +19,21 @@ from uuid import UUID
 from redress_events.clock import Clock, uuid7
 from redress_events.commit import Committer, Item, Key, Outcome, Trace, prepare
 from redress_events.database import UNREACHABLE, Database
-from redress_events.errors import Conflict, JournalRestored, KeyReused, Parked, Unavailable, Unknown
+from redress_events.envelope import decode
+from redress_events.errors import Conflict, KeyReused, Parked, Unavailable, Unknown
 from redress_events.facts import Context, Contract, Fact
+from redress_events.records import as_folded
 from redress_events.states import Row, Seen, States, heads
+from redress_events.turns import Turns
 from redress_events.vault import Vault, needs_key
 
+BREATH = 50  # drafts numbered, sealed and chained before others have their turn
 ATTEMPTS = 4  # a decision whose row moved is decided again, three times
+# Seconds that a command may take with its waiting: its caller and what stands between them give up after ten and more, and would repeat it.
+BUDGET = 5.0
+JITTER = 0.002, 0.05  # seconds before an append is decided again: doubled each time from the first up to the second, and of that any part
+# Index: events_pkey.
+MADE = "SELECT type, data FROM events WHERE stream = $1 AND version = $2"
 STORED = "SELECT subject, version, request FROM idempotency WHERE key = $1"
 
 
@@ -32,6 +48,17 @@ class Asked:
     traceparent: str | None
     key: str | None = None
     request: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Facts decided on a row as read, not yet numbered, sealed and chained."""
+
+    row: Row
+    facts: Sequence[Fact]
+    now: datetime
+    trace: Trace
+    key: Key | None = None
 
 
 class Deciding:
@@ -59,6 +86,7 @@ class Deciding:
         self._clock = clock
         self._chance = chance
         self._digest_key = digest_key
+        self.turns = Turns()
 
     async def create(self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, id: UUID | None) -> tuple[Seen, bool]:
         for _ in range(ATTEMPTS):
@@ -77,7 +105,7 @@ class Deciding:
                 row,
                 facts,
                 now,
-                self._trace(asked),
+                self._trace(asked, row),
                 cipher=cipher,
                 key=self._key(asked),
                 wrapped=wrapped,
@@ -96,27 +124,61 @@ class Deciding:
         asked: Asked,
         check: Callable[[Seen], None] | None,
         while_parked: bool,
+        append: bool = False,
     ) -> tuple[Seen, bool]:
-        for _ in range(ATTEMPTS):
-            row = await self._row(subject)
-            seen = self._states.codec(subject).seen(row)
-            if (replayed := await self._stored(asked)) is not None:
-                return replayed, True
-            if check is not None:
-                check(seen)
-            if row.parked and not while_parked:
-                raise Parked(subject)
-            now = self._clock()
-            facts = decide(seen.state, self._context(row, asked, now))
-            if not facts and asked.key is None:
-                return seen, False
-            item = await self.prepare(row, facts, now, self._trace(asked), self._key(asked))
-            outcome = await self._commit(item)
-            if outcome.result == "committed":
-                return self._after(item), False
-            if outcome.result == "replayed":
-                return await self._replayed(asked, outcome), True
-        raise Conflict
+        """Raises Conflict where the row moved each time; an append raises Unavailable, once its time is over."""
+        until = asyncio.get_running_loop().time() + BUDGET
+        async with self.turns.of(subject, until):
+            attempt = 0
+            while True:
+                answer = await self._decide_once(subject, decide, asked, check, while_parked, append)
+                if answer is not None:
+                    return answer
+                attempt += 1
+                await self._before_the_next(attempt, until, append)
+
+    async def _before_the_next(self, attempt: int, until: float, append: bool) -> None:
+        if not append:
+            if attempt >= ATTEMPTS:
+                raise Conflict
+            return
+        pause = random.random() * min(JITTER[0] * 2**attempt, JITTER[1])
+        if asyncio.get_running_loop().time() + pause > until:
+            raise Unavailable("Others write to this complaint all the time.")
+        await asyncio.sleep(pause)
+
+    async def _decide_once(
+        self,
+        subject: str,
+        decide: Callable[[Any, Context], list[Fact]],
+        asked: Asked,
+        check: Callable[[Seen], None] | None,
+        while_parked: bool,
+        append: bool,
+    ) -> tuple[Seen, bool] | None:
+        """None where the row has moved since it was read."""
+        row = await self._row(subject)
+        seen = self._states.codec(subject).seen(row)
+        if (replayed := await self._stored(asked)) is not None:
+            return replayed, True
+        if check is not None:
+            check(seen)
+        if row.parked and not while_parked:
+            raise Parked(subject)
+        now = self._clock()
+        facts = decide(seen.state, self._context(row, asked, now))
+        if not facts and asked.key is None:
+            return seen, False
+        (item,) = await self.prepare([Draft(row, facts, now, self._trace(asked, row), self._key(asked))])
+        if isinstance(item, Exception):
+            raise item
+        item.append = append
+        outcome = await self._commit(item)
+        if outcome.result == "committed":
+            return self._after(item), False
+        if outcome.result == "replayed":
+            return await self._replayed(asked, outcome), True
+        return None
 
     async def seen(self, subject: str) -> Seen:
         """Raises Unknown."""
@@ -132,8 +194,9 @@ class Deciding:
     def _context(self, row: Row, asked: Asked, now: datetime) -> Context:
         return Context(now, asked.actor, row.subject, asked.roles, asked.department, self._chance())
 
-    def _trace(self, asked: Asked) -> Trace:
-        return Trace(asked.actor, asked.correlation, None, asked.traceparent)
+    def _trace(self, asked: Asked, row: Row) -> Trace:
+        """The thread is the request's. The cause is what was known of the subject: behind it the decision stands in a restored log."""
+        return Trace(asked.actor, asked.correlation, row.cause.get("id"), asked.traceparent)
 
     def _key(self, asked: Asked) -> Key | None:
         return Key(asked.key, self._digest(asked)) if asked.key else None
@@ -144,7 +207,7 @@ class Deciding:
     def _after(self, item: Item) -> Seen:
         codec, row = self._states.codec(item.row.subject), item.row
         state = codec.kind.state(heard=row.heard, done=item.done)
-        return Seen(row.subject, state, codec.etag(row.heard, item.done_json), row.parked, item.version)
+        return Seen(row.subject, state, codec.etag(row.heard, item.done_json), row.parked, item.version, item.made)
 
     async def _stored(self, asked: Asked) -> Seen | None:
         if asked.key is None:
@@ -158,23 +221,49 @@ class Deciding:
     async def _replayed(self, asked: Asked, outcome: Outcome) -> Seen:
         if outcome.subject is None or outcome.request is None or not hmac.compare_digest(outcome.request, self._digest(asked)):
             raise KeyReused(asked.key)
-        return await self.seen(outcome.subject)
+        seen = await self.seen(outcome.subject)
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(MADE, outcome.subject, outcome.version)
+        if row is None:  # a command on what only others had told of, that changed nothing
+            return seen
+        envelope = decode(row["data"])
+        fact, _ = as_folded(self._contract.by_type[row["type"]], envelope)
+        return replace(seen, made=(fact, envelope.time))
 
-    async def prepare(self, row: Row, facts: Sequence[Fact], now: datetime, trace: Trace, key: Key | None = None) -> Item:
-        """Number, seal, chain and fold what was decided, outside any transaction."""
-        kind, _, identity = row.subject.partition("/")
-        others = sorted({f"{fact.stream}/{identity}" for fact in facts if fact.stream != kind})
+    async def prepare(self, drafts: Sequence[Draft]) -> list[Item | Exception]:
+        """Number, seal, chain and fold what was decided, outside any transaction: for each draft its item, or why there is none (Forgotten,
+        KeyMissing, FactTooLarge, a fold's own). All drafts together wait for missing keys once. Raises Unavailable without a database."""
+        others = sorted({stream for draft in drafts for stream in _other_streams(draft)})
         ends: dict[str, tuple[int, bytes]] = {}
         if others:
             async with self._database.reading() as connection:
                 ends = await heads(connection, others)
-        cipher = await self._vault.key(row.subject) if needs_key(facts) else None
-        return prepare(self._contract, self._states.codec(row.subject), row, facts, now, trace, ends, cipher, key)
+        ciphers = await self._vault.ciphers({draft.row.subject for draft in drafts if needs_key(draft.facts)})
+        prepared: list[Item | Exception] = []
+        for n, draft in enumerate(drafts, 1):
+            if n % BREATH == 0:
+                await asyncio.sleep(0)
+            cipher = ciphers.get(draft.row.subject)
+            if isinstance(cipher, Exception):
+                prepared.append(cipher)
+                continue
+            codec = self._states.codec(draft.row.subject)
+            heads_of_others = {stream: ends[stream] for stream in _other_streams(draft) if stream in ends}
+            try:
+                prepared.append(
+                    prepare(self._contract, codec, draft.row, draft.facts, draft.now, draft.trace, heads_of_others, cipher, draft.key)
+                )
+            except Exception as error:
+                prepared.append(error)
+        return prepared
 
     async def _commit(self, item: Item) -> Outcome:
         try:
             return await self._committer.commit(item)
-        except JournalRestored as error:
-            raise Unavailable(str(error), retry_after=60) from error
         except UNREACHABLE as error:
             raise Unavailable(f"The database of {self._source} does not answer now.") from error
+
+
+def _other_streams(draft: Draft) -> set[str]:
+    kind, _, identity = draft.row.subject.partition("/")
+    return {f"{fact.stream}/{identity}" for fact in draft.facts if fact.stream != kind}

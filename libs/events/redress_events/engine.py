@@ -6,21 +6,36 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
 from aiokafka import TopicPartition
 
-from redress_events.clock import Clock, SteppingClock, follow, wall_clock
+from redress_events import entries
+from redress_events.clock import Clock, CrossCheck, SteppingClock, follow, wall_clock
 from redress_events.commit import Committer, FactTooLarge
 from redress_events.database import Database
 from redress_events.deciding import Asked, Deciding
-from redress_events.errors import Conflict, JournalRestored, KeyReused, Parked, Unavailable, Unknown, WrongPartitions
+from redress_events.entries import Latest, Place
+from redress_events.errors import (
+    ClockOff,
+    Conflict,
+    JournalRestored,
+    KeyMissing,
+    KeyReused,
+    Parked,
+    Unavailable,
+    Unknown,
+    WordsMissing,
+    WrongPartitions,
+)
 from redress_events.facts import Context, Contract, Fact, Kind, Work
 from redress_events.log_end import LogEnd
 from redress_events.parking import ParkedSubject, Parking, Redriven, SetAside
 from redress_events.projector import Projector
+from redress_events.pruning import Pruning
 from redress_events.quiet import Commands, Quiet, look
 from redress_events.reality import Reality
 from redress_events.records import Reader
@@ -33,20 +48,26 @@ from redress_events.work import WorkLoop
 
 log = structlog.get_logger(__name__)
 
+KEYS_NEXT = "SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = 0"
 KEYS_WAIT = 2.0  # seconds
+KEYS_LOOK = 0.02  # seconds between two looks at what was read of the topic of keys
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """Where a service finds its database, its log and its master key. settle: seconds that Kafka must have answered before timed work.
-    min_insync: replicas of the topics that must have a record before it counts as written."""
+    keep_answers: how long a request that is repeated with its idempotency key gets the answer of the first.
+    clock_tolerance: seconds by which its clock and the database's may differ. min_insync: replicas of the topics that must have a record
+    before it counts as written."""
 
     database_url: str
     kafka: str
     master_key: bytes
     partitions: int = 12
     settle: float = 15.0
+    clock_tolerance: float = 60.0
     topic_prefix: str = ""
+    keep_answers: timedelta = timedelta(days=7)
     min_insync: int = 1
 
 
@@ -84,7 +105,10 @@ class Engine:
         self._log_end = LogEnd(source, config.kafka)
         self._reality = Reality(source, config.kafka, topics, self._log_end)
         self._database = Database(source, config.database_url, fold)
+        self._cross_check = CrossCheck(source, clock, config.clock_tolerance)
         self._vault = Vault(config.master_key, self._database.reading, self._wait_for_keys)
+        self._next_wait: asyncio.Task[bool] | None = None
+        self._waiting = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._work = list(work)
         self._commands = Commands()
@@ -93,11 +117,11 @@ class Engine:
 
     async def start(self) -> None:
         """Returns once the database answered, has this fold's schema, and is numbered for as many partitions as we and the topics have.
-        Raises Unavailable, WrongPartitions."""
+        Raises Unavailable, JournalRestored, WrongPartitions."""
         await self._database.open()
         async with self._database.reading() as connection:
             await self._reality.begin(connection)
-        self.committer = Committer(self._database.commits, self._committed)
+        self.committer = Committer(self.source, self._database.commits, self._committed)
         self.deciding = Deciding(
             source=self.source,
             contract=self._contract,
@@ -139,8 +163,9 @@ class Engine:
             log_end=self._log_end,
             settle=self._config.settle,
             clock=self.clock,
+            cross_check=self._cross_check,
             prepare=self.deciding.prepare,
-            words=self.open,
+            words=lambda wanted: self._database.on_live(lambda: self._vault.open_all(wanted)),
             connect=lambda: self._database.connect("work"),
             chance=self._chance,
         )
@@ -151,16 +176,21 @@ class Engine:
             kept=self._kept,
             reality=self._reality,
             settle=self._config.settle,
-            database=self._database.reading,
+            database=self._database.watching,
             relay=self.relay,
             projector=self.projector,
             work=self.work,
             log_end=self._log_end,
+            cross_check=self._cross_check,
         )
+        pruning = Pruning(source=self.source, database=self._database.reading, keep=self._config.keep_answers)
         loops = {"projector": self.projector.run(), "relay": self.relay.run(), "work": self.work.run(), "pulse": self.watch.run()}
+        loops["pruning"] = pruning.run()
         loops["reality"] = self._reality.run()
         if isinstance(self.clock, SteppingClock):
             loops["clock"] = follow(self.clock, self.work.wake)
+        else:
+            loops["clock"] = self._cross_check.run(self._database_time)
         self._tasks = [asyncio.create_task(loop, name=f"{self.source}-{name}") for name, loop in loops.items()]
 
     async def stop(self) -> None:
@@ -172,6 +202,8 @@ class Engine:
             if waiting:
                 log.warning("still-stopping", service=self.source, tasks=sorted(task.get_name() for task in waiting))
         self._tasks = []
+        if self._next_wait is not None:
+            self._next_wait.cancel()
         await self._log_end.stop()
         await self._database.close()
 
@@ -188,10 +220,12 @@ class Engine:
     async def create(
         self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, *, id: UUID | None = None
     ) -> tuple[Seen, bool]:
-        """Decide the first facts of a new subject. True: answered from what was stored under the key. Raises KeyReused, Unavailable.
+        """Decide the first facts of a new subject. True: answered from what was stored under the key. Raises KeyReused, Unavailable
+        (ClockOff).
 
         The commit itself finds a key that was used, so a first request needs no look-up before; only a refusal does.
         """
+        self._cross_check.demand()
         self._refuse_what_reaches_nobody()
         with self._commands.one():
             return await self._database.on_live(lambda: self.deciding.create(kind, decide, asked, id))
@@ -204,14 +238,17 @@ class Engine:
         *,
         check: Callable[[Seen], None] | None = None,
         while_parked: bool = False,
+        append: bool = False,
     ) -> tuple[Seen, bool]:
         """Decide on the row as read and commit, again if it moved. check runs on each read, before anything else, and may raise.
 
-        Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable, and the decider's Refused.
+        append: the decision depends on what this service did, and on what it heard no more than if it had been made a moment before.
+        Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable (KeyMissing, ClockOff), and the decider's Refused.
         """
+        self._cross_check.demand()
         self._refuse_what_reaches_nobody()
         with self._commands.one():
-            return await self._database.on_live(lambda: self.deciding.decide(subject, decide, asked, check, while_parked))
+            return await self._database.on_live(lambda: self.deciding.decide(subject, decide, asked, check, while_parked, append))
 
     async def read(self, subject: str) -> Seen:
         """Raises Unknown, Unavailable."""
@@ -230,8 +267,20 @@ class Engine:
 
         return await self._database.on_live(ask)
 
+    async def entries(
+        self, subject: str, lists: Sequence[str], *, limit: int, after: Place = entries.BEGINNING, most: int = entries.BYTES
+    ) -> dict[str, Latest]:
+        """The newest entries of these lists behind the place `after`, the newest first: up to `limit` of each, and no more than `most`
+        bytes and one entry, their words counted in."""
+
+        async def ask() -> dict[str, Latest]:
+            async with self._database.reading() as connection:
+                return await entries.latest(connection, subject, lists, limit, after, most)
+
+        return await self._database.on_live(ask)
+
     async def open(self, subject: str, refs: Sequence[str]) -> dict[str, str]:
-        """Personal values in clear, by reference; what was forgotten is missing. Raises Unavailable (key late, Kafka away)."""
+        """Personal values in clear, by reference; what was forgotten is missing. Raises Unavailable (KeyMissing, WordsMissing)."""
         return await self._database.on_live(lambda: self._vault.open(subject, refs))
 
     async def parked(self) -> tuple[list[ParkedSubject], list[SetAside]]:
@@ -268,7 +317,7 @@ class Engine:
                     works=self._work,
                     places=self._places,
                     commands=self._commands,
-                    database=self._database.reading,
+                    database=self._database.watching,
                     log_end=self._log_end,
                     relay=self.relay,
                     projector=self.projector,
@@ -278,34 +327,47 @@ class Engine:
         except ConnectionError as error:
             raise Unavailable(str(error)) from error
 
-    async def _wait_for_keys(self) -> None:
-        """Until the topic of keys was read, by whichever replica holds it, to an end asked now. Raises Unavailable."""
-        place = TopicPartition(self._topics.keys, 0)
-        try:
-            end = (await self._log_end.ask([place]))[place]
-            async with asyncio.timeout(KEYS_WAIT):
-                while True:
-                    async with self._database.reading() as connection:
-                        read = await connection.fetchval(
-                            "SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = 0", self._topics.keys
-                        )
-                    if (read or 0) >= end:
-                        return
-                    await asyncio.sleep(0.02)
-        except (ConnectionError, TimeoutError) as error:
-            raise Unavailable("The complaint's key is not here yet, and the log cannot be asked for it now.") from error
+    async def _database_time(self) -> datetime:
+        async with self._database.watching() as connection:
+            now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+        return now
+
+    async def _wait_for_keys(self) -> bool:
+        """Until the topic of keys was read, by whichever replica holds it, to an end asked after this call began; False where it was not in
+        time, or Kafka cannot say. All who come while one waits share the next wait."""
+        if self._next_wait is None:
+            self._next_wait = asyncio.create_task(self._keys_read())
+        return await asyncio.shield(self._next_wait)
+
+    async def _keys_read(self) -> bool:
+        async with self._waiting:
+            self._next_wait = None  # who comes from now on may miss a key that was sent after the end that is asked here
+            place = TopicPartition(self._topics.keys, 0)
+            try:
+                end = (await self._log_end.ask([place]))[place]
+                async with asyncio.timeout(KEYS_WAIT):
+                    while True:
+                        async with self._database.watching() as connection:
+                            read = await connection.fetchval(KEYS_NEXT, self._topics.keys)
+                        if (read or 0) >= end:
+                            return True
+                        await asyncio.sleep(KEYS_LOOK)
+            except (ConnectionError, TimeoutError):
+                return False
 
 
 TooLarge = FactTooLarge
 
 __all__ = [
     "Asked",
+    "ClockOff",
     "Config",
     "Conflict",
     "Engine",
     "Forgotten",
     "Health",
     "JournalRestored",
+    "KeyMissing",
     "KeyReused",
     "Measures",
     "Parked",
@@ -314,4 +376,5 @@ __all__ = [
     "TooLarge",
     "Unavailable",
     "Unknown",
+    "WordsMissing",
 ]

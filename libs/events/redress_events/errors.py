@@ -29,16 +29,39 @@ class Unavailable(Exception):
         self.retry_after = retry_after
 
 
+class KeyMissing(Unavailable):
+    """The key to a complaint's words is not here: late, lost, or unreadable. That is no proof that anybody destroyed it."""
+
+
+class WordsMissing(Unavailable):
+    """A complaint's key is here, and the ciphertext of some of its words is not, or does not open with it."""
+
+
+class ClockOff(Unavailable):
+    """This replica's clock and its database's are too far apart: whatever it decided would carry a wrong time for ever."""
+
+
 class WrongPartitions(Unavailable):
     """Journal, topic and setting do not agree in how many partitions there are: what is written now might reach nobody."""
 
 
 class JournalRestored(Exception):
-    """This journal did not grow on this cluster: it may be older than the log."""
+    """This journal did not grow on the cluster and timeline that write it now, so it may be older than the log: nothing is decided on it,
+    nor told from it, before somebody has adopted it."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"The journal of {source} did not grow on this PostgreSQL cluster and timeline, and may be older than the log: "
+            f"redress adopt {source}"
+        )
 
 
 class WrongCluster(Exception):
     """Offsets or a checkpoint were kept with another Kafka cluster than the one that answers."""
+
+
+class CannotRestore(Exception):
+    """The log cannot be written anew from the journals as they are. The sentence says what is in the way, and what to do."""
 
 
 def told(error: BaseException) -> str:

@@ -160,18 +160,34 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """What a fact adds to one of a subject's lists. data: becomes JSON; words in it are references. at: its place in the list, where that
+    is not the fact's time. A list holds facts that stand in the subject's own stream."""
+
+    list: str
+    data: Mapping[str, Any]
+    at: datetime | None = None
+
+
+def _no_entry(fact: Any, at: datetime) -> Entry | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """How one kind of subject is folded in one service.
 
     state: a frozen dataclass with the fields `heard` and `done`, each a frozen dataclass with defaults for everything.
     hear(heard, fact, at) folds other services' facts, did(done, fact, at) the service's own; `at` is the fact's `time`.
     hears: the foreign types that `hear` reads. All others are counted for their chain and otherwise ignored.
+    entries(fact, at): what a fact, own or heard, adds to a list that grows with the history, and so has no place in the state.
     """
 
     state: type[Any]
     hear: Callable[[Any, Any, datetime], Any]
     did: Callable[[Any, Any, datetime], Any]
     hears: tuple[type[Fact], ...] = ()
+    entries: Callable[[Any, datetime], Entry | None] = _no_entry
 
     @property
     def facets(self) -> tuple[type[Any], type[Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
@@ -16,6 +16,7 @@ import asyncpg
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from redress_events import entries
 from redress_events.envelope import decode
 from redress_events.facts import Contract
 from redress_events.fold import Folding
@@ -36,7 +37,7 @@ SELECT c.relname AS name, pg_get_indexdef(i.indexrelid) AS definition FROM pg_in
 JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace
 WHERE n.nspname = $1 AND t.relname = 'state' AND NOT i.indisprimary
 """
-COLUMNS = ["subject", "partition", "revision", "parked", "read", "cause", "heard", "done"]
+COLUMNS = ["subject", "partition", "revision", "decided", "parked", "read", "cause", "heard", "done"]
 
 
 @dataclass(slots=True)
@@ -46,6 +47,7 @@ class Held:
     foldings: dict[str, Folding] = field(default_factory=dict)
     done: dict[str, Any] = field(default_factory=dict)
     sealed: list[tuple[str, str, bytes]] = field(default_factory=list)
+    entries: list[tuple[str, *entries.Row]] = field(default_factory=list)
     hashes: dict[tuple[str, int], bytes] = field(default_factory=dict)
     apart: list[Apart] = field(default_factory=list)
 
@@ -80,7 +82,7 @@ class Filling:
         held = Held()
         async with self._connection.transaction(readonly=True):
             async for row in self._connection.cursor(JOURNAL, place.partition, watermark, prefetch=CHUNK):
-                did(self._contract, self._states, row, held.done, held.sealed)
+                did(self._contract, self._states, row, held.done, held.sealed, held.entries)
                 held.hashes[row["stream"], row["version"]] = row["hash"]
         self._consumer.assign([place])
         self._consumer.seek(place, 0)
@@ -131,13 +133,17 @@ class Filling:
                 folding = Folding(subject, partition, codec, codec.kind.facets[0](), {})
             done_json = codec.dump_done(done) if done is not None else "{}"
             read = orjson.dumps(folding.read).decode()
-            rows.append((subject, partition, self._base, folding.parked, read, folding.cause, codec.dump_heard(folding.heard), done_json))
+            heard_json = codec.dump_heard(folding.heard)
+            rows.append((subject, partition, self._base, self._base, folding.parked, read, folding.cause, heard_json, done_json))
         rows.sort()
         for start in range(0, len(rows), CHUNK):
             await self._connection.copy_records_to_table("state", records=rows[start : start + CHUNK], columns=COLUMNS)
         sealed = held.sealed + [(each.subject, *value) for each in held.foldings.values() for value in each.sealed]
         for start in range(0, len(sealed), CHUNK):
             await self._connection.execute(SEAL, *map(list, zip(*sealed[start : start + CHUNK], strict=True)))
+        entered = held.entries + [(each.subject, *row) for each in held.foldings.values() for row in each.entries]
+        for start in range(0, len(entered), CHUNK):
+            await self._connection.copy_records_to_table("entries", records=entered[start : start + CHUNK], columns=entries.COLUMNS)
         waiting = parked_rows(held.foldings.values())
         for start in range(0, len(waiting), CHUNK):
             await self._connection.execute(PARK, *map(list, zip(*waiting[start : start + CHUNK], strict=True)))
@@ -145,7 +151,14 @@ class Filling:
             await self._connection.execute(SET_ASIDE, *map(list, zip(*set_aside_rows(held.apart), strict=True)))
 
 
-def did(contract: Contract, states: States, row: asyncpg.Record, done: dict[str, Any], sealed: list[tuple[str, str, bytes]]) -> str:
+def did(
+    contract: Contract,
+    states: States,
+    row: asyncpg.Record | Mapping[str, Any],
+    done: dict[str, Any],
+    sealed: list[tuple[str, str, bytes]],
+    entered: list[tuple[str, *entries.Row]],
+) -> str:
     """Fold one journal row; returns its subject."""
     fact_type = contract.by_type[row["type"]]
     envelope = decode(row["data"])
@@ -154,6 +167,9 @@ def did(contract: Contract, states: States, row: asyncpg.Record, done: dict[str,
     kind = states.codec(subject).kind
     done[subject] = kind.did(done[subject] if subject in done else kind.facets[1](), fact, envelope.time)
     sealed.extend((subject, ref, blob) for ref, blob in values)
+    entry = entries.row_of(kind, fact, envelope.source, envelope.version, envelope.time, [blob for _, blob in values])
+    if entry is not None:
+        entered.append((subject, *entry))
     return subject
 
 

@@ -9,13 +9,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from redress_events import entries
 from redress_events.commit import cause_json
 from redress_events.envelope import GENESIS, Envelope
 from redress_events.facts import Fact
 from redress_events.records import Read, Record, Unfit
 from redress_events.states import Codec
 
-SHORT = 6  # bytes kept of every version's hash: enough to tell a duplicate from a fork
+SHORT = 6  # bytes kept of a version's hash: enough to tell a duplicate from a fork
+# Versions of a source whose hashes are kept. What is sent again is mostly the last page of a relay, and what forks begins at the last
+# versions. An older version is passed over as a duplicate: all later hashes are chained over it, and those were checked.
+WINDOW = 64
 
 
 @dataclass(slots=True)
@@ -29,7 +33,8 @@ class ParkedRecord:
 
 @dataclass(slots=True)
 class Folding:
-    """A subject's row on its way through a batch. read: by source `v` (last version), `h` (its hash), `p` (the first bytes of all)."""
+    """A subject's row on its way through a batch. read: by source `v` (last version), `h` (its hash), `p` (the first
+    bytes of the last versions', the oldest first)."""
 
     subject: str
     partition: int
@@ -40,6 +45,7 @@ class Folding:
     parked: bool = False
     touched: bool = False
     sealed: list[tuple[str, bytes]] = field(default_factory=list)
+    entries: list[entries.Row] = field(default_factory=list)
     waiting: list[ParkedRecord] = field(default_factory=list)
     changed_by: Envelope | None = None
 
@@ -73,6 +79,8 @@ class Folding:
                 raise TypeError("A fold gave something else than its facet.")
             if changed := heard != self.heard:
                 self.codec.dump_heard(heard)  # now, and not when it is saved: this record is the one that cannot be folded
+            envelope, blobs = item.envelope, [blob for _, blob in item.sealed]
+            entry = entries.row_of(self.codec.kind, fact, envelope.source, envelope.version, envelope.time, blobs)
         except Exception as error:
             self.park(item.record, "fold-failed", f"{type(error).__name__} while folding {item.envelope.type}")
             return
@@ -80,6 +88,8 @@ class Folding:
             self.heard = heard
             self.changed_by = item.envelope
         self.sealed.extend(item.sealed)
+        if entry is not None:
+            self.entries.append(entry)
         self._count(item)
 
     def compare(self, item: Read, journal: Mapping[tuple[str, int], bytes]) -> None:
@@ -99,12 +109,13 @@ class Folding:
         self.waiting.append(ParkedRecord(record, reason, detail))
 
     def _known(self, item: Read) -> bool:
-        """Version and hash as read before: a duplicate. A fork is not."""
+        """Version and hash as read before, or older than the window: a duplicate. A fork is not."""
         known = self.read.get(item.envelope.source)
         if known is None or item.envelope.version > known["v"]:
             return False
-        end = item.envelope.version * SHORT * 2
-        return bool(known["p"][end - SHORT * 2 : end] == item.record.hash[:SHORT].hex())
+        kept: str = known["p"]
+        end = len(kept) - (known["v"] - item.envelope.version) * SHORT * 2
+        return end <= 0 or kept[end - SHORT * 2 : end] == item.record.hash[:SHORT].hex()
 
     def _defect(self, item: Read) -> tuple[str, str] | None:
         known = self.read.get(item.envelope.source)
@@ -123,7 +134,7 @@ class Folding:
         known = self.read.get(item.envelope.source)
         digest = item.record.hash.hex()
         prefixes = (known["p"] if known else "") + digest[: SHORT * 2]
-        self.read[item.envelope.source] = {"v": item.envelope.version, "h": digest, "p": prefixes}
+        self.read[item.envelope.source] = {"v": item.envelope.version, "h": digest, "p": prefixes[-WINDOW * SHORT * 2 :]}
 
 
 def redriven(folding: Folding, items: Collection[tuple[ParkedRecord, Read | Unfit, bool]]) -> list[ParkedRecord]:

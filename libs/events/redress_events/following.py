@@ -19,6 +19,7 @@ from redress_events.log_end import LogEnd
 from redress_events.positions import Anchor, Log, Position, Proof, Refusal, position_of, refused
 from redress_events.records import Record
 from redress_events.topics import Topics
+from redress_events.vault import ANEW
 
 log = structlog.get_logger(__name__)
 
@@ -127,10 +128,22 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
         if new:
             rows = await self._rows(connection, new, cluster)
             for place, log_now in (await self._logs(new)).items():
+                row = rows[place]
+                if place.topic == self._topics.keys and self._is_lost(place, row, log_now):
+                    await connection.execute(ANEW, place.topic)
+                    row = (await self._rows(connection, [place], cluster))[place]
                 if place in consumer.assignment():
-                    self._judge(place, position_of(rows[place]), rows[place]["kafka_cluster"], log_now)
+                    self._judge(place, position_of(row), row["kafka_cluster"], log_now)
         self._hold(consumer)
         return new
+
+    def _is_lost(self, place: TopicPartition, row: asyncpg.Record, log_now: Log) -> bool:
+        """The topic of keys alone may be read from its beginning at any time: it says nothing that a later record takes back."""
+        refusal = refused(place, position_of(row), row["kafka_cluster"], log_now, self._source)
+        if refusal is None or refusal.reason not in ("recreated", "shorter"):
+            return False
+        log.error("keys-topic-lost", service=self._source, topic=place.topic, detail=refusal.sentence)
+        return True
 
     async def _rows(
         self, connection: asyncpg.Connection, places: Sequence[TopicPartition], cluster: str

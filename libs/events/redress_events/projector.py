@@ -32,7 +32,7 @@ from redress_events.relay import close
 from redress_events.saving import save, set_aside
 from redress_events.states import States
 from redress_events.topics import Topics
-from redress_events.vault import Vault
+from redress_events.vault import PROOF, KeyRecord, Vault
 
 log = structlog.get_logger(__name__)
 
@@ -252,7 +252,7 @@ class Projector:
         self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]], refused: str | None = None
     ) -> None:
         apart: list[Apart] = []
-        keys: dict[str, bytes | None] = {}
+        keys: dict[str, KeyRecord] = {}
         items: list[Read | Unfit] = []
         records = [record for each in batch.values() for record in each if not record.mark]
         known = await self._written_by_us(connection, records)
@@ -307,14 +307,16 @@ class Projector:
     def _is_skipped(self, record: Record) -> bool:
         return (record.topic, record.partition, record.offset, record.hash) in self.skipped
 
-    def _take_key(self, record: Record, keys: dict[str, bytes | None], apart: list[Apart]) -> None:
-        subject = (record.key or b"").decode("utf-8", "replace")
+    def _take_key(self, record: Record, keys: dict[str, KeyRecord], apart: list[Apart]) -> None:
+        subject, proof = (record.key or b"").decode("utf-8", "replace"), record.headers.get(PROOF)
         if not self._reader.is_subject(subject):
             apart.append(Apart(record, "no-subject", "The key is not the subject of a complaint."))
-        elif not self._vault.fits(subject, record.value):
+        elif record.value is None and not self._vault.proves(subject, proof):
+            apart.append(Apart(record, "not-proved", "It would destroy this complaint's key, and has no proof that it may."))
+        elif record.value is not None and not self._vault.unwraps(subject, record.value):
             apart.append(Apart(record, "not-our-key", "It was not wrapped by our master key for this complaint."))
         elif subject not in keys or record.value is None:  # a key is never exchanged for another, and a tombstone wins
-            keys[subject] = record.value
+            keys[subject] = KeyRecord(record.value, proof if record.value is None else None)
 
     async def _load(self, connection: asyncpg.Connection, subjects: set[str]) -> dict[str, Folding]:
         foldings = {row["subject"]: self.folding(row["subject"], row) for row in await connection.fetch(ROWS, sorted(subjects))}

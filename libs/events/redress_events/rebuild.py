@@ -19,6 +19,7 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from redress_events import entries
 from redress_events.clock import monotonic
 from redress_events.filling import CHUNK, Filling, did, take_indexes_away, without_collecting
 from redress_events.log_end import LogEnd
@@ -60,10 +61,10 @@ SELECT DISTINCT ON (subject) subject, (topic, partition, "offset")::text AS stum
 """
 DONE = "SELECT subject, done FROM state WHERE subject = ANY ($1::text[])"
 SAVE_DONE = """
-INSERT INTO state (subject, partition, revision, done)
-SELECT d.subject, d.partition, $4::bigint, d.done FROM unnest($1::text[], $2::int[], $3::jsonb[]) d (subject, partition, done)
+INSERT INTO state (subject, partition, revision, decided, done)
+SELECT d.subject, d.partition, $4::bigint, $4::bigint, d.done FROM unnest($1::text[], $2::int[], $3::jsonb[]) d (subject, partition, done)
 ORDER BY d.subject
-ON CONFLICT (subject) DO UPDATE SET done = excluded.done, revision = state.revision + 1
+ON CONFLICT (subject) DO UPDATE SET done = excluded.done, revision = state.revision + 1, decided = state.decided + 1
 """
 
 Ends = Mapping[TopicPartition, int]
@@ -293,7 +294,8 @@ class Rebuild:
             for row in await connection.fetch(DONE, list(subjects))
         }
         sealed: list[tuple[str, str, bytes]] = []
-        touched = {did(self._service.contract, self._states, row, done, sealed) for row in rows}
+        entered: list[tuple[str, *entries.Row]] = []
+        touched = {did(self._service.contract, self._states, row, done, sealed, entered) for row in rows}
         await connection.execute(
             SAVE_DONE,
             list(touched),
@@ -303,6 +305,8 @@ class Rebuild:
         )
         if sealed:
             await connection.execute(SEAL, *map(list, zip(*sealed, strict=True)))
+        if entered:
+            await connection.execute(entries.WRITE, *map(list, zip(*entered, strict=True)))
         return (rows[-1]["transaction_id"], rows[-1]["global_position"]), len(rows)
 
     async def _swap(

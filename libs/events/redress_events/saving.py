@@ -1,4 +1,4 @@
-"""What a fold came to, written: states, ciphertexts, parked records and those set aside, each as a set, rows by id."""
+"""What a fold came to, written: states, ciphertexts, entries, parked records and those set aside, each as a set, rows by id."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from redress_events import entries
 from redress_events.fold import Folding
 from redress_events.records import Apart
 from redress_events.states import Connection
@@ -42,7 +43,7 @@ def headers_json(headers: Mapping[str, bytes]) -> str:
 
 
 async def save(connection: Connection, foldings: list[Folding]) -> None:
-    """Write folded rows, their ciphertexts and what they parked, each as a set, rows by id."""
+    """Write folded rows, their ciphertexts, their entries and what they parked, each as a set, rows by id."""
     foldings = sorted(foldings, key=lambda folding: folding.subject)
     await connection.execute(
         SAVE,
@@ -56,6 +57,8 @@ async def save(connection: Connection, foldings: list[Folding]) -> None:
     sealed = [(each.subject, *value) for each in foldings for value in each.sealed]
     if sealed:
         await connection.execute(SEAL, *map(list, zip(*sealed, strict=True)))
+    if entered := [(each.subject, *row) for each in foldings for row in each.entries]:
+        await connection.execute(entries.WRITE, *map(list, zip(*entered, strict=True)))
     if waiting := parked_rows(foldings):
         await connection.execute(PARK, *map(list, zip(*waiting, strict=True)))
 

@@ -6,6 +6,7 @@ import hashlib
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -15,11 +16,11 @@ import orjson
 from pydantic import TypeAdapter
 
 from redress_events.envelope import GENESIS
-from redress_events.facts import Kind
+from redress_events.facts import Fact, Kind
 
 # State and journal head in one snapshot. Index: state_pkey, events_pkey.
 LOAD = """
-SELECT s.subject, s.partition, s.revision, s.parked, s.heard, s.done, s.cause, h.version, h.hash
+SELECT s.subject, s.partition, s.revision, s.decided, s.parked, s.heard, s.done, s.cause, h.version, h.hash
 FROM state s
 LEFT JOIN LATERAL (SELECT e.version, e.hash FROM events e WHERE e.stream = s.subject ORDER BY e.version DESC LIMIT 1) h ON true
 WHERE s.subject = ANY ($1::text[])
@@ -52,7 +53,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One subject as read: its state, and where its own stream ends. revision 0: not there yet."""
+    """One subject as read: its state, and where its own stream ends. revision 0: not there yet. decided: moves with `done` alone."""
 
     subject: str
     partition: int
@@ -63,17 +64,20 @@ class Row:
     cause: Mapping[str, str]
     version: int
     hash: bytes
+    decided: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One subject as a caller sees it."""
+    """One subject as a caller sees it. made: the last fact of the command that it answers, its words as references, and when. What a
+    command made when it came first is what it makes when it is repeated."""
 
     subject: str
     state: Any
     etag: str
     parked: bool
     version: int
+    made: tuple[Fact, datetime] | None = None
 
     @property
     def id(self) -> UUID:
@@ -149,6 +153,7 @@ class States:
             orjson.loads(record["cause"]),
             record["version"] or 0,
             record["hash"] or GENESIS,
+            record["decided"],
         )
 
 

@@ -1,4 +1,4 @@
-"""Given / when / then for deciders, and the laws every fold must keep.
+"""Given / when / then for deciders, and a law that every fold must keep: the order between other services' facts does not matter.
 
 handling = Spec(HANDLING, KIND, {Accept: accept, Resolve: resolve})
 
@@ -9,7 +9,7 @@ def test_nobody_resolves_a_case_behind_the_customers_back():
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -34,6 +34,37 @@ def folded(contract: Contract, kind: Kind, happened: Sequence[Happened]) -> Any:
         elif type(fact) in kind.hears:
             heard = kind.hear(heard, fact, at)
     return kind.state(heard=heard, done=done)
+
+
+def where_order_matters(contract: Contract, kind: Kind, log: Sequence[tuple[str, Fact, datetime]]) -> str | None:
+    """The first two facts of different sources that make another `heard` when they come the other way round, in a sentence; None where
+    no order that keeps each source's own makes a difference.
+
+    log: one subject's facts as (source, fact, time), each source's in its order. A log restored after a loss may have any such order. All
+    of them are tried, not some: they are the ways through a lattice whose points are how much of each source was heard, so whatever way
+    leads to a point, it must have the same `heard`. Takes (facts + 1) of each heard source, multiplied, times their number.
+    """
+    heard_by_source: dict[str, list[tuple[Fact, datetime]]] = {}
+    for source, fact, at in log:
+        if type(fact) in kind.hears and type(fact) not in contract.type_of:
+            heard_by_source.setdefault(source, []).append((fact, at))
+    sources = list(heard_by_source.items())
+    level: dict[tuple[int, ...], Any] = {(0,) * len(sources): kind.facets[0]()}
+    while level:
+        following: dict[tuple[int, ...], tuple[Any, int]] = {}
+        for point, heard in level.items():
+            for n, (_, facts) in enumerate(sources):
+                if point[n] == len(facts):
+                    continue
+                after = kind.hear(heard, *facts[point[n]])
+                there = (*point[:n], point[n] + 1, *point[n + 1 :])
+                known, by = following.setdefault(there, (after, n))
+                if known != after:
+                    names = [f"{type(sources[s][1][there[s] - 1][0]).__name__} ({sources[s][0]})" for s in (by, n)]
+                    other = [each.name for each in fields(known) if getattr(known, each.name) != getattr(after, each.name)]
+                    return f"It matters which comes first, {' or '.join(names)}: to {', '.join(other)}. At {there} of {[*heard_by_source]}."
+        level = {point: heard for point, (heard, _) in following.items()}
+    return None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import asyncpg
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from redress_events import entries
 from redress_events.envelope import GENESIS, chain, decode
 from redress_events.facts import CLOSED, LIFECYCLE, Contract, Kind
 from redress_events.fold import Folding, redriven
@@ -35,6 +36,7 @@ FROM events ORDER BY split_part(stream, '/', 2), global_position
 """
 ROWS = "SELECT subject, parked, read, heard, done FROM state ORDER BY subject"
 
+ENTRIES = "SELECT subject, list, source, version, at, data, size FROM entries"
 SEALED = "SELECT subject, ref, sha256(ciphertext) AS digest FROM sealed"
 
 
@@ -107,6 +109,7 @@ class _Check:
         self._hashes: dict[tuple[str, int], tuple[bytes, bool, str]] = {}  # journal: hash, relayed, topic
         self._done: dict[str, Any] = {}
         self._sealed: dict[tuple[str, str], bytes] = {}  # ciphertexts that the facts have, by subject and reference: their digests
+        self._entries: dict[tuple[str, str, int, str, int], bytes] = {}  # of the lists, by place: their digests
         self._rebuild = f"Make the state anew from the log: redress rebuild {service.source}"
         self._unknown: dict[tuple[str, int], str] = {}  # on the log, and not in the journal's snapshot
 
@@ -165,6 +168,9 @@ class _Check:
             codec = self._states.codec(subject)
             fact, sealed = as_folded(fact_type, envelope)
             self._expect(subject, sealed)
+            blobs = [blob for _, blob in sealed]
+            entry = entries.row_of(codec.kind, fact, envelope.source, envelope.version, envelope.time, blobs)
+            self._expect_entries(subject, [entry] if entry else [])
             done = self._done[subject] if subject in self._done else codec.kind.facets[1]()
             self._done[subject] = codec.kind.did(done, fact, envelope.time)
         except (ValueError, KeyError) as error:
@@ -198,9 +204,7 @@ class _Check:
         for (stream, version), (_, relayed, _) in self._hashes.items():
             if relayed and (stream, version) not in seen:
                 self._report.lost += 1
-                self._report.differs(
-                    "log", f"{stream} version {version}", "is missing on the log", f"redress relay {self._service.source} --from 0"
-                )
+                self._report.differs("log", f"{stream} version {version}", "is missing on the log", "redress restore-log")
         return foldings
 
     def _own(self, record: Record, judged: Apart | Unfit | Read) -> tuple[str, int] | None:
@@ -305,12 +309,15 @@ class _Check:
             if folding.read != orjson.loads(row["read"]):
                 self._report.differs("state", subject, "the versions read are not those of the log", self._rebuild)
             self._expect(subject, folding.sealed)
+            self._expect_entries(subject, folding.entries)
             done = self._done.pop(subject, None) or codec.kind.facets[1]()
             if codec.dump_done(done) != codec.dump_done(codec.load_done(row["done"])):
                 self._report.differs("state", subject, "done is not the fold of the journal", self._rebuild)
         for subject, folding in foldings.items():  # those without a row
             self._expect(subject, folding.sealed)
+            self._expect_entries(subject, folding.entries)
         await self._compare_sealed(connection)
+        await self._compare_entries(connection)
         self._report.states = rows
         for subject in [*(each for each, folding in foldings.items() if folding.touched), *self._done]:
             self._report.differs("state", subject, "has facts and no row", self._rebuild)
@@ -318,6 +325,21 @@ class _Check:
 
     def _expect(self, subject: str, sealed: Iterable[tuple[str, bytes]]) -> None:
         self._sealed.update(((subject, ref), sha256(blob).digest()) for ref, blob in sealed)
+
+    def _expect_entries(self, subject: str, rows: Iterable[entries.Row]) -> None:
+        for name, source, version, at, data, size in rows:
+            self._entries[subject, name, at, source, version] = sha256(f"{size} {data}".encode()).digest()
+
+    async def _compare_entries(self, connection: asyncpg.Connection) -> None:
+        async for row in connection.cursor(ENTRIES, prefetch=CHUNK):
+            which = f"{row['subject']} {row['list']} {row['source']} {row['version']}"
+            digest = self._entries.pop((row["subject"], row["list"], row["at"], row["source"], row["version"]), None)
+            data = orjson.dumps(orjson.loads(row["data"]), option=orjson.OPT_SORT_KEYS)
+            if digest != sha256(b"%d %b" % (row["size"], data)).digest():
+                what = "is an entry of no fact" if digest is None else "is another entry than its fact's"
+                self._report.differs("state", which, what, self._rebuild)
+        for subject, name, _, source, version in self._entries:
+            self._report.differs("state", f"{subject} {name} {source} {version}", "has no entry", self._rebuild)
 
     async def _compare_sealed(self, connection: asyncpg.Connection) -> None:
         async for row in connection.cursor(SEALED, prefetch=CHUNK):
@@ -336,4 +358,4 @@ class _Check:
 
 
 RESTORE = "Nobody may change a journal. Its bytes are on the log: put them back, or restore a backup. Rebuild nothing until then."
-FORGED = "If the journal lost it, restore that, and neither rebuild nor skip. If somebody else wrote it, close the topic to him, then skip."
+FORGED = "If the journal lost it: redress adopt, and skip nothing before. If somebody else wrote it, close the topic to them, then skip."

@@ -11,8 +11,9 @@ import asyncpg
 import structlog
 from aiokafka import TopicPartition
 
-from redress_events.clock import monotonic, wall_clock
-from redress_events.errors import Unavailable
+from redress_events.clock import CrossCheck, monotonic, wall_clock
+from redress_events.database import LIVE
+from redress_events.errors import JournalRestored, Unavailable
 from redress_events.log_end import LogEnd
 from redress_events.projector import Projector
 from redress_events.reality import Reality
@@ -32,6 +33,7 @@ COUNTS = f"""
 SELECT (SELECT count(*) FROM (SELECT 1 FROM state WHERE parked LIMIT {COUNTED}) n) AS parked,
        (SELECT count(*) FROM (SELECT 1 FROM set_aside LIMIT {COUNTED}) n) AS set_aside,
        (SELECT count(*) FROM (SELECT 1 FROM row_errors LIMIT {COUNTED}) n) AS stuck,
+       (SELECT timeline = timeline_now() FROM birthplace) AS at_home,
        pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, pg_snapshot_xmax(pg_current_snapshot())::text AS xmax
 """
 
@@ -55,6 +57,7 @@ class Measures:
     parked_subjects: int
     set_aside_records: int
     stuck_rows: int
+    clock_skew_seconds: float
     oldest_transaction_seconds: float
     relay_leader: bool
     decided: Mapping[tuple[str, str], int]
@@ -83,6 +86,7 @@ class Watch:
         projector: Projector,
         work: WorkLoop,
         log_end: LogEnd,
+        cross_check: CrossCheck,
     ) -> None:
         self.source = source
         self.fold = fold
@@ -95,6 +99,7 @@ class Watch:
         self._projector = projector
         self._work = work
         self._log_end = log_end
+        self._cross_check = cross_check
         self._watermark: tuple[str, float] = ("", 0.0)
         self._caught_up = False
         self._was_ready = False
@@ -111,18 +116,22 @@ class Watch:
         return [f"The {name} has made no turn for {after:.0f} s." for name, turn in loops.items() if monotonic() - turn > after]
 
     async def health(self) -> Health:
-        """Ready: the database answers, has this fold's schema, was once read to the end of the log, and the settings are what they must be.
-        Those that only say how the log is kept count until it was ready once."""
+        """Ready: the database answers, is where its journal grew, has this fold's schema, was once read to the end of the log, and the
+        settings are what they must be. Those that only say how the log is kept count until it was ready once."""
         reasons = [self._reality.wrong] if self._reality.wrong else [] if self._was_ready else list(self._reality.flaws)
         try:
             async with asyncio.timeout(2), self._database() as connection:
-                live = await connection.fetchrow("SELECT schema, fold FROM public.live")
+                live = await connection.fetchrow(LIVE)
                 if live is None or live["fold"] != self.fold:
                     reasons.append("The live state is not this release's.")
+                elif not live["at_home"]:
+                    reasons.append(str(JournalRestored(self.source)))
                 elif not self._caught_up:
                     self._caught_up = bool(await connection.fetchval("SELECT true FROM caught_up"))
                     if not self._caught_up:
                         reasons.append("The log was not yet read to its end.")
+        except JournalRestored as error:
+            reasons.append(str(error))
         except (Unavailable, TimeoutError, asyncpg.PostgresError):
             reasons.append("The database does not answer.")
         self._was_ready = self._was_ready or not reasons
@@ -153,11 +162,13 @@ class Watch:
         return found
 
     async def measures(self) -> Measures:
-        """Raises Unavailable where the database does not answer."""
+        """Raises Unavailable where the database does not answer, and JournalRestored."""
         async with self._database() as connection:
             backlog = await self._relay.backlog(connection)
             counts = await one(connection, COUNTS)
             read = await self._read(connection)
+        if not counts["at_home"]:
+            raise JournalRestored(self.source)
         # The offsets in the database, not this process's positions: they tell the lag also while nobody reads.
         lag, oldest = 0, 0.0
         for place in self._places:
@@ -178,6 +189,7 @@ class Watch:
             parked_subjects=counts["parked"],
             set_aside_records=counts["set_aside"],
             stuck_rows=counts["stuck"],
+            clock_skew_seconds=self._cross_check.skew,
             oldest_transaction_seconds=monotonic() - self._watermark[1],
             relay_leader=self._relay.leader,
             decided=dict(self._work.counts),

@@ -1,13 +1,16 @@
 """Finds what is due and decides it: level-triggered, so a replay, a crash or a rebuild can neither lose nor double it.
 
-A row whose decider raises, or that is still due after its decision, is set aside with its error and a growing delay; the others go on.
-Timed work is decided only for instants that the log was read past, and only once Kafka has answered for a settling time.
+A row whose decider raises, whose words cannot be had, or that is still due after its decision, is set aside with its error and a growing
+delay; the others go on, and those that were set aside never come before them. Timed work is decided only for instants that the log was read
+past, only once Kafka has answered for a settling time, and only while our clock and the database's agree.
+
+Longer than most: finding, deciding, committing and setting aside are one argument, and are read together.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,20 +21,21 @@ import asyncpg
 import structlog
 from aiokafka import TopicPartition
 
-from redress_events.clock import Clock, monotonic, wall_seconds_until
-from redress_events.commit import Committer, Item, Trace, cause_of
+from redress_events.clock import Clock, CrossCheck, monotonic, wall_seconds_until
+from redress_events.commit import Committer, Item, cause_of
 from redress_events.database import AWAY, HELD
-from redress_events.errors import told
-from redress_events.facts import EPOCH, Context, Fact, Work, micros
+from redress_events.deciding import Draft
+from redress_events.errors import JournalRestored, told
+from redress_events.facts import EPOCH, Context, Work, micros
 from redress_events.log_end import MARGIN, LogEnd
 from redress_events.projector import Projector
-from redress_events.states import Row, States
+from redress_events.states import Row, States, one
 from redress_events.topics import Topics
 
 log = structlog.get_logger(__name__)
 
-UNTIMED = "untimed"  # the task of all work without a time
-BATCH = 200
+BATCH = 200  # rows
+BREATH = 50  # rows decided before others have their turn
 FALLBACK = 0.25  # seconds: for rows that another replica changed
 CATCH_UP = 5.0  # seconds to wait for the projector to reach a log end before asking anew
 LONGEST_PAUSE = 60.0  # before an instant is looked at again
@@ -50,15 +54,19 @@ CLEAR = "DELETE FROM row_errors WHERE work = $1 AND subject = ANY ($2::text[])"
 
 
 def due_sql(work: Work) -> str:
-    """Rows that are due, of our partitions, oldest first where the work has a time. Parameters: partitions, instant, limit."""
+    """Rows that are due, of our partitions: those that never failed, oldest first where the work has a time, and beside them, so that they
+    hold up none of the others, as many that failed and are to be tried again. Parameters: partitions, instant, limit of each."""
     timed = f"AND s.{work.at} <= $2" if work.at else "AND $2::bigint IS NOT NULL"
     order = f"s.{work.at}, s.subject" if work.at else "s.subject"
+    due = f"({work.due}) {timed} AND NOT s.parked AND s.partition = ANY ($1::int[])"
     return f"""
-        SELECT s.subject, e.subject IS NOT NULL AS failed
-        FROM (SELECT * FROM state s WHERE ({work.due}) {timed} AND NOT s.parked AND s.partition = ANY ($1::int[])) s
-        LEFT JOIN row_errors e ON e.work = '{work.name}' AND e.subject = s.subject
-        WHERE e.retry_at IS NULL OR e.retry_at <= now()
-        ORDER BY {order} LIMIT $3
+        (SELECT s.subject, false AS failed FROM (SELECT * FROM state s WHERE {due}) s
+         WHERE NOT EXISTS (SELECT 1 FROM row_errors e WHERE e.work = '{work.name}' AND e.subject = s.subject)
+         ORDER BY {order} LIMIT $3)
+        UNION ALL
+        (SELECT e.subject, true FROM row_errors e
+         WHERE e.work = '{work.name}' AND e.retry_at <= now() AND EXISTS (SELECT 1 FROM state s WHERE s.subject = e.subject AND {due})
+         ORDER BY e.retry_at, e.subject LIMIT $3)
     """
 
 
@@ -80,7 +88,9 @@ def settled_sql(work: Work) -> str:
 
 
 def next_sql(work: Work) -> str:
-    return f"SELECT min(s.{work.at}) FROM state s WHERE ({work.due}) AND NOT s.parked AND s.partition = ANY ($1::int[])"
+    """When the first row is due, and what time it is in the database."""
+    due = f"({work.due}) AND NOT s.parked AND s.partition = ANY ($1::int[])"
+    return f"SELECT min(s.{work.at}) AS first, clock_timestamp() AS now FROM state s WHERE {due}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +104,8 @@ class Decided:
 class WorkLoop:
     """One for each replica; it takes the rows of the partitions that its projector holds.
 
-    prepare: turns a decision into an item for the committer (numbers, seals, folds). words: opens personal fields.
+    prepare: turns decisions into items for the committer (numbers, seals, folds). words: opens personal fields, by subject and reference.
+    Both wait for missing keys once for all rows, and say for each what stands in the way.
     """
 
     def __init__(
@@ -109,8 +120,9 @@ class WorkLoop:
         log_end: LogEnd,
         settle: float,
         clock: Clock,
-        prepare: Callable[[Row, Sequence[Fact], datetime, Trace], Awaitable[Item]],
-        words: Callable[[str, Sequence[str]], Awaitable[dict[str, str]]],
+        cross_check: CrossCheck,
+        prepare: Callable[[Sequence[Draft]], Awaitable[Sequence[Item | Exception]]],
+        words: Callable[[Mapping[str, Sequence[str]]], Awaitable[Mapping[str, Mapping[str, str] | Exception]]],
         connect: Callable[[], Awaitable[asyncpg.Connection]],
         chance: Callable[[], bytes],
     ) -> None:
@@ -123,6 +135,7 @@ class WorkLoop:
         self._log_end = log_end
         self._settle = settle
         self._clock = clock
+        self._cross_check = cross_check
         self._prepare = prepare
         self._words = words
         self._connect = connect
@@ -132,8 +145,8 @@ class WorkLoop:
         self.counts: dict[tuple[str, str], int] = {}
         self.under_way = 0  # batches
         self._held_since: dict[str, float] = {}  # timed work that is due and waits for the log
-        # By task: when its last turn began, or when it is to wake.
-        self._due_back = {each.name if each.at else UNTIMED: monotonic() for each in work}
+        # By kind of work: when its last turn began, or when it is to wake.
+        self._due_back = {each.name: monotonic() for each in work}
 
     @property
     def progress(self) -> float:
@@ -150,14 +163,10 @@ class WorkLoop:
         self._woken.set()
 
     async def run(self) -> None:
-        """Decide for ever: untimed work as it falls due, timed work in a task of its own, because it waits for the log."""
+        """Decide for ever, each kind of work in a task of its own: one may wait, for the log or for a key, and holds up no other."""
         async with asyncio.TaskGroup() as group:
-            untimed = [work for work in self._work if not work.at]
-            if untimed:
-                group.create_task(self._for_ever(UNTIMED, partial(self._untimed, work=untimed)))
             for work in self._work:
-                if work.at:
-                    group.create_task(self._for_ever(work.name, partial(self._timed, work=work)))
+                group.create_task(self._for_ever(work.name, partial(self._timed if work.at else self._untimed, work=work)))
 
     async def _for_ever(self, task: str, turn: Callable[[asyncpg.Connection], Awaitable[float]]) -> None:
         """Run turns; each says how long to sleep unless woken. A broken connection is replaced."""
@@ -189,31 +198,34 @@ class WorkLoop:
                     async with asyncio.timeout(pause):
                         await self._woken.wait()
 
-    async def _untimed(self, connection: asyncpg.Connection, work: Sequence[Work]) -> float:
+    async def _untimed(self, connection: asyncpg.Connection, work: Work) -> float:
         partitions = self._projector.partitions
-        decided = 0
-        if partitions:
-            for each in work:
-                rows = await connection.fetch(due_sql(each), partitions, 0, BATCH)
-                if not rows:
-                    await connection.execute(settled_sql(each))
-                else:
-                    decided += (await self.decide(connection, each, rows, 0)).facts
-        return 0.0 if decided else FALLBACK
+        if not partitions or not self._cross_check.agrees:
+            return FALLBACK
+        rows = await connection.fetch(due_sql(work), partitions, 0, BATCH)
+        if not rows:
+            await connection.execute(settled_sql(work))
+            return FALLBACK
+        return 0.0 if await self._decide_both(connection, work, rows, 0, self._clock) else FALLBACK
 
     async def _timed(self, connection: asyncpg.Connection, work: Work) -> float:
         """Everything up to an instant that the log was read past."""
         partitions = self._projector.partitions
-        first = await connection.fetchval(next_sql(work), partitions) if partitions else None
-        if first is None:
-            if partitions or not self._projector.failing:  # while it fails, nothing says that nothing is due
+        if not partitions:
+            if not self._projector.failing:  # while it fails, nothing says that nothing is due
                 self._held_since.pop(work.name, None)
             return FALLBACK
-        instant = EPOCH + timedelta(microseconds=first) + MARGIN
-        if instant > self._clock():
+        before = self._clock()
+        looked = await one(connection, next_sql(work), partitions)
+        if looked["first"] is None or not self._cross_check.compare(before, looked["now"]):
+            self._held_since.pop(work.name, None)
+            return FALLBACK
+        clock = self._cross_check.since(before)
+        instant = EPOCH + timedelta(microseconds=looked["first"]) + MARGIN
+        if instant > clock():
             self._held_since.pop(work.name, None)
             return min(wall_seconds_until(instant, self._clock), LONGEST_PAUSE)
-        passed = await self._passed(partitions)
+        passed = await self._passed(partitions, clock)
         if passed is None:
             self._held_since.setdefault(work.name, monotonic())
             return FALLBACK
@@ -222,13 +234,13 @@ class WorkLoop:
         if not rows:
             await connection.execute(settled_sql(work))
             return FALLBACK
-        await self.decide(connection, work, rows, micros(passed))
+        await self._decide_both(connection, work, rows, micros(passed), clock)
         return 0.0
 
-    async def _passed(self, partitions: Sequence[int]) -> datetime | None:
+    async def _passed(self, partitions: Sequence[int], clock: Clock) -> datetime | None:
         """The instant up to which these partitions hold everything that was decided in time; None where nobody can say now."""
         places = [TopicPartition(self._topics.lifecycle, partition) for partition in partitions]
-        asked = self._clock()
+        asked = clock()
         try:
             ends = await self._log_end.ask(places)
         except ConnectionError:
@@ -248,35 +260,56 @@ class WorkLoop:
             return None
         return asked - MARGIN
 
-    async def decide(self, connection: asyncpg.Connection, work: Work, rows: Sequence[Any], instant: int) -> Decided:
+    async def _decide_both(self, connection: asyncpg.Connection, work: Work, rows: Sequence[Any], instant: int, clock: Clock) -> int:
+        """Those that never failed, and then those that did, which may wait for what they lack. → facts decided."""
+        facts = 0
+        for failed in (False, True):
+            if some := [row for row in rows if row["failed"] is failed]:
+                facts += (await self.decide(connection, work, some, instant, clock)).facts
+        return facts
+
+    async def decide(
+        self, connection: asyncpg.Connection, work: Work, rows: Sequence[Any], instant: int, clock: Clock | None = None
+    ) -> Decided:
         """Decide these rows on what is read now, commit together, and set aside what failed or is still due."""
         self.under_way += 1
         try:
-            return await self._decide(connection, work, rows, instant)
+            return await self._decide(connection, work, rows, instant, clock or self._clock)
         finally:
             self.under_way -= 1
 
-    async def _decide(self, connection: asyncpg.Connection, work: Work, rows: Sequence[Any], instant: int) -> Decided:
+    async def _decide(self, connection: asyncpg.Connection, work: Work, rows: Sequence[Any], instant: int, clock: Clock) -> Decided:
         failed_before = [row["subject"] for row in rows if row["failed"]]
         loaded = await self._states.load(connection, [row["subject"] for row in rows])
         errors: dict[str, str] = {}
-        items: list[Item] = []
+        words = await self._opened(work, loaded.values(), errors)
+        drafts: list[Draft] = []
         nothing: list[str] = []  # decided nothing: either it stopped being due since it was found, or the decider is wrong
-        for subject, row in loaded.items():
-            self._due_back[work.name if work.at else UNTIMED] = monotonic()  # each may wait 2 s for its key
+        for n, row in enumerate(loaded.values(), 1):
+            if n % BREATH == 0:
+                await asyncio.sleep(0)
+            if row.subject in errors:
+                continue
             try:
-                item = await self._decided(work, row, instant)
-                if item is None:
-                    nothing.append(subject)
-                else:
-                    items.append(item)
+                draft = self._decided(work, row, words.get(row.subject, {}), instant, clock())
             except Exception as error:
-                errors[subject] = told(error)
+                errors[row.subject] = told(error)
+            else:
+                drafts.append(draft) if draft.facts else nothing.append(row.subject)
+        self._due_back[work.name] = monotonic()
+        items: list[Item] = []
+        for draft, item in zip(drafts, await self._prepare(drafts), strict=True):
+            if isinstance(item, JournalRestored):
+                raise item
+            if isinstance(item, Exception):
+                errors[draft.row.subject] = told(item)
+            else:
+                items.append(item)
         outcomes = await self._committer.commit_all(items)
         committed = []
         for item, outcome in zip(items, outcomes, strict=True):
-            if isinstance(outcome, AWAY) and not isinstance(outcome, HELD):
-                raise outcome
+            if isinstance(outcome, (*AWAY, JournalRestored)) and not isinstance(outcome, HELD):
+                raise outcome  # no row is at fault: after an adoption each is decided at once
             if isinstance(outcome, BaseException):
                 errors[item.row.subject] = told(outcome)
             elif outcome.result == "committed":
@@ -296,14 +329,30 @@ class WorkLoop:
             self.counts[work.name, outcome_name] = self.counts.get((work.name, outcome_name), 0) + count
         return Decided(len(rows), sum(len(item.events) for item in items))
 
-    async def _decided(self, work: Work, row: Row, instant: int) -> Item | None:
-        now = self._clock()
-        kind = self._states.codec(row.subject).kind
-        state = kind.state(heard=row.heard, done=row.done)
-        words = await self._words(row.subject, work.opens(state)) if work.opens else {}
+    async def _opened(self, work: Work, rows: Collection[Row], errors: dict[str, str]) -> dict[str, Mapping[str, str]]:
+        """The words that these rows are decided on, by subject. Where they cannot be had the row is not decided at all: what was forgotten
+        is missing among them, and nothing else is."""
+        if work.opens is None:
+            return {}
+        wanted: dict[str, Sequence[str]] = {}
+        for row in rows:
+            try:
+                wanted[row.subject] = work.opens(self._state(row))
+            except Exception as error:
+                errors[row.subject] = told(error)
+        opened: dict[str, Mapping[str, str]] = {}
+        for subject, words in (await self._words(wanted)).items():
+            if isinstance(words, Exception):
+                errors[subject] = told(words)
+            else:
+                opened[subject] = words
+        return opened
+
+    def _decided(self, work: Work, row: Row, words: Mapping[str, str], instant: int, now: datetime) -> Draft:
         passed = EPOCH + timedelta(microseconds=instant) if work.at else None
         context = Context(now=now, actor=work.actor, subject=row.subject, chance=self._chance(), words=words, passed=passed)
-        facts = work.decide(state, context)
-        if not facts:
-            return None
-        return await self._prepare(row, facts, now, replace(cause_of(row), actor=work.actor))
+        facts = work.decide(self._state(row), context)
+        return Draft(row, facts, now, replace(cause_of(row), actor=work.actor))
+
+    def _state(self, row: Row) -> Any:
+        return self._states.codec(row.subject).kind.state(heard=row.heard, done=row.done)

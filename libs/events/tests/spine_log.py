@@ -14,9 +14,10 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.record.util import calc_crc32c
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from spine_stack import AT, HANDLING_KIND, INTAKE_KIND, Stack
+from spine_stack import AT, HANDLING_KIND, INTAKE_KIND, MASTER, Stack, registered
 
-from redress_events.commit import Trace, prepare
+from redress_events.adopt import Adopted, Adoption
+from redress_events.commit import Item, Key, Trace, prepare
 from redress_events.contracts import CONTRACTS, INTAKE
 from redress_events.envelope import headers
 from redress_events.facts import LIFECYCLE, Contract, Fact
@@ -31,6 +32,18 @@ STATES = States({"complaint": HANDLING_KIND}, 4)
 
 def subject_of(n: int) -> str:
     return f"complaint/{UUID(int=(0x01890000 << 96) | (0x7 << 76) | (0x2 << 62) | n)}"
+
+
+def item(row: Row, *facts: Fact, key: str | None = None) -> Item:
+    """A decision of intake on this row, ready to be committed."""
+    said = facts or (registered(),)
+    return prepare(
+        INTAKE, STATES.codec(row.subject), row, said, AT, Trace("tester", "t"), cipher=CIPHER, key=Key(key, b"digest") if key else None
+    )
+
+
+def fresh(n: int, key: str | None = None) -> Item:
+    return item(STATES.fresh(subject_of(n)), key=key)
 
 
 @dataclass(frozen=True)
@@ -157,3 +170,17 @@ async def verified(stack: Stack, source: str) -> Report:
     report = await verify(described(stack, source), (await stack.database(source)).app_dsn, stack.kafka)
     assert report.equal and report.lost == report.doubled == report.parked == 0, report
     return report
+
+
+async def adopted(stack: Stack, source: str, settle: float = 0.0, **options: Any) -> Adopted:
+    """The service's journal, adopted. settle: nothing is under way in most tests."""
+    database = await stack.database(source)
+    return await Adoption(
+        described(stack, source),
+        fold=1,
+        owner_dsn=database.owner_dsn,
+        bootstrap=stack.kafka,
+        master_key=MASTER,
+        settle=settle,
+        **options,
+    ).run()

@@ -17,8 +17,8 @@ from redress_events.clock import Clock, wall_clock
 from redress_events.contracts import CONTRACTS
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
-from redress_events.engine import Asked, Config, Engine
-from redress_events.facts import Context, Fact, Instant, Kind, Work
+from redress_events.engine import Asked, Config, Engine, Unavailable
+from redress_events.facts import Context, Entry, Fact, Instant, Kind, Work
 from redress_events.migrate import migrate
 from redress_local.provision import Databases
 
@@ -70,13 +70,23 @@ def did(done: Done, fact: Fact, at: datetime) -> Done:
     return done
 
 
+def entries(fact: Fact, at: datetime) -> Entry | None:
+    """Chases with words, and cases, in the list of what happened."""
+    match fact:
+        case ComplaintChased(text=str()):
+            return Entry("history", {"chase": fact.chase, "words": fact.text})
+        case CaseOpened():
+            return Entry("history", {"department": fact.department}, at)
+    return None
+
+
 def open_case(toy: Toy, context: Context) -> list[Fact]:
     return [CaseOpened(cycle=1, routing=1, department="customer_service")]
 
 
 OPEN = Work("open", due="heard ? 'registered_at' AND NOT done ? 'opened'", decide=open_case, index="state_pkey")
-INTAKE_KIND = Kind(Toy, hear, did, hears=(CaseOpened,))
-HANDLING_KIND = Kind(Toy, hear, did, hears=(ComplaintRegistered, ComplaintChased))
+INTAKE_KIND = Kind(Toy, hear, did, hears=(CaseOpened,), entries=entries)
+HANDLING_KIND = Kind(Toy, hear, did, hears=(ComplaintRegistered, ComplaintChased), entries=entries)
 
 
 def registered(text: str = "no signal since Sunday", number: str = "X") -> ComplaintRegistered:
@@ -97,6 +107,7 @@ def engine_of(
     work: list[Work] | None = None,
     settle: float = 0.2,
     clock: Clock = wall_clock,
+    fold: int = 1,
 ) -> Engine:
     """One replica of intake, handling or another that hears what handling does; not started. work None: what the service has."""
     return Engine(
@@ -106,7 +117,7 @@ def engine_of(
         contracts=CONTRACTS,
         work=([OPEN] if source == "handling" else []) if work is None else work,
         queries=[],
-        fold=1,
+        fold=fold,
         config=Config(dsn, kafka, MASTER, partitions, settle, topic_prefix=prefix),
         clock=clock,
     )
@@ -157,6 +168,14 @@ class Stack:
     async def stop(self, engine: Engine) -> None:
         self.engines.remove(engine)
         await engine.stop()
+
+
+async def opened(engine: Engine, subject: str, *refs: str) -> dict[str, str] | None:
+    """What these references open to; None while it cannot be had."""
+    try:
+        return await engine.open(subject, refs)
+    except Unavailable:
+        return None
 
 
 async def eventually(check: Callable[[], Awaitable[Any]], within: float = 20.0) -> Any:

@@ -105,13 +105,13 @@ async def accept_case(complaint: ComplaintId, call: Handling, body: AcceptBody |
 @router.post("/cases/{complaint}/contact", responses=STEP)
 async def contact_customer(complaint: ComplaintId, body: ContactBody, call: Handling) -> CaseView:
     """A person spoke with the customer, or wrote to him. Without `contacted_at`: just now."""
-    return await view(call, await call.decide(complaint, ContactCustomer(**dict(body)), contact, may=may_see))
+    return await view(call, await call.decide(complaint, ContactCustomer(**dict(body)), contact, may=may_see, append=True))
 
 
 @router.post("/cases/{complaint}/progress", responses=STEP)
 async def report_on_case(complaint: ComplaintId, body: ProgressBody, call: Handling) -> CaseView:
     """Say what was found or done since."""
-    return await view(call, await call.decide(complaint, ReportProgress(**dict(body)), report_progress, may=may_see))
+    return await view(call, await call.decide(complaint, ReportProgress(**dict(body)), report_progress, may=may_see, append=True))
 
 
 @router.post("/cases/{complaint}/transfer", responses=STEP)

@@ -84,13 +84,13 @@ async def read_complaint_by_number(number: Number, call: Reading) -> ComplaintVi
 @router.post("/complaints/{complaint}/supplements", response_model_exclude_none=True, responses=problems(404, 409, 412))
 async def supplement_complaint(complaint: ComplaintId, body: SupplementBody, call: FrontDoor) -> ComplaintView:
     """The customer adds something."""
-    return await _said(call, complaint, Supplement(body.text, body.attachments), supplement)
+    return await _said(call, complaint, Supplement(body.text, body.attachments), supplement, append=True)
 
 
 @router.post("/complaints/{complaint}/chases", response_model_exclude_none=True, responses=problems(404, 409, 412))
 async def chase_complaint(complaint: ComplaintId, call: FrontDoor, body: ChaseBody = NO_WORDS) -> ComplaintView:
     """The customer asks where it stays."""
-    return await _said(call, complaint, Chase(body.text), chase)
+    return await _said(call, complaint, Chase(body.text), chase, append=True)
 
 
 @router.post("/complaints/{complaint}/withdrawal", response_model_exclude_none=True, responses=problems(404, 409, 412))
@@ -99,9 +99,9 @@ async def withdraw_complaint(complaint: ComplaintId, call: FrontDoor, body: With
     return await _said(call, complaint, Withdraw(body.reason), withdraw)
 
 
-async def _said(call: Call[Complaint], complaint: ComplaintId, command: Any, decider: Any) -> ComplaintView:
+async def _said(call: Call[Complaint], complaint: ComplaintId, command: Any, decider: Any, append: bool = False) -> ComplaintView:
     """The customer's words are taken down even while the complaint is parked: they need nothing of what others said."""
-    return await _shown(call, await call.decide(complaint, command, decider, may=may_see, while_parked=True))
+    return await _shown(call, await call.decide(complaint, command, decider, may=may_see, while_parked=True, append=append))
 
 
 async def _shown(call: Call[Complaint], seen: Seen) -> ComplaintView:

@@ -132,12 +132,27 @@ async def test_a_service_starts_without_its_database_and_goes_on_when_it_comes(s
     assert not jar.running
 
 
-async def test_a_restored_journal_waits_for_its_adoption(service, settings, jar, monkeypatch):
+async def test_a_restored_journal_waits_for_its_adoption_and_says_so_to_everybody(service, settings, jar, issuer, monkeypatch):
     monkeypatch.setattr(redress_chassis.service, "PATIENCE", 0.01)
-    jar.fails = JournalRestored("Adopt it.")
+    monkeypatch.setattr(redress_chassis.service, "RETRY", 0.01)
+    jar.fails = JournalRestored("jar")
     app = service.app(settings, engine=jar)
-    async with app.router.lifespan_context(app):
-        assert (await service.health()).reasons == ["Adopt it."]
+    headers = {"authorization": f"Bearer {issuer.token('front-end')}", "idempotency-key": "k"}
+
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://jar") as client:
+        ready = await client.get("/health/ready")
+        assert ready.status_code == 503
+        assert "redress adopt jar" in ready.json()["reasons"][0]
+        assert (await client.get("/health/live")).status_code == 200, "no restart mends it"
+        assert "redress_journal_restored 1.0" in (await client.get("/metrics")).text
+        answer = await client.post("/notes", json=GOOD, headers=headers)
+        assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "journal-restored", "60")
+
+        jar.fails = None
+        await asyncio.wait_for(service.starting, 5)
+        assert (await client.get("/health/ready")).status_code == 200
+        assert "redress_journal_restored 0.0" in (await client.get("/metrics")).text
+        assert (await client.post("/notes", json=GOOD, headers=headers)).status_code == 201
 
 
 async def test_a_start_that_can_never_succeed_ends_the_process(service, settings, jar):

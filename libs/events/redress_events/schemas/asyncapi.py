@@ -124,7 +124,8 @@ def _envelope(source: str) -> Schema:
         "streamversion": {"type": "integer", "minimum": 1, "maximum": MAX_VERSION},
         "actor": TEXT | {"description": "Who decided: a person, a model with its version, or a timer."},
         "correlationid": TEXT,
-        "causationid": TEXT,
+        "causationid": TEXT
+        | {"description": "Id of the last fact of another service that its service knew of the subject. Absent where it knew none."},
         "traceparent": TEXT,
         "data": {"type": "object"},
     }

@@ -7,30 +7,17 @@ from dataclasses import replace
 
 import asyncpg
 import pytest
-from spine_log import CIPHER, STATES, subject_of
-from spine_stack import AT, Stack, asked, eventually, registered
+from spine_log import STATES, fresh, item, subject_of
+from spine_stack import Stack, asked, eventually, registered
 
-from redress_events.commit import Committer, Item, Key, Trace, commit, prepare
-from redress_events.contracts import INTAKE
+from redress_events.commit import Committer, commit
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.database import AWAY, HELD
-from redress_events.facts import Fact
 from redress_events.relay import READ
 from redress_events.states import Connection, Row
 
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 BARE = "INSERT INTO events (stream, version, topic, type, prevhash, hash, data, partition) VALUES ($1, $2, $3, $4, $5, $6, $7, 0)"
-
-
-def item(row: Row, *facts: Fact, key: str | None = None) -> Item:
-    said = facts or (registered(),)
-    return prepare(
-        INTAKE, STATES.codec(row.subject), row, said, AT, Trace("tester", "t"), cipher=CIPHER, key=Key(key, b"digest") if key else None
-    )
-
-
-def fresh(n: int, key: str | None = None) -> Item:
-    return item(STATES.fresh(subject_of(n)), key=key)
 
 
 async def load(connection: Connection, subject: str) -> Row:
@@ -108,7 +95,7 @@ async def test_whoever_read_an_older_row_conflicts_and_whoever_comes_second_with
 async def test_of_one_row_and_of_one_key_a_batch_takes_one_and_the_next_waits(stack: Stack) -> None:
     made = await stack.database("intake")
     async with asyncpg.create_pool(made.app_dsn, min_size=2, max_size=2, server_settings={"search_path": "fold1_1,public"}) as pool:
-        committer = Committer(pool, lambda: None)
+        committer = Committer("intake", pool, lambda: None)
         outcomes = await committer.commit_all([fresh(1), fresh(1), fresh(2, "k"), fresh(3, "k"), fresh(4)])
         results = [each.result for each in outcomes if not isinstance(each, BaseException)]
         assert sorted(results[:2]) == ["committed", "conflict"]
@@ -122,7 +109,7 @@ async def test_one_bad_item_among_ten_fails_alone(stack: Stack) -> None:
     items[6].events[0] = (stream, version, topic, kind, prevhash, b"short", data)
     told: list[None] = []
     async with asyncpg.create_pool(made.app_dsn, min_size=1, max_size=1, server_settings={"search_path": "fold1_1,public"}) as pool:
-        outcomes = await Committer(pool, lambda: told.append(None)).commit_all(items)
+        outcomes = await Committer("intake", pool, lambda: told.append(None)).commit_all(items)
         assert isinstance(outcomes[6], asyncpg.CheckViolationError) and told
         assert [each.result for each in outcomes if not isinstance(each, BaseException)] == ["committed"] * 9
         assert {row["subject"] for row in await pool.fetch("SELECT subject FROM state")} == {subject_of(n) for n in range(10) if n != 6}
@@ -134,7 +121,7 @@ async def test_a_commit_that_is_ended_for_its_slowness_fails_as_a_whole_and_a_he
         numbers = range(10 * others, 10 * others + 4)
         settings = {"search_path": "fold1_1,public", patience: "300ms"}
         async with asyncpg.create_pool(made.app_dsn, min_size=1, max_size=2, server_settings=settings) as pool:
-            committer = Committer(pool, lambda: None)
+            committer = Committer("intake", pool, lambda: None)
             await committer.commit_all([fresh(n) for n in numbers])
             async with pool.acquire() as holding:
                 rows = await STATES.load(holding, [subject_of(n) for n in numbers])

@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from spine_log import Author, Sent, described, on_the_log, pen, rebuild, subject_of, verified
-from spine_stack import AT, MASTER, Stack, asked, eventually, registered
+from spine_stack import AT, MASTER, Stack, asked, eventually, opened, registered
 from structlog.testing import capture_logs
 
 from redress_events.contracts import HANDLING
@@ -23,6 +23,7 @@ from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine
 from redress_events.envelope import chain
 from redress_events.facts import CLOSED, KEYS
+from redress_events.vault import PROOF, tombstone_proof
 from redress_events.verify import Report, verify
 
 Four = tuple[Sent, Sent, Sent, Sent]
@@ -164,7 +165,7 @@ async def test_on_the_topic_of_keys_nothing_but_our_own_keys_is_kept_and_none_is
     ref, key = "intake/1/text", subject.encode()
 
     async def opens() -> bool:
-        return await handling.open(subject, [ref]) == {ref: "secret"}
+        return await opened(handling, subject, ref) == {ref: "secret"}
 
     await eventually(opens)
     connection = await stack.connect("handling")
@@ -173,6 +174,7 @@ async def test_on_the_topic_of_keys_nothing_but_our_own_keys_is_kept_and_none_is
     bad = [  # a record without a key is refused by the broker: the topic is compacted
         *((Sent(key, wrapped), "not-our-key") for wrapped in (b"", b"short", ours["wrapped"][:-1], bytes(60), b"x" * 900_000)),
         (Sent(subject_of(7).encode(), ours["wrapped"]), "not-our-key"),
+        *((Sent(key, None, headers), "not-proved") for headers in ([], [(PROOF, b"")], [(PROOF, tombstone_proof(MASTER, subject_of(7)))])),
         *((Sent(name, ours["wrapped"]), "no-subject") for name in (b"", b"\xff", b"customer/1", key + b"x", b"k" * 900_000)),
     ]
     with capture_logs() as alarms:

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
-from spine_log import Sent, on_the_log, pen
-from spine_stack import Stack, asked, eventually, registered
+from spine_log import Sent, on_the_log, pen, subject_of
+from spine_stack import MASTER, Stack, asked, eventually, opened, registered
 
 from redress_events.contracts.handling import ProgressReported
 from redress_events.engine import Engine, Forgotten
 from redress_events.facts import KEYS, LIFECYCLE
+from redress_events.vault import PROOF, tombstone_proof
 
 Records = Sequence[tuple[str, int, bytes, bytes | None, list[tuple[str, bytes]]]]
 
@@ -25,7 +26,7 @@ def at_the_boundary(engine: Engine, around: Callable[[str, Records, Callable[[],
         records = list(made)
         await around(records[0][0], records, lambda: real(records))
 
-    engine.relay._send = send  # type: ignore[method-assign, assignment]
+    engine.relay._send = send  # type: ignore[assignment]
 
 
 async def watched(stack: Stack, topic: str, records: Records) -> None:
@@ -95,7 +96,7 @@ async def test_the_relay_dies_between_key_and_fact_and_another_one_ships_the_fac
     handling = await stack.engine("handling")
 
     async def opens() -> bool:
-        return await handling.open(seen.subject, ["intake/1/text"]) == {"intake/1/text": "它坏了"}
+        return await opened(handling, seen.subject, "intake/1/text") == {"intake/1/text": "它坏了"}
 
     await eventually(opens)
     assert len(await facts_on_the_log(stack)) >= 1
@@ -104,10 +105,10 @@ async def test_the_relay_dies_between_key_and_fact_and_another_one_ships_the_fac
 async def test_a_destroyed_key_opens_and_seals_nothing_on_any_replica_and_no_later_record_brings_it_back(stack: Stack) -> None:
     intake, one, two = await stack.engine("intake"), await stack.engine("handling"), await stack.engine("handling")
     seen, _ = await intake.create("complaint", lambda context: [registered("secret")], asked("k"))
-    ref = "intake/1/text"
+    ref, another = "intake/1/text", tombstone_proof(MASTER, subject_of(1))
 
     async def opens() -> bool:
-        return all([await each.open(seen.subject, [ref]) == {ref: "secret"} for each in (one, two)])
+        return all([await opened(each, seen.subject, ref) == {ref: "secret"} for each in (one, two)])
 
     await eventually(opens)
     (key,) = await on_the_log(stack, KEYS, 1)
@@ -122,11 +123,17 @@ async def test_a_destroyed_key_opens_and_seals_nothing_on_any_replica_and_no_lat
         await eventually(lambda: read_keys(last))
         assert {each.reason for each in await one.parking.set_aside()} == {"not-our-key", "no-subject"}
         assert await opens()
-        (last,) = (await hand.write(Sent(key.key, None), Sent(key.key, key.value), topic=KEYS))[1:]
+        forged = [Sent(key.key, None), Sent(key.key, None, [(PROOF, bytes(32))]), Sent(key.key, None, [(PROOF, another)])]
+        last = (await hand.write(*forged, topic=KEYS))[-1]
+        await eventually(lambda: read_keys(last))
+        assert sorted(each.reason for each in await one.parking.set_aside()) == ["no-subject", "not-our-key", *["not-proved"] * 3]
+        assert await opens(), "a tombstone without a proof destroyed a key"
+        true = Sent(key.key, None, [(PROOF, tombstone_proof(MASTER, seen.subject))])
+        last = (await hand.write(true, Sent(key.key, key.value), topic=KEYS))[-1]
         await eventually(lambda: read_keys(last))
     for engine in (one, two):
         assert await engine.open(seen.subject, [ref]) == {}
         with pytest.raises(Forgotten):
             await engine.decide(seen.subject, lambda toy, context: [ProgressReported(cycle=1, note="for the customer")], asked())
-    assert await connection.fetchval("SELECT destroyed AND wrapped IS NULL FROM keys")
+    assert await connection.fetchval("SELECT destroyed AND wrapped IS NULL AND proof IS NOT NULL FROM keys")
     await connection.close()

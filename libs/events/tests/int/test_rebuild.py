@@ -17,13 +17,14 @@ from redress_events.rebuild import Rebuild, RebuildRunning
 from redress_events.verify import verify
 
 STATES = "SELECT subject, partition, parked, read::text, cause::text, heard::text, done::text FROM state ORDER BY subject"
+ENTRIES = "SELECT subject, list, source, version, at, data::text, size FROM entries ORDER BY subject, list, at, source, version"
 
 
 async def states(stack: Stack, source: str) -> list[tuple[Any, ...]]:
     connection = await stack.connect(source, owner=True)
     live = await connection.fetchval("SELECT schema FROM live")
     await connection.execute(f"SET search_path = {live}, public")
-    rows = [tuple(row) for row in await connection.fetch(STATES)]
+    rows = [tuple(row) for statement in (STATES, ENTRIES) for row in await connection.fetch(statement)]
     await connection.close()
     return rows
 
@@ -49,6 +50,7 @@ async def test_it_comes_to_the_same_state_byte_for_byte(stack: Stack, tmp_path: 
     await quiet(intake, handling)
     for source in ("intake", "handling"):
         before = await states(stack, source)
+        assert len(before) == 30 + 30 + 10, "a row, an entry for its case, and ten for a chase"
         told: list[str] = []
         report = await rebuild(stack, source, tmp_path, progress=lambda what, *_, told=told: told.append(what))
         assert await states(stack, source) == before and report.states == 30 and report.schema == "fold1_2" and "log" in told

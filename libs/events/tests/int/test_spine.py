@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from spine_stack import Stack, asked, eventually, registered
 
+from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import KeyReused, Unknown
+from redress_events.envelope import decode
 
 
 async def test_a_fact_travels_and_wakes_work(stack: Stack) -> None:
@@ -37,3 +39,20 @@ async def test_a_fact_travels_and_wakes_work(stack: Stack) -> None:
 
     await eventually(measured)
     await eventually(ready)
+
+
+async def test_what_is_commanded_names_what_was_known_of_the_subject_as_its_cause(stack: Stack) -> None:
+    intake, _ = await stack.engine("intake"), await stack.engine("handling")
+    seen, _ = await intake.create("complaint", lambda context: [registered()], asked())
+
+    async def opened() -> int:
+        return int((await intake.read(seen.subject)).state.heard.opened)
+
+    await eventually(opened)
+    await intake.decide(seen.subject, lambda state, context: [ComplaintChased(chase=1)], asked())
+    journal = await stack.connect("intake")
+    first, chased = [decode(row["data"]) for row in await journal.fetch("SELECT data FROM events ORDER BY version")]
+    await journal.close()
+    assert first.causation is None, "nobody had said anything of it before"
+    assert chased.causation == f"{seen.subject}/handling/1"
+    assert chased.correlation == asked().correlation, "the thread is the request's"

@@ -50,6 +50,13 @@ async def test_verify_finds_nothing_while_all_is_well_and_every_kind_of_damage(s
     assert ("state", f"{subjects[4]} intake/1/text", "is not the ciphertext that its fact has") in found and len(found) == 2
     found = await damaged("intake", "DELETE FROM sealed WHERE subject = $1 AND ref = 'intake/1/text'", subjects[4])
     assert ("state", f"{subjects[4]} intake/1/text", "has no ciphertext") in found and len(found) == 2
+    found = await damaged("intake", 'UPDATE entries SET data = \'{"department": "elsewhere"}\' WHERE subject = $1', subjects[5])
+    assert ("state", f"{subjects[5]} history handling 1", "is another entry than its fact's") in found and len(found) == 3
+    found = await damaged("intake", "DELETE FROM entries WHERE subject = $1", subjects[5])
+    assert ("state", f"{subjects[5]} history handling 1", "has no entry") in found and len(found) == 3
+    strange = "INSERT INTO entries (subject, list, source, version, at, data, size) VALUES ($1, 'history', 'handling', 9, 0, '{}', 2)"
+    found = await damaged("handling", strange, subjects[6])
+    assert ("state", f"{subjects[6]} history handling 9", "is an entry of no fact") in found
     found = await damaged("handling", "UPDATE events SET data = data || ' '::bytea WHERE stream = $1", subjects[2])
     assert ("journal", f"{subjects[2]} version 1", "was changed: its hash is not that of its bytes") in found
     found = await damaged("intake", "DELETE FROM state WHERE subject = $1", subjects[3])

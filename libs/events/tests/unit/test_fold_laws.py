@@ -20,7 +20,7 @@ from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.contracts.triage import ComplaintRouted
 from redress_events.envelope import chain
 from redress_events.facts import Kind
-from redress_events.fold import Folding, ParkedRecord, redriven
+from redress_events.fold import SHORT, WINDOW, Folding, ParkedRecord, redriven
 from redress_events.records import Apart, Read, Reader, Unfit
 from redress_events.states import Codec
 
@@ -72,6 +72,18 @@ def test_stretches_that_are_sent_again_change_nothing(again: list[tuple[int, int
         delivered[at:at] = once[max(0, at - length) : at] if delivered[:at] == once[:at] else []
     delivered += once if twice else []
     assert state(take(folding(), *delivered)) == state(take(folding(), *once))
+
+
+def test_of_each_source_the_last_versions_are_known_by_their_hash_and_older_ones_are_passed_over() -> None:
+    intake = Author(SUBJECT)
+    whole = intake.say(registered(), *(ComplaintChased(chase=n) for n in range(1, 3 * WINDOW)))
+    into = take(folding(), *whole)
+    kept = into.read["intake"]
+    assert (kept["v"], kept["h"], len(kept["p"])) == (3 * WINDOW, dict(whole[-1].headers)["hash"].hex(), WINDOW * SHORT * 2)
+    before = state(into)
+    assert state(take(into, *whole)) == before, "what is sent again changes something, within the window or before it"
+    in_window = Author(SUBJECT).say(registered(), *(ComplaintChased(chase=7) for _ in range(1, 3 * WINDOW)))[-WINDOW]
+    assert [each.reason for each in take(into, in_window).waiting] == ["fork"]
 
 
 @laws

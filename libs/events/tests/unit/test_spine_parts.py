@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -15,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from hypothesis import given
 from hypothesis import strategies as st
 from spine_log import CIPHER, STATES, subject_of
-from spine_stack import AT, HANDLING_KIND, Heard, registered
+from spine_stack import AT, HANDLING_KIND, MASTER, Heard, registered
 
 from redress_events.clock import uuid7
 from redress_events.commit import LARGEST_FACT, FactTooLarge, Item, Trace, cause_json, cause_of, prepare
@@ -24,7 +27,7 @@ from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.envelope import GENESIS, chain, decode
 from redress_events.facts import Fact, Instant, Kind, replace
 from redress_events.states import Codec, partition_of
-from redress_events.vault import NotSealed, ciphertext_of, on_the_log, seal, unseal
+from redress_events.vault import OPENED_AT_ONCE, NotSealed, Vault, ciphertext_of, on_the_log, seal, tombstone_proof, unseal
 
 SUBJECT = subject_of(1)
 ROW = STATES.fresh(SUBJECT)
@@ -158,3 +161,42 @@ def test_the_quick_replace_does_what_that_of_dataclasses_does():
     assert replace(Single(), n=5) == Single(5)
     with pytest.raises(TypeError, match="chased"):
         replace(before, chased=3)  # type: ignore[call-arg]
+
+
+def test_a_proof_is_of_one_subject_under_one_master_key() -> None:
+    vault, proof = Vault(MASTER, nobody, nobody), tombstone_proof(MASTER, SUBJECT)
+    assert vault.proves(SUBJECT, proof) and tombstone_proof(MASTER, SUBJECT) == proof
+    for subject, false in ((subject_of(2), proof), (SUBJECT, None), (SUBJECT, b""), (SUBJECT, proof[:-1]), (SUBJECT, bytes(32))):
+        assert not vault.proves(subject, false)
+    assert not Vault(bytes(32), nobody, nobody).proves(SUBJECT, proof)
+
+
+def nobody() -> Any:
+    raise AssertionError("Nobody is asked for this.")
+
+
+async def test_others_have_their_turn_while_many_long_words_are_opened() -> None:
+    """369 supplements of 20,000 characters. The rows are there at once, so that only opening them takes time."""
+    refs = [f"intake/{n}/text" for n in range(369)]
+    cipher, wrapped = Vault(MASTER, nobody, nobody).make_key(SUBJECT)
+    texts = [{"ref": ref, "ciphertext": seal(cipher, SUBJECT, ref, "x" * 20_000)} for ref in refs]
+
+    class There:
+        async def fetch(self, *_: object) -> list[dict[str, Any]]:
+            return [{"subject": SUBJECT, "wrapped": wrapped, "proof": None, **text} for text in texts]
+
+    @asynccontextmanager
+    async def lent() -> AsyncIterator[Any]:
+        yield There()
+
+    async def others() -> None:
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    turns: list[int] = []
+    waiting = asyncio.create_task(others())
+    opened = await Vault(MASTER, lent, nobody).open(SUBJECT, refs)
+    waiting.cancel()
+    assert opened == dict.fromkeys(refs, "x" * 20_000)
+    assert len(turns) >= 0.9 * 369 * 20_000 / OPENED_AT_ONCE

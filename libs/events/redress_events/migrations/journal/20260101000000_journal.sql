@@ -27,17 +27,20 @@ CREATE TABLE relay_checkpoint (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     transaction_id xid8 NOT NULL DEFAULT '0',
     global_position bigint NOT NULL DEFAULT 0,
-    kafka_cluster text
+    kafka_cluster text,
+    keys_from text                              -- all keys are being sent again: from behind this subject; null when they are not
 );
 INSERT INTO relay_checkpoint DEFAULT VALUES;
 
--- One data key for each complaint, wrapped by the master key. `destroyed` wins over whatever comes later.
+-- One data key for each complaint, wrapped by the master key. `destroyed` wins over whatever comes later, and has its proof: who has no row
+-- here is not forgotten.
 CREATE TABLE keys (
     subject text PRIMARY KEY,
     wrapped bytea,
     destroyed boolean NOT NULL DEFAULT false,
+    proof bytea,                                -- of the destruction: only who has the master key can make it
     acknowledged boolean NOT NULL,
-    CHECK (destroyed OR wrapped IS NOT NULL)
+    CHECK (destroyed = (wrapped IS NULL) AND destroyed = (proof IS NOT NULL))
 );
 CREATE INDEX keys_unacknowledged ON keys (subject) WHERE NOT acknowledged;
 
@@ -69,13 +72,20 @@ CREATE TABLE rebuilds (
     live_at timestamptz
 );
 
--- The cluster this journal grew on: another one means a restored journal, older than the log.
+-- The timeline that this server writes now. (The control file has it only since the last checkpoint, minutes after a promotion.) A
+-- standby writes none: it raises.
+CREATE FUNCTION timeline_now() RETURNS int LANGUAGE sql AS $$
+    SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
+$$;
+
+-- The cluster and timeline this journal grew on: another one means a restored journal, which may be older than the log.
+-- `redress adopt` compares both and writes the new one; timeline 0 means that it is at work.
 CREATE TABLE birthplace (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     system_identifier bigint NOT NULL,
     timeline int NOT NULL
 );
-INSERT INTO birthplace (system_identifier, timeline) SELECT s.system_identifier, c.timeline_id FROM pg_control_system() s, pg_control_checkpoint() c;
+INSERT INTO birthplace (system_identifier, timeline) SELECT s.system_identifier, timeline_now() FROM pg_control_system() s;
 
 -- How many partitions the journal is numbered for (`events.partition`): the same for ever, for a subject that changed its partition would
 -- lose its order on the log.
@@ -85,14 +95,18 @@ CREATE TABLE partitioning (
 );
 
 -- One commit of many decisions in one round trip: lock the rows, compare what was read, take the keys, write journal and state.
--- An item is a position in the first arrays (counted from 1); events and sealed values name theirs. revision 0 means a new row.
+-- An item is a position in the first arrays (counted from 1); events, sealed values and entries name theirs. revision 0 means a new row.
+-- decided: null, or the item is an append, which does not depend on what was heard: then this is compared, and not the revision.
 -- Outcomes: committed · conflict (the row moved: decide again) · order (a fact would get an older transaction than its predecessor: try again
 -- in a new transaction) · replayed (the idempotency key was taken: here is the stored answer).
+-- Raises JR001 where the journal did not grow on this timeline: it would give out versions that the log has already. A session cannot know
+-- (one that was open before a promotion lives on, and a pooler changes the server under it), so each commit looks.
 CREATE FUNCTION commit_decisions(
-    p_subjects text[], p_partitions int[], p_revisions bigint[], p_done jsonb[],
+    p_subjects text[], p_partitions int[], p_revisions bigint[], p_decided bigint[], p_done jsonb[],
     p_keys text[], p_requests bytea[], p_versions bigint[], p_wrapped bytea[],
     p_event_items int[], p_streams text[], p_event_versions bigint[], p_topics text[], p_types text[], p_prevhashes bytea[], p_hashes bytea[], p_data bytea[],
-    p_sealed_items int[], p_refs text[], p_ciphertexts bytea[]
+    p_sealed_items int[], p_refs text[], p_ciphertexts bytea[],
+    p_entry_items int[], p_lists text[], p_entry_sources text[], p_entry_versions bigint[], p_ats bigint[], p_entries jsonb[], p_sizes int[]
 ) RETURNS TABLE (item int, outcome text, stored_subject text, stored_version bigint, stored_request bytea)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -102,15 +116,20 @@ DECLARE
     taken text[];
     bad record;
 BEGIN
+    PERFORM FROM birthplace b WHERE b.timeline = timeline_now();
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'The journal did not grow on this timeline.' USING ERRCODE = 'JR001';
+    END IF;
+
     -- rows by id
     FOR bad IN
         WITH locked AS MATERIALIZED (
-            SELECT s.subject, s.revision FROM state s WHERE s.subject = ANY (p_subjects) ORDER BY s.subject FOR UPDATE
+            SELECT s.subject, s.revision, s.decided FROM state s WHERE s.subject = ANY (p_subjects) ORDER BY s.subject FOR UPDATE
         )
         SELECT w.ord::int AS ord
-        FROM unnest(p_subjects, p_revisions) WITH ORDINALITY w (subject, revision, ord)
+        FROM unnest(p_subjects, p_revisions, p_decided) WITH ORDINALITY w (subject, revision, decided, ord)
         LEFT JOIN locked l ON l.subject = w.subject
-        WHERE coalesce(l.revision, 0) <> w.revision
+        WHERE CASE WHEN w.decided IS NULL THEN coalesce(l.revision, 0) <> w.revision ELSE l.decided IS DISTINCT FROM w.decided END
     LOOP
         outcomes[bad.ord] := 'conflict';
     END LOOP;
@@ -151,12 +170,12 @@ BEGIN
     END LOOP;
 
     IF 'committed' = ANY (outcomes) THEN
-        UPDATE state s SET done = w.done, revision = s.revision + 1
+        UPDATE state s SET done = w.done, revision = s.revision + 1, decided = s.decided + 1
         FROM unnest(p_subjects, p_revisions, p_done, outcomes) w (subject, revision, done, result)
         WHERE s.subject = w.subject AND w.revision > 0 AND w.result = 'committed';
 
-        INSERT INTO state (subject, partition, revision, done)
-        SELECT w.subject, w.partition, 1, w.done
+        INSERT INTO state (subject, partition, revision, decided, done)
+        SELECT w.subject, w.partition, 1, 1, w.done
         FROM unnest(p_subjects, p_partitions, p_revisions, p_done, outcomes) w (subject, partition, revision, done, result)
         WHERE w.revision = 0 AND w.result = 'committed'
         ORDER BY w.subject;
@@ -178,6 +197,15 @@ BEGIN
         FROM unnest(p_sealed_items, p_refs, p_ciphertexts) v (item_no, ref, ciphertext)
         WHERE outcomes[v.item_no] = 'committed'
         ON CONFLICT DO NOTHING;
+
+        IF cardinality(p_entry_items) > 0 THEN
+            INSERT INTO entries (subject, list, source, version, at, data, size)
+            SELECT p_subjects[n.item_no], n.list, n.source, n.version, n.at, n.data, n.size
+            FROM unnest(p_entry_items, p_lists, p_entry_sources, p_entry_versions, p_ats, p_entries, p_sizes)
+                n (item_no, list, source, version, at, data, size)
+            WHERE outcomes[n.item_no] = 'committed'
+            ON CONFLICT DO NOTHING;
+        END IF;
     END IF;
 
     RETURN QUERY
@@ -187,5 +215,5 @@ BEGIN
 END $$;
 
 -- migrate:down
-DROP FUNCTION commit_decisions;
+DROP FUNCTION commit_decisions, timeline_now;
 DROP TABLE partitioning, birthplace, rebuilds, skips, idempotency, keys, relay_checkpoint, events, live;

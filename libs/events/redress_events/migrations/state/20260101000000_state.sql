@@ -6,8 +6,9 @@ CREATE TABLE state (
     id uuid GENERATED ALWAYS AS (split_part(subject, '/', 2)::uuid) STORED,
     partition int NOT NULL,
     revision bigint NOT NULL DEFAULT 0,         -- moves with heard, done and parked
+    decided bigint NOT NULL DEFAULT 0,          -- moves with done alone: what an append looks at
     parked boolean NOT NULL DEFAULT false,
-    read jsonb NOT NULL DEFAULT '{}',           -- by source: last version, its hash, the first 6 bytes of every version's
+    read jsonb NOT NULL DEFAULT '{}',           -- by source: last version, its hash, the first 6 bytes of the last 64 versions'
     cause jsonb NOT NULL DEFAULT '{}',          -- the last foreign fact that changed `heard`: its id and its trace
     heard jsonb NOT NULL DEFAULT '{}',
     done jsonb NOT NULL DEFAULT '{}'
@@ -21,6 +22,18 @@ CREATE TABLE sealed (
     ref text NOT NULL,                          -- <source>/<version>/<field>
     ciphertext bytea NOT NULL,
     PRIMARY KEY (subject, ref)
+);
+
+-- Lists that grow with a complaint's history: what the customer added, the stages it went through. A row for each entry, found by its place.
+CREATE TABLE entries (
+    subject text NOT NULL,
+    list text NOT NULL,
+    at bigint NOT NULL,                         -- microseconds
+    source text NOT NULL,                       -- with version: the fact that it was made of
+    version bigint NOT NULL,
+    data jsonb NOT NULL,
+    size int NOT NULL,                          -- bytes, with the ciphertexts of its words: a page is bounded by them
+    PRIMARY KEY (subject, list, at, source, version)
 );
 
 CREATE TABLE consumer_offsets (
@@ -83,4 +96,4 @@ CREATE TABLE caught_up (
 );
 
 -- migrate:down
-DROP TABLE caught_up, row_errors, set_aside, parked, consumer_offsets, sealed, state;
+DROP TABLE caught_up, row_errors, set_aside, parked, consumer_offsets, entries, sealed, state;

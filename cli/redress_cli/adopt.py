@@ -1,0 +1,105 @@
+"""Let a restored journal go on: take the log's newer facts into it, and commands in again."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import importlib
+from pathlib import Path
+from typing import Annotated
+
+import asyncpg
+import typer
+from aiokafka.errors import KafkaError
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from redress_cli.checks import known
+from redress_cli.console import DEFAULT_FOLDER, Folder, err, fail, out, running_stack
+from redress_events.adopt import Adopted, Adoption
+from redress_events.own_facts import AdoptionRefused, PassedOver, Place
+from redress_local.places import SERVICES, package
+from redress_local.state import Stack
+
+
+def adopt(
+    service: Annotated[list[str], typer.Argument(help=f"One or more of {', '.join(SERVICES)}.")],
+    skip: Annotated[
+        list[str] | None, typer.Option("--skip", help="TOPIC/PARTITION@OFFSET of a record that is no fact of the service, for ever.")
+    ] = None,
+    why: Annotated[str | None, typer.Option(help="With --skip: why it may be passed over. It is kept.")] = None,
+    although_truncated: Annotated[
+        bool,
+        typer.Option("--although-truncated", help="The log lost its start, and the journal has all that was in it."),
+    ] = False,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Let a service go on whose PostgreSQL was restored or failed over: take the log's newer facts into its journal, and commands in.
+
+    First stop whatever may still write to the old server. Killed at any point, it is begun anew. Answers under idempotency keys are not
+    on the log: those that the server lost are lost.
+
+    Examples:
+
+        redress adopt intake
+
+        redress adopt intake triage handling sla-monitor callback
+
+        redress adopt intake --skip complaints.lifecycle.v1/3@4711 --why "forged by a test client, ticket 4711"
+    """
+    if bool(skip) != bool(why):
+        fail("--skip needs --why, and --why needs --skip: both are kept for ever.")
+    stack = running_stack(folder)
+    passed_over = PassedOver([place_of(each) for each in skip], getpass.getuser(), why) if skip and why else None
+    for name in [known(each) for each in service]:
+        out.print(told(adopted(stack, name, passed_over, although_truncated)), highlight=False)
+
+
+def adopted(stack: Stack, service: str, passed_over: PassedOver | None, although_truncated: bool) -> Adopted:
+    """Adopt one service's journal, with a progress bar; ends the command where that is refused."""
+    definition = importlib.import_module(f"{package(service)}.main").service
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(service, total=None)
+        work = Adoption(
+            definition.verified(stack.partitions),
+            fold=definition.fold,
+            owner_dsn=stack.databases[service]["owner_dsn"],
+            bootstrap=stack.kafka,
+            master_key=Path(stack.issuer["master_key"]).read_bytes(),
+            although_truncated=although_truncated,
+            passed_over=passed_over,
+            progress=lambda what, done, every: progress.update(task, description=f"{service}: {what}", completed=done, total=every or None),
+        )
+        try:
+            return asyncio.run(work.run())
+        except AdoptionRefused as refused:
+            fail("\n".join([f"{service} was not adopted.", *refused.sentences]))
+        except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            fail(f"{service} was not adopted: {type(error).__name__}: {error}. It takes no command until you have begun anew.")
+
+
+def told(done: Adopted) -> str:
+    """What was adopted, in words."""
+    kinds = ", ".join(f"{count} {kind.rpartition('.v')[0].rpartition('.')[2]}" for kind, count in sorted(done.facts.items()))
+    lines = [
+        f"{done.service}: took {done.facts.total()} facts of {len(done.streams)} streams from the log ({kinds})."
+        if done.facts
+        else f"{done.service}: the journal lacked nothing that is on the log."
+    ]
+    if done.keys:
+        lines.append(f"{done.keys} keys came back from the topic of keys.")
+    if done.unparked:
+        lines.append(f"{done.unparked} parked complaints were healed.")
+    if done.rebased:
+        lines.append("Its transactions were numbered anew.")
+    lines.append("It was where it grew." if done.was_at_home else "Commands are taken again.")
+    return " ".join(lines)
+
+
+def place_of(text: str) -> Place:
+    """`complaints.lifecycle.v1/3@4711` → topic, partition, offset; ends the command where it is none."""
+    topic, _, rest = text.rpartition("/")
+    partition, _, offset = rest.partition("@")
+    if not (topic and partition.isdecimal() and offset.isdecimal()):
+        fail(f"{text!r} is no TOPIC/PARTITION@OFFSET.")
+    return topic, int(partition), int(offset)

@@ -1,0 +1,312 @@
+"""Takes into a journal what the log has and it lacks: after a restore to a point in time, or a failover that lost what was committed last.
+
+The journal is closed, compared with the log from where its state had read, and only if both agree its own newer facts are written to it as
+they stand there: bytes, hashes and order. Then it is let in where it is now. Killed at any point it is begun anew without harm: each step
+finds what the last run did. Nothing of the journal that is newer than the log is touched: the relay ships that.
+
+Longer than most: that no step harms the next one is seen only where they stand side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from redress_events import entries
+from redress_events.clock import monotonic
+from redress_events.database import PLANS
+from redress_events.filling import did
+from redress_events.log_end import LogEnd
+from redress_events.own_facts import CURE, AdoptionRefused, Continuation, Forked, Own, OwnFacts, PassedOver, Ranges, records_of
+from redress_events.parking import NotParked, Parking
+from redress_events.rebase import rebase
+from redress_events.rebuild import DONE, SAVE_DONE
+from redress_events.records import Reader
+from redress_events.relay import LEAD, SEND_TIMEOUT, close
+from redress_events.saving import SEAL
+from redress_events.states import States
+from redress_events.topics import Topics
+from redress_events.vault import PROOF, KeyRecord, Vault
+from redress_events.verify import Verified
+
+BATCH = 500  # facts in a transaction
+SETTLE = 2 * SEND_TIMEOUT  # seconds after which no relay still sends a page that it read from the server that was lost
+LEADER = 10.0  # seconds to wait for the relay to notice that the journal is closed
+TOLD = 20  # differences that a refusal names
+LEASE = "SELECT pg_try_advisory_lock(hashtext('redress-adopt'))"
+HERE = """
+SELECT l.schema, l.fold, b.timeline, b.system_identifier = s.system_identifier AND b.timeline = timeline_now() AS at_home
+FROM live l, birthplace b, pg_control_system() s
+"""
+MARK = "UPDATE birthplace SET timeline = $1"
+AT_HOME = "UPDATE birthplace SET system_identifier = s.system_identifier, timeline = timeline_now() FROM pg_control_system() s"
+CLUSTERS = "SELECT kafka_cluster FROM consumer_offsets UNION SELECT kafka_cluster FROM relay_checkpoint WHERE kafka_cluster IS NOT NULL"
+READ = """
+SELECT o.topic, o.partition, least(o.next, (
+    SELECT min(p."offset") FROM parked p WHERE p.topic = o.topic AND p.partition = o.partition AND p.reason = 'not-in-journal'
+)) AS next FROM consumer_offsets o
+"""
+APPEND = """
+INSERT INTO events (stream, version, topic, type, prevhash, hash, data, partition)
+SELECT e.stream, e.version, e.topic, e.type, e.prevhash, e.hash, e.data, e.partition
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::int[])
+    WITH ORDINALITY e (stream, version, topic, type, prevhash, hash, data, partition, ord) ORDER BY e.ord
+"""
+LOCK_ROWS = "SELECT 1 FROM state WHERE subject = ANY ($1::text[]) ORDER BY subject FOR UPDATE"
+# Like a redrive: a projector that compared an own fact with the journal before it was taken in has lost its fence.
+TELL_PROJECTORS = "UPDATE consumer_offsets SET epoch = epoch + 1 WHERE topic = $1"
+LACKED = "SELECT DISTINCT subject FROM parked WHERE reason = 'not-in-journal' ORDER BY subject"
+Ends = Mapping[TopicPartition, int]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(slots=True)
+class Adopted:
+    """What an adoption came to. facts: by type, those taken in by this run. rebased: whether transactions were numbered anew."""
+
+    service: str
+    facts: Counter[str] = field(default_factory=Counter)
+    streams: set[str] = field(default_factory=set)
+    keys: int = 0
+    unparked: int = 0
+    rebased: bool = False
+    was_at_home: bool = False
+
+
+class Adoption:
+    """fold: of this release. master_key: to tell keys from what is none. settle: seconds, see SETTLE; 0 where nothing can be under way.
+    batch: facts in a transaction.
+    although_truncated: an operator says that nothing of ours was lost with the log's start. progress(what, done, all)."""
+
+    def __init__(
+        self,
+        service: Verified,
+        *,
+        fold: int,
+        owner_dsn: str,
+        bootstrap: str,
+        master_key: bytes,
+        settle: float = SETTLE,
+        batch: int = BATCH,
+        although_truncated: bool = False,
+        passed_over: PassedOver | None = None,
+        progress: Progress = lambda *_: None,
+    ) -> None:
+        self._service = service
+        self._fold = fold
+        self._owner_dsn = owner_dsn
+        self._bootstrap = bootstrap
+        self._settle = settle
+        self._chunk = batch * 20
+        self._although_truncated = although_truncated
+        self._progress = progress
+        self._topics = Topics(service.topic_prefix)
+        self._states = States(service.kinds, service.partitions)
+        self._reader = Reader(service.source, service.kinds, service.contracts, service.partitions)
+        self._vault = Vault(master_key, _never, _never)
+        names = sorted({self._topics(fact.topic) for fact in service.contract.by_type.values()} | {self._topics.lifecycle})
+        self._places = [TopicPartition(name, n) for name in names for n in range(service.partitions)]
+        self._log = OwnFacts(service, batch, passed_over)
+        self._adopted = Adopted(service.source)
+
+    async def run(self) -> Adopted:
+        """Raises AdoptionRefused, and what asyncpg and aiokafka raise where a server is away."""
+        began = monotonic()
+        connection = await asyncpg.connect(self._owner_dsn, server_settings=PLANS)
+        log_end = LogEnd(self._service.source, self._bootstrap)
+        try:
+            if not await connection.fetchval(LEASE):
+                raise AdoptionRefused(f"{self._service.source} is being adopted already.")
+            before = await self._close(connection)
+            try:
+                await self._alone(connection)
+                await self._same_cluster(connection, await log_end.cluster())
+                self._adopted.rebased = await rebase(connection, self._progress, self._chunk)
+                await self._catch_up(connection, log_end, began)
+                await self._heal(connection, before["schema"])
+            except Forked:
+                raise
+            except BaseException:
+                if before["at_home"] and not self._adopted.facts:  # it took commands before, and nothing says that it must not
+                    await connection.execute(MARK, before["timeline"])
+                raise
+            await connection.execute(AT_HOME)
+            return self._adopted
+        finally:
+            await log_end.stop()
+            await connection.close()
+
+    # -- nobody else
+
+    async def _close(self, connection: asyncpg.Connection) -> asyncpg.Record:
+        """From here on every commit is refused, also where the journal seems to be where it grew (a copy of its files was put back)."""
+        try:
+            before = await connection.fetchrow(HERE)
+        except asyncpg.ObjectNotInPrerequisiteStateError:
+            raise AdoptionRefused("This PostgreSQL is a standby, or still in recovery: promote it first.") from None
+        if before is None or before["fold"] != self._fold:
+            raise AdoptionRefused(
+                f"The state of {self._service.source} was made by fold {before and before['fold']}, this release folds by {self._fold}: "
+                "adopt with that release, or rebuild first."
+            )
+        await connection.execute(f"SET search_path = {before['schema']}, public")
+        await connection.execute(MARK, 0)
+        self._adopted.was_at_home = before["at_home"]
+        self._progress("closed to commands", 0, 0)
+        return before
+
+    async def _alone(self, connection: asyncpg.Connection) -> None:
+        """Become the relay's leader: nothing is shipped while journal and log are compared, or renumbered."""
+        end = monotonic() + LEADER
+        while not await connection.fetchval(LEAD):
+            if monotonic() > end:
+                raise AdoptionRefused(f"A relay of {self._service.source} still ships this journal: stop the service, and begin anew.")
+            await asyncio.sleep(0.1)
+
+    async def _same_cluster(self, connection: asyncpg.Connection, cluster: str) -> None:
+        known = {row["kafka_cluster"] for row in await connection.fetch(CLUSTERS)}
+        if known - {cluster}:
+            raise AdoptionRefused(f"The journal was shipped to the Kafka cluster {', '.join(sorted(known))}, this one is {cluster}.")
+
+    # -- compare, then take in
+
+    async def _catch_up(self, connection: asyncpg.Connection, log_end: LogEnd, began: float) -> None:
+        """To the log's end as of now, and to its end once no relay of the lost server can be sending any more."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="none", max_poll_records=5_000
+        )
+        try:
+            await consumer.start()
+            ends = await log_end.ask(self._places)
+            following = await self._begin(connection, consumer, ends)
+            keys = TopicPartition(self._topics.keys, 0)
+            while True:
+                late = monotonic() - began >= self._settle
+                if late:
+                    ends = await log_end.ask(self._places)
+                ranges = {place: (following[place], end) for place, end in ends.items() if end > following[place]}
+                await self._look(connection, consumer, ranges)
+                await self._take(connection, consumer, ranges)
+                following |= {place: end for place, (_, end) in ranges.items()}
+                if late:
+                    break
+                self._progress("waiting for what may still be under way", 0, 0)
+                await asyncio.sleep(max(0.0, began + self._settle - monotonic()))
+            end = (await log_end.ask([keys]))[keys]
+            await self._take_keys(connection, consumer, keys, end)
+        finally:
+            await close(consumer)
+
+    async def _begin(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, ends: Ends) -> dict[TopicPartition, int]:
+        """Where comparing begins: where the restored state had read to, for what is before was compared then; a public topic, which no
+        service reads, from its first record, and so a log that ends before what was read: it is not the one that was read."""
+        read = {TopicPartition(row["topic"], row["partition"]): row["next"] for row in await connection.fetch(READ)}
+        starts = await consumer.beginning_offsets(self._places)
+        begin = {place: at if (at := read.get(place, 0)) <= ends[place] else 0 for place in self._places}
+        gone = [
+            f"{place.topic}/{place.partition} begins at offset {starts[place]}, and {self._service.source} had read it to {at} only: "
+            "what it lacks may have gone with the rest."
+            for place, at in begin.items()
+            if starts[place] > at
+        ]
+        if gone and not self._although_truncated:
+            raise AdoptionRefused(*gone[:TOLD], "If you know that nothing of this service was in it, say --although-truncated.")
+        return {place: max(at, starts[place]) for place, at in begin.items()}
+
+    async def _look(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, ranges: Ranges) -> None:
+        """Whether all that is missing continues the journal. Raises Forked, before anything was written."""
+        problems: list[str] = []
+        look = Continuation()
+        async for batch in self._log.read(connection, consumer, ranges, lambda *told: self._progress("comparing", *told)):
+            await look.missing(connection, batch, problems)
+        if problems:
+            more = [f"… and {len(problems) - TOLD} more."] if len(problems) > TOLD else []
+            raise Forked(*problems[:TOLD], *more, CURE)
+
+    async def _take(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, ranges: Ranges) -> None:
+        async for batch in self._log.read(connection, consumer, ranges, lambda *told: self._progress("adopting", *told)):
+            async with connection.transaction():
+                await connection.execute(LOCK_ROWS, sorted({own.subject for own in batch}))
+                problems: list[str] = []
+                missing = await Continuation().missing(connection, batch, problems)
+                if problems:
+                    raise Forked(*problems, CURE)
+                if missing:
+                    await self._append(connection, missing)
+            self._adopted.facts.update(own.type for own in missing)
+            self._adopted.streams.update(own.stream for own in missing)
+
+    async def _append(self, connection: asyncpg.Connection, facts: list[Own]) -> None:
+        subjects = {own.subject for own in facts}
+        done = {
+            row["subject"]: self._states.codec(row["subject"]).load_done(row["done"])
+            for row in await connection.fetch(DONE, list(subjects))
+        }
+        sealed: list[tuple[str, str, bytes]] = []
+        entered: list[tuple[str, *entries.Row]] = []
+        for own in facts:
+            row = {"type": own.type, "data": own.data, "stream": own.stream}
+            did(self._service.contract, self._states, row, done, sealed, entered)
+        columns = [
+            (own.stream, own.version, own.topic, own.type, own.prevhash, own.hash, own.data, self._states.partition(own.subject))
+            for own in facts
+        ]
+        await connection.execute(APPEND, *map(list, zip(*columns, strict=True)))
+        self._progress("writing", 0, 0)
+        touched = sorted(subjects)
+        await connection.execute(
+            SAVE_DONE,
+            touched,
+            [self._states.partition(subject) for subject in touched],
+            [self._states.codec(subject).dump_done(done[subject]) for subject in touched],
+            1,
+        )
+        if sealed:
+            await connection.execute(SEAL, *map(list, zip(*sealed, strict=True)))
+        if entered:
+            await connection.execute(entries.WRITE, *map(list, zip(*entered, strict=True)))
+
+    async def _take_keys(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> None:
+        """The keys that came since. What destroys one is the projector's to read: it goes on from the same place."""
+        read = await connection.fetchval("SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = 0", place.topic)
+        start = max(read or 0, (await consumer.beginning_offsets([place]))[place])
+        keys: dict[str, bytes | None] = {}
+        async for records in records_of(consumer, {place: (start, end)}):
+            for record in records:
+                subject = (record.key or b"").decode("utf-8", "replace")
+                if record.value is None:
+                    if self._vault.proves(subject, record.headers.get(PROOF)):
+                        keys[subject] = None
+                elif self._reader.is_subject(subject) and self._vault.unwraps(subject, record.value):
+                    keys.setdefault(subject, record.value)
+        wrapped = {subject: value for subject, value in keys.items() if value is not None}
+        before = await connection.fetchval("SELECT count(*) FROM keys WHERE subject = ANY ($1::text[])", list(wrapped))
+        await self._vault.store(connection, {subject: KeyRecord(value) for subject, value in wrapped.items()})
+        self._adopted.keys = len(wrapped) - before
+        self._progress("keys", len(wrapped), len(wrapped))
+
+    # -- let it in
+
+    async def _heal(self, connection: asyncpg.Connection, schema: str) -> None:
+        """Fold what was parked because the journal lacked it."""
+        await connection.execute(TELL_PROJECTORS, self._topics.lifecycle)
+        subjects = [row["subject"] for row in await connection.fetch(LACKED)]
+        settings = {"search_path": f"{schema},public"}
+        async with asyncpg.create_pool(self._owner_dsn, min_size=1, max_size=1, server_settings=settings) as pool:
+            parking = Parking(self._service.source, self._states, self._reader, pool)
+            for n, subject in enumerate(subjects, 1):
+                with suppress(NotParked):  # somebody redrove it meanwhile
+                    self._adopted.unparked += (await parking.redrive(subject)).left == 0
+                self._progress("unparking", n, len(subjects))
+        self._progress("letting commands in", 0, 0)
+
+
+def _never() -> Any:
+    raise AssertionError("An adoption brings its own connection, and opens nothing.")
