@@ -30,6 +30,7 @@ from redress_events.errors import (
     Unavailable,
     Unknown,
     WordsMissing,
+    WrongPartitions,
 )
 from redress_events.facts import Context, Contract, Fact, Kind, Work
 from redress_events.log_end import LogEnd
@@ -37,10 +38,11 @@ from redress_events.parking import ParkedSubject, Parking, Redriven, SetAside
 from redress_events.projector import Projector
 from redress_events.pruning import Pruning
 from redress_events.quiet import Commands, Quiet, look
+from redress_events.reality import Reality
 from redress_events.records import Reader
 from redress_events.relay import Relay
 from redress_events.states import Query, Seen, States
-from redress_events.topics import Topics
+from redress_events.topics import FOREVER, Topics, wanted
 from redress_events.vault import Forgotten, Vault
 from redress_events.watch import Health, Measures, Watch
 from redress_events.work import WorkLoop
@@ -57,7 +59,8 @@ LOOK = 0.02  # seconds between two looks at what was read of a partition
 class Config:
     """Where a service finds its database, its log and its master key. settle: seconds that Kafka must have answered before timed work.
     keep_answers: how long a request that is repeated with its idempotency key gets the answer of the first.
-    clock_tolerance: seconds by which its clock and the database's may differ."""
+    clock_tolerance: seconds by which its clock and the database's may differ. min_insync: replicas of the topics that must have a record
+    before it counts as written."""
 
     database_url: str
     kafka: str
@@ -67,6 +70,7 @@ class Config:
     clock_tolerance: float = 60.0
     topic_prefix: str = ""
     keep_answers: timedelta = timedelta(days=7)
+    min_insync: int = 1
 
 
 class Engine:
@@ -96,9 +100,12 @@ class Engine:
         self._topics = Topics(config.topic_prefix)
         lifecycle = [TopicPartition(self._topics.lifecycle, n) for n in range(config.partitions)]
         self._places = [*lifecycle, TopicPartition(self._topics.keys, 0)]
+        topics = wanted(config.partitions, config.min_insync, config.topic_prefix)
+        self._kept = [TopicPartition(topic.name, n) for topic in topics if topic.settings is FOREVER for n in range(topic.partitions)]
         self._chance = chance
         self._reader = Reader(source, kinds, contracts, config.partitions)
         self._log_end = LogEnd(source, config.kafka)
+        self._reality = Reality(source, config.kafka, topics, self._log_end)
         self._database = Database(source, config.database_url, fold)
         self._cross_check = CrossCheck(source, clock, config.clock_tolerance)
         self._vault = Vault(config.master_key, self._database.reading, self._wait_for_keys)
@@ -111,8 +118,11 @@ class Engine:
     # -- life
 
     async def start(self) -> None:
-        """Returns once the database answered and has this fold's schema. Raises Unavailable, JournalRestored."""
+        """Returns once the database answered, has this fold's schema, and is numbered for as many partitions as we and the topics have.
+        Raises Unavailable, JournalRestored, WrongPartitions."""
         await self._database.open()
+        async with self._database.reading() as connection:
+            await self._reality.begin(connection)
         self.committer = Committer(self.source, self._database.commits, self._committed)
         self.deciding = Deciding(
             source=self.source,
@@ -132,7 +142,7 @@ class Engine:
             topics=self._topics,
             partitions=self._config.partitions,
             connect=lambda: self._database.connect("relay", idle_session_timeout="5s"),
-            cluster=self._log_end.cluster,
+            cluster=self._reality.cluster,
         )
         self.projector = Projector(
             source=self.source,
@@ -165,6 +175,9 @@ class Engine:
             source=self.source,
             fold=self.fold,
             places=self._places,
+            kept=self._kept,
+            reality=self._reality,
+            settle=self._config.settle,
             database=self._database.watching,
             relay=self.relay,
             projector=self.projector,
@@ -175,6 +188,7 @@ class Engine:
         pruning = Pruning(source=self.source, database=self._database.reading, keep=self._config.keep_answers)
         loops = {"projector": self.projector.run(), "relay": self.relay.run(), "work": self.work.run(), "pulse": self.watch.run()}
         loops["pruning"] = pruning.run()
+        loops["reality"] = self._reality.run()
         if isinstance(self.clock, SteppingClock):
             loops["clock"] = follow(self.clock, self.work.wake)
         else:
@@ -201,6 +215,10 @@ class Engine:
 
     # -- commands and queries
 
+    def _refuse_what_reaches_nobody(self) -> None:
+        if self._reality.wrong:
+            raise WrongPartitions(self._reality.wrong, retry_after=60)
+
     async def create(
         self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, *, id: UUID | None = None
     ) -> tuple[Seen, bool]:
@@ -210,6 +228,7 @@ class Engine:
         The commit itself finds a key that was used, so a first request needs no look-up before; only a refusal does.
         """
         self._cross_check.demand()
+        self._refuse_what_reaches_nobody()
         with self._commands.one():
             return await self._database.on_live(lambda: self.deciding.create(kind, decide, asked, id))
 
@@ -229,6 +248,7 @@ class Engine:
         Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable (NotYet, KeyMissing, ClockOff), and the decider's Refused.
         """
         self._cross_check.demand()
+        self._refuse_what_reaches_nobody()
         with self._commands.one():
             return await self._certain(subject, lambda: self.deciding.decide(subject, decide, asked, check, while_parked, append))
 

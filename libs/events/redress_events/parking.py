@@ -12,20 +12,21 @@ import orjson
 import structlog
 
 from redress_events.fold import Folding, ParkedRecord, redriven
-from redress_events.projector import NOT_STORABLE, NOT_STORED, ROWS, SKIPPED
+from redress_events.projector import NOT_STORABLE, NOT_STORED, ROWS
 from redress_events.records import Apart, Read, Reader, Record, Unfit
 from redress_events.saving import save
 from redress_events.states import States
 
 log = structlog.get_logger(__name__)
 
-# Index: parked_subject.
-LIST = """
-SELECT p.subject, count(*) AS records, min(p.at) AS since,
-       (array_agg(p.reason ORDER BY p.position))[1] AS reason, (array_agg(p.detail ORDER BY p.position))[1] AS detail,
-       (array_agg(p.topic ORDER BY p.position))[1] AS topic, (array_agg(p.partition ORDER BY p.position))[1] AS partition,
-       (array_agg(p."offset" ORDER BY p.position))[1] AS "offset"
-FROM parked p GROUP BY p.subject ORDER BY min(p.at), p.subject LIMIT $1
+COUNTED = 1_000  # records behind a parked one, at most
+# Index: state_parked, parked_subject. By subject, and so by the time of registration: no list is sorted to show its beginning.
+LIST = f"""
+SELECT s.subject, (SELECT count(*) FROM (SELECT 1 FROM parked p WHERE p.subject = s.subject LIMIT {COUNTED}) c) AS records,
+       f.at AS since, f.reason, f.detail, f.topic, f.partition, f."offset"
+FROM (SELECT subject FROM state WHERE parked ORDER BY subject LIMIT $1) s
+CROSS JOIN LATERAL (SELECT * FROM parked p WHERE p.subject = s.subject ORDER BY p.position LIMIT 1) f
+ORDER BY s.subject
 """
 ASIDE = 'SELECT topic, partition, "offset", reason, detail, at FROM set_aside ORDER BY at DESC LIMIT $1'
 RECORDS = """
@@ -37,6 +38,11 @@ LOCK_ROW = "SELECT 1 FROM state WHERE subject = $1 AND parked FOR UPDATE"
 LAST = "SELECT max(position) FROM parked WHERE subject = $1"
 COUNT = "SELECT count(*) FROM parked WHERE subject = $1"
 REMOVE = "DELETE FROM parked WHERE subject = $1"
+# Index: skips_pkey.
+SKIPPED_OF = """
+SELECT topic, partition, "offset", hash FROM skips
+JOIN unnest($1::text[], $2::int[], $3::bigint[]) r (topic, partition, "offset") USING (topic, partition, "offset")
+"""
 SKIP = """
 INSERT INTO skips (topic, partition, "offset", hash, who, why) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
 """
@@ -44,7 +50,7 @@ INSERT INTO skips (topic, partition, "offset", hash, who, why) VALUES ($1, $2, $
 
 @dataclass(frozen=True, slots=True)
 class ParkedSubject:
-    """One parked subject and the record it stumbled over."""
+    """One parked subject and the record it stumbled over. records: how many wait, 1,000 at most are counted."""
 
     subject: str
     records: int
@@ -125,7 +131,9 @@ class Parking:
                 row = await connection.fetchrow(ROWS, [subject])
                 if row is None or not row["parked"]:
                     raise NotParked(subject)
-                skips = {(each["topic"], each["partition"], each["offset"], each["hash"]) for each in await connection.fetch(SKIPPED)}
+                places = [[each[name] for each in records] for name in ("topic", "partition", "offset")]
+                skipped = await connection.fetch(SKIPPED_OF, *places)
+                skips = {(each["topic"], each["partition"], each["offset"], each["hash"]) for each in skipped}
                 folding = self._folding(row)
                 own = await self._own(connection, records)
                 left = self._fold(folding, records[:most], skips, own)

@@ -40,6 +40,7 @@ BATCH = 500  # records in a transaction: 1 gives 1.6k facts/s, 500 give 134k
 POLL_MS = 200
 BREATH = 0.001, 0.010  # seconds for each record of a projection, and at most: for commands, and so that the next has more to fold
 LAZY_COMMIT = 5.0
+FAILING = 60.0  # seconds after a failure: long enough to be seen by who looks now and then
 
 FENCE = """
 UPDATE consumer_offsets o SET next = p.new, topic_id = coalesce(p.topic_id, o.topic_id),
@@ -103,6 +104,8 @@ class Projector:
         self.timestamps: dict[TopicPartition, int] = {}
         self.under_way = 0  # batches
         self.size = BATCH  # of the next batch: halved after a failure, for what takes longer than a transaction may would never be done
+        self.failed_at: float | None = None
+        self.failure = ""  # the last one
         self.progress = monotonic()  # of the last turn, whatever came of it: what liveness looks at
 
     @property
@@ -124,6 +127,11 @@ class Projector:
         """The lifecycle partitions that are this replica's, and read: work is done on these alone."""
         return sorted(each.partition for each in self.positions if each.topic == self._topics.lifecycle)
 
+    @property
+    def failing(self) -> bool:
+        """It failed within the last minute."""
+        return self.failed_at is not None and monotonic() - self.failed_at < FAILING
+
     async def run(self) -> None:
         """Consume for ever; a broken client or connection is replaced."""
         delay = 0.1
@@ -140,7 +148,8 @@ class Projector:
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                log.warning("projector-failed", service=self._source, error=told(error))
+                self.failed_at, self.failure = monotonic(), told(error)
+                log.warning("projector-failed", service=self._source, error=self.failure)
                 self.size = max(1, self.size // 2)
                 delay = min(delay * 2, 2.0) if consumer is None or monotonic() - started < 1 else 0.1
             finally:

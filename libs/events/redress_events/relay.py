@@ -40,8 +40,16 @@ AHEAD = """
 SELECT true FROM events e WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2)
 ORDER BY e.transaction_id, e.global_position LIMIT 1
 """
-BACKLOG = """
-SELECT count(*) FROM events e, relay_checkpoint c WHERE (e.transaction_id, e.global_position) > (c.transaction_id, c.global_position)
+# Index: events_relay. It reads so many rows at most, however far Kafka is behind; `head` and `sent` tell the rest by their difference.
+COUNTED = 1_000
+BACKLOG = f"""
+SELECT (SELECT count(*) FROM (
+            SELECT 1 FROM events e WHERE (e.transaction_id, e.global_position) > (c.transaction_id, c.global_position)
+            ORDER BY e.transaction_id, e.global_position LIMIT {COUNTED + 1}
+        ) b) AS counted,
+       c.global_position AS sent,
+       coalesce((SELECT e.global_position FROM events e ORDER BY e.transaction_id DESC, e.global_position DESC LIMIT 1), 0) AS head
+FROM relay_checkpoint c
 """
 CHECKPOINT = """
 SELECT c.transaction_id::text AS transaction_id, c.global_position, c.kafka_cluster, c.keys_from, b.timeline = timeline_now() AS at_home
@@ -224,7 +232,9 @@ class Relay:
         return following
 
     async def backlog(self, connection: Connection) -> int:
-        return int(await connection.fetchval(BACKLOG))
+        """Facts that are not shipped: counted up to 1,000, and beyond that told by positions, which have gaps where a commit failed."""
+        row = await one(connection, BACKLOG)
+        return int(row["counted"] if row["counted"] <= COUNTED else max(row["counted"], row["head"] - row["sent"]))
 
 
 def key_record(topics: Topics, row: Any) -> Outgoing:

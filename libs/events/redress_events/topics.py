@@ -9,7 +9,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError
 
 from redress_events.errors import WrongPartitions
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
@@ -91,38 +91,6 @@ def wrong_partitions(topic: Wanted, there: int) -> str:
         f"Topic {topic.name} has {there} partitions, and REDRESS_PARTITIONS makes it {topic.partitions}. Whoever counts otherwise writes "
         "where nobody reads: set REDRESS_PARTITIONS to what the journals were numbered for, or make the topic anew (docs/operate.md)."
     )
-
-
-async def flaws(bootstrap: str, topics: Sequence[Wanted]) -> list[str]:
-    """Settings of these topics that are not what they must be, in sentences. Raises KafkaError."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=4_000)
-    found = []
-    try:
-        await admin.start()
-        by_name = {topic.name: topic for topic in topics}
-        for answer in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in by_name]):
-            for code, _, _, name, entries in answer.resources:
-                if code:
-                    found.append(f"Kafka does not tell the settings of topic {name}: {for_code(code).__name__}.")
-                else:
-                    found += _differing(by_name[name], {key: value for key, value, *_ in entries})
-    finally:
-        await admin.close()
-    return sorted(found)
-
-
-def _differing(topic: Wanted, there: Mapping[str, str]) -> list[str]:
-    found = [
-        f"Topic {topic.name} has {name}={there.get(name)} and must have {value}: kafka-configs.sh --alter."
-        for name, value in topic.settings.items()
-        if there.get(name) != value
-    ]
-    if int(there.get(MIN_INSYNC) or 0) < topic.min_insync:
-        found.append(
-            f"Topic {topic.name} has {MIN_INSYNC}={there.get(MIN_INSYNC)}, and REDRESS_MIN_INSYNC_REPLICAS is {topic.min_insync}: "
-            "what is acknowledged may be lost with one broker."
-        )
-    return found
 
 
 async def partitions_of(bootstrap: str, names: Sequence[str]) -> dict[str, int | None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import struct
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.record.util import calc_crc32c
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from spine_stack import AT, HANDLING_KIND, INTAKE_KIND, MASTER, Stack, registered
 
@@ -104,6 +106,26 @@ async def pen(stack: Stack) -> AsyncIterator[Pen]:
         yield Pen(producer, stack.prefix)
     finally:
         await producer.stop()
+
+
+def with_broken_header(batch: Any) -> None:
+    """Makes the name of the header ABC no UTF-8 and mends the batch's checksum: a producer in another language could."""
+    build = batch._build
+
+    def built() -> bytearray:
+        raw = bytes(build()).replace(b"ABC", b"\xff\xfe\xfd")
+        return bytearray(raw[:17] + struct.pack(">I", calc_crc32c(memoryview(raw[21:]))) + raw[21:])
+
+    batch._build = built
+
+
+async def broken(hand: Pen, place: int, keys: Sequence[bytes]) -> None:
+    """A batch of records that the client cannot take apart."""
+    batch = hand.producer.create_batch()
+    for key in keys:
+        batch.append(timestamp=None, key=key, value=b"{}", headers=[("ABC", b"")])
+    with_broken_header(batch)
+    await (await hand.producer.send_batch(batch, hand.prefix + LIFECYCLE, partition=place))
 
 
 async def on_the_log(stack: Stack, topic: str, partitions: int, kafka: str | None = None) -> list[Any]:
