@@ -115,15 +115,11 @@ def spine() -> list[Hot]:
         ("own facts read back", projector.JOURNAL, streams, "events_pkey", True),
         ("the fence", projector.FENCE, fence, "consumer_offsets_pkey", True),
         ("an answer given before", deciding.STORED, (f"key-{SUBJECTS[0]}",), "idempotency_pkey", False),
-<<<<<<< HEAD
         ("a key and what it opens", vault.OPEN, (SUBJECTS[:1], SUBJECTS[:1], ["intake/1/text"]), "keys_pkey", True),
         ("keys and what they open", vault.OPEN, (SUBJECTS, SUBJECTS, ["intake/1/text"] * 200), "keys_pkey", True),
-=======
         ("what a command made", deciding.MADE, (SUBJECTS[0], 1), "events_pkey", False),
         ("the latest entries", entries.LATEST, (*lists_of, 21, *entries.BEGINNING, entries.BYTES), "entries_pkey", True),
         ("a page of entries", entries.LATEST, (*lists_of, 51, 3, "intake", 3, entries.BYTES), "entries_pkey", True),
-        ("a key and what it opens", vault.OPEN, (SUBJECTS[0], ["intake/1/text"]), "keys_pkey", True),
->>>>>>> 925cd6d (Measured a complaint that never ends: sizes of its rows, writes, pages and answers, and neighbours that are answered)
         ("parked records of one", parking.RECORDS, (PARKED,), "parked_subject", True),
         ("the last of them", parking.LAST, (PARKED,), "parked_subject", False),
         ("how many they are", parking.COUNT, (PARKED,), "parked_subject", False),
