@@ -68,6 +68,10 @@ class CannotRestore(Exception):
     """The log cannot be written anew from the journals as they are. The sentence says what is in the way, and what to do."""
 
 
+class LogTruncated(Exception):
+    """The log does not begin at its first record, or lacks one that it had: what would be made of the rest is not whole."""
+
+
 def told(error: BaseException) -> str:
     """An error for operators' eyes: its type and place, never its text, which may quote what a customer said.
     Sentences of our own are told whole."""
