@@ -151,7 +151,7 @@ async def test_the_public_topic_must_have_its_start_too(stack: Stack) -> None:
 
 
 async def read_all(engine: Any) -> bool:
-    return (await engine.quiet()).lag == 0
+    return bool((await engine.quiet()).lag == 0)
 
 
 async def test_a_topic_that_was_made_anew_takes_no_state_away_and_is_taken_once_all_is_on_it_again(stack: Stack, tmp_path: Path) -> None:
@@ -189,7 +189,8 @@ async def test_what_the_live_state_has_read_since_it_was_compared_is_looked_at_u
     handling = await stack.engine("handling", work=[])
     author = Author(subject_of(1))
     first, second = author.say(registered(), ComplaintChased(chase=1))
-    swap, tried = Rebuild._swap, []
+    swap = Rebuild._swap
+    tried: list[Any] = []
     async with pen(stack) as hand:
         await hand.write(first)
         await eventually(lambda: read_all(handling))
@@ -222,7 +223,8 @@ async def test_kafka_killed_during_a_rebuild_ends_it_with_an_error_or_it_goes_on
     stack = Stack(own_kafka.address, database)
     await topics.ensure(stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
     await filled(stack)
-    before, killed = await states(stack, "handling"), []
+    before = await states(stack, "handling")
+    killed: list[Any] = []
     monkeypatch.setattr(whole_log, "SILENCE", 30.0 if back else 2.0)
     place = {"fill": (Filling, "fill"), "follow": (Rebuild, "_follow_and_swap"), "swap": (Rebuild, "_swap")}[when]
     there = getattr(*place)
