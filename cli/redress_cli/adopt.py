@@ -89,7 +89,7 @@ def told(done: Adopted) -> str:
     if done.keys:
         lines.append(f"{done.keys} keys came back from the topic of keys.")
     if done.unparked:
-        lines.append(f"{done.unparked} complaints are no longer parked.")
+        lines.append(f"{done.unparked} parked complaints were healed.")
     if done.rebased:
         lines.append("Its transactions were numbered anew.")
     lines.append("It was where it grew." if done.was_at_home else "Commands are taken again.")

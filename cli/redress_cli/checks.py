@@ -168,44 +168,31 @@ def owes(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
 
 def relay(
     service: ServiceName,
-    position: Annotated[
-        int | None, typer.Option("--from", help="0: send the whole journal again; readers pass over what they have.")
-    ] = None,
     keys: Annotated[bool, typer.Option("--keys", help="Send all keys that it has again, and the tombstones of those destroyed.")] = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Send a service's journal, or its keys, to Kafka again, after Kafka lost records.
+    """Send a service's keys to Kafka again, after Kafka lost some. Lost facts are another matter: redress restore-log.
 
-    Examples:
-
-        redress relay intake --from 0
+    Example:
 
         redress relay intake --keys
     """
-    if position not in (None, 0):
-        fail("Only --from 0 is offered: a journal is sent again as a whole.")
-    if position is None and not keys:
-        fail("Say what to send again: --from 0 for the journal, --keys for the keys.")
+    if not keys:
+        fail(
+            "Only --keys is offered. Facts of one service, sent again, would stand behind others' that follow from them. "
+            "Where facts were lost: redress restore-log"
+        )
     stack = running_stack(folder)
 
-    async def rewind() -> tuple[int, int]:
+    async def send_again() -> int:
         connection = await asyncpg.connect(stack.databases[known(service)]["app_dsn"])
         try:
-            if position == 0:
-                await connection.execute("UPDATE public.relay_checkpoint SET transaction_id = '0', global_position = 0")
-            if keys:
-                await connection.execute("UPDATE public.relay_checkpoint SET keys_from = ''")
-            counts = "SELECT (SELECT count(*) FROM public.events), (SELECT count(*) FROM public.keys)"
-            facts, sealed_with = await connection.fetchrow(counts)  # type: ignore[misc]  # it always has a row
-            return facts, sealed_with
+            await connection.execute("UPDATE public.relay_checkpoint SET keys_from = ''")
+            return int(await connection.fetchval("SELECT count(*) FROM public.keys"))
         finally:
             await connection.close()
 
-    facts, sealed_with = asyncio.run(rewind())
-    if position == 0:
-        out.print(f"{service} sends its {facts} facts again. Watch the backlog: redress status")
-    if keys:
-        out.print(f"{service} sends its {sealed_with} keys again.")
+    out.print(f"{service} sends its {asyncio.run(send_again())} keys again.")
 
 
 def rebuild(service: ServiceName, folder: Folder = DEFAULT_FOLDER) -> None:

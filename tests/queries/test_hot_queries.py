@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -17,7 +18,7 @@ import pytest
 
 from redress_callback.main import service as callback
 from redress_chassis import Service
-from redress_events import commit, deciding, parking, projector, quiet, rebuild, relay, states, vault, watch, work
+from redress_events import commit, deciding, parking, projector, pruning, quiet, rebuild, relay, states, vault, watch, work
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintWithdrawn
 from redress_events.database import PLANS
@@ -114,6 +115,7 @@ def spine() -> list[Hot]:
         ("own facts read back", projector.JOURNAL, streams, "events_pkey", True),
         ("the fence", projector.FENCE, fence, "consumer_offsets_pkey", True),
         ("an answer given before", deciding.STORED, (f"key-{SUBJECTS[0]}",), "idempotency_pkey", False),
+        ("answers that are too old", pruning.PRUNE, (timedelta(days=7), 500), "idempotency_at", True),
         ("a key and what it opens", vault.OPEN, (SUBJECTS[:1], SUBJECTS[:1], ["intake/1/text"]), "keys_pkey", True),
         ("keys and what they open", vault.OPEN, (SUBJECTS, SUBJECTS, ["intake/1/text"] * 200), "keys_pkey", True),
         ("parked records of one", parking.RECORDS, (PARKED,), "parked_subject", True),

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -174,6 +175,7 @@ class Service:
                 master_key=settings.master_key,
                 partitions=settings.partitions,
                 settle=settings.settle_seconds,
+                keep_answers=timedelta(days=settings.idempotency_days),
                 clock_tolerance=settings.clock_tolerance_seconds,
             ),
             clock=SteppingClock(settings.clock_file) if settings.clock_file else self._clock,

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     partitions: PositiveInt = 12  # fixed at the topics' birth
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_body: PositiveInt = 256 * 1024  # bytes of a request
+    idempotency_days: float = Field(7.0, gt=0, le=3650)  # how long the answer to a request is kept for its repetition
 
     @field_validator("log_level", "profile", mode="before")
     @classmethod

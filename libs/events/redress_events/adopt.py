@@ -128,7 +128,7 @@ class Adoption:
             try:
                 await self._alone(connection)
                 await self._same_cluster(connection, await log_end.cluster())
-                self._adopted.rebased = await rebase(connection, lambda *told: self._progress("renumbering", *told), self._chunk)
+                self._adopted.rebased = await rebase(connection, self._progress, self._chunk)
                 await self._catch_up(connection, log_end, began)
                 await self._heal(connection, before["schema"])
             except Forked:
@@ -240,7 +240,6 @@ class Adoption:
                     raise Forked(*problems, CURE)
                 if missing:
                     await self._append(connection, missing)
-                self._progress("adopting", 0, 0)
             self._adopted.facts.update(own.type for own in missing)
             self._adopted.streams.update(own.stream for own in missing)
 
@@ -260,6 +259,7 @@ class Adoption:
             for own in facts
         ]
         await connection.execute(APPEND, *map(list, zip(*columns, strict=True)))
+        self._progress("writing", 0, 0)
         touched = sorted(subjects)
         await connection.execute(
             SAVE_DONE,

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +35,7 @@ from redress_events.facts import Context, Contract, Fact, Kind, Work
 from redress_events.log_end import LogEnd
 from redress_events.parking import ParkedSubject, Parking, Redriven, SetAside
 from redress_events.projector import Projector
+from redress_events.pruning import Pruning
 from redress_events.quiet import Commands, Quiet, look
 from redress_events.records import Reader
 from redress_events.relay import Relay
@@ -55,6 +56,7 @@ LOOK = 0.02  # seconds between two looks at what was read of a partition
 @dataclass(frozen=True, slots=True)
 class Config:
     """Where a service finds its database, its log and its master key. settle: seconds that Kafka must have answered before timed work.
+    keep_answers: how long a request that is repeated with its idempotency key gets the answer of the first.
     clock_tolerance: seconds by which its clock and the database's may differ."""
 
     database_url: str
@@ -64,6 +66,7 @@ class Config:
     settle: float = 15.0
     clock_tolerance: float = 60.0
     topic_prefix: str = ""
+    keep_answers: timedelta = timedelta(days=7)
 
 
 class Engine:
@@ -169,7 +172,9 @@ class Engine:
             log_end=self._log_end,
             cross_check=self._cross_check,
         )
+        pruning = Pruning(source=self.source, database=self._database.reading, keep=self._config.keep_answers)
         loops = {"projector": self.projector.run(), "relay": self.relay.run(), "work": self.work.run(), "pulse": self.watch.run()}
+        loops["pruning"] = pruning.run()
         if isinstance(self.clock, SteppingClock):
             loops["clock"] = follow(self.clock, self.work.wake)
         else:

@@ -55,13 +55,17 @@ class JournalRestored(Exception):
 
     def __init__(self, source: str) -> None:
         super().__init__(
-            f"The journal of {source} did not grow on this PostgreSQL cluster and timeline: it was restored, or another server took over. "
-            f"Compare it with the log, and let commands in again: redress adopt {source}"
+            f"The journal of {source} did not grow on this PostgreSQL cluster and timeline, and may be older than the log: "
+            f"redress adopt {source}"
         )
 
 
 class WrongCluster(Exception):
     """Offsets or a checkpoint were kept with another Kafka cluster than the one that answers."""
+
+
+class CannotRestore(Exception):
+    """The log cannot be written anew from the journals as they are. The sentence says what is in the way, and what to do."""
 
 
 def told(error: BaseException) -> str:

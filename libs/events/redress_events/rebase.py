@@ -30,18 +30,18 @@ WHERE (e.transaction_id, e.global_position) > (c.transaction_id, c.global_positi
 CHECKPOINT = "UPDATE relay_checkpoint SET transaction_id = '1', global_position = 9223372036854775807"
 
 
-async def rebase(connection: asyncpg.Connection, progress: Callable[[int, int], None], chunk: int) -> bool:
+async def rebase(connection: asyncpg.Connection, progress: Callable[[str, int, int], None], chunk: int) -> bool:
     """Whether it was needed. Killed at any point it is begun anew; until its end the relay must not read. chunk: rows in a transaction.
-    progress(rows, rows of all)."""
+    progress(what, rows, rows of all)."""
     if not await connection.fetchval(FROM_AHEAD):
         return False
     done, every = 0, await connection.fetchval("SELECT count(*) FROM events")
     while moved := int((await connection.execute(SHIPPED, chunk)).removeprefix("UPDATE ")):
         done += moved
-        progress(done, every)
+        progress("renumbering what was shipped", done, every)
     async with connection.transaction():  # both or none: between them the relay would pass over what waits
         await connection.execute(WAITING)
-        progress(done, every)
+        progress("renumbering what waits", done, every)
         await connection.execute(CHECKPOINT)
-    progress(every, every)
+    progress("renumbered", every, every)
     return True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -23,6 +25,7 @@ COMPACTED = {
 
 
 MIN_INSYNC = "min.insync.replicas"
+RECREATED = 60.0  # seconds within which topics must have been deleted and made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +123,50 @@ def _differing(topic: Wanted, there: Mapping[str, str]) -> list[str]:
             "what is acknowledged may be lost with one broker."
         )
     return found
+
+
+async def partitions_of(bootstrap: str, names: Sequence[str]) -> dict[str, int | None]:
+    """How many partitions each of these topics has; None where there is no such topic."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        there = await _described(admin, names)
+        return {name: len(there[name]["partitions"]) if name in there else None for name in names}
+    finally:
+        await admin.close()
+
+
+async def recreate(bootstrap: str, names: Sequence[str], partitions: int, prefix: str = "") -> None:
+    """Delete these topics with all that is in them, and make them anew by the same rules; replication and the replicas that must be in sync
+    are as they were. Raises TimeoutError where Kafka does not do it in time."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        async with asyncio.timeout(RECREATED):
+            replication, min_insync = 1, 1
+            if there := await _described(admin, names):
+                replication = max(len(each["replicas"]) for topic in there.values() for each in topic["partitions"])
+                min_insync = max([await _min_insync(admin, name) for name in there])
+                await admin.delete_topics(list(there))
+            while True:
+                if not await _described(admin, names):
+                    break
+                await asyncio.sleep(0.1)
+            await ensure(bootstrap, partitions, replication, min_insync, prefix)
+            while True:
+                made = (await _described(admin, names)).values()
+                if len(made) == len(names) and all(each["error_code"] == 0 for topic in made for each in topic["partitions"]):
+                    return
+                await asyncio.sleep(0.1)
+    finally:
+        await admin.close()
+
+
+async def _described(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Those of these topics that are there. All are asked for: a broker may make one that is asked for by its name."""
+    return {each["topic"]: each for each in await admin.describe_topics() if each["topic"] in names}
+
+
+async def _min_insync(admin: AIOKafkaAdminClient, name: str) -> int:
+    (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+    return int(next(value for _, _, _, _, settings in answer.resources for each, value, *_ in settings if each == MIN_INSYNC))

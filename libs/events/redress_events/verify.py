@@ -204,9 +204,7 @@ class _Check:
         for (stream, version), (_, relayed, _) in self._hashes.items():
             if relayed and (stream, version) not in seen:
                 self._report.lost += 1
-                self._report.differs(
-                    "log", f"{stream} version {version}", "is missing on the log", f"redress relay {self._service.source} --from 0"
-                )
+                self._report.differs("log", f"{stream} version {version}", "is missing on the log", "redress restore-log")
         return foldings
 
     def _own(self, record: Record, judged: Apart | Unfit | Read) -> tuple[str, int] | None:
@@ -360,4 +358,4 @@ class _Check:
 
 
 RESTORE = "Nobody may change a journal. Its bytes are on the log: put them back, or restore a backup. Rebuild nothing until then."
-FORGED = "If the journal lost it, restore that, and neither rebuild nor skip. If somebody else wrote it, close the topic to him, then skip."
+FORGED = "If the journal lost it: redress adopt, and skip nothing before. If somebody else wrote it, close the topic to them, then skip."

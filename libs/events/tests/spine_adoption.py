@@ -15,10 +15,10 @@ from spine_stack import MASTER, Stack
 from redress_events.adopt import Adoption
 
 
-async def killed_at(stack: Stack, source: str, step: int) -> bool:
-    """Run an adoption that SIGKILLs itself at its n-th step; False if it ended before."""
+async def killed_at(stack: Stack, source: str, step: int, what: str = "") -> bool:
+    """Run an adoption that SIGKILLs itself at its n-th step, or the n-th of those called so; False if it ended before."""
     made = await stack.database(source)
-    told = json.dumps([source, made.owner_dsn, stack.kafka, stack.prefix, stack.partitions, step])
+    told = json.dumps([source, made.owner_dsn, stack.kafka, stack.prefix, stack.partitions, step, what])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])}
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "spine_adoption", told, env=environment)
     code = await process.wait()
@@ -26,14 +26,14 @@ async def killed_at(stack: Stack, source: str, step: int) -> bool:
     return code != 0
 
 
-async def main(source: str, dsn: str, kafka: str, prefix: str, partitions: int, step: int) -> None:
+async def main(source: str, dsn: str, kafka: str, prefix: str, partitions: int, step: int, named: str) -> None:
     stack = Stack(kafka, _none)
     stack.prefix, stack.partitions = prefix, partitions
     steps = 0
 
-    def count(*_: object) -> None:
+    def count(what: str, done: int, every: int) -> None:
         nonlocal steps
-        steps += 1
+        steps += what.startswith(named)
         if steps == step:
             os.kill(os.getpid(), signal.SIGKILL)
 

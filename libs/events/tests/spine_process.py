@@ -23,6 +23,7 @@ from redress_events.saving import save as save_states
 PAGE_READ = "a page is read and about to be sent"
 PAGE_SENT = "a page is acknowledged, the checkpoint is not moved"
 BATCH_READ = "a batch is read, no transaction is open"
+BATCH_COMPARED = "a batch is compared with the journal, no transaction is open"
 BATCH_SAVED = "a batch is saved, its transaction is open"
 BATCH_COMMITTED = "a batch is committed, nobody was told of it"
 
@@ -108,6 +109,7 @@ def hold_still(engine: Engine, where: str, stop: bool) -> None:
 
     relay, reading = engine.relay, engine.projector
     ship, send, load, project = relay._ship, relay._send, reading._load, reading._project
+    journal = reading._journal
     size = [0]
 
     async def shipping(connection: Any, rows: Any, after: Any) -> Any:
@@ -128,6 +130,12 @@ def hold_still(engine: Engine, where: str, stop: bool) -> None:
             await halt(size[0])
         return foldings
 
+    async def comparing(connection: Any, wanted: Any) -> Any:
+        known = await journal(connection, wanted)
+        if where == BATCH_COMPARED and isinstance(wanted, list) and wanted:  # the second look: of those that were not known at the first
+            await halt(len(wanted))
+        return known
+
     async def saving(connection: Any, foldings: Any) -> None:
         await save_states(connection, foldings)
         if where == BATCH_SAVED:
@@ -140,7 +148,7 @@ def hold_still(engine: Engine, where: str, stop: bool) -> None:
             await halt(size[0])
 
     relay._ship, relay._send = shipping, sending  # type: ignore[method-assign, assignment]
-    reading._load, reading._project = loading, projecting  # type: ignore[method-assign]
+    reading._load, reading._project, reading._journal = loading, projecting, comparing  # type: ignore[method-assign]
     projector.save = saving  # type: ignore[attr-defined]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from spine_stack import Stack
 
 from redress_local.copies import archived, archiving, backup, restored, standby
-from redress_local.postgres import Postgres
+from redress_local.postgres import PROGRAMS, Postgres
 from redress_local.provision import Databases, provision
 
 
@@ -52,6 +54,24 @@ class Archive:
         self.started.append(copy)
         return copy
 
+    def put_aside(self) -> None:
+        """A copy of its files, made while it stands still."""
+        self.primary.stop()
+        subprocess.run(["cp", "--archive", self.primary.data, self.folder / "aside"], check=True)
+        self.primary.start()
+
+    def put_back(self) -> None:
+        """It is killed, and goes on from that copy: the same cluster, and the same timeline."""
+        self.primary.kill()
+        shutil.rmtree(self.primary.data)
+        (self.folder / "aside").rename(self.primary.data)
+        self.primary.start()
+
+    def dump(self, made: Databases) -> str:
+        """One database as pg_dump writes it."""
+        line = [PROGRAMS / "pg_dump", "--dbname", made.owner_dsn]
+        return subprocess.run(line, capture_output=True, text=True, check=True).stdout
+
 
 @contextmanager
 def archive() -> Iterator[Archive]:
@@ -80,6 +100,14 @@ def stack_on(postgres: Postgres, kafka: str) -> Stack:
         return await provision(postgres.admin_dsn, service, database=f"test_{service.replace('-', '_')}_{uuid.uuid4().hex[:8]}")
 
     return Stack(kafka, make)
+
+
+async def filled(server: Postgres, of: Databases, dumped: str) -> Databases:
+    """A database of this name and with these roles on a new server, filled from a dump."""
+    made = await provision(server.admin_dsn, of.name, database=of.name)
+    line = [PROGRAMS / "psql", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "--dbname", made.owner_dsn]
+    await asyncio.to_thread(subprocess.run, line, input=dumped, capture_output=True, text=True, check=True)
+    return made
 
 
 def moved(databases: Databases, postgres: Postgres) -> Databases:

@@ -5,20 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from spine_adoption import killed_at
-from spine_log import STATES, Sent, adopted, item, on_the_log, pen, verified
-from spine_servers import Archive, archive, moved, stack_on
+from spine_log import STATES, Sent, adopted, fresh, item, on_the_log, pen, verified
+from spine_process import BATCH_COMPARED, replica
+from spine_servers import Archive, archive, filled, moved, servers_folder, stack_on
 from spine_stack import AT, Stack, asked, eventually, registered
+from structlog.testing import capture_logs
 
 from redress_events import topics
-from redress_events.commit import commit
+from redress_events.commit import Item, commit
 from redress_events.contracts.callback import ClosedComplaint, ComplaintClosed
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented
-from redress_events.engine import Engine, JournalRestored
+from redress_events.engine import Engine, JournalRestored, Unknown
 from redress_events.envelope import headers
 from redress_events.facts import CLOSED, LIFECYCLE
+from redress_events.own_facts import AdoptionRefused, Forked, PassedOver
+from redress_events.rebase import FROM_AHEAD
+from redress_local.kafka import Kafka
+from redress_local.postgres import Postgres
 
 JOURNAL = "SELECT stream, version, topic, type, prevhash, hash, data FROM events ORDER BY 1, 2"
 STATE = "SELECT subject, parked, read, heard, done FROM state ORDER BY 1"
@@ -71,6 +80,11 @@ async def supplement(engine: Engine, subject: str, text: str) -> None:
 
 async def close(engine: Engine, subject: str) -> None:
     await engine.decide(subject, lambda toy, context: [ComplaintClosed(cycle=1, reason="satisfied"), PUBLIC], asked())
+
+
+def as_sent(said: Item) -> Sent:
+    stream, version, _, kind, prevhash, own, value = said.events[0]
+    return Sent(stream.encode(), value, headers(stream, "intake", kind, version, prevhash, own))
 
 
 async def facts(stack: Stack, count: int, topic: str = LIFECYCLE) -> None:
@@ -180,16 +194,225 @@ async def test_what_a_dying_relay_still_sent_is_found_by_the_second_look(kept: A
         assert [each.result for each in await commit(connection, [chased])] == ["committed"]
         await connection.close()
         await back_to(stack, kept, "then")
-        stream, version, _, kind, prevhash, own, value = chased.events[0]
-        sent = Sent(stream.encode(), value, headers(stream, "intake", kind, version, prevhash, own))
         late: list[asyncio.Task[list[int]]] = []
 
         def progress(what: str, done: int, every: int) -> None:
             if what.startswith("waiting") and not late:
-                late.append(asyncio.create_task(hand.write(sent)))
+                late.append(asyncio.create_task(hand.write(as_sent(chased))))
 
         done = await adopted(stack, "intake", settle=3.0, progress=progress)
         assert (done.facts.total(), len(late)) == (1, 1)
         await stack.engine("intake")
         await facts(stack, 2)
         await verified(stack, "intake")
+
+
+async def test_it_refuses_what_does_not_continue_the_journal_and_says_where(kept: Archive, kafka_address: str) -> None:
+    async with stack_of(kept, kafka_address) as stack, pen(stack) as hand:
+        intake = await stack.engine("intake")
+        subject = (await register(intake, "1"))[0]
+        await facts(stack, 1)
+        await asyncio.to_thread(kept.mark, "then")
+        await chase(intake, subject, 1)
+        await facts(stack, 2)
+        connection = await stack.connect("intake")
+        row = (await STATES.load(connection, [subject]))[subject]
+        await connection.close()
+        await stop(stack)
+        place = (
+            f"{stack.prefix}{LIFECYCLE}",
+            STATES.partition(subject),
+            (await hand.write(as_sent(item(replace(row, hash=bytes(32)), ComplaintChased(chase=2)))))[0],
+        )
+        where = f"{place[0]}/{place[1]} offset {place[2]} has version 3 of {subject}, which follows another version 2"
+        await back_to(stack, kept, "then")
+        before = await journal_and_state(stack, "intake")
+        with pytest.raises(Forked, match=where):
+            await adopted(stack, "intake")
+        assert await journal_and_state(stack, "intake") == before
+        with pytest.raises(JournalRestored):
+            await (await stack.engine("intake", start=False)).start()
+
+        done = await adopted(stack, "intake", passed_over=PassedOver([place], "lead", "ticket 4711"))
+        assert done.facts.total() == 1
+        intake = await stack.engine("intake")
+        await read_to_the_end(intake)
+        await chase(intake, subject, 2)
+        await read_to_the_end(intake)
+        await verified(stack, "intake")
+        owner = await stack.connect("intake", owner=True)
+        assert tuple(await owner.fetchrow('SELECT topic, partition, "offset", who, why FROM skips')) == (*place, "lead", "ticket 4711")
+
+        # A journal that went on without what the log has, as a replica of an older release would have let it.
+        await stop(stack)
+        forked = (await STATES.load(owner, [subject]))[subject]
+        await hand.write(as_sent(item(forked, ComplaintChased(chase=3))))
+        assert [each.result for each in await commit(owner, [item(forked, ComplaintChased(chase=9))])] == ["committed"]
+        with pytest.raises(Forked, match=f"version 4 of {subject}, and the journal has another fact under it"):
+            await adopted(stack, "intake")
+        with pytest.raises(JournalRestored):
+            await (await stack.engine("intake", start=False)).start()
+        await owner.close()
+
+
+async def test_it_refuses_a_log_without_its_start_and_another_cluster(kept: Archive, kafka_address: str) -> None:
+    async with stack_of(kept, kafka_address) as stack:
+        intake = await stack.engine("intake")
+        subject = (await register(intake, "1"))[0]
+        await facts(stack, 1)
+        await read_to_the_end(intake)
+        await asyncio.to_thread(kept.mark, "then")
+        await chase(intake, subject, 1)
+        await chase(intake, subject, 2)
+        await facts(stack, 3)
+        await back_to(stack, kept, "then")
+
+        with servers_folder() as (folder, _):
+            other = Kafka(folder / "kafka")
+            await asyncio.to_thread(other.start)
+            try:
+                await topics.ensure(other.address, partitions=stack.partitions, prefix=stack.prefix)
+                stack.kafka = other.address
+                with pytest.raises(AdoptionRefused, match="was shipped to the Kafka cluster"):
+                    await adopted(stack, "intake")
+            finally:
+                other.stop()
+                stack.kafka = kafka_address
+
+        place = TopicPartition(stack.prefix + LIFECYCLE, STATES.partition(subject))
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka_address)
+        await admin.start()
+        await admin.delete_records({place: RecordsToDelete(2)})
+        await admin.close()
+        with pytest.raises(AdoptionRefused, match=f"{place.topic}/{place.partition} begins at offset 2, and intake had read it to 1 only"):
+            await adopted(stack, "intake")
+        with pytest.raises(Forked, match="neither the journal nor the log before it has version 2"):
+            await adopted(stack, "intake", although_truncated=True)
+
+
+async def test_a_copy_of_the_files_put_back_is_healed_although_nothing_told_it_from_the_journal(kept: Archive, kafka_address: str) -> None:
+    """Cluster and timeline are the same: the service goes on, and parks what it said itself. An adoption asks the log, not the guard."""
+    async with stack_of(kept, kafka_address) as stack:
+        intake, handling = await stack.engine("intake"), await stack.engine("handling")
+        subject = (await register(intake, "1"))[0]
+        await facts(stack, 2)
+        await read_to_the_end(intake, handling)
+        await stop(stack)
+        await asyncio.to_thread(kept.put_aside)
+        intake = await stack.engine("intake")
+        await chase(intake, subject, 1)
+        lost = (await register(intake, "2"))[0]
+        await facts(stack, 4)
+        await stop(stack)
+        await asyncio.to_thread(kept.put_back)
+
+        intake = await stack.engine("intake")
+
+        async def parked() -> bool:
+            return (await intake.measures()).parked_subjects == 2
+
+        await eventually(parked)
+        done = await adopted(stack, "intake")
+        assert (done.facts.total(), done.unparked, done.was_at_home) == (2, 2, True)
+        handling = await stack.engine("handling")
+        await facts(stack, 5)
+        await eventually(lambda: answers(intake, lost))
+        await read_to_the_end(intake, handling)
+        await chase(intake, subject, 2)
+        await read_to_the_end(intake, handling)
+        for source in ("intake", "handling"):
+            await verified(stack, source)
+
+
+async def test_a_projector_that_compared_before_the_adoption_parks_nothing_after_it(kept: Archive, kafka_address: str) -> None:
+    async with stack_of(kept, kafka_address) as stack:
+        intake = await stack.engine("intake")
+        await register(intake, "1")
+        await facts(stack, 1)
+        await stop(stack)
+        await asyncio.to_thread(kept.put_aside)
+        intake = await stack.engine("intake")
+        await register(intake, "2")
+        await facts(stack, 2)
+        await stop(stack)
+        await asyncio.to_thread(kept.put_back)
+        async with replica(stack, "intake", hold=BATCH_COMPARED, stop=True) as slow:
+            assert await slow.holds() == 1
+            assert (await adopted(stack, "intake")).facts.total() == 1
+            slow.go_on()
+            await slow.says("fence-lost")
+            intake = await stack.engine("intake")
+            await read_to_the_end(intake)
+            await verified(stack, "intake")
+
+
+async def answers(engine: Engine, subject: str) -> bool:
+    try:
+        return not (await engine.read(subject)).parked
+    except (JournalRestored, Unknown):
+        return False
+
+
+async def test_work_that_cannot_be_decided_meanwhile_is_decided_at_once_afterwards(stack: Stack) -> None:
+    intake, handling = await stack.engine("intake"), await stack.engine("handling")
+    await register(intake, "1")
+    await facts(stack, 2)
+    owner = await stack.connect("handling", owner=True)
+    with capture_logs() as logs:
+        await owner.execute("UPDATE birthplace SET timeline = 0")  # an adoption that was killed at its first step
+        await register(intake, "2", "3")
+        seen = "The journal of handling did not grow"
+
+        async def tried() -> bool:
+            return sum(each["event"] == "work-failed" and seen in each["error"] for each in logs) >= 2
+
+        await eventually(tried)
+    assert [each for each in logs if each["event"] == "work-set-aside"] == []
+    assert await owner.fetchval("SELECT count(*) FROM row_errors") == 0
+    assert not (await handling.health()).ready
+    await adopted(stack, "handling")
+    began = asyncio.get_running_loop().time()
+    await facts(stack, 6)
+    assert asyncio.get_running_loop().time() - began < 10
+    assert await owner.fetchval("SELECT count(*) FROM row_errors") == 0
+    await owner.close()
+
+
+async def test_a_journal_from_a_dump_gets_new_transactions_so_that_nothing_is_passed_over(kept: Archive, kafka_address: str) -> None:
+    async with stack_of(kept, kafka_address) as stack:
+        kept.primary.sql("DO $$ BEGIN FOR i IN 1..3000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$")
+        made = await stack.database("intake")
+        connection = await stack.connect("intake")
+        shipped = [fresh(n) for n in range(90)]
+        await commit(connection, shipped)
+        intake = await stack.engine("intake")
+        await facts(stack, 90)
+        await read_to_the_end(intake)
+        await stop(stack)
+        waiting = [fresh(n) for n in range(90, 95)]
+        await commit(connection, waiting)
+        await connection.close()
+        dumped = await asyncio.to_thread(kept.dump, made)
+        kept.primary.kill()
+
+        with servers_folder() as (folder, started):
+            server = Postgres(folder / "new")
+            started.append(server)
+            await asyncio.to_thread(server.start)
+            stack.databases["intake"] = await filled(server, made, dumped)
+            owner = await stack.connect("intake", owner=True)
+            assert await owner.fetchval(FROM_AHEAD)
+            assert await killed_at(stack, "intake", 2, "renumbering what was shipped")
+            assert await killed_at(stack, "intake", 1, "renumbering what waits")
+            done = await adopted(stack, "intake")
+            assert (done.facts.total(), done.rebased) == (0, True)
+            assert not await owner.fetchval(FROM_AHEAD)
+            await owner.close()
+            intake = await stack.engine("intake")
+            new = (await register(intake, "new"))[0]
+            await chase(intake, shipped[0].row.subject, 1)
+            await facts(stack, 97)  # those that waited, and the new ones
+            await read_to_the_end(intake)
+            assert (await intake.read(new)).version == 1
+            assert (await verified(stack, "intake")).journal_facts == 97
+            await stop(stack)
