@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import asyncpg
@@ -15,7 +16,8 @@ from rich.table import Table
 
 from redress_cli.api import Api
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
-from redress_events.rebuild import NotSwapped, Rebuild, RebuildRunning
+from redress_events.errors import LogTruncated
+from redress_events.rebuild import NotSwapped, Rebuild, RebuildRunning, WouldLose
 from redress_events.verify import Report, Verified
 from redress_events.verify import verify as compare
 from redress_local.places import SERVICES, migrations, package
@@ -66,14 +68,22 @@ def verified(stack: Stack, names: list[str]) -> list[Report]:
             try:
                 definition = importlib.import_module(f"{package(name)}.main").service.verified(stack.partitions)
                 assert isinstance(definition, Verified)
-                reports.append(asyncio.run(compare(definition, stack.databases[name]["app_dsn"], stack.kafka, told)))
+                reports.append(asyncio.run(compare(definition, stack.databases[name]["app_dsn"], stack.kafka, told, master_key(stack))))
             except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 fail(f"{name} cannot be verified: {type(error).__name__}: {error}")
     return reports
 
 
+def master_key(stack: Stack) -> bytes | None:
+    """The stack's master key; None where its file cannot be read here."""
+    try:
+        return Path(stack.issuer["master_key"]).read_bytes()
+    except OSError:
+        return None
+
+
 def verify_table(reports: list[Report]) -> Table:
-    table = Table("service", "journal", "log", "not yet sent", "resent", "lost", "doubled", "states", "parked", "set aside", "")
+    table = Table("service", "journal", "log", "not yet sent", "resent", "lost", "doubled", "states", "parked", "set aside", "keys", "")
     for each in reports:
         numbers = (
             each.journal_facts,
@@ -85,6 +95,7 @@ def verify_table(reports: list[Report]) -> Table:
             each.states,
             each.parked,
             each.set_aside,
+            "not compared" if each.keys is None else each.keys,
         )
         table.add_row(each.service, *map(str, numbers), "[green]equal" if each.equal else "[red]differs")
     return table
@@ -168,53 +179,51 @@ def owes(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
 
 def relay(
     service: ServiceName,
-    position: Annotated[
-        int | None, typer.Option("--from", help="0: send the whole journal again; readers pass over what they have.")
-    ] = None,
     keys: Annotated[bool, typer.Option("--keys", help="Send all keys that it has again, and the tombstones of those destroyed.")] = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Send a service's journal, or its keys, to Kafka again, after Kafka lost records.
+    """Send a service's keys to Kafka again, after Kafka lost some. Lost facts are another matter: redress restore-log.
 
-    Examples:
-
-        redress relay intake --from 0
+    Example:
 
         redress relay intake --keys
     """
-    if position not in (None, 0):
-        fail("Only --from 0 is offered: a journal is sent again as a whole.")
-    if position is None and not keys:
-        fail("Say what to send again: --from 0 for the journal, --keys for the keys.")
+    if not keys:
+        fail(
+            "Only --keys is offered. Facts of one service, sent again, would stand behind others' that follow from them. "
+            "Where facts were lost: redress restore-log"
+        )
     stack = running_stack(folder)
 
-    async def rewind() -> tuple[int, int]:
+    async def send_again() -> int:
         connection = await asyncpg.connect(stack.databases[known(service)]["app_dsn"])
         try:
-            if position == 0:
-                await connection.execute("UPDATE public.relay_checkpoint SET transaction_id = '0', global_position = 0")
-            if keys:
-                await connection.execute("UPDATE public.relay_checkpoint SET keys_from = ''")
-            counts = "SELECT (SELECT count(*) FROM public.events), (SELECT count(*) FROM public.keys)"
-            facts, sealed_with = await connection.fetchrow(counts)  # type: ignore[misc]  # it always has a row
-            return facts, sealed_with
+            await connection.execute("UPDATE public.relay_checkpoint SET keys_from = ''")
+            return int(await connection.fetchval("SELECT count(*) FROM public.keys"))
         finally:
             await connection.close()
 
-    facts, sealed_with = asyncio.run(rewind())
-    if position == 0:
-        out.print(f"{service} sends its {facts} facts again. Watch the backlog: redress status")
-    if keys:
-        out.print(f"{service} sends its {sealed_with} keys again.")
+    out.print(f"{service} sends its {asyncio.run(send_again())} keys again.")
 
 
-def rebuild(service: ServiceName, folder: Folder = DEFAULT_FOLDER) -> None:
+def rebuild(
+    service: ServiceName,
+    accept_loss: Annotated[
+        str | None,
+        typer.Option(metavar="SERVICE", help="The service again: swap though facts that the live state has read are lost."),
+    ] = None,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
     """Make a service's state anew from log and journal, beside the live one, while it goes on; then swap.
+
+    It refuses a log whose start is gone, and a new state that lacks rows or versions which the live one has.
 
     Example:
 
         redress rebuild sla-monitor
     """
+    if accept_loss is not None and accept_loss != service:
+        fail(f"--accept-loss names {accept_loss}, and {service} is to be rebuilt: name the service whose facts may be lost.")
     stack = running_stack(folder)
     definition = importlib.import_module(f"{package(known(service))}.main").service
     database = stack.databases[service]
@@ -228,16 +237,21 @@ def rebuild(service: ServiceName, folder: Folder = DEFAULT_FOLDER) -> None:
             app_role=f"{database['name']}_app",
             service_migrations_dir=migrations(service),
             bootstrap=stack.kafka,
+            accept_loss=accept_loss is not None,
             progress=lambda what, done, every: progress.update(task, description=f"{service}: {what}", completed=done, total=every or None),
         )
         try:
             done = asyncio.run(work.run())
-        except (RebuildRunning, NotSwapped, OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (LogTruncated, RebuildRunning, WouldLose, NotSwapped) as error:
+            fail(f"{service} was not rebuilt, and its state is as it was: {error}")
+        except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             fail(f"{service} was not rebuilt, and its state is as it was: {type(error).__name__}: {error}")
     out.print(
         f"{service}: {done.states} states from {done.facts} records in {done.seconds:.1f} s, now in schema {done.schema}. "
         f"Commands waited {done.locked * 1000:.0f} ms at the swap. {done.parked} parked."
     )
+    if done.lost:
+        err.print(f"Lost, as --accept-loss allowed: {done.lost}.", style="red", markup=False)
 
 
 def known(service: str) -> str:

@@ -7,7 +7,7 @@ import httpx
 import typer
 from aiokafka.errors import KafkaError
 
-from redress_cli import adopt, attach, checks, clock, demo, log, stack, status, submit, token
+from redress_cli import adopt, attach, checks, clock, demo, log, restore_log, stack, status, submit, token
 from redress_cli.console import err
 
 AWAY = (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.TransportError)
@@ -39,6 +39,7 @@ app.command("redrive")(checks.redrive)
 app.command("rebuild")(checks.rebuild)
 app.command("relay")(checks.relay)
 app.command("adopt")(adopt.adopt)
+app.command("restore-log")(restore_log.restore_log)
 app.command("demo")(demo.demo)
 
 

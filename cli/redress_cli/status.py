@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import httpx
 import typer
 from prometheus_client.parser import text_string_to_metric_families
+from rich.markup import escape
 from rich.table import Column, Table
 
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, out, running_stack
@@ -19,6 +20,8 @@ METRICS = {
     "lag_records": "redress_lag_records",
     "lag_seconds": "redress_lag_seconds",
     "parked": "redress_parked_subjects",
+    "lost": "redress_lost_records",
+    "refused": "redress_refused_partitions",
     "clock": "redress_clock_skew_seconds",
 }
 
@@ -36,14 +39,18 @@ class ServiceStatus:
     lag_records: float | None = None
     lag_seconds: float | None = None
     parked: float | None = None
+    lost: float | None = None
+    refused: float | None = None
     clock: float | None = None
+    alarms: list[str] = field(default_factory=list)
 
 
 def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
-    """Show each service, and each of its further replicas: ready, facts not yet on the log, records not yet read, subjects parked, and by
-    how many seconds its clock is ahead of its database's.
+    """Show each service, and each of its further replicas: ready, facts not yet on the log, records not yet read, records lost from
+    the log, partitions that are refused, subjects parked, and by how many seconds its clock is ahead of its database's; and each alarm in
+    a sentence.
 
-    Ends with 1 if one is not ready.
+    Ends with 1 if one is not ready, or has an alarm.
 
     Examples:
 
@@ -55,13 +62,18 @@ def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps([asdict(each) for each in found], indent=2))
     else:
-        table = Table("service", "ready", "backlog", "lag", "seconds", "parked", "clock", "process", Column("address", no_wrap=True))
+        numbers_of = ("backlog", "lag_records", "lag_seconds", "lost", "refused", "parked", "clock")
+        names = ("backlog", "lag", "seconds", "lost", "refused", "parked", "clock")
+        table = Table("service", "ready", *names, "process", Column("address", no_wrap=True))
         for each in found:
             mark = "[green]yes[/green]" if each.ready else f"[red]no[/red] {each.detail}"
-            numbers = [_number(value) for value in (each.backlog, each.lag_records, each.lag_seconds, each.parked, each.clock)]
+            numbers = [_number(getattr(each, name)) for name in numbers_of]
             table.add_row(each.service, mark, *numbers, str(each.pid or "–"), each.url)
         out.print(table)
-    if not all(each.ready for each in found):
+        for each in found:
+            for alarm in each.alarms:
+                out.print(f"[red]{each.service}[/red]: {escape(alarm)}", soft_wrap=True)
+    if not all(each.ready and not each.alarms for each in found):
         raise typer.Exit(1)
 
 
@@ -81,7 +93,15 @@ def read_one(client: httpx.Client, service: str, url: str, pid: int | None) -> S
         return ServiceStatus(service, url, pid, False, type(error).__name__)
     ready = health.status_code == 200
     numbers = read_metrics(metrics.text) if metrics.status_code == 200 else {}
-    return ServiceStatus(service, url, pid, ready, "" if ready else f"{health.status_code} {health.text[:200]}", **numbers)
+    detail = "" if ready else f"{health.status_code} {health.text[:200]}"
+    return ServiceStatus(service, url, pid, ready, detail, **numbers, alarms=_alarms(health))
+
+
+def _alarms(health: httpx.Response) -> list[str]:
+    try:
+        return [str(alarm) for alarm in health.json().get("alarms", [])]
+    except (ValueError, AttributeError):
+        return []
 
 
 def read_metrics(text: str) -> dict[str, float]:
@@ -89,10 +109,10 @@ def read_metrics(text: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            for field, name in METRICS.items():
+            for what, name in METRICS.items():
                 if sample.name == name:
-                    combine = max if field == "lag_seconds" else _sum
-                    found[field] = combine(found[field], sample.value) if field in found else sample.value
+                    combine = max if what == "lag_seconds" else _sum
+                    found[what] = combine(found[what], sample.value) if what in found else sample.value
     return found
 
 

@@ -31,7 +31,7 @@ async def prepare_database(
     databases = await provision(admin_dsn, service, owner_password=owner_password, app_password=app_password)
     how = {"owner_dsn": databases.owner_dsn, "app_role": databases.app_role, "service_migrations_dir": migrations(service)}
     try:
-        await migration.migrate(**how, fold=definition.fold)
+        await migration.migrate(**how, fold=definition.fold, partitions=partitions)
     except migration.NeedsRebuild as needed:
         progress(f"{service}: {needed}")
         told = Told(service, progress)

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from redress_chassis.metrics import Metrics
 
 if TYPE_CHECKING:
-    from redress_events.engine import Measures
+    from redress_events.engine import Health, Measures
 
 PATHS = ("/health/live", "/health/ready", "/metrics")
 router = APIRouter(include_in_schema=False)
@@ -25,7 +25,7 @@ class Patient(Protocol):
     @property
     def dying(self) -> list[str]: ...
 
-    async def reasons(self) -> list[str]: ...
+    async def health(self) -> Health: ...
 
     def measures(self) -> Awaitable[Measures]: ...
 
@@ -39,9 +39,12 @@ async def live(request: Request) -> Response:
 
 @router.get("/health/ready")
 async def ready(request: Request) -> Response:
-    """Send me calls if this is a 200. Kafka may be away: complaints are still taken down."""
-    reasons = await _patient(request).reasons()
-    return JSONResponse({"status": "not-ready", "reasons": reasons} if reasons else {"status": "ready"}, 503 if reasons else 200)
+    """Send me calls if this is a 200. Kafka may be away: complaints are still taken down. alarms: what somebody must see to."""
+    found = await _patient(request).health()
+    alarms = {"alarms": found.alarms} if found.alarms else {}
+    if found.ready:
+        return JSONResponse({"status": "ready"} | alarms)
+    return JSONResponse({"status": "not-ready", "reasons": found.reasons or ["not ready"]} | alarms, 503)
 
 
 @router.get("/metrics")

@@ -25,7 +25,7 @@ from redress_chassis.problems import defect, problem_of, unavailable
 from redress_chassis.settings import BadSettings, Settings
 from redress_chassis.tokens import Tokens
 from redress_events.clock import Clock, SteppingClock, wall_clock
-from redress_events.engine import Config, Engine, JournalRestored, Measures, Unavailable
+from redress_events.engine import Config, Engine, Health, JournalRestored, Measures, Unavailable
 from redress_events.facts import Contract, Kind, Work
 from redress_events.states import Query
 from redress_events.verify import Verified
@@ -119,9 +119,13 @@ class Service:
         return self._engine
 
     @property
+    def settings(self) -> Settings:
+        assert self._settings is not None, "the app has not been started"
+        return self._settings
+
+    @property
     def max_body(self) -> int:
-        assert self._settings is not None
-        return self._settings.max_body
+        return self.settings.max_body
 
     @property
     def broken(self) -> str | None:
@@ -144,14 +148,11 @@ class Service:
             raise unavailable("The service is starting.")
         return await self._tokens.caller(token)
 
-    async def reasons(self) -> list[str]:
-        """Why calls should not be sent here now; empty when ready."""
+    async def health(self) -> Health:
+        """Whether calls may be sent here now, and what somebody must see to."""
         if self._engine is None or self.starting is None or not self.starting.done():
-            return [self._waiting_for]
-        if self.broken:
-            return [self.broken]
-        found = await self._engine.health()
-        return [] if found.ready else list(found.reasons) or ["not ready"]
+            return Health(False, [self._waiting_for])
+        return Health(False, [self.broken]) if self.broken else await self._engine.health()
 
     async def measures(self) -> Measures:
         return await self.engine.measures()
@@ -177,6 +178,7 @@ class Service:
                 settle=settings.settle_seconds,
                 keep_answers=timedelta(days=settings.idempotency_days),
                 clock_tolerance=settings.clock_tolerance_seconds,
+                min_insync=settings.min_insync,
             ),
             clock=SteppingClock(settings.clock_file) if settings.clock_file else self._clock,
         )

@@ -34,9 +34,12 @@ class Settings(BaseSettings):
     settle_seconds: float = Field(15.0, ge=0, le=600)  # before timed work, after a start or an outage
     clock_tolerance_seconds: float = Field(60.0, ge=1, le=3600)  # between our clock and the database's, before nothing is decided
     partitions: PositiveInt = 12  # fixed at the topics' birth
+    min_insync_replicas: PositiveInt | None = None  # of the topics; 1 in the local profile, 2 in production
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_body: PositiveInt = 256 * 1024  # bytes of a request
     idempotency_days: float = Field(7.0, gt=0, le=3650)  # how long the answer to a request is kept for its repetition
+    max_words: PositiveInt = 1_000  # later words of a customer that one complaint holds: supplements, and chases with words
+    max_attachments: PositiveInt = 1_000  # of one complaint, in all
 
     @field_validator("log_level", "profile", mode="before")
     @classmethod
@@ -66,6 +69,10 @@ class Settings(BaseSettings):
         except ClockUnusable as error:
             raise ValueError(str(error)) from None
         return path
+
+    @property
+    def min_insync(self) -> int:
+        return self.min_insync_replicas or (1 if self.profile == "local" else 2)
 
     @property
     def master_key(self) -> bytes:

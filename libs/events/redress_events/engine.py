@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from aiokafka import TopicPartition
 from redress_events import entries
 from redress_events.clock import Clock, CrossCheck, SteppingClock, follow, wall_clock
 from redress_events.commit import Committer, FactTooLarge
-from redress_events.database import Database
+from redress_events.database import Answer, Database
 from redress_events.deciding import Asked, Deciding
 from redress_events.entries import Latest, Place
 from redress_events.errors import (
@@ -25,10 +25,12 @@ from redress_events.errors import (
     JournalRestored,
     KeyMissing,
     KeyReused,
+    NotYet,
     Parked,
     Unavailable,
     Unknown,
     WordsMissing,
+    WrongPartitions,
 )
 from redress_events.facts import Context, Contract, Fact, Kind, Work
 from redress_events.log_end import LogEnd
@@ -36,26 +38,29 @@ from redress_events.parking import ParkedSubject, Parking, Redriven, SetAside
 from redress_events.projector import Projector
 from redress_events.pruning import Pruning
 from redress_events.quiet import Commands, Quiet, look
+from redress_events.reality import Reality
 from redress_events.records import Reader
 from redress_events.relay import Relay
 from redress_events.states import Query, Seen, States
-from redress_events.topics import Topics
+from redress_events.topics import FOREVER, Topics, wanted
 from redress_events.vault import Forgotten, Vault
 from redress_events.watch import Health, Measures, Watch
 from redress_events.work import WorkLoop
 
 log = structlog.get_logger(__name__)
 
-KEYS_NEXT = "SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = 0"
+NEXT = "SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = $2"
 KEYS_WAIT = 2.0  # seconds
-KEYS_LOOK = 0.02  # seconds between two looks at what was read of the topic of keys
+UNKNOWN_WAIT = 0.5  # seconds: many times what a fact takes from one service to another
+LOOK = 0.02  # seconds between two looks at what was read of a partition
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """Where a service finds its database, its log and its master key. settle: seconds that Kafka must have answered before timed work.
     keep_answers: how long a request that is repeated with its idempotency key gets the answer of the first.
-    clock_tolerance: seconds by which its clock and the database's may differ."""
+    clock_tolerance: seconds by which its clock and the database's may differ. min_insync: replicas of the topics that must have a record
+    before it counts as written."""
 
     database_url: str
     kafka: str
@@ -65,6 +70,7 @@ class Config:
     clock_tolerance: float = 60.0
     topic_prefix: str = ""
     keep_answers: timedelta = timedelta(days=7)
+    min_insync: int = 1
 
 
 class Engine:
@@ -94,9 +100,12 @@ class Engine:
         self._topics = Topics(config.topic_prefix)
         lifecycle = [TopicPartition(self._topics.lifecycle, n) for n in range(config.partitions)]
         self._places = [*lifecycle, TopicPartition(self._topics.keys, 0)]
+        topics = wanted(config.partitions, config.min_insync, config.topic_prefix)
+        self._kept = [TopicPartition(topic.name, n) for topic in topics if topic.settings is FOREVER for n in range(topic.partitions)]
         self._chance = chance
         self._reader = Reader(source, kinds, contracts, config.partitions)
         self._log_end = LogEnd(source, config.kafka)
+        self._reality = Reality(source, config.kafka, topics, self._log_end)
         self._database = Database(source, config.database_url, fold)
         self._cross_check = CrossCheck(source, clock, config.clock_tolerance)
         self._vault = Vault(config.master_key, self._database.reading, self._wait_for_keys)
@@ -109,8 +118,11 @@ class Engine:
     # -- life
 
     async def start(self) -> None:
-        """Returns once the database answered and has this fold's schema. Raises Unavailable, JournalRestored."""
+        """Returns once the database answered, has this fold's schema, and is numbered for as many partitions as we and the topics have.
+        Raises Unavailable, JournalRestored, WrongPartitions."""
         await self._database.open()
+        async with self._database.reading() as connection:
+            await self._reality.begin(connection)
         self.committer = Committer(self.source, self._database.commits, self._committed)
         self.deciding = Deciding(
             source=self.source,
@@ -130,7 +142,7 @@ class Engine:
             topics=self._topics,
             partitions=self._config.partitions,
             connect=lambda: self._database.connect("relay", idle_session_timeout="5s"),
-            cluster=self._log_end.cluster,
+            cluster=self._reality.cluster,
         )
         self.projector = Projector(
             source=self.source,
@@ -163,6 +175,9 @@ class Engine:
             source=self.source,
             fold=self.fold,
             places=self._places,
+            kept=self._kept,
+            reality=self._reality,
+            settle=self._config.settle,
             database=self._database.watching,
             relay=self.relay,
             projector=self.projector,
@@ -173,6 +188,7 @@ class Engine:
         pruning = Pruning(source=self.source, database=self._database.reading, keep=self._config.keep_answers)
         loops = {"projector": self.projector.run(), "relay": self.relay.run(), "work": self.work.run(), "pulse": self.watch.run()}
         loops["pruning"] = pruning.run()
+        loops["reality"] = self._reality.run()
         if isinstance(self.clock, SteppingClock):
             loops["clock"] = follow(self.clock, self.work.wake)
         else:
@@ -199,6 +215,10 @@ class Engine:
 
     # -- commands and queries
 
+    def _refuse_what_reaches_nobody(self) -> None:
+        if self._reality.wrong:
+            raise WrongPartitions(self._reality.wrong, retry_after=60)
+
     async def create(
         self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, *, id: UUID | None = None
     ) -> tuple[Seen, bool]:
@@ -208,6 +228,7 @@ class Engine:
         The commit itself finds a key that was used, so a first request needs no look-up before; only a refusal does.
         """
         self._cross_check.demand()
+        self._refuse_what_reaches_nobody()
         with self._commands.one():
             return await self._database.on_live(lambda: self.deciding.create(kind, decide, asked, id))
 
@@ -224,15 +245,16 @@ class Engine:
         """Decide on the row as read and commit, again if it moved. check runs on each read, before anything else, and may raise.
 
         append: the decision depends on what this service did, and on what it heard no more than if it had been made a moment before.
-        Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable (KeyMissing, ClockOff), and the decider's Refused.
+        Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable (NotYet, KeyMissing, ClockOff), and the decider's Refused.
         """
         self._cross_check.demand()
+        self._refuse_what_reaches_nobody()
         with self._commands.one():
-            return await self._database.on_live(lambda: self.deciding.decide(subject, decide, asked, check, while_parked, append))
+            return await self._certain(subject, lambda: self.deciding.decide(subject, decide, asked, check, while_parked, append))
 
     async def read(self, subject: str) -> Seen:
-        """Raises Unknown, Unavailable."""
-        return await self._database.on_live(lambda: self.deciding.seen(subject))
+        """Raises Unknown, Unavailable (NotYet)."""
+        return await self._certain(subject, lambda: self.deciding.seen(subject))
 
     async def page(self, query: Query, args: Sequence[Any], *, after: tuple[int, str] | None, limit: int) -> list[tuple[int, Seen]]:
         """One page of a list, each with its place in the order: the cursor of the next one."""
@@ -322,18 +344,34 @@ class Engine:
     async def _keys_read(self) -> bool:
         async with self._waiting:
             self._next_wait = None  # who comes from now on may miss a key that was sent after the end that is asked here
-            place = TopicPartition(self._topics.keys, 0)
-            try:
-                end = (await self._log_end.ask([place]))[place]
-                async with asyncio.timeout(KEYS_WAIT):
-                    while True:
-                        async with self._database.watching() as connection:
-                            read = await connection.fetchval(KEYS_NEXT, self._topics.keys)
-                        if (read or 0) >= end:
-                            return True
-                        await asyncio.sleep(KEYS_LOOK)
-            except (ConnectionError, TimeoutError):
-                return False
+            return await self._read_to_end(TopicPartition(self._topics.keys, 0), KEYS_WAIT)
+
+    async def _read_to_end(self, place: TopicPartition, within: float) -> bool:
+        """Wait until a partition was read, by whichever replica holds it, to an end asked now; False where it was not within so many
+        seconds, or Kafka cannot say."""
+        try:
+            end = (await self._log_end.ask([place]))[place]
+            async with asyncio.timeout(within):
+                while True:
+                    async with self._database.watching() as connection:
+                        read = await connection.fetchval(NEXT, *place)
+                    if (read or 0) >= end:
+                        return True
+                    await asyncio.sleep(LOOK)
+        except (ConnectionError, TimeoutError):
+            return False
+
+    async def _certain(self, subject: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """What a question or command on a subject comes to. Where there is no such row, it is asked again once the log was read as far as
+        it goes now. Raises Unknown only then, NotYet before."""
+        try:
+            return await self._database.on_live(ask)
+        except Unknown:
+            if self.states.codec(subject).kind.begun_here:
+                raise
+        if not await self._read_to_end(TopicPartition(self._topics.lifecycle, self.states.partition(subject)), UNKNOWN_WAIT):
+            raise NotYet(f"{self.source} does not know {subject}, and has not read all that is on the log.", retry_after=1)
+        return await self._database.on_live(ask)
 
 
 TooLarge = FactTooLarge
@@ -350,6 +388,7 @@ __all__ = [
     "KeyMissing",
     "KeyReused",
     "Measures",
+    "NotYet",
     "Parked",
     "Quiet",
     "Seen",

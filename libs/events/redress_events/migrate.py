@@ -11,14 +11,20 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
+from redress_events.errors import WrongPartitions
+
 HERE = Path(__file__).parent / "migrations"
 GRANTS = """
 GRANT USAGE ON SCHEMA public TO {role};
-GRANT SELECT ON public.live, public.birthplace TO {role};
-GRANT SELECT, INSERT ON public.events, public.skips TO {role};
+GRANT SELECT ON public.live, public.birthplace, public.rebuilds TO {role};
+GRANT SELECT, INSERT ON public.events, public.skips, public.partitioning TO {role};
 GRANT SELECT, UPDATE ON public.relay_checkpoint TO {role};
 GRANT SELECT, INSERT, UPDATE ON public.keys TO {role};
 GRANT SELECT, INSERT, DELETE ON public.idempotency TO {role};
+"""
+NUMBER = """
+INSERT INTO partitioning (partitions) VALUES ($1)
+ON CONFLICT (one) DO UPDATE SET partitions = excluded.partitions WHERE NOT EXISTS (SELECT 1 FROM events)
 """
 NEW_SCHEMA = """
 INSERT INTO rebuilds (schema, fold) SELECT format('fold%s_%s', $1::int, count(*) + 1), $1 FROM rebuilds WHERE fold = $1 RETURNING schema
@@ -45,13 +51,18 @@ class NeedsRebuild(Exception):
         return f"The live state ({self.schema}) was made by fold {self.live}, this release folds by {self.wanted}: rebuild first."
 
 
-async def migrate(*, owner_dsn: str, app_role: str, service_migrations_dir: Path, fold: int) -> str:
-    """Apply what is missing and return the live state schema. Raises MigrationFailed, NeedsRebuild."""
+async def migrate(*, owner_dsn: str, app_role: str, service_migrations_dir: Path, fold: int, partitions: int | None = None) -> str:
+    """Apply what is missing and return the live state schema. partitions: what the journal is numbered for, where it is empty still.
+    Raises MigrationFailed, NeedsRebuild, WrongPartitions."""
     connection = await asyncpg.connect(owner_dsn)
     try:
         await connection.execute("SELECT pg_advisory_lock(hashtext('redress-migrate'))")
         await dbmate(owner_dsn, "public", HERE / "journal")
         await connection.execute(GRANTS.format(role=app_role))
+        if partitions is not None:
+            await connection.execute(NUMBER, partitions)
+            if (numbered := await connection.fetchval("SELECT partitions FROM partitioning")) != partitions:
+                raise WrongPartitions(f"The journal is numbered for {numbered} partitions, and REDRESS_PARTITIONS is {partitions}.")
         row = await connection.fetchrow("SELECT schema, fold FROM live")
         if row is not None and row["fold"] != fold:
             raise NeedsRebuild(row["schema"], row["fold"], fold)

@@ -11,21 +11,23 @@ import asyncpg
 import orjson
 import structlog
 
-from redress_events.fold import Folding, ParkedRecord, redriven
-from redress_events.projector import NOT_STORABLE, NOT_STORED, ROWS, SKIPPED
+from redress_events.fold import Folding, ParkedRecord, Waiting, redrive
+from redress_events.projector import NOT_STORABLE, NOT_STORED, ROWS
 from redress_events.records import Apart, Read, Reader, Record, Unfit
 from redress_events.saving import save
+from redress_events.skips import Skips, save_skip, skip_of, skips_at
 from redress_events.states import States
 
 log = structlog.get_logger(__name__)
 
-# Index: parked_subject.
-LIST = """
-SELECT p.subject, count(*) AS records, min(p.at) AS since,
-       (array_agg(p.reason ORDER BY p.position))[1] AS reason, (array_agg(p.detail ORDER BY p.position))[1] AS detail,
-       (array_agg(p.topic ORDER BY p.position))[1] AS topic, (array_agg(p.partition ORDER BY p.position))[1] AS partition,
-       (array_agg(p."offset" ORDER BY p.position))[1] AS "offset"
-FROM parked p GROUP BY p.subject ORDER BY min(p.at), p.subject LIMIT $1
+COUNTED = 1_000  # records behind a parked one, at most
+# Index: state_parked, parked_subject. By subject, and so by the time of registration: no list is sorted to show its beginning.
+LIST = f"""
+SELECT s.subject, (SELECT count(*) FROM (SELECT 1 FROM parked p WHERE p.subject = s.subject LIMIT {COUNTED}) c) AS records,
+       f.at AS since, f.reason, f.detail, f.topic, f.partition, f."offset"
+FROM (SELECT subject FROM state WHERE parked ORDER BY subject LIMIT $1) s
+CROSS JOIN LATERAL (SELECT * FROM parked p WHERE p.subject = s.subject ORDER BY p.position LIMIT 1) f
+ORDER BY s.subject
 """
 ASIDE = 'SELECT topic, partition, "offset", reason, detail, at FROM set_aside ORDER BY at DESC LIMIT $1'
 RECORDS = """
@@ -37,14 +39,11 @@ LOCK_ROW = "SELECT 1 FROM state WHERE subject = $1 AND parked FOR UPDATE"
 LAST = "SELECT max(position) FROM parked WHERE subject = $1"
 COUNT = "SELECT count(*) FROM parked WHERE subject = $1"
 REMOVE = "DELETE FROM parked WHERE subject = $1"
-SKIP = """
-INSERT INTO skips (topic, partition, "offset", hash, who, why) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class ParkedSubject:
-    """One parked subject and the record it stumbled over."""
+    """One parked subject and the record it stumbled over. records: how many wait, 1,000 at most are counted."""
 
     subject: str
     records: int
@@ -103,7 +102,7 @@ class Parking:
         if not records:
             raise NotParked(subject)
         first = record_of_row(records[0])
-        await self._pool.execute(SKIP, first.topic, first.partition, first.offset, first.hash, who, why)
+        await save_skip(self._pool, first, self._reached(await self._pool.fetchrow(ROWS, [subject]), first), who, why)
         return await self.redrive(subject)
 
     async def redrive(self, subject: str) -> Redriven:
@@ -125,7 +124,7 @@ class Parking:
                 row = await connection.fetchrow(ROWS, [subject])
                 if row is None or not row["parked"]:
                     raise NotParked(subject)
-                skips = {(each["topic"], each["partition"], each["offset"], each["hash"]) for each in await connection.fetch(SKIPPED)}
+                skips = await skips_at(connection, [(each["topic"], each["partition"], each["offset"]) for each in records])
                 folding = self._folding(row)
                 own = await self._own(connection, records)
                 left = self._fold(folding, records[:most], skips, own)
@@ -149,6 +148,11 @@ class Parking:
                     await save(connection, [folding])
                 return result
 
+    def _reached(self, row: asyncpg.Record | None, record: Record) -> int:
+        """How far the record's source was read."""
+        item = self._reader.judge(record)
+        return self._folding(row).version(item.envelope.source) if row is not None and isinstance(item, Read) else 0
+
     def _folding(self, row: Any) -> Folding:
         codec = self._states.codec(row["subject"])
         subject = row["subject"]
@@ -168,28 +172,15 @@ class Parking:
         rows = await connection.fetch("SELECT stream, version, hash FROM events WHERE stream = ANY ($1::text[])", subjects)
         return {(row["stream"], row["version"]): row["hash"] for row in rows}
 
-    def _fold(
-        self, folding: Folding, records: list[Any], skips: set[tuple[str, int, int, bytes]], own: Mapping[tuple[str, int], bytes]
-    ) -> list[ParkedRecord]:
-        foreign: list[tuple[ParkedRecord, Read | Unfit, bool]] = []
-        stuck: list[ParkedRecord] = []
+    def _fold(self, folding: Folding, records: list[Any], skips: Skips, own: Mapping[tuple[str, int], bytes]) -> list[ParkedRecord]:
+        items: list[Waiting] = []
         for row in records:
-            if stuck:  # in order: nothing behind it is folded
-                stuck.append(ParkedRecord(record_of_row(row), "behind", "It came behind a parked record."))
-                continue
             parked = ParkedRecord(record_of_row(row), row["reason"], row["detail"])
-            skipped = (row["topic"], row["partition"], row["offset"], parked.record.hash) in skips
             item = self._reader.judge(parked.record)
             if isinstance(item, Apart):  # it was a subject's when it was parked: another partition count since
                 item = Unfit(parked.record, folding.subject, item.reason, item.detail)
-            if isinstance(item, Read) and item.envelope.source == self._source:
-                if not skipped and own.get((item.subject, item.envelope.version)) != item.record.hash:
-                    stuck.append(parked)
-                continue
-            foreign.append((parked, item, skipped))
-        left = redriven(folding, foreign)
-        folding.parked = bool(left or stuck)
-        return left + stuck
+            items.append((parked, item, skip_of(skips, parked.record)))
+        return redrive(folding, items, self._source, own)
 
 
 def record_of_row(row: Any) -> Record:

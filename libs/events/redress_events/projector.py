@@ -30,6 +30,7 @@ from redress_events.positions import Anchor, Position, Refusal
 from redress_events.records import Apart, Read, Reader, Record, Unfit
 from redress_events.relay import close
 from redress_events.saving import save, set_aside
+from redress_events.skips import Skips, skip_of, skips_ahead
 from redress_events.states import States
 from redress_events.topics import Topics
 from redress_events.vault import PROOF, KeyRecord, Vault
@@ -40,6 +41,7 @@ BATCH = 500  # records in a transaction: 1 gives 1.6k facts/s, 500 give 134k
 POLL_MS = 200
 BREATH = 0.001, 0.010  # seconds for each record of a projection, and at most: for commands, and so that the next has more to fold
 LAZY_COMMIT = 5.0
+FAILING = 60.0  # seconds after a failure: long enough to be seen by who looks now and then
 
 FENCE = """
 UPDATE consumer_offsets o SET next = p.new, topic_id = coalesce(p.topic_id, o.topic_id),
@@ -48,13 +50,6 @@ FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6:
     p (topic, partition, expected, epoch, new, topic_id, last_offset, last_hash)
 WHERE o.topic = p.topic AND o.partition = p.partition AND o.next = p.expected AND o.epoch = p.epoch
 RETURNING o.topic, o.partition
-"""
-SKIPPED = 'SELECT topic, partition, "offset", hash FROM skips'
-# Of what is to be read again. Index: skips_pkey.
-SKIPPED_AHEAD = """
-SELECT s.topic, s.partition, s."offset", s.hash
-FROM unnest($1::text[], $2::int[], $3::bigint[]) p (topic, partition, next)
-JOIN skips s ON s.topic = p.topic AND s.partition = p.partition AND s."offset" >= p.next
 """
 # Index: state_pkey.
 ROWS = "SELECT subject, parked, read, cause, heard FROM state WHERE subject = ANY ($1::text[])"
@@ -98,11 +93,13 @@ class Projector:
         self._log_end = log_end
         self._connect = connect
         self._projected = projected
-        self.skipped: set[tuple[str, int, int, bytes]] = set()
+        self.skips: Skips = {}
         self._following = Following(source, topics, log_end)
         self.timestamps: dict[TopicPartition, int] = {}
         self.under_way = 0  # batches
         self.size = BATCH  # of the next batch: halved after a failure, for what takes longer than a transaction may would never be done
+        self.failed_at: float | None = None
+        self.failure = ""  # the last one
         self.progress = monotonic()  # of the last turn, whatever came of it: what liveness looks at
 
     @property
@@ -124,6 +121,11 @@ class Projector:
         """The lifecycle partitions that are this replica's, and read: work is done on these alone."""
         return sorted(each.partition for each in self.positions if each.topic == self._topics.lifecycle)
 
+    @property
+    def failing(self) -> bool:
+        """It failed within the last minute."""
+        return self.failed_at is not None and monotonic() - self.failed_at < FAILING
+
     async def run(self) -> None:
         """Consume for ever; a broken client or connection is replaced."""
         delay = 0.1
@@ -140,7 +142,8 @@ class Projector:
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                log.warning("projector-failed", service=self._source, error=told(error))
+                self.failed_at, self.failure = monotonic(), told(error)
+                log.warning("projector-failed", service=self._source, error=self.failure)
                 self.size = max(1, self.size // 2)
                 delay = min(delay * 2, 2.0) if consumer is None or monotonic() - started < 1 else 0.1
             finally:
@@ -215,10 +218,7 @@ class Projector:
         """Newly assigned partitions start where PostgreSQL says; those taken away are let go."""
         if new := await self._following.take_up(consumer, connection, cluster):
             offsets = self._following.offsets
-            named = [[place.topic for place in new], [place.partition for place in new], [offsets.get(place, 0) for place in new]]
-            self.skipped |= {
-                (row["topic"], row["partition"], row["offset"], row["hash"]) for row in await connection.fetch(SKIPPED_AHEAD, *named)
-            }
+            self.skips = {**self.skips, **await skips_ahead(connection, {place: offsets.get(place, 0) for place in new})}
 
     async def project(self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]]) -> None:
         """Fold outside, then write all of it in one transaction that begins with the fence. Raises FenceLost.
@@ -262,12 +262,12 @@ class Projector:
             if n % 50 == 49:
                 await asyncio.sleep(0)
             if isinstance(item, Read) and item.envelope.source == self._source:
-                if not self._is_skipped(item.record):
+                if skip_of(self.skips, item.record) is None:
                     foldings[item.subject].compare(item, journal)
             elif refused:
                 foldings[item.subject].park(item.record, "not-stored", f"{NOT_STORED} ({refused})")
             else:
-                foldings[item.subject].take(item, self._is_skipped(item.record))
+                foldings[item.subject].take(item, skip_of(self.skips, item.record))
         read = {place: _behind(self.positions[place], records) for place, records in batch.items()}
         moves = [(place.topic, place.partition, *self._move(place, read[place])) for place in batch]
         touched = [folding for folding in foldings.values() if folding.touched]
@@ -294,9 +294,6 @@ class Projector:
     def _move(self, place: TopicPartition, read: Position) -> tuple[int, int, int, str | None, int | None, bytes | None]:
         held = self.positions[place]
         return held.next, held.epoch, read.next, read.topic_id, *(read.last or (None, None))
-
-    def _is_skipped(self, record: Record) -> bool:
-        return (record.topic, record.partition, record.offset, record.hash) in self.skipped
 
     def _take_key(self, record: Record, keys: dict[str, KeyRecord], apart: list[Apart]) -> None:
         subject, proof = (record.key or b"").decode("utf-8", "replace"), record.headers.get(PROOF)

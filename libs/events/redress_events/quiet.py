@@ -23,20 +23,27 @@ from redress_events.relay import Relay
 from redress_events.work import WorkLoop
 
 STUCK_NAMED = 20  # rows
+COUNTED = 1_000  # due rows: whoever asks wants to know whether there are none
 # Index: events_relay. Whoever has an older transaction and is not seen here is still under way.
 HEAD = "SELECT coalesce((SELECT global_position FROM events ORDER BY transaction_id DESC, global_position DESC LIMIT 1), 0)"
 OFFSETS = "SELECT topic, partition, next FROM consumer_offsets"
+# Index: row_errors_attempts.
 STUCK = "SELECT work, subject, error, attempts FROM row_errors ORDER BY attempts DESC, work, subject LIMIT $1"
 
 
 def next_due_sql(work: Work) -> str:
-    """How many rows are due up to an instant ($1, epoch microseconds) and not set aside; the first instant after it. Index: the work's."""
+    """How many rows are due up to an instant ($1, epoch microseconds) and not set aside, of 1,000 at most; the first instant after it.
+    Index: the work's."""
     rows = f"FROM state s WHERE ({work.due}) AND NOT s.parked"
     set_aside = f"EXISTS (SELECT 1 FROM row_errors e WHERE e.work = '{work.name}' AND e.subject = s.subject)"
     if not work.at:
-        return f"SELECT (SELECT count(*) {rows} AND NOT {set_aside}) AS due, NULL::bigint AS next WHERE $1::bigint IS NOT NULL"
+        return f"""
+            SELECT (SELECT count(*) FROM (SELECT s.subject {rows} LIMIT {COUNTED}) s WHERE NOT {set_aside}) AS due, NULL::bigint AS next
+            WHERE $1::bigint IS NOT NULL
+        """
+    due = f"SELECT s.subject {rows} AND s.{work.at} <= $1::bigint LIMIT {COUNTED}"
     return f"""
-        SELECT (SELECT count(*) {rows} AND s.{work.at} <= $1::bigint AND NOT {set_aside}) AS due,
+        SELECT (SELECT count(*) FROM ({due}) s WHERE NOT {set_aside}) AS due,
                (SELECT min(s.{work.at}) {rows} AND s.{work.at} > $1::bigint) AS next
     """
 
@@ -75,7 +82,8 @@ class Quiet:
     busy: commands, work and projector batches under way. backlog: facts beyond the relay's checkpoint. lag: records on the log, keys too,
     that its service has not read. due: rows to be decided now, by whichever replica; stuck: those set aside, the most tried first. next:
     when the next one is to be decided. head, read, ends, commands, clock: counters, of the journal, of offsets read and written, of
-    commands taken, and the time it is there.
+    commands taken, and the time it is there. lost: records that it has read and that are no longer on the log. refused: partitions that it
+    does not read, each with its reason.
     """
 
     service: str
@@ -90,6 +98,8 @@ class Quiet:
     ends: int
     commands: int
     clock: datetime
+    lost: int = 0
+    refused: tuple[str, ...] = ()
 
     @property
     def counters(self) -> tuple[int, int, int, int, datetime]:
@@ -98,9 +108,17 @@ class Quiet:
     @property
     def owes(self) -> list[str]:
         """What it has to do, in words; empty if nothing."""
-        counts = {"under way": self.busy, "facts to send": self.backlog, "records to read": self.lag, "rows due": self.due}
+        counts = {
+            "under way": self.busy,
+            "facts to send": self.backlog,
+            "records to read": self.lag,
+            "records read that the log has no more": self.lost,
+        }
+        counts["rows due"] = self.due
         stuck = [f"{row.work} of {row.subject} set aside after {row.attempts} attempts: {row.error}" for row in self.stuck]
-        return [f"{self.service}: {what}" for what in (*(f"{count} {name}" for name, count in counts.items() if count), *stuck)]
+        return [
+            f"{self.service}: {what}" for what in (*(f"{count} {name}" for name, count in counts.items() if count), *self.refused, *stuck)
+        ]
 
 
 async def look(
@@ -120,10 +138,11 @@ async def look(
     taken, now = commands.taken, clock()
     async with database() as connection:
         head = await connection.fetchval(HEAD)
+        before = await _offsets(connection)
     ends = await log_end.ask(places)
     async with database() as connection:
         backlog = await relay.backlog(connection)
-        offsets = {TopicPartition(row["topic"], row["partition"]): row["next"] for row in await connection.fetch(OFFSETS)}
+        offsets = await _offsets(connection)
         found = [await connection.fetchrow(next_due_sql(each), micros(now - MARGIN)) for each in works]
         stuck = [StuckRow(**row) for row in await connection.fetch(STUCK, STUCK_NAMED)]
     following = [row["next"] for row in found if row and row["next"] is not None]
@@ -131,7 +150,10 @@ async def look(
         service=source,
         busy=commands.under_way + work.under_way + projector.under_way,
         backlog=backlog,
-        lag=_lag(ends, offsets),
+        # An end that was asked for between the two: less than what was read before it is a loss, less than what is read now is none.
+        lag=sum(behind for place, end in ends.items() if (behind := end - offsets.get(place, 0)) > 0),
+        lost=sum(beyond for place, end in ends.items() if (beyond := before.get(place, 0) - end) > 0),
+        refused=tuple(each.sentence for _, each in sorted(projector.refused.items())),
         due=sum(row["due"] for row in found if row),
         stuck=tuple(stuck),
         next=EPOCH + timedelta(microseconds=min(following)) + MARGIN if following else None,
@@ -143,5 +165,5 @@ async def look(
     )
 
 
-def _lag(ends: Mapping[TopicPartition, int], offsets: Mapping[TopicPartition, int]) -> int:
-    return sum(max(0, end - offsets.get(place, 0)) for place, end in ends.items())
+async def _offsets(connection: asyncpg.pool.PoolConnectionProxy) -> Mapping[TopicPartition, int]:
+    return {TopicPartition(row["topic"], row["partition"]): row["next"] for row in await connection.fetch(OFFSETS)}

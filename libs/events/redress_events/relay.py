@@ -40,8 +40,16 @@ AHEAD = """
 SELECT true FROM events e WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2)
 ORDER BY e.transaction_id, e.global_position LIMIT 1
 """
-BACKLOG = """
-SELECT count(*) FROM events e, relay_checkpoint c WHERE (e.transaction_id, e.global_position) > (c.transaction_id, c.global_position)
+# Index: events_relay. It reads so many rows at most, however far Kafka is behind; `head` and `sent` tell the rest by their difference.
+COUNTED = 1_000
+BACKLOG = f"""
+SELECT (SELECT count(*) FROM (
+            SELECT 1 FROM events e WHERE (e.transaction_id, e.global_position) > (c.transaction_id, c.global_position)
+            ORDER BY e.transaction_id, e.global_position LIMIT {COUNTED + 1}
+        ) b) AS counted,
+       c.global_position AS sent,
+       coalesce((SELECT e.global_position FROM events e ORDER BY e.transaction_id DESC, e.global_position DESC LIMIT 1), 0) AS head
+FROM relay_checkpoint c
 """
 CHECKPOINT = """
 SELECT c.transaction_id::text AS transaction_id, c.global_position, c.kafka_cluster, c.keys_from, b.timeline = timeline_now() AS at_home
@@ -62,6 +70,8 @@ WHERE k.subject = s.subject AND k.destroyed = s.destroyed
 # All keys again, tombstones too, page by page between the facts. Index: keys_pkey.
 AGAIN = "SELECT subject, wrapped, proof FROM keys WHERE subject > $1 ORDER BY subject LIMIT $2"
 AGAIN_FROM = "UPDATE relay_checkpoint SET keys_from = $2 WHERE keys_from = $1"
+# Stands in the checkpoint for the cluster while the log is written anew: also where that was broken off, nobody ships behind half a log.
+RESTORING = "restore-log"
 LEAD = "SELECT pg_try_advisory_lock(hashtext('redress-relay'))"
 
 BREATH = 0.001, 0.010  # seconds for each row of a page that was not full, and at most: under load many share what one page costs
@@ -72,6 +82,9 @@ IDLE_AFTER = 200  # empty polls
 PING = 1.0  # seconds between two looks at what others wrote into the checkpoint
 SEND_TIMEOUT = 4.5  # below idle_session_timeout: a leader that waits longer has lost its lock
 CLOSE_TIMEOUT = 2.0
+
+# Topic, partition, key, value and headers of a record.
+Outgoing = tuple[str, int, bytes, bytes | None, list[tuple[str, bytes]]]
 
 
 class Deposed(Exception):
@@ -94,7 +107,6 @@ class Relay:
         page: int = PAGE,
     ) -> None:
         self._source = source
-        self._bootstrap = bootstrap
         self._topics = topics
         self._partitions = partitions
         self._connect = connect
@@ -103,7 +115,8 @@ class Relay:
         self._page = page
         self._size = page  # of the next page: halved after a failure, for a page that is too large to be sent in time would never go
         self._woken = asyncio.Event()
-        self._producer: AIOKafkaProducer | None = None
+        self._sender = Sender(bootstrap, f"redress-{source}-relay")
+        self._send = self._sender.send
         self.leader = False
         self.progress = monotonic()  # of the last turn, whatever came of it: what liveness looks at
 
@@ -125,7 +138,7 @@ class Relay:
                         await self._lead(connection)
                 finally:
                     self.leader = False
-                    await self._drop_producer()
+                    await self._sender.drop()
                     connection.terminate()
             except asyncio.CancelledError:
                 raise
@@ -141,6 +154,8 @@ class Relay:
         start = await one(connection, CHECKPOINT)
         cursor = (start["transaction_id"], start["global_position"])
         cluster = await self._cluster()
+        if start["kafka_cluster"] == RESTORING:
+            raise WrongCluster("The log was being restored, and is not whole yet. Let that come to its end: redress restore-log")
         if start["kafka_cluster"] not in (None, cluster):
             raise WrongCluster(f"The relay's checkpoint belongs to the Kafka cluster {start['kafka_cluster']}, this one is {cluster}.")
         empty, looked, keys_from = 0, monotonic(), start["keys_from"]
@@ -148,7 +163,7 @@ class Relay:
         while True:
             self.progress = monotonic()
             self._woken.clear()
-            if (now := monotonic()) - looked >= PING:  # somebody may have moved it: `redress relay --from 0`, or `--keys`
+            if (now := monotonic()) - looked >= PING:  # somebody may have moved it, or asked for all keys: `redress relay --keys`
                 looked, held = now, await one(connection, CHECKPOINT)
                 if not held["at_home"]:
                     raise Deposed
@@ -191,9 +206,10 @@ class Relay:
         """Keys first, and acknowledged; then the facts they seal. after: from a backlog, the page behind this one is read meanwhile."""
         keys = await connection.fetch(UNACKNOWLEDGED, sorted({row["stream"] for row in rows}))
         if keys:
-            await self._send(map(self._key_record, keys))
+            await self._send(key_record(self._topics, row) for row in keys)
             await connection.execute(ACKNOWLEDGE, [row["subject"] for row in keys], [row["wrapped"] is None for row in keys])
-        records = (self._record(row) for row in rows)  # one at a time: a page of them at once is what the garbage collector would walk
+        # One at a time: a page of them at once is what the garbage collector would walk.
+        records = (outgoing(self._topics, self._partitions, self._source, row) for row in rows)
         if after is None:
             await self._send(records)
             return []
@@ -210,25 +226,44 @@ class Relay:
         """One page of all keys that there are, from behind this subject. → where the next one begins; None when all were sent."""
         keys = await connection.fetch(AGAIN, after, self._page)
         if keys:
-            await self._send(map(self._key_record, keys))
+            await self._send(key_record(self._topics, row) for row in keys)
         following = keys[-1]["subject"] if keys else None
         await connection.execute(AGAIN_FROM, after, following)
         return following
 
-    def _key_record(self, row: Any) -> tuple[str, int, bytes, bytes | None, list[tuple[str, bytes]]]:
-        """A wrapped key, or the tombstone of one that was destroyed."""
-        proof = [(PROOF, row["proof"])] if row["wrapped"] is None else []
-        return self._topics.keys, 0, row["subject"].encode(), row["wrapped"], proof
+    async def backlog(self, connection: Connection) -> int:
+        """Facts that are not shipped: counted up to 1,000, and beyond that told by positions, which have gaps where a commit failed."""
+        row = await one(connection, BACKLOG)
+        return int(row["counted"] if row["counted"] <= COUNTED else max(row["counted"], row["head"] - row["sent"]))
 
-    def _record(self, row: Any) -> tuple[str, int, bytes, bytes, list[tuple[str, bytes]]]:
-        stream = row["stream"]
-        own = headers(stream, self._source, row["type"], row["version"], row["prevhash"], row["hash"])
-        return self._topics(row["topic"]), partition_of(stream, self._partitions), stream.encode(), row["data"], own
 
-    async def _send(self, records: Iterable[tuple[str, int, bytes, bytes | None, list[tuple[str, bytes]]]]) -> None:
+def key_record(topics: Topics, row: Any) -> Outgoing:
+    """A wrapped key as a record of the topic of keys, or the tombstone of one that was destroyed."""
+    proof = [(PROOF, row["proof"])] if row["wrapped"] is None else []
+    return topics.keys, 0, row["subject"].encode(), row["wrapped"], proof
+
+
+def outgoing(topics: Topics, partitions: int, source: str, row: Any) -> Outgoing:
+    """A journal's row as a record of the log."""
+    stream = row["stream"]
+    own = headers(stream, source, row["type"], row["version"], row["prevhash"], row["hash"])
+    return topics(row["topic"]), partition_of(stream, partitions), stream.encode(), row["data"], own
+
+
+class Sender:
+    """Sends pages of records, in order and acknowledged by all replicas, by an idempotent producer that is thrown away after any failure.
+    timeout: seconds that a page may take."""
+
+    def __init__(self, bootstrap: str, client_id: str, timeout: float = SEND_TIMEOUT) -> None:
+        self._bootstrap = bootstrap
+        self._client_id = client_id
+        self._timeout = timeout
+        self._producer: AIOKafkaProducer | None = None
+
+    async def send(self, records: Iterable[Outgoing]) -> None:
         """All records of a page, batched by partition; returns when every one is acknowledged by all replicas."""
-        async with asyncio.timeout(SEND_TIMEOUT):
-            producer = await self._open_producer()
+        async with asyncio.timeout(self._timeout):
+            producer = await self.open_producer()
             batches: dict[tuple[str, int], Any] = {}
             sent: list[asyncio.Future[Any]] = []
             for topic, partition, key, value, own in records:
@@ -245,11 +280,11 @@ class Relay:
                 sent.append(await producer.send_batch(batch, topic, partition=partition))
             await asyncio.gather(*sent)
 
-    async def _open_producer(self) -> AIOKafkaProducer:
+    async def open_producer(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
                 bootstrap_servers=self._bootstrap,
-                client_id=f"redress-{self._source}-relay",
+                client_id=self._client_id,
                 acks="all",
                 enable_idempotence=True,
                 request_timeout_ms=4_000,
@@ -266,13 +301,10 @@ class Relay:
             self._producer = producer
         return self._producer
 
-    async def _drop_producer(self) -> None:
+    async def drop(self) -> None:
         if self._producer is not None:
             producer, self._producer = self._producer, None
             await close(producer)
-
-    async def backlog(self, connection: Connection) -> int:
-        return int(await connection.fetchval(BACKLOG))
 
 
 async def close(client: Any) -> None:
@@ -280,5 +312,10 @@ async def close(client: Any) -> None:
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
             await (client.stop if hasattr(client, "stop") else client.close)()
+    except asyncio.CancelledError:  # aiokafka awaits tasks of its own that it has cancelled; if nobody cancels us, that is all it was
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        log.debug("client-closed-badly", error="CancelledError")
     except Exception as error:
         log.debug("client-closed-badly", error=type(error).__name__)

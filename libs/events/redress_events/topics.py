@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError
 
 from redress_events.errors import WrongPartitions
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
@@ -23,6 +25,7 @@ COMPACTED = {
 
 
 MIN_INSYNC = "min.insync.replicas"
+RECREATED = 60.0  # seconds within which topics must have been deleted and made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,33 +93,48 @@ def wrong_partitions(topic: Wanted, there: int) -> str:
     )
 
 
-async def flaws(bootstrap: str, topics: Sequence[Wanted]) -> list[str]:
-    """Settings of these topics that are not what they must be, in sentences. Raises KafkaError."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=4_000)
-    found = []
+async def partitions_of(bootstrap: str, names: Sequence[str]) -> dict[str, int | None]:
+    """How many partitions each of these topics has; None where there is no such topic."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
     try:
-        await admin.start()
-        by_name = {topic.name: topic for topic in topics}
-        for answer in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in by_name]):
-            for code, _, _, name, entries in answer.resources:
-                if code:
-                    found.append(f"Kafka does not tell the settings of topic {name}: {for_code(code).__name__}.")
-                else:
-                    found += _differing(by_name[name], {key: value for key, value, *_ in entries})
+        there = await _described(admin, names)
+        return {name: len(there[name]["partitions"]) if name in there else None for name in names}
     finally:
         await admin.close()
-    return sorted(found)
 
 
-def _differing(topic: Wanted, there: Mapping[str, str]) -> list[str]:
-    found = [
-        f"Topic {topic.name} has {name}={there.get(name)} and must have {value}: kafka-configs.sh --alter."
-        for name, value in topic.settings.items()
-        if there.get(name) != value
-    ]
-    if int(there.get(MIN_INSYNC) or 0) < topic.min_insync:
-        found.append(
-            f"Topic {topic.name} has {MIN_INSYNC}={there.get(MIN_INSYNC)}, and REDRESS_MIN_INSYNC_REPLICAS is {topic.min_insync}: "
-            "what is acknowledged may be lost with one broker."
-        )
-    return found
+async def recreate(bootstrap: str, names: Sequence[str], partitions: int, prefix: str = "") -> None:
+    """Delete these topics with all that is in them, and make them anew by the same rules; replication and the replicas that must be in sync
+    are as they were. Raises TimeoutError where Kafka does not do it in time."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        async with asyncio.timeout(RECREATED):
+            replication, min_insync = 1, 1
+            if there := await _described(admin, names):
+                replication = max(len(each["replicas"]) for topic in there.values() for each in topic["partitions"])
+                min_insync = max([await _min_insync(admin, name) for name in there])
+                await admin.delete_topics(list(there))
+            while True:
+                if not await _described(admin, names):
+                    break
+                await asyncio.sleep(0.1)
+            await ensure(bootstrap, partitions, replication, min_insync, prefix)
+            while True:
+                made = (await _described(admin, names)).values()
+                if len(made) == len(names) and all(each["error_code"] == 0 for topic in made for each in topic["partitions"]):
+                    return
+                await asyncio.sleep(0.1)
+    finally:
+        await admin.close()
+
+
+async def _described(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Those of these topics that are there. All are asked for: a broker may make one that is asked for by its name."""
+    return {each["topic"]: each for each in await admin.describe_topics() if each["topic"] in names}
+
+
+async def _min_insync(admin: AIOKafkaAdminClient, name: str) -> int:
+    (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+    return int(next(value for _, _, _, _, settings in answer.resources for each, value, *_ in settings if each == MIN_INSYNC))

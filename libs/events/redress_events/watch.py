@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import asyncpg
 import structlog
@@ -16,6 +16,7 @@ from redress_events.database import LIVE
 from redress_events.errors import JournalRestored, Unavailable
 from redress_events.log_end import LogEnd
 from redress_events.projector import Projector
+from redress_events.reality import Reality
 from redress_events.relay import Relay
 from redress_events.states import one
 from redress_events.work import WorkLoop
@@ -24,9 +25,14 @@ log = structlog.get_logger(__name__)
 
 PULSE = 1.0
 STALLED = 60.0  # seconds: more than all the time limits of a turn together
-COUNTS = """
-SELECT (SELECT count(*) FROM state WHERE parked) AS parked, (SELECT count(*) FROM set_aside) AS set_aside,
-       (SELECT count(*) FROM row_errors) AS stuck,
+HELD = 60.0  # seconds beyond the settling time that timed work may wait for the log before somebody is told
+STARTS = 10.0  # seconds between two looks at where the log begins
+# However many there are, so many are read at most: who looks must not add to an outage. Index: state_parked, and the primary keys.
+COUNTED = 10_000
+COUNTS = f"""
+SELECT (SELECT count(*) FROM (SELECT 1 FROM state WHERE parked LIMIT {COUNTED}) n) AS parked,
+       (SELECT count(*) FROM (SELECT 1 FROM set_aside LIMIT {COUNTED}) n) AS set_aside,
+       (SELECT count(*) FROM (SELECT 1 FROM row_errors LIMIT {COUNTED}) n) AS stuck,
        (SELECT timeline = timeline_now() FROM birthplace) AS at_home,
        pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, pg_snapshot_xmax(pg_current_snapshot())::text AS xmax
 """
@@ -34,13 +40,16 @@ SELECT (SELECT count(*) FROM state WHERE parked) AS parked, (SELECT count(*) FRO
 
 @dataclass(frozen=True, slots=True)
 class Health:
+    """reasons: why it is not ready. alarms: what somebody must see to while it serves."""
+
     ready: bool
     reasons: list[str]
+    alarms: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What operators watch. Seconds and counts."""
+    """What operators watch. Seconds and counts. lost: read, and no longer on the log. log_start: the highest, of topics that keep all."""
 
     backlog_facts: int
     lag_records: int
@@ -52,10 +61,16 @@ class Measures:
     oldest_transaction_seconds: float
     relay_leader: bool
     decided: Mapping[tuple[str, str], int]
+    lost_records: int = 0
+    refused_partitions: int = 0
+    log_start_offset: int = 0
+    wrong_settings: int = 0
+    timed_work_waits_seconds: float = 0.0
 
 
 class Watch:
-    """Looks at the parts of a running engine. database: a connection for reading, raising where there is none."""
+    """Looks at the parts of a running engine. places: what is read. kept: partitions from which nothing may ever be deleted. database: a
+    connection for reading, raising where there is none."""
 
     def __init__(
         self,
@@ -63,6 +78,9 @@ class Watch:
         source: str,
         fold: int,
         places: Sequence[TopicPartition],
+        kept: Sequence[TopicPartition],
+        reality: Reality,
+        settle: float,
         database: Callable[[], AbstractAsyncContextManager[asyncpg.pool.PoolConnectionProxy]],
         relay: Relay,
         projector: Projector,
@@ -73,6 +91,9 @@ class Watch:
         self.source = source
         self.fold = fold
         self._places = places
+        self._kept = kept
+        self._reality = reality
+        self._held = settle + HELD
         self._database = database
         self._relay = relay
         self._projector = projector
@@ -81,6 +102,12 @@ class Watch:
         self._cross_check = cross_check
         self._watermark: tuple[str, float] = ("", 0.0)
         self._caught_up = False
+        self._was_ready = False
+        self._read_before: Mapping[TopicPartition, int] = {}
+        self._lost: Mapping[TopicPartition, int] = {}  # read, and beyond the end of the log
+        self._starts: Mapping[TopicPartition, int] = {}
+        self._starts_at = -STARTS
+        self._told: set[str] = set()
         self._all_read_at: dict[TopicPartition, float] = {}  # when a partition was last known to be read to its end
 
     def stalled(self, after: float = STALLED) -> list[str]:
@@ -89,8 +116,9 @@ class Watch:
         return [f"The {name} has made no turn for {after:.0f} s." for name, turn in loops.items() if monotonic() - turn > after]
 
     async def health(self) -> Health:
-        """Ready: the database answers, is where its journal grew, has this fold's schema, and was once read to the end of the log."""
-        reasons = []
+        """Ready: the database answers, is where its journal grew, has this fold's schema, was once read to the end of the log, and the
+        settings are what they must be. Those that only say how the log is kept count until it was ready once."""
+        reasons = [self._reality.wrong] if self._reality.wrong else [] if self._was_ready else list(self._reality.flaws)
         try:
             async with asyncio.timeout(2), self._database() as connection:
                 live = await connection.fetchrow(LIVE)
@@ -106,7 +134,32 @@ class Watch:
             reasons.append(str(error))
         except (Unavailable, TimeoutError, asyncpg.PostgresError):
             reasons.append("The database does not answer.")
-        return Health(not reasons, reasons)
+        self._was_ready = self._was_ready or not reasons
+        return Health(not reasons, reasons, self.alarms())
+
+    def alarms(self) -> list[str]:
+        """What is wrong and stops nobody from calling, a sentence each."""
+        refused = [each.sentence for _, each in sorted(self._projector.refused.items())]
+        return refused + ([] if self._reality.wrong else self._reality.flaws) + self._found()
+
+    def _found(self) -> list[str]:
+        """Alarms that nobody else writes to the log."""
+        found = []
+        for place, start in sorted(self._starts.items()):
+            if start > 0:
+                found.append(
+                    f"Partition {place.partition} of {place.topic} begins at offset {start}: what stood before was deleted, no state can "
+                    "be made from this log. Cure: set retention.ms=-1, then `redress restore-log` (docs/restore.md)."
+                )
+        for place, lost in sorted(self._lost.items()):
+            if place not in self._projector.refused:  # another replica's to say why
+                found.append(
+                    f"Partition {place.partition} of {place.topic} ends {lost} records before what was read: the log lost its end."
+                )
+        if (held := self._work.held_for) > self._held:
+            failure = f" The projector failed last with {self._projector.failure}." if self._projector.failing else ""
+            found.append(f"Timed work that is due has waited {held:.0f} s for the log: no deadline is judged meanwhile.{failure}")
+        return found
 
     async def measures(self) -> Measures:
         """Raises Unavailable where the database does not answer, and JournalRestored."""
@@ -119,11 +172,13 @@ class Watch:
         # The offsets in the database, not this process's positions: they tell the lag also while nobody reads.
         lag, oldest = 0, 0.0
         for place in self._places:
-            behind = max(0, self._log_end.ends.get(place, 0) - read.get(place, 0))
+            behind = self._log_end.ends.get(place, 0) - read.get(place, 0)
+            if behind <= 0:  # read beyond the end as it was a second ago; beyond the end as it is now: `lost`
+                continue
             lag += behind
             # What is not read is younger than the last record read, and than the moment when everything was read.
             known = (self._projector.timestamps.get(place, 0) / 1000, self._all_read_at.get(place, 0.0))
-            if behind and any(known):
+            if any(known):
                 oldest = min(oldest or max(known), max(known))
         if counts["xmin"] != self._watermark[0] or counts["xmin"] == counts["xmax"]:
             self._watermark = (counts["xmin"], monotonic())
@@ -138,6 +193,11 @@ class Watch:
             oldest_transaction_seconds=monotonic() - self._watermark[1],
             relay_leader=self._relay.leader,
             decided=dict(self._work.counts),
+            lost_records=sum(self._lost.values()),
+            refused_partitions=len(self._projector.refused),
+            log_start_offset=max(self._starts.values(), default=0),
+            wrong_settings=len(self._reality.flaws),
+            timed_work_waits_seconds=self._work.held_for,
         )
 
     async def ask(self) -> Mapping[TopicPartition, int]:
@@ -151,10 +211,12 @@ class Watch:
                 asked = wall_clock().timestamp()
                 ends = await self.ask()
                 await self._look_what_is_read(ends, asked)
+                await self._look_where_it_begins()
             except asyncio.CancelledError:
                 raise
             except Exception as error:
                 log.debug("pulse-missed", service=self.source, error=type(error).__name__)
+            self._tell()
             await asyncio.sleep(PULSE if self._caught_up else 0.1)
 
     async def _read(self, connection: asyncpg.pool.PoolConnectionProxy) -> dict[TopicPartition, int]:
@@ -162,10 +224,24 @@ class Watch:
         return {TopicPartition(row["topic"], row["partition"]): row["next"] for row in rows}
 
     async def _look_what_is_read(self, ends: Mapping[TopicPartition, int], asked: float) -> None:
+        # Offsets that were read before the end was asked for: what is beyond it was on the log, and is not any more.
+        self._lost = {place: before - ends[place] for place, before in self._read_before.items() if ends.get(place, before) < before}
         async with self._database() as connection:
-            read = await self._read(connection)
+            self._read_before = read = await self._read(connection)
             all_read = [place for place, end in ends.items() if read.get(place, -1) >= end]
             self._all_read_at.update(dict.fromkeys(all_read, asked))
             if not self._caught_up and len(all_read) == len(ends):
                 await connection.execute("INSERT INTO caught_up DEFAULT VALUES ON CONFLICT DO NOTHING")
                 self._caught_up = True
+
+    async def _look_where_it_begins(self) -> None:
+        if monotonic() - self._starts_at > STARTS:
+            self._starts = await self._log_end.starts(self._kept)
+            self._starts_at = monotonic()
+
+    def _tell(self) -> None:
+        """Each alarm once, in the log, as long as it lasts. Those with seconds in them are one alarm."""
+        alarms = {alarm.partition(" has waited ")[0]: alarm for alarm in self._found()}
+        for name in alarms.keys() - self._told:
+            log.error("alarm", service=self.source, detail=alarms[name])
+        self._told = set(alarms)

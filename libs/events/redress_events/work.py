@@ -144,6 +144,7 @@ class WorkLoop:
         self._wakes = 0
         self.counts: dict[tuple[str, str], int] = {}
         self.under_way = 0  # batches
+        self._held_since: dict[str, float] = {}  # timed work that is due and waits for the log
         # By kind of work: when its last turn began, or when it is to wake.
         self._due_back = {each.name: monotonic() for each in work}
 
@@ -151,6 +152,11 @@ class WorkLoop:
     def progress(self) -> float:
         """When the slowest of its tasks had its last turn, whatever came of it: what liveness looks at. A task that sleeps has one."""
         return min(self._due_back.values(), default=monotonic())
+
+    @property
+    def held_for(self) -> float:
+        """How long timed work that is due has waited for the log, in seconds."""
+        return max((monotonic() - since for since in self._held_since.values()), default=0.0)
 
     def wake(self) -> None:
         self._wakes += 1
@@ -206,18 +212,24 @@ class WorkLoop:
         """Everything up to an instant that the log was read past."""
         partitions = self._projector.partitions
         if not partitions:
+            if not self._projector.failing:  # while it fails, nothing says that nothing is due
+                self._held_since.pop(work.name, None)
             return FALLBACK
         before = self._clock()
         looked = await one(connection, next_sql(work), partitions)
         if looked["first"] is None or not self._cross_check.compare(before, looked["now"]):
+            self._held_since.pop(work.name, None)
             return FALLBACK
         clock = self._cross_check.since(before)
         instant = EPOCH + timedelta(microseconds=looked["first"]) + MARGIN
         if instant > clock():
+            self._held_since.pop(work.name, None)
             return min(wall_seconds_until(instant, self._clock), LONGEST_PAUSE)
         passed = await self._passed(partitions, clock)
         if passed is None:
+            self._held_since.setdefault(work.name, monotonic())
             return FALLBACK
+        self._held_since.pop(work.name, None)
         rows = await connection.fetch(due_sql(work), partitions, micros(passed), BATCH)
         if not rows:
             await connection.execute(settled_sql(work))

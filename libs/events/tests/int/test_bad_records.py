@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import struct
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.record.util import calc_crc32c
-from spine_log import Author, Pen, Sent, on_the_log, pen, rebuild, subject_of, verified
+from spine_log import Author, Sent, broken, on_the_log, pen, rebuild, subject_of, verified
 from spine_stack import Stack, asked, eventually, registered
 
 from redress_events.contracts import HANDLING
@@ -156,25 +152,6 @@ async def test_a_relay_that_starts_from_zero_sends_all_again_and_no_state_moves(
         await read_to_the_end(stack, engine)
         assert await parked(engine) == {} and await engine.parking.set_aside() == []
     assert [await handling.read(subject) for subject in subjects] == before
-
-
-def with_broken_header(batch: Any) -> None:
-    """Makes the name of the header ABC no UTF-8 and mends the batch's checksum: a producer in another language could."""
-    build = batch._build
-
-    def built() -> bytearray:
-        raw = bytes(build()).replace(b"ABC", b"\xff\xfe\xfd")
-        return bytearray(raw[:17] + struct.pack(">I", calc_crc32c(memoryview(raw[21:]))) + raw[21:])
-
-    batch._build = built
-
-
-async def broken(hand: Pen, place: int, keys: Sequence[bytes]) -> None:
-    batch = hand.producer.create_batch()
-    for key in keys:
-        batch.append(timestamp=None, key=key, value=b"{}", headers=[("ABC", b"")])
-    with_broken_header(batch)
-    await (await hand.producer.send_batch(batch, hand.prefix + LIFECYCLE, partition=place))
 
 
 async def test_records_that_the_client_cannot_take_apart_are_set_aside_and_what_follows_is_folded(stack: Stack) -> None:

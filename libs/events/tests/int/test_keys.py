@@ -26,7 +26,7 @@ def at_the_boundary(engine: Engine, around: Callable[[str, Records, Callable[[],
         records = list(made)
         await around(records[0][0], records, lambda: real(records))
 
-    engine.relay._send = send  # type: ignore[method-assign, assignment]
+    engine.relay._send = send  # type: ignore[assignment]
 
 
 async def watched(stack: Stack, topic: str, records: Records) -> None:

@@ -124,7 +124,7 @@ async def test_a_relay_that_dies_between_sending_and_noting_it_doubles_records_a
             dead.set()
             await asyncio.Future()
 
-    intake.relay._send = send_and_die  # type: ignore[method-assign, assignment]
+    intake.relay._send = send_and_die  # type: ignore[assignment]
     subjects = [await register(intake, f"k{n}") for n in range(8)]
     await chase(intake, subjects[0], 3)
     await asyncio.wait_for(dead.wait(), 20)

@@ -46,7 +46,7 @@ async def test_a_leader_whose_checkpoint_was_moved_does_not_move_it_again_and_be
         return bool(await connection.fetchval("SELECT global_position = 1 FROM relay_checkpoint"))
 
     await eventually(noted)
-    await connection.execute("UPDATE relay_checkpoint SET transaction_id = '0', global_position = 0")  # redress relay --from 0
+    await connection.execute("UPDATE relay_checkpoint SET transaction_id = '0', global_position = 0")
     await supplement(intake, seen.subject, "more")
     await eventually(lambda: sent(stack, [1, 2, 1, 2]))
     await connection.close()
@@ -61,7 +61,7 @@ async def test_a_leader_that_has_nothing_to_do_notices_that_its_checkpoint_was_m
         return intake.relay.leader and (await intake.measures()).backlog_facts == 0
 
     await eventually(idle)
-    await connection.execute("UPDATE relay_checkpoint SET transaction_id = '0', global_position = 0")  # redress relay --from 0
+    await connection.execute("UPDATE relay_checkpoint SET transaction_id = '0', global_position = 0")
     await eventually(lambda: sent(stack, [1, 1]))
     await eventually(idle)
     assert await versions(stack) == [1, 1], "it was sent again and again"
@@ -81,7 +81,7 @@ async def test_a_page_of_several_batches_is_sent_in_order_though_its_first_batch
     seen, _ = await intake.create("complaint", lambda context: [registered()], asked("k1"))
     for n in range(4):
         await supplement(intake, seen.subject, str(n) * LARGE)
-    real, losses = intake.relay._open_producer, [1]
+    real, losses = intake.relay._sender.open_producer, [1]
 
     async def open_producer() -> Any:
         """Loses one batch of facts, as a broker that answers too late does."""
@@ -99,7 +99,7 @@ async def test_a_page_of_several_batches_is_sent_in_order_though_its_first_batch
         producer.send_batch = send_batch
         return producer
 
-    intake.relay._open_producer = open_producer  # type: ignore[method-assign]
+    intake.relay._sender.open_producer = open_producer  # type: ignore[method-assign]
     await holding.close()
     await eventually(lambda: read(stack, seen.subject, 5))
     assert not losses[0] and await handling.parking.subjects() == []

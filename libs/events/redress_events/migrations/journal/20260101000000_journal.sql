@@ -58,6 +58,7 @@ CREATE TABLE skips (
     partition int NOT NULL,
     "offset" bigint NOT NULL,
     hash bytea NOT NULL,
+    reached bigint NOT NULL,                    -- the version of its source that was read when it was skipped: only then it is passed over
     who text NOT NULL,
     why text NOT NULL,
     at timestamptz NOT NULL DEFAULT now(),
@@ -86,6 +87,13 @@ CREATE TABLE birthplace (
     timeline int NOT NULL
 );
 INSERT INTO birthplace (system_identifier, timeline) SELECT s.system_identifier, timeline_now() FROM pg_control_system() s;
+
+-- How many partitions the journal is numbered for (`events.partition`): the same for ever, for a subject that changed its partition would
+-- lose its order on the log.
+CREATE TABLE partitioning (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    partitions int NOT NULL CHECK (partitions > 0)
+);
 
 -- One commit of many decisions in one round trip: lock the rows, compare what was read, take the keys, write journal and state.
 -- An item is a position in the first arrays (counted from 1); events, sealed values and entries name theirs. revision 0 means a new row.
@@ -209,4 +217,4 @@ END $$;
 
 -- migrate:down
 DROP FUNCTION commit_decisions, timeline_now;
-DROP TABLE birthplace, rebuilds, skips, idempotency, keys, relay_checkpoint, events, live;
+DROP TABLE partitioning, birthplace, rebuilds, skips, idempotency, keys, relay_checkpoint, events, live;

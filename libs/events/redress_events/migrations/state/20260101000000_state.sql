@@ -76,6 +76,7 @@ CREATE TABLE set_aside (
     at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic, partition, "offset")
 );
+CREATE INDEX set_aside_at ON set_aside (at);    -- whoever looks sees the newest, and reads no more of them
 
 -- Rows whose decider failed, or that stayed due after their decision: the loop comes back to them later and later.
 CREATE TABLE row_errors (
@@ -86,6 +87,7 @@ CREATE TABLE row_errors (
     retry_at timestamptz NOT NULL,
     PRIMARY KEY (work, subject)
 );
+CREATE INDEX row_errors_attempts ON row_errors (attempts DESC, work, subject);
 
 -- Whether this schema was ever read to the end of the log: a service is not ready before.
 CREATE TABLE caught_up (

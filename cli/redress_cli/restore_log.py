@@ -1,0 +1,96 @@
+"""Write the log anew from the journals of all services, after Kafka lost its end, its start, or all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated
+
+import asyncpg
+import typer
+from aiokafka.errors import KafkaError
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
+from redress_events.errors import CannotRestore, JournalRestored
+from redress_events.facts import CLOSED, KEYS, LIFECYCLE
+from redress_events.restore_log import Access, Restored, RestoreLog
+from redress_local.places import SERVICES
+from redress_local.state import Stack
+
+TOPICS = (LIFECYCLE, CLOSED, KEYS)
+NAMED = 5  # causes that no journal has
+
+
+def restore_log(
+    recreate: Annotated[
+        list[str] | None,
+        typer.Option("--recreate", help=f"Delete this topic with all that is in it, and make it anew: {', '.join(TOPICS)}."),
+    ] = None,
+    folder: Folder = DEFAULT_FOLDER,
+    as_json: AsJson = False,
+) -> None:
+    """Write to Kafka what it lost, from the journals of all services, each fact behind its cause. All journals must be there.
+
+    A topic that lost its end or everything is gone on with. One that lost its start, or has facts in a wrong order, must be named. Services
+    may run and take commands meanwhile. Killed at any point, it is begun anew. Afterwards each service is rebuilt.
+
+    Examples:
+
+        redress restore-log
+
+        redress restore-log --recreate complaints.lifecycle.v1
+    """
+    if unknown := [topic for topic in recreate or () if topic not in TOPICS]:
+        fail(f"There is no topic {unknown[0]!r} to make anew. Topics: {', '.join(TOPICS)}.")
+    done = restored(running_stack(folder), recreate or [])
+    if as_json:
+        out.print_json(data=asdict(done))
+    else:
+        out.print("\n".join(told(done)), highlight=False, markup=False)
+
+
+def restored(stack: Stack, recreate: list[str]) -> Restored:
+    """Restore the log, with a progress bar; ends the command where that is refused."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("journals", total=None)
+        databases = {name: stack.databases[name] for name in SERVICES if name in stack.databases}
+        work = RestoreLog(
+            {name: Access(each["owner_dsn"], each["app_dsn"]) for name, each in databases.items()},
+            bootstrap=stack.kafka,
+            partitions=stack.partitions,
+            recreate=recreate,
+            progress=lambda what, done, every: progress.update(task, description=what, completed=done, total=every or None),
+        )
+        try:
+            return asyncio.run(work.run())
+        except (CannotRestore, JournalRestored) as error:
+            fail(f"The log was not restored. {error}")
+        except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            fail(f"The log was not restored to its end: {type(error).__name__}: {error}. Relays wait until it is. Run it again.")
+
+
+def told(done: Restored) -> list[str]:
+    """What was restored, and what is to be done next, in words."""
+    written = sum(done.written.values())
+    services = ", ".join(f"{service} {count}" for service, count in done.written.items() if count)
+    lines = [
+        f"The log had {done.found} facts. Wrote {written} more{f' ({services})' if services else ''}, and all {done.keys} keys once more."
+    ]
+    if done.recreated:
+        lines.insert(0, f"Made anew: {', '.join(done.recreated)}.")
+    if done.strangers:
+        lines.append(f"It also has {done.strangers} records that are no facts of ours; services set them aside or park them.")
+    if done.missing:
+        some = ", ".join(done.missing[:NAMED])
+        lines.append(
+            f"{len(done.missing)} facts that others were decided upon are in no journal: {some}. What followed stands by its time."
+        )
+    if done.early:
+        lines.append(f"{done.early} facts stand before their cause, for each named the other.")
+    if written or done.recreated:
+        lines.append("Now make each service's state anew, while all run:")
+        lines += [f"  redress rebuild {service}" for service in SERVICES]
+        lines.append("  redress verify")
+    return lines

@@ -1,0 +1,117 @@
+"""One order of several journals: a fact behind its cause and behind its own predecessor, and else by time. Pure.
+
+Each journal comes in its own order, and the earliest of their next facts goes first. One whose cause has not gone yet waits for it, with
+all later facts of its stream; so only what is out of the order of time, by a clock that was wrong or a journal that was adopted, is held in
+memory. Nothing waits for ever: `rest` gives what is left.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import heappop, heappush
+from typing import Any
+
+Place = tuple[int, int]  # transaction and position in a journal
+
+
+@dataclass(frozen=True, slots=True)
+class Journaled:
+    """A fact in its journal. rank: of its source, among facts of one time. cause: id, source and place of the fact that it was decided
+    upon, None where there is none to wait for. row: what is sent."""
+
+    id: str
+    source: str
+    rank: int
+    stream: str
+    place: Place
+    time: datetime
+    cause: tuple[str, str, Place] | None
+    row: Any = None
+
+    @property
+    def order(self) -> tuple[datetime, int, Place]:
+        return self.time, self.rank, self.place
+
+
+class CausalOrder:
+    """Takes facts, each source's in the order of its journal, and gives those that may go."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, Place] = {}  # of each source, up to here
+        self._held: set[str] = set()  # ids of taken facts that have not gone
+        self._blocked: dict[str, list[Journaled]] = {}  # by the id of what they wait for
+        self._behind: dict[tuple[str, str], deque[Journaled]] = {}  # of streams of which a fact is blocked, by source: its later ones
+
+    def take(self, fact: Journaled) -> Iterator[Journaled]:
+        """What may go now that this fact has come."""
+        self._taken[fact.source] = fact.place
+        if (later := self._behind.get((fact.source, fact.stream))) is not None:
+            later.append(fact)
+            self._held.add(fact.id)
+        elif self._waits(fact):
+            self._block(fact)
+        else:
+            yield from self._go(fact)
+
+    def rest(self) -> Iterator[tuple[Journaled, bool]]:
+        """All that still waits: the earliest goes first though its cause has not (True), and takes along what waited for it."""
+        while self._blocked:
+            first = min((fact for facts in self._blocked.values() for fact in facts), key=lambda fact: fact.order)
+            assert first.cause is not None, "only what has a cause is blocked"
+            waiting = self._blocked[first.cause[0]]
+            waiting.remove(first)
+            if not waiting:
+                del self._blocked[first.cause[0]]
+            for n, fact in enumerate(self._go(first)):
+                yield fact, n == 0
+
+    @property
+    def held(self) -> int:
+        return len(self._held)
+
+    def _waits(self, fact: Journaled) -> bool:
+        if fact.cause is None:
+            return False
+        cause, source, place = fact.cause
+        return cause in self._held or place > self._taken.get(source, (-1, -1))
+
+    def _block(self, fact: Journaled) -> None:
+        assert fact.cause is not None, "only what has a cause waits for it"
+        self._held.add(fact.id)
+        self._blocked.setdefault(fact.cause[0], []).append(fact)
+        self._behind.setdefault((fact.source, fact.stream), deque())
+
+    def _go(self, fact: Journaled) -> Iterator[Journaled]:
+        """The fact, and all that waited for it alone, the earliest first."""
+        free = [(fact.order, fact)]
+        while free:
+            _, gone = heappop(free)
+            self._held.discard(gone.id)
+            yield gone
+            for waiting in self._blocked.pop(gone.id, ()):
+                heappush(free, (waiting.order, waiting))
+            stream = gone.source, gone.stream
+            if (later := self._behind.get(stream)) is None:
+                continue
+            if not later:
+                del self._behind[stream]
+            elif self._waits(following := later.popleft()):
+                self._block(following)
+            else:
+                heappush(free, (following.order, following))
+
+
+async def merged(journals: Mapping[str, AsyncIterator[Journaled]]) -> AsyncIterator[Journaled]:
+    """The facts of several journals, always the earliest of their next ones."""
+    following: list[tuple[tuple[datetime, int, Place], Journaled]] = []
+    for journal in journals.values():
+        if (first := await anext(journal, None)) is not None:
+            heappush(following, (first.order, first))
+    while following:
+        _, fact = heappop(following)
+        yield fact
+        if (after := await anext(journals[fact.source], None)) is not None:
+            heappush(following, (after.order, after))

@@ -1,0 +1,136 @@
+"""Settings that must equal reality, compared with it at the start and now and then: partitions, and how the topics keep what is on them.
+
+A wrong count of partitions refuses commands, for what is written by it reaches nobody. Everything else is told, in readiness before the
+process was ever ready and as an alarm afterwards: a front door that closes because somebody changed a topic helps nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import asyncpg
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import for_code
+
+from redress_events.errors import WrongPartitions, told
+from redress_events.log_end import LogEnd
+from redress_events.relay import close
+from redress_events.topics import MIN_INSYNC, Wanted, wrong_partitions
+
+log = structlog.get_logger(__name__)
+
+EVERY = 60.0  # seconds between two looks
+SOON = 2.0  # seconds to the next one while Kafka does not answer, or something is wrong
+COUNT = "INSERT INTO public.partitioning (partitions) VALUES ($1) ON CONFLICT DO NOTHING"
+COUNTED = "SELECT partitions FROM public.partitioning"
+
+
+class Reality:
+    """wrong: why commands are refused, if they are. flaws: what else is not as it must be. topics: the one of the facts first."""
+
+    def __init__(self, source: str, bootstrap: str, topics: Sequence[Wanted], log_end: LogEnd) -> None:
+        self._source = source
+        self._bootstrap = bootstrap
+        self._topics = topics
+        self._log_end = log_end
+        self.wrong: str | None = None
+        self.flaws: list[str] = []
+
+    async def begin(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
+        """Compare the journal, then the topics, and number the journal if nobody has: for one count of partitions, for ever. With Kafka
+        away the journal alone says. Raises WrongPartitions."""
+        self._compare(await connection.fetchval(COUNTED))
+        with suppress(ConnectionError):
+            await self.look()
+        await connection.execute(COUNT, self._topics[0].partitions)
+        self._compare(await connection.fetchval(COUNTED))
+
+    def _compare(self, counted: int | None) -> None:
+        ours = self._topics[0].partitions
+        if counted not in (None, ours):
+            raise WrongPartitions(
+                f"The journal of {self._source} is numbered for {counted} partitions, REDRESS_PARTITIONS is {ours}: set it to {counted}."
+            )
+
+    async def cluster(self) -> str:
+        """Kafka's cluster id. Raises WrongPartitions where its topics are not as many partitions as ours, ConnectionError."""
+        seen = await self._log_end.topics([topic.name for topic in self._topics])
+        counts = {name: topic.partitions for name, topic in seen.topics.items()}
+        self.wrong = next((wrong_partitions(each, counts[each.name]) for each in self._topics if _differs(each, counts)), None)
+        if self.wrong:
+            raise WrongPartitions(self.wrong)
+        return seen.cluster
+
+    async def look(self) -> None:
+        """Raises WrongPartitions, and ConnectionError where Kafka does not answer."""
+        found = self.flaws
+        try:
+            await self.cluster()
+            seen = await self._log_end.topics([topic.name for topic in self._topics])
+            missing = [f"Topic {each.name} is missing: run the migration." for each in self._topics if each.name not in seen.topics]
+            found = missing + await flaws(self._bootstrap, [each for each in self._topics if each.name in seen.topics])
+        except WrongPartitions as error:
+            found = [str(error)]
+            raise
+        finally:
+            for each in found:
+                if each not in self.flaws:
+                    log.error("wrong-setting", service=self._source, detail=each)
+            self.flaws = found
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            try:
+                await self.look()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                log.debug("settings-not-compared", service=self._source, error=told(error))
+                await asyncio.sleep(SOON)
+                continue
+            await asyncio.sleep(SOON if self.flaws else EVERY)
+
+
+def _differs(topic: Wanted, counts: Mapping[str, int]) -> bool:
+    return counts.get(topic.name, topic.partitions) != topic.partitions
+
+
+async def flaws(bootstrap: str, topics: Sequence[Wanted]) -> list[str]:
+    """Settings of these topics that are not what they must be, in sentences. Raises ConnectionError."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=4_000)
+    found = []
+    try:
+        async with asyncio.timeout(5):
+            await admin.start()
+            by_name = {topic.name: topic for topic in topics}
+            answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in by_name])
+        for answer in answers:
+            for code, _, _, name, entries in answer.resources:
+                if code:
+                    found.append(f"Kafka does not tell the settings of topic {name}: {for_code(code).__name__}.")
+                else:
+                    found += _differing(by_name[name], {key: value for key, value, *_ in entries})
+    except Exception as error:
+        raise ConnectionError(f"Kafka did not say how its topics are set: {type(error).__name__}") from error
+    finally:
+        await close(admin)
+    return sorted(found)
+
+
+def _differing(topic: Wanted, there: Mapping[str, str]) -> list[str]:
+    found = [
+        f"Topic {topic.name} has {name}={there.get(name)} and must have {value}: `kafka-configs.sh --alter` sets it."
+        for name, value in topic.settings.items()
+        if there.get(name) != value
+    ]
+    if int(there.get(MIN_INSYNC) or 0) < topic.min_insync:
+        found.append(
+            f"Topic {topic.name} has {MIN_INSYNC}={there.get(MIN_INSYNC)}, and REDRESS_MIN_INSYNC_REPLICAS is {topic.min_insync}: "
+            "what was acknowledged may be lost with one broker."
+        )
+    return found

@@ -1,0 +1,292 @@
+"""The log written anew from the journals: whatever was lost of it, facts stand behind their causes again, and states are what they were."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from spine_log import on_the_log, rebuild, verified
+from spine_stack import Stack, asked, eventually, registered
+
+from redress_events import relay, restore_log, topics
+from redress_events.contracts.intake import ComplaintChased
+from redress_events.engine import Engine
+from redress_events.envelope import Envelope, decode
+from redress_events.errors import CannotRestore, JournalRestored
+from redress_events.facts import CLOSED, KEYS, LIFECYCLE
+from redress_events.restore_log import Access, Restored, RestoreLog
+
+ALL = (LIFECYCLE, CLOSED, KEYS)
+SERVICES = ("intake", "handling")
+STATE = "SELECT subject, heard::text, done::text, read::text, parked FROM state ORDER BY subject"
+
+
+async def restored(stack: Stack, *recreate: str, **options: Any) -> Restored:
+    access = {name: Access((await stack.database(name)).owner_dsn, (await stack.database(name)).app_dsn) for name in SERVICES}
+    work = RestoreLog(
+        access, bootstrap=stack.kafka, partitions=stack.partitions, prefix=stack.prefix, recreate=recreate, in_flight=0.1, **options
+    )
+    return await work.run()
+
+
+async def states(stack: Stack, source: str) -> list[tuple[Any, ...]]:
+    connection = await stack.connect(source)
+    schema = await connection.fetchval("SELECT schema FROM public.live")
+    await connection.execute(f"SET search_path = {schema}, public")
+    try:
+        return [tuple(row) for row in await connection.fetch(STATE)]
+    finally:
+        await connection.close()
+
+
+async def a_life(stack: Stack, complaints: int = 8) -> tuple[Engine, Engine]:
+    """Complaints that intake registers, handling opens, and intake chases once it has heard of that; all is on the log and read."""
+    intake, handling = await stack.engine("intake"), await stack.engine("handling")
+    subjects = [(await intake.create("complaint", lambda context: [registered()], asked()))[0].subject for _ in range(complaints)]
+    for subject in subjects:
+        await opened(intake, subject)
+        await chase(intake, subject, 1)
+    await all_read(intake, handling)
+    return intake, handling
+
+
+async def opened(intake: Engine, subject: str) -> None:
+    async def heard() -> int:
+        return int((await intake.read(subject)).state.heard.opened)
+
+    await eventually(heard)
+
+
+async def chase(intake: Engine, subject: str, n: int) -> None:
+    await intake.decide(subject, lambda state, context: [ComplaintChased(chase=n)], asked())
+
+
+async def all_read(*engines: Engine) -> None:
+    async def read() -> bool:
+        numbers = [await engine.measures() for engine in engines]
+        return all(each.backlog_facts == each.lag_records == each.stuck_rows == 0 for each in numbers)
+
+    await eventually(read)
+
+
+async def stopped(stack: Stack) -> None:
+    for engine in list(stack.engines):
+        await stack.stop(engine)
+
+
+async def facts(stack: Stack) -> list[Envelope]:
+    return [decode(record.value) for record in await on_the_log(stack, LIFECYCLE, stack.partitions)]
+
+
+async def in_order(stack: Stack) -> list[Envelope]:
+    """The log's facts. Each stands behind its cause and its predecessor, and once."""
+    found = await facts(stack)
+    at = {fact.id: n for n, fact in enumerate(found)}
+    assert len(at) == len(found), "one stands there twice"
+    for fact in found:
+        assert fact.causation is None or at[fact.causation] < at[fact.id], f"{fact.id} stands before its cause"
+        before = f"{fact.subject}/{fact.source}/{fact.version - 1}"
+        assert fact.version == 1 or at[before] < at[fact.id], f"{fact.id} stands before its predecessor"
+    return found
+
+
+async def lost_start(stack: Stack, topic: str = LIFECYCLE) -> None:
+    """Half of each partition's records are deleted from its beginning, as by a retention that was set by mistake."""
+    ends = Counter(record.partition for record in await on_the_log(stack, topic, stack.partitions))
+    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+    await admin.start()
+    await admin.delete_records({TopicPartition(stack.prefix + topic, n): RecordsToDelete((end + 1) // 2) for n, end in ends.items()})
+    await admin.close()
+
+
+async def rebuilt(stack: Stack, folder: Path) -> None:
+    for source in SERVICES:
+        await rebuild(stack, source, folder)
+        await verified(stack, source)
+
+
+async def test_a_log_that_was_lost_whole_is_written_again_and_all_goes_on(stack: Stack, tmp_path: Path):
+    await a_life(stack)
+    before = {source: await states(stack, source) for source in SERVICES}
+    first = await in_order(stack)
+    await stopped(stack)
+    done = await restored(stack, *ALL)
+    assert (done.written, done.keys, done.missing, done.early) == ({"intake": 16, "handling": 8}, 8, [], 0)
+    again = await in_order(stack)
+    assert sorted(fact.id for fact in again) == sorted(fact.id for fact in first)
+    assert len(await on_the_log(stack, KEYS, 1)) == 8
+    await rebuilt(stack, tmp_path)
+    assert {source: await states(stack, source) for source in SERVICES} == before
+    intake, handling = await stack.engine("intake"), await stack.engine("handling")
+    seen, _ = await intake.create("complaint", lambda context: [registered("and on it goes")], asked())
+    await opened(intake, seen.subject)
+    await all_read(intake, handling)
+    assert len(await in_order(stack)) == len(first) + 2, "what had been sent was sent again"
+
+
+async def test_a_log_whose_end_was_lost_is_gone_on_with(stack: Stack, tmp_path: Path):
+    """As much as was sent before the chases is on it, as after a broker that was put back to an earlier copy of its data."""
+    await a_life(stack, complaints=6)
+    await stopped(stack)
+    kept = [record for record in await on_the_log(stack, LIFECYCLE, stack.partitions) if decode(record.value).version == 1]
+    before = {source: await states(stack, source) for source in SERVICES}
+    await topics.recreate(stack.kafka, [stack.prefix + LIFECYCLE], stack.partitions, stack.prefix)
+    sender = relay.Sender(stack.kafka, "test")
+    await sender.send([(record.topic, record.partition, record.key, record.value, list(record.headers)) for record in kept])
+    await sender.drop()
+    done = await restored(stack)
+    assert (done.found, done.written, done.recreated) == (12, {"intake": 6, "handling": 0}, [])
+    assert len(await in_order(stack)) == 18
+    again = await restored(stack)
+    assert (again.found, again.written) == (18, {"intake": 0, "handling": 0}), "what the log has was written again"
+    await rebuilt(stack, tmp_path)
+    assert {source: await states(stack, source) for source in SERVICES} == before
+
+
+async def test_a_log_whose_start_was_lost_is_refused_until_its_topic_is_named(stack: Stack, tmp_path: Path):
+    await a_life(stack)
+    before = {source: await states(stack, source) for source in SERVICES}
+    await stopped(stack)
+    await lost_start(stack)
+    with pytest.raises(CannotRestore, match=rf"its start has gone.* --recreate {LIFECYCLE}"):
+        await restored(stack)
+    assert len(await on_the_log(stack, LIFECYCLE, stack.partitions)) < 24, "nothing is written where it is refused"
+    done = await restored(stack, LIFECYCLE)
+    assert sum(done.written.values()) == len(await in_order(stack)) == 24
+    await rebuilt(stack, tmp_path)
+    assert {source: await states(stack, source) for source in SERVICES} == before
+
+
+@pytest.mark.parametrize("page", [1, 2, 4])
+async def test_broken_off_at_any_page_it_is_run_again_and_no_relay_ships_behind_half_a_log(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: int
+):
+    """Services run all the while and take commands."""
+    monkeypatch.setattr(restore_log, "PAGE", 5)
+    intake, _ = await a_life(stack)
+    real, pages = relay.Sender.send, [0]
+
+    async def send(self: relay.Sender, records: Any) -> None:
+        if self._client_id == "redress-restore-log":
+            pages[0] += 1
+            if pages[0] > page:
+                raise ConnectionError("broken off")
+        await real(self, records)
+
+    monkeypatch.setattr(relay.Sender, "send", send)
+    with pytest.raises(ConnectionError, match="broken off"):
+        await restored(stack, LIFECYCLE, KEYS)
+    half = await facts(stack)
+    subject = (await intake.create("complaint", lambda context: [registered()], asked()))[0].subject
+
+    tried = intake.relay.progress
+
+    async def tries_again() -> bool:
+        return intake.relay.progress > tried + 2 and (await intake.measures()).backlog_facts >= 1
+
+    await eventually(tries_again)
+    assert [fact.id for fact in await facts(stack)] == [fact.id for fact in half], "a relay shipped behind half a log"
+    monkeypatch.setattr(relay.Sender, "send", real)
+    done = await restored(stack)
+    assert (done.found, sum(done.written.values())) == (len(half), 25 - len(half))
+    await stopped(stack)
+    assert len(await in_order(stack)) >= 25
+    await rebuilt(stack, tmp_path)
+    intake, _ = await stack.engine("intake"), await stack.engine("handling")
+    await opened(intake, subject)
+
+
+async def test_facts_that_were_sent_again_behind_others_are_refused_as_they_stand(stack: Stack, tmp_path: Path):
+    """After a loss one service sent its journal anew and then the other: what was decided upon the other's facts stands before them."""
+    await a_life(stack)
+    await stopped(stack)
+    await topics.recreate(stack.kafka, [stack.prefix + LIFECYCLE], stack.partitions, stack.prefix)
+    for source in SERVICES:
+        connection = await stack.connect(source)
+        await connection.execute("UPDATE relay_checkpoint SET transaction_id = '0', global_position = 0")
+        await connection.close()
+        engine = await stack.engine(source, work=[])
+        await eventually(partial(_sent, engine))
+        await stack.stop(engine)
+    with pytest.raises(CannotRestore, match=r"without its cause complaint/.*/handling/1 before it.*--recreate"):
+        await restored(stack)
+    await restored(stack, LIFECYCLE)
+    await in_order(stack)
+    await rebuilt(stack, tmp_path)
+
+
+async def _sent(engine: Engine) -> bool:
+    return (await engine.measures()).backlog_facts == 0
+
+
+async def test_what_would_be_lost_for_ever_is_refused(stack: Stack):
+    """A journal that is older than the log or forks from it: deleting the log would delete facts that nobody else has."""
+    await a_life(stack, complaints=2)
+    await stopped(stack)
+    owner, before = await stack.connect("intake", owner=True), await facts(stack)
+    await owner.execute("CREATE TABLE whole AS TABLE events; CREATE TABLE home AS TABLE birthplace")
+    undo = "TRUNCATE events, birthplace; INSERT INTO events OVERRIDING SYSTEM VALUE TABLE whole; INSERT INTO birthplace TABLE home"
+    for harm, sentence in [
+        ("DELETE FROM events WHERE version = 2", r"the log is newer than this journal.*redress adopt intake"),
+        ("UPDATE events SET hash = sha256(hash) WHERE version = 2", "is another fact than the journal of intake has"),
+        ("UPDATE birthplace SET system_identifier = 1", "did not grow on this PostgreSQL cluster.*redress adopt intake"),
+    ]:
+        await owner.execute(harm)
+        for recreate in [(), (LIFECYCLE,)]:
+            with pytest.raises((CannotRestore, JournalRestored), match=sentence):
+                await restored(stack, *recreate)
+        assert await facts(stack) == before
+        assert await owner.fetchval("SELECT kafka_cluster FROM relay_checkpoint") != relay.RESTORING, "relays may go on where it is refused"
+        await owner.execute(undo)
+    assert sum((await restored(stack)).written.values()) == 0, "without the harm it is as it was"
+    await owner.close()
+
+
+async def test_a_journal_that_is_not_there_is_named(stack: Stack):
+    access = {name: Access((await stack.database(name)).owner_dsn, (await stack.database(name)).app_dsn) for name in SERVICES}
+    access["handling"] = Access(access["handling"].owner_dsn + "_gone", access["handling"].app_dsn)
+    work = RestoreLog(access, bootstrap=stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
+    with pytest.raises(CannotRestore, match="The journal of handling is not there"):
+        await work.run()
+
+
+async def test_a_topic_that_is_missing_or_has_other_partitions_is_named(stack: Stack):
+    for source in SERVICES:
+        await stack.database(source)
+    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+    await admin.start()
+    await admin.delete_topics([stack.prefix + CLOSED])
+    await admin.close()
+    with pytest.raises(CannotRestore, match=rf"no topic {stack.prefix}{CLOSED}.*--recreate {CLOSED}"):
+        await restored(stack)
+    stack.partitions = 3
+    with pytest.raises(CannotRestore, match=r"has 4 partitions, and the services have 3 \(REDRESS_PARTITIONS\)"):
+        await restored(stack, CLOSED)
+
+
+async def test_a_cause_that_no_journal_has_is_told_and_holds_up_nothing(stack: Stack, tmp_path: Path):
+    await a_life(stack, complaints=3)
+    await stopped(stack)
+    owner = await stack.connect("handling", owner=True)
+    lost = await owner.fetchval("DELETE FROM events WHERE stream = (SELECT min(stream) FROM events) RETURNING stream")
+    await owner.close()
+    await topics.recreate(stack.kafka, [stack.prefix + LIFECYCLE], stack.partitions, stack.prefix)
+    done = await restored(stack)
+    assert done.missing == [f"{lost}/handling/1"]
+    assert done.written == {"intake": 6, "handling": 2}
+    again = await restored(stack)
+    assert (again.found, sum(again.written.values())) == (8, 0), "what has no cause to stand behind stands rightly"
+
+
+async def test_another_restore_or_an_operator_is_not_thrown_out(stack: Stack, monkeypatch: pytest.MonkeyPatch):
+    holding = await stack.connect("intake", owner=True)
+    await holding.fetchval("SELECT pg_advisory_lock(hashtext('redress-relay'))")
+    with pytest.raises(CannotRestore, match="holds the lead of intake: does another restore-log run"):
+        await restored(stack)
+    assert not holding.is_closed()
+    await holding.close()

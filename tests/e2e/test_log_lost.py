@@ -1,0 +1,162 @@
+"""The log loses its end, its start, or all of it, while people work; after the cure of docs/restore.md all services are what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from faults import copy_log, lose_log
+from live import SLOW, Live
+from typer.testing import CliRunner, Result
+
+from redress_cli.main import app
+from redress_events.facts import CLOSED, KEYS, LIFECYCLE
+from redress_local.kafka import Kafka
+from redress_local.places import SERVICES
+from redress_local.processes import run
+from redress_local.system import System
+
+TECHNICAL = "technical_support"
+States = dict[str, dict[str, tuple[str, str]]]
+
+
+@pytest.fixture(scope="module")
+def lossy(system: Callable[..., System]) -> Iterator[Live]:
+    with closing(Live(system(settle_seconds=1.0))) as made:
+        yield made
+
+
+@pytest.fixture
+def broker(lossy: Live) -> Kafka:
+    server = lossy.system.servers.kafka_server
+    if server is None:
+        pytest.skip("only a local Kafka can lose its data")
+    return server
+
+
+def redress(live: Live, *words: str) -> Result:
+    return CliRunner().invoke(app, [*words, "--folder", live.stack.folder])
+
+
+def said(result: Result) -> str:
+    """As one line, however it was wrapped for a terminal."""
+    return " ".join(result.output.split())
+
+
+def done(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def states(live: Live) -> States:
+    """What each service knows of each complaint, as it stands in its database."""
+    ask = "SELECT subject, heard::text, done::text FROM state"
+    return {service: {row["subject"]: (row["heard"], row["done"]) for row in live.sql(service, ask)} for service in SERVICES}
+
+
+def lives(live: Live) -> list[str]:
+    """Complaints that stand where services have decided upon each other: open, accepted, passed on, in their second cycle, closed."""
+    fresh, accepted, passed, again, closed = (live.register(SLOW) for _ in range(5))
+    live.case(fresh, TECHNICAL)
+    live.case(accepted, TECHNICAL)
+    live.step(accepted, TECHNICAL, "accept")
+    live.case(passed, TECHNICAL)
+    live.step(passed, TECHNICAL, "transfer", {"department": "consulting", "reason": "a question of the contract"})
+    live.step(passed, "consulting", "accept")
+    live.work(again, TECHNICAL)
+    live.visit(again, reached=True, solved=False, satisfaction=1)
+    live.case(again, TECHNICAL, cycle=2)
+    live.step(again, TECHNICAL, "accept")
+    live.work(closed, TECHNICAL)
+    live.visit(closed, reached=True, solved=True, satisfaction=5)
+    live.reaches(closed, "closed")
+    return [fresh, accepted, passed, again, closed]
+
+
+def cured(live: Live, before: States, waiting: str) -> None:
+    """Every service is made anew; then all know what they knew, and go on with it."""
+    for service in SERVICES:
+        done(redress(live, "rebuild", service))
+    live.case(waiting, TECHNICAL)  # it was registered while the log was not whole
+    live.verified()
+    after = states(live)
+    for service in SERVICES:
+        assert {subject: after[service].get(subject) for subject in before[service]} == before[service], service
+    live.work(waiting, TECHNICAL)
+    live.visit(waiting, reached=True, solved=True, satisfaction=5)
+    live.reaches(waiting, "closed")
+    live.verified()
+
+
+def same_view(live: Live, complaints: list[str]) -> None:
+    """Who has a case, and who took it on, is for intake what it is for handling."""
+    here = "SELECT heard->>'department', heard->>'handler' FROM state WHERE subject = $1"
+    there = (
+        "SELECT coalesce(done#>>'{transfer,department}', heard->>'department'), done#>>'{accepted,handler}' FROM state WHERE subject = $1"
+    )
+    for complaint in complaints:
+        subject = f"complaint/{complaint}"
+        assert tuple(live.sql("intake", here, subject)[0]) == tuple(live.sql("handling", there, subject)[0]), complaint
+
+
+def test_the_logs_end_is_lost_and_people_go_on_meanwhile(lossy: Live, broker: Kafka, tmp_path: Path):
+    begun = lossy.register(SLOW)
+    lossy.case(begun, TECHNICAL)
+    lossy.quiet()
+    copy_log(broker, tmp_path / "copy")
+    complaints = lives(lossy)
+    lossy.step(begun, TECHNICAL, "accept")
+    lossy.quiet()
+    same_view(lossy, complaints)
+    before = states(lossy)
+    lose_log(broker, tmp_path / "copy")
+    waiting = lossy.register(SLOW)
+    refused = redress(lossy, "restore-log")
+    if refused.exit_code:  # a relay shipped behind what was left before it was stopped
+        assert f"--recreate {LIFECYCLE}" in said(refused)
+    done(redress(lossy, "restore-log", "--recreate", LIFECYCLE, "--recreate", CLOSED))
+    cured(lossy, before, waiting)
+    same_view(lossy, complaints)
+
+
+def test_the_logs_start_is_lost(lossy: Live, broker: Kafka):
+    complaints = lives(lossy)
+    lossy.quiet()
+    before = states(lossy)
+    records = lossy.records((LIFECYCLE,))
+    ends = {record.partition: record.offset + 1 for record in records}
+
+    async def delete() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker.address)
+        await admin.start()
+        await admin.delete_records({TopicPartition(LIFECYCLE, n): RecordsToDelete(end) for n, end in ends.items()})
+        await admin.close()
+
+    run(delete())
+    waiting = lossy.register(SLOW)
+    refused = redress(lossy, "restore-log")
+    assert refused.exit_code == 1
+    assert "its start has gone" in said(refused)
+    done(redress(lossy, "restore-log", "--recreate", LIFECYCLE))
+    cured(lossy, before, waiting)
+    same_view(lossy, complaints)
+
+
+def test_the_whole_log_is_lost_and_another_cluster_takes_its_place(lossy: Live, broker: Kafka):
+    complaints = lives(lossy)
+    lossy.quiet()
+    before = states(lossy)
+    keys = len({record.key for record in lossy.records((KEYS,))})
+    lose_log(broker)
+    waiting = lossy.register(SLOW)
+    refused = redress(lossy, "restore-log")
+    assert refused.exit_code == 1
+    assert f"There is no topic {LIFECYCLE}" in said(refused)
+    done(redress(lossy, "restore-log", *(word for topic in (LIFECYCLE, CLOSED, KEYS) for word in ("--recreate", topic))))
+    assert len({record.key for record in lossy.records((KEYS,))}) == keys + 1
+    cured(lossy, before, waiting)
+    same_view(lossy, complaints)
