@@ -49,9 +49,9 @@ MARK = "UPDATE birthplace SET timeline = $1"
 AT_HOME = "UPDATE birthplace SET system_identifier = s.system_identifier, timeline = timeline_now() FROM pg_control_system() s"
 CLUSTERS = "SELECT kafka_cluster FROM consumer_offsets UNION SELECT kafka_cluster FROM relay_checkpoint WHERE kafka_cluster IS NOT NULL"
 READ = """
-SELECT o.topic, o.partition, least(o.next, (
+SELECT o.topic, o.partition, o.next, o.topic_id, o.last_offset, o.last_hash, least(o.next, (
     SELECT min(p."offset") FROM parked p WHERE p.topic = o.topic AND p.partition = o.partition AND p.reason = 'not-in-journal'
-)) AS next FROM consumer_offsets o
+)) AS begin FROM consumer_offsets o
 """
 APPEND = """
 INSERT INTO events (stream, version, topic, type, prevhash, hash, data, partition)
@@ -184,14 +184,14 @@ class Adoption:
         )
         try:
             await consumer.start()
-            ends = await log_end.ask(self._places)
-            following = await self._begin(connection, consumer, ends)
             keys = TopicPartition(self._topics.keys, 0)
+            ends = await log_end.ask([*self._places, keys])
+            following = await self._begin(connection, consumer, log_end, ends)
             while True:
                 late = monotonic() - began >= self._settle
                 if late:
                     ends = await log_end.ask(self._places)
-                ranges = {place: (following[place], end) for place, end in ends.items() if end > following[place]}
+                ranges = {place: (following[place], ends[place]) for place in self._places}
                 await self._look(connection, consumer, ranges)
                 await self._take(connection, consumer, ranges)
                 following |= {place: end for place, (_, end) in ranges.items()}
@@ -199,22 +199,36 @@ class Adoption:
                     break
                 self._progress("waiting for what may still be under way", 0, 0)
                 await asyncio.sleep(max(0.0, began + self._settle - monotonic()))
-            end = (await log_end.ask([keys]))[keys]
-            await self._take_keys(connection, consumer, keys, end)
+            await self._take_keys(connection, consumer, {keys: (following[keys], (await log_end.ask([keys]))[keys])})
         finally:
             await close(consumer)
 
-    async def _begin(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, ends: Ends) -> dict[TopicPartition, int]:
-        """Where comparing begins: where the restored state had read to, for what is before was compared then; a public topic, which no
-        service reads, from its first record, and so a log that ends before what was read: it is not the one that was read."""
-        read = {TopicPartition(row["topic"], row["partition"]): row["next"] for row in await connection.fetch(READ)}
-        starts = await consumer.beginning_offsets(self._places)
-        begin = {place: at if (at := read.get(place, 0)) <= ends[place] else 0 for place in self._places}
+    async def _begin(
+        self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, log_end: LogEnd, ends: Ends
+    ) -> dict[TopicPartition, int]:
+        """Where comparing begins: where the restored state had read to, for what is before was compared then; in a log that is not the one
+        that was read, and in a public topic, which no service reads, with the first record."""
+        read = {TopicPartition(row["topic"], row["partition"]): row for row in await connection.fetch(READ)}
+        seen = await log_end.topics(sorted({place.topic for place in ends}))
+        starts = await log_end.starts(list(ends))
+        begin, last = dict.fromkeys(ends, 0), {}
+        for place, row in read.items():
+            if place in ends and row["next"] <= ends[place] and row["topic_id"] in (None, seen.topics[place.topic].id):
+                begin[place] = row["begin"]
+                if row["last_offset"] is not None and row["last_offset"] >= starts[place]:
+                    last[place] = row
+        async for records in records_of(consumer, {place: (row["last_offset"], row["last_offset"] + 1) for place, row in last.items()}):
+            last = {
+                place: row
+                for place, row in last.items()
+                if not any((each.topic, each.partition) == place and each.hash == row["last_hash"] for each in records)
+            }
+        begin |= dict.fromkeys((place for place in last if place.topic != self._topics.keys), 0)  # another record stands there, or none
         gone = [
-            f"{place.topic}/{place.partition} begins at offset {starts[place]}, and {self._service.source} had read it to {at} only: "
-            "what it lacks may have gone with the rest."
-            for place, at in begin.items()
-            if starts[place] > at
+            f"{place.topic}/{place.partition} begins at offset {starts[place]}, and {self._service.source} had read it to {begin[place]} "
+            "only: what it lacks may have gone with the rest."
+            for place in self._places
+            if starts[place] > begin[place]
         ]
         if gone and not self._although_truncated:
             raise AdoptionRefused(*gone[:TOLD], "If you know that nothing of this service was in it, say --although-truncated.")
@@ -272,12 +286,10 @@ class Adoption:
         if entered:
             await connection.execute(entries.WRITE, *map(list, zip(*entered, strict=True)))
 
-    async def _take_keys(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> None:
+    async def _take_keys(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, ranges: Ranges) -> None:
         """The keys that came since. What destroys one is the projector's to read: it goes on from the same place."""
-        read = await connection.fetchval("SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = 0", place.topic)
-        start = max(read or 0, (await consumer.beginning_offsets([place]))[place])
         keys: dict[str, bytes | None] = {}
-        async for records in records_of(consumer, {place: (start, end)}):
+        async for records in records_of(consumer, ranges):
             for record in records:
                 subject = (record.key or b"").decode("utf-8", "replace")
                 if record.value is None:

@@ -143,6 +143,9 @@ async def test_several_journals_restored_to_a_point_in_time_are_to_the_byte_what
         taken = [await adopted(stack, source) for source in services]
         assert [each.facts.total() for each in taken] == [3, 1, 2]
         assert taken[0].keys == 1
+        connection = await stack.connect("intake")  # before a projector could read them
+        assert await connection.fetchval("SELECT count(*) FROM keys") == 2
+        await connection.close()
         for source in services:
             assert (await journal_and_state(stack, source))[0] == before[source][0]
         intake, handling, callback = [await stack.engine(source, work=[] if source == "callback" else None) for source in services]
@@ -289,6 +292,33 @@ async def test_it_refuses_a_log_without_its_start_and_another_cluster(kept: Arch
             await adopted(stack, "intake")
         with pytest.raises(Forked, match="neither the journal nor the log before it has version 2"):
             await adopted(stack, "intake", although_truncated=True)
+
+
+async def test_a_topic_that_was_made_again_is_compared_from_its_first_record(kept: Archive, kafka_address: str) -> None:
+    """What the journal lacks stands there before the offset that was restored with it, which means another record now."""
+    async with stack_of(kept, kafka_address) as stack:
+        intake = await stack.engine("intake")
+        subject = (await register(intake, "1"))[0]
+        await read_to_the_end(intake)
+        await asyncio.to_thread(kept.mark, "then")
+        await stop(stack)
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka_address)
+        await admin.start()
+        await admin.delete_topics([stack.prefix + LIFECYCLE])
+
+        async def gone() -> bool:
+            return stack.prefix + LIFECYCLE not in await admin.list_topics()
+
+        await eventually(gone)
+        await admin.close()
+        await topics.ensure(kafka_address, partitions=stack.partitions, prefix=stack.prefix)
+        intake = await stack.engine("intake")
+        await chase(intake, subject, 1)
+        await chase(intake, subject, 2)
+        await facts(stack, 2)
+        await back_to(stack, kept, "then")
+        done = await adopted(stack, "intake")
+        assert done.facts.total() == 2
 
 
 async def test_a_copy_of_the_files_put_back_is_healed_although_nothing_told_it_from_the_journal(kept: Archive, kafka_address: str) -> None:
