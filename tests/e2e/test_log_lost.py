@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from faults import copy_log, lose_log
+from faults import lose_log
 from live import SLOW, Live
 from typer.testing import CliRunner, Result
 
@@ -103,17 +102,17 @@ def same_view(live: Live, complaints: list[str]) -> None:
         assert tuple(live.sql("intake", here, subject)[0]) == tuple(live.sql("handling", there, subject)[0]), complaint
 
 
-def test_the_logs_end_is_lost_and_people_go_on_meanwhile(lossy: Live, broker: Kafka, tmp_path: Path):
+def test_the_logs_end_is_lost_and_people_go_on_meanwhile(lossy: Live, broker: Kafka):
     begun = lossy.register(SLOW)
     lossy.case(begun, TECHNICAL)
     lossy.quiet()
-    copy_log(broker, tmp_path / "copy")
+    saved = broker.save()
     complaints = lives(lossy)
     lossy.step(begun, TECHNICAL, "accept")
     lossy.quiet()
     same_view(lossy, complaints)
     before = states(lossy)
-    lose_log(broker, tmp_path / "copy")
+    broker.put_back(saved)
     waiting = lossy.register(SLOW)
     refused = redress(lossy, "restore-log")
     if refused.exit_code:  # a relay shipped behind what was left before it was stopped
