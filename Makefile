@@ -58,8 +58,8 @@ lint: setup ## Style, format, types, import contracts, schemas that match the co
 bench: setup $(STAMPS)/bench ## Measure how fast it is, against what: some ten minutes; ONLY=front_door for one, QUICK=1 for a rough look
 	@PYTHONPATH=benchmarks $(BIN)/python -m redress_bench --only "$(ONLY)" $(if $(QUICK),--quick)
 
-soak: setup ## Random faults under load, then every check: MINUTES=20 SEED=1; it prints the seed, and writes down a run of 20 minutes
-	@PYTHONPATH=benchmarks:tests/e2e/support $(BIN)/python -m redress_soak --minutes "$(MINUTES)" --seed "$(SEED)"
+soak: setup ## Random faults under load, then every check: MINUTES=20 SEED=1 ONLY=takeover,endless; it prints the seed, and writes down a run of 20 minutes
+	@PYTHONPATH=benchmarks:tests/e2e/support $(BIN)/python -m redress_soak --minutes "$(MINUTES)" --seed "$(SEED)" --only "$(ONLY)"
 
 format: setup ## Let ruff put the code in order
 	@$(BIN)/ruff check --fix .

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from faults import let_in
 from live import Live
+from load import Load
 
 from redress_local.places import SERVICES, replica_name
-from redress_local.processes import StartFailed
+from redress_soak.disasters import Command, Endless, LostStart, Takeover, WrongPartitions
 
 REPLICAS = 2
 REBUILT_WITHIN = 180.0  # seconds, with as many attempts as that takes
 SERVERS = ("kafka", "postgres")
+FIRST_ENDLESS = 2 * 10**6  # posts with numbers from here on are complaints that do not end; every fourth has a class that is clear
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,13 @@ class Fault:
 
 
 class Faults:
-    """Draws faults for one system."""
+    """Draws faults for one system. kept_open: complaints that nobody may work on now, for their customer still talks. only: names of
+    faults, or parts of them; none for all."""
 
-    def __init__(self, live: Live, chance: random.Random) -> None:
+    def __init__(self, live: Live, load: Load, chance: random.Random, only: Sequence[str] = ()) -> None:
+        self.kept_open: set[str] = set()
+        self._load = load
+        self._number = 0
         self._live = live
         self._system = live.system
         self._chance = chance
@@ -57,7 +60,13 @@ class Faults:
             self._rebuild,
             self._rebuild_killed,
             self._everything_killed,
+            self._takeover,
+            self._lost_start,
+            self._wrong_partitions,
+            self._endless,
         )
+        if only:
+            self._kinds = tuple(kind for kind in self._kinds if any(name in kind.__name__ for name in only))
 
     def draw(self) -> list[Fault]:
         """One fault, or two that touch different things."""
@@ -155,17 +164,17 @@ class Faults:
 
     def _rebuild(self) -> Fault:
         service = self._chance.choice(SERVICES)
-        rebuild = Rebuilding(self._live, service)
-        return Fault("a rebuild under way", f"{service} rebuilt", frozenset({"rebuild"}), 0.0, rebuild.start, rebuild.finish, True)
+        rebuild, touches = Command(self._live, "rebuild", service), frozenset({"rebuild"})
+        return Fault("a rebuild under way", f"{service} rebuilt", touches, 0.0, rebuild.start, lambda: rebuild.finish(REBUILT_WITHIN), True)
 
     def _rebuild_killed(self) -> Fault:
         service, after = self._chance.choice(SERVICES), self._chance.uniform(0.5, 4)
-        rebuild = Rebuilding(self._live, service)
+        rebuild = Command(self._live, "rebuild", service)
         told = f"{service}'s rebuild killed after {after:.1f} s"
 
         def end() -> None:
             rebuild.kill()
-            rebuild.finish()
+            rebuild.finish(REBUILT_WITHIN)
 
         return Fault("a rebuild killed and begun anew", told, frozenset({"rebuild"}), after, rebuild.start, end, True)
 
@@ -191,32 +200,37 @@ class Faults:
         touches = frozenset({*names, *SERVERS, *SERVICES, "rebuild"})
         return Fault("everything killed at once", "everything killed at once", touches, self._seconds(3), begin, end)
 
+    def _takeover(self) -> Fault:
+        self._number += 1
+        takeover = Takeover(self._live, self._number)
+        touches = frozenset({"postgres", "kafka", "rebuild", *SERVICES})
+        return Fault("a standby promoted", "a standby promoted, and adopted", touches, 0.0, takeover.begin, takeover.end, True)
 
-class Rebuilding:
-    """`redress rebuild SERVICE` in a process of its own, as operators run it."""
+    def _lost_start(self) -> Fault:
+        lost = LostStart(self._live)
+        touches = frozenset({"postgres", "kafka", "rebuild", *SERVICES})
+        return Fault("the log's start deleted", "the log's start deleted, and restored", touches, 0.0, lost.begin, lost.end, True)
 
-    def __init__(self, live: Live, service: str) -> None:
-        self._line = [sys.executable, "-m", "redress_cli.main", "rebuild", service, "--folder", str(live.system.folder)]
-        self._log = live.system.folder / "logs" / "rebuild.log"
-        self._process: subprocess.Popen[bytes] | None = None
+    def _wrong_partitions(self) -> Fault:
+        service = self._chance.choice(SERVICES)
+        wrong = WrongPartitions(self._live, service)
+        told = f"a process of {service} told of half the partitions"
+        return Fault("a process told of other partitions", told, frozenset({"wrong"}), self._seconds(8), wrong.begin, wrong.end)
 
-    def start(self) -> None:
-        with self._log.open("ab") as out:
-            self._process = subprocess.Popen(self._line, stdout=out, stderr=subprocess.STDOUT)
+    def _endless(self) -> Fault:
+        self._number += 1
+        number = self._number
+        found: list[tuple[str, Endless]] = []
 
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
+        def begin() -> None:
+            complaint = self._load.post(FIRST_ENDLESS + 4 * number, spoken=self.kept_open.add)
+            endless = Endless(self._live, complaint, number)
+            found.append((complaint, endless))
+            endless.begin()
 
-    def finish(self) -> None:
-        """Until one went through: what is away meanwhile may end it. Raises StartFailed; the last attempt is then killed."""
-        assert self._process is not None
-        end = time.monotonic() + REBUILT_WITHIN
-        try:
-            while self._process.wait(max(0.0, end - time.monotonic())) != 0:
-                time.sleep(1.0)
-                self.start()
-        except subprocess.TimeoutExpired as error:
-            self.kill()
-            raise StartFailed(f"{' '.join(self._line[3:5])} did not go through: {self._log.read_text()[-500:]}") from error
+        def end() -> None:
+            ((complaint, endless),) = found
+            endless.end()
+            self.kept_open.discard(complaint)
+
+        return Fault("a complaint that does not end", "a customer who goes on and on", frozenset({"endless"}), self._seconds(8), begin, end)

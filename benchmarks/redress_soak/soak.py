@@ -6,7 +6,7 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,14 +53,14 @@ class Result:
     wrong: list[str] = field(default_factory=list)
 
 
-def soak(minutes: float, seed: int, progress: Callable[[str], None]) -> Result:
+def soak(minutes: float, seed: int, progress: Callable[[str], None], only: Sequence[str] = ()) -> Result:
     """Run one. Everything that is wrong, or went wrong, is in the result; the folder stays where something is."""
     folder = Path(tempfile.mkdtemp(prefix="redress-soak-"))
     system = System(folder, replicas=REPLICAS, settle_seconds=SETTLE, environment={"REDRESS_POLICY": str(POLICY)})
     result = Result(seed, minutes)
     with _told_in(result), system, closing(Live(system)) as live:
         progress(f"{len(system.children)} processes are ready; data and logs in {folder}")
-        _shake(live, result, minutes * 60, progress)
+        _shake(live, result, minutes * 60, progress, only)
     if not result.wrong:
         shutil.rmtree(folder, ignore_errors=True)
     return result
@@ -75,9 +75,10 @@ def _told_in(result: Result) -> Iterator[None]:
         result.wrong.append(f"{type(error).__name__}: {error}")
 
 
-def _shake(live: Live, result: Result, seconds: float, progress: Callable[[str], None]) -> None:
+def _shake(live: Live, result: Result, seconds: float, progress: Callable[[str], None], only: Sequence[str]) -> None:
     chance, unrest, load = random.Random(result.seed), Unrest(SETTLE), Load(live, MIXED)
-    faults, staff = Faults(live, chance), Staff(live, lambda: load.complaints)
+    faults = Faults(live, load, chance, only)
+    staff = Staff(live, lambda: [each for each in load.complaints if each not in faults.kept_open])
     end = time.monotonic() + seconds
     try:
         with load.going_on(POSTERS, PAUSE), staff.at_work():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import asyncpg
@@ -15,7 +16,8 @@ from rich.table import Table
 
 from redress_cli.api import Api
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
-from redress_events.rebuild import NotSwapped, Rebuild, RebuildRunning
+from redress_events.errors import LogTruncated
+from redress_events.rebuild import NotSwapped, Rebuild, RebuildRunning, WouldLose
 from redress_events.verify import Report, Verified
 from redress_events.verify import verify as compare
 from redress_local.places import SERVICES, migrations, package
@@ -66,14 +68,22 @@ def verified(stack: Stack, names: list[str]) -> list[Report]:
             try:
                 definition = importlib.import_module(f"{package(name)}.main").service.verified(stack.partitions)
                 assert isinstance(definition, Verified)
-                reports.append(asyncio.run(compare(definition, stack.databases[name]["app_dsn"], stack.kafka, told)))
+                reports.append(asyncio.run(compare(definition, stack.databases[name]["app_dsn"], stack.kafka, told, master_key(stack))))
             except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 fail(f"{name} cannot be verified: {type(error).__name__}: {error}")
     return reports
 
 
+def master_key(stack: Stack) -> bytes | None:
+    """The stack's master key; None where its file cannot be read here."""
+    try:
+        return Path(stack.issuer["master_key"]).read_bytes()
+    except OSError:
+        return None
+
+
 def verify_table(reports: list[Report]) -> Table:
-    table = Table("service", "journal", "log", "not yet sent", "resent", "lost", "doubled", "states", "parked", "set aside", "")
+    table = Table("service", "journal", "log", "not yet sent", "resent", "lost", "doubled", "states", "parked", "set aside", "keys", "")
     for each in reports:
         numbers = (
             each.journal_facts,
@@ -85,6 +95,7 @@ def verify_table(reports: list[Report]) -> Table:
             each.states,
             each.parked,
             each.set_aside,
+            "not compared" if each.keys is None else each.keys,
         )
         table.add_row(each.service, *map(str, numbers), "[green]equal" if each.equal else "[red]differs")
     return table
@@ -195,13 +206,24 @@ def relay(
     out.print(f"{service} sends its {asyncio.run(send_again())} keys again.")
 
 
-def rebuild(service: ServiceName, folder: Folder = DEFAULT_FOLDER) -> None:
+def rebuild(
+    service: ServiceName,
+    accept_loss: Annotated[
+        str | None,
+        typer.Option(metavar="SERVICE", help="The service again: swap though facts that the live state has read are lost."),
+    ] = None,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
     """Make a service's state anew from log and journal, beside the live one, while it goes on; then swap.
+
+    It refuses a log whose start is gone, and a new state that lacks rows or versions which the live one has.
 
     Example:
 
         redress rebuild sla-monitor
     """
+    if accept_loss is not None and accept_loss != service:
+        fail(f"--accept-loss names {accept_loss}, and {service} is to be rebuilt: name the service whose facts may be lost.")
     stack = running_stack(folder)
     definition = importlib.import_module(f"{package(known(service))}.main").service
     database = stack.databases[service]
@@ -215,16 +237,21 @@ def rebuild(service: ServiceName, folder: Folder = DEFAULT_FOLDER) -> None:
             app_role=f"{database['name']}_app",
             service_migrations_dir=migrations(service),
             bootstrap=stack.kafka,
+            accept_loss=accept_loss is not None,
             progress=lambda what, done, every: progress.update(task, description=f"{service}: {what}", completed=done, total=every or None),
         )
         try:
             done = asyncio.run(work.run())
-        except (RebuildRunning, NotSwapped, OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (LogTruncated, RebuildRunning, WouldLose, NotSwapped) as error:
+            fail(f"{service} was not rebuilt, and its state is as it was: {error}")
+        except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             fail(f"{service} was not rebuilt, and its state is as it was: {type(error).__name__}: {error}")
     out.print(
         f"{service}: {done.states} states from {done.facts} records in {done.seconds:.1f} s, now in schema {done.schema}. "
         f"Commands waited {done.locked * 1000:.0f} ms at the swap. {done.parked} parked."
     )
+    if done.lost:
+        err.print(f"Lost, as --accept-loss allowed: {done.lost}.", style="red", markup=False)
 
 
 def known(service: str) -> str:

@@ -8,7 +8,8 @@ from datetime import datetime, tzinfo
 from typing import Annotated, Any
 
 import typer
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +20,7 @@ from redress_events.envelope import Envelope, Malformed, decode
 from redress_events.facts import CLOSED, LIFECYCLE
 from redress_events.polling import poll
 from redress_events.states import partition_of
+from redress_events.whole_log import RESTORE_LOG, bounds, reader, truncated
 from redress_local.state import Stack
 
 COLOURS = {"intake": "cyan", "triage": "magenta", "handling": "blue", "sla-monitor": "yellow", "callback": "green"}
@@ -119,18 +121,25 @@ async def collected(stack: Stack, subject: str) -> list[Envelope]:
 
 
 async def facts(stack: Stack, subject: str | None, *, from_start: bool, follow: bool) -> AsyncIterator[Envelope]:
-    """Facts of the lifecycle and of the public record. What is no fact is passed over."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka, enable_auto_commit=False, auto_offset_reset="earliest")
+    """Facts of the lifecycle and of the public record. What is no fact is passed over; a start that is gone is said first."""
+    consumer = reader(stack.kafka)
     try:
         await consumer.start()
         places = places_of(stack, subject)
         consumer.assign(places)
-        ends = await consumer.end_offsets(places)
-        following = await consumer.beginning_offsets(places) if from_start else dict(ends)
+        log = await bounds(consumer, places)
+        starts, ends = {place: start for place, (start, _) in log.items()}, {place: end for place, (_, end) in log.items()}
+        if from_start and (sentence := truncated(starts)):
+            err.print(f"{sentence} What stood there is not shown. {RESTORE_LOG}", style="red", markup=False)
+        following = starts if from_start else dict(ends)
         for place, offset in following.items():
             consumer.seek(place, offset)
         while follow or any(following[place] < end for place, end in ends.items()):
-            for place, records in (await poll(consumer, following, 500, 1_000)).items():
+            try:
+                polled = await poll(consumer, following, 500, 1_000)
+            except OffsetOutOfRangeError:
+                fail(f"The log lost records while it was read. {RESTORE_LOG}")
+            for place, records in polled.items():
                 following[place] = records[-1].offset + 1
                 for record in records:
                     try:

@@ -44,7 +44,8 @@ SELECT 'complaint/' || lpad(to_hex(n), 8, '0') || '-0000-7000-8000-000000000000'
     replace(($2::text[])[shape], $5, n::text)::jsonb, replace(($3::text[])[shape], $5, n::text)::jsonb
 FROM generate_series(1, $1::int) n CROSS JOIN LATERAL (SELECT width_bucket(n % 1000, $4::int[]) + 1 AS shape) s
 """
-# What the spine keeps beside: two facts of each complaint, shipped up to the last 100; a key, a sealed text and an answer of each.
+# What the spine keeps beside: two facts of each complaint, shipped up to the last 100; a key, a sealed text,
+# four entries and an answer of each.
 SPINE = (
     """
     INSERT INTO events (stream, version, transaction_id, topic, type, prevhash, hash, data, partition)
@@ -53,6 +54,7 @@ SPINE = (
     FROM state s CROSS JOIN generate_series(1, 2) v
     """,
     "INSERT INTO keys (subject, wrapped, acknowledged) SELECT subject, sha256('k'), substr(subject, 11, 8) > '0000c300' FROM state",
+    "INSERT INTO entries SELECT subject, 'said', n, 'intake', n, '{}', 2 FROM state CROSS JOIN generate_series(1, 4) n",
     "INSERT INTO sealed SELECT subject, 'intake/1/text', sha256('w') FROM state",
     "INSERT INTO idempotency (key, request, subject, version) SELECT 'key-' || subject, sha256('r'), subject, 1 FROM state",
     """

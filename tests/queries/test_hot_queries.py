@@ -18,7 +18,7 @@ import pytest
 
 from redress_callback.main import service as callback
 from redress_chassis import Service
-from redress_events import commit, deciding, parking, projector, pruning, quiet, rebuild, relay, states, vault, watch, work
+from redress_events import commit, deciding, entries, parking, projector, pruning, quiet, rebuild, relay, states, vault, watch, work
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintWithdrawn
 from redress_events.database import PLANS
@@ -33,7 +33,7 @@ from redress_sla_monitor.main import service as sla_monitor
 from redress_triage.main import service as triage
 
 SERVICES = (intake, triage, handling, sla_monitor, callback)
-LARGE = re.compile(r"Seq Scan on (state|events|keys|sealed|idempotency|parked)\b")
+LARGE = re.compile(r"Seq Scan on (state|events|entries|keys|sealed|idempotency|parked)\b")
 PARTITIONS = list(range(12))
 FIRST = (-(2**63), "")  # of a list: before everything
 SUBJECTS = [f"complaint/{n:08x}-0000-7000-8000-000000000000" for n in range(1, 201)]
@@ -100,6 +100,7 @@ def works() -> list[Hot]:
 
 def spine() -> list[Hot]:
     streams = (SUBJECTS, ONES)
+    lists_of = (SUBJECTS[0], ["said", "stages"])
     fence = (LIFECYCLE, PARTITIONS, OFFSETS, OFFSETS, OFFSETS)
     table: list[tuple[str, str, tuple[Any, ...], str, bool]] = [
         ("rows and their heads", states.LOAD, (SUBJECTS,), "state_pkey", False),
@@ -116,6 +117,9 @@ def spine() -> list[Hot]:
         ("the fence", projector.FENCE, fence, "consumer_offsets_pkey", True),
         ("an answer given before", deciding.STORED, (f"key-{SUBJECTS[0]}",), "idempotency_pkey", False),
         ("answers that are too old", pruning.PRUNE, (timedelta(days=7), 500), "idempotency_at", True),
+        ("what a command made", deciding.MADE, (SUBJECTS[0], 1), "events_pkey", False),
+        ("the latest entries", entries.LATEST, (*lists_of, 21, *entries.BEGINNING, entries.BYTES), "entries_pkey", True),
+        ("a page of entries", entries.LATEST, (*lists_of, 51, 3, "intake", 3, entries.BYTES), "entries_pkey", True),
         ("a key and what it opens", vault.OPEN, (SUBJECTS[:1], SUBJECTS[:1], ["intake/1/text"]), "keys_pkey", True),
         ("keys and what they open", vault.OPEN, (SUBJECTS, SUBJECTS, ["intake/1/text"] * 200), "keys_pkey", True),
         ("parked records of one", parking.RECORDS, (PARKED,), "parked_subject", True),
@@ -143,7 +147,8 @@ def test_it_is_answered_from_its_index(filled: Callable[[Service], Any], hot: Ho
 
 
 SCANNED = """
-SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname IN ('state', 'events', 'keys', 'sealed', 'idempotency') ORDER BY relname
+SELECT relname, seq_scan FROM pg_stat_user_tables
+WHERE relname IN ('state', 'events', 'entries', 'keys', 'sealed', 'idempotency') ORDER BY relname
 """
 
 

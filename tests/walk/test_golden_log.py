@@ -50,13 +50,14 @@ def forgetting(fold: Callable[[Any, Fact, datetime], Any], fact: type[Fact]) -> 
     [
         ({"hear": forgetting(HANDLING.kind.hear, ComplaintReopened)}, "not-solved-then-solved"),
         ({"did": forgetting(HANDLING.kind.did, CaseRejected)}, "rejected-and-never-reached"),
+        ({"entries": lambda fact, at: None}, "not-solved-then-solved"),
     ],
-    ids=["hear", "did"],
+    ids=["hear", "did", "entries"],
 )
 def test_a_changed_fold_is_told_to_raise_its_number_and_then_to_be_recorded(change: dict[str, Any], noticed_in: str):
     changed = replace(HANDLING, kind=replace(HANDLING.kind, **change))
-    before = {"handling": recorded()["handling"]}
-    number = before["handling"].number
+    number = recorded()["handling"].number
+    before = folds([HANDLING], {"handling": number})
     same, raised = folds([changed], {"handling": number}), folds([changed], {"handling": number + 1})
     (sentence,) = refusals(before, same)
     assert f"Raise `fold` in services/handling/redress_handling/main.py to {number + 1}" in sentence and "make folds" in sentence

@@ -25,13 +25,12 @@ from redress_events.records import as_folded
 from redress_events.testing import where_order_matters
 
 SERVICES = cast(Limits(cycles=4, times=3, calls=3, talk=True))
-HOLDING = ("triage", "handling", "callback", "sla-monitor")  # not yet: intake
 LIVES = [path.stem for path in sorted(LIFE_FILES.glob("*.jsonl"))]
 PAUSES = [timedelta(0), timedelta(minutes=20), timedelta(hours=9), timedelta(days=4)]
 STEPS = st.lists(st.tuples(st.integers(0, 255), st.sampled_from([False] * 9 + [True]), st.sampled_from(PAUSES)), min_size=40, max_size=120)
 ENDING = {"withdraw", "satisfied", "give-up"}
 
-holding = pytest.mark.parametrize("service", [each for each in SERVICES if each.name in HOLDING], ids=lambda service: service.name)
+each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 
 
 def told(life: str) -> list[tuple[str, Fact, datetime]]:
@@ -39,14 +38,14 @@ def told(life: str) -> list[tuple[str, Fact, datetime]]:
     return [(each.source, as_folded(CONTRACTS[each.source].by_type[each.type], each)[0], each.time) for each in envelopes]
 
 
-@holding
+@each_service
 @pytest.mark.parametrize("life", LIVES)
 def test_a_whole_life_is_heard_the_same_in_any_order_of_its_sources(service: Service, life: str):
     mattered = where_order_matters(service.contract, service.kind, told(life))
     assert mattered is None, mattered
 
 
-@holding
+@each_service
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(text=st.sampled_from([CLEAR, VAGUE]), steps=STEPS)
 def test_whatever_happens_is_heard_the_same_in_any_order_of_its_sources(

@@ -16,7 +16,9 @@ from redress_chassis.exchange import Exchange, exchange_of
 from redress_chassis.metrics import Metrics
 from redress_chassis.paging import Page
 from redress_chassis.problems import not_found, problem_of
+from redress_chassis.settings import Settings
 from redress_events.engine import Asked, Seen
+from redress_events.entries import Latest, Listed
 from redress_events.facts import Context, Fact
 from redress_events.states import Query
 
@@ -32,6 +34,9 @@ class Serving(Protocol):
     """What a call needs of its service."""
 
     metrics: Metrics
+
+    @property
+    def settings(self) -> Settings: ...
 
     @property
     def engine(self) -> Engine: ...
@@ -111,10 +116,24 @@ class Call(Generic[State]):
         following = paging.cursor_after(query, args, rows[limit - 1][0], items[-1].subject) if len(rows) > limit else None
         return Page(items, following)
 
+    async def latest(self, seen: Seen, *lists: str) -> Mapping[str, Latest]:
+        """The newest few entries of each list, for an answer that shows the whole subject: never all of them."""
+        return await self._serving.engine.entries(seen.subject, lists, limit=paging.LATEST, most=paging.LATEST_BYTES)
+
+    async def entries(self, seen: Seen, name: str, *, limit: int, cursor: str | None) -> Page[Listed]:
+        """A page of one list, the newest first. It ends at its limit, or with the entry that fills it. Raises 400 `bad-cursor`."""
+        after = paging.entry_after(cursor, seen.subject, name)
+        found = (await self._serving.engine.entries(seen.subject, [name], limit=limit, after=after))[name]
+        return Page(list(found.entries), paging.cursor_at(found.entries[-1].place, seen.subject, name) if found.more else None)
+
     async def words(self, seen: Seen, *refs: str | None) -> Mapping[str, str]:
         """Personal fields in clear, by their reference. What was forgotten, or is not the caller's to read any more, is missing."""
         wanted = [ref for ref in refs if ref and not self._withheld]
         return await self._serving.engine.open(seen.subject, wanted) if wanted else {}
+
+    @property
+    def settings(self) -> Settings:
+        return self._serving.settings
 
     def created(self, path: str) -> None:
         """Answer 201, with the place of what was created."""

@@ -15,9 +15,13 @@ from fastapi import Query as Parameter
 
 from redress_chassis.problems import Problem
 from redress_chassis.validation import Flaw
+from redress_events.entries import BEGINNING, Place
 from redress_events.states import Query
 
 MOST, USUAL = 200, 50  # items of a page
+LATEST = 20  # entries of a list that an answer about the whole subject shows
+LATEST_BYTES = 64 * 1024  # of each such list: the entry that passes it is the last one
+SOURCE = re.compile(r"[a-z-]{1,40}")
 SUBJECT = re.compile(r"[a-z-]{1,40}/[0-9a-zA-Z-]{1,64}")
 Item = TypeVar("Item")
 
@@ -39,20 +43,40 @@ def cursor_after(query: Query, args: Sequence[Any], order: int, subject: str) ->
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
+def cursor_at(place: Place, subject: str, name: str) -> str:
+    """The cursor behind an entry of one of a subject's lists."""
+    return base64.urlsafe_b64encode(orjson.dumps([f"{subject} {name}", *place])).rstrip(b"=").decode()
+
+
+def entry_after(cursor: str | None, subject: str, name: str) -> Place:
+    """Behind which entry the page begins. Raises a 400 `bad-cursor`."""
+    if cursor is None:
+        return BEGINNING
+    match _decoded(cursor):
+        case [str(of), int(at), str(source), int(version)] if (
+            of == f"{subject} {name}" and SOURCE.fullmatch(source) and abs(at) < 2**63 and 0 < version < 2**63
+        ):
+            return at, source, version
+    raise _bad_cursor()
+
+
 def place_of(cursor: str | None, query: Query, args: Sequence[Any]) -> tuple[int, str] | None:
     """Where the page begins. Raises a 400 `bad-cursor`."""
     if cursor is None:
         return None
-    try:
-        content = orjson.loads(base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error):
-        raise _bad_cursor() from None
-    match content:
+    match _decoded(cursor):
         case [str(name), int(order), str(subject)] if (
             name == _list(query, args) and not isinstance(order, bool) and abs(order) < 2**63 and SUBJECT.fullmatch(subject)
         ):
             return order, subject
     raise _bad_cursor()
+
+
+def _decoded(cursor: str) -> Any:
+    try:
+        return orjson.loads(base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error):
+        raise _bad_cursor() from None
 
 
 def _list(query: Query, args: Sequence[Any]) -> str:

@@ -24,6 +24,7 @@ RESTORED = (
 )
 
 
+NOT_YET = "This service does not know it, and has not read everything yet. Repeat after a moment with the same key."
 KEY_MISSING = "The key to this complaint's words is not here, so they can be neither read nor added to. Repeat with the same key, or later."
 WORDS_MISSING = "Some words of this complaint cannot be read here. They were not deleted: tell operations."
 CLOCK_OFF = "This server's clock is wrong, so it decides nothing. Repeat with the same key: another server may answer."
@@ -100,6 +101,8 @@ def problem_of(error: BaseException) -> Problem | None:
             return Problem(413, "too-large", "What would be recorded is larger than a record may be.")
         case engine.JournalRestored():
             return Problem(503, "journal-restored", RESTORED, headers={"retry-after": "60"})
+        case engine.NotYet():
+            return Problem(503, "not-yet", NOT_YET, headers=_retry(error.retry_after))
         case engine.KeyMissing():
             return Problem(503, "key-missing", KEY_MISSING, headers=_retry(error.retry_after))
         case engine.WordsMissing():

@@ -119,9 +119,13 @@ class Service:
         return self._engine
 
     @property
+    def settings(self) -> Settings:
+        assert self._settings is not None, "the app has not been started"
+        return self._settings
+
+    @property
     def max_body(self) -> int:
-        assert self._settings is not None
-        return self._settings.max_body
+        return self.settings.max_body
 
     @property
     def broken(self) -> str | None:

@@ -252,8 +252,7 @@ class Adoption:
         sealed: list[tuple[str, str, bytes]] = []
         entered: list[tuple[str, *entries.Row]] = []
         for own in facts:
-            row = {"type": own.type, "data": own.data, "stream": own.stream}
-            did(self._service.contract, self._states, row, done, sealed, entered)
+            did(self._service.contract, self._states, (own.stream, own.type, own.data), done, sealed, entered)
         columns = [
             (own.stream, own.version, own.topic, own.type, own.prevhash, own.hash, own.data, self._states.partition(own.subject))
             for own in facts

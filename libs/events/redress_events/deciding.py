@@ -156,22 +156,25 @@ class Deciding:
         while_parked: bool,
         append: bool,
     ) -> tuple[Seen, bool] | None:
-        """None where the row has moved since it was read."""
+        """None where the row has moved since it was read. The commit finds a key that was used; only a refusal looks for it."""
         row = await self._row(subject)
         seen = self._states.codec(subject).seen(row)
-        if (replayed := await self._stored(asked)) is not None:
-            return replayed, True
-        if check is not None:
-            check(seen)
-        if row.parked and not while_parked:
-            raise Parked(subject)
-        now = self._clock()
-        facts = decide(seen.state, self._context(row, asked, now))
-        if not facts and asked.key is None:
-            return seen, False
-        (item,) = await self.prepare([Draft(row, facts, now, self._trace(asked, row), self._key(asked))])
-        if isinstance(item, Exception):
-            raise item
+        try:
+            if check is not None:
+                check(seen)
+            if row.parked and not while_parked:
+                raise Parked(subject)
+            now = self._clock()
+            facts = decide(seen.state, self._context(row, asked, now))
+            if not facts and asked.key is None:
+                return seen, False
+            (item,) = await self.prepare([Draft(row, facts, now, self._trace(asked, row), self._key(asked))])
+            if isinstance(item, Exception):
+                raise item
+        except Exception:
+            if (replayed := await self._stored(asked)) is not None:
+                return replayed, True
+            raise
         item.append = append
         outcome = await self._commit(item)
         if outcome.result == "committed":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from aiokafka import TopicPartition
 from redress_events import entries
 from redress_events.clock import Clock, CrossCheck, SteppingClock, follow, wall_clock
 from redress_events.commit import Committer, FactTooLarge
-from redress_events.database import Database
+from redress_events.database import Answer, Database
 from redress_events.deciding import Asked, Deciding
 from redress_events.entries import Latest, Place
 from redress_events.errors import (
@@ -25,6 +25,7 @@ from redress_events.errors import (
     JournalRestored,
     KeyMissing,
     KeyReused,
+    NotYet,
     Parked,
     Unavailable,
     Unknown,
@@ -48,9 +49,10 @@ from redress_events.work import WorkLoop
 
 log = structlog.get_logger(__name__)
 
-KEYS_NEXT = "SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = 0"
+NEXT = "SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = $2"
 KEYS_WAIT = 2.0  # seconds
-KEYS_LOOK = 0.02  # seconds between two looks at what was read of the topic of keys
+UNKNOWN_WAIT = 0.5  # seconds: many times what a fact takes from one service to another
+LOOK = 0.02  # seconds between two looks at what was read of a partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,16 +245,16 @@ class Engine:
         """Decide on the row as read and commit, again if it moved. check runs on each read, before anything else, and may raise.
 
         append: the decision depends on what this service did, and on what it heard no more than if it had been made a moment before.
-        Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable (KeyMissing, ClockOff), and the decider's Refused.
+        Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable (NotYet, KeyMissing, ClockOff), and the decider's Refused.
         """
         self._cross_check.demand()
         self._refuse_what_reaches_nobody()
         with self._commands.one():
-            return await self._database.on_live(lambda: self.deciding.decide(subject, decide, asked, check, while_parked, append))
+            return await self._certain(subject, lambda: self.deciding.decide(subject, decide, asked, check, while_parked, append))
 
     async def read(self, subject: str) -> Seen:
-        """Raises Unknown, Unavailable."""
-        return await self._database.on_live(lambda: self.deciding.seen(subject))
+        """Raises Unknown, Unavailable (NotYet)."""
+        return await self._certain(subject, lambda: self.deciding.seen(subject))
 
     async def page(self, query: Query, args: Sequence[Any], *, after: tuple[int, str] | None, limit: int) -> list[tuple[int, Seen]]:
         """One page of a list, each with its place in the order: the cursor of the next one."""
@@ -342,18 +344,34 @@ class Engine:
     async def _keys_read(self) -> bool:
         async with self._waiting:
             self._next_wait = None  # who comes from now on may miss a key that was sent after the end that is asked here
-            place = TopicPartition(self._topics.keys, 0)
-            try:
-                end = (await self._log_end.ask([place]))[place]
-                async with asyncio.timeout(KEYS_WAIT):
-                    while True:
-                        async with self._database.watching() as connection:
-                            read = await connection.fetchval(KEYS_NEXT, self._topics.keys)
-                        if (read or 0) >= end:
-                            return True
-                        await asyncio.sleep(KEYS_LOOK)
-            except (ConnectionError, TimeoutError):
-                return False
+            return await self._read_to_end(TopicPartition(self._topics.keys, 0), KEYS_WAIT)
+
+    async def _read_to_end(self, place: TopicPartition, within: float) -> bool:
+        """Wait until a partition was read, by whichever replica holds it, to an end asked now; False where it was not within so many
+        seconds, or Kafka cannot say."""
+        try:
+            end = (await self._log_end.ask([place]))[place]
+            async with asyncio.timeout(within):
+                while True:
+                    async with self._database.watching() as connection:
+                        read = await connection.fetchval(NEXT, *place)
+                    if (read or 0) >= end:
+                        return True
+                    await asyncio.sleep(LOOK)
+        except (ConnectionError, TimeoutError):
+            return False
+
+    async def _certain(self, subject: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """What a question or command on a subject comes to. Where there is no such row, it is asked again once the log was read as far as
+        it goes now. Raises Unknown only then, NotYet before."""
+        try:
+            return await self._database.on_live(ask)
+        except Unknown:
+            if self.states.codec(subject).kind.begun_here:
+                raise
+        if not await self._read_to_end(TopicPartition(self._topics.lifecycle, self.states.partition(subject)), UNKNOWN_WAIT):
+            raise NotYet(f"{self.source} does not know {subject}, and has not read all that is on the log.", retry_after=1)
+        return await self._database.on_live(ask)
 
 
 TooLarge = FactTooLarge
@@ -370,6 +388,7 @@ __all__ = [
     "KeyMissing",
     "KeyReused",
     "Measures",
+    "NotYet",
     "Parked",
     "Quiet",
     "Seen",

@@ -29,6 +29,10 @@ class Unavailable(Exception):
         self.retry_after = retry_after
 
 
+class NotYet(Unavailable):
+    """There is no such subject here, and the log was not read as far as it goes: it may be on its way."""
+
+
 class KeyMissing(Unavailable):
     """The key to a complaint's words is not here: late, lost, or unreadable. That is no proof that anybody destroyed it."""
 
@@ -62,6 +66,10 @@ class WrongCluster(Exception):
 
 class CannotRestore(Exception):
     """The log cannot be written anew from the journals as they are. The sentence says what is in the way, and what to do."""
+
+
+class LogTruncated(Exception):
+    """The log does not begin at its first record, or lacks one that it had: what would be made of the rest is not whole."""
 
 
 def told(error: BaseException) -> str:

@@ -181,6 +181,8 @@ class Kind:
     hear(heard, fact, at) folds other services' facts, did(done, fact, at) the service's own; `at` is the fact's `time`.
     hears: the foreign types that `hear` reads. All others are counted for their chain and otherwise ignored.
     entries(fact, at): what a fact, own or heard, adds to a list that grows with the history, and so has no place in the state.
+    begun_here: whether the first fact of each such subject is this service's own. Who has no row here then does not exist; elsewhere it may
+    be on its way.
     """
 
     state: type[Any]
@@ -188,6 +190,7 @@ class Kind:
     did: Callable[[Any, Any, datetime], Any]
     hears: tuple[type[Fact], ...] = ()
     entries: Callable[[Any, datetime], Entry | None] = _no_entry
+    begun_here: bool = False
 
     @property
     def facets(self) -> tuple[type[Any], type[Any]]:

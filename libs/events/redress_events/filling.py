@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Set
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
@@ -20,17 +21,18 @@ from redress_events import entries
 from redress_events.envelope import decode
 from redress_events.facts import Contract
 from redress_events.fold import Folding
-from redress_events.polling import poll
 from redress_events.records import Apart, Read, Reader, Record, Unfit, as_folded
 from redress_events.saving import PARK, SEAL, SET_ASIDE, parked_rows, set_aside_rows
+from redress_events.skips import Skips, skip_of
+from redress_events.spool import Spool
 from redress_events.states import States
+from redress_events.whole_log import ahead
 
 CHUNK = 1_000
 YIELD = 100  # records folded between two looks at the network
-# Everything below the watermark is visible for good. The partition column spares the other partitions' facts.
+# Everything below the watermark is visible for good. One pass, and no order: a partition's facts are put in order when its turn comes.
 JOURNAL = """
-SELECT stream, version, type, hash, data FROM events
-WHERE partition = $1 AND transaction_id < $2::text::xid8 ORDER BY global_position
+SELECT global_position, stream, version, type, hash, data, partition FROM events WHERE transaction_id < $1::text::xid8
 """
 INDEXES = """
 SELECT c.relname AS name, pg_get_indexdef(i.indexrelid) AS definition FROM pg_index i
@@ -53,8 +55,8 @@ class Held:
 
 
 class Filling:
-    """connection: with the new schema first in its search path. base: the revision that every row begins with. heard: told how many
-    records were folded, again and again."""
+    """connection: with the new schema first in its search path. base: the revision that every row begins with. heard: told what was folded,
+    again and again."""
 
     def __init__(
         self,
@@ -64,31 +66,36 @@ class Filling:
         reader: Reader,
         connection: asyncpg.Connection,
         consumer: AIOKafkaConsumer,
-        skips: Set[tuple[str, int, int, bytes]],
+        journal: Spool,
+        skips: Skips,
         base: int,
-        heard: Callable[[int], None],
+        heard: Callable[[TopicPartition, list[Record]], None],
     ) -> None:
         self._contract = contract
         self._states = states
         self._reader = reader
         self._connection = connection
         self._consumer = consumer
+        self._journal = journal
         self._skips = skips
         self._base = base
         self._heard = heard
 
-    async def fill(self, place: TopicPartition, end: int, watermark: str) -> None:
-        """The log up to the offset `end`, the journal up to the transaction `watermark`."""
+    async def fill(self, place: TopicPartition, start: int, end: int) -> None:
+        """The log from the offset `start` to `end`, and the journal as it was split. Raises LogTruncated, ConnectionError."""
         held = Held()
-        async with self._connection.transaction(readonly=True):
-            async for row in self._connection.cursor(JOURNAL, place.partition, watermark, prefetch=CHUNK):
-                did(self._contract, self._states, row, held.done, held.sealed, held.entries)
-                held.hashes[row["stream"], row["version"]] = row["hash"]
-        self._consumer.assign([place])
-        self._consumer.seek(place, 0)
-        async for records in _ahead(self._consumer, place, end):
+        rows = sorted(self._journal.rows(place.partition), reverse=True)  # by position; taken from the end, so that each is let go at once
+        for n in itertools.count(1):
+            if not rows:
+                break
+            _, stream, version, kind, digest, data = rows.pop()
+            did(self._contract, self._states, (stream, kind, data), held.done, held.sealed, held.entries)
+            held.hashes[stream, version] = digest
+            if n % YIELD == 0:
+                await asyncio.sleep(0)
+        async for records in ahead(self._consumer, place, start, end):
             await self._hear(records, held)
-            self._heard(len(records))
+            self._heard(place, records)
         await self._copy(place.partition, held)
 
     async def _hear(self, batch: Iterable[Record], held: Held) -> None:
@@ -105,10 +112,10 @@ class Filling:
             if folding is None:
                 codec = self._states.codec(item.subject)
                 folding = held.foldings[item.subject] = Folding(item.subject, record.partition, codec, codec.kind.facets[0](), {})
-            skipped = self._skipped(record)
+            skip = skip_of(self._skips, record)
             if not self._ours(item):
-                folding.take(item, skipped)
-            elif not skipped:
+                folding.take(item, skip)
+            elif skip is None:
                 key = (item.subject, item.envelope.version)
                 if key not in held.hashes:  # appended since the watermark
                     known = await self._connection.fetchval("SELECT hash FROM events WHERE stream = $1 AND version = $2", *key)
@@ -117,9 +124,6 @@ class Filling:
 
     def _ours(self, item: Read | Unfit) -> TypeGuard[Read]:
         return isinstance(item, Read) and item.envelope.source == self._reader.source
-
-    def _skipped(self, record: Record) -> bool:
-        return bool(self._skips) and (record.topic, record.partition, record.offset, record.hash) in self._skips
 
     async def _copy(self, partition: int, held: Held) -> None:
         rows = []
@@ -151,19 +155,41 @@ class Filling:
             await self._connection.execute(SET_ASIDE, *map(list, zip(*set_aside_rows(held.apart), strict=True)))
 
 
+def subject_of(contract: Contract, stream: str, type: str) -> str:
+    """The subject that a fact was decided on, whichever stream it stands in."""
+    return f"{contract.by_type[type].decided_on}/{stream.partition('/')[2]}"
+
+
+async def split_journal(
+    connection: asyncpg.Connection, contract: Contract, states: States, watermark: str, into: Spool
+) -> dict[tuple[str, int], int]:
+    """The journal below the watermark by partitions, read once. A row's partition is computed: the stored one was a setting's, once.
+
+    Returns the streams and versions where that one is another, with the partition where they belong.
+    """
+    wrong = {}
+    async with connection.transaction(readonly=True):
+        async for position, stream, version, kind, digest, data, stored in connection.cursor(JOURNAL, watermark, prefetch=CHUNK):
+            partition = states.partition(subject_of(contract, stream, kind))
+            into.put(partition, (position, stream, version, kind, digest, data))
+            if stored != partition:
+                wrong[stream, version] = partition
+    return wrong
+
+
 def did(
     contract: Contract,
     states: States,
-    row: asyncpg.Record | Mapping[str, Any],
+    row: tuple[str, str, bytes],
     done: dict[str, Any],
     sealed: list[tuple[str, str, bytes]],
     entered: list[tuple[str, *entries.Row]],
 ) -> str:
-    """Fold one journal row; returns its subject."""
-    fact_type = contract.by_type[row["type"]]
-    envelope = decode(row["data"])
-    fact, values = as_folded(fact_type, envelope)
-    subject = f"{fact_type.decided_on}/{row['stream'].partition('/')[2]}"
+    """Fold one journal row, its stream, type and data; returns its subject."""
+    stream, type, data = row
+    envelope = decode(data)
+    fact, values = as_folded(contract.by_type[type], envelope)
+    subject = subject_of(contract, stream, type)
     kind = states.codec(subject).kind
     done[subject] = kind.did(done[subject] if subject in done else kind.facets[1](), fact, envelope.time)
     sealed.extend((subject, ref, blob) for ref, blob in values)
@@ -179,28 +205,6 @@ async def take_indexes_away(connection: asyncpg.Connection, schema: str) -> list
     for row in rows:
         await connection.execute(f"DROP INDEX {schema}.{row['name']}")
     return [(row["name"], row["definition"].replace(" INDEX ", " INDEX CONCURRENTLY ", 1)) for row in rows]
-
-
-async def _ahead(consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> AsyncIterator[list[Record]]:
-    """A partition's records below `end`; the next ones are fetched while somebody folds these."""
-    following: asyncio.Task[dict[TopicPartition, list[Record]]] | None = None
-    read = 0
-    try:
-        while read < end:
-            if following is None:
-                following = asyncio.create_task(poll(consumer, {place: read}, 1_000, 5_000))
-            records = (await following).get(place, [])
-            following = None
-            if not records:
-                continue
-            read = records[-1].offset + 1
-            if read < end:
-                following = asyncio.create_task(poll(consumer, {place: read}, 1_000, 5_000))
-            yield [record for record in records if record.offset < end]
-    finally:
-        if following is not None:
-            following.cancel()
-            await asyncio.wait([following])
 
 
 @contextmanager

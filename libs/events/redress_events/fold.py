@@ -5,7 +5,7 @@ The same steps serve the projector, a redrive and a rebuild, so that all three c
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from redress_events.facts import Fact
 from redress_events.records import Read, Record, Unfit
 from redress_events.states import Codec
 
+BEHIND = "It came behind a parked record."
 SHORT = 6  # bytes kept of a version's hash: enough to tell a duplicate from a fork
 # Versions of a source whose hashes are kept. What is sent again is mostly the last page of a relay, and what forks begins at the last
 # versions. An older version is passed over as a duplicate: all later hashes are chained over it, and those were checked.
@@ -54,23 +55,37 @@ class Folding:
         """The last foreign fact that changed the row, as `cause_json`: what work on it goes on from."""
         return self.stored_cause if self.changed_by is None else cause_json(self.changed_by)
 
-    def take(self, item: Read | Unfit, skipped: bool = False) -> None:
-        """Fold a foreign record, pass over a duplicate, or park. A skipped record that continues the chain counts as its version."""
-        if skipped:
-            if isinstance(item, Read) and self._defect(item) is None:
-                self._count(item)
-        elif isinstance(item, Read) and self._known(item):
+    def take(self, item: Read | Unfit, skip: int | None = None) -> None:
+        """Fold a foreign record, pass over a duplicate, or park.
+
+        skip: somebody skipped the record when its source was read up to this version. It waits until that is so here too, then it is passed
+        over, and counts as its version where it continues the chain.
+        """
+        if isinstance(item, Read) and self.known(item):
             pass
         elif self.parked:
-            self._wait(item.record, "behind", "It came behind a parked record.")
+            self.wait(item.record)
+        elif skip is not None:
+            self._pass_over(item, skip)
         elif isinstance(item, Unfit):
             self.park(item.record, item.reason, item.detail)
-        elif (defect := self._defect(item) or item.problem) is not None:
+        elif (defect := self.defect(item) or item.problem) is not None:
             self.park(item.record, *defect)
         elif item.fact is None:
             self._count(item)
         else:
             self._hear(item, item.fact)
+
+    def _pass_over(self, item: Read | Unfit, skip: int) -> None:
+        if isinstance(item, Read):
+            if (defect := self.defect(item)) is None:
+                self._count(item)
+            elif self.version(item.envelope.source) < skip:
+                self.park(item.record, *defect)
+
+    def version(self, source: str) -> int:
+        """How far this source was read."""
+        return int(self.read[source]["v"]) if source in self.read else 0
 
     def _hear(self, item: Read, fact: Fact) -> None:
         try:
@@ -102,13 +117,13 @@ class Folding:
 
     def park(self, record: Record, reason: str, detail: str) -> None:
         self.parked = True
-        self._wait(record, reason, detail)
+        self.wait(record, reason, detail)
 
-    def _wait(self, record: Record, reason: str, detail: str) -> None:
+    def wait(self, record: Record, reason: str = "behind", detail: str = BEHIND) -> None:
         self.touched = True
         self.waiting.append(ParkedRecord(record, reason, detail))
 
-    def _known(self, item: Read) -> bool:
+    def known(self, item: Read) -> bool:
         """Version and hash as read before, or older than the window: a duplicate. A fork is not."""
         known = self.read.get(item.envelope.source)
         if known is None or item.envelope.version > known["v"]:
@@ -117,7 +132,7 @@ class Folding:
         end = len(kept) - (known["v"] - item.envelope.version) * SHORT * 2
         return end <= 0 or kept[end - SHORT * 2 : end] == item.record.hash[:SHORT].hex()
 
-    def _defect(self, item: Read) -> tuple[str, str] | None:
+    def defect(self, item: Read) -> tuple[str, str] | None:
         known = self.read.get(item.envelope.source)
         last, lasthash = (known["v"], bytes.fromhex(known["h"])) if known else (0, GENESIS)
         source, version = item.envelope.source, item.envelope.version
@@ -137,15 +152,44 @@ class Folding:
         self.read[item.envelope.source] = {"v": item.envelope.version, "h": digest, "p": prefixes[-WINDOW * SHORT * 2 :]}
 
 
-def redriven(folding: Folding, items: Collection[tuple[ParkedRecord, Read | Unfit, bool]]) -> list[ParkedRecord]:
-    """Fold parked records in their order and return those that still wait. Each comes with its judgement and whether it is skipped.
+Waiting = tuple[ParkedRecord, Read | Unfit, int | None]  # a parked record, its judgement, and its skip, as in `take`
+Place = tuple[str, int, int]  # topic, partition, offset
+
+
+def redrive(
+    folding: Folding, items: Iterable[Waiting], source: str, journal: Mapping[tuple[str, int], bytes], stay: Set[Place] = frozenset()
+) -> list[ParkedRecord]:
+    """Fold a subject's parked records in their order, and return those that still wait.
+
+    source, journal: whose facts are not folded here, and which of them it has. One that it does not have stops all behind it. stay: see
+    `redriven`.
+    """
+    foreign: list[Waiting] = []
+    stuck: list[ParkedRecord] = []
+    for parked, item, skip in items:
+        if stuck:  # in order: nothing behind it is folded
+            stuck.append(ParkedRecord(parked.record, "behind", BEHIND))
+        elif not isinstance(item, Read) or item.envelope.source != source:
+            foreign.append((parked, item, skip))
+        elif skip is None and (place_of(item.record) in stay or journal.get((item.subject, item.envelope.version)) != item.record.hash):
+            stuck.append(parked)
+    left = redriven(folding, foreign, stay)
+    folding.parked = bool(left or stuck)
+    return left + stuck
+
+
+def redriven(folding: Folding, items: Collection[Waiting], stay: Set[Place] = frozenset()) -> list[ParkedRecord]:
+    """Fold parked records in their order and return those that still wait.
 
     Where the first one lacks predecessors that stand further back (they were sent again), these are taken before it, and nothing else is.
+    stay: where the records stand that wait whatever could be done; it ends before the first of them.
     """
     left = list(items)
     folding.parked = False
     while left:
-        n = _next(folding, left)
+        n = _next(folding, left, stay)
+        if place_of(left[n][0].record) in stay:
+            return [parked for parked, _, _ in left]
         folding.take(*left[n][1:])
         if folding.waiting:
             return [folding.waiting.pop() if m == n else parked for m, (parked, _, _) in enumerate(left)]
@@ -153,13 +197,19 @@ def redriven(folding: Folding, items: Collection[tuple[ParkedRecord, Read | Unfi
     return []
 
 
-def _next(folding: Folding, left: Sequence[tuple[ParkedRecord, Read | Unfit, bool]]) -> int:
+def _next(folding: Folding, left: Sequence[Waiting], stay: Set[Place]) -> int:
     """The place of the record to fold: the first, or the one that closes the gap before it."""
-    first, skipped = left[0][1:]
-    if isinstance(first, Read) and not skipped:
-        wanted = folding.read.get(first.envelope.source, {"v": 0})["v"] + 1
-        if first.envelope.version > wanted:
-            for n, (_, item, _) in enumerate(left):
-                if isinstance(item, Read) and item.envelope.source == first.envelope.source and item.envelope.version == wanted:
+    first, skip = left[0][1:]
+    if isinstance(first, Read):
+        source = first.envelope.source
+        wanted = folding.version(source) + 1
+        if wanted < first.envelope.version and (skip is None or wanted <= skip):
+            for n, (parked, item, _) in enumerate(left):
+                closes = isinstance(item, Read) and (item.envelope.source, item.envelope.version) == (source, wanted)
+                if closes and place_of(parked.record) not in stay:
                     return n
     return 0
+
+
+def place_of(record: Record) -> Place:
+    return record.topic, record.partition, record.offset

@@ -16,7 +16,7 @@ from redress_events.errors import WrongPartitions
 HERE = Path(__file__).parent / "migrations"
 GRANTS = """
 GRANT USAGE ON SCHEMA public TO {role};
-GRANT SELECT ON public.live, public.birthplace TO {role};
+GRANT SELECT ON public.live, public.birthplace, public.rebuilds TO {role};
 GRANT SELECT, INSERT ON public.events, public.skips, public.partitioning TO {role};
 GRANT SELECT, UPDATE ON public.relay_checkpoint TO {role};
 GRANT SELECT, INSERT, UPDATE ON public.keys TO {role};

@@ -10,15 +10,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from redress_events.envelope import GENESIS, Malformed, chain, decode
 from redress_events.polling import poll
-from redress_events.projector import JOURNAL, SKIPPED
+from redress_events.projector import JOURNAL
 from redress_events.records import Record, as_folded
+from redress_events.skips import Skips, load_skips, save_skip, skip_of
 from redress_events.states import heads, partition_of
 from redress_events.topics import Topics
 from redress_events.verify import Verified
 
-SKIP = """
-INSERT INTO skips (topic, partition, "offset", hash, who, why) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
-"""
 CURE = (
     "If somebody else wrote it to the topic, pass it over: --skip TOPIC/PARTITION@OFFSET --why TEXT. "
     "If the journal went on without what the log has, restore it to a time before that, and adopt it then."
@@ -74,14 +72,13 @@ class OwnFacts:
         self._topics = Topics(service.topic_prefix)
         self._batch = batch
         self._passed_over = passed_over
-        self._skips: set[tuple[str, int, int, bytes]] = set()
+        self._skips: Skips = {}
 
     async def read(
         self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, ranges: Ranges, progress: Callable[[int, int], None]
     ) -> AsyncIterator[list[Own]]:
         """This service's facts within these ranges, each stream in its order, some at a time."""
-        skips = await connection.fetch(SKIPPED)
-        self._skips = {(row["topic"], row["partition"], row["offset"], row["hash"]) for row in skips}
+        self._skips = await load_skips(connection)
         done, everything = 0, sum(end - start for start, end in ranges.values())
         async for records in records_of(consumer, ranges):
             found = [own for record in records if (own := await self._judge(connection, record)) is not None]
@@ -96,11 +93,11 @@ class OwnFacts:
         if record.headers.get("source") != self._source.encode() or record.value is None:
             return None
         place = (record.topic, record.partition, record.offset)
-        if (*place, record.hash) in self._skips:
+        if skip_of(self._skips, record) is not None:
             return None
         if self._passed_over is not None and place in self._passed_over.places:
-            await connection.execute(SKIP, *place, record.hash, self._passed_over.who, self._passed_over.why)
-            self._skips.add((*place, record.hash))
+            await save_skip(connection, record, 0, self._passed_over.who, self._passed_over.why)  # an own fact counts as nobody's version
+            self._skips = {**self._skips, (*place, record.hash): 0}
             return None
         where = f"{record.topic}/{record.partition} offset {record.offset}"
         try:

@@ -11,10 +11,11 @@ import asyncpg
 import orjson
 import structlog
 
-from redress_events.fold import Folding, ParkedRecord, redriven
+from redress_events.fold import Folding, ParkedRecord, Waiting, redrive
 from redress_events.projector import NOT_STORABLE, NOT_STORED, ROWS
 from redress_events.records import Apart, Read, Reader, Record, Unfit
 from redress_events.saving import save
+from redress_events.skips import Skips, save_skip, skip_of, skips_at
 from redress_events.states import States
 
 log = structlog.get_logger(__name__)
@@ -38,14 +39,6 @@ LOCK_ROW = "SELECT 1 FROM state WHERE subject = $1 AND parked FOR UPDATE"
 LAST = "SELECT max(position) FROM parked WHERE subject = $1"
 COUNT = "SELECT count(*) FROM parked WHERE subject = $1"
 REMOVE = "DELETE FROM parked WHERE subject = $1"
-# Index: skips_pkey.
-SKIPPED_OF = """
-SELECT topic, partition, "offset", hash FROM skips
-JOIN unnest($1::text[], $2::int[], $3::bigint[]) r (topic, partition, "offset") USING (topic, partition, "offset")
-"""
-SKIP = """
-INSERT INTO skips (topic, partition, "offset", hash, who, why) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +102,7 @@ class Parking:
         if not records:
             raise NotParked(subject)
         first = record_of_row(records[0])
-        await self._pool.execute(SKIP, first.topic, first.partition, first.offset, first.hash, who, why)
+        await save_skip(self._pool, first, self._reached(await self._pool.fetchrow(ROWS, [subject]), first), who, why)
         return await self.redrive(subject)
 
     async def redrive(self, subject: str) -> Redriven:
@@ -131,9 +124,7 @@ class Parking:
                 row = await connection.fetchrow(ROWS, [subject])
                 if row is None or not row["parked"]:
                     raise NotParked(subject)
-                places = [[each[name] for each in records] for name in ("topic", "partition", "offset")]
-                skipped = await connection.fetch(SKIPPED_OF, *places)
-                skips = {(each["topic"], each["partition"], each["offset"], each["hash"]) for each in skipped}
+                skips = await skips_at(connection, [(each["topic"], each["partition"], each["offset"]) for each in records])
                 folding = self._folding(row)
                 own = await self._own(connection, records)
                 left = self._fold(folding, records[:most], skips, own)
@@ -157,6 +148,11 @@ class Parking:
                     await save(connection, [folding])
                 return result
 
+    def _reached(self, row: asyncpg.Record | None, record: Record) -> int:
+        """How far the record's source was read."""
+        item = self._reader.judge(record)
+        return self._folding(row).version(item.envelope.source) if row is not None and isinstance(item, Read) else 0
+
     def _folding(self, row: Any) -> Folding:
         codec = self._states.codec(row["subject"])
         subject = row["subject"]
@@ -176,28 +172,15 @@ class Parking:
         rows = await connection.fetch("SELECT stream, version, hash FROM events WHERE stream = ANY ($1::text[])", subjects)
         return {(row["stream"], row["version"]): row["hash"] for row in rows}
 
-    def _fold(
-        self, folding: Folding, records: list[Any], skips: set[tuple[str, int, int, bytes]], own: Mapping[tuple[str, int], bytes]
-    ) -> list[ParkedRecord]:
-        foreign: list[tuple[ParkedRecord, Read | Unfit, bool]] = []
-        stuck: list[ParkedRecord] = []
+    def _fold(self, folding: Folding, records: list[Any], skips: Skips, own: Mapping[tuple[str, int], bytes]) -> list[ParkedRecord]:
+        items: list[Waiting] = []
         for row in records:
-            if stuck:  # in order: nothing behind it is folded
-                stuck.append(ParkedRecord(record_of_row(row), "behind", "It came behind a parked record."))
-                continue
             parked = ParkedRecord(record_of_row(row), row["reason"], row["detail"])
-            skipped = (row["topic"], row["partition"], row["offset"], parked.record.hash) in skips
             item = self._reader.judge(parked.record)
             if isinstance(item, Apart):  # it was a subject's when it was parked: another partition count since
                 item = Unfit(parked.record, folding.subject, item.reason, item.detail)
-            if isinstance(item, Read) and item.envelope.source == self._source:
-                if not skipped and own.get((item.subject, item.envelope.version)) != item.record.hash:
-                    stuck.append(parked)
-                continue
-            foreign.append((parked, item, skipped))
-        left = redriven(folding, foreign)
-        folding.parked = bool(left or stuck)
-        return left + stuck
+            items.append((parked, item, skip_of(skips, parked.record)))
+        return redrive(folding, items, self._source, own)
 
 
 def record_of_row(row: Any) -> Record:

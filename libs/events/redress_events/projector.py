@@ -30,6 +30,7 @@ from redress_events.positions import Anchor, Position, Refusal
 from redress_events.records import Apart, Read, Reader, Record, Unfit
 from redress_events.relay import close
 from redress_events.saving import save, set_aside
+from redress_events.skips import Skips, skip_of, skips_ahead
 from redress_events.states import States
 from redress_events.topics import Topics
 from redress_events.vault import PROOF, KeyRecord, Vault
@@ -49,13 +50,6 @@ FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6:
     p (topic, partition, expected, epoch, new, topic_id, last_offset, last_hash)
 WHERE o.topic = p.topic AND o.partition = p.partition AND o.next = p.expected AND o.epoch = p.epoch
 RETURNING o.topic, o.partition
-"""
-SKIPPED = 'SELECT topic, partition, "offset", hash FROM skips'
-# Of what is to be read again. Index: skips_pkey.
-SKIPPED_AHEAD = """
-SELECT s.topic, s.partition, s."offset", s.hash
-FROM unnest($1::text[], $2::int[], $3::bigint[]) p (topic, partition, next)
-JOIN skips s ON s.topic = p.topic AND s.partition = p.partition AND s."offset" >= p.next
 """
 # Index: state_pkey.
 ROWS = "SELECT subject, parked, read, cause, heard FROM state WHERE subject = ANY ($1::text[])"
@@ -99,7 +93,7 @@ class Projector:
         self._log_end = log_end
         self._connect = connect
         self._projected = projected
-        self.skipped: set[tuple[str, int, int, bytes]] = set()
+        self.skips: Skips = {}
         self._following = Following(source, topics, log_end)
         self.timestamps: dict[TopicPartition, int] = {}
         self.under_way = 0  # batches
@@ -224,10 +218,7 @@ class Projector:
         """Newly assigned partitions start where PostgreSQL says; those taken away are let go."""
         if new := await self._following.take_up(consumer, connection, cluster):
             offsets = self._following.offsets
-            named = [[place.topic for place in new], [place.partition for place in new], [offsets.get(place, 0) for place in new]]
-            self.skipped |= {
-                (row["topic"], row["partition"], row["offset"], row["hash"]) for row in await connection.fetch(SKIPPED_AHEAD, *named)
-            }
+            self.skips = {**self.skips, **await skips_ahead(connection, {place: offsets.get(place, 0) for place in new})}
 
     async def project(self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]]) -> None:
         """Fold outside, then write all of it in one transaction that begins with the fence. Raises FenceLost.
@@ -271,12 +262,12 @@ class Projector:
             if n % 50 == 49:
                 await asyncio.sleep(0)
             if isinstance(item, Read) and item.envelope.source == self._source:
-                if not self._is_skipped(item.record):
+                if skip_of(self.skips, item.record) is None:
                     foldings[item.subject].compare(item, journal)
             elif refused:
                 foldings[item.subject].park(item.record, "not-stored", f"{NOT_STORED} ({refused})")
             else:
-                foldings[item.subject].take(item, self._is_skipped(item.record))
+                foldings[item.subject].take(item, skip_of(self.skips, item.record))
         read = {place: _behind(self.positions[place], records) for place, records in batch.items()}
         moves = [(place.topic, place.partition, *self._move(place, read[place])) for place in batch]
         touched = [folding for folding in foldings.values() if folding.touched]
@@ -303,9 +294,6 @@ class Projector:
     def _move(self, place: TopicPartition, read: Position) -> tuple[int, int, int, str | None, int | None, bytes | None]:
         held = self.positions[place]
         return held.next, held.epoch, read.next, read.topic_id, *(read.last or (None, None))
-
-    def _is_skipped(self, record: Record) -> bool:
-        return (record.topic, record.partition, record.offset, record.hash) in self.skipped
 
     def _take_key(self, record: Record, keys: dict[str, KeyRecord], apart: list[Apart]) -> None:
         subject, proof = (record.key or b"").decode("utf-8", "replace"), record.headers.get(PROOF)

@@ -312,5 +312,10 @@ async def close(client: Any) -> None:
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
             await (client.stop if hasattr(client, "stop") else client.close)()
+    except asyncio.CancelledError:  # aiokafka awaits tasks of its own that it has cancelled; if nobody cancels us, that is all it was
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        log.debug("client-closed-badly", error="CancelledError")
     except Exception as error:
         log.debug("client-closed-badly", error=type(error).__name__)

@@ -24,8 +24,8 @@ from redress_events.facts import CLOSED, KEYS, LIFECYCLE
 from redress_events.log_content import Content, Log
 from redress_events.log_end import LogEnd
 from redress_events.open_journals import Journal
-from redress_events.projector import SKIPPED
 from redress_events.relay import ACKNOWLEDGE, AGAIN, CLOSE_TIMEOUT, SEND_TIMEOUT, Outgoing, Sender, close, key_record, outgoing
+from redress_events.skips import load_skips
 from redress_events.topics import Topics
 
 log = structlog.get_logger(__name__)
@@ -126,7 +126,7 @@ class RestoreLog:
 
     async def _look(self, journals: Mapping[str, Journal], restored: Restored) -> None:
         """What is on the log must be in the journals, also where it is deleted: else nobody would have it."""
-        skipped = {tuple(row) for journal in journals.values() for row in await journal.connection.fetch(SKIPPED)}
+        skipped = {skip for journal in journals.values() for skip in await load_skips(journal.connection)}
         there = await making.partitions_of(self._bootstrap, [self._topics(LIFECYCLE), self._topics(CLOSED)])
         topics = [topic for topic, count in there.items() if count is not None]
         if not topics:

@@ -8,11 +8,13 @@ def test_nobody_resolves_a_case_behind_the_customers_back():
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from redress_events.entries import Latest, Listed
 from redress_events.facts import Context as Context
 from redress_events.facts import Contract, Fact, Kind, Refused, Work
 
@@ -34,6 +36,22 @@ def folded(contract: Contract, kind: Kind, happened: Sequence[Happened]) -> Any:
         elif type(fact) in kind.hears:
             heard = kind.hear(heard, fact, at)
     return kind.state(heard=heard, done=done)
+
+
+def listed(contract: Contract, kind: Kind, happened: Sequence[Happened]) -> Mapping[str, Latest]:
+    """All entries that these facts make, by list, the newest first. Sources are named by their facts' module."""
+    found: dict[str, list[Listed]] = defaultdict(list)
+    versions: Counter[str] = Counter()
+    for item in happened:
+        fact, at = item if isinstance(item, tuple) else (item, NOON)
+        if type(fact) not in contract.type_of and type(fact) not in kind.hears:
+            continue
+        source = type(fact).__module__.rpartition(".")[2]
+        versions[source] += 1
+        if (entry := kind.entries(fact, at)) is not None:
+            found[entry.list].append(Listed(source, versions[source], entry.at or at, entry.data))
+    newest = {name: Latest(sorted(entries, key=lambda each: each.place, reverse=True)) for name, entries in found.items()}
+    return defaultdict(Latest, newest)
 
 
 def where_order_matters(contract: Contract, kind: Kind, log: Sequence[tuple[str, Fact, datetime]]) -> str | None:

@@ -13,6 +13,7 @@ from spine_log import described
 from spine_stack import MASTER, Stack
 
 from redress_events.adopt import Adoption
+from redress_local.provision import Databases
 
 
 async def killed_at(stack: Stack, source: str, step: int, what: str = "") -> bool:
@@ -42,7 +43,7 @@ async def main(source: str, dsn: str, kafka: str, prefix: str, partitions: int, 
     ).run()
 
 
-async def _none(_: str) -> object:
+async def _none(_: str) -> Databases:
     raise AssertionError("It makes no database.")
 
 

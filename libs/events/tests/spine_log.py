@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,13 +13,16 @@ from typing import Any
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.record.util import calc_crc32c
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from spine_stack import AT, HANDLING_KIND, INTAKE_KIND, MASTER, Stack, registered
+from spine_stack import AT, HANDLING_KIND, INTAKE_KIND, MASTER, Stack, eventually, registered
 
+from redress_events import topics
 from redress_events.adopt import Adopted, Adoption
 from redress_events.commit import Item, Key, Trace, prepare
 from redress_events.contracts import CONTRACTS, INTAKE
+from redress_events.engine import Engine
 from redress_events.envelope import headers
 from redress_events.facts import LIFECYCLE, Contract, Fact
 from redress_events.rebuild import Rebuild, Rebuilt
@@ -130,12 +134,15 @@ async def broken(hand: Pen, place: int, keys: Sequence[bytes]) -> None:
 
 async def on_the_log(stack: Stack, topic: str, partitions: int, kafka: str | None = None) -> list[Any]:
     """Every record that a topic has now, partition by partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka or stack.kafka, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka or stack.kafka, enable_auto_commit=False, auto_offset_reset="none")
     await consumer.start()
     try:
         places = [TopicPartition(stack.prefix + topic, n) for n in range(partitions)]
         consumer.assign(places)
         ends = await consumer.end_offsets(places)
+        starts = await consumer.beginning_offsets(places)
+        for place in places:
+            consumer.seek(place, starts[place])
         found: list[Any] = []
         for place in places:
             while await consumer.position(place) < ends[place]:
@@ -151,7 +158,9 @@ def described(stack: Stack, source: str) -> Verified:
     return Verified(source, {"complaint": kind}, CONTRACTS[source], CONTRACTS, stack.partitions, stack.prefix)
 
 
-async def rebuild(stack: Stack, source: str, folder: Path, fold: int = 1, progress: Any = lambda *_: None) -> Rebuilt:
+async def rebuild(
+    stack: Stack, source: str, folder: Path, fold: int = 1, progress: Any = lambda *_: None, accept_loss: bool = False
+) -> Rebuilt:
     """The service's state made anew. folder: empty, for the migrations that the service does not have."""
     database = await stack.database(source)
     return await Rebuild(
@@ -162,6 +171,7 @@ async def rebuild(stack: Stack, source: str, folder: Path, fold: int = 1, progre
         service_migrations_dir=folder,
         bootstrap=stack.kafka,
         progress=progress,
+        accept_loss=accept_loss,
     ).run()
 
 
@@ -184,3 +194,48 @@ async def adopted(stack: Stack, source: str, settle: float = 0.0, **options: Any
         settle=settle,
         **options,
     ).run()
+
+
+async def quiet(*engines: Engine) -> None:
+    async def still() -> bool:
+        await asyncio.gather(*(engine.watch.ask() for engine in engines))
+        numbers = [await engine.measures() for engine in engines]
+        return all(n.backlog_facts == n.lag_records == 0 for n in numbers)
+
+    for _ in range(2):
+        await eventually(still)
+
+
+ALL_STATES = "SELECT subject, partition, parked, read::text, cause::text, heard::text, done::text FROM state ORDER BY subject"
+ALL_ENTRIES = "SELECT subject, list, source, version, at, data::text, size FROM entries ORDER BY subject, list, at, source, version"
+
+
+async def states(stack: Stack, source: str) -> list[tuple[Any, ...]]:
+    connection = await stack.connect(source, owner=True)
+    live = await connection.fetchval("SELECT schema FROM live")
+    await connection.execute(f"SET search_path = {live}, public")
+    rows = [tuple(row) for statement in (ALL_STATES, ALL_ENTRIES) for row in await connection.fetch(statement)]
+    await connection.close()
+    return rows
+
+
+@asynccontextmanager
+async def admin_of(stack: Stack) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def made_anew(stack: Stack, topic: str) -> None:
+    """A topic deleted, and one of the same name made."""
+    async with admin_of(stack) as admin:
+        await admin.delete_topics([stack.prefix + topic])
+
+        async def gone() -> bool:
+            return stack.prefix + topic not in await admin.list_topics()
+
+        await eventually(gone)
+    await topics.ensure(stack.kafka, partitions=stack.partitions, prefix=stack.prefix)

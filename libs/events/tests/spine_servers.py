@@ -69,7 +69,7 @@ class Archive:
 
     def dump(self, made: Databases) -> str:
         """One database as pg_dump writes it."""
-        line = [PROGRAMS / "pg_dump", "--dbname", made.owner_dsn]
+        line: list[str | Path] = [PROGRAMS / "pg_dump", "--dbname", made.owner_dsn]
         return subprocess.run(line, capture_output=True, text=True, check=True).stdout
 
 
@@ -105,8 +105,8 @@ def stack_on(postgres: Postgres, kafka: str) -> Stack:
 async def filled(server: Postgres, of: Databases, dumped: str) -> Databases:
     """A database of this name and with these roles on a new server, filled from a dump."""
     made = await provision(server.admin_dsn, of.name, database=of.name)
-    line = [PROGRAMS / "psql", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "--dbname", made.owner_dsn]
-    await asyncio.to_thread(subprocess.run, line, input=dumped, capture_output=True, text=True, check=True)
+    line: list[str | Path] = [PROGRAMS / "psql", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "--dbname", made.owner_dsn]
+    await asyncio.to_thread(lambda: subprocess.run(line, input=dumped, capture_output=True, text=True, check=True))
     return made
 
 

@@ -85,7 +85,7 @@ def open_case(toy: Toy, context: Context) -> list[Fact]:
 
 
 OPEN = Work("open", due="heard ? 'registered_at' AND NOT done ? 'opened'", decide=open_case, index="state_pkey")
-INTAKE_KIND = Kind(Toy, hear, did, hears=(CaseOpened,), entries=entries)
+INTAKE_KIND = Kind(Toy, hear, did, hears=(CaseOpened,), entries=entries, begun_here=True)
 HANDLING_KIND = Kind(Toy, hear, did, hears=(ComplaintRegistered, ComplaintChased), entries=entries)
 
 

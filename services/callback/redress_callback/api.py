@@ -10,11 +10,12 @@ from pydantic import Field, model_validator
 
 from redress_callback.domain.attempt import Attempt, attempt
 from redress_callback.domain.done import Answer
+from redress_callback.domain.history import NOTES
 from redress_callback.domain.visit import Visit
-from redress_callback.views import VisitPage, VisitSummary, VisitView, references
+from redress_callback.views import NotePage, NoteView, VisitPage, VisitSummary, VisitView, references, references_noted
 from redress_callback.work import POLICY
 from redress_chassis import Body, Call, Caller, ComplaintId, Cursor, Limit, Words, calls, problems
-from redress_events.states import Query, Seen
+from redress_events.states import Query
 
 VISITS = Query("visits", where="s.visit_at IS NOT NULL", order="visit_at", index="state_visits")
 QUERIES = [VISITS]
@@ -52,10 +53,6 @@ def may_see(visit: Visit, caller: Caller) -> bool:
     return visit.heard.registration is not None
 
 
-async def view(call: Call[Visit], seen: Seen) -> VisitView:
-    return VisitView.of(seen, await call.words(seen, *references(seen.state)))
-
-
 @router.get("/visits", responses=problems(400))
 async def list_visits(call: Visiting, limit: Limit = 50, cursor: Cursor = None) -> VisitPage:
     """Customers to be called, the longest overdue first."""
@@ -66,10 +63,21 @@ async def list_visits(call: Visiting, limit: Limit = 50, cursor: Cursor = None) 
 @router.get("/visits/{complaint}", responses=problems(404))
 async def read_visit(complaint: ComplaintId, call: Visiting) -> VisitView:
     """The visit of one complaint; while it is due, with what the call needs."""
-    return await view(call, await call.read(complaint, may=may_see))
+    seen = await call.read(complaint, may=may_see)
+    notes = (await call.latest(seen, NOTES))[NOTES].entries
+    return VisitView.with_notes(seen, notes, await call.words(seen, *references(seen.state), *references_noted(seen.state, notes)))
+
+
+@router.get("/visits/{complaint}/notes", responses=problems(400, 404))
+async def list_notes(complaint: ComplaintId, call: Visiting, limit: Limit = 50, cursor: Cursor = None) -> NotePage:
+    """All notes of all attempts, the latest first; their words while a visit is due."""
+    seen = await call.read(complaint, may=may_see)
+    page = await call.entries(seen, NOTES, limit=limit, cursor=cursor)
+    opened = await call.words(seen, *references_noted(seen.state, page.items))
+    return NotePage(items=[NoteView.of(note, opened) for note in page.items], next=page.next)
 
 
 @router.post("/visits/{complaint}/attempts", responses=problems(404, 409, 412))
-async def record_attempt(complaint: ComplaintId, body: AttemptBody, call: Visiting) -> VisitView:
+async def record_attempt(complaint: ComplaintId, body: AttemptBody, call: Visiting) -> VisitSummary:
     """Say whether the customer was reached and what he said. Satisfied: closed. Not satisfied: back to the department, more urgent."""
-    return await view(call, await call.decide(complaint, body.command(), partial(attempt, policy=POLICY), may=may_see))
+    return VisitSummary.of(await call.decide(complaint, body.command(), partial(attempt, policy=POLICY), may=may_see))

@@ -14,6 +14,6 @@ service = Service(
     work=WORK,
     queries=api.QUERIES,
     routes=[api.router],
-    fold=1,
+    fold=2,
 )
 app = service.app()

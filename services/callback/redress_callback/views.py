@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
@@ -13,6 +13,7 @@ from redress_callback.domain.visit import Stage, Visit
 from redress_events.contracts.callback import CloseReason, Outcome
 from redress_events.contracts.handling import ContactMeans
 from redress_events.contracts.triage import Category, Severity
+from redress_events.entries import Listed
 from redress_events.facts import Channel, ContactKind
 from redress_events.states import Seen
 
@@ -39,6 +40,10 @@ class VisitSummary(BaseModel):
     visit_at: datetime | None
     attempts: int
     give_up_at: datetime | None
+    solved: bool | None
+    satisfaction: int | None
+    closed_as: CloseReason | None
+    closed_at: datetime | None
 
     @classmethod
     def of(cls, seen: Seen) -> VisitSummary:
@@ -53,7 +58,7 @@ class VisitPage(BaseModel):
 
 
 class VisitView(VisitSummary):
-    """One visit. Personal fields are null while nobody has to call, and where they were forgotten."""
+    """One visit. Personal fields are null while nobody has to call, and where they were forgotten. notes: the latest, in order of time."""
 
     text: str | None = None
     remedy: str | None = None
@@ -68,32 +73,52 @@ class VisitView(VisitSummary):
     measures: str | None = None
     reason: str | None = None
     notes: list[str]
-    solved: bool | None
-    satisfaction: int | None
-    closed_as: CloseReason | None
-    closed_at: datetime | None
 
     @classmethod
-    def of(cls, seen: Seen, opened: Opened = NOTHING) -> VisitView:
+    def with_notes(cls, seen: Seen, notes: Sequence[Listed], opened: Opened = NOTHING) -> VisitView:
         visit: Visit = seen.state
-        done, answer = visit.done, visit.done.answer
         return cls.model_validate(
             _summary(seen)
             | {name: opened.get(reference) for name, reference in _words(visit).items()}
             | {
                 "told_customer": visit.handled and visit.handled.told_customer,
-                "notes": [opened[note] for note in done.notes if note in opened],
-                "solved": answer and answer.solved,
-                "satisfaction": answer and answer.score,
-                "closed_as": done.reason,
-                "closed_at": done.closed_at,
+                "notes": [opened[note.data["words"]] for note in reversed(notes) if note.data["words"] in opened],
             }
         )
 
 
+class NoteView(BaseModel):
+    """What an agent noted at an attempt. words: null while nobody has to call, and where they were forgotten."""
+
+    at: datetime
+    cycle: int
+    attempt: int
+    reached: bool
+    words: str | None
+
+    @classmethod
+    def of(cls, entry: Listed, opened: Opened) -> NoteView:
+        return cls.model_validate({"at": entry.at, **entry.data, "words": opened.get(entry.data["words"])})
+
+
+class NotePage(BaseModel):
+    """Notes, the latest first. A page ends at its limit, or with the note that fills it. next: the cursor of the next page."""
+
+    items: list[NoteView]
+    next: str | None
+
+
 def references(visit: Visit) -> list[str]:
     """What a view shows in clear: all that the call needs, as long as it is to be made. (Access by need: handbook 9)"""
-    return [*_words(visit).values(), *visit.done.notes] if visit.stage in (Stage.DUE, Stage.UNREACHED) else []
+    return list(_words(visit).values()) if _to_be_made(visit) else []
+
+
+def references_noted(visit: Visit, notes: Sequence[Listed]) -> list[str]:
+    return [note.data["words"] for note in notes] if _to_be_made(visit) else []
+
+
+def _to_be_made(visit: Visit) -> bool:
+    return visit.stage in (Stage.DUE, Stage.UNREACHED)
 
 
 def _words(visit: Visit) -> dict[str, str]:
@@ -104,7 +129,7 @@ def _words(visit: Visit) -> dict[str, str]:
 
 def _summary(seen: Seen) -> dict[str, object]:
     visit: Visit = seen.state
-    registration, found, handled = visit.heard.registration, visit.heard.classification, visit.handled
+    registration, found, handled, answer = visit.heard.registration, visit.heard.classification, visit.handled, visit.done.answer
     return {
         "complaint": seen.id,
         "number": registration and registration.number,
@@ -122,4 +147,8 @@ def _summary(seen: Seen) -> dict[str, object]:
         "visit_at": visit.visit_at,
         "attempts": visit.done.tries,
         "give_up_at": visit.done.give_up_at,
+        "solved": answer and answer.solved,
+        "satisfaction": answer and answer.score,
+        "closed_as": visit.done.reason,
+        "closed_at": visit.done.closed_at,
     }

@@ -10,16 +10,27 @@ from fastapi import Query as Parameter
 
 from redress_chassis import Body, Call, Caller, ComplaintId, Cursor, Label, Limit, Moment, Short, Words, calls, problems
 from redress_events.contracts.handling import ContactMeans
-from redress_events.states import Query, Seen
+from redress_events.states import Query
 from redress_handling import policies
 from redress_handling.domain.accept import Accept, accept
 from redress_handling.domain.case import Case
 from redress_handling.domain.contact import ContactCustomer, contact
+from redress_handling.domain.history import LISTS, OUTCOMES
 from redress_handling.domain.progress import ReportProgress, report_progress
 from redress_handling.domain.reject import Reject, reject
 from redress_handling.domain.resolve import Resolve, resolve
 from redress_handling.domain.transfer import TransferCase, transfer
-from redress_handling.views import CasePage, CaseSummary, CaseView, references
+from redress_handling.views import (
+    CasePage,
+    CaseSummary,
+    CaseView,
+    OutcomePage,
+    OutcomeView,
+    Remark,
+    RemarkPage,
+    references,
+    references_in,
+)
 
 CHOSEN = "($1::text[] IS NULL OR s.department = ANY ($1)) AND s.stage = ANY ($2::text[])"
 TO_DO = Query("to-do", where=f"s.to_do IS NOT NULL AND {CHOSEN}", order="to_do", index="state_to_do")
@@ -33,6 +44,7 @@ State = Annotated[
     Literal["open", "accepted", "resolved", "rejected", "cancelled"] | None,
     Parameter(description="Without it: all that has yet to be done, open and accepted."),
 ]
+Remarks = Annotated[Literal["supplements", "chases", "contacts", "reports"], Parameter(description="Which of the case's lists.")]
 STEP = problems(404, 409, 412)
 
 
@@ -72,10 +84,6 @@ def may_see(case: Case, caller: Caller) -> bool:
     return "supervisor" in caller.roles or (caller.department is not None and caller.department == case.department)
 
 
-async def view(call: Call[Case], seen: Seen) -> CaseView:
-    return CaseView.of(seen, await call.words(seen, *references(seen.state)))
-
-
 @router.get("/cases", responses=problems(400))
 async def list_cases(
     call: Handling, department: Department = None, state: State = None, limit: Limit = 50, cursor: Cursor = None
@@ -92,42 +100,62 @@ async def list_cases(
 
 @router.get("/cases/{complaint}", responses=problems(404))
 async def read_case(complaint: ComplaintId, call: Handling) -> CaseView:
-    """One case with the customer's words and how to reach him."""
-    return await view(call, await call.read(complaint, may=may_see))
+    """One case with the customer's words, how to reach him, and the latest of what happened."""
+    seen = await call.read(complaint, may=may_see)
+    history = await call.latest(seen, *LISTS)
+    return CaseView.with_history(seen, history, await call.words(seen, *references(seen.state, history)))
+
+
+@router.get("/cases/{complaint}/remarks", responses=problems(400, 404))
+async def list_remarks(complaint: ComplaintId, call: Handling, of: Remarks, limit: Limit = 50, cursor: Cursor = None) -> RemarkPage:
+    """All that the customer added or asked, or that the department did or reported, in all cycles, the latest first."""
+    seen = await call.read(complaint, may=may_see)
+    page = await call.entries(seen, of, limit=limit, cursor=cursor)
+    opened = await call.words(seen, *references_in(page.items))
+    return RemarkPage(items=[Remark.of(entry, opened) for entry in page.items], next=page.next)
+
+
+@router.get("/cases/{complaint}/outcomes", responses=problems(400, 404))
+async def list_outcomes(complaint: ComplaintId, call: Handling, limit: Limit = 50, cursor: Cursor = None) -> OutcomePage:
+    """How the case ended in each cycle, the latest first."""
+    seen = await call.read(complaint, may=may_see)
+    page = await call.entries(seen, OUTCOMES, limit=limit, cursor=cursor)
+    opened = await call.words(seen, *references_in(page.items))
+    return OutcomePage(items=[OutcomeView.of(entry, opened) for entry in page.items], next=page.next)
 
 
 @router.post("/cases/{complaint}/accept", responses=STEP)
-async def accept_case(complaint: ComplaintId, call: Handling, body: AcceptBody | None = None) -> CaseView:
+async def accept_case(complaint: ComplaintId, call: Handling, body: AcceptBody | None = None) -> CaseSummary:
     """Take the case on. After a new routing or a transfer the new department accepts again."""
-    return await view(call, await call.decide(complaint, Accept(), accept, may=may_see))
+    return CaseSummary.of(await call.decide(complaint, Accept(), accept, may=may_see))
 
 
 @router.post("/cases/{complaint}/contact", responses=STEP)
-async def contact_customer(complaint: ComplaintId, body: ContactBody, call: Handling) -> CaseView:
+async def contact_customer(complaint: ComplaintId, body: ContactBody, call: Handling) -> CaseSummary:
     """A person spoke with the customer, or wrote to him. Without `contacted_at`: just now."""
-    return await view(call, await call.decide(complaint, ContactCustomer(**dict(body)), contact, may=may_see, append=True))
+    return CaseSummary.of(await call.decide(complaint, ContactCustomer(**dict(body)), contact, may=may_see, append=True))
 
 
 @router.post("/cases/{complaint}/progress", responses=STEP)
-async def report_on_case(complaint: ComplaintId, body: ProgressBody, call: Handling) -> CaseView:
+async def report_on_case(complaint: ComplaintId, body: ProgressBody, call: Handling) -> CaseSummary:
     """Say what was found or done since."""
-    return await view(call, await call.decide(complaint, ReportProgress(**dict(body)), report_progress, may=may_see, append=True))
+    return CaseSummary.of(await call.decide(complaint, ReportProgress(**dict(body)), report_progress, may=may_see, append=True))
 
 
 @router.post("/cases/{complaint}/transfer", responses=STEP)
-async def transfer_case(complaint: ComplaintId, body: TransferBody, call: Handling) -> CaseView:
+async def transfer_case(complaint: ComplaintId, body: TransferBody, call: Handling) -> CaseSummary:
     """Pass the case to another department, with the reason that the customer is told."""
     decider = partial(transfer, departments=policies.departments())
-    return await view(call, await call.decide(complaint, TransferCase(**dict(body)), decider, may=may_see))
+    return CaseSummary.of(await call.decide(complaint, TransferCase(**dict(body)), decider, may=may_see))
 
 
 @router.post("/cases/{complaint}/resolve", responses=STEP)
-async def resolve_case(complaint: ComplaintId, body: ResolveBody, call: Handling) -> CaseView:
+async def resolve_case(complaint: ComplaintId, body: ResolveBody, call: Handling) -> CaseSummary:
     """Say what was wrong and what was done. The return visit follows."""
-    return await view(call, await call.decide(complaint, Resolve(**dict(body)), resolve, may=may_see))
+    return CaseSummary.of(await call.decide(complaint, Resolve(**dict(body)), resolve, may=may_see))
 
 
 @router.post("/cases/{complaint}/reject", responses=STEP)
-async def reject_case(complaint: ComplaintId, body: RejectBody, call: Handling) -> CaseView:
+async def reject_case(complaint: ComplaintId, body: RejectBody, call: Handling) -> CaseSummary:
     """Say why the complaint is not followed. The return visit follows all the same."""
-    return await view(call, await call.decide(complaint, Reject(**dict(body)), reject, may=may_see))
+    return CaseSummary.of(await call.decide(complaint, Reject(**dict(body)), reject, may=may_see))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from types import MappingProxyType
@@ -13,14 +13,26 @@ from pydantic import BaseModel
 
 from redress_events.contracts.handling import ContactMeans
 from redress_events.contracts.triage import Category, Severity
+from redress_events.entries import Latest, Listed
 from redress_events.facts import Channel, ContactKind
 from redress_events.states import Seen
 from redress_handling.domain.case import Case, Stage
 from redress_handling.domain.done import Outcome
-from redress_handling.domain.heard import Said
+from redress_handling.domain.history import CHASES, CONTACTS, OUTCOMES, REPORTS, SUPPLEMENTS
 
 Opened = Mapping[str, str]  # words in clear, by their reference; what was forgotten is missing
 NOTHING: Opened = MappingProxyType({})
+
+
+class Counts(BaseModel):
+    """How often the customer added something and asked, in all; and in this cycle, how often he was contacted and progress was reported."""
+
+    supplements: int
+    supplemented_at: datetime | None
+    chases: int
+    chased_at: datetime | None
+    contacts: int
+    reports: int
 
 
 class CaseSummary(BaseModel):
@@ -46,6 +58,7 @@ class CaseSummary(BaseModel):
     contacted_at: datetime | None
     ended_at: datetime | None
     closed: bool
+    counts: Counts
 
     @classmethod
     def of(cls, seen: Seen) -> CaseSummary:
@@ -60,12 +73,25 @@ class CasePage(BaseModel):
 
 
 class Remark(BaseModel):
-    """Words said at some time, by the customer or the department. words: null where nothing was said or it was forgotten."""
+    """Words said at some time, by the customer or the department. words: null where nothing was said or it was forgotten. cycle, means: of
+    what the department did."""
 
     at: datetime
     words: str | None
     attachments: tuple[str, ...] = ()
+    cycle: int | None = None
     means: ContactMeans | None = None
+
+    @classmethod
+    def of(cls, entry: Listed, opened: Opened) -> Remark:
+        return cls(at=entry.at, **{**entry.data, "words": opened.get(entry.data["words"] or "")})
+
+
+class RemarkPage(BaseModel):
+    """Remarks, the latest first. A page ends at its limit, or with the remark that fills it. next: the cursor of the next page."""
+
+    items: list[Remark]
+    next: str | None
 
 
 class OutcomeView(BaseModel):
@@ -81,6 +107,19 @@ class OutcomeView(BaseModel):
     measures: str | None = None
     reason: str | None = None
 
+    @classmethod
+    def of(cls, entry: Listed, opened: Opened) -> OutcomeView:
+        data = {"department": None, "responsible_unit": None, "told_customer": None, **entry.data}
+        words = {name: opened.get(reference) for name, reference in data.pop("words").items()}
+        return cls.model_validate({"at": entry.at, **data, **words})
+
+
+class OutcomePage(BaseModel):
+    """How the case ended, the latest cycle first. next: the cursor of the next page."""
+
+    items: list[OutcomeView]
+    next: str | None
+
 
 class AnswerView(BaseModel):
     """What the customer said at the last return visit."""
@@ -93,7 +132,7 @@ class AnswerView(BaseModel):
 
 
 class CaseView(CaseSummary):
-    """All that a handler needs of one case."""
+    """What a handler needs of one case. supplements, chases, contacts, reports and earlier outcomes: the latest, in the order of time."""
 
     since: datetime | None = None
     attachments: tuple[str, ...] = ()
@@ -118,44 +157,52 @@ class CaseView(CaseSummary):
     answer: AnswerView | None
 
     @classmethod
-    def of(cls, seen: Seen, opened: Opened = NOTHING) -> CaseView:
+    def with_history(cls, seen: Seen, history: Mapping[str, Latest], opened: Opened = NOTHING) -> CaseView:
         case: Case = seen.state
         heard, done, registration = case.heard, case.done, case.heard.registration
         given = {name: opened.get(reference) for name, reference in registration.words.items()} if registration else {}
         answer = heard.answer
+        ended = [OutcomeView.of(entry, opened) for entry in reversed(history[OUTCOMES].entries)]
+        remarks = {
+            name: [Remark.of(entry, opened) for entry in reversed(history[name].entries)]
+            for name in (SUPPLEMENTS, CHASES, CONTACTS, REPORTS)
+        }
         return cls.model_validate(
             _summary(seen)
             | given
+            | remarks
             | {
                 "since": registration.since if registration else None,
                 "attachments": registration.attachments if registration else (),
-                "supplements": [_remark(said, opened) for said in heard.supplements],
-                "chases": [_remark(said, opened) for said in heard.chases],
                 "routed_because": opened.get(heard.routed_because or ""),
                 "transferred_because": opened.get(case.transfer.reason) if case.transfer else None,
-                "contacts": [Remark(at=c.contacted_at, words=opened.get(c.note or ""), means=c.means) for c in done.contacts],
-                "reports": [Remark(at=report.at, words=opened.get(report.note)) for report in done.reports],
                 "outcome": _outcome(done.outcome, opened) if done.outcome else None,
-                "earlier": [_outcome(outcome, opened) for outcome in done.earlier],
+                "earlier": [each for each in ended if not done.outcome or each.cycle != done.outcome.cycle],
                 "answer": answer and AnswerView.model_validate(asdict(answer) | {"words": opened.get(answer.words or "")}),
             }
         )
 
 
-def references(case: Case) -> list[str | None]:
+def references(case: Case, history: Mapping[str, Latest]) -> list[str | None]:
     """Everything that a view of this case shows in clear."""
-    heard, done = case.heard, case.done
-    outcomes = (*done.earlier, *((done.outcome,) if done.outcome else ()))
+    heard, outcome = case.heard, case.done.outcome
     return [
         *(heard.registration.words.values() if heard.registration else ()),
-        *(said.words for said in (*heard.supplements, *heard.chases)),
         heard.routed_because,
         case.transfer.reason if case.transfer else None,
-        *(contact.note for contact in done.contacts),
-        *(report.note for report in done.reports),
-        *(reference for outcome in outcomes for reference in outcome.words.values()),
+        *(outcome.words.values() if outcome else ()),
         heard.answer.words if heard.answer else None,
+        *(reference for latest in history.values() for reference in references_in(latest.entries)),
     ]
+
+
+def references_in(entries: Sequence[Listed]) -> list[str | None]:
+    """What a page of a list shows in clear."""
+    found: list[str | None] = []
+    for entry in entries:
+        words = entry.data["words"]
+        found += words.values() if isinstance(words, Mapping) else [words]
+    return found
 
 
 def _summary(seen: Seen) -> dict[str, object]:
@@ -179,14 +226,18 @@ def _summary(seen: Seen) -> dict[str, object]:
         "stage": case.stage,
         "handler": case.handler,
         "opened_at": done.opened_at,
-        "contacted_at": done.contacts[-1].contacted_at if done.contacts else None,
+        "contacted_at": done.contacted_at,
         "ended_at": done.outcome and done.outcome.at,
         "closed": case.closed,
+        "counts": Counts(
+            supplements=case.heard.supplements,
+            supplemented_at=case.heard.supplemented_at,
+            chases=case.heard.chases,
+            chased_at=case.heard.chased_at,
+            contacts=done.contacts,
+            reports=done.reports,
+        ),
     }
-
-
-def _remark(said: Said, opened: Opened) -> Remark:
-    return Remark(at=said.at, words=opened.get(said.words or ""), attachments=said.attachments)
 
 
 def _outcome(outcome: Outcome, opened: Opened) -> OutcomeView:

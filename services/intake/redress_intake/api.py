@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path
@@ -15,12 +16,27 @@ from redress_events.states import Query, Seen
 from redress_intake.bodies import ChaseBody, RegisterBody, SupplementBody, WithdrawBody
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import Complaint
+from redress_intake.domain.history import SAID, STAGES
+from redress_intake.domain.limits import Limits
 from redress_intake.domain.number import parse_number
 from redress_intake.domain.register import Implausible, Register, register
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.domain.withdraw import Withdraw, withdraw
 from redress_intake.first_answer import first_answer, language_of
-from redress_intake.views import ComplaintView, OwesPage, OwesView, RegisteredView, path_of, references
+from redress_intake.views import (
+    ComplaintView,
+    OwesPage,
+    OwesView,
+    RegisteredView,
+    SaidAnswer,
+    SaidPage,
+    SaidView,
+    StagePage,
+    in_order,
+    path_of,
+    references,
+    references_said,
+)
 
 router = APIRouter(tags=["complaints"])
 
@@ -68,7 +84,7 @@ async def list_next_steps(call: Watching, limit: Limit = 50, cursor: Cursor = No
 
 @router.get("/complaints/{complaint}", response_model_exclude_none=True, responses=problems(404))
 async def read_complaint(complaint: ComplaintId, call: Reading) -> ComplaintView:
-    """Where it stands, and the whole way there."""
+    """Where it stands, and the latest steps of the way there."""
     return await _shown(call, await call.read(complaint, may=may_see))
 
 
@@ -81,29 +97,52 @@ async def read_complaint_by_number(number: Number, call: Reading) -> ComplaintVi
     return await _shown(call, await call.read(found.items[0].id, may=may_see))
 
 
+@router.get("/complaints/{complaint}/said", response_model_exclude_none=True, responses=problems(400, 404))
+async def list_said(complaint: ComplaintId, call: Reading, limit: Limit = 50, cursor: Cursor = None) -> SaidPage:
+    """All that the customer said later, the latest first. Chases without words are only counted."""
+    seen = await call.read(complaint, may=may_see)
+    page = await call.entries(seen, SAID, limit=limit, cursor=cursor)
+    words = await call.words(seen, *references_said(page.items, call.caller.role))
+    return SaidPage(items=[SaidView.of(entry, words) for entry in page.items], next=page.next)
+
+
+@router.get("/complaints/{complaint}/stages", response_model_exclude_none=True, responses=problems(400, 404))
+async def list_stages(complaint: ComplaintId, call: Reading, limit: Limit = 50, cursor: Cursor = None) -> StagePage:
+    """All stages since the registration, the latest first."""
+    seen = await call.read(complaint, may=may_see)
+    page = await call.entries(seen, STAGES, limit=limit, cursor=cursor)
+    return StagePage(items=in_order(page.items), next=page.next)
+
+
 @router.post("/complaints/{complaint}/supplements", response_model_exclude_none=True, responses=problems(404, 409, 412))
-async def supplement_complaint(complaint: ComplaintId, body: SupplementBody, call: FrontDoor) -> ComplaintView:
+async def supplement_complaint(complaint: ComplaintId, body: SupplementBody, call: FrontDoor) -> SaidAnswer:
     """The customer adds something."""
-    return await _said(call, complaint, Supplement(body.text, body.attachments), supplement, append=True)
+    decider = partial(supplement, limits=_limits(call))
+    return await _said(call, complaint, Supplement(body.text, body.attachments), decider, append=True)
 
 
 @router.post("/complaints/{complaint}/chases", response_model_exclude_none=True, responses=problems(404, 409, 412))
-async def chase_complaint(complaint: ComplaintId, call: FrontDoor, body: ChaseBody = NO_WORDS) -> ComplaintView:
+async def chase_complaint(complaint: ComplaintId, call: FrontDoor, body: ChaseBody = NO_WORDS) -> SaidAnswer:
     """The customer asks where it stays."""
-    return await _said(call, complaint, Chase(body.text), chase, append=True)
+    return await _said(call, complaint, Chase(body.text), partial(chase, limits=_limits(call)), append=True)
 
 
 @router.post("/complaints/{complaint}/withdrawal", response_model_exclude_none=True, responses=problems(404, 409, 412))
-async def withdraw_complaint(complaint: ComplaintId, call: FrontDoor, body: WithdrawBody = NO_REASON) -> ComplaintView:
+async def withdraw_complaint(complaint: ComplaintId, call: FrontDoor, body: WithdrawBody = NO_REASON) -> SaidAnswer:
     """The customer wishes to end it. It ends when callback answers the wish; to wish it again meanwhile changes nothing."""
     return await _said(call, complaint, Withdraw(body.reason), withdraw)
 
 
-async def _said(call: Call[Complaint], complaint: ComplaintId, command: Any, decider: Any, append: bool = False) -> ComplaintView:
+async def _said(call: Call[Complaint], complaint: ComplaintId, command: Any, decider: Any, append: bool = False) -> SaidAnswer:
     """The customer's words are taken down even while the complaint is parked: they need nothing of what others said."""
-    return await _shown(call, await call.decide(complaint, command, decider, may=may_see, while_parked=True, append=append))
+    return SaidAnswer.of(await call.decide(complaint, command, decider, may=may_see, while_parked=True, append=append))
+
+
+def _limits(call: Call[Complaint]) -> Limits:
+    return Limits(call.settings.max_words, call.settings.max_attachments)
 
 
 async def _shown(call: Call[Complaint], seen: Seen) -> ComplaintView:
-    words = await call.words(seen, *references(seen.state, call.caller.role))
-    return ComplaintView.of(seen, call.caller.role, words)
+    history, role = await call.latest(seen, STAGES, SAID), call.caller.role
+    words = await call.words(seen, *references(seen.state, role), *references_said(history[SAID].entries, role))
+    return ComplaintView.of(seen, role, history, words)

@@ -12,6 +12,6 @@ service = Service(
     contracts=CONTRACTS,
     queries=[api.BY_NUMBER, api.OWES],
     routes=[api.router],
-    fold=1,
+    fold=2,
 )
 app = service.app()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from redress_events.contracts.callback import CloseReason
+from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.triage import Category, Severity
+from redress_events.entries import Latest, Listed
 from redress_events.facts import Channel, ContactKind
 from redress_events.states import Seen
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.heard import StageName
+from redress_intake.domain.history import SAID, STAGES
 from redress_intake.domain.next_step import next_step
 from redress_intake.first_answer import FirstAnswer, Language
 
@@ -22,6 +25,9 @@ from redress_intake.first_answer import FirstAnswer, Language
 GIVEN = ("text", "remedy")
 CONTACT = ("customer", "on_behalf_of", "contact_person", "phone", "email", "address", "service_number", "instruction")
 OPENED: Mapping[str, tuple[str, ...]] = {"front-end": GIVEN, "agent": GIVEN + CONTACT, "supervisor": GIVEN + CONTACT}
+
+
+ORDER: tuple[StageName, ...] = get_args(StageName)
 
 
 class Next(BaseModel):
@@ -55,10 +61,23 @@ class RegisteredView(BaseModel):
 
 
 class StageView(BaseModel):
+    """A step of the way. cycle: left out where it holds for the whole complaint, as what triage says does."""
+
     stage: StageName
     at: datetime
-    cycle: int
+    cycle: int | None = None
     department: str | None = None
+
+    @classmethod
+    def of(cls, entry: Listed) -> StageView:
+        return cls(at=entry.at, **entry.data)
+
+
+class StagePage(BaseModel):
+    """Stages, the latest first. next: the cursor of the next page."""
+
+    items: list[StageView]
+    next: str | None = None
 
 
 class SaidView(BaseModel):
@@ -69,6 +88,19 @@ class SaidView(BaseModel):
     at: datetime
     text: str | None = None
     attachments: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, entry: Listed, words: Mapping[str, str]) -> SaidView:
+        data = entry.data
+        text, attachments = words.get(data["words"] or ""), data.get("attachments", ())
+        return cls(what=data["what"], n=data["n"], at=entry.at, text=text, attachments=attachments)
+
+
+class SaidPage(BaseModel):
+    """What the customer said later, the latest first. A page ends at its limit, or with the item that fills it. next: its cursor."""
+
+    items: list[SaidView]
+    next: str | None = None
 
 
 class VisitView(BaseModel):
@@ -97,8 +129,17 @@ class InternalView(BaseModel):
     instruction: str | None = None
 
 
-class ComplaintView(BaseModel):
-    """Where the complaint stands and how it came there. Fields that are not known, forgotten, or not for the caller are left out."""
+class Counts(BaseModel):
+    """How often the customer came back. Each list has all of it, page by page."""
+
+    supplements: int
+    chases: int
+    chased_first_at: datetime | None = None
+    chased_at: datetime | None = None
+
+
+class ComplaintHead(BaseModel):
+    """Where the complaint stands, in a few lines however long its history. It holds none of the customer's words."""
 
     id: UUID
     number: str
@@ -112,46 +153,49 @@ class ComplaintView(BaseModel):
     department: str | None = None
     closed_as: CloseReason | None = None
     withdrawal_pending: bool
+    counts: Counts
+
+
+class SaidAnswer(ComplaintHead):
+    """The answer to what the customer said later. said: what was taken down, without its words; missing where a wish was wished already."""
+
+    said: SaidView | None = None
+
+    @classmethod
+    def of(cls, seen: Seen) -> SaidAnswer:
+        return cls(**_head(seen), said=_taken_down(seen))
+
+
+class ComplaintView(ComplaintHead):
+    """Where the complaint stands and the last part of how it came there. Fields that are not known, forgotten, or not for the caller are
+    left out. stages, said: the latest, in the order of time; the lists of the same names have all."""
+
     text: str | None = None
     remedy: str | None = None
     product: str | None = None
     area: str | None = None
     since: datetime | None = None
     attachments: tuple[str, ...]
-    stages: tuple[StageView, ...]
-    said: tuple[SaidView, ...]
+    stages: list[StageView]
+    said: list[SaidView]
     visit: VisitView | None = None
     internal: InternalView | None = None
 
     @classmethod
-    def of(cls, seen: Seen, role: str, words: Mapping[str, str]) -> ComplaintView:
+    def of(cls, seen: Seen, role: str, history: Mapping[str, Latest], words: Mapping[str, str]) -> ComplaintView:
         complaint: Complaint = seen.state
-        heard, done = complaint.heard, complaint.done
+        done = complaint.done
         opened = _opened(complaint, words)
         return cls(
-            id=seen.id,
-            number=done.number,
-            channel=done.channel,
-            kind=complaint.kind,
-            stage=complaint.stage,
-            cycle=heard.cycle,
-            received_at=done.received_at,
-            registered_at=done.registered_at,
-            category=heard.classification.category if heard.classification else None,
-            department=heard.department,
-            closed_as=heard.reason if complaint.closed else None,
-            withdrawal_pending=complaint.withdrawal_pending,
+            **_head(seen),
             text=opened.get("text"),
             remedy=opened.get("remedy"),
             product=done.product,
             area=done.area,
             since=done.since,
             attachments=done.attachments,
-            stages=tuple(StageView(stage=s.name, at=s.at, cycle=s.cycle, department=s.department) for s in complaint.stages),
-            said=tuple(
-                SaidView(what=said.what, n=said.n, at=said.at, text=words.get(said.words or ""), attachments=said.attachments)
-                for said in done.said
-            ),
+            stages=_way(complaint, history[STAGES]),
+            said=[SaidView.of(entry, words) for entry in reversed(history[SAID].entries)],
             visit=_visit(complaint),
             internal=None if role == "front-end" else _internal(seen, opened),
         )
@@ -200,11 +244,60 @@ def path_of(seen: Seen) -> str:
 
 
 def references(complaint: Complaint, role: str) -> list[str]:
-    """The personal words that this role reads."""
-    if role not in OPENED:
-        return []
-    given = [complaint.done.personal[name] for name in OPENED[role] if name in complaint.done.personal]
-    return given + [said.words for said in complaint.done.said if said.words]
+    """The words that the complaint was given in, as far as this role reads them."""
+    return [complaint.done.personal[name] for name in OPENED.get(role, ()) if name in complaint.done.personal]
+
+
+def references_said(entries: Sequence[Listed], role: str) -> list[str]:
+    """The later words that this role reads."""
+    return [entry.data["words"] for entry in entries if entry.data["words"]] if role in OPENED else []
+
+
+def _head(seen: Seen) -> dict[str, Any]:
+    complaint: Complaint = seen.state
+    heard, done = complaint.heard, complaint.done
+    return {
+        "id": seen.id,
+        "number": done.number,
+        "channel": done.channel,
+        "kind": complaint.kind,
+        "stage": complaint.stage,
+        "cycle": heard.cycle,
+        "received_at": done.received_at,
+        "registered_at": done.registered_at,
+        "category": heard.classification.category if heard.classification else None,
+        "department": heard.department,
+        "closed_as": heard.reason if complaint.closed else None,
+        "withdrawal_pending": complaint.withdrawal_pending,
+        "counts": Counts(supplements=done.supplements, chases=done.chases, chased_first_at=done.chased_first_at, chased_at=done.chased_at),
+    }
+
+
+def _taken_down(seen: Seen) -> SaidView | None:
+    match seen.made:
+        case (ComplaintSupplemented() as fact, at):
+            return SaidView(what="supplement", n=fact.supplement, at=at, attachments=fact.attachments)
+        case (ComplaintChased() as fact, at):
+            return SaidView(what="chase", n=fact.chase, at=at)
+        case (ComplaintWithdrawn() as fact, at):
+            return SaidView(what="withdrawal", n=fact.withdrawal, at=at)
+    return None
+
+
+def in_order(entries: Sequence[Listed]) -> list[StageView]:
+    """The latest first. What happened in one instant, as it does where a clock steps, in the order in which it must have."""
+    stages = [StageView.of(entry) for entry in entries]
+    return sorted(stages, key=lambda each: (each.at, each.cycle or 1, ORDER.index(each.stage)), reverse=True)
+
+
+def _way(complaint: Complaint, latest: Latest) -> list[StageView]:
+    """From the registration on, where nothing between is left out, to a wish to withdraw that nobody has answered."""
+    way = in_order(latest.entries)[::-1]
+    if not latest.more:
+        way.insert(0, StageView(stage="registered", at=complaint.done.registered_at, cycle=1))
+    if complaint.withdrawal_pending and complaint.done.withdrawn_at:
+        way.append(StageView(stage="withdrawal-pending", at=complaint.done.withdrawn_at, cycle=complaint.heard.cycle))
+    return way
 
 
 def _opened(complaint: Complaint, words: Mapping[str, str]) -> dict[str, str]:
@@ -212,8 +305,8 @@ def _opened(complaint: Complaint, words: Mapping[str, str]) -> dict[str, str]:
 
 
 def _visit(complaint: Complaint) -> VisitView | None:
-    visit = complaint.heard.visits.get(complaint.heard.cycle)
-    if visit is None:
+    visit = complaint.heard.visit
+    if visit is None or visit.cycle != complaint.heard.cycle:
         return None
     return VisitView(due_at=visit.due_at, attempts=visit.attempts, solved=visit.solved, satisfaction=visit.score)
 

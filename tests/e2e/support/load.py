@@ -56,8 +56,9 @@ class Load:
     def _registered(self) -> int:
         return len(self._live.facts("intake", "complaint-registered"))
 
-    def post(self, number: int) -> str:
-        """One complaint, until it is answered; its id. Raises AssertionError for an answer that is neither 201 nor an honest 503."""
+    def post(self, number: int, spoken: Callable[[str], object] = lambda _: None) -> str:
+        """One complaint, until it is answered; its id, of which `spoken` is told before anybody works on it. Raises AssertionError for an
+        answer that is neither 201 nor an honest 503."""
         key = f"load-{id(self)}-{number}"
         body = {**self._bodies[number % len(self._bodies)], "customer": f"Customer {number}"}
         headers = {"authorization": f"Bearer {self._token}", "idempotency-key": key}
@@ -72,6 +73,7 @@ class Load:
                 answer = None
             if answer is not None and answer.status_code == 201:
                 complaint: str = answer.json()["id"]
+                spoken(complaint)
                 with self._lock:
                     self.answered[key] = complaint
                 return complaint

@@ -28,7 +28,6 @@ from redress_handling.domain.transfer import TransferCase, transfer
 from redress_handling.work import CANCEL, OPEN
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import KIND as COMPLAINT
-from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.domain.withdraw import Withdraw, withdraw
 from redress_sla_monitor.domain.watch import KIND as WATCH
@@ -98,17 +97,13 @@ def _by_itself(work: Work, may: Callable[[Any], bool], at: Callable[[Any], datet
 
 
 def _intake(limits: Limits) -> Service:
-    def told(state: Complaint) -> Complaint:
-        """The order in which stages were reached is history; which were reached, in which cycle, says who owes the next step."""
-        return replace(state, heard=replace(state.heard, stages=tuple(sorted(set(state.heard.stages), key=repr))))
-
     acts = [Act("withdraw", lambda s, c: withdraw(s, Withdraw(), c), lambda s: s.done.withdrawal < limits.times)]
     if limits.talk:
         acts += [
             Act("chase", lambda s, c: chase(s, Chase(), c), lambda s: s.done.chases < limits.times),
             Act("supplement", lambda s, c: supplement(s, Supplement("more"), c), lambda s: s.done.supplements < limits.times),
         ]
-    return Service("intake", INTAKE, COMPLAINT, acts, told)
+    return Service("intake", INTAKE, COMPLAINT, acts)
 
 
 def _triage(limits: Limits) -> Service:
@@ -148,9 +143,6 @@ def _handling(limits: Limits) -> Service:
         to = "consulting" if s.department != "consulting" else "customer_relations"
         return transfer(s, TransferCase(to, "why"), c, departments=policies.departments())
 
-    def rejections(s: Case) -> int:
-        return sum(outcome.kind == "rejected" for outcome in s.done.earlier)
-
     acts = [
         _by_itself(OPEN, to_open),
         _by_itself(CANCEL, to_cancel),
@@ -158,10 +150,10 @@ def _handling(limits: Limits) -> Service:
         Act("contact", lambda s, c: contact(s, ContactCustomer("phone"), c), lambda s: not s.done.contacts),
         Act("transfer", passed_on, lambda s: (s.done.transfer.number if s.done.transfer else 0) < limits.times),
         Act("resolve", lambda s, c: resolve(s, Resolve("cause", "measures", "unit", "phone"), c), lambda s: True),
-        Act("reject", lambda s, c: reject(s, Reject("why", "letter"), c), lambda s: rejections(s) < limits.times),
+        Act("reject", lambda s, c: reject(s, Reject("why", "letter"), c), lambda s: s.done.rejections < limits.times),
     ]
     if limits.talk:
-        acts.append(Act("progress", lambda s, c: report_progress(s, ReportProgress("so far"), c), lambda s: len(s.done.reports) < 2))
+        acts.append(Act("progress", lambda s, c: report_progress(s, ReportProgress("so far"), c), lambda s: s.done.reports < 2))
     return Service("handling", HANDLING, CASE, acts)
 
 

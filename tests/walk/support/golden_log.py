@@ -21,6 +21,7 @@ from cast import Limits, Service, cast
 from lives import LIVES, told
 
 from redress_events.contracts import CONTRACTS
+from redress_events.entries import row_of
 from redress_events.envelope import decode
 from redress_events.records import as_folded
 from redress_events.states import Codec
@@ -59,10 +60,10 @@ def folds(services: Iterable[Service], numbers: Mapping[str, int]) -> dict[str, 
 def digest_of(service: Service, facts: Sequence[bytes]) -> str | None:
     """Of the rows after each of these facts that it folds, as they stand in the database. None if they leave no trace in this service."""
     codec, state = Codec(service.kind), service.kind.state()
-    heard, done, digest = state.heard, state.done, sha256()
+    heard, done, digest, entered = state.heard, state.done, sha256(), False
     for value in facts:
         envelope = decode(value)
-        fact, _ = as_folded(CONTRACTS[envelope.source].by_type[envelope.type], envelope)
+        fact, sealed = as_folded(CONTRACTS[envelope.source].by_type[envelope.type], envelope)
         if type(fact) in service.contract.type_of:
             done = service.kind.did(done, fact, envelope.time)
         elif service.hears(fact):
@@ -70,7 +71,11 @@ def digest_of(service: Service, facts: Sequence[bytes]) -> str | None:
         else:
             continue
         digest.update(f"{codec.dump_heard(heard)}\n{codec.dump_done(done)}\n".encode())
-    return digest.hexdigest()[:16] if (heard, done) != (state.heard, state.done) else None
+        row = row_of(service.kind, fact, envelope.source, envelope.version, envelope.time, [blob for _, blob in sealed])
+        if row is not None:
+            digest.update(f"{row}\n".encode())
+            entered = True
+    return digest.hexdigest()[:16] if entered or (heard, done) != (state.heard, state.done) else None
 
 
 def numbers_in_force(services: Iterable[Service]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redress_chassis import etags, paging
 from redress_chassis.problems import Problem
 from redress_chassis.trace import continued
-from redress_events.engine import ClockOff, Conflict, Forgotten, KeyMissing, TooLarge, Unavailable, WordsMissing
+from redress_events.engine import ClockOff, Conflict, Forgotten, KeyMissing, NotYet, TooLarge, Unavailable, WordsMissing
 from redress_events.states import Query
 
 GOOD = {"title": "a", "text": "b"}
@@ -133,6 +133,7 @@ async def test_a_parked_subject_is_read_but_not_decided(alice, note, jar):
         (Forgotten(), 409, "forgotten"),
         (TooLarge(), 413, "too-large"),
         (Unavailable("Kafka", 7), 503, "unavailable"),
+        (NotYet("complaint/1", 1), 503, "not-yet"),
         (KeyMissing("complaint/1", 60), 503, "key-missing"),
         (WordsMissing("complaint/1", 60), 503, "words-missing"),
         (ClockOff("an hour"), 503, "clock-off"),

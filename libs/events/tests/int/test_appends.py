@@ -51,7 +51,7 @@ async def projected_meanwhile(stack: Stack, subject: str, engine: Engine) -> Asy
                 written += 1
 
     async def moving() -> bool:
-        return (await engine.read(subject)).state.heard.opened > 3
+        return bool((await engine.read(subject)).state.heard.opened > 3)
 
     writing = asyncio.create_task(write())
     try:

@@ -59,7 +59,7 @@ async def test_entries_stand_by_their_time_whichever_service_said_them_and_in_wh
         await hand.write(*Author(seen.subject, HANDLING).say(CaseOpened(cycle=1, routing=1, department="long ago")))
 
     async def heard() -> bool:
-        return (await intake.read(seen.subject)).state.heard.opened == 1
+        return bool((await intake.read(seen.subject)).state.heard.opened == 1)
 
     await chase(intake, seen.subject, "now")
     await eventually(heard)

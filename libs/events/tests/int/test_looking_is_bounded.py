@@ -11,9 +11,9 @@ from spine_stack import OPEN, Stack
 
 from redress_events.database import PLANS, TIMEOUTS
 from redress_events.parking import ASIDE, LIST
-from redress_events.projector import SKIPPED_AHEAD
 from redress_events.quiet import HEAD, STUCK, STUCK_NAMED, next_due_sql
 from redress_events.relay import BACKLOG, COUNTED, Relay
+from redress_events.skips import AHEAD
 from redress_events.topics import Topics
 from redress_events.watch import COUNTS
 
@@ -30,8 +30,8 @@ ROWS = [
        SELECT 't', 0, n, 'no-subject', '', 'x' FROM generate_series($1::int, $2::int) n""",
     """INSERT INTO row_errors (work, subject, error, attempts, retry_at)
        SELECT 'other', 'complaint/' || {id}, 'E', n % 7, now() FROM generate_series($1::int, $2::int) n""",
-    """INSERT INTO skips (topic, partition, "offset", hash, who, why)
-       SELECT 't', 0, n, 'x', '', '' FROM generate_series($1::int, $2::int) n""",
+    """INSERT INTO skips (topic, partition, "offset", hash, reached, who, why)
+       SELECT 't', 0, n, 'x', 0, '', '' FROM generate_series($1::int, $2::int) n""",
 ]
 LOOKS: dict[str, tuple[str, list[Any]]] = {
     "backlog": (BACKLOG, []),
@@ -41,7 +41,7 @@ LOOKS: dict[str, tuple[str, list[Any]]] = {
     "due": (next_due_sql(OPEN), [0]),
     "parked": (LIST, [200]),
     "set aside": (ASIDE, [200]),
-    "skips": (SKIPPED_AHEAD, [["t"], [0], [10**9]]),
+    "skips": (AHEAD, [["t"], [0], [10**9]]),
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spine_log import Author, described, pen, rebuild, subject_of
+from spine_log import Author, described, pen, quiet, rebuild, states, subject_of
 from spine_stack import Stack, asked, eventually, registered
 
 from redress_events.contracts.intake import ComplaintChased
@@ -16,31 +16,9 @@ from redress_events.engine import Engine
 from redress_events.rebuild import Rebuild, RebuildRunning
 from redress_events.verify import verify
 
-STATES = "SELECT subject, partition, parked, read::text, cause::text, heard::text, done::text FROM state ORDER BY subject"
-ENTRIES = "SELECT subject, list, source, version, at, data::text, size FROM entries ORDER BY subject, list, at, source, version"
-
-
-async def states(stack: Stack, source: str) -> list[tuple[Any, ...]]:
-    connection = await stack.connect(source, owner=True)
-    live = await connection.fetchval("SELECT schema FROM live")
-    await connection.execute(f"SET search_path = {live}, public")
-    rows = [tuple(row) for statement in (STATES, ENTRIES) for row in await connection.fetch(statement)]
-    await connection.close()
-    return rows
-
 
 async def chase(engine: Engine, subject: str) -> None:
     await engine.decide(subject, lambda state, context: [ComplaintChased(chase=state.done.chases + 1, text="and now?")], asked())
-
-
-async def quiet(*engines: Engine) -> None:
-    async def still() -> bool:
-        await asyncio.gather(*(engine.watch.ask() for engine in engines))
-        numbers = [await engine.measures() for engine in engines]
-        return all(n.backlog_facts == n.lag_records == 0 for n in numbers)
-
-    for _ in range(2):
-        await eventually(still)
 
 
 async def test_it_comes_to_the_same_state_byte_for_byte(stack: Stack, tmp_path: Path) -> None:

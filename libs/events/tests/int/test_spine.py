@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
-from spine_stack import Stack, asked, eventually, registered
+from spine_log import on_the_log
+from spine_stack import Stack, asked, eventually, open_case, registered
 
 from redress_events.contracts.intake import ComplaintChased
-from redress_events.engine import KeyReused, Unknown
+from redress_events.engine import Engine, KeyReused, NotYet, Unknown
 from redress_events.envelope import decode
+from redress_events.facts import LIFECYCLE
 
 
 async def test_a_fact_travels_and_wakes_work(stack: Stack) -> None:
@@ -56,3 +59,33 @@ async def test_what_is_commanded_names_what_was_known_of_the_subject_as_its_caus
     assert first.causation is None, "nobody had said anything of it before"
     assert chased.causation == f"{seen.subject}/handling/1"
     assert chased.correlation == asked().correlation, "the thread is the request's"
+
+
+async def test_who_has_not_read_the_log_to_its_end_says_of_nobody_that_he_does_not_exist(stack: Stack) -> None:
+    intake, handling = await stack.engine("intake"), await stack.engine("handling", work=[])
+    nobody = "complaint/00000000-0000-7000-8000-000000000000"
+    for engine in (intake, handling):
+
+        async def unknown(engine: Engine = engine) -> bool:
+            with pytest.raises((Unknown, NotYet)) as raised:  # NotYet while it starts
+                await engine.read(nobody)
+            return raised.type is Unknown
+
+        await eventually(unknown)
+    released = asyncio.Event()
+    real = handling.projector.project
+
+    async def project(connection: Any, batch: Any) -> None:
+        await released.wait()
+        await real(connection, batch)
+
+    handling.projector.project = project  # type: ignore[method-assign]
+    subject = (await intake.create("complaint", lambda context: [registered()], asked("k")))[0].subject
+    await eventually(lambda: on_the_log(stack, LIFECYCLE, stack.partitions))
+    with pytest.raises(NotYet):
+        await handling.read(subject)
+    with pytest.raises(NotYet):
+        await handling.decide(subject, open_case, asked())
+    reading = asyncio.create_task(handling.read(subject))
+    released.set()
+    assert (await reading).subject == subject, "what came while it waited was not looked at"

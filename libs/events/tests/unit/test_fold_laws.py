@@ -20,8 +20,8 @@ from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.contracts.triage import ComplaintRouted
 from redress_events.envelope import chain
 from redress_events.facts import Kind
-from redress_events.fold import SHORT, WINDOW, Folding, ParkedRecord, redriven
-from redress_events.records import Apart, Read, Reader, Unfit
+from redress_events.fold import SHORT, WINDOW, Folding, ParkedRecord, Waiting, redriven
+from redress_events.records import Apart, Read, Reader
 from redress_events.states import Codec
 
 SUBJECT = subject_of(1)
@@ -112,7 +112,7 @@ def test_records_redriven_out_of_order_are_folded_in_order_once_all_are_there(or
     whole = intake.say(registered(), *(ComplaintChased(chase=n) for n in range(1, 7)))
     into = take(folding(), *(whole[n] for n in order if n not in missing))
     into = take(into, *(whole[n] for n in sorted(missing)))
-    waiting = [(each, READER.judge(each.record), False) for each in into.waiting]
+    waiting = [(each, READER.judge(each.record), None) for each in into.waiting]
     into.waiting = []
     assert redriven(into, [each for each in waiting if not isinstance(each[1], Apart)]) == []  # type: ignore[misc]
     assert state(into) == state(take(folding(), *whole))
@@ -124,17 +124,17 @@ def test_a_redrive_folds_nothing_behind_what_is_still_missing() -> None:
     (behind,) = triage.say(ROUTED)
     into = take(folding(), first, third, behind)
     before = state(into)
-    items: list[tuple[ParkedRecord, Read | Unfit, bool]] = []
+    items: list[Waiting] = []
     for each in into.waiting:
         item = READER.judge(each.record)
         assert not isinstance(item, Apart)
-        items.append((each, item, False))
+        items.append((each, item, None))
     into.waiting = []
     assert [each.reason for each in redriven(into, items)] == ["gap", "behind"]
     assert state(into) == before, "triage's fact was folded though it stands behind a gap"
     late = READER.judge(lost.record(9))
     assert isinstance(late, Read)
-    assert redriven(into, [*items, (ParkedRecord(late.record, "behind", ""), late, False)]) == []
+    assert redriven(into, [*items, (ParkedRecord(late.record, "behind", ""), late, None)]) == []
     assert set(into.read) == {"intake", "triage"} and into.heard.chases == 2
 
 
@@ -183,7 +183,7 @@ def test_a_skipped_record_that_continues_the_chain_counts_as_its_version() -> No
     into = take(folding(), first)
     broken = READER.judge(second.record(1))
     assert isinstance(broken, Read)
-    into.take(broken, skipped=True)
+    into.take(broken, skip=1)
     assert (take(into, third).parked, into.heard.chases) == (False, 1)
 
 

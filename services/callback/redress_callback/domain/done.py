@@ -39,7 +39,6 @@ class Done:
     attempts: int = 0
     next_at: Instant | None = None
     give_up_at: Instant | None = None
-    notes: tuple[str, ...] = ()
     answer: Answer | None = None
     answered: int = 0
     closed: int = 0
@@ -55,8 +54,7 @@ def did(done: Done, fact: Fact, at: datetime) -> Done:
         case CallbackScheduled():
             return replace(done, scheduled=fact.cycle, due_at=fact.due_at)
         case CallbackAttempted():
-            notes = (*done.notes, fact.note) if fact.note else done.notes
-            tried = replace(done, tries=fact.attempt, attempts=done.attempts + 1, notes=notes)
+            tried = replace(done, tries=fact.attempt, attempts=done.attempts + 1)
             return replace(tried, next_at=fact.next_at, give_up_at=fact.give_up_at)
         case SatisfactionRecorded():
             return replace(done, answer=Answer(fact.solved, fact.score, fact.words))

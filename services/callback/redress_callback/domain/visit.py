@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from redress_callback.domain.done import Done, did
 from redress_callback.domain.heard import HEARS, Handled, Heard, hear
+from redress_callback.domain.history import entries
 from redress_events.facts import Kind
 
 
@@ -55,4 +56,4 @@ class Visit:
         return (self.done.next_at or self.done.due_at) if self.stage is Stage.DUE else None
 
 
-KIND = Kind(Visit, hear, did, HEARS)
+KIND = Kind(Visit, hear, did, HEARS, entries)

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from redress_callback.api import AttemptBody
 from redress_callback.domain.attempt import Attempt
 from redress_callback.domain.done import Answer
+from redress_callback.domain.history import NOTES
 from redress_callback.domain.visit import KIND
 from redress_callback.testing import (
     answered,
@@ -19,10 +20,10 @@ from redress_callback.testing import (
     routed,
     scheduled,
 )
-from redress_callback.views import VisitSummary, VisitView, references
+from redress_callback.views import VisitSummary, VisitView, references, references_noted
 from redress_events.contracts import CALLBACK
 from redress_events.states import Seen
-from redress_events.testing import COMPLAINT, Happened, Spec
+from redress_events.testing import COMPLAINT, Happened, Spec, listed
 
 callback = Spec(CALLBACK, KIND)
 DUE = [registered(), classified(), routed(), resolved(), scheduled()]
@@ -33,27 +34,31 @@ def seen(*happened: Happened) -> Seen:
 
 
 def test_an_empty_row_can_be_shown():
-    assert VisitView.of(seen()).stage == "waiting"
+    assert VisitView.with_notes(seen(), []).stage == "waiting"
 
 
 def test_a_view_opens_what_the_call_needs_and_no_more():
     wanted = references(seen(*DUE).state)
     assert sorted(wanted) == ["handling/6/cause", "handling/6/measures", "intake/1/phone", "intake/1/text"]
-    view = VisitView.of(seen(*DUE), {reference: f"<{reference}>" for reference in wanted})
+    view = VisitView.with_notes(seen(*DUE), [], {reference: f"<{reference}>" for reference in wanted})
     assert (view.phone, view.cause, view.told_customer) == ("<intake/1/phone>", "<handling/6/cause>", "phone")
 
 
 def test_notes_of_earlier_attempts_are_shown():
-    noted = seen(*DUE, missed(1).model_copy(update={"note": "callback/2/note"}))
-    assert VisitView.of(noted, {"callback/2/note": "call after six"}).notes == ["call after six"]
-    assert VisitView.of(noted).notes == [], "it was forgotten"
+    story = (*DUE, missed(1).model_copy(update={"note": "callback/2/note"}))
+    noted, notes = seen(*story), listed(CALLBACK, KIND, story)[NOTES].entries
+    assert references_noted(noted.state, notes) == ["callback/2/note"]
+    assert VisitView.with_notes(noted, notes, {"callback/2/note": "call after six"}).notes == ["call after six"]
+    assert VisitView.with_notes(noted, notes).notes == [], "it was forgotten"
+    ended = seen(*story, reached(2), answered(), closed())
+    assert references_noted(ended.state, notes) == [], "nobody has to call any more"
 
 
 def test_nothing_is_opened_while_nobody_has_to_call():
     assert references(seen(registered(), rejected()).state) == []
     ended = seen(*DUE, reached(), answered(), closed())
     assert references(ended.state) == []
-    view = VisitView.of(ended)
+    view = VisitView.with_notes(ended, [])
     assert (view.phone, view.solved, view.satisfaction, view.closed_as) == (None, True, 5, "satisfied")
 
 

@@ -10,6 +10,7 @@ from redress_callback.domain.done import Done
 from redress_callback.domain.done import did as fold_own
 from redress_callback.domain.heard import Heard
 from redress_callback.domain.heard import hear as fold_heard
+from redress_callback.domain.history import NOTES
 from redress_callback.domain.visit import KIND, Stage, Visit
 from redress_callback.testing import (
     POLICY,
@@ -31,7 +32,7 @@ from redress_callback.testing import (
     withdrawn,
 )
 from redress_events.contracts import CALLBACK
-from redress_events.testing import NOON, Happened, Spec
+from redress_events.testing import NOON, Happened, Spec, listed
 
 callback = Spec(CALLBACK, KIND)
 
@@ -82,8 +83,10 @@ def test_a_withdrawal_is_answered_by_its_number():
 
 
 def test_a_reopened_visit_starts_afresh_and_counts_on():
-    done = visit(resolved(), scheduled(), missed(1), reached(2, note="callback/4/note"), answered(False, 1), reopened()).done
-    assert done == Done(cycle=2, scheduled=1, attempts=2, notes=("callback/4/note",))
+    story = (resolved(), scheduled(), missed(1), reached(2, note="callback/4/note"), answered(False, 1), reopened())
+    assert visit(*story).done == Done(cycle=2, scheduled=1, attempts=2)
+    (note,) = listed(CALLBACK, KIND, story)[NOTES].entries
+    assert note.data == {"cycle": 1, "attempt": 2, "reached": True, "words": "callback/4/note"}
 
 
 def test_a_transfer_holds_for_the_routing_it_answers():

@@ -9,6 +9,7 @@ from enum import StrEnum
 from redress_events.facts import Kind, Refused
 from redress_handling.domain.done import Done, Transfer, did
 from redress_handling.domain.heard import HEARS, Heard, hear
+from redress_handling.domain.history import entries
 
 
 class Stage(StrEnum):
@@ -80,7 +81,7 @@ class Case:
         return self.heard.registration.received_at if self.heard.registration else None
 
 
-KIND = Kind(Case, hear, did, HEARS)
+KIND = Kind(Case, hear, did, HEARS, entries)
 
 
 def expect_unfinished(case: Case) -> None:

@@ -1,4 +1,4 @@
-"""What handling itself did: the case of one cycle after another, and what became of each."""
+"""What handling itself did: the case of the latest cycle, and what became of it."""
 
 from __future__ import annotations
 
@@ -42,19 +42,6 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Contact:
-    means: ContactMeans
-    contacted_at: Instant
-    note: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    at: Instant
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """How the case of a cycle ended. words: under its field's name, the reference of what was said about it."""
 
@@ -69,29 +56,31 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """cycle: the one that the case is for, 0 before the first. transfer: the last, of whatever cycle. earlier: outcomes of past cycles."""
+    """cycle: the one that the case is for, 0 before the first. transfer: the last, of whatever cycle. contacts, reports: how many in this
+    cycle; contacted_at: of the last one told. rejections: past cycles that ended so. All else is in rows of its own (`history.py`)."""
 
     cycle: int = 0
     opened_at: Instant | None = None
     transfer: Transfer | None = None
     accepted: Accepted | None = None
-    contacts: tuple[Contact, ...] = ()
-    reports: tuple[Report, ...] = ()
+    contacts: int = 0
+    contacted_at: Instant | None = None
+    reports: int = 0
     outcome: Outcome | None = None
-    earlier: tuple[Outcome, ...] = ()
+    rejections: int = 0
 
 
 def did(done: Done, fact: Fact, at: datetime) -> Done:
     match fact:
         case CaseOpened():
-            ended = (done.outcome,) if done.outcome else ()
-            return Done(cycle=fact.cycle, opened_at=at, transfer=done.transfer, earlier=(*done.earlier, *ended))
+            rejections = done.rejections + (done.outcome is not None and done.outcome.kind == "rejected")
+            return Done(cycle=fact.cycle, opened_at=at, transfer=done.transfer, rejections=rejections)
         case CaseAccepted():
             return replace(done, accepted=Accepted(fact.routing, fact.transfer, fact.handler, at))
         case CustomerContacted():
-            return replace(done, contacts=(*done.contacts, Contact(fact.means, fact.contacted_at, fact.note)))
+            return replace(done, contacts=done.contacts + 1, contacted_at=fact.contacted_at)
         case ProgressReported():
-            return replace(done, reports=(*done.reports, Report(at, fact.note)))
+            return replace(done, reports=done.reports + 1)
         case CaseTransferred():
             return replace(done, transfer=Transfer(fact.transfer, fact.routing, fact.department, at, fact.reason))
         case CaseResolved():

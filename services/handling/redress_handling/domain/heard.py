@@ -27,15 +27,6 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What the customer added or asked later; `words` is a reference."""
-
-    at: Instant
-    words: str | None = None
-    attachments: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Classification:
     category: Category
     sub_category: str
@@ -56,11 +47,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """routing: of the last routing, 0 before the first. cycle: the complaint's. closed: the last cycle that callback closed, 0 if none."""
+    """supplements, chases: how often the customer added something or asked, and when last; the words are in rows (`history.py`). routing:
+    of the last routing, 0 before the first. cycle: the complaint's. closed: the last cycle that callback closed, 0 if none.
+
+    Each field is of one source, so it does not matter in which order sources are heard."""
 
     registration: Registration | None = None
-    supplements: tuple[Said, ...] = ()
-    chases: tuple[Said, ...] = ()
+    supplements: int = 0
+    supplemented_at: Instant | None = None
+    chases: int = 0
+    chased_at: Instant | None = None
     classification: Classification | None = None
     routing: int = 0
     department: str | None = None
@@ -92,9 +88,9 @@ def hear(heard: Heard, fact: Fact, at: datetime) -> Heard:
         case ComplaintRegistered():
             return replace(heard, registration=_registration(fact))
         case ComplaintSupplemented():
-            return replace(heard, supplements=(*heard.supplements, Said(at, fact.text, fact.attachments)))
+            return replace(heard, supplements=heard.supplements + 1, supplemented_at=at)
         case ComplaintChased():
-            return replace(heard, chases=(*heard.chases, Said(at, fact.text)))
+            return replace(heard, chases=heard.chases + 1, chased_at=at)
         case ComplaintClassified() | ComplaintReclassified():
             return replace(heard, classification=Classification(fact.category, fact.sub_category, fact.kind, fact.severity))
         case ComplaintRouted():

@@ -67,7 +67,7 @@ class Door:
 @pytest.fixture
 async def door(database: Any, tmp_path: Path) -> AsyncIterator[Door]:
     made = await database("handling")
-    schema = await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=1)
+    schema = await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold)
     owner = await asyncpg.connect(made.owner_dsn, server_settings={"search_path": f"{schema},public"})
     issuer = Issuer(tmp_path)
     app = service.app(
@@ -109,9 +109,16 @@ async def test_a_department_takes_a_case_from_its_list_to_its_resolution(door: D
     stale = await door.post(f"{path}/progress", {"note": "Measured"}, **{"if-match": accepted.headers["etag"]})
     assert (stale.status_code, stale.json()["code"]) == (412, "precondition-failed")
     assert (await door.post(f"{path}/progress", {"note": "Measured"})).status_code == 200
-    resolved = (await door.post(f"{path}/resolve", RESOLVE)).json()
+    answer = (await door.post(f"{path}/resolve", RESOLVE)).json()
+    assert (answer["stage"], answer["counts"]["contacts"], answer["counts"]["reports"]) == ("resolved", 1, 1)
+    assert not {"text", "contacts", "outcome"} & answer.keys(), "the answer to a command has no words and no history"
+    resolved = (await door.get(path)).json()
     assert (resolved["stage"], resolved["outcome"]["cause"]) == ("resolved", "A cell was off")
     assert (resolved["contacts"][0]["words"], resolved["reports"][0]["words"]) == ("He is abroad", "Measured")
+    contacts = (await door.get(f"{path}/remarks?of=contacts")).json()
+    assert ([each["words"] for each in contacts["items"]], contacts["next"]) == (["He is abroad"], None)
+    (outcome,) = (await door.get(f"{path}/outcomes")).json()["items"]
+    assert outcome == resolved["outcome"]
 
     assert (await door.get("/cases")).json()["items"] == []
     (ended,) = (await door.get("/cases?state=resolved")).json()["items"]
@@ -135,21 +142,38 @@ async def test_a_case_is_seen_where_it_is_and_by_supervisors(door: Door, path: s
 async def test_who_repeats_a_step_on_a_case_that_went_elsewhere_is_answered_without_its_words(door: Door, path: str):
     await door.post(f"{path}/accept")
     step = f"{path}/progress", {"note": "Measured"}
-    first = await door.post(*step, **{"idempotency-key": "once"})
-    assert first.json()["text"] == "没有信号"
+    assert (await door.post(*step, **{"idempotency-key": "once"})).status_code == 200
     transfer = f"{path}/transfer", {"department": "finance", "reason": "It is about the bill"}
     assert (await door.post(*transfer, **{"idempotency-key": "moved"})).status_code == 200
 
     for call, key in ((step, "once"), (transfer, "moved")):
         again = await door.post(*call, **{"idempotency-key": key})
         assert (again.status_code, again.json()["department"]) == (200, "finance")
-        assert [again.json()[name] for name in ("text", "phone", "transferred_because")] == [None] * 3
-        assert [report["words"] for report in again.json()["reports"]] == [None]
+        assert "Measured" not in again.text and "bill" not in again.text and "没有信号" not in again.text
+        for place in ("", "/remarks?of=reports", "/outcomes"):
+            assert (await door.get(f"{path}{place}")).status_code == 404
+
+
+async def test_a_list_goes_on_where_its_page_ended_and_a_cursor_is_for_one_list(door: Door, path: str):
+    await door.post(f"{path}/accept")
+    for n in range(5):
+        await door.post(f"{path}/progress", {"note": f"Report {n}"})
+    found, cursor = [], ""
+    while cursor is not None:
+        page = (await door.get(f"{path}/remarks?of=reports&limit=2{cursor and f'&cursor={cursor}'}")).json()
+        found += [each["words"] for each in page["items"]]
+        cursor = page["next"]
+        if len(found) == 2:
+            other = await door.get(f"{path}/remarks?of=contacts&cursor={cursor}")
+            assert (other.status_code, other.json()["code"]) == (400, "bad-cursor")
+    assert found == [f"Report {n}" for n in (4, 3, 2, 1, 0)]
+    assert (await door.get(f"{path}/remarks?of=secrets")).status_code == 422
 
 
 async def test_rejecting_says_why(door: Door, path: str):
     await door.post(f"{path}/accept")
-    rejected = (await door.post(f"{path}/reject", {"reason": "No contract with us", "told_customer": "letter"})).json()
+    await door.post(f"{path}/reject", {"reason": "No contract with us", "told_customer": "letter"})
+    rejected = (await door.get(path)).json()
     assert (rejected["stage"], rejected["outcome"]["reason"]) == ("rejected", "No contract with us")
 
 

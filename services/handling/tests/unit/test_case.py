@@ -5,12 +5,14 @@ from itertools import pairwise
 import pytest
 
 from redress_events.contracts import HANDLING
-from redress_events.testing import NOON, Happened, Spec
+from redress_events.states import Codec
+from redress_events.testing import NOON, Happened, Spec, listed
 from redress_handling.domain.case import KIND, Case, Stage
 from redress_handling.domain.done import Done, Outcome
 from redress_handling.domain.done import did as fold_own
 from redress_handling.domain.heard import Heard
 from redress_handling.domain.heard import hear as fold_heard
+from redress_handling.domain.history import CHASES, SUPPLEMENTS
 from redress_handling.testing import (
     RECEIVED,
     accepted,
@@ -46,12 +48,27 @@ def test_nothing_is_known_at_first():
     assert (state.stage, state.department, state.queue, state.began_at, state.closed) == (Stage.NONE, None, None, None, False)
 
 
-def test_the_customers_words_stay_references():
-    heard = case(registered(), supplemented(), chased()).heard
+def test_the_customers_words_stay_references_and_later_ones_are_counted_and_listed():
+    story = [registered(), supplemented(), chased(), chased(2).model_copy(update={"text": "intake/4/text"})]
+    heard, history = case(*story).heard, listed(HANDLING, KIND, story)
     assert heard.registration is not None
     assert heard.registration.words == {"text": "intake/1/text", "phone": "intake/1/phone"}
-    assert [said.words for said in heard.supplements] == ["intake/2/text"]
-    assert [said.words for said in heard.chases] == [None]
+    assert (heard.supplements, heard.supplemented_at, heard.chases, heard.chased_at) == (1, NOON, 2, NOON)
+    assert [entry.data["words"] for entry in history[SUPPLEMENTS].entries] == ["intake/2/text"]
+    assert [entry.data["words"] for entry in history[CHASES].entries] == ["intake/4/text"], "a chase without words has no row"
+
+
+def test_a_case_that_comes_back_for_ever_stays_small():
+    codec, state = Codec(KIND), case(registered(), routed())
+    heard, done = state.heard, state.done
+    for cycle in range(1, 300):
+        steps = [opened(cycle), accepted(cycle=cycle), *[contacted(cycle)] * 5, *[progressed(cycle)] * 5, rejected(cycle)]
+        for fact in steps:
+            done = fold_own(done, fact, NOON)
+        for fact in (supplemented(cycle), chased(cycle), dissatisfied(cycle), reopened(cycle + 1)):
+            heard = fold_heard(heard, fact, NOON)
+    assert len(codec.dump_heard(heard)) + len(codec.dump_done(done)) < 1_500
+    assert (done.contacts, done.reports, done.rejections, heard.supplements, heard.chases) == (5, 5, 298, 299, 299)
 
 
 def test_a_case_goes_through_its_stages():
@@ -93,8 +110,8 @@ def test_a_new_cycle_starts_afresh_where_the_case_was():
     state = case(routed(), opened(), accepted(), contacted(), transferred("finance"), resolved(), dissatisfied(), reopened())
     assert state.stage is Stage.NONE
     state = case(routed(), opened(), accepted(), contacted(), transferred("finance"), resolved(), dissatisfied(), reopened(), opened(2))
-    assert (state.stage, state.department, state.done.contacts, state.handler) == (Stage.OPEN, "finance", (), None)
-    assert [outcome.kind for outcome in state.done.earlier] == ["resolved"]
+    assert (state.stage, state.department, state.done.contacts, state.handler) == (Stage.OPEN, "finance", 0, None)
+    assert (state.done.outcome, state.done.contacted_at) == (None, None)
     assert state.heard.answer is not None
     assert state.heard.answer.score == 2
 

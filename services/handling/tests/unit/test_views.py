@@ -1,11 +1,14 @@
 """What readers of a case see: lists are free of personal data, and a view opens exactly what it shows."""
 
+from collections.abc import Mapping
+
 from redress_events.contracts import HANDLING
 from redress_events.states import Seen
-from redress_events.testing import COMPLAINT, Happened, Spec
+from redress_events.testing import COMPLAINT, Happened, Spec, listed
 from redress_handling.domain.case import KIND
 from redress_handling.testing import (
     accepted,
+    cancelled,
     chased,
     classified,
     contacted,
@@ -13,13 +16,14 @@ from redress_handling.testing import (
     opened,
     progressed,
     registered,
+    rejected,
     reopened,
     resolved,
     routed,
     supplemented,
     transferred,
 )
-from redress_handling.views import CaseSummary, CaseView, references
+from redress_handling.views import NOTHING, CaseSummary, CaseView, references
 
 handling = Spec(HANDLING, KIND)
 FULL = [
@@ -47,23 +51,41 @@ def seen(*happened: Happened) -> Seen:
     return Seen(COMPLAINT, handling.given(*happened).state, "etag", False, len(happened))
 
 
+def shown(*happened: Happened, opened: Mapping[str, str] = NOTHING) -> CaseView:
+    return CaseView.with_history(seen(*happened), listed(HANDLING, KIND, happened), opened)
+
+
+def wanted(*happened: Happened) -> list[str]:
+    return [reference for reference in references(seen(*happened).state, listed(HANDLING, KIND, happened)) if reference]
+
+
 def test_an_empty_row_can_be_shown():
-    assert CaseView.of(seen()).stage == "none"
-    assert references(seen().state) == [None, None, None]
+    assert shown().stage == "none"
+    assert wanted() == []
 
 
-def test_a_line_of_the_list_opens_nothing():
-    line = CaseSummary.of(seen(*FULL)).model_dump_json()
-    assert all(reference not in line for reference in references(seen(*FULL).state) if reference)
+def test_a_line_of_the_list_opens_nothing_and_counts():
+    line = CaseSummary.of(seen(*FULL))
+    assert all(reference not in line.model_dump_json() for reference in wanted(*FULL))
+    assert (line.counts.supplements, line.counts.chases, line.counts.contacts, line.counts.reports) == (1, 1, 1, 1)
 
 
 def test_a_view_shows_all_words_that_it_had_opened():
-    wanted = [reference for reference in references(seen(*FULL).state) if reference]
-    view = CaseView.of(seen(*FULL), {reference: f"<{reference}>" for reference in wanted}).model_dump_json()
-    assert [reference for reference in wanted if f"<{reference}>" not in view] == []
+    view = shown(*FULL, opened={reference: f"<{reference}>" for reference in wanted(*FULL)}).model_dump_json()
+    assert [reference for reference in wanted(*FULL) if f"<{reference}>" not in view] == []
+
+
+def test_a_view_tells_the_outcome_of_this_cycle_apart_from_earlier_ones():
+    view = shown(*FULL)
+    assert view.outcome is not None
+    assert (view.outcome.cycle, [each.cycle for each in view.earlier]) == (2, [1])
+    assert [each.cycle for each in shown(*FULL[:-1]).earlier] == [1]
+    assert [(each.cycle, each.means) for each in view.contacts] == [(1, "phone"), (2, "phone")]
+    ended = shown(registered(), routed(), opened(), cancelled(), opened(2), rejected(2), opened(3)).earlier
+    assert {(each.cycle, each.kind) for each in ended} == {(1, "cancelled"), (2, "rejected")}
 
 
 def test_what_was_forgotten_is_empty():
-    view = CaseView.of(seen(*FULL))
+    view = shown(*FULL)
     assert (view.text, view.supplements[0].words, view.earlier[0].cause, view.answer and view.answer.words) == (None, None, None, None)
     assert (view.number, view.cycle, view.handler, view.department) == ("7G2K-9QXR-4M", 2, "bob", "finance")

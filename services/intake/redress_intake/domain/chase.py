@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.facts import Context, Fact
 from redress_intake.domain.complaint import Complaint, refuse_if_closed
+from redress_intake.domain.limits import LIMITS, Limits, refuse_if_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +13,8 @@ class Chase:
     text: str | None = None
 
 
-def chase(complaint: Complaint, command: Chase, context: Context) -> list[Fact]:
+def chase(complaint: Complaint, command: Chase, context: Context, *, limits: Limits = LIMITS) -> list[Fact]:
     refuse_if_closed(complaint)
+    if command.text is not None:
+        refuse_if_full(complaint, limits)
     return [ComplaintChased(chase=complaint.done.chases + 1, text=command.text)]

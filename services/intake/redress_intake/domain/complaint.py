@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from redress_events.facts import ContactKind, Kind, Refused
 from redress_intake.domain.done import Done, did
-from redress_intake.domain.heard import HEARS, Heard, Stage, StageName, hear
+from redress_intake.domain.heard import HEARS, Heard, StageName, hear
+from redress_intake.domain.history import entries
 
 # How far a cycle has come. The furthest stage counts, not the latest fact: a new routing takes nothing back. Progress reports move nothing.
 STAGES_IN_ORDER: tuple[StageName, ...] = (
@@ -47,24 +49,29 @@ class Complaint:
         return self.heard.classification.kind if self.heard.classification else self.done.kind
 
     @property
+    def reached(self) -> dict[StageName, datetime]:
+        """The stages of the latest cycle, and when each was reached last. What triage says belongs to no cycle: it counts in the first, and
+        that it was routed anew counts in a later one once that has a case."""
+        heard = self.heard
+        reached: dict[StageName, datetime] = {"registered": self.done.registered_at, **heard.reached.get(heard.cycle, {})}
+        if heard.classification:
+            reached["classified"] = heard.classification.at
+        if heard.routing and (heard.cycle == 1 or "routed" in reached):
+            reached["routed"] = max(heard.routing.at, reached.get("routed", heard.routing.at))
+        return reached
+
+    @property
     def stage(self) -> StageName:
         """Where it stands in its latest cycle."""
         if self.closed:
             return "closed"
         if self.withdrawal_pending:
             return "withdrawal-pending"
-        reached = {stage.name for stage in self.heard.stages if stage.cycle == self.heard.cycle}
+        reached = self.reached
         return next((name for name in reversed(STAGES_IN_ORDER) if name in reached), "registered")
 
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """The whole way: registration, what was heard in the log's order, and a wish to withdraw that nobody has answered."""
-        begun = Stage("registered", self.done.registered_at)
-        wishes = [said.at for said in self.done.said if said.what == "withdrawal"] if self.withdrawal_pending else []
-        return (begun, *self.heard.stages, *(Stage("withdrawal-pending", at, self.heard.cycle) for at in wishes[-1:]))
 
-
-KIND = Kind(Complaint, hear, did, HEARS)
+KIND = Kind(Complaint, hear, did, HEARS, entries, begun_here=True)
 
 
 def refuse_if_closed(complaint: Complaint) -> None:

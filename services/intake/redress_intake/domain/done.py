@@ -1,29 +1,18 @@
-"""What intake wrote down itself: the complaint as it was given, and what the customer said later. Words are references for the vault."""
+"""What intake wrote down itself: the complaint as it was given, and how often the customer came back. Words are references."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
 
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.facts import EPOCH, Channel, ContactKind, Fact, Instant, replace
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """Later words of the customer. n: 1, 2, 3 … of its kind."""
-
-    what: Literal["supplement", "chase", "withdrawal"]
-    n: int
-    at: Instant
-    words: str | None = None
-    attachments: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Done:
-    """Until the complaint is registered, number is empty and the times are 1970. personal: the reference of each personal field given."""
+    """Until the complaint is registered, number is empty and the times are 1970. personal: the reference of each personal field given.
+    worded: supplements, and chases with words. attached: attachments of supplements. What was said is in rows of its own (`history.py`)."""
 
     number: str = ""
     channel: Channel = "hotline"
@@ -36,9 +25,13 @@ class Done:
     attachments: tuple[str, ...] = ()
     personal: dict[str, str] = field(default_factory=dict)
     supplements: int = 0
+    attached: int = 0
     chases: int = 0
+    chased_first_at: Instant | None = None
+    chased_at: Instant | None = None
+    worded: int = 0
     withdrawal: int = 0
-    said: tuple[Said, ...] = ()
+    withdrawn_at: Instant | None = None
 
 
 def did(done: Done, fact: Fact, at: datetime) -> Done:
@@ -59,11 +52,12 @@ def did(done: Done, fact: Fact, at: datetime) -> Done:
                 personal={name: reference for name, reference in given.items() if reference is not None},
             )
         case ComplaintSupplemented():
-            said = Said("supplement", fact.supplement, at, fact.text, fact.attachments)
-            return replace(done, supplements=fact.supplement, said=(*done.said, said))
+            attached = done.attached + len(fact.attachments)
+            return replace(done, supplements=fact.supplement, attached=attached, worded=done.worded + 1)
         case ComplaintChased():
-            return replace(done, chases=fact.chase, said=(*done.said, Said("chase", fact.chase, at, fact.text)))
+            first = done.chased_first_at or at
+            worded = done.worded + (fact.text is not None)
+            return replace(done, chases=fact.chase, chased_first_at=first, chased_at=at, worded=worded)
         case ComplaintWithdrawn():
-            said = Said("withdrawal", fact.withdrawal, at, fact.reason)
-            return replace(done, withdrawal=fact.withdrawal, said=(*done.said, said))
+            return replace(done, withdrawal=fact.withdrawal, withdrawn_at=at)
     return done

@@ -1,4 +1,8 @@
-"""What intake hears of a complaint's way through the other services."""
+"""What intake hears of a complaint's way through the other services.
+
+In whatever order the services are heard, if each keeps its own, the same is known: facts are compared by the numbers that they carry
+(cycle, routing, transfer), never by what came first. The way itself is a list of rows (`history.py`); here is where it stands.
+"""
 
 from __future__ import annotations
 
@@ -44,28 +48,56 @@ StageName = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """A step of the way, when it was reached, and in which cycle."""
-
-    name: StageName
-    at: Instant
-    cycle: int = 1
-    department: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Classification:
     number: int
     category: Category
     sub_category: str
     severity: Severity
     kind: ContactKind
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Where triage sent it last."""
+
+    number: int
+    department: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Where handling passed it on to, and which routing that answers."""
+
+    number: int
+    routing: int
+    department: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Where the department's last case was opened, and after which routing."""
+
+    routing: int
+    department: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Who took it on last, in which cycle, and where it was then."""
+
+    cycle: int
+    routing: int
+    transfer: int
+    handler: str
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
     """The return visit of a cycle. due_at: when the customer is called next, None once he was reached or given up."""
 
+    cycle: int
     due_at: Instant | None = None
     attempts: int = 0
     solved: bool | None = None
@@ -74,20 +106,43 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """cycle: the latest. closed: the last cycle that callback closed. withdrawal: the last wish that it answered. transfer: the one that
-    brought the case where it is, 0 where the routing did. handler: who accepted it there, None where nobody has yet."""
+    """cycle: the latest. closed: the last cycle that callback closed. withdrawal: the last wish that it answered. reached: by cycle, from
+    the latest on, when each stage was reached last that belongs to one; a later cycle is told by a service that knows it before us."""
 
     cycle: int = 1
     closed: int = 0
     reason: CloseReason | None = None
     withdrawal: int = 0
     classification: Classification | None = None
-    routing: int = 0
-    transfer: int = 0
-    department: str | None = None
-    handler: str | None = None
-    stages: tuple[Stage, ...] = ()
-    visits: dict[int, Visit] = field(default_factory=dict)  # by cycle
+    routing: Routing | None = None
+    transfer: Transfer | None = None
+    opened: Opened | None = None
+    accepted: Accepted | None = None
+    reached: dict[int, dict[StageName, Instant]] = field(default_factory=dict)
+    visit: Visit | None = None
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Routing and transfer that brought it where it is; 0 where there is none. The highest number holds, whoever named it."""
+        told = (self.routing.number if self.routing else 0, self.transfer.routing if self.transfer else 0)
+        routing = max(*told, self.opened.routing if self.opened else 0)
+        return routing, self.transfer.number if self.transfer and self.transfer.routing == routing else 0
+
+    @property
+    def department(self) -> str | None:
+        routing, transfer = self.place
+        if self.transfer and transfer:
+            return self.transfer.department
+        if self.opened and self.opened.routing == routing:
+            return self.opened.department
+        return self.routing.department if self.routing else None
+
+    @property
+    def handler(self) -> str | None:
+        """Who accepted it where it is, in this cycle; None where nobody has yet."""
+        accepted = self.accepted
+        here = accepted and accepted.cycle == self.cycle and (accepted.routing, accepted.transfer) == self.place
+        return accepted.handler if accepted and here else None
 
 
 def hear(heard: Heard, fact: Fact, at: datetime) -> Heard:
@@ -95,41 +150,35 @@ def hear(heard: Heard, fact: Fact, at: datetime) -> Heard:
     return fold(heard, fact, at) if fold else heard
 
 
-def _reached(heard: Heard, name: StageName, at: datetime, cycle: int, department: str | None = None) -> Heard:
-    return replace(heard, stages=(*heard.stages, Stage(name, at, cycle, department)))
+def _reached(heard: Heard, name: StageName, at: datetime, cycle: int) -> Heard:
+    """What belongs to an earlier cycle is history."""
+    if cycle < heard.cycle:
+        return heard
+    return replace(heard, reached={**heard.reached, cycle: {**heard.reached.get(cycle, {}), name: at}})
 
 
 def _classified(heard: Heard, fact: ComplaintClassified | ComplaintReclassified, at: datetime) -> Heard:
     if isinstance(fact, ComplaintClassified) and fact.review:
         return heard  # a proposal, until a person has looked at it
-    found = Classification(fact.classification, fact.category, fact.sub_category, fact.severity, fact.kind)
-    return _reached(replace(heard, classification=found), "classified", at, heard.cycle)
+    found = Classification(fact.classification, fact.category, fact.sub_category, fact.severity, fact.kind, at)
+    return replace(heard, classification=found)
 
 
 def _routed(heard: Heard, fact: ComplaintRouted, at: datetime) -> Heard:
-    moved = replace(heard, routing=fact.routing, transfer=0, department=fact.department, handler=None)
-    return _reached(moved, "routed", at, heard.cycle, fact.department)
+    return replace(heard, routing=Routing(fact.routing, fact.department, at))
 
 
 def _transferred(heard: Heard, fact: CaseTransferred, at: datetime) -> Heard:
-    if fact.routing != heard.routing:
-        return heard  # a newer routing beats it
-    moved = replace(heard, transfer=fact.transfer, department=fact.department, handler=None)
-    return _reached(moved, "routed", at, fact.cycle, fact.department)
+    return _reached(replace(heard, transfer=Transfer(fact.transfer, fact.routing, fact.department)), "routed", at, fact.cycle)
 
 
 def _opened(heard: Heard, fact: CaseOpened, at: datetime) -> Heard:
-    """The first case follows its routing at once and tells nothing new; a later cycle's says where the complaint goes back to."""
-    if fact.cycle == 1:
-        return heard
-    here = fact.department if fact.routing == heard.routing else heard.department
-    return _reached(replace(heard, department=here, handler=None), "routed", at, fact.cycle, fact.department)
+    return _reached(replace(heard, opened=Opened(fact.routing, fact.department)), "routed", at, fact.cycle)
 
 
 def _accepted(heard: Heard, fact: CaseAccepted, at: datetime) -> Heard:
-    """Who accepted it elsewhere, before he heard that it had moved on, does not have it here."""
-    here = (fact.routing, fact.transfer) == (heard.routing, heard.transfer)
-    return _reached(replace(heard, handler=fact.handler) if here else heard, "in-handling", at, fact.cycle)
+    there = Accepted(fact.cycle, fact.routing, fact.transfer, fact.handler)
+    return _reached(replace(heard, accepted=there), "in-handling", at, fact.cycle)
 
 
 def _contacted(heard: Heard, fact: CustomerContacted, at: datetime) -> Heard:
@@ -137,19 +186,20 @@ def _contacted(heard: Heard, fact: CustomerContacted, at: datetime) -> Heard:
 
 
 def _progressed(heard: Heard, fact: ProgressReported, at: datetime) -> Heard:
-    return _reached(heard, "progress-reported", at, fact.cycle)
+    return heard  # it moves nothing; it is told in the history
 
 
 def _resolved(heard: Heard, fact: CaseResolved, at: datetime) -> Heard:
-    return _reached(heard, "resolved", at, fact.cycle, fact.department)
+    return _reached(heard, "resolved", at, fact.cycle)
 
 
 def _rejected(heard: Heard, fact: CaseRejected, at: datetime) -> Heard:
-    return _reached(heard, "rejected", at, fact.cycle, fact.department)
+    return _reached(heard, "rejected", at, fact.cycle)
 
 
 def _visit(heard: Heard, cycle: int, **changes: Any) -> Heard:
-    return replace(heard, visits={**heard.visits, cycle: replace(heard.visits.get(cycle, Visit()), **changes)})
+    visit = heard.visit if heard.visit and heard.visit.cycle >= cycle else Visit(cycle)
+    return replace(heard, visit=replace(visit, **changes)) if visit.cycle == cycle else heard
 
 
 def _scheduled(heard: Heard, fact: CallbackScheduled, at: datetime) -> Heard:
@@ -165,12 +215,16 @@ def _answered(heard: Heard, fact: SatisfactionRecorded, at: datetime) -> Heard:
 
 
 def _reopened(heard: Heard, fact: ComplaintReopened, at: datetime) -> Heard:
-    return _reached(replace(heard, cycle=fact.cycle, handler=None), "reopened", at, fact.cycle)
+    cycle = max(heard.cycle, fact.cycle)
+    kept = {number: stages for number, stages in heard.reached.items() if number >= cycle}
+    return _reached(replace(heard, cycle=cycle, reached=kept), "reopened", at, fact.cycle)
 
 
 def _closed(heard: Heard, fact: ComplaintClosed, at: datetime) -> Heard:
     answered = max(heard.withdrawal, fact.withdrawal)
-    return _reached(replace(heard, closed=fact.cycle, reason=fact.reason, withdrawal=answered), "closed", at, fact.cycle)
+    if fact.cycle < heard.closed:
+        return replace(heard, withdrawal=answered)
+    return replace(heard, closed=fact.cycle, reason=fact.reason, withdrawal=answered)
 
 
 FOLDS: dict[type[Fact], Callable[[Heard, Any, datetime], Heard]] = {

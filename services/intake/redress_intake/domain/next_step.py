@@ -23,9 +23,11 @@ def next_step(complaint: Complaint) -> NextStep | None:
     if complaint.closed:
         return None
     stage, heard = complaint.stage, complaint.heard
-    if stage in ("in-handling", "contacted") and heard.routing and heard.handler is None:
+    reached = complaint.reached
+    if stage in ("in-handling", "contacted") and "routed" in reached and heard.handler is None:
         stage = "routed"  # it has moved on since: the department that has it now begins with accepting it
-    since = next(each.at for each in reversed(complaint.stages) if each.name == stage)
+    since = complaint.done.withdrawn_at if stage == "withdrawal-pending" else reached[stage]
+    assert since is not None, "a wish that is pending was wished at some time"
     department = f"department:{heard.department}"
     match stage:
         case "registered" | "classified":
@@ -39,8 +41,8 @@ def next_step(complaint: Complaint) -> NextStep | None:
         case "contacted":
             return NextStep(department, "resolve or reject the case", since)
         case "being-visited":
-            visit = heard.visits.get(heard.cycle)
-            if visit and visit.due_at:
+            visit = heard.visit
+            if visit and visit.cycle == heard.cycle and visit.due_at:
                 return NextStep("return-visit agents", "call the customer", since, visit.due_at)
             return NextStep("callback", "close it as unreachable when the waiting time is over", since)
         case "withdrawal-pending":

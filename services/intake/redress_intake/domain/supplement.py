@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from redress_events.contracts.intake import ComplaintSupplemented
 from redress_events.facts import Context, Fact
 from redress_intake.domain.complaint import Complaint, refuse_if_closed
+from redress_intake.domain.limits import LIMITS, Limits, refuse_if_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class Supplement:
     attachments: tuple[str, ...] = ()
 
 
-def supplement(complaint: Complaint, command: Supplement, context: Context) -> list[Fact]:
+def supplement(complaint: Complaint, command: Supplement, context: Context, *, limits: Limits = LIMITS) -> list[Fact]:
     refuse_if_closed(complaint)
+    refuse_if_full(complaint, limits, len(command.attachments))
     return [ComplaintSupplemented(supplement=complaint.done.supplements + 1, text=command.text, attachments=command.attachments)]

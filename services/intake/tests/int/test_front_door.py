@@ -44,7 +44,7 @@ class Door:
         return await self.http.get(path, headers=self._headers(role))
 
     async def sql(self, statement: str, *values: Any) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.owner, server_settings={"search_path": "fold1_1,public"})
+        connection = await asyncpg.connect(self.owner, server_settings={"search_path": f"fold{service.fold}_1,public"})
         try:
             return list(await connection.fetch(statement, *values))
         finally:
@@ -54,7 +54,7 @@ class Door:
 @pytest.fixture
 async def door(database: Any, tmp_path: Path) -> AsyncIterator[Door]:
     made = await database("intake")
-    await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=1)
+    await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold)
     issuer = Issuer(tmp_path)
     app = service.app(
         Settings(
@@ -86,14 +86,15 @@ async def test_a_complaint_is_taken_in_found_by_its_number_and_added_to(door: Do
     assert "internal" not in found
     assert (await door.get(new["status"], "agent")).json()["internal"]["phone"] == GIVEN["phone"]
 
-    await door.post(f"{new['status']}/supplements", {"text": "Still none", "attachments": ["photo-1"]})
-    await door.post(f"{new['status']}/chases")
+    added = await door.post(f"{new['status']}/supplements", {"text": "Still none", "attachments": ["photo-1"]}, key="added")
+    assert added.json()["said"] == {"what": "supplement", "n": 1, "at": added.json()["said"]["at"], "attachments": ["photo-1"]}
+    chased = await door.post(f"{new['status']}/chases")
+    assert (chased.json()["said"]["n"], chased.json()["counts"]["chases"]) == (1, 1)
     wished = await door.post(f"{new['status']}/withdrawal", {"reason": "Solved"})
-    assert [(said["what"], said.get("text")) for said in wished.json()["said"]] == [
-        ("supplement", "Still none"),
-        ("chase", None),
-        ("withdrawal", "Solved"),
-    ]
+    shown = (await door.get(new["status"])).json()["said"]
+    assert [(said["what"], said.get("text")) for said in shown] == [("supplement", "Still none"), ("withdrawal", "Solved")]
+    repeated = await door.post(f"{new['status']}/supplements", {"text": "Still none", "attachments": ["photo-1"]}, key="added")
+    assert repeated.json()["said"] == added.json()["said"], "a repeated command made what it made at first"
     assert wished.json()["stage"] == "withdrawal-pending"
     again = await door.post(f"{new['status']}/withdrawal")
     assert (again.status_code, again.headers["etag"]) == (200, wished.headers["etag"])

@@ -1,6 +1,7 @@
 """What may be asked of the front door, and when it says no."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from redress_events.facts import Context
 from redress_events.testing import NOON, Spec
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import KIND
+from redress_intake.domain.limits import Limits
 from redress_intake.domain.number import parse_number
 from redress_intake.domain.register import SKEW, Implausible, Register, register
 from redress_intake.domain.supplement import Supplement, supplement
@@ -91,6 +93,18 @@ def test_supplements_and_chases_are_counted():
     first.after.when(Supplement("Still more")).then(ComplaintSupplemented(supplement=2, text="Still more"))
     asked = intake.given(REGISTERED).when(Chase("Where is it?")).then(ComplaintChased(chase=1, text="Where is it?"))
     asked.after.when(Chase()).then(ComplaintChased(chase=2))
+
+
+def test_a_complaint_holds_so_many_words_and_so_many_attachments_and_counts_what_has_none():
+    limits = Limits(words=2, attachments=3)
+    full = Spec(INTAKE, KIND, {Supplement: partial(supplement, limits=limits), Chase: partial(chase, limits=limits)})
+    story = full.given(REGISTERED.model_copy(update={"attachments": ("a",)})).when(Supplement("More", ("b", "c")))
+    story = story.then(ComplaintSupplemented(supplement=1, text="More", attachments=("b", "c")))
+    story.after.when(Supplement("And this", ("d",))).refused("complaint-full")
+    worded = story.after.when(Chase("Where is it?")).then(ComplaintChased(chase=1, text="Where is it?"))
+    worded.after.when(Supplement("More")).refused("complaint-full")
+    worded.after.when(Chase("Where?")).refused("complaint-full")
+    worded.after.when(Chase()).then(ComplaintChased(chase=2))
 
 
 def test_a_wish_said_twice_is_wished_once():

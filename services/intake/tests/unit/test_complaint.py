@@ -27,12 +27,13 @@ from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
 from redress_events.facts import Fact
 from redress_events.states import Codec
-from redress_events.testing import NOON, folded
+from redress_events.testing import NOON, folded, listed
 from redress_intake.domain.complaint import KIND, Complaint
 from redress_intake.domain.done import did
 from redress_intake.domain.heard import Classification, Heard, Visit, hear
+from redress_intake.domain.history import SAID, STAGES
 
-WEEK = timedelta(days=7)
+WEEK, SECOND = timedelta(days=7), timedelta(seconds=1)
 TAXONOMY: dict[str, Any] = {"sub_category": "speed", "taxonomy": "telecom@1"}
 REGISTERED = ComplaintRegistered(
     number="0000-0000-000",
@@ -98,13 +99,15 @@ def test_each_step_is_a_stage(so_far: int, stage: str):
 
 def test_the_whole_way_is_told_with_its_cycles():
     second = CaseOpened(cycle=2, routing=1, department="technical-support", urgency=1)
-    told = [(stage.name, stage.cycle) for stage in complaint(*WHOLE_WAY, second, ComplaintClosed(cycle=2, reason="unreachable")).stages]
+    whole = [*WHOLE_WAY, second, ComplaintClosed(cycle=2, reason="unreachable")]
+    history = listed(INTAKE, KIND, [(fact, NOON + n * SECOND) for n, fact in enumerate(whole)])
+    told = [(entry.data["stage"], entry.data.get("cycle")) for entry in sorted(history[STAGES].entries, key=lambda each: each.place)]
+    contacted = told.pop(0)  # at the time that the handler gave
+    assert contacted == ("contacted", 1)
     assert told == [
-        ("registered", 1),
-        ("classified", 1),
-        ("routed", 1),
+        ("classified", None),
+        ("routed", None),
         ("in-handling", 1),
-        ("contacted", 1),
         ("progress-reported", 1),
         ("resolved", 1),
         ("being-visited", 1),
@@ -115,11 +118,35 @@ def test_the_whole_way_is_told_with_its_cycles():
 
 
 def test_a_stage_has_the_time_of_its_fact_and_a_contact_the_time_it_was_had():
-    early = NOON - WEEK
-    late = NOON + WEEK
-    heard = hear(hear(Heard(), CONTACTED, late), PROGRESS, late)
-    assert [stage.at for stage in heard.stages] == [NOON, late]
+    early, late = NOON - WEEK, NOON + WEEK
+    heard = hear(hear(Heard(), CONTACTED, late), RESOLVED, late)
+    assert heard.reached == {1: {"contacted": NOON, "resolved": late}}
     assert did(KIND.state().done, REGISTERED, early).registered_at == early
+    (contact,) = listed(INTAKE, KIND, [(CONTACTED, late)])[STAGES].entries
+    assert contact.at == NOON
+
+
+def test_stages_of_earlier_cycles_are_history():
+    second = CaseOpened(cycle=2, routing=1, department="technical-support", urgency=1)
+    assert list(complaint(*WHOLE_WAY, second).heard.reached) == [2]
+    ahead = complaint(REGISTERED, second, ACCEPTED.model_copy(update={"cycle": 2}))
+    assert (ahead.stage, ahead.heard.handler) == ("registered", None), "we have not heard of a second cycle yet"
+    there = complaint(REGISTERED, second, ACCEPTED.model_copy(update={"cycle": 2}), CLASSIFIED, ROUTED, REOPENED)
+    assert (there.stage, there.heard.handler) == ("in-handling", "wang")
+
+
+def test_a_complaint_that_comes_back_for_ever_stays_small():
+    codec, found = Codec(KIND), KIND.state()
+    heard, done = found.heard, found.done
+    for cycle in range(1, 300):
+        opened = CaseOpened(cycle=cycle, routing=1, department="technical-support")
+        steps = [step.model_copy(update={"cycle": cycle}) for step in (ACCEPTED, CONTACTED, RESOLVED, SCHEDULED)]
+        for fact in (opened, *steps, ComplaintReopened(cycle=cycle + 1, urgency=cycle)):
+            heard = hear(heard, fact, NOON)
+        done = did(done, ComplaintSupplemented(supplement=cycle, text=f"intake/{cycle}/text", attachments=("photo",) * 20), NOON)
+        done = did(done, ComplaintChased(chase=cycle), NOON)
+    assert len(codec.dump_heard(heard)) + len(codec.dump_done(done)) < 1_000
+    assert (done.supplements, done.attached, done.chases, done.worded) == (299, 299 * 20, 299, 299)
 
 
 def test_closed_is_a_matter_of_cycles():
@@ -150,7 +177,7 @@ def test_a_person_has_the_last_word_on_what_it_is():
             classification=2, category="billing_dispute", kind="consultation", severity="serious", reason="triage/3/reason", **TAXONOMY
         ),
     )
-    assert corrected.heard.classification == Classification(2, "billing_dispute", "speed", "serious", "consultation")
+    assert corrected.heard.classification == Classification(2, "billing_dispute", "speed", "serious", "consultation", NOON)
     assert corrected.kind == "consultation"
 
 
@@ -177,33 +204,38 @@ def test_a_second_cycle_goes_where_its_case_is_unless_a_newer_routing_beats_it()
     assert complaint(*WHOLE_WAY, rerouted, second).heard.department == "customer-service"
 
 
-def test_the_visit_of_each_cycle_is_known():
+def test_the_visit_of_the_latest_cycle_is_known():
     missed = CallbackAttempted(cycle=1, attempt=1, reached=False, next_at=NOON + 2 * WEEK)
-    assert complaint(SCHEDULED, missed).heard.visits == {1: Visit(NOON + 2 * WEEK, 1)}
+    assert complaint(SCHEDULED, missed).heard.visit == Visit(1, NOON + 2 * WEEK, 1)
     reached = CallbackAttempted(cycle=1, attempt=2, reached=True)
-    assert complaint(SCHEDULED, missed, reached, UNSATISFIED).heard.visits == {1: Visit(None, 2, False, 2)}
+    assert complaint(SCHEDULED, missed, reached, UNSATISFIED).heard.visit == Visit(1, None, 2, False, 2)
+    again = CallbackScheduled(cycle=2, outcome="resolved", due_at=NOON)
+    assert complaint(SCHEDULED, missed, reached, UNSATISFIED, again).heard.visit == Visit(2, NOON)
+    assert complaint(again, missed).heard.visit == Visit(2, NOON)
 
 
 def test_a_wish_to_withdraw_stands_until_it_is_answered():
     wished = complaint(REGISTERED, CLASSIFIED, WITHDRAWN)
     assert (wished.stage, wished.withdrawal_pending) == ("withdrawal-pending", True)
-    assert [stage.name for stage in wished.stages] == ["registered", "classified", "withdrawal-pending"]
+    assert wished.done.withdrawn_at == NOON
     answered = complaint(REGISTERED, WITHDRAWN, ComplaintClosed(cycle=1, reason="withdrawn", withdrawal=1))
     assert (answered.stage, answered.withdrawal_pending) == ("closed", False)
     assert not complaint(REGISTERED, WITHDRAWN, ComplaintClosed(cycle=1, reason="withdrawn", withdrawal=1), REOPENED).withdrawal_pending
 
 
 def test_what_was_given_is_kept_and_words_only_as_references():
-    done = complaint(
-        REGISTERED, ComplaintSupplemented(supplement=1, text="intake/2/text", attachments=("photo-2",)), ComplaintChased(chase=1), WITHDRAWN
-    ).done
+    supplemented = ComplaintSupplemented(supplement=1, text="intake/2/text", attachments=("photo-2",))
+    told = [REGISTERED, supplemented, ComplaintChased(chase=1), ComplaintChased(chase=2, text="intake/4/text"), WITHDRAWN]
+    done = complaint(*told).done
     assert done.personal == {"text": "intake/1/text", "phone": "intake/1/phone"}
-    assert (done.supplements, done.chases, done.withdrawal) == (1, 1, 1)
-    assert [(said.what, said.n, said.words, said.attachments) for said in done.said] == [
-        ("supplement", 1, "intake/2/text", ("photo-2",)),
-        ("chase", 1, None, ()),
-        ("withdrawal", 1, "intake/2/reason", ()),
-    ]
+    assert (done.supplements, done.attached, done.chases, done.worded, done.withdrawal) == (1, 1, 2, 2, 1)
+    assert (done.chased_first_at, done.chased_at) == (NOON, NOON)
+    said = sorted((entry.data for entry in listed(INTAKE, KIND, told)[SAID].entries), key=lambda data: data["what"])
+    assert said == [
+        {"what": "chase", "n": 2, "words": "intake/4/text"},
+        {"what": "supplement", "n": 1, "words": "intake/2/text", "attachments": ["photo-2"]},
+        {"what": "withdrawal", "n": 1, "words": "intake/2/reason"},
+    ], "a chase without words is counted, and has no row"
 
 
 def test_what_is_of_no_concern_changes_nothing():

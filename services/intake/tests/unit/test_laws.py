@@ -49,7 +49,7 @@ def test_any_interleaving_of_own_and_foreign_facts_makes_the_same_state(others, 
         merged.append(random.choice([side for side in waiting if side]).pop(0))
     state = folded(INTAKE, KIND, merged)
     assert state == expected
-    assert (state.stage, state.stages) == (expected.stage, expected.stages)
+    assert (state.stage, state.reached) == (expected.stage, expected.reached)
 
 
 @given(st.lists(foreign, max_size=12), st.lists(own, max_size=6))

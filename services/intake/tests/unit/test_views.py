@@ -1,5 +1,6 @@
 """Who is shown what of a complaint."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,15 +9,17 @@ from redress_chassis import Caller
 from redress_events.contracts import INTAKE
 from redress_events.contracts.callback import CallbackScheduled, ComplaintClosed
 from redress_events.contracts.handling import CaseAccepted
-from redress_events.contracts.intake import ComplaintRegistered, ComplaintSupplemented
+from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted
+from redress_events.entries import Latest
 from redress_events.facts import Fact
 from redress_events.states import Seen
-from redress_events.testing import COMPLAINT, NOON, folded
+from redress_events.testing import COMPLAINT, NOON, folded, listed
 from redress_intake.api import may_see
 from redress_intake.domain.complaint import KIND
+from redress_intake.domain.history import SAID, STAGES
 from redress_intake.first_answer import first_answer
-from redress_intake.views import ComplaintView, RegisteredView, references
+from redress_intake.views import ComplaintView, RegisteredView, SaidAnswer, references, references_said
 
 REGISTERED = ComplaintRegistered(
     number="0000-0000-000",
@@ -52,9 +55,11 @@ def seen(*facts: Fact) -> Seen:
 
 
 def shown(role: str, *facts: Fact) -> dict[str, Any]:
-    found = seen(*facts)
-    opened = {reference: WORDS[reference] for reference in references(found.state, role)}
-    return ComplaintView.of(found, role, opened).model_dump(mode="json", exclude_none=True)
+    found, history = seen(*facts), listed(INTAKE, KIND, facts)
+    wanted = references(found.state, role) + references_said(history[SAID].entries, role)
+    return ComplaintView.of(found, role, history, {reference: WORDS[reference] for reference in wanted}).model_dump(
+        mode="json", exclude_none=True
+    )
 
 
 def test_a_front_end_sees_what_the_customer_may_see():
@@ -100,8 +105,30 @@ def test_a_new_complaint_is_shown_as_far_as_it_is_known():
 
 
 def test_words_that_were_forgotten_are_left_out():
-    view = ComplaintView.of(seen(REGISTERED, SUPPLEMENTED), "agent", {})
+    told = (REGISTERED, SUPPLEMENTED)
+    view = ComplaintView.of(seen(*told), "agent", listed(INTAKE, KIND, told), {})
     assert (view.text, view.said[0].text) == (None, None)
+
+
+def test_what_was_left_out_is_not_made_up_and_an_instant_is_told_in_its_order():
+    history = listed(INTAKE, KIND, UNDER_WAY)
+    everything = ["registered", "classified", "routed", "in-handling", "being-visited"]
+    assert [stage["stage"] for stage in shown("ops", *UNDER_WAY)["stages"]] == everything
+    cut = {SAID: history[SAID], STAGES: Latest(history[STAGES].entries, more=True)}
+    assert [stage.stage for stage in ComplaintView.of(seen(*UNDER_WAY), "ops", cut, {}).stages] == everything[1:]
+
+
+def test_the_answer_to_a_command_has_what_was_taken_down_but_neither_words_nor_history():
+    facts = (*UNDER_WAY, ComplaintChased(chase=1), ComplaintChased(chase=2))
+    made = replace(seen(*facts), made=(SUPPLEMENTED, NOON))
+    answer = SaidAnswer.of(made).model_dump(mode="json", exclude_none=True)
+    assert answer["said"] == {"what": "supplement", "n": 1, "at": "2026-03-02T12:00:00Z", "attachments": []}
+    assert (answer["counts"]["supplements"], answer["counts"]["chases"], answer["counts"]["chased_at"]) == (1, 2, "2026-03-02T12:00:00Z")
+    assert not {"stages", "text", "internal"} & answer.keys()
+    for what, fact in (("chase", ComplaintChased(chase=2)), ("withdrawal", ComplaintWithdrawn(withdrawal=1))):
+        said = SaidAnswer.of(replace(made, made=(fact, NOON))).said
+        assert said is not None and said.what == what
+    assert SaidAnswer.of(seen(*facts)).said is None
 
 
 def test_the_first_answer_says_number_place_and_what_comes_next():

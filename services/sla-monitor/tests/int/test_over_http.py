@@ -128,7 +128,7 @@ async def test_a_complaint_without_a_clock_yet_has_an_empty_list(reader: Reader)
 
 
 REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
-    (f"/complaints/{uuid.UUID(int=1)}/clocks", {"role": "agent"}, 404, "not-found"),
+    (f"/complaints/{uuid.UUID(int=1)}/clocks", {"role": "agent"}, 503, "not-yet"),  # without Kafka nobody can say that it does not exist
     (f"/complaints/{uuid.UUID(int=1)}/clocks", {"role": "front-end"}, 403, "wrong-role"),
     ("/deadlines", {"role": "bi", "state": "due"}, 403, "wrong-role"),
     ("/deadlines", {}, 422, "invalid"),

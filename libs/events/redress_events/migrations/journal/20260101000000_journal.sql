@@ -58,6 +58,7 @@ CREATE TABLE skips (
     partition int NOT NULL,
     "offset" bigint NOT NULL,
     hash bytea NOT NULL,
+    reached bigint NOT NULL,                    -- the version of its source that was read when it was skipped: only then it is passed over
     who text NOT NULL,
     why text NOT NULL,
     at timestamptz NOT NULL DEFAULT now(),

@@ -1,0 +1,25 @@
+"""How much one complaint may hold of what the customer adds: far above what people do, so that a program gone wrong is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redress_events.facts import Refused
+from redress_intake.domain.complaint import Complaint
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """words: supplements and chases with words; a chase without is only counted. attachments: in all, those of the registration too."""
+
+    words: int = 1_000
+    attachments: int = 1_000
+
+
+LIMITS = Limits()
+
+
+def refuse_if_full(complaint: Complaint, limits: Limits, attachments: int = 0) -> None:
+    done = complaint.done
+    if done.worded >= limits.words or (attachments and len(done.attachments) + done.attached + attachments > limits.attachments):
+        raise Refused("complaint-full", "One complaint cannot hold more of what was added. Register a new one and name this number in it.")
