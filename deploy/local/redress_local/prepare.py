@@ -25,7 +25,7 @@ async def prepare_database(
     progress: Callable[[str], None] = lambda _: None,
 ) -> Databases:
     """Make the database and its roles as far as they are missing, then migrate. A state that another fold made is rebuilt from the log
-    before the service starts. Raises MigrationFailed, RebuildRunning, NotSwapped."""
+    before the service starts. Raises MigrationFailed, and what a rebuild raises."""
     migration, rebuilding = importlib.import_module("redress_events.migrate"), importlib.import_module("redress_events.rebuild")
     definition = importlib.import_module(f"{package(service)}.main").service
     databases = await provision(admin_dsn, service, owner_password=owner_password, app_password=app_password)
