@@ -31,6 +31,9 @@ def adopt(
         bool,
         typer.Option("--although-truncated", help="The log lost its start, and the journal has all that was in it."),
     ] = False,
+    log_lost: Annotated[
+        bool, typer.Option("--log-lost", help="The Kafka cluster that it was shipped to is gone: nothing can be taken from it.")
+    ] = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
     """Let a service go on whose PostgreSQL was restored or failed over: take the log's newer facts into its journal, and commands in.
@@ -51,10 +54,10 @@ def adopt(
     stack = running_stack(folder)
     passed_over = PassedOver([place_of(each) for each in skip], getpass.getuser(), why) if skip and why else None
     for name in [known(each) for each in service]:
-        out.print(told(adopted(stack, name, passed_over, although_truncated)), highlight=False)
+        out.print(told(adopted(stack, name, passed_over, although_truncated, log_lost)), highlight=False)
 
 
-def adopted(stack: Stack, service: str, passed_over: PassedOver | None, although_truncated: bool) -> Adopted:
+def adopted(stack: Stack, service: str, passed_over: PassedOver | None, although_truncated: bool, log_lost: bool = False) -> Adopted:
     """Adopt one service's journal, with a progress bar; ends the command where that is refused."""
     definition = importlib.import_module(f"{package(service)}.main").service
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -67,6 +70,7 @@ def adopted(stack: Stack, service: str, passed_over: PassedOver | None, although
             bootstrap=stack.kafka,
             master_key=Path(stack.issuer["master_key"]).read_bytes(),
             although_truncated=although_truncated,
+            log_lost=log_lost,
             passed_over=passed_over,
             progress=lambda what, done, every: progress.update(task, description=f"{service}: {what}", completed=done, total=every or None),
         )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from faults import copy_log, lose_log
+from faults import lose_log
 from live import SLOW, Live
 from typer.testing import CliRunner, Result
 
 from redress_cli.main import app
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
+from redress_events.states import Codec
+from redress_handling.domain.case import KIND as CASE
+from redress_intake.domain.complaint import KIND as COMPLAINT
 from redress_local.kafka import Kafka
 from redress_local.places import SERVICES
 from redress_local.processes import run
@@ -94,26 +96,27 @@ def cured(live: Live, before: States, waiting: str) -> None:
 
 def same_view(live: Live, complaints: list[str]) -> None:
     """Who has a case, and who took it on, is for intake what it is for handling."""
-    here = "SELECT heard->>'department', heard->>'handler' FROM state WHERE subject = $1"
-    there = (
-        "SELECT coalesce(done#>>'{transfer,department}', heard->>'department'), done#>>'{accepted,handler}' FROM state WHERE subject = $1"
-    )
+    here, there = Codec(COMPLAINT), Codec(CASE)
+    ask = "SELECT heard::text, done::text FROM state WHERE subject = $1"
     for complaint in complaints:
-        subject = f"complaint/{complaint}"
-        assert tuple(live.sql("intake", here, subject)[0]) == tuple(live.sql("handling", there, subject)[0]), complaint
+        (known,) = live.sql("intake", ask, f"complaint/{complaint}")
+        (done,) = live.sql("handling", ask, f"complaint/{complaint}")
+        heard = here.load_heard(known["heard"])
+        case = CASE.state(heard=there.load_heard(done["heard"]), done=there.load_done(done["done"]))
+        assert (heard.department, heard.handler) == (case.department, case.handler), complaint
 
 
-def test_the_logs_end_is_lost_and_people_go_on_meanwhile(lossy: Live, broker: Kafka, tmp_path: Path):
+def test_the_logs_end_is_lost_and_people_go_on_meanwhile(lossy: Live, broker: Kafka):
     begun = lossy.register(SLOW)
     lossy.case(begun, TECHNICAL)
     lossy.quiet()
-    copy_log(broker, tmp_path / "copy")
+    saved = broker.save()
     complaints = lives(lossy)
     lossy.step(begun, TECHNICAL, "accept")
     lossy.quiet()
     same_view(lossy, complaints)
     before = states(lossy)
-    lose_log(broker, tmp_path / "copy")
+    broker.put_back(saved)
     waiting = lossy.register(SLOW)
     refused = redress(lossy, "restore-log")
     if refused.exit_code:  # a relay shipped behind what was left before it was stopped

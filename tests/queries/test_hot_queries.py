@@ -101,7 +101,7 @@ def works() -> list[Hot]:
 def spine() -> list[Hot]:
     streams = (SUBJECTS, ONES)
     lists_of = (SUBJECTS[0], ["said", "stages"])
-    fence = (LIFECYCLE, PARTITIONS, OFFSETS, OFFSETS, OFFSETS)
+    fence = (LIFECYCLE, PARTITIONS, OFFSETS, OFFSETS, OFFSETS, ["id"] * 12, OFFSETS, [HASH] * 12)
     table: list[tuple[str, str, tuple[Any, ...], str, bool]] = [
         ("rows and their heads", states.LOAD, (SUBJECTS,), "state_pkey", False),
         ("one row and its head", states.LOAD, (SUBJECTS[:1],), "state_pkey", False),

@@ -29,7 +29,7 @@ from redress_events.parking import NotParked, Parking
 from redress_events.rebase import rebase
 from redress_events.rebuild import DONE, SAVE_DONE
 from redress_events.records import Reader
-from redress_events.relay import LEAD, SEND_TIMEOUT, close
+from redress_events.relay import LEAD, RESTORING, SEND_TIMEOUT, close
 from redress_events.saving import SEAL
 from redress_events.states import States
 from redress_events.topics import Topics
@@ -83,7 +83,8 @@ class Adopted:
 class Adoption:
     """fold: of this release. master_key: to tell keys from what is none. settle: seconds, see SETTLE; 0 where nothing can be under way.
     batch: facts in a transaction.
-    although_truncated: an operator says that nothing of ours was lost with the log's start. progress(what, done, all)."""
+    although_truncated: an operator says that nothing of ours was lost with the log's start. log_lost: and that the log that the journal was
+    shipped to is gone, so there is nothing to take from it. progress(what, done, all)."""
 
     def __init__(
         self,
@@ -96,6 +97,7 @@ class Adoption:
         settle: float = SETTLE,
         batch: int = BATCH,
         although_truncated: bool = False,
+        log_lost: bool = False,
         passed_over: PassedOver | None = None,
         progress: Progress = lambda *_: None,
     ) -> None:
@@ -106,6 +108,7 @@ class Adoption:
         self._settle = settle
         self._chunk = batch * 20
         self._although_truncated = although_truncated
+        self._log_lost = log_lost
         self._progress = progress
         self._topics = Topics(service.topic_prefix)
         self._states = States(service.kinds, service.partitions)
@@ -129,7 +132,8 @@ class Adoption:
                 await self._alone(connection)
                 await self._same_cluster(connection, await log_end.cluster())
                 self._adopted.rebased = await rebase(connection, self._progress, self._chunk)
-                await self._catch_up(connection, log_end, began)
+                if not self._log_lost:
+                    await self._catch_up(connection, log_end, began)
                 await self._heal(connection, before["schema"])
             except Forked:
                 raise
@@ -171,8 +175,13 @@ class Adoption:
             await asyncio.sleep(0.1)
 
     async def _same_cluster(self, connection: asyncpg.Connection, cluster: str) -> None:
-        known = {row["kafka_cluster"] for row in await connection.fetch(CLUSTERS)}
-        if known - {cluster}:
+        known = {row["kafka_cluster"] for row in await connection.fetch(CLUSTERS)} - {RESTORING}
+        if self._log_lost and cluster in known:
+            raise AdoptionRefused(
+                f"This is the Kafka cluster that the journal was shipped to, {cluster}: what is left there must be compared. "
+                "Adopt without --log-lost."
+            )
+        if known - {cluster} and not self._log_lost:
             raise AdoptionRefused(f"The journal was shipped to the Kafka cluster {', '.join(sorted(known))}, this one is {cluster}.")
 
     # -- compare, then take in

@@ -6,7 +6,6 @@ import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -64,19 +63,10 @@ def paused(live: Live, name: str) -> Iterator[None]:
         process.send_signal(signal.SIGCONT)
 
 
-def copy_log(kafka: Kafka, into: Path) -> None:
-    """A copy of all that the broker has, taken while it is stopped for a moment."""
-    kafka.stop()
-    shutil.copytree(kafka.data, into)
-    kafka.start()
-
-
-def lose_log(kafka: Kafka, copy: Path | None = None) -> None:
-    """The broker is killed, and comes back with an earlier copy of its data; without one empty, as another cluster."""
+def lose_log(kafka: Kafka) -> None:
+    """The broker is killed and comes back with nothing, as another cluster."""
     kafka.kill()
     shutil.rmtree(kafka.data)
-    if copy is not None:
-        shutil.copytree(copy, kafka.data)
     kafka.start()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,27 +12,33 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from spine_log import on_the_log, rebuild, verified
-from spine_stack import Stack, asked, eventually, registered
+from spine_log import Author, adopted, on_the_log, pen, rebuild, subject_of, verified
+from spine_servers import archive, moved, stack_on
+from spine_stack import AT, Stack, asked, eventually, registered
 
 from redress_events import relay, restore_log, topics
+from redress_events.contracts.callback import ClosedComplaint, ComplaintClosed
 from redress_events.contracts.intake import ComplaintChased
-from redress_events.engine import Engine
+from redress_events.engine import Engine, Unknown
 from redress_events.envelope import Envelope, decode
 from redress_events.errors import CannotRestore, JournalRestored
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
+from redress_events.own_facts import AdoptionRefused
 from redress_events.restore_log import Access, Restored, RestoreLog
+from redress_local.kafka import Kafka
 
 ALL = (LIFECYCLE, CLOSED, KEYS)
 SERVICES = ("intake", "handling")
+PUBLIC = ClosedComplaint(
+    complaint="C", number="X", revision=1, reason="satisfied", channel="app", kind="complaint", cycles=1, received_at=AT, registered_at=AT,
+    closed_at=AT, seconds_to_close=1,
+)  # fmt: skip
 STATE = "SELECT subject, heard::text, done::text, read::text, parked FROM state ORDER BY subject"
 
 
-async def restored(stack: Stack, *recreate: str, **options: Any) -> Restored:
-    access = {name: Access((await stack.database(name)).owner_dsn, (await stack.database(name)).app_dsn) for name in SERVICES}
-    work = RestoreLog(
-        access, bootstrap=stack.kafka, partitions=stack.partitions, prefix=stack.prefix, recreate=recreate, in_flight=0.1, **options
-    )
+async def restored(stack: Stack, *recreate: str, services: Sequence[str] = SERVICES) -> Restored:
+    access = {name: Access((await stack.database(name)).owner_dsn, (await stack.database(name)).app_dsn) for name in services}
+    work = RestoreLog(access, bootstrap=stack.kafka, partitions=stack.partitions, prefix=stack.prefix, recreate=recreate, in_flight=0.1)
     return await work.run()
 
 
@@ -146,6 +154,32 @@ async def test_a_log_whose_end_was_lost_is_gone_on_with(stack: Stack, tmp_path: 
     assert (again.found, again.written) == (18, {"intake": 0, "handling": 0}), "what the log has was written again"
     await rebuilt(stack, tmp_path)
     assert {source: await states(stack, source) for source in SERVICES} == before
+
+
+async def test_the_public_topic_is_written_again_by_its_writer_alone(stack: Stack):
+    callback = await stack.engine("callback", work=[])
+    await stack.database("intake")
+    async with pen(stack) as hand:
+        await hand.write(*Author(subject_of(1)).say(registered()))
+    await eventually(lambda: known(callback, subject_of(1)))
+    await callback.decide(subject_of(1), lambda state, context: [ComplaintClosed(cycle=1, reason="satisfied"), PUBLIC], asked())
+    await all_read(callback)
+    before = [(record.key, record.value) for record in await on_the_log(stack, CLOSED, stack.partitions)]
+    assert len(before) == 1
+    await stopped(stack)
+    await topics.recreate(stack.kafka, [stack.prefix + LIFECYCLE, stack.prefix + CLOSED], stack.partitions, stack.prefix)
+    done = await restored(stack, services=["intake", "callback"])
+    assert done.written == {"intake": 0, "callback": 2}
+    assert [(record.key, record.value) for record in await on_the_log(stack, CLOSED, stack.partitions)] == before
+    again = await restored(stack, CLOSED, services=["intake", "callback"])
+    assert (again.found, again.written) == (1, {"intake": 0, "callback": 1}), "of the other topic nothing was missing"
+
+
+async def known(engine: Engine, subject: str) -> bool:
+    try:
+        return bool((await engine.read(subject)).state.heard.registered_at)
+    except Unknown:
+        return False
 
 
 async def test_a_log_whose_start_was_lost_is_refused_until_its_topic_is_named(stack: Stack, tmp_path: Path):
@@ -290,3 +324,38 @@ async def test_another_restore_or_an_operator_is_not_thrown_out(stack: Stack, mo
         await restored(stack)
     assert not holding.is_closed()
     await holding.close()
+
+
+async def test_all_but_a_backup_of_the_databases_is_lost(kafka_address: str, own_kafka: Kafka, tmp_path: Path):
+    """The databases come back as they were at one moment, and Kafka as another cluster with nothing in it."""
+    with archive() as kept:
+        stack = stack_on(kept.primary, kafka_address)
+        await topics.ensure(stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
+        intake, handling = await a_life(stack, complaints=4)
+        await stopped(stack)
+        before = {source: await states(stack, source) for source in SERVICES}
+        await asyncio.to_thread(kept.mark, "backup")
+        intake, handling = await stack.engine("intake"), await stack.engine("handling")
+        lost = (await intake.create("complaint", lambda context: [registered()], asked()))[0].subject
+        await opened(intake, lost)
+        await all_read(intake, handling)
+        await stopped(stack)
+        server = await asyncio.to_thread(kept.back_to, "backup")
+        stack.databases = {source: moved(made, server) for source, made in stack.databases.items()}
+        with pytest.raises(AdoptionRefused, match="must be compared"):
+            await adopted(stack, "intake", log_lost=True)
+        stack.kafka = own_kafka.address
+        with pytest.raises(JournalRestored, match="redress adopt intake"):
+            await restored(stack, *ALL)
+        with pytest.raises(AdoptionRefused, match="was shipped to the Kafka cluster"):
+            await adopted(stack, "intake")
+        for source in SERVICES:
+            await adopted(stack, source, log_lost=True)
+        done = await restored(stack, *ALL)
+        assert (done.written, done.keys) == ({"intake": 8, "handling": 4}, 4)
+        await in_order(stack)
+        await rebuilt(stack, tmp_path)
+        assert {source: await states(stack, source) for source in SERVICES} == before, "what it was at that moment, and nothing else"
+        intake, handling = await stack.engine("intake"), await stack.engine("handling")
+        await opened(intake, (await intake.create("complaint", lambda context: [registered()], asked()))[0].subject)
+        await stopped(stack)

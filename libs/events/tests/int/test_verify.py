@@ -205,8 +205,11 @@ async def test_what_operators_did_is_no_difference(stack: Stack, tmp_path: Path)
     assert report.equal and report.parked == 2, report.differences
     before = await states(stack, "handling")
     await rebuild(stack, "handling", tmp_path)
-    assert await states(stack, "handling") == before
-    assert (await verify(VERIFIED["handling"](stack), database, stack.kafka)).equal
+    report = await verify(VERIFIED["handling"](stack), database, stack.kafka)
+    assert report.equal and report.parked == 1, "the gap that was closed and not redriven is folded on the way"
+    assert [row for row in await states(stack, "handling") if row[0] != passed.subject] == [
+        row for row in before if row[0] != passed.subject
+    ]
 
 
 async def test_what_waits_though_it_could_be_folded_is_to_be_redriven_and_other_damage_to_parking_is_told(stack: Stack) -> None:

@@ -59,7 +59,8 @@ class Desk:
 
     async def add(self, path: str, command: Any, times: int) -> None:
         """The same again and again, several facts in a commit: as the decider makes them, one after the other."""
-        decider = partial({Supplement: supplement, Chase: chase}[type(command)], limits=Limits(10**6, 10**6))
+        deciders: dict[type, Any] = {Supplement: supplement, Chase: chase}
+        decider = partial(deciders[type(command)], limits=Limits(10**6, 10**6))
         asked = Asked("front-end:app", frozenset({"front-end"}), None, "trace", None)
 
         def several(count: int, complaint: Complaint, context: Context) -> list[Fact]:
