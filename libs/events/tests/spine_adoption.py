@@ -16,8 +16,8 @@ from redress_events.adopt import Adoption
 from redress_local.provision import Databases
 
 
-async def killed_at(stack: Stack, source: str, step: int, what: str = "") -> bool:
-    """Run an adoption that SIGKILLs itself at its n-th step, or the n-th of those called so; False if it ended before."""
+async def killed_at(stack: Stack, source: str, step: int, what: str) -> bool:
+    """Run an adoption that SIGKILLs itself at the n-th of its steps that are called so; False if it ended before."""
     made = await stack.database(source)
     told = json.dumps([source, made.owner_dsn, stack.kafka, stack.prefix, stack.partitions, step, what])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])}
