@@ -88,8 +88,9 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """What is assigned is seen when it is taken up."""
 
-    async def look(self) -> None:
-        """Each second: is it still the topic, and the leader, that positions were compared with? Raises TopicMadeAgain."""
+    async def look(self, consumer: AIOKafkaConsumer) -> None:
+        """Each second: is it still the topic, and the leader, that positions were compared with? Raises TopicMadeAgain, also where the client
+        joined its group while the new topic had no partition yet: nobody was assigned any."""
         if monotonic() - self._looked < LOOK:
             return
         try:
@@ -100,7 +101,7 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
         finally:
             self._looked = monotonic()
         for name, found in seen.topics.items():
-            if self._ids.get(name, found.id) != found.id:
+            if self._ids.get(name, found.id) != found.id or (found.epochs and not consumer.partitions_for_topic(name)):
                 self._ids[name] = found.id
                 raise TopicMadeAgain
             self._ids[name] = found.id

@@ -179,7 +179,7 @@ class Projector:
     async def _consume(self, consumer: AIOKafkaConsumer, connection: asyncpg.Connection, cluster: str) -> None:
         committed = monotonic()
         while True:
-            await self._following.look()
+            await self._following.look(consumer)
             await self._take_up(consumer, connection, cluster)
             try:
                 polled = await poll(consumer, self._following.offsets, POLL_MS, self.size)
