@@ -41,7 +41,7 @@ def next_due_sql(work: Work) -> str:
             SELECT (SELECT count(*) FROM (SELECT s.subject {rows} LIMIT {COUNTED}) s WHERE NOT {set_aside}) AS due, NULL::bigint AS next
             WHERE $1::bigint IS NOT NULL
         """
-    due = f"SELECT s.subject {rows} AND s.{work.at} <= $1::bigint LIMIT {COUNTED}"
+    due = f"SELECT s.subject {rows} AND s.{work.at} <= $1::bigint ORDER BY s.{work.at} LIMIT {COUNTED}"
     return f"""
         SELECT (SELECT count(*) FROM ({due}) s WHERE NOT {set_aside}) AS due,
                (SELECT min(s.{work.at}) {rows} AND s.{work.at} > $1::bigint) AS next
