@@ -1,4 +1,7 @@
-"""One service's spine in one process: projector, work loop and relay around a journal and its state, and the way in for commands."""
+"""One service's spine in one process: projector, work loop and relay around a journal and its state, and the way in for commands.
+
+Longer than most: all that a service asks of its spine stands here, in one place, and what is wired is seen beside it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A journal that is older than the log, made so by a point-in-time recovery, takes in what the log has, verbatim, and nothing else."""
+"""A journal that is older than the log, made so by a point-in-time recovery, takes in what the log has, verbatim, and nothing else.
+
+Long, for each test restores a server of its own, and all read by the same few questions.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The log written anew from the journals: whatever was lost of it, facts stand behind their causes again, and states are what they were."""
+"""The log written anew from the journals: whatever was lost of it, facts stand behind their causes again, and states are what they were.
+
+Long, for every way in which a log can be damaged is a test, and all compare the same things afterwards.
+"""
 
 from __future__ import annotations
 
