@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -144,7 +145,9 @@ def test_the_logs_start_is_lost(lossy: Live, broker: Kafka):
     refused = redress(lossy, "restore-log")
     assert refused.exit_code == 1
     assert "its start has gone" in said(refused)
-    done(redress(lossy, "restore-log", "--recreate", LIFECYCLE))
+    written = json.loads(redress(lossy, "restore-log", "--recreate", LIFECYCLE, "--json").stdout)
+    assert written["recreated"] == [LIFECYCLE]
+    assert sum(written["written"].values()) >= len(records)
     cured(lossy, before, waiting)
     same_view(lossy, complaints)
 
@@ -159,6 +162,10 @@ def test_the_whole_log_is_lost_and_another_cluster_takes_its_place(lossy: Live, 
     refused = redress(lossy, "restore-log")
     assert refused.exit_code == 1
     assert f"There is no topic {LIFECYCLE}" in said(refused)
+    refused = redress(lossy, "adopt", "callback")
+    assert refused.exit_code == 1
+    assert "was shipped to the Kafka cluster" in said(refused)
+    assert "the journal lacked nothing" in done(redress(lossy, "adopt", "callback", "--log-lost"))
     done(redress(lossy, "restore-log", *(word for topic in (LIFECYCLE, CLOSED, KEYS) for word in ("--recreate", topic))))
     assert len({record.key for record in lossy.records((KEYS,))}) == keys + 1
     cured(lossy, before, waiting)

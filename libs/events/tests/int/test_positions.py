@@ -16,7 +16,7 @@ from spine_process import replica
 from spine_stack import Stack, eventually, registered
 from structlog.testing import capture_logs
 
-from redress_events import following, topics
+from redress_events import following, topics, watch
 from redress_events.engine import Engine
 from redress_events.facts import LIFECYCLE
 from redress_events.states import partition_of
@@ -60,6 +60,10 @@ async def heard(stack: Stack, *subjects: str) -> bool:
 
 async def refused(engine: Engine) -> dict[int, str]:
     return {place.partition: each.reason for place, each in engine.projector.refused.items()}
+
+
+async def lost(engine: Engine, records: int) -> bool:
+    return (await engine.measures()).lost_records == records
 
 
 async def refuses(engine: Engine, partition: int, reason: str) -> None:
@@ -126,7 +130,10 @@ async def test_a_topic_that_was_made_again_is_refused_though_it_has_outgrown_wha
     assert await refused(handling) == {}
 
 
-async def test_a_log_whose_start_went_past_what_was_read_is_refused_and_one_that_only_lost_what_was_read_goes_on(stack: Stack) -> None:
+async def test_a_log_whose_start_went_past_what_was_read_is_refused_and_one_that_only_lost_what_was_read_goes_on(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "STARTS", 0.2)
     handling = await stack.engine("handling", work=[])
     await eventually_heard(stack, *await write(stack, 0, 3), *await write(stack, 1, 3))
     await stack.stop(handling)
@@ -136,6 +143,14 @@ async def test_a_log_whose_start_went_past_what_was_read_is_refused_and_one_that
     handling = await stack.engine("handling", work=[])
     await refuses(handling, 0, "truncated")
     await eventually_heard(stack, *await write(stack, 1, 2, first=1000))
+
+    async def counted() -> bool:
+        return (await handling.measures()).log_start_offset == 6
+
+    await eventually(counted)
+    for partition, start in [(0, 6), (1, 3)]:
+        (told,) = (each for each in (await handling.health()).alarms if f"Partition {partition} of {stack.prefix}{LIFECYCLE} begins" in each)
+        assert f"begins at offset {start}: " in told and "redress restore-log" in told
 
 
 @AWAY
@@ -153,6 +168,8 @@ async def test_a_log_that_lost_its_end_is_refused_and_so_it_is_once_it_has_outgr
 
     handling = await away_while(stack, away, handling, change)
     await refuses(handling, 0, "shorter")
+    if away:  # the log is looked at over and over: what was read and is gone is counted, with its partition
+        await eventually(lambda: lost(handling, 3))
     others = await write(stack, 0, 6, first=2000)
     await refuses(handling, 0, "another-record")
     await eventually_heard(stack, *await write(stack, 1, 2))

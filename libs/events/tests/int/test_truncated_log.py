@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,41 @@ async def test_a_topic_that_was_made_anew_takes_no_state_away_and_is_taken_once_
         await verified(stack, source)
     assert [row[:1] + row[2:4] for row in await states(stack, "handling")] == [row[:1] + row[2:4] for row in before]
     assert {row[0] for row in before} == set(subjects)
+
+
+async def test_a_topic_that_was_made_anew_and_has_outgrown_what_was_read_is_told_by_verify(stack: Stack) -> None:
+    await filled(stack)
+    ends = Counter(record.partition for record in await on_the_log(stack, LIFECYCLE, stack.partitions))
+    await made_anew(stack, LIFECYCLE)
+    others = [Author(subject_of(n)).say(registered()) for n in range(1_000, 1_200)]
+    async with pen(stack) as hand:
+        await asyncio.gather(*(hand.write(*records) for records in others))
+    again = Counter(record.partition for record in await on_the_log(stack, LIFECYCLE, stack.partitions))
+    assert all(again[partition] > end for partition, end in ends.items())
+    for source in ("handling", "intake"):
+        report = await check(stack, source)
+        told = {each.which for each in report.differences if "another record than was read there" in each.what}
+        assert told == {f"{stack.prefix}{LIFECYCLE}/{partition}" for partition in ends} and not report.equal
+        assert all("restore-log" in each.advice for each in report.differences if each.where == "log")
+
+
+async def test_a_topic_that_is_made_anew_while_a_rebuild_runs_is_not_swapped_in(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await filled(stack)
+    before = await states(stack, "handling")
+    redrive, anew = Rebuild._redrive_as_there, list[str]()
+
+    async def after_it_is_another(self: Rebuild, *args: Any) -> Any:
+        if not anew:
+            await made_anew(stack, LIFECYCLE)
+            anew.append("made")
+        return await redrive(self, *args)
+
+    monkeypatch.setattr(Rebuild, "_redrive_as_there", after_it_is_another)
+    with pytest.raises(LogTruncated, match="was made anew meanwhile"):
+        await rebuild(stack, "handling", tmp_path)
+    assert anew and await states(stack, "handling") == before
 
 
 async def test_what_the_live_state_has_read_since_it_was_compared_is_looked_at_under_the_locks(

@@ -12,7 +12,7 @@ import pytest
 from spine_log import Author, pen, subject_of
 from spine_stack import OPEN, Stack, Toy, asked, eventually, open_case, registered
 
-from redress_events import work
+from redress_events import watch, work
 from redress_events.clock import wall_clock
 from redress_events.contracts.handling import CaseAccepted
 from redress_events.contracts.intake import ComplaintChased
@@ -173,3 +173,36 @@ async def test_after_a_start_timed_work_waits_until_kafka_has_answered_for_the_s
 
 async def settled(engine: Engine, seconds: float) -> bool:
     return engine._log_end.reachable_for >= seconds
+
+
+async def test_timed_work_that_waits_too_long_for_the_log_is_an_alarm_until_it_goes_on(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "CATCH_UP", 0.1)
+    monkeypatch.setattr(watch, "HELD", 0.3)
+    owner = await stack.connect("handling", owner=True)
+    await owner.execute(DEADLINE)
+    first = Author(subject_of(1))
+    handling, released = await stack.engine("handling", work=[BREACH]), asyncio.Event()
+    instant = wall_clock() + timedelta(seconds=2)
+    async with pen(stack) as hand:
+        await hand.write(*first.say(registered(), at=instant))
+
+        async def heard() -> bool:
+            return bool(await owner.fetchval("SELECT count(*) = 1 FROM state WHERE deadline IS NOT NULL"))
+
+        await eventually(heard)
+        stalled(handling, released)
+        await hand.write(*first.say(ComplaintChased(chase=1), at=instant + timedelta(hours=1)))
+
+        async def alarmed() -> list[str]:
+            return [each for each in (await handling.health()).alarms if "Timed work that is due has waited" in each]
+
+        await eventually(alarmed)
+        assert (await handling.measures()).timed_work_waits_seconds > 0.3
+        assert (await handling.health()).ready
+        released.set()
+
+        async def over() -> bool:
+            return not await alarmed() and (await handling.measures()).timed_work_waits_seconds == 0
+
+        await eventually(over)
+    await owner.close()
