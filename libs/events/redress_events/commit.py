@@ -164,7 +164,7 @@ async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[
         [item.done_json for item in items],
         [item.key.key if item.key else None for item in items],
         [item.key.request if item.key else None for item in items],
-        [item.version for item in items],
+        [item.version if item.events else 0 for item in items],  # kept with the key: which fact the command made, 0 where it made none
         [item.wrapped for item in items],
         *columns,
         *sealed_columns,

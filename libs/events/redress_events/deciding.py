@@ -227,7 +227,7 @@ class Deciding:
         seen = await self.seen(outcome.subject)
         async with self._database.reading() as connection:
             row = await connection.fetchrow(MADE, outcome.subject, outcome.version)
-        if row is None:  # a command on what only others had told of, that changed nothing
+        if row is None:  # it changed nothing
             return seen
         envelope = decode(row["data"])
         fact, _ = as_folded(self._contract.by_type[row["type"]], envelope)

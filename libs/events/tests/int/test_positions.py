@@ -149,7 +149,8 @@ async def test_a_log_whose_start_went_past_what_was_read_is_refused_and_one_that
 
     await eventually(counted)
     for partition, start in [(0, 6), (1, 3)]:
-        (told,) = (each for each in (await handling.health()).alarms if f"Partition {partition} of {stack.prefix}{LIFECYCLE} begins" in each)
+        begins = f"Partition {partition} of {stack.prefix}{LIFECYCLE} begins"
+        (told,) = (each for each in (await handling.health()).alarms if begins in each)
         assert f"begins at offset {start}: " in told and "redress restore-log" in told
 
 

@@ -175,7 +175,9 @@ async def settled(engine: Engine, seconds: float) -> bool:
     return engine._log_end.reachable_for >= seconds
 
 
-async def test_timed_work_that_waits_too_long_for_the_log_is_an_alarm_until_it_goes_on(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_timed_work_that_waits_too_long_for_the_log_is_an_alarm_until_it_goes_on(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(work, "CATCH_UP", 0.1)
     monkeypatch.setattr(watch, "HELD", 0.3)
     owner = await stack.connect("handling", owner=True)

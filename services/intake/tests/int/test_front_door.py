@@ -96,8 +96,10 @@ async def test_a_complaint_is_taken_in_found_by_its_number_and_added_to(door: Do
     repeated = await door.post(f"{new['status']}/supplements", {"text": "Still none", "attachments": ["photo-1"]}, key="added")
     assert repeated.json()["said"] == added.json()["said"], "a repeated command made what it made at first"
     assert wished.json()["stage"] == "withdrawal-pending"
-    again = await door.post(f"{new['status']}/withdrawal")
+    again = await door.post(f"{new['status']}/withdrawal", key="again")
     assert (again.status_code, again.headers["etag"]) == (200, wished.headers["etag"])
+    repeated = await door.post(f"{new['status']}/withdrawal", key="again")
+    assert repeated.json() == again.json(), "a repeated command that made nothing made nothing at first"
     stale = await door.post(f"{new['status']}/chases", **{"if-match": answer.headers["etag"]})
     assert (stale.status_code, stale.json()["code"]) == (412, "precondition-failed")
 

@@ -48,7 +48,7 @@ CREATE TABLE idempotency (
     key text PRIMARY KEY,
     request bytea NOT NULL,
     subject text NOT NULL,
-    version bigint NOT NULL,
+    version bigint NOT NULL,                    -- of the last fact that the command made; 0 where it made none
     at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX idempotency_at ON idempotency (at);
