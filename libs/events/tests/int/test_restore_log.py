@@ -234,8 +234,10 @@ async def test_broken_off_at_any_page_it_is_run_again_and_no_relay_ships_behind_
     await stopped(stack)
     assert len(await in_order(stack)) >= 25
     await rebuilt(stack, tmp_path)
-    intake, _ = await stack.engine("intake"), await stack.engine("handling")
+    intake, handling = await stack.engine("intake"), await stack.engine("handling")
     await opened(intake, subject)
+    await all_read(intake, handling)
+    await in_order(stack)
 
 
 async def test_facts_that_were_sent_again_behind_others_are_refused_as_they_stand(stack: Stack, tmp_path: Path):
