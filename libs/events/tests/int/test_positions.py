@@ -11,7 +11,7 @@ from hashlib import sha256
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from spine_log import Author, pen, subject_of
+from spine_log import Author, described, pen, subject_of
 from spine_process import replica
 from spine_stack import Stack, eventually, registered
 from structlog.testing import capture_logs
@@ -20,6 +20,7 @@ from redress_events import following, topics, watch
 from redress_events.engine import Engine
 from redress_events.facts import LIFECYCLE
 from redress_events.states import partition_of
+from redress_events.verify import verify
 from redress_local.kafka import Kafka
 
 
@@ -176,6 +177,10 @@ async def test_a_log_that_lost_its_end_is_refused_and_so_it_is_once_it_has_outgr
     await eventually_heard(stack, *await write(stack, 1, 2))
     assert not any([await heard(stack, other) for other in others])
     await stack.stop(handling)
+    report = await verify(described(stack, "handling"), (await stack.database("handling")).app_dsn, stack.kafka)
+    (told,) = (each for each in report.differences if each.where == "log")
+    assert told.which == f"{stack.prefix}{LIFECYCLE}/0" and "has at offset 4 another record than was read there" in told.what
+    assert "restore-log" in told.advice
     handling = await stack.engine("handling", work=[])
     await refuses(handling, 0, "another-record")
 

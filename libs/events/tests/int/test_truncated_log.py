@@ -191,10 +191,10 @@ async def test_a_topic_that_was_made_anew_and_has_outgrown_what_was_read_is_told
     async with pen(stack) as hand:
         await asyncio.gather(*(hand.write(*records) for records in others))
     again = Counter(record.partition for record in await on_the_log(stack, LIFECYCLE, stack.partitions))
-    assert all(again[partition] > end for partition, end in ends.items())
+    assert all(again[partition] > end for partition, end in ends.items()), (ends, again)
     for source in ("handling", "intake"):
         report = await check(stack, source)
-        told = {each.which for each in report.differences if "another record than was read there" in each.what}
+        told = {each.which for each in report.differences if "this one made anew" in each.what}
         assert told == {f"{stack.prefix}{LIFECYCLE}/{partition}" for partition in ends} and not report.equal
         assert all("restore-log" in each.advice for each in report.differences if each.where == "log")
 
