@@ -115,8 +115,6 @@ async def test_a_cut_while_verify_reads_is_no_equality(stack: Stack) -> None:
     told: list[asyncio.Task[None]] = []
 
     async def verified_while_cut() -> Report:
-        waiting = asyncio.Event()
-
         def progress(what: str, done: int, every: int) -> None:
             if what == "state" and not told:
                 told.append(asyncio.create_task(cut(stack)))
@@ -129,7 +127,6 @@ async def test_a_cut_while_verify_reads_is_no_equality(stack: Stack) -> None:
             async for records in check(*args):
                 yield records
 
-        waiting.set()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("redress_events.verify.ahead", after_the_cut)
             return await verify(described(stack, "handling"), (await stack.database("handling")).app_dsn, stack.kafka, progress)
