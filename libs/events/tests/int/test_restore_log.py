@@ -181,7 +181,7 @@ async def test_a_broker_that_was_put_back_to_an_earlier_copy_is_gone_on_with(own
     assert {source: await states(stack, source) for source in SERVICES} == before
 
 
-async def test_a_kafka_that_falls_silent_ends_a_restore_and_the_leads_are_given_back(
+async def test_a_kafka_that_falls_silent_ends_a_restore_or_an_adoption_and_the_leads_are_given_back(
     own_stack: Stack, own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(whole_log, "SILENCE", 2.0)
@@ -191,7 +191,7 @@ async def test_a_kafka_that_falls_silent_ends_a_restore_and_the_leads_are_given_
     read: list[int] = []
 
     def progress(what: str, done: int, every: int) -> None:
-        if what == "log" and not read:
+        if what in ("log", "comparing") and not read:
             read.append(done)
             own_kafka.kill()
 
@@ -206,6 +206,14 @@ async def test_a_kafka_that_falls_silent_ends_a_restore_and_the_leads_are_given_
     await asyncio.to_thread(own_kafka.start)
     done = await restored(stack)
     assert (done.found, sum(done.written.values())) == (24, 0)
+    owner = await stack.connect("intake", owner=True)
+    await owner.execute("UPDATE consumer_offsets SET next = 0, last_offset = NULL, last_hash = NULL")  # all is to be compared
+    read.clear()
+    with pytest.raises(ConnectionError, match="Kafka has given nothing for 2 s"):
+        async with asyncio.timeout(30):
+            await adopted(stack, "intake", progress=progress)
+    assert read and await owner.fetchval(relay.LEAD)
+    await owner.close()
 
 
 async def test_what_a_deposed_relay_still_sends_is_waited_for(stack: Stack, monkeypatch: pytest.MonkeyPatch):
