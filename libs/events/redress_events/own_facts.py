@@ -93,8 +93,9 @@ class OwnFacts:
     async def pass_over(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, log_end: LogEnd) -> None:
         """Keep what an operator said of records, wherever they stand: also in a partition that is not ours. Raises AdoptionRefused where
         there is no record of this service's name, or one that its journal has."""
-        passed = self._passed_over
-        for topic, number, offset in passed.places if passed else ():
+        if (passed := self._passed_over) is None:
+            return
+        for topic, number, offset in passed.places:
             place, found = TopicPartition(topic, number), list[Record]()
             seen = (await log_end.topics([topic])).topics.get(topic)
             if seen is not None and number < seen.partitions:

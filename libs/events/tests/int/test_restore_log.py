@@ -44,7 +44,7 @@ STATE = "SELECT subject, heard::text, done::text, read::text, parked FROM state 
 
 async def restored(stack: Stack, *recreate: str, services: Sequence[str] = SERVICES, in_flight: float = 0.1, **options: Any) -> Restored:
     access = {name: Access((await stack.database(name)).owner_dsn, (await stack.database(name)).app_dsn) for name in services}
-    named = {"bootstrap": stack.kafka, "partitions": stack.partitions, "prefix": stack.prefix}
+    named: dict[str, Any] = {"bootstrap": stack.kafka, "partitions": stack.partitions, "prefix": stack.prefix}
     return await RestoreLog(access, **named, recreate=recreate, in_flight=in_flight, **options).run()
 
 
