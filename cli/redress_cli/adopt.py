@@ -24,7 +24,8 @@ from redress_local.state import Stack
 def adopt(
     service: Annotated[list[str], typer.Argument(help=f"One or more of {', '.join(SERVICES)}.")],
     skip: Annotated[
-        list[str] | None, typer.Option("--skip", help="TOPIC/PARTITION@OFFSET of a record that is no fact of the service, for ever.")
+        list[str] | None,
+        typer.Option("--skip", help="TOPIC/PARTITION@OFFSET of a record that is no fact of the service, though it says so, for ever."),
     ] = None,
     why: Annotated[str | None, typer.Option(help="With --skip: why it may be passed over. It is kept.")] = None,
     although_truncated: Annotated[
@@ -51,6 +52,8 @@ def adopt(
     """
     if bool(skip) != bool(why):
         fail("--skip needs --why, and --why needs --skip: both are kept for ever.")
+    if skip and len(service) > 1:
+        fail("--skip passes over a record in the name of one service: adopt that one alone.")
     stack = running_stack(folder)
     passed_over = PassedOver([place_of(each) for each in skip], getpass.getuser(), why) if skip and why else None
     for name in [known(each) for each in service]:

@@ -177,22 +177,15 @@ def owes(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     out.print(table if items else "No complaint is open.")
 
 
-def relay(
-    service: ServiceName,
-    keys: Annotated[bool, typer.Option("--keys", help="Send all keys that it has again, and the tombstones of those destroyed.")] = False,
-    folder: Folder = DEFAULT_FOLDER,
-) -> None:
-    """Send a service's keys to Kafka again, after Kafka lost some. Lost facts are another matter: redress restore-log.
+def send_keys(service: ServiceName, folder: Folder = DEFAULT_FOLDER) -> None:
+    """Let a service send all keys that it has to Kafka again, and the tombstones of those destroyed, after Kafka lost some.
+
+    Lost facts are another matter: sent again by one service, they would stand behind what follows from them. See: redress restore-log
 
     Example:
 
-        redress relay intake --keys
+        redress send-keys intake
     """
-    if not keys:
-        fail(
-            "Only --keys is offered. Facts of one service, sent again, would stand behind others' that follow from them. "
-            "Where facts were lost: redress restore-log"
-        )
     stack = running_stack(folder)
 
     async def send_again() -> int:

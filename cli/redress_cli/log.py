@@ -16,11 +16,13 @@ from rich.text import Text
 from redress_cli.api import Api
 from redress_cli.checks import known
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
+from redress_events.clock import monotonic
 from redress_events.envelope import Envelope, Malformed, decode
 from redress_events.facts import CLOSED, LIFECYCLE
 from redress_events.polling import poll
+from redress_events.relay import close
 from redress_events.states import partition_of
-from redress_events.whole_log import RESTORE_LOG, bounds, reader, truncated
+from redress_events.whole_log import RESTORE_LOG, bounds, check_silence, reader, truncated
 from redress_local.state import Stack
 
 COLOURS = {"intake": "cyan", "triage": "magenta", "handling": "blue", "sla-monitor": "yellow", "callback": "green"}
@@ -121,7 +123,8 @@ async def collected(stack: Stack, subject: str) -> list[Envelope]:
 
 
 async def facts(stack: Stack, subject: str | None, *, from_start: bool, follow: bool) -> AsyncIterator[Envelope]:
-    """Facts of the lifecycle and of the public record. What is no fact is passed over; a start that is gone is said first."""
+    """Facts of the lifecycle and of the public record. What is no fact is passed over; a start that is gone is said first. follow: wait
+    for more, however long; else raises ConnectionError where Kafka gives nothing of what there is."""
     consumer = reader(stack.kafka)
     try:
         await consumer.start()
@@ -134,11 +137,14 @@ async def facts(stack: Stack, subject: str | None, *, from_start: bool, follow: 
         following = starts if from_start else dict(ends)
         for place, offset in following.items():
             consumer.seek(place, offset)
+        heard = monotonic()
         while follow or any(following[place] < end for place, end in ends.items()):
             try:
                 polled = await poll(consumer, following, 500, 1_000)
             except OffsetOutOfRangeError:
                 fail(f"The log lost records while it was read. {RESTORE_LOG}")
+            if not polled and not follow:
+                check_silence(heard)
             for place, records in polled.items():
                 following[place] = records[-1].offset + 1
                 for record in records:
@@ -146,8 +152,9 @@ async def facts(stack: Stack, subject: str | None, *, from_start: bool, follow: 
                         yield decode(record.value or b"")
                     except Malformed:
                         continue
+            heard = monotonic() if polled else heard
     finally:
-        await consumer.stop()
+        await close(consumer)
 
 
 def places_of(stack: Stack, subject: str | None) -> list[TopicPartition]:

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
-from redress_events.errors import CannotRestore, JournalRestored
+from redress_events.errors import CannotRestore, JournalRestored, LogTruncated
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
 from redress_events.restore_log import Access, Restored, RestoreLog
 from redress_local.places import SERVICES
@@ -67,7 +67,7 @@ def restored(stack: Stack, recreate: list[str]) -> Restored:
             return asyncio.run(work.run())
         except (CannotRestore, JournalRestored) as error:
             fail(f"The log was not restored. {error}")
-        except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (OSError, KafkaError, LogTruncated, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             fail(f"The log was not restored to its end: {type(error).__name__}: {error}. Relays wait until it is. Run it again.")
 
 

@@ -34,3 +34,10 @@ def test_what_is_passed_over_for_ever_needs_a_reason():
     refused = CliRunner().invoke(app, ["adopt", "intake", "--skip", "complaints.lifecycle.v1/3@4711"])
     assert refused.exit_code == 1
     assert "--skip needs --why" in refused.stderr
+
+
+def test_a_record_is_passed_over_in_the_name_of_one_service():
+    words = ["--skip", "complaints.lifecycle.v1/3@4711", "--why", "forged"]
+    refused = CliRunner().invoke(app, ["adopt", "intake", "triage", *words])
+    assert refused.exit_code == 1
+    assert "adopt that one alone" in refused.stderr

@@ -132,7 +132,7 @@ def test_an_unknown_role_is_refused_with_the_known_ones(tmp_path):
     assert "front-end" in result.stderr
 
 
-@pytest.mark.parametrize("command", [[], ["up"], ["down"], ["run"], ["status"], ["token"]])
+@pytest.mark.parametrize("command", [[], ["up"], ["down"], ["run"], ["status"], ["token"], ["send-keys"]])
 def test_help_of_every_command_has_an_example(command):
     text = CliRunner().invoke(app, [*command, "--help"]).output
     assert f"redress {' '.join(command) or 'up'}" in text

@@ -193,7 +193,9 @@ class Adoption:
         )
         try:
             await consumer.start()
+            await self._log.pass_over(connection, consumer, log_end)
             keys = TopicPartition(self._topics.keys, 0)
+            await self._only_what_is_there(log_end, keys.topic)
             ends = await log_end.ask([*self._places, keys])
             following = await self._begin(connection, consumer, log_end, ends)
             while True:
@@ -211,6 +213,14 @@ class Adoption:
             await self._take_keys(connection, consumer, {keys: (following[keys], (await log_end.ask([keys]))[keys])})
         finally:
             await close(consumer)
+
+    async def _only_what_is_there(self, log_end: LogEnd, *more: str) -> None:
+        """A topic with fewer partitions than ours, as somebody made it by mistake, is read as far as it goes."""
+        names = sorted({*more, *(place.topic for place in self._places)})
+        seen = (await log_end.topics(names)).topics
+        if gone := [name for name in names if name not in seen]:
+            raise AdoptionRefused(f"There is no topic {gone[0]}. If what was on it is lost, make it as at the first start, and adopt then.")
+        self._places = [place for place in self._places if place.partition < seen[place.topic].partitions]
 
     async def _begin(
         self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, log_end: LogEnd, ends: Ends

@@ -22,7 +22,7 @@ FROM (SELECT DISTINCT subject FROM sealed) s FULL JOIN keys k USING (subject)
 """
 READ = "SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = 0"
 
-AGAIN = "Let a service that has it send its keys again: redress relay SERVICE --keys"
+AGAIN = "Let a service that has it send its keys again: redress send-keys SERVICE"
 CHANGED = "Somebody changed the table `keys`, or this is another master key. If it is the right one, delete that row, and then: " + AGAIN
 Differs = Callable[[str, str, str, str], None]
 
@@ -76,7 +76,7 @@ class KeyCheck:
                 self._differs("keys", subject, "has sealed words and no key: it is missing, and no proof says that it was destroyed", AGAIN)
             elif digest is not None and digest not in sent.get(subject, {}):
                 what = "has a key that is not on the topic of keys: who does not have it yet never gets it"
-                self._differs("keys", subject, what, f"redress relay {self._source} --keys")
+                self._differs("keys", subject, what, f"redress send-keys {self._source}")
 
     def _comes(self, sent: Mapping[bytes, int]) -> bool:
         """Whether it stands where this service has not read yet."""

@@ -14,18 +14,19 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from redress_events.envelope import Envelope, Malformed, chain, decode
 from redress_events.errors import CannotRestore
 from redress_events.open_journals import Journal
-from redress_events.polling import poll
 from redress_events.records import Record
 from redress_events.states import partition_of
+from redress_events.topics import Topics
+from redress_events.whole_log import ahead, bounds
 
-AT_ONCE = 1_000
+FORGED = "if somebody else wrote it, close the topic to them and pass it over for ever: redress adopt {source} --skip {place} --why TEXT"
 FORKED = (
-    "{where} has {id}, which is another fact than the journal of {source} has under this version. Find out which is right: an older "
-    "database was restored (restore the newer one), or somebody else wrote it (close the topic to him, and skip the record)."
+    "{where} has {id}, which is another fact than the journal of {source} has under this version. Find out which is right. If an older "
+    "database was restored, restore the newer one; " + FORGED
 )
 UNKNOWN = (
     "{where} has {id}, which the journal of {source} does not have: the log is newer than this journal. Take in what it lacks first "
-    "(redress adopt {source}); or, if somebody else wrote it, skip the record."
+    "(redress adopt {source}); or, " + FORGED
 )
 
 
@@ -54,62 +55,62 @@ class Log:
         self,
         journals: Mapping[str, Journal],
         consumer: AIOKafkaConsumer,
+        topics: Topics,
         partitions: int,
         skipped: Collection[tuple[str, int, int, bytes]],
         progress: Callable[[str, int, int], None],
     ) -> None:
         self._journals = journals
         self._consumer = consumer
+        self._topics = topics
         self._partitions = partitions
         self._skipped = skipped
         self._progress = progress
 
-    async def look(self, topics: Sequence[str], note: bool) -> Content:
-        """Compare every fact with its journal. note: remember in the journals what is there. Raises CannotRestore: a fork, or facts that a
-        journal lacks."""
+    async def look(self, topic: str, partitions: int, kept: bool) -> Content:
+        """Compare every fact with its journal. partitions: that the topic has. kept: it is gone on with, so the journals remember what is
+        there; else it will be deleted, and a fact in a wrong partition or topic counts too, for nobody else may have it. Raises
+        CannotRestore: a fork, or facts that a journal lacks; ConnectionError where Kafka says nothing; LogTruncated where the log loses
+        records meanwhile."""
         content = Content()
-        places = [TopicPartition(topic, n) for topic in topics for n in range(self._partitions)]
-        starts, ends = await self._consumer.beginning_offsets(places), await self._consumer.end_offsets(places)
-        everything, read = sum(ends.values()) - sum(starts.values()), 0
-        for place in places:
-            if starts[place] > 0:
-                content.broken = content.broken or f"{place.topic}/{place.partition} begins at offset {starts[place]}: its start has gone."
+        log = await bounds(self._consumer, [TopicPartition(topic, n) for n in range(partitions)])
+        everything, read = sum(end - start for start, end in log.values()), 0
+        for place, (start, end) in log.items():
+            if start > 0:
+                content.broken = content.broken or f"{place.topic}/{place.partition} begins at offset {start}: its start has gone."
             partition = _Partition(place)
-            self._consumer.assign([place])
-            self._consumer.seek(place, starts[place])
-            following = starts[place]
-            while following < ends[place]:
-                records = (await poll(self._consumer, {place: following}, 1_000, AT_ONCE)).get(place, [])
-                if not records:
-                    continue
-                read += records[-1].offset + 1 - following
-                following = records[-1].offset + 1
-                await self._take([record for record in records if not record.mark and record.offset < ends[place]], partition, content)
-                self._progress("log", read, everything)
+            async for records in ahead(self._consumer, place, start, end):
+                await self._take([record for record in records if not record.mark], partition, content, kept)
+                self._progress("log", read + (records[-1].offset + 1 - start if records else 0), everything)
+            read += end - start
             await self._settle(partition, content)
-            if note:
+            if kept:
                 for source, journal in self._journals.items():
                     own = {stream: version for (by, stream), version in partition.versions.items() if by == source}
                     await journal.note(own)
         return content
 
-    async def _take(self, records: Sequence[Record], partition: _Partition, content: Content) -> None:
-        ours = [(record, envelope) for record in records if (envelope := self._fact_of_ours(record))]
+    async def _take(self, records: Sequence[Record], partition: _Partition, content: Content, kept: bool) -> None:
+        ours = [(record, envelope) for record in records if (envelope := self._fact_of_ours(record, anywhere=not kept))]
         content.strangers += len(records) - len(ours)
-        known: dict[tuple[str, str, int], bytes] = {}
+        known: dict[tuple[str, str, int], tuple[str, bytes]] = {}
         for source, journal in self._journals.items():
             wanted = {(each.subject, each.version) for _, each in ours if each.source == source}
             if wanted:
-                known |= {(source, *key): hash for key, hash in (await journal.hashes(wanted)).items()}
+                known |= {(source, *key): found for key, found in (await journal.hashes(wanted)).items()}
         for record, envelope in ours:
-            hash = known.get((envelope.source, envelope.subject, envelope.version))
-            if hash != record.hash:
+            found = known.get((envelope.source, envelope.subject, envelope.version))
+            if found is None or found[1] != record.hash:
                 if (record.topic, record.partition, record.offset, record.hash) in self._skipped:
                     content.strangers += 1
                     continue
                 where = f"{record.topic}/{record.partition} offset {record.offset}"
-                sentence = UNKNOWN if hash is None else FORKED
-                raise CannotRestore(sentence.format(where=where, id=envelope.id, source=envelope.source))
+                place = f"{record.topic}/{record.partition}@{record.offset}"
+                sentence = UNKNOWN if found is None else FORKED
+                raise CannotRestore(sentence.format(where=where, place=place, id=envelope.id, source=envelope.source))
+            if kept and record.topic != self._topics(found[0]):  # a copy where nobody reads it
+                content.strangers += 1
+                continue
             content.records += 1
             self._stand(record, envelope, partition, content)
 
@@ -136,8 +137,8 @@ class Log:
                 place = f"{partition.place.topic}/{partition.place.partition}"
                 content.broken = f"{place} has {fact} without its cause {cause} before it: services' facts stand there in a wrong order."
 
-    def _fact_of_ours(self, record: Record) -> Envelope | None:
-        """None where it is no fact in its place, with its chain. Readers set such records aside, or park them."""
+    def _fact_of_ours(self, record: Record, anywhere: bool) -> Envelope | None:
+        """None where it is no fact with its chain in its partition, or anywhere. Readers set such records aside, or park them."""
         prevhash, hash = record.headers.get("prevhash"), record.headers.get("hash")
         if record.unreadable or record.value is None or prevhash is None or hash != chain(prevhash, record.value):
             return None
@@ -145,5 +146,5 @@ class Log:
             envelope = decode(record.value)
         except Malformed:
             return None
-        here = record.key == envelope.subject.encode() and partition_of(envelope.subject, self._partitions) == record.partition
-        return envelope if here and envelope.source in self._journals else None
+        here = anywhere or partition_of(envelope.subject, self._partitions) == record.partition
+        return envelope if here and record.key == envelope.subject.encode() and envelope.source in self._journals else None

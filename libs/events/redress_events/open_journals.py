@@ -42,7 +42,7 @@ SELECT e.stream, e.version, e.transaction_id::text AS transaction_id, e.global_p
 FROM unnest($1::text[], $2::bigint[]) w (stream, version)
 JOIN events e ON e.stream = w.stream AND e.version = w.version LEFT JOIN on_the_log o ON o.stream = e.stream
 """
-HASHES = "SELECT stream, version, hash FROM events WHERE (stream, version) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))"
+HASHES = "SELECT stream, version, topic, hash FROM events WHERE (stream, version) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))"
 MISSING_ON_LOG = """
 SELECT (SELECT count(*) FROM events WHERE transaction_id < $1::text::xid8) - (SELECT coalesce(sum(version), 0)::bigint FROM on_the_log)
 """
@@ -89,11 +89,11 @@ class Journal:
             raise
         return cls(source, rank, connection, (start["transaction_id"], start["global_position"]))
 
-    async def hashes(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
-        """What the journal has under these streams and versions."""
+    async def hashes(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], tuple[str, bytes]]:
+        """Topic and hash of what the journal has under these streams and versions."""
         keys = list(wanted)
         rows = await self.connection.fetch(HASHES, [stream for stream, _ in keys], [version for _, version in keys])
-        return {(row["stream"], row["version"]): row["hash"] for row in rows}
+        return {(row["stream"], row["version"]): (row["topic"], row["hash"]) for row in rows}
 
     async def note(self, versions: Mapping[str, int]) -> None:
         """These streams are on the log, up to these versions."""

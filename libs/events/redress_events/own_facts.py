@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from redress_events.clock import monotonic
 from redress_events.envelope import GENESIS, Malformed, chain, decode
+from redress_events.log_end import LogEnd
 from redress_events.polling import poll
 from redress_events.projector import JOURNAL
 from redress_events.records import Record, as_folded
@@ -16,6 +18,7 @@ from redress_events.skips import Skips, load_skips, save_skip, skip_of
 from redress_events.states import heads, partition_of
 from redress_events.topics import Topics
 from redress_events.verify import Verified
+from redress_events.whole_log import bounds, check_silence
 
 CURE = (
     "If somebody else wrote it to the topic, pass it over: --skip TOPIC/PARTITION@OFFSET --why TEXT. "
@@ -81,23 +84,45 @@ class OwnFacts:
         self._skips = await load_skips(connection)
         done, everything = 0, sum(end - start for start, end in ranges.values())
         async for records in records_of(consumer, ranges):
-            found = [own for record in records if (own := await self._judge(connection, record)) is not None]
+            found = [own for record in records if (own := self._judge(record)) is not None]
             for start in range(0, len(found), self._batch):
                 yield found[start : start + self._batch]
             done += len(records)
             progress(done, everything)
 
-    async def _judge(self, connection: asyncpg.Connection, record: Record) -> Own | None:
+    async def pass_over(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, log_end: LogEnd) -> None:
+        """Keep what an operator said of records, wherever they stand: also in a partition that is not ours. Raises AdoptionRefused where
+        there is no record of this service's name, or one that its journal has."""
+        if (passed := self._passed_over) is None:
+            return
+        for topic, number, offset in passed.places:
+            place, found = TopicPartition(topic, number), list[Record]()
+            seen = (await log_end.topics([topic])).topics.get(topic)
+            if seen is not None and number < seen.partitions:
+                start, end = (await bounds(consumer, [place]))[place]
+                if start <= offset < end:
+                    async for records in records_of(consumer, {place: (offset, offset + 1)}):
+                        found += records
+            where = f"{topic}/{number}@{offset}"
+            if not any(self._names_us(record) for record in found):
+                raise AdoptionRefused(f"{where} is no record in the name of {self._source}: nothing is passed over.")
+            for record in found:
+                if await connection.fetchval("SELECT true FROM events WHERE hash = $1 AND stream = $2", record.hash, _text(record.key)):
+                    raise AdoptionRefused(f"{where} is a fact of {self._source}, and in its journal: nothing is passed over.")
+                await save_skip(connection, record, 0, passed.who, passed.why)  # an own fact counts as nobody's version
+
+    def _names_us(self, record: Record) -> bool:
+        try:
+            return record.headers.get("source") == self._source.encode() or decode(record.value or b"").source == self._source
+        except Malformed:
+            return False
+
+    def _judge(self, record: Record) -> Own | None:
         """A record that says to be ours and is what it says; None for all others, which readers park or set aside. Raises
         AdoptionRefused for one that this release cannot fold."""
         if record.headers.get("source") != self._source.encode() or record.value is None:
             return None
-        place = (record.topic, record.partition, record.offset)
         if skip_of(self._skips, record) is not None:
-            return None
-        if self._passed_over is not None and place in self._passed_over.places:
-            await save_skip(connection, record, 0, self._passed_over.who, self._passed_over.why)  # an own fact counts as nobody's version
-            self._skips = {**self._skips, (*place, record.hash): 0}
             return None
         where = f"{record.topic}/{record.partition} offset {record.offset}"
         try:
@@ -105,7 +130,7 @@ class OwnFacts:
         except Malformed:
             return None
         prevhash, digest = record.headers.get("prevhash", b""), record.headers.get("hash")
-        key = (record.key or b"").decode("utf-8", "replace")
+        key = _text(record.key)
         ours = envelope.source == self._source and envelope.subject == key and chain(prevhash, record.value) == digest
         if not ours or digest is None or partition_of(key, self._partitions) != record.partition:
             return None
@@ -159,18 +184,27 @@ class Continuation:
         return found
 
 
+def _text(key: bytes | None) -> str:
+    return (key or b"").decode("utf-8", "replace")
+
+
 async def records_of(consumer: AIOKafkaConsumer, ranges: Ranges) -> AsyncIterator[list[Record]]:
     """What these partitions have from the first offset up to the second, each partition in order; offsets without a record are passed
-    over."""
+    over. Raises ConnectionError where nothing comes for long."""
     following = {place: start for place, (start, end) in ranges.items() if start < end}
     consumer.assign(list(following))
     for place, start in following.items():
         consumer.seek(place, start)
+    heard = monotonic()
     while following:
-        for place, records in (await poll(consumer, following, 1_000, 5_000)).items():
+        polled = await poll(consumer, following, 1_000, 5_000)
+        if not polled:
+            check_silence(heard)
+        for place, records in polled.items():
             end = ranges[place][1]
             yield [record for record in records if record.offset < end and not record.mark]
             following[place] = records[-1].offset + 1
             if following[place] >= end:
                 consumer.pause(place)
                 del following[place]
+        heard = monotonic() if polled else heard

@@ -163,7 +163,7 @@ class Relay:
         while True:
             self.progress = monotonic()
             self._woken.clear()
-            if (now := monotonic()) - looked >= PING:  # somebody may have moved it, or asked for all keys: `redress relay --keys`
+            if (now := monotonic()) - looked >= PING:  # somebody may have moved it, or asked for all keys: `redress send-keys`
                 looked, held = now, await one(connection, CHECKPOINT)
                 if not held["at_home"]:
                     raise Deposed

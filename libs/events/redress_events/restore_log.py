@@ -15,7 +15,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from aiokafka import AIOKafkaConsumer
 
 from redress_events import topics as making
 from redress_events.causal_order import CausalOrder, Journaled, merged
@@ -27,6 +26,7 @@ from redress_events.open_journals import Journal
 from redress_events.relay import ACKNOWLEDGE, AGAIN, CLOSE_TIMEOUT, SEND_TIMEOUT, Outgoing, Sender, close, key_record, outgoing
 from redress_events.skips import load_skips
 from redress_events.topics import Topics
+from redress_events.whole_log import reader
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +87,8 @@ class RestoreLog:
         self._sender = Sender(bootstrap, "redress-restore-log", SEND_LIMIT)
 
     async def run(self) -> Restored:
-        """Raises CannotRestore, JournalRestored, and what asyncpg and aiokafka raise where a server goes away: then run it again."""
+        """Raises CannotRestore, JournalRestored; LogTruncated, ConnectionError, and what asyncpg and aiokafka raise where a server goes
+        away: then run it again."""
         restored = Restored()
         journals: dict[str, Journal] = {}
         try:
@@ -122,22 +123,25 @@ class RestoreLog:
             if count is None:
                 raise CannotRestore(f"There is no topic {topic}. Let it be made: --recreate {topic.removeprefix(self._prefix)}")
             if count != wanted:
-                raise CannotRestore(f"{topic} has {count} partitions, and the services have {wanted} (REDRESS_PARTITIONS).")
+                raise CannotRestore(
+                    f"{topic} has {count} partitions, and the services have {wanted} (REDRESS_PARTITIONS). If these are right, let the "
+                    f"topic be made anew: --recreate {topic.removeprefix(self._prefix)}"
+                )
 
     async def _look(self, journals: Mapping[str, Journal], restored: Restored) -> None:
         """What is on the log must be in the journals, also where it is deleted: else nobody would have it."""
         skipped = {skip for journal in journals.values() for skip in await load_skips(journal.connection)}
         there = await making.partitions_of(self._bootstrap, [self._topics(LIFECYCLE), self._topics(CLOSED)])
-        topics = [topic for topic, count in there.items() if count is not None]
+        topics = {topic: count for topic, count in there.items() if count is not None}
         if not topics:
             return
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="none")
+        consumer = reader(self._bootstrap)
         try:
             await consumer.start()
-            reading = Log(journals, consumer, self._partitions, skipped, self._progress)
-            for topic in topics:
+            reading = Log(journals, consumer, self._topics, self._partitions, skipped, self._progress)
+            for topic, count in topics.items():
                 kept = topic not in self._recreate
-                content = await reading.look([topic], note=kept)
+                content = await reading.look(topic, count, kept)
                 if kept:
                     self._refuse_what_is_broken(topic, content)
                     restored.found += content.records

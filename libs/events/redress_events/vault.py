@@ -201,7 +201,7 @@ class Vault:
             return KeyMissing(f"The key of {subject} is not here yet: the topic of keys could not be read to its end.", LATE)
         if not rows:
             return KeyMissing(
-                f"The key of {subject} is missing: it is neither here nor on the topic of keys. Send it again: redress relay intake --keys",
+                f"The key of {subject} is missing: it is neither here nor on the topic of keys. Send it again: redress send-keys intake",
                 LOST,
             )
         wrapped, proof = rows[0]["wrapped"], rows[0]["proof"]

@@ -229,8 +229,8 @@ async def admin_of(stack: Stack) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-async def made_anew(stack: Stack, topic: str) -> None:
-    """A topic deleted, and one of the same name made."""
+async def deleted(stack: Stack, topic: str) -> None:
+    """A topic that somebody mistook for a leftover."""
     async with admin_of(stack) as admin:
         await admin.delete_topics([stack.prefix + topic])
 
@@ -238,4 +238,9 @@ async def made_anew(stack: Stack, topic: str) -> None:
             return stack.prefix + topic not in await admin.list_topics()
 
         await eventually(gone)
+
+
+async def made_anew(stack: Stack, topic: str) -> None:
+    """A topic deleted, and one of the same name made."""
+    await deleted(stack, topic)
     await topics.ensure(stack.kafka, partitions=stack.partitions, prefix=stack.prefix)

@@ -14,7 +14,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from spine_adoption import killed_at
-from spine_log import STATES, Sent, adopted, fresh, item, on_the_log, pen, verified
+from spine_log import STATES, Sent, adopted, deleted, fresh, item, made_anew, on_the_log, pen, verified
 from spine_process import BATCH_COMPARED, replica
 from spine_servers import Archive, archive, filled, moved, servers_folder, stack_on
 from spine_stack import AT, Stack, asked, eventually, registered
@@ -305,16 +305,7 @@ async def test_a_topic_that_was_made_again_is_compared_from_its_first_record(kep
         await read_to_the_end(intake)
         await asyncio.to_thread(kept.mark, "then")
         await stop(stack)
-        admin = AIOKafkaAdminClient(bootstrap_servers=kafka_address)
-        await admin.start()
-        await admin.delete_topics([stack.prefix + LIFECYCLE])
-
-        async def gone() -> bool:
-            return stack.prefix + LIFECYCLE not in await admin.list_topics()
-
-        await eventually(gone)
-        await admin.close()
-        await topics.ensure(kafka_address, partitions=stack.partitions, prefix=stack.prefix)
+        await made_anew(stack, LIFECYCLE)
         intake = await stack.engine("intake")
         await chase(intake, subject, 1)
         await chase(intake, subject, 2)
@@ -322,6 +313,9 @@ async def test_a_topic_that_was_made_again_is_compared_from_its_first_record(kep
         await back_to(stack, kept, "then")
         done = await adopted(stack, "intake")
         assert done.facts.total() == 2
+        await deleted(stack, LIFECYCLE)
+        with pytest.raises(AdoptionRefused, match=f"There is no topic {stack.prefix}{LIFECYCLE}"):
+            await adopted(stack, "intake")
 
 
 async def test_a_copy_of_the_files_put_back_is_healed_although_nothing_told_it_from_the_journal(kept: Archive, kafka_address: str) -> None:
@@ -346,8 +340,10 @@ async def test_a_copy_of_the_files_put_back_is_healed_although_nothing_told_it_f
             return (await intake.measures()).parked_subjects == 2
 
         await eventually(parked)
+        await stack.stop(intake)
         done = await adopted(stack, "intake")
         assert (done.facts.total(), done.unparked, done.was_at_home) == (2, 2, True)
+        intake = await stack.engine("intake")
         handling = await stack.engine("handling")
         await facts(stack, 5)
         await eventually(lambda: answers(intake, lost))

@@ -14,8 +14,9 @@ from spine_stack import Stack, asked, eventually, registered
 from redress_events import topics
 from redress_events.commit import commit
 from redress_events.database import RESTORED
-from redress_events.engine import Engine, JournalRestored, Unavailable
+from redress_events.engine import Engine, JournalRestored, Unavailable, Unknown
 from redress_events.facts import LIFECYCLE
+from redress_events.open_journals import Journal
 from redress_local.copies import caught_up, cut_off, promote, synchronous
 from redress_local.postgres import Postgres
 
@@ -74,8 +75,11 @@ async def test_after_an_asynchronous_failover_no_session_takes_a_command_until_w
         cut_off(copy)
         lost = await register(intake, "lost 1", "lost 2")
         await eventually(lambda: on_log(stack, 3))
+        shipping = await Journal.open("intake", 0, stack.databases["intake"].owner_dsn, stack.databases["intake"].app_dsn)
+        gone = await register(intake, "gone")  # answered, and nowhere else: nobody ships any more
 
         primary.kill()
+        shipping.connection.terminate()
         promote(copy)
         at_once = await asyncpg.connect(here, server_settings=STATE)
         for session in (before, at_once):
@@ -99,10 +103,13 @@ async def test_after_an_asynchronous_failover_no_session_takes_a_command_until_w
         await eventually(lambda: ready(intake))
         for subject in (*kept, *lost):
             assert await intake.open(subject, ["intake/1/text"]) == {"intake/1/text": "no signal since Sunday"}
-        again = await register(intake, "kept", "new")
+        with pytest.raises(Unknown):
+            await intake.read(gone[0])
+        again = await register(intake, "kept", "lost 1", "new")
         assert again[0] == kept[0]
-        await eventually(lambda: on_log(stack, 4))
-        assert (await verified(stack, "intake")).journal_facts == 4
+        assert again[1] not in lost, "a key that was not replicated is on no log: whoever repeats has two complaints"
+        await eventually(lambda: on_log(stack, 5))
+        assert (await verified(stack, "intake")).journal_facts == 5
         for session in (before, at_once):
             assert [each.result for each in await commit(session, [fresh(2 + (session is before))])] == ["committed"]
             await session.close()

@@ -8,7 +8,7 @@ from spine_stack import MASTER, Stack, asked, eventually, registered
 
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine
-from redress_events.errors import KeyMissing
+from redress_events.errors import KeyMissing, KeyReused
 
 ANOTHER = bytes(32)
 TEXT = "intake/1/text"
@@ -22,7 +22,7 @@ async def started(stack: Stack, monkeypatch: pytest.MonkeyPatch, master: bytes) 
 
 
 async def opened(intake: Engine, text: str) -> str:
-    subject = (await intake.create("complaint", lambda context: [registered(text)], asked()))[0].subject
+    subject = (await intake.create("complaint", lambda context: [registered(text)], asked(text)))[0].subject
 
     async def heard() -> bool:
         return bool((await intake.read(subject)).state.heard.opened)
@@ -41,6 +41,8 @@ async def test_what_the_master_key_sealed_is_gone_and_all_else_goes_on(stack: St
             await engine.open(old, [TEXT])
     with pytest.raises(KeyMissing):
         await intake.decide(old, lambda state, context: [ComplaintChased(chase=1, text="still nothing")], asked())
+    with pytest.raises(KeyReused):
+        await intake.create("complaint", lambda context: [registered("before")], asked("before"))
     seen, _ = await intake.decide(old, lambda state, context: [ComplaintChased(chase=1)], asked())
     assert seen.state.done.chases == 1, "what has no words goes on"
     new = await opened(intake, "after")

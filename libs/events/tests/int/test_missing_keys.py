@@ -9,13 +9,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from spine_log import Author, Sent, on_the_log, pen, subject_of
+from spine_log import Author, Sent, made_anew, on_the_log, pen, subject_of
 from spine_stack import MASTER, Stack, Toy, asked, eventually, open_case, opened, registered
 from structlog.testing import capture_logs
 
-from redress_events import topics, work
+from redress_events import work
 from redress_events.contracts.handling import ProgressReported
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine, Forgotten, KeyMissing, WordsMissing
@@ -47,22 +46,6 @@ def key_of(author: Author) -> Sent:
 
 def tombstone_of(author: Author) -> Sent:
     return Sent(author.subject.encode(), None, [(PROOF, tombstone_proof(MASTER, author.subject))])
-
-
-async def recreated(stack: Stack, topic: str) -> None:
-    """The topic is deleted and made anew, as by somebody who mistook it for a leftover."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
-    await admin.start()
-    try:
-        await admin.delete_topics([stack.prefix + topic])
-
-        async def gone() -> bool:
-            return stack.prefix + topic not in await admin.list_topics()
-
-        await eventually(gone)
-    finally:
-        await admin.close()
-    await topics.ensure(stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
 
 
 async def test_a_missing_key_sets_work_on_words_aside_with_an_alarm_and_it_is_done_with_the_words_once_the_key_is_there(
@@ -132,7 +115,7 @@ async def test_after_the_topic_of_keys_was_recreated_its_readers_begin_anew_and_
     before = [(await intake.create("complaint", lambda context: [registered("before")], asked(f"k{n}")))[0].subject for n in range(3)]
     await eventually(lambda: decided(connection, 3))
     with capture_logs() as alarms:
-        await recreated(stack, KEYS)
+        await made_anew(stack, KEYS)
         after = (await intake.create("complaint", lambda context: [registered("no 5G signal")], asked("after")))[0].subject
         await eventually(lambda: decided(connection, 4), within=60)
     assert reading.words == {**{subject: {REF: "before"} for subject in before}, after: {REF: "no 5G signal"}}

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from hashlib import sha256
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from spine_log import Author, described, pen, subject_of
+from aiokafka.admin import RecordsToDelete
+from spine_log import Author, admin_of, described, made_anew, pen, subject_of
 from spine_process import replica
 from spine_stack import Stack, eventually, registered
 from structlog.testing import capture_logs
 
-from redress_events import following, topics, watch
+from redress_events import following, watch
 from redress_events.engine import Engine
 from redress_events.facts import LIFECYCLE
 from redress_events.states import partition_of
@@ -31,14 +30,6 @@ def authors_of(partition: int, first: int = 1) -> Iterator[Author]:
 
 def place_of(stack: Stack, partition: int) -> TopicPartition:
     return TopicPartition(stack.prefix + LIFECYCLE, partition)
-
-
-@asynccontextmanager
-async def admin(stack: Stack) -> AsyncIterator[AIOKafkaAdminClient]:
-    made = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
-    await made.start()
-    yield made
-    await made.close()
 
 
 async def write(stack: Stack, partition: int, count: int, first: int = 1) -> list[str]:
@@ -81,17 +72,6 @@ async def begin_anew(stack: Stack) -> None:
     await owner.close()
 
 
-async def recreate(stack: Stack, topic: str = LIFECYCLE) -> None:
-    async with admin(stack) as hand:
-        await hand.delete_topics([stack.prefix + topic])
-
-        async def gone() -> bool:
-            return stack.prefix + topic not in await hand.list_topics()
-
-        await eventually(gone)
-    await topics.ensure(stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
-
-
 async def away_while(stack: Stack, away: bool, handling: Engine, change: Callable[[], Awaitable[None]]) -> Engine:
     """What changes while the service is stopped, or while it reads on."""
     if away:
@@ -112,7 +92,7 @@ async def test_a_topic_that_was_made_again_is_refused_though_it_has_outgrown_wha
     assert await eventually_heard(stack, *await write(stack, 0, 3))
 
     async def change() -> None:
-        await recreate(stack)
+        await made_anew(stack, LIFECYCLE)
         await write(stack, 0, 5, first=1000)
 
     with capture_logs() as logs:
@@ -139,7 +119,7 @@ async def test_a_log_whose_start_went_past_what_was_read_is_refused_and_one_that
     await eventually_heard(stack, *await write(stack, 0, 3), *await write(stack, 1, 3))
     await stack.stop(handling)
     await write(stack, 0, 5, first=1000)
-    async with admin(stack) as hand:
+    async with admin_of(stack) as hand:
         await hand.delete_records({place_of(stack, 0): RecordsToDelete(6), place_of(stack, 1): RecordsToDelete(3)})
     handling = await stack.engine("handling", work=[])
     await refuses(handling, 0, "truncated")

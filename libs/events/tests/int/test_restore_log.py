@@ -6,6 +6,7 @@ Long, for every way in which a log can be damaged is a test, and all compare the
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -13,20 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from spine_log import Author, adopted, on_the_log, pen, rebuild, subject_of, verified
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from spine_log import Author, Sent, admin_of, adopted, deleted, on_the_log, pen, rebuild, subject_of, verified
 from spine_servers import archive, moved, stack_on
 from spine_stack import AT, Stack, asked, eventually, registered
+from spine_stack import opened as words
 
-from redress_events import relay, restore_log, topics
+from redress_events import relay, restore_log, topics, whole_log
+from redress_events.contracts import CONTRACTS
 from redress_events.contracts.callback import ClosedComplaint, ComplaintClosed
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine, Unknown
 from redress_events.envelope import Envelope, decode
 from redress_events.errors import CannotRestore, JournalRestored
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
-from redress_events.own_facts import AdoptionRefused
+from redress_events.own_facts import AdoptionRefused, PassedOver, Place
 from redress_events.restore_log import Access, Restored, RestoreLog
 from redress_local.kafka import Kafka
 
@@ -39,10 +42,10 @@ PUBLIC = ClosedComplaint(
 STATE = "SELECT subject, heard::text, done::text, read::text, parked FROM state ORDER BY subject"
 
 
-async def restored(stack: Stack, *recreate: str, services: Sequence[str] = SERVICES) -> Restored:
+async def restored(stack: Stack, *recreate: str, services: Sequence[str] = SERVICES, in_flight: float = 0.1, **options: Any) -> Restored:
     access = {name: Access((await stack.database(name)).owner_dsn, (await stack.database(name)).app_dsn) for name in services}
-    work = RestoreLog(access, bootstrap=stack.kafka, partitions=stack.partitions, prefix=stack.prefix, recreate=recreate, in_flight=0.1)
-    return await work.run()
+    named: dict[str, Any] = {"bootstrap": stack.kafka, "partitions": stack.partitions, "prefix": stack.prefix}
+    return await RestoreLog(access, **named, recreate=recreate, in_flight=in_flight, **options).run()
 
 
 async def states(stack: Stack, source: str) -> list[tuple[Any, ...]]:
@@ -159,6 +162,98 @@ async def test_a_log_whose_end_was_lost_is_gone_on_with(stack: Stack, tmp_path: 
     assert {source: await states(stack, source) for source in SERVICES} == before
 
 
+async def test_a_broker_that_was_put_back_to_an_earlier_copy_is_gone_on_with(own_stack: Stack, own_kafka: Kafka, tmp_path: Path):
+    """Nobody wrote behind what was left, so nothing needs to be made anew."""
+    stack = own_stack
+    intake, handling = await a_life(stack, complaints=4)
+    saved = await asyncio.to_thread(own_kafka.save)
+    for old in {fact.subject for fact in await facts(stack)}:
+        await chase(intake, old, 2)
+        await opened(intake, (await intake.create("complaint", lambda context: [registered()], asked()))[0].subject)
+    await all_read(intake, handling)
+    before = {source: await states(stack, source) for source in SERVICES}
+    await stopped(stack)
+    await asyncio.to_thread(own_kafka.put_back, saved)
+    done = await restored(stack)
+    assert (done.found, done.written, done.recreated) == (12, {"intake": 8, "handling": 4}, [])
+    assert len(await in_order(stack)) == 24
+    await rebuilt(stack, tmp_path)
+    assert {source: await states(stack, source) for source in SERVICES} == before
+
+
+async def test_a_kafka_that_falls_silent_ends_a_restore_or_an_adoption_and_the_leads_are_given_back(
+    own_stack: Stack, own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(whole_log, "SILENCE", 2.0)
+    stack = own_stack
+    await a_life(stack)
+    await stopped(stack)
+    read: list[int] = []
+
+    def progress(what: str, done: int, every: int) -> None:
+        if what in ("log", "comparing") and not read:
+            read.append(done)
+            own_kafka.kill()
+
+    with pytest.raises(ConnectionError, match="Kafka has given nothing for 2 s"):
+        async with asyncio.timeout(30):
+            await restored(stack, progress=progress)
+    assert 0 < read[0] < 24
+    for source in SERVICES:
+        connection = await stack.connect(source)
+        await eventually(partial(connection.fetchval, relay.LEAD))
+        await connection.close()
+    await asyncio.to_thread(own_kafka.start)
+    done = await restored(stack)
+    assert (done.found, sum(done.written.values())) == (24, 0)
+    owner = await stack.connect("intake", owner=True)
+    await owner.execute("UPDATE consumer_offsets SET next = 0, last_offset = NULL, last_hash = NULL")  # all is to be compared
+    read.clear()
+    with pytest.raises(ConnectionError, match="Kafka has given nothing for 2 s"):
+        async with asyncio.timeout(30):
+            await adopted(stack, "intake", progress=progress)
+    assert read and await owner.fetchval(relay.LEAD)
+    await owner.close()
+
+
+async def test_what_a_deposed_relay_still_sends_is_waited_for(stack: Stack, monkeypatch: pytest.MonkeyPatch):
+    """It has its page in hands, and as long for it as a page may take."""
+    intake, _ = await a_life(stack, complaints=2)
+    real, slow = relay.Sender.open_producer, asyncio.Event()
+
+    async def open_producer(self: relay.Sender) -> Any:
+        if self._client_id == "redress-intake-relay" and not slow.is_set():
+            slow.set()
+            await asyncio.sleep(relay.SEND_TIMEOUT - 0.5)
+        return await real(self)
+
+    monkeypatch.setattr(relay.Sender, "open_producer", open_producer)
+    await chase(intake, (await facts(stack))[0].subject, 2)  # of a complaint whose key was sent: the page goes without another question
+    await slow.wait()
+    done = await restored(stack, in_flight=restore_log.IN_FLIGHT)
+    assert (done.found, sum(done.written.values())) == (7, 0)
+    assert len(await in_order(stack)) >= 7
+
+
+@pytest.mark.parametrize(("topic", "written"), [(LIFECYCLE, 24), (KEYS, 0)], ids=["facts", "keys"])
+async def test_a_topic_that_was_deleted_is_made_again_by_its_name(stack: Stack, tmp_path: Path, topic: str, written: int):
+    """On the same cluster, by somebody who mistook it for a leftover."""
+    await a_life(stack)
+    before = {source: await states(stack, source) for source in SERVICES}
+    await stopped(stack)
+    await deleted(stack, topic)
+    with pytest.raises(CannotRestore, match=rf"There is no topic {stack.prefix}{topic}\. .*--recreate {topic}"):
+        await restored(stack)
+    done = await restored(stack, topic)
+    assert (sum(done.written.values()), done.found, done.keys) == (written, 24 - written, 8)
+    assert len(await in_order(stack)) == 24
+    await rebuilt(stack, tmp_path)
+    assert {source: await states(stack, source) for source in SERVICES} == before
+    triage = await stack.engine("triage", work=[])  # who reads it for the first time
+    for row in before["intake"]:
+        await eventually(partial(words, triage, row[0], "intake/1/text"))
+
+
 async def test_the_public_topic_is_written_again_by_its_writer_alone(stack: Stack):
     callback = await stack.engine("callback", work=[])
     await stack.database("intake")
@@ -176,6 +271,48 @@ async def test_the_public_topic_is_written_again_by_its_writer_alone(stack: Stac
     assert [(record.key, record.value) for record in await on_the_log(stack, CLOSED, stack.partitions)] == before
     again = await restored(stack, CLOSED, services=["intake", "callback"])
     assert (again.found, again.written) == (1, {"intake": 0, "callback": 1}), "of the other topic nothing was missing"
+    await lost_start(stack, CLOSED)
+    with pytest.raises(CannotRestore, match=rf"its start has gone.* --recreate {CLOSED}"):
+        await restored(stack, services=["intake", "callback"])
+    await restored(stack, CLOSED, services=["intake", "callback"])
+    assert [(record.key, record.value) for record in await on_the_log(stack, CLOSED, stack.partitions)] == before
+
+    # What somebody else writes there is never parked, for no service reads it.
+    copied = [record for record in await on_the_log(stack, LIFECYCLE, stack.partitions) if decode(record.value).source == "callback"]
+    await sent(stack, CLOSED, *(Sent(each.key, each.value, list(each.headers)) for each in copied))
+    done = await restored(stack, services=["intake", "callback"])
+    assert (done.found, done.strangers) == (2, 1), "a copy from the other topic is no fact of this one"
+    _, forged = Author(subject_of(1), CONTRACTS["callback"]).say(ComplaintClosed(cycle=1, reason="unreachable"), PUBLIC)
+    (place,) = await sent(stack, CLOSED, forged)
+    await passed_over(stack, "callback", place, "which is another fact than the journal of callback", services=["intake", "callback"])
+    assert (await restored(stack, services=["intake", "callback"])).strangers == 2
+
+
+async def sent(stack: Stack, topic: str, *records: Sent, partition: int | None = None) -> list[Place]:
+    """Their places."""
+    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka)
+    await producer.start()
+    try:
+        done = [
+            await producer.send_and_wait(
+                stack.prefix + topic, each.value, each.key, each.place() if partition is None else partition, None, each.headers
+            )
+            for each in records
+        ]
+    finally:
+        await producer.stop()
+    return [(each.topic, each.partition, each.offset) for each in done]
+
+
+async def passed_over(stack: Stack, source: str, place: Place, sentence: str, **options: Any) -> None:
+    """A restore refuses this record, also where its topic is to be made anew, and names the command that passes it over."""
+    command = f"redress adopt {source} --skip {place[0]}/{place[1]}@{place[2]} --why"
+    with pytest.raises(CannotRestore, match=f"{sentence}.*{re.escape(command)}"):
+        await restored(stack, place[0].removeprefix(stack.prefix), **options)
+    other = (place[0], place[1], place[2] + 1)
+    with pytest.raises(AdoptionRefused, match=rf"@{other[2]} is no record in the name of {source}"):
+        await adopted(stack, source, passed_over=PassedOver([other], "lead", "a typing error"))
+    await adopted(stack, source, passed_over=PassedOver([place], "lead", "ticket 4711"))
 
 
 async def known(engine: Engine, subject: str) -> bool:
@@ -306,6 +443,29 @@ async def test_a_topic_that_is_missing_or_has_other_partitions_is_named(stack: S
     stack.partitions = 3
     with pytest.raises(CannotRestore, match=r"has 4 partitions, and the services have 3 \(REDRESS_PARTITIONS\)"):
         await restored(stack, CLOSED)
+
+
+@pytest.mark.parametrize("partitions", [2, 6], ids=["fewer", "more"])
+async def test_a_topic_that_was_made_with_other_partitions_is_cured_by_its_name(stack: Stack, tmp_path: Path, partitions: int):
+    """Some facts stand on it where somebody who counted otherwise wrote them; what no journal has is not deleted."""
+    await a_life(stack)
+    before = {source: await states(stack, source) for source in SERVICES}
+    await stopped(stack)
+    kept = [Sent(record.key, record.value, list(record.headers)) for record in await on_the_log(stack, LIFECYCLE, stack.partitions)]
+    await deleted(stack, LIFECYCLE)
+    async with admin_of(stack) as admin:
+        await admin.create_topics([NewTopic(stack.prefix + LIFECYCLE, partitions, 1)])
+    for each in kept:
+        await sent(stack, LIFECYCLE, each, partition=each.place(partitions))
+    with pytest.raises(CannotRestore, match=rf"has {partitions} partitions, and the services have 4 .* --recreate {LIFECYCLE}"):
+        await restored(stack)
+    (forged,) = Author(subject_of(4711)).say(registered())
+    (place,) = await sent(stack, LIFECYCLE, forged, partition=(forged.place() + 1) % partitions if partitions < 4 else 5)
+    await passed_over(stack, "intake", place, "which the journal of intake does not have")
+    done = await restored(stack, LIFECYCLE)
+    assert sum(done.written.values()) == len(await in_order(stack)) == 24
+    await rebuilt(stack, tmp_path)
+    assert {source: await states(stack, source) for source in SERVICES} == before
 
 
 async def test_a_cause_that_no_journal_has_is_told_and_holds_up_nothing(stack: Stack, tmp_path: Path):

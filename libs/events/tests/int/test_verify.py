@@ -97,8 +97,8 @@ async def test_progress_is_told(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("source", "sql", "what", "advice"),
     [
-        ("handling", "DELETE FROM keys WHERE subject = $1", "has sealed words and no key", "redress relay SERVICE --keys"),
-        ("intake", "DELETE FROM keys WHERE subject = $1", "has sealed words and no key", "redress relay SERVICE --keys"),
+        ("handling", "DELETE FROM keys WHERE subject = $1", "has sealed words and no key", "redress send-keys SERVICE"),
+        ("intake", "DELETE FROM keys WHERE subject = $1", "has sealed words and no key", "redress send-keys SERVICE"),
         (
             "handling",
             "UPDATE keys SET wrapped = sha512(wrapped) WHERE subject = $1",
@@ -143,7 +143,7 @@ async def test_a_key_that_is_not_on_its_topic_is_told_by_its_maker_and_comes_by_
     await made_anew(stack, KEYS)
     report = await check(stack, "intake")
     assert {each.which for each in report.differences} == set(subjects)
-    assert {each.advice for each in report.differences} == {"redress relay intake --keys"}
+    assert {each.advice for each in report.differences} == {"redress send-keys intake"}
     assert (await check(stack, "handling")).equal, "it has them all"
     owner = await stack.connect("intake", owner=True)
     await owner.execute("UPDATE relay_checkpoint SET keys_from = ''")  # as the command does

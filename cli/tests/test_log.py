@@ -1,0 +1,47 @@
+"""`timeline` reads to the log's end as it was when it began, and says so where Kafka gives nothing more."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Collection
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from redress_cli import log
+from redress_events import topics, whole_log
+from redress_events.facts import LIFECYCLE
+from redress_local.kafka import Kafka
+
+
+@pytest.fixture
+async def kafka() -> AsyncIterator[Kafka]:
+    with tempfile.TemporaryDirectory(prefix="redress-test-") as folder:
+        broker = Kafka(Path(folder) / "kafka")
+        await asyncio.to_thread(broker.start)
+        yield broker
+        await asyncio.to_thread(broker.stop)
+
+
+async def test_a_kafka_that_falls_silent_ends_a_timeline(kafka: Kafka, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(whole_log, "SILENCE", 2.0)
+    await topics.ensure(kafka.address, partitions=2)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.address)
+    await producer.start()
+    await producer.send_and_wait(LIFECYCLE, b"no fact, but a record", partition=0)
+    await producer.stop()
+
+    async def then_gone(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> whole_log.Bounds:
+        told = await whole_log.bounds(consumer, places)
+        await asyncio.to_thread(kafka.kill)
+        return told
+
+    monkeypatch.setattr(log, "bounds", then_gone)
+    stack: Any = SimpleNamespace(kafka=kafka.address, partitions=2)
+    reading = anext(log.facts(stack, None, from_start=True, follow=False))
+    with pytest.raises(ConnectionError, match="Kafka has given nothing for 2 s"):
+        await asyncio.wait_for(reading, 30)
