@@ -12,6 +12,7 @@ import asyncpg
 from redress_events.errors import JournalRestored, Unavailable
 
 ACQUIRE = 2.0  # seconds to wait for a connection of a pool
+CONNECT, ANSWER = 5.0, 10.0  # seconds to wait for a new connection, and for the answer to one statement
 SWAPS = 3  # rebuilds that may overtake one question
 TIMEOUTS = {"transaction_timeout": "2s", "idle_in_transaction_session_timeout": "5s", "lock_timeout": "1900ms"}
 # A service finds its rows by index. Without these a plan that was made while a table was empty reads the whole of it for as long as the
@@ -81,7 +82,7 @@ class Database:
             schema = self._schema
             name = {"application_name": f"redress-{self._source}-{role}", "search_path": f"{schema},public"}
             connection = await asyncpg.connect(
-                self._url, timeout=5, command_timeout=10, server_settings={**name, **TIMEOUTS, **PLANS, **settings}
+                self._url, timeout=CONNECT, command_timeout=ANSWER, server_settings={**name, **TIMEOUTS, **PLANS, **settings}
             )
             try:
                 live = await connection.fetchrow(LIVE)

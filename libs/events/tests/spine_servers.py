@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -73,10 +75,28 @@ class Archive:
         return subprocess.run(line, capture_output=True, text=True, check=True).stdout
 
 
+@cache
+def fresh_cluster() -> Path:
+    """The folder of a cluster with nothing in it, made by initdb once, for the length of this process."""
+    folder = Path(tempfile.mkdtemp(prefix="redress-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    made = Postgres(folder / "fresh")
+    made.start()
+    made.stop()
+    (made.folder / "port").unlink()
+    return made.folder
+
+
+def primary_in(folder: Path, settings: Mapping[str, str] | None = None) -> Postgres:
+    """A server that is not started. All that are made so have one system identifier: none is a stranger to another by that."""
+    subprocess.run(["cp", "--archive", fresh_cluster(), folder], check=True)
+    return Postgres(folder, settings=settings)
+
+
 @contextmanager
 def archive() -> Iterator[Archive]:
     with servers_folder() as (folder, started):
-        primary = Postgres(folder / "primary", settings=archiving(folder / "archive"))
+        primary = primary_in(folder / "primary", archiving(folder / "archive"))
         started.append(primary)
         primary.start()
         yield Archive(folder, started, primary, backup(primary, folder / "base"))
@@ -86,7 +106,7 @@ def archive() -> Iterator[Archive]:
 def pair() -> Iterator[tuple[Postgres, Postgres]]:
     """A primary and its streaming standby."""
     with servers_folder() as (folder, started):
-        primary = Postgres(folder / "primary")
+        primary = primary_in(folder / "primary")
         started.append(primary)
         primary.start()
         started.append(standby(primary, folder / "standby"))

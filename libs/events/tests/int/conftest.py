@@ -1,10 +1,10 @@
 """The stack of the spine's tests: topics of its own on the session's Kafka, databases of its own; and a Kafka that a test may harm."""
 
-import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -19,8 +19,7 @@ async def stack(kafka_address: str, database: Any) -> AsyncIterator[Stack]:
     made = Stack(kafka_address, database)
     await topics.ensure(kafka_address, partitions=made.partitions, prefix=made.prefix)
     yield made
-    for engine in list(made.engines):
-        await engine.stop()
+    await made.end()
 
 
 @pytest.fixture
@@ -30,12 +29,20 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def modules_kafka() -> Iterator[Kafka]:
+    with TemporaryDirectory(prefix="redress-test-", ignore_cleanup_errors=True) as name:
+        kafka = Kafka(Path(name) / "kafka")
+        yield kafka
+        kafka.stop()
+
+
 @pytest.fixture
-async def own_kafka(folder: Path) -> AsyncIterator[Kafka]:
-    kafka = Kafka(folder / "kafka")
-    await asyncio.to_thread(kafka.start)
-    yield kafka
-    await asyncio.to_thread(kafka.stop)
+def own_kafka(modules_kafka: Kafka) -> Kafka:
+    """A broker that no other module uses: a test may kill it and put its data back, and the next one finds it running."""
+    if modules_kafka.child is None or not modules_kafka.child.alive:
+        modules_kafka.start()
+    return modules_kafka
 
 
 @pytest.fixture
@@ -44,5 +51,4 @@ async def own_stack(own_kafka: Kafka, database: Any) -> AsyncIterator[Stack]:
     made = Stack(own_kafka.address, database)
     await topics.ensure(made.kafka, partitions=made.partitions, prefix=made.prefix)
     yield made
-    for engine in list(made.engines):
-        await engine.stop()
+    await made.end()

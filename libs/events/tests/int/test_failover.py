@@ -39,8 +39,7 @@ async def stack_of(primary: Postgres, copy: Postgres, kafka: str) -> AsyncIterat
     try:
         yield stack
     finally:
-        for engine in list(stack.engines):
-            await stack.stop(engine)
+        await stack.end()
 
 
 async def register(engine: Engine, *keys: str) -> list[str]:

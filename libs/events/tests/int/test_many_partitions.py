@@ -70,4 +70,4 @@ async def test_a_replica_with_hundreds_of_partitions_reads_them_all_and_passes_a
     measures = await handling.measures()
     assert (measures.lag_records, measures.set_aside_records, measures.refused_partitions) == (0, 1, 0)
     assert took < 20  # of 80 that a wait for each partition would take, and after 60 a replica is restarted
-    await stack.stop(handling)
+    await stack.end()

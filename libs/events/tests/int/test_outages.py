@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +49,8 @@ async def all_heard(stack: Stack, subjects: Sequence[str], chases: int) -> bool:
     return True
 
 
-async def test_with_kafka_killed_complaints_are_still_taken_and_all_arrives_afterwards(
-    own_kafka: Kafka, database: Callable[[str], Awaitable[Databases]]
-) -> None:
-    stack = Stack(own_kafka.address, database)
-    await topics.ensure(stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
+async def test_with_kafka_killed_complaints_are_still_taken_and_all_arrives_afterwards(own_stack: Stack, own_kafka: Kafka) -> None:
+    stack = own_stack
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
     subjects = [await register(intake, f"before-{n}") for n in range(5)]
     under_load = asyncio.gather(*(register(intake, f"during-{n}") for n in range(20)))

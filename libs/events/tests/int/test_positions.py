@@ -80,14 +80,18 @@ async def away_while(stack: Stack, away: bool, handling: Engine, change: Callabl
     return await stack.engine("handling", work=[]) if away else handling
 
 
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is refused is compared anew, and the log's start is looked at, sooner than every 5 and 10 s."""
+    monkeypatch.setattr(following, "AGAIN", 0.3)
+    monkeypatch.setattr(watch, "STARTS", 0.2)
+
+
 AWAY = pytest.mark.parametrize("away", [True, False], ids=["stopped", "reading"])
 
 
 @AWAY
-async def test_a_topic_that_was_made_again_is_refused_though_it_has_outgrown_what_was_read(
-    stack: Stack, away: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(following, "AGAIN", 0.3)
+async def test_a_topic_that_was_made_again_is_refused_though_it_has_outgrown_what_was_read(stack: Stack, away: bool) -> None:
     handling = await stack.engine("handling", work=[])
     assert await eventually_heard(stack, *await write(stack, 0, 3))
 
@@ -112,9 +116,8 @@ async def test_a_topic_that_was_made_again_is_refused_though_it_has_outgrown_wha
 
 
 async def test_a_log_whose_start_went_past_what_was_read_is_refused_and_one_that_only_lost_what_was_read_goes_on(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
+    stack: Stack,
 ) -> None:
-    monkeypatch.setattr(watch, "STARTS", 0.2)
     handling = await stack.engine("handling", work=[])
     await eventually_heard(stack, *await write(stack, 0, 3), *await write(stack, 1, 3))
     await stack.stop(handling)

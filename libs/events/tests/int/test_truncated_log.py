@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from aiokafka.admin import RecordsToDelete
 from spine_log import Author, admin_of, described, made_anew, on_the_log, pen, quiet, rebuild, states, subject_of, verified
 from spine_stack import Stack, asked, eventually, registered
 
-from redress_events import topics, whole_log
+from redress_events import whole_log
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.errors import LogTruncated
 from redress_events.facts import CLOSED, LIFECYCLE
@@ -23,7 +23,6 @@ from redress_events.losses import Losses
 from redress_events.rebuild import NotSwapped, Rebuild, WouldLose
 from redress_events.verify import Report, verify
 from redress_local.kafka import Kafka
-from redress_local.provision import Databases
 
 COMPLAINTS = 12
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'fold%' ORDER BY 1"
@@ -246,19 +245,20 @@ async def test_what_the_live_state_has_read_since_it_was_compared_is_looked_at_u
 @pytest.mark.parametrize("back", [True, False], ids=["and comes back", "and stays away"])
 @pytest.mark.parametrize("when", ["fill", "follow", "swap"])
 async def test_kafka_killed_during_a_rebuild_ends_it_with_an_error_or_it_goes_on(
+    own_stack: Stack,
     own_kafka: Kafka,
-    database: Callable[[str], Awaitable[Databases]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     when: str,
     back: bool,
 ) -> None:
-    stack = Stack(own_kafka.address, database)
-    await topics.ensure(stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
+    stack = own_stack
     await filled(stack)
     before = await states(stack, "handling")
     killed: list[Any] = []
-    monkeypatch.setattr(whole_log, "SILENCE", 30.0 if back else 2.0)
+    if not back:
+        monkeypatch.setattr(whole_log, "SILENCE", 2.0)
+        monkeypatch.setattr(whole_log, "ASKING", 2.0)
     place = {"fill": (Filling, "fill"), "follow": (Rebuild, "_follow_and_swap"), "swap": (Rebuild, "_swap")}[when]
     there = getattr(*place)
 

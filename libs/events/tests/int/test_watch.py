@@ -69,7 +69,7 @@ async def test_a_loop_that_has_ended_is_a_reason_for_a_restart(stack: Stack, loo
     await end(handling, loop)
 
     async def noticed() -> bool:
-        return handling.watch.stalled(after=5) == [f"The {loop} has made no turn for 5 s."]
+        return handling.watch.stalled(after=2) == [f"The {loop} has made no turn for 2 s."]
 
     await eventually(noticed)
 
@@ -92,9 +92,9 @@ async def test_a_broker_that_does_not_answer_is_no_reason_for_a_restart(stack: S
     async with mute() as address:
         handling = await stack.engine("handling", kafka=address)
         loop = asyncio.get_running_loop()
-        until = loop.time() + 25
+        until = loop.time() + 17
         while loop.time() < until:
-            assert handling.watch.stalled(after=20) == []  # of 60: turns fail after some 10 s, and are tried again
+            assert handling.watch.stalled(after=14) == []  # of 60: turns fail after some 10 s, and are tried again
             await asyncio.sleep(0.1)
         await stack.stop(handling)
 
