@@ -44,7 +44,7 @@ async def restoring(
     stack: Stack, *recreate: str, services: Sequence[str] = SERVICES, replicas: topics.Replicas | None = None
 ) -> RestoreLog:
     access = {name: Access((await stack.database(name)).owner_dsn, (await stack.database(name)).app_dsn) for name in services}
-    how = {"partitions": stack.partitions, "prefix": stack.prefix, "in_flight": 0.1}
+    how: dict[str, Any] = {"partitions": stack.partitions, "prefix": stack.prefix, "in_flight": 0.1}
     return RestoreLog(access, bootstrap=stack.kafka, recreate=recreate, replicas=replicas, **how)
 
 
