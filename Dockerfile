@@ -23,6 +23,9 @@ WORKDIR /app
 FROM libraries AS setup
 COPY services /app/services
 COPY deploy/local /app/deploy/local
+# Where a rebuild spools a whole journal: a volume, with as much room as the journal has bytes.
+RUN install --directory --owner redress --group redress --mode 0700 /spool
+ENV TMPDIR=/spool
 ENV PYTHONPATH=/app/libs/events:/app/libs/chassis:/app/deploy/local:/app/services/intake:/app/services/triage:/app/services/handling:/app/services/sla-monitor:/app/services/callback
 USER 10001:10001
 ENTRYPOINT ["python", "-m", "redress_local.setup_job"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import getpass
 import importlib
-from pathlib import Path
 from typing import Annotated
 
 import asyncpg
@@ -13,12 +12,14 @@ import typer
 from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from redress_cli.checks import known
+from redress_cli.checks import known, master_key
 from redress_cli.console import DEFAULT_FOLDER, Folder, err, fail, out, running_stack
 from redress_events.adopt import Adopted, Adoption
 from redress_events.own_facts import AdoptionRefused, PassedOver, Place
 from redress_local.places import SERVICES, package
 from redress_local.state import Stack
+
+UNCHANGED = "Its journal is as it was: open to commands if it was, else still closed."
 
 
 def adopt(
@@ -63,6 +64,8 @@ def adopt(
 def adopted(stack: Stack, service: str, passed_over: PassedOver | None, although_truncated: bool, log_lost: bool = False) -> Adopted:
     """Adopt one service's journal, with a progress bar; ends the command where that is refused."""
     definition = importlib.import_module(f"{package(service)}.main").service
+    if (key := master_key(stack)) is None:
+        fail(f"{service} was not adopted: the master key cannot be read from {stack.issuer['master_key']}. {UNCHANGED}")
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(service, total=None)
@@ -71,7 +74,7 @@ def adopted(stack: Stack, service: str, passed_over: PassedOver | None, although
             fold=definition.fold,
             owner_dsn=stack.databases[service]["owner_dsn"],
             bootstrap=stack.kafka,
-            master_key=Path(stack.issuer["master_key"]).read_bytes(),
+            master_key=key,
             although_truncated=although_truncated,
             log_lost=log_lost,
             passed_over=passed_over,
@@ -80,9 +83,13 @@ def adopted(stack: Stack, service: str, passed_over: PassedOver | None, although
         try:
             return asyncio.run(work.run())
         except AdoptionRefused as refused:
-            fail("\n".join([f"{service} was not adopted.", *refused.sentences]))
+            fail("\n".join([f"{service} was not adopted.", *refused.sentences, _commands(work)]))
         except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            fail(f"{service} was not adopted: {type(error).__name__}: {error}. It takes no command until you have begun anew.")
+            fail(f"{service} was not adopted: {type(error).__name__}: {error}. {_commands(work)}")
+
+
+def _commands(work: Adoption) -> str:
+    return "It takes no command until it is adopted: begin anew." if work.closed else UNCHANGED
 
 
 def told(done: Adopted) -> str:

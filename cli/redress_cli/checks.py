@@ -41,7 +41,7 @@ def verify(
     """
     stack = running_stack(folder)
     names = [known(each) for each in service or SERVICES]
-    reports = verified(stack, names)
+    reports, failed = verified(stack, names)
     if as_json:
         out.print_json(data=[asdict(report) for report in reports])
     else:
@@ -51,13 +51,15 @@ def verify(
                 err.print(f"{report.service} {each.where}: {each.which} {each.what}. {each.advice}", style="red", markup=False)
             if report.more:
                 err.print(f"… and {report.more} more in {report.service}", style="red")
+    if failed:
+        fail("\n".join(failed))
     if not all(report.equal for report in reports):
         raise typer.Exit(1)
 
 
-def verified(stack: Stack, names: list[str]) -> list[Report]:
-    """Verify these services one after the other, with a progress bar."""
-    reports = []
+def verified(stack: Stack, names: list[str]) -> tuple[list[Report], list[str]]:
+    """Verify these services one after the other, with a progress bar: the reports, and a sentence for each that cannot be."""
+    reports, failed = list[Report](), list[str]()
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=err, transient=True) as progress:
         task = progress.add_task("verify", total=None)
         for name in names:
@@ -70,8 +72,8 @@ def verified(stack: Stack, names: list[str]) -> list[Report]:
                 assert isinstance(definition, Verified)
                 reports.append(asyncio.run(compare(definition, stack.databases[name]["app_dsn"], stack.kafka, told, master_key(stack))))
             except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                fail(f"{name} cannot be verified: {type(error).__name__}: {error}")
-    return reports
+                failed.append(f"{name} cannot be verified: {type(error).__name__}: {error}")
+    return reports, failed
 
 
 def master_key(stack: Stack) -> bytes | None:

@@ -55,8 +55,10 @@ def demo(
         played = play(stack, copies)
         out.print()
         show(stack, played)
-        reports = verified(stack, list(SERVICES))
+        reports, failed = verified(stack, list(SERVICES))
         out.print(verify_table(reports))
+        if failed:
+            raise DemoFailed(" ".join(failed))
         conclude(played, reports, system.dead(), time.monotonic() - began)
     except (StartFailed, DemoFailed, NotQuiet) as error:
         fail(f"The demo failed: {error}\nLogs: {chosen}/logs")

@@ -12,9 +12,10 @@ from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
-from redress_events.errors import CannotRestore, JournalRestored, LogTruncated
+from redress_events.errors import CannotRestore, JournalRestored, LogTruncated, TopicsNotMade
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
 from redress_events.restore_log import Access, Restored, RestoreLog
+from redress_events.topics import Replicas
 from redress_local.places import SERVICES
 from redress_local.state import Stack
 
@@ -26,6 +27,13 @@ def restore_log(
     recreate: Annotated[
         list[str] | None,
         typer.Option("--recreate", help=f"Delete this topic with all that is in it, and make it anew: {', '.join(TOPICS)}."),
+    ] = None,
+    replication: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --recreate: replicas of each topic. As it had; needed where no topic is left to tell."),
+    ] = None,
+    min_insync: Annotated[
+        int | None, typer.Option(min=1, help="With --replication: how many of them must have a record before it is acknowledged.")
     ] = None,
     folder: Folder = DEFAULT_FOLDER,
     as_json: AsJson = False,
@@ -40,17 +48,22 @@ def restore_log(
         redress restore-log
 
         redress restore-log --recreate complaints.lifecycle.v1
+
+        redress restore-log --recreate complaints.lifecycle.v1 --replication 3 --min-insync 2
     """
     if unknown := [topic for topic in recreate or () if topic not in TOPICS]:
         fail(f"There is no topic {unknown[0]!r} to make anew. Topics: {', '.join(TOPICS)}.")
-    done = restored(running_stack(folder), recreate or [])
+    if (replication is None) != (min_insync is None) or (replication and not recreate):
+        fail("--replication and --min-insync go together, and with --recreate: they are those of a topic that is made anew.")
+    replicas = Replicas(replication, min_insync) if replication and min_insync else None
+    done = restored(running_stack(folder), recreate or [], replicas)
     if as_json:
         out.print_json(data=asdict(done))
     else:
         out.print("\n".join(told(done)), highlight=False, markup=False)
 
 
-def restored(stack: Stack, recreate: list[str]) -> Restored:
+def restored(stack: Stack, recreate: list[str], replicas: Replicas | None = None) -> Restored:
     """Restore the log, with a progress bar; ends the command where that is refused."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=err, transient=True) as progress:
@@ -61,14 +74,19 @@ def restored(stack: Stack, recreate: list[str]) -> Restored:
             bootstrap=stack.kafka,
             partitions=stack.partitions,
             recreate=recreate,
+            replicas=replicas,
             progress=lambda what, done, every: progress.update(task, description=what, completed=done, total=every or None),
         )
         try:
             return asyncio.run(work.run())
-        except (CannotRestore, JournalRestored) as error:
-            fail(f"The log was not restored. {error}")
+        except (CannotRestore, JournalRestored, TopicsNotMade) as error:
+            fail(f"The log was not restored. {error} {_relays(work)}")
         except (OSError, KafkaError, LogTruncated, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            fail(f"The log was not restored to its end: {type(error).__name__}: {error}. Relays wait until it is. Run it again.")
+            fail(f"The log was not restored to its end: {type(error).__name__}: {error}. {_relays(work)}")
+
+
+def _relays(work: RestoreLog) -> str:
+    return "Relays wait until it is: run it again." if work.begun else "Nothing was changed: relays do what they did before."
 
 
 def told(done: Restored) -> list[str]:
@@ -79,7 +97,7 @@ def told(done: Restored) -> list[str]:
         f"The log had {done.found} facts. Wrote {written} more{f' ({services})' if services else ''}, and all {done.keys} keys once more."
     ]
     if done.recreated:
-        lines.insert(0, f"Made anew: {', '.join(done.recreated)}.")
+        lines.insert(0, f"Made anew, with {done.replicas}: {', '.join(done.recreated)}.")
     if done.strangers:
         lines.append(f"It also has {done.strangers} records that are no facts of ours; services set them aside or park them.")
     if done.missing:

@@ -28,11 +28,14 @@ METRICS = {
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """One replica, by its process's name. A number is None when the service did not tell it."""
+    """One replica, by its process's name. A number is None when the service did not tell it.
+
+    answered: it is there. detail: in a word, why it is not ready. reasons: the same in its own sentences, whole."""
 
     service: str
     url: str
     pid: int | None
+    answered: bool
     ready: bool
     detail: str
     backlog: float | None = None
@@ -42,6 +45,7 @@ class ServiceStatus:
     lost: float | None = None
     refused: float | None = None
     clock: float | None = None
+    reasons: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
 
 
@@ -71,8 +75,8 @@ def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
             table.add_row(each.service, mark, *numbers, str(each.pid or "–"), each.url)
         out.print(table)
         for each in found:
-            for alarm in each.alarms:
-                out.print(f"[red]{each.service}[/red]: {escape(alarm)}", soft_wrap=True)
+            for sentence in dict.fromkeys([*each.reasons, *each.alarms]):
+                out.print(f"[red]{each.service}[/red]: {escape(sentence)}", soft_wrap=True)
     if not all(each.ready and not each.alarms for each in found):
         raise typer.Exit(1)
 
@@ -90,16 +94,17 @@ def read_one(client: httpx.Client, service: str, url: str, pid: int | None) -> S
         health = client.get(url + "/health/ready")
         metrics = client.get(url + "/metrics")
     except httpx.TransportError as error:
-        return ServiceStatus(service, url, pid, False, type(error).__name__)
+        return ServiceStatus(service, url, pid, False, False, type(error).__name__)
     ready = health.status_code == 200
     numbers = read_metrics(metrics.text) if metrics.status_code == 200 else {}
-    detail = "" if ready else f"{health.status_code} {health.text[:200]}"
-    return ServiceStatus(service, url, pid, ready, detail, **numbers, alarms=_alarms(health))
+    reasons, alarms = _sentences(health, "reasons"), _sentences(health, "alarms")
+    detail = "" if ready else str(health.status_code) if reasons else f"{health.status_code} {health.text[:200]}"
+    return ServiceStatus(service, url, pid, True, ready, detail, **numbers, reasons=reasons, alarms=alarms)
 
 
-def _alarms(health: httpx.Response) -> list[str]:
+def _sentences(health: httpx.Response, name: str) -> list[str]:
     try:
-        return [str(alarm) for alarm in health.json().get("alarms", [])]
+        return [str(each) for each in health.json().get(name, [])]
     except (ValueError, AttributeError):
         return []
 

@@ -62,3 +62,21 @@ def test_an_alarm_is_shown_in_words_and_ends_status_with_1(tmp_path: Path):
     as_json = CliRunner().invoke(app, ["status", "--folder", str(tmp_path), "--json"])
     assert as_json.exit_code == 1
     assert [each["alarms"] for each in json.loads(as_json.stdout)] == [[ALARM]]
+
+
+CURE = "complaints.lifecycle.v1 has 6 partitions, and REDRESS_PARTITIONS makes it 12. " + "Whoever counts otherwise reaches nobody. " * 5
+CURE += "set REDRESS_PARTITIONS to what the journals were numbered for."
+
+
+def test_why_a_service_is_not_ready_is_shown_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def unready(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(503, json={"status": "not-ready", "reasons": [CURE], "alarms": [CURE]})
+
+    with httpx.Client(transport=httpx.MockTransport(unready)) as client:
+        found = read_one(client, "handling", "http://127.0.0.1:1", 7)
+    assert (found.answered, found.ready, found.detail, found.reasons) == (True, False, "503", [CURE])
+    monkeypatch.setattr(status, "running_stack", lambda folder: folder)
+    monkeypatch.setattr(status, "read_all", lambda stack: [found])
+    shown = CliRunner().invoke(app, ["status", "--folder", str(tmp_path)])
+    assert shown.exit_code == 1
+    assert shown.output.count(f"handling: {CURE}") == 1

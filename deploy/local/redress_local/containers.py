@@ -96,12 +96,12 @@ def _start(foreground: bool) -> Containers:
     settings = [part for name, value in SETTINGS.items() if "socket" not in name for part in ("-c", f"{name}={value}")]
     settings += ["-c", "listen_addresses=*"]
     postgres: Any = DockerContainer(POSTGRES_IMAGE)
-    postgres = postgres.with_env("POSTGRES_PASSWORD", "redress").with_command(["postgres", *settings])
-    postgres = postgres.with_bind_ports(5432, ("127.0.0.1", postgres_port)).with_kwargs(shm_size="512m")
+    postgres = postgres.with_env("POSTGRES_PASSWORD", "redress").with_command(["postgres", *settings]).with_kwargs(shm_size="512m")
     # initdb's temporary server says the same once before
     postgres = postgres.waiting_for(LogMessageWaitStrategy("ready to accept connections", times=2))
     kafka: Any = DockerContainer(KAFKA_IMAGE)
-    kafka = kafka.with_bind_ports(9092, ("127.0.0.1", kafka_port))
+    postgres.ports |= on_this_machine(5432, postgres_port)  # with_bind_ports knows numbers alone, and opens them to every address
+    kafka.ports |= on_this_machine(9092, kafka_port)
     for name, value in kafka_environment(kafka_port).items():
         kafka = kafka.with_env(name, value)
     started = []
@@ -120,6 +120,11 @@ def _start(foreground: bool) -> Containers:
         postgres=f"postgresql://postgres:redress@127.0.0.1:{postgres_port}/postgres",
         ids=[each.get_wrapped_container().id for each in started],
     )
+
+
+def on_this_machine(inside: int, outside: int) -> dict[str, tuple[str, int]]:
+    """A port of a container that this machine alone reaches, as Docker's API has it."""
+    return {str(inside): ("127.0.0.1", outside)}
 
 
 def kafka_environment(port: int) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""A real Apache Kafka on this machine: one node in KRaft mode, from the jars that `make setup` fetches."""
+"""A real Apache Kafka on this machine: one node in KRaft mode, from the jars that `make setup` fetches.
+
+A second broker can join it, for tests of replicas.
+"""
 
 from __future__ import annotations
 
@@ -66,20 +69,31 @@ log.cleaner.backoff.ms=1000
 
 
 class Kafka:
-    """One broker with its data, ports and log in `folder`. Started again, it has the same data and, if they are free, the same ports."""
+    """One broker with its data, ports and log in `folder`. Started again, it has the same data and, if they are free, the same ports.
 
-    def __init__(self, folder: Path, *, foreground: bool = True) -> None:
+    joins: the broker whose cluster this is; it keeps the controller, and this one is node 2.
+    """
+
+    def __init__(self, folder: Path, *, foreground: bool = True, joins: Kafka | None = None) -> None:
         self.folder = folder.resolve()
         self.data = self.folder / "data"
         self.log = self.folder / "kafka.log"
         self.foreground = foreground
+        self.joins = joins
         self.child: Child | None = None
         self.port = 0
+        self.controller = 0
 
     @property
     def address(self) -> str:
         """The bootstrap address."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def cluster(self) -> str:
+        """The id of its cluster."""
+        lines = (self.data / "meta.properties").read_text().splitlines()
+        return next(line.partition("=")[2] for line in lines if line.startswith("cluster.id="))
 
     def start(self, limit: float = 60.0) -> None:
         """Come up and answer. Raises StartFailed with the end of the log."""
@@ -155,13 +169,18 @@ class Kafka:
         if not ports or not all(is_free(port) for port in ports):
             ports = free_ports(2)
             file.write_text(" ".join(map(str, ports)))
-        self.port, controller = ports
+        self.port, self.controller = ports
         properties = self.folder / "server.properties"
-        properties.write_text(PROPERTIES.format(port=self.port, controller=controller, data=self.data))
+        controller = self.joins.controller if self.joins else self.controller
+        text = PROPERTIES.format(port=self.port, controller=controller, data=self.data)
+        if self.joins:
+            text = text.replace("broker,controller", "broker").replace("node.id=1", "node.id=2")
+            text = text.replace(f",CONTROLLER://127.0.0.1:{controller}", "")
+        properties.write_text(text)
         return properties
 
     def _format(self, jvm: list[str], properties: Path) -> None:
-        cluster = "-"
+        cluster = self.joins.cluster if self.joins else "-"
         while cluster.startswith("-"):  # the tool would take it for an option
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         line = [*jvm, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]

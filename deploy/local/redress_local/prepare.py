@@ -9,9 +9,16 @@ from redress_local.places import migrations, package
 from redress_local.provision import Databases, provision
 
 
-async def prepare_topics(kafka: str, partitions: int) -> None:
-    """Make the topics that are missing."""
-    await importlib.import_module("redress_events.topics").ensure(bootstrap=kafka, partitions=partitions)
+async def prepare_topics(
+    kafka: str, partitions: int, profile: str, *, factor: int | None = None, min_insync: int | None = None
+) -> str | None:
+    """Make the topics that are missing. factor and min_insync: replicas, and those that must be in sync; the profile's if not given.
+    Returns a warning in a sentence where they can be had better. Raises TopicsNotMade, WrongPartitions."""
+    topics = importlib.import_module("redress_events.topics")
+    usual = topics.REPLICAS[profile]
+    replicas = topics.Replicas(factor or usual.factor, min_insync or usual.min_insync)
+    await topics.ensure(bootstrap=kafka, partitions=partitions, replicas=replicas)
+    return None if replicas.to_spare else f"With {replicas}, nothing is shipped while one broker is away. One replica more mends that."
 
 
 async def prepare_database(

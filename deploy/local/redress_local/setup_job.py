@@ -19,7 +19,7 @@ STEPS = ("topics", "databases", "keys")
 
 
 class Missing(Exception):
-    """A variable is not set."""
+    """A variable is not set, or wrong."""
 
 
 def main() -> None:
@@ -40,8 +40,14 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
     """In the order in which they are given. Raises Missing, MigrationFailed, and what the servers answer."""
     for step in steps:
         if step == "topics":
-            await prepare_topics(told("REDRESS_KAFKA"), int(os.environ.get("REDRESS_PARTITIONS", "12")))
-            say("topics are there")
+            warning = await prepare_topics(
+                told("REDRESS_KAFKA"),
+                number("REDRESS_PARTITIONS") or 12,
+                profile(),
+                factor=number("REDRESS_REPLICATION_FACTOR"),
+                min_insync=number("REDRESS_MIN_INSYNC_REPLICAS"),
+            )
+            say(f"topics are there{f'. {warning}' if warning else ''}")
         elif step == "databases":
             for service in services:
                 owner, app = told("REDRESS_OWNER_PASSWORD"), told("REDRESS_APP_PASSWORD")
@@ -51,11 +57,11 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
                     owner_password=owner,
                     app_password=app,
                     kafka=told("REDRESS_KAFKA"),
-                    partitions=int(os.environ.get("REDRESS_PARTITIONS", "12")),
+                    partitions=number("REDRESS_PARTITIONS") or 12,
                     progress=say,
                 )
                 say(f"{made.name} is migrated")
-        elif told("REDRESS_PROFILE") != "local":
+        elif profile() != "local":
             raise Missing("The development issuer is for REDRESS_PROFILE=local alone: whoever has its key may be anybody.")
         else:
             say(f"keys are in {Issuer(Path(told('REDRESS_KEYS'))).folder}")
@@ -67,6 +73,22 @@ def told(name: str) -> str:
     if not value:
         raise Missing(f"{name} is not set.")
     return value
+
+
+def profile() -> str:
+    """As services read it. Raises Missing."""
+    value = os.environ.get("REDRESS_PROFILE", "production").lower()
+    if value not in ("local", "production"):
+        raise Missing("REDRESS_PROFILE is neither local nor production.")
+    return value
+
+
+def number(name: str) -> int | None:
+    """A variable's value, None where it is not set. Raises Missing."""
+    value = os.environ.get(name)
+    if value and not (value.isdecimal() and int(value)):
+        raise Missing(f"{name} is no number above 0.")
+    return int(value) if value else None
 
 
 def say(line: str) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from redress_local.containers import remove_containers
 from redress_local.issuer import Issuer
@@ -56,6 +58,15 @@ class Stack:
         """The names of its processes that are still alive."""
         return [each.name for each in self.processes if each.process() is not None]
 
+    def moved(self, postgres: Mapping[str, str], kafka: str | None = None) -> Stack:
+        """The same stack with its databases on other servers, by service as `host:port`, and its Kafka at another address, if one is given.
+        Roles, passwords and names stay."""
+        databases = {
+            service: each | {name: _at(each[name], postgres[service]) for name in ("owner_dsn", "app_dsn") if service in postgres}
+            for service, each in self.databases.items()
+        }
+        return replace(self, databases=databases, kafka=kafka or self.kafka)
+
     def token_issuer(self) -> Issuer:
         return Issuer(Path(self.issuer["folder"]))
 
@@ -75,6 +86,11 @@ class Stack:
         if self.containers:
             remove_containers(self.containers)
         (Path(self.folder) / FILE).unlink(missing_ok=True)
+
+
+def _at(dsn: str, address: str) -> str:
+    parts = urlsplit(dsn)
+    return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@{address}"))
 
 
 def read_stack(folder: Path) -> Stack:

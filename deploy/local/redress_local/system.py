@@ -171,7 +171,7 @@ class System:
                         raise child.failed(f"ended at its start (exit code {child.popen.returncode})")
                     with suppress(httpx.TransportError):
                         answer = client.get(self._url(name) + "/health/ready")
-                        last[name] = f"{answer.status_code} {answer.text[:300]}"
+                        last[name] = f"{answer.status_code} {answer.text}"  # whole: the cure stands at its end
                         if answer.status_code == 200:
                             waiting.remove(name)
                             self.progress(f"{name} is ready")
@@ -248,7 +248,7 @@ class System:
 
     async def _prepare(self) -> None:
         """Databases, migrations and topics, before any service starts."""
-        await prepare_topics(self.servers.kafka, self.partitions)
+        await prepare_topics(self.servers.kafka, self.partitions, "local")
         passwords = self._passwords()
         for service in self.services:
             self.databases[service] = await prepare_database(

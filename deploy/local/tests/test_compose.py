@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -11,9 +14,13 @@ import yaml
 
 from redress_chassis import Settings
 from redress_chassis.settings import PREFIX
+from redress_events import reality, topics
+from redress_events.errors import TopicsNotMade
+from redress_events.topics import REPLICAS
 from redress_local.compose import NoCompose, read_compose
 from redress_local.containers import KAFKA_IMAGE, POSTGRES_IMAGE, kafka_environment
 from redress_local.issuer import ISSUER
+from redress_local.kafka import Kafka
 from redress_local.places import ROOT, SERVICES
 from redress_local.postgres import SETTINGS
 from redress_local.provision import addresses, drop
@@ -86,7 +93,15 @@ def test_kafka_and_postgres_are_those_of_the_local_stack(services):
 def test_what_the_system_keeps_is_on_volumes(services):
     assert services["kafka"]["volumes"] == ["kafka:" + services["kafka"]["environment"]["KAFKA_LOG_DIRS"]]
     assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]  # since 18 no longer …/data
-    assert set(yaml.safe_load(FILE.read_text())["volumes"]) == {"kafka", "postgres", "keys"}
+    assert set(yaml.safe_load(FILE.read_text())["volumes"]) == {"kafka", "postgres", "keys", "spool"}
+
+
+def test_a_rebuild_in_the_setup_job_spools_to_a_disk(services, stages):
+    (folder,) = re.findall(r"^ENV TMPDIR=(\S+)$", stages["setup"], flags=re.MULTILINE)
+    assert f"spool:{folder}" in services["setup"]["volumes"]
+    assert folder not in services["setup"]["tmpfs"]
+    made, user = stages["setup"].index(f"--owner redress --group redress --mode 0700 {folder}"), stages["setup"].index("USER ")
+    assert made < user, "a new volume belongs to whom the image's folder belongs"
 
 
 def test_no_image_runs_as_root_and_each_holds_what_it_runs(stages):
@@ -117,9 +132,43 @@ async def test_the_setup_job_names_what_is_missing_and_makes_no_issuer_in_produc
     assert (tmp_path / "keys" / "master.key").exists()
 
 
+@pytest.fixture
+def two_brokers() -> Iterator[Kafka]:
+    with tempfile.TemporaryDirectory(prefix="redress-test-", ignore_cleanup_errors=True) as name:
+        first = Kafka(Path(name) / "first")
+        second = Kafka(Path(name) / "second", joins=first)
+        for each in (first, second):
+            each.start()
+        yield first
+        for each in (second, first):
+            each.stop()
+
+
+async def test_the_setup_job_makes_topics_that_services_in_production_are_content_with(monkeypatch, capsys, two_brokers):
+    monkeypatch.delenv("REDRESS_PROFILE", raising=False)
+    monkeypatch.setenv("REDRESS_KAFKA", two_brokers.address)
+    with pytest.raises(TopicsNotMade, match=r"3 replicas, 2 of them in sync: InvalidReplicationFactor"):
+        await take(["topics"], SERVICES)
+    monkeypatch.setenv("REDRESS_REPLICATION_FACTOR", "2")
+    await take(["topics"], SERVICES)
+    assert "With 2 replicas, 2 of them in sync, nothing is shipped while one broker is away" in capsys.readouterr().out
+    names = [topic.name for topic in topics.wanted(12)]
+    assert await topics.replicas_for(two_brokers.address, names) == topics.Replicas(2, 2)
+    flawed = await reality.flaws(two_brokers.address, topics.wanted(12, REPLICAS["production"].min_insync), dict.fromkeys(names, 2))
+    assert flawed == []
+
+
+@pytest.mark.parametrize("wrong", ["0", "two", "-1"])
+async def test_the_setup_job_takes_no_number_of_replicas_that_is_none(monkeypatch, wrong):
+    monkeypatch.setenv("REDRESS_KAFKA", "127.0.0.1:9")
+    monkeypatch.setenv("REDRESS_REPLICATION_FACTOR", wrong)
+    with pytest.raises(Missing, match="REDRESS_REPLICATION_FACTOR is no number above 0"):
+        await take(["topics"], SERVICES)
+
+
 async def test_the_setup_job_prepares_one_service_and_may_be_repeated(monkeypatch, postgres_admin, kafka_address):
     passwords = {"owner_password": "owner-1", "app_password": "app-1"}
-    told = {"KAFKA": kafka_address, "POSTGRES_ADMIN_DSN": postgres_admin}
+    told = {"KAFKA": kafka_address, "POSTGRES_ADMIN_DSN": postgres_admin, "PROFILE": "local"}
     for name, value in (told | {name.upper(): value for name, value in passwords.items()}).items():
         monkeypatch.setenv(PREFIX + name, value)
     databases = addresses(postgres_admin, "callback", **passwords)

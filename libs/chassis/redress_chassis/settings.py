@@ -9,6 +9,7 @@ from pydantic import Field, PositiveInt, ValidationError, ValidationInfo, field_
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from redress_events.clock import ClockUnusable, SteppingClock
+from redress_events.topics import REPLICAS
 
 PREFIX = "REDRESS_"
 KEY_BYTES = 32  # AES-256
@@ -72,7 +73,7 @@ class Settings(BaseSettings):
 
     @property
     def min_insync(self) -> int:
-        return self.min_insync_replicas or (1 if self.profile == "local" else 2)
+        return self.min_insync_replicas or REPLICAS[self.profile].min_insync
 
     @property
     def master_key(self) -> bytes:

@@ -84,7 +84,8 @@ class Adoption:
     """fold: of this release. master_key: to tell keys from what is none. settle: seconds, see SETTLE; 0 where nothing can be under way.
     batch: facts in a transaction.
     although_truncated: an operator says that nothing of ours was lost with the log's start. log_lost: and that the log that the journal was
-    shipped to is gone, so there is nothing to take from it. progress(what, done, all)."""
+    shipped to is gone, so there is nothing to take from it. progress(what, done, all). closed: this run closed the journal to commands and
+    did not open it again."""
 
     def __init__(
         self,
@@ -109,6 +110,7 @@ class Adoption:
         self._chunk = batch * 20
         self._although_truncated = although_truncated
         self._log_lost = log_lost
+        self.closed = False
         self._progress = progress
         self._topics = Topics(service.topic_prefix)
         self._states = States(service.kinds, service.partitions)
@@ -139,9 +141,12 @@ class Adoption:
                 raise
             except BaseException:
                 if before["at_home"] and not self._adopted.facts:  # it took commands before, and nothing says that it must not
-                    await connection.execute(MARK, before["timeline"])
+                    with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # else it stays closed
+                        await connection.execute(MARK, before["timeline"])
+                        self.closed = False
                 raise
             await connection.execute(AT_HOME)
+            self.closed = False
             return self._adopted
         finally:
             await log_end.stop()
@@ -161,6 +166,7 @@ class Adoption:
                 "adopt with that release, or rebuild first."
             )
         await connection.execute(f"SET search_path = {before['schema']}, public")
+        self.closed = True
         await connection.execute(MARK, 0)
         self._adopted.was_at_home = before["at_home"]
         self._progress("closed to commands", 0, 0)

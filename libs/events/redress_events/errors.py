@@ -68,6 +68,10 @@ class CannotRestore(Exception):
     """The log cannot be written anew from the journals as they are. The sentence says what is in the way, and what to do."""
 
 
+class TopicsNotMade(Exception):
+    """Kafka did not make a topic as it must be. The sentence says which, and why."""
+
+
 class LogTruncated(Exception):
     """The log does not begin at its first record, or lacks one that it had: what would be made of the rest is not whole."""
 

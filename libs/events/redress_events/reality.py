@@ -19,7 +19,7 @@ from aiokafka.errors import for_code
 from redress_events.errors import WrongPartitions, told
 from redress_events.log_end import LogEnd
 from redress_events.relay import close
-from redress_events.topics import MIN_INSYNC, Wanted, wrong_partitions
+from redress_events.topics import MIN_INSYNC, Replicas, Wanted, wrong_partitions
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +39,7 @@ class Reality:
         self._log_end = log_end
         self.wrong: str | None = None
         self.flaws: list[str] = []
+        self._spare = True
 
     async def begin(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
         """Compare the journal, then the topics, and number the journal if nobody has: for one count of partitions, for ever. With Kafka
@@ -72,7 +73,9 @@ class Reality:
             await self.cluster()
             seen = await self._log_end.topics([topic.name for topic in self._topics])
             missing = [f"Topic {each.name} is missing: run the migration." for each in self._topics if each.name not in seen.topics]
-            found = missing + await flaws(self._bootstrap, [each for each in self._topics if each.name in seen.topics])
+            replicas = {name: topic.replicas for name, topic in seen.topics.items()}
+            found = missing + await flaws(self._bootstrap, [each for each in self._topics if each.name in seen.topics], replicas)
+            self._tell_of_no_spare(replicas)
         except WrongPartitions as error:
             found = [str(error)]
             raise
@@ -81,6 +84,13 @@ class Reality:
                 if each not in self.flaws:
                     log.error("wrong-setting", service=self._source, detail=each)
             self.flaws = found
+
+    def _tell_of_no_spare(self, replicas: Mapping[str, int]) -> None:
+        """Once, and in the log alone: it loses nothing, and who has two brokers may want it so."""
+        bare = [each.name for each in self._topics if not Replicas(replicas.get(each.name, 1), each.min_insync).to_spare]
+        if bare and self._spare:
+            log.warning("no-replica-to-spare", service=self._source, topics=bare, detail="Nothing is shipped while one broker is away.")
+        self._spare = not bare
 
     async def run(self) -> None:
         """Look for ever."""
@@ -100,8 +110,8 @@ def _differs(topic: Wanted, counts: Mapping[str, int]) -> bool:
     return counts.get(topic.name, topic.partitions) != topic.partitions
 
 
-async def flaws(bootstrap: str, topics: Sequence[Wanted]) -> list[str]:
-    """Settings of these topics that are not what they must be, in sentences. Raises ConnectionError."""
+async def flaws(bootstrap: str, topics: Sequence[Wanted], replicas: Mapping[str, int]) -> list[str]:
+    """Settings of these topics that are not what they must be, in sentences. replicas: how many each has. Raises ConnectionError."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=4_000)
     found = []
     try:
@@ -114,7 +124,8 @@ async def flaws(bootstrap: str, topics: Sequence[Wanted]) -> list[str]:
                 if code:
                     found.append(f"Kafka does not tell the settings of topic {name}: {for_code(code).__name__}.")
                 else:
-                    found += _differing(by_name[name], {key: value for key, value, *_ in entries})
+                    settings = {key: value for key, value, *_ in entries}
+                    found += _differing(by_name[name], settings) + _in_danger(by_name[name], settings, replicas[name])
     except Exception as error:
         raise ConnectionError(f"Kafka did not say how its topics are set: {type(error).__name__}") from error
     finally:
@@ -123,14 +134,31 @@ async def flaws(bootstrap: str, topics: Sequence[Wanted]) -> list[str]:
 
 
 def _differing(topic: Wanted, there: Mapping[str, str]) -> list[str]:
-    found = [
+    return [
         f"Topic {topic.name} has {name}={there.get(name)} and must have {value}: `kafka-configs.sh --alter` sets it."
         for name, value in topic.settings.items()
         if there.get(name) != value
     ]
-    if int(there.get(MIN_INSYNC) or 0) < topic.min_insync:
-        found.append(
-            f"Topic {topic.name} has {MIN_INSYNC}={there.get(MIN_INSYNC)}, and REDRESS_MIN_INSYNC_REPLICAS is {topic.min_insync}: "
-            "what was acknowledged may be lost with one broker."
-        )
-    return found
+
+
+def _in_danger(topic: Wanted, there: Mapping[str, str], replicas: int) -> list[str]:
+    """Whether one broker can lose what was acknowledged, or nothing can be. A topic with fewer replicas than min.insync.replicas is worse
+    than it looks: Kafka 4 takes the number of replicas instead and acknowledges, older ones refuse every record."""
+    has = Replicas(replicas, int(there.get(MIN_INSYNC) or 0))
+    if has.factor < topic.min_insync:
+        return [
+            f"Topic {topic.name} has {has}, and REDRESS_MIN_INSYNC_REPLICAS is {topic.min_insync}: what was acknowledged may be lost with "
+            f"one broker. First give it more replicas with `kafka-reassign-partitions.sh`, then set {MIN_INSYNC}={topic.min_insync}. "
+            f"Where Kafka has fewer brokers and that may be so, set REDRESS_MIN_INSYNC_REPLICAS={has.factor}."
+        ]
+    if not has.possible:
+        return [
+            f"Topic {topic.name} has {has}, so Kafka may take no record: `kafka-configs.sh --alter --add-config "
+            f"{MIN_INSYNC}={topic.min_insync}` sets it right, or `kafka-reassign-partitions.sh` gives it more replicas."
+        ]
+    if has.min_insync < topic.min_insync:
+        return [
+            f"Topic {topic.name} has {has}, and REDRESS_MIN_INSYNC_REPLICAS is {topic.min_insync}: what was acknowledged may be lost with "
+            f"one broker. `kafka-configs.sh --alter --add-config {MIN_INSYNC}={topic.min_insync}` sets it."
+        ]
+    return []

@@ -25,7 +25,7 @@ from redress_events.log_end import LogEnd
 from redress_events.open_journals import Journal
 from redress_events.relay import ACKNOWLEDGE, AGAIN, CLOSE_TIMEOUT, SEND_TIMEOUT, Outgoing, Sender, close, key_record, outgoing
 from redress_events.skips import load_skips
-from redress_events.topics import Topics
+from redress_events.topics import Replicas, Topics
 from redress_events.whole_log import reader
 
 log = structlog.get_logger(__name__)
@@ -47,12 +47,14 @@ class Access:
 
 @dataclass(slots=True)
 class Restored:
-    """What a restore came to. found: facts that the log had. strangers: records there that are none. written: by service.
+    """What a restore came to. replicas: those of the topics that were made anew. found: facts that the log had. strangers: records there
+    that are none. written: by service.
 
     missing: causes that are in no journal; what was decided upon them went by time. early: facts that went though their cause came later.
     """
 
     recreated: list[str] = field(default_factory=list)
+    replicas: Replicas | None = None
     found: int = 0
     strangers: int = 0
     written: dict[str, int] = field(default_factory=dict)
@@ -63,7 +65,8 @@ class Restored:
 
 class RestoreLog:
     """services: all that publish, in the order in which facts of one time go. recreate: topics, by their names without a prefix, that are
-    deleted and made anew. progress(what, done, all) is told as it goes on."""
+    deleted and made anew. replicas: how many these get; as they had if not given. progress(what, done, all) is told as it goes on.
+    begun: from then on relays wait until a restore has come to its end."""
 
     def __init__(
         self,
@@ -73,6 +76,7 @@ class RestoreLog:
         partitions: int,
         prefix: str = "",
         recreate: Collection[str] = (),
+        replicas: Replicas | None = None,
         in_flight: float = IN_FLIGHT,
         progress: Callable[[str, int, int], None] = lambda *_: None,
     ) -> None:
@@ -82,27 +86,31 @@ class RestoreLog:
         self._prefix = prefix
         self._topics = Topics(prefix)
         self._recreate = [self._topics(topic) for topic in recreate]
+        self._replicas = replicas
         self._in_flight = in_flight
+        self.begun = False
         self._progress = progress
         self._sender = Sender(bootstrap, "redress-restore-log", SEND_LIMIT)
 
     async def run(self) -> Restored:
-        """Raises CannotRestore, JournalRestored; LogTruncated, ConnectionError, and what asyncpg and aiokafka raise where a server goes
-        away: then run it again."""
+        """Raises CannotRestore, JournalRestored, TopicsNotMade; LogTruncated, ConnectionError, and what asyncpg and aiokafka raise where a
+        server goes away: then run it again."""
         restored = Restored()
         journals: dict[str, Journal] = {}
         try:
             await self._check_topics()
+            replicas = await self._choose_replicas() if self._recreate else None
             for rank, (source, access) in enumerate(self._services.items()):
                 journals[source] = await Journal.open(source, rank, access.owner_dsn, access.app_dsn)
             self._progress("waiting for what relays have sent", 0, 0)
             await asyncio.sleep(self._in_flight)
             await self._look(journals, restored)
+            self.begun = True
             for journal in journals.values():
                 await journal.begin()
-            if self._recreate:
-                await making.recreate(self._bootstrap, self._recreate, self._partitions, self._prefix)
-                restored.recreated = self._recreate
+            if replicas:
+                await making.recreate(self._bootstrap, self._recreate, self._partitions, replicas, self._prefix)
+                restored.recreated, restored.replicas = self._recreate, replicas
             cluster = await self._cluster()
             await self._write_keys(journals[KEYS_OF], restored)
             await self._write_facts(journals, restored)
@@ -127,6 +135,23 @@ class RestoreLog:
                     f"{topic} has {count} partitions, and the services have {wanted} (REDRESS_PARTITIONS). If these are right, let the "
                     f"topic be made anew: --recreate {topic.removeprefix(self._prefix)}"
                 )
+
+    async def _choose_replicas(self) -> Replicas:
+        """Before anything is stopped or deleted: what Kafka would not make again must stay."""
+        names = ", ".join(self._recreate)
+        chosen = self._replicas or await making.replicas_for(self._bootstrap, self._recreate, self._prefix)
+        if chosen is None:
+            raise CannotRestore(
+                f"No topic tells how many replicas {names} had, and Kafka has several brokers. Say how many: --replication 3 --min-insync 2"
+            )
+        if not chosen.possible:
+            raise CannotRestore(f"{names} cannot have {chosen}. Say how many: --replication N --min-insync N")
+        if (brokers := await making.brokers_of(self._bootstrap)) < chosen.factor:
+            raise CannotRestore(
+                f"{names} would have {chosen}, and Kafka has {brokers} {'broker' if brokers == 1 else 'brokers'} now. Start the others, or "
+                "say how many: --replication N --min-insync N"
+            )
+        return chosen
 
     async def _look(self, journals: Mapping[str, Journal], restored: Restored) -> None:
         """What is on the log must be in the journals, also where it is deleted: else nobody would have it."""

@@ -22,11 +22,13 @@ UNKNOWN_TOPIC = 3  # UNKNOWN_TOPIC_OR_PARTITION
 
 @dataclass(frozen=True, slots=True)
 class TopicSeen:
-    """One topic as it is now. id: as text. partitions: how many. epochs: the leader epoch of each partition that has a leader."""
+    """One topic as it is now. id: as text. partitions: how many. epochs: the leader epoch of each partition that has a leader.
+    replicas: how many each partition has at least."""
 
     id: str
     partitions: int
     epochs: Mapping[int, int]
+    replicas: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ async def ask_topics(client: AIOKafkaClient, names: Sequence[str]) -> ClusterSee
             raise for_code(error)(name)
         if not error:
             epochs = {number: epoch for _, number, leader, epoch, *_ in partitions if leader >= 0}
-            topics[name] = TopicSeen(str(topic_id), len(partitions), epochs)
+            fewest = min((len(replicas) for _, _, _, _, replicas, *_ in partitions), default=0)
+            topics[name] = TopicSeen(str(topic_id), len(partitions), epochs, fewest)
     return ClusterSeen(answer.cluster_id, topics)
 
 

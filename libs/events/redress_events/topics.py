@@ -9,9 +9,9 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from redress_events.errors import WrongPartitions
+from redress_events.errors import TopicsNotMade, WrongPartitions
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
 
 FOREVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -47,6 +47,31 @@ class Topics:
 
 
 @dataclass(frozen=True, slots=True)
+class Replicas:
+    """How often Kafka keeps a topic. factor: copies of each partition. min_insync: those of them that must have a record before it is
+    acknowledged."""
+
+    factor: int
+    min_insync: int
+
+    @property
+    def possible(self) -> bool:
+        return self.factor >= self.min_insync
+
+    @property
+    def to_spare(self) -> bool:
+        """Whether relays go on while one broker is away. Said of one broker alone it would be no news."""
+        return self.factor > self.min_insync or self.factor == 1
+
+    def __str__(self) -> str:
+        return f"{self.factor} {'replica' if self.factor == 1 else 'replicas'}, {self.min_insync} of them in sync"
+
+
+# By REDRESS_PROFILE, where the environment says nothing else.
+REPLICAS = {"local": Replicas(1, 1), "production": Replicas(3, 2)}
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """One topic as it must be."""
 
@@ -64,24 +89,27 @@ def wanted(partitions: int, min_insync: int = 1, prefix: str = "") -> list[Wante
     ]
 
 
-async def ensure(bootstrap: str, partitions: int = 12, replication: int = 1, min_insync: int = 1, prefix: str = "") -> None:
-    """Make the topics that are missing; those that are there stay as they are. Raises WrongPartitions."""
+async def ensure(bootstrap: str, partitions: int = 12, replicas: Replicas = REPLICAS["local"], prefix: str = "") -> None:
+    """Make the topics that are missing; those that are there stay as they are. Raises WrongPartitions, TopicsNotMade."""
+    if not replicas.possible:
+        raise TopicsNotMade(f"There is no topic with {replicas}.")
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
         there = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
         missing = []
-        for topic in wanted(partitions, min_insync, prefix):
+        for topic in wanted(partitions, replicas.min_insync, prefix):
             if topic.name not in there:
-                settings = {**topic.settings, MIN_INSYNC: str(min_insync)}
-                missing.append(NewTopic(topic.name, topic.partitions, replication, topic_configs=settings))
+                settings = {**topic.settings, MIN_INSYNC: str(replicas.min_insync)}
+                missing.append(NewTopic(topic.name, topic.partitions, replicas.factor, topic_configs=settings))
             elif there[topic.name] != topic.partitions:
                 raise WrongPartitions(wrong_partitions(topic, there[topic.name]))
         if missing:
             answer = await admin.create_topics(missing)
             for name, code, *rest in answer.topic_errors:
                 if code not in (0, TopicAlreadyExistsError.errno):
-                    raise RuntimeError(f"Kafka did not make topic {name}: error {code} {rest}")
+                    why = " ".join([for_code(code).__name__, *filter(None, rest)])
+                    raise TopicsNotMade(f"Kafka did not make topic {name} with {replicas}: {why}")
     finally:
         await admin.close()
 
@@ -104,23 +132,45 @@ async def partitions_of(bootstrap: str, names: Sequence[str]) -> dict[str, int |
         await admin.close()
 
 
-async def recreate(bootstrap: str, names: Sequence[str], partitions: int, prefix: str = "") -> None:
-    """Delete these topics with all that is in them, and make them anew by the same rules; replication and the replicas that must be in sync
-    are as they were. Raises TimeoutError where Kafka does not do it in time."""
+async def replicas_for(bootstrap: str, names: Sequence[str], prefix: str = "") -> Replicas | None:
+    """As many as these topics have; where none of them is there, as many as the other topics of the system have; else one, if Kafka has one
+    broker. None where nothing tells."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        others = [topic.name for topic in wanted(1, prefix=prefix)]
+        if there := await _described(admin, names) or await _described(admin, others):
+            factor = max(len(each["replicas"]) for topic in there.values() for each in topic["partitions"])
+            return Replicas(factor, max([await _min_insync(admin, name) for name in there]))
+        return Replicas(1, 1) if len((await admin.describe_cluster())["brokers"]) == 1 else None
+    finally:
+        await admin.close()
+
+
+async def brokers_of(bootstrap: str) -> int:
+    """How many brokers Kafka has now."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        return len((await admin.describe_cluster())["brokers"])
+    finally:
+        await admin.close()
+
+
+async def recreate(bootstrap: str, names: Sequence[str], partitions: int, replicas: Replicas, prefix: str = "") -> None:
+    """Delete these topics with all that is in them, and make them anew by the same rules, with so many replicas. Raises TopicsNotMade, and
+    TimeoutError where Kafka does not do it in time."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
         async with asyncio.timeout(RECREATED):
-            replication, min_insync = 1, 1
             if there := await _described(admin, names):
-                replication = max(len(each["replicas"]) for topic in there.values() for each in topic["partitions"])
-                min_insync = max([await _min_insync(admin, name) for name in there])
                 await admin.delete_topics(list(there))
             while True:
                 if not await _described(admin, names):
                     break
                 await asyncio.sleep(0.1)
-            await ensure(bootstrap, partitions, replication, min_insync, prefix)
+            await ensure(bootstrap, partitions, replicas, prefix)
             while True:
                 made = (await _described(admin, names)).values()
                 if len(made) == len(names) and all(each["error_code"] == 0 for topic in made for each in topic["partitions"]):

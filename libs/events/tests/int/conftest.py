@@ -46,6 +46,15 @@ def own_kafka(modules_kafka: Kafka) -> Kafka:
 
 
 @pytest.fixture
+async def two_brokers(folder: Path, own_kafka: Kafka) -> AsyncIterator[Kafka]:
+    """A cluster of two."""
+    second = Kafka(folder / "second", joins=own_kafka)
+    await asyncio.to_thread(second.start)
+    yield own_kafka
+    await asyncio.to_thread(second.stop)
+
+
+@pytest.fixture
 async def own_stack(own_kafka: Kafka, database: Any) -> AsyncIterator[Stack]:
     """The same on a Kafka of the test's own."""
     made = Stack(own_kafka.address, database)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
@@ -13,9 +15,12 @@ from spine_stack import Stack, asked, engine_of, eventually, registered
 
 from redress_events import reality, topics
 from redress_events.engine import Engine
-from redress_events.errors import WrongPartitions
-from redress_events.facts import CLOSED, LIFECYCLE
+from redress_events.errors import TopicsNotMade, WrongPartitions
+from redress_events.facts import CLOSED, KEYS, LIFECYCLE
+from redress_events.log_end import LogEnd
 from redress_events.migrate import migrate
+from redress_events.topic_metadata import TopicSeen
+from redress_local.kafka import Kafka
 
 NOWHERE = "127.0.0.1:9"
 
@@ -135,7 +140,62 @@ async def test_a_retention_that_was_set_on_a_topic_is_an_alarm_and_no_reason_to_
     await eventually(ready)
 
 
-async def test_fewer_replicas_in_sync_than_the_setting_asks_for_are_told(stack: Stack) -> None:
-    found = await reality.flaws(stack.kafka, topics.wanted(4, min_insync=2, prefix=stack.prefix))
+async def flaws(kafka: str, prefix: str, min_insync: int) -> list[str]:
+    """As a service looks that wants so many in sync."""
+    asking = LogEnd("test", kafka)
+    wanted = topics.wanted(4, min_insync, prefix)
+
+    async def all_seen() -> Mapping[str, TopicSeen] | None:
+        seen = (await asking.topics([each.name for each in wanted])).topics
+        return seen if len(seen) == len(wanted) else None  # of two brokers one may not have heard of them yet
+
+    seen = await eventually(all_seen)
+    await asking.stop()
+    return await reality.flaws(kafka, wanted, {name: topic.replicas for name, topic in seen.items()})
+
+
+async def test_one_replica_is_told_whatever_must_be_in_sync_and_what_is_advised_mends_it(stack: Stack) -> None:
+    assert await flaws(stack.kafka, stack.prefix, 1) == []
+    found = await flaws(stack.kafka, stack.prefix, 2)
     assert len(found) == 3
-    assert all("min.insync.replicas=1, and REDRESS_MIN_INSYNC_REPLICAS is 2" in each for each in found)
+    assert all("has 1 replica, 1 of them in sync, and REDRESS_MIN_INSYNC_REPLICAS is 2" in each for each in found)
+    assert all("First give it more replicas" in each and "set REDRESS_MIN_INSYNC_REPLICAS=1" in each for each in found)
+    for topic in (LIFECYCLE, CLOSED, KEYS):
+        await alter(stack, topic, min_insync_replicas="2", **dict(topics.COMPACTED if topic == KEYS else topics.FOREVER))
+    found = await flaws(stack.kafka, stack.prefix, 2)  # Kafka acknowledges with the one: it is as little safe as before
+    assert len(found) == 3
+    assert all("has 1 replica, 2 of them in sync" in each for each in found)
+    found = await flaws(stack.kafka, stack.prefix, 1)  # and an older Kafka takes nothing
+    assert all("may take no record" in each and "min.insync.replicas=1" in each for each in found)
+    assert len(found) == 3
+
+
+async def test_two_replicas_of_which_one_is_in_sync_are_told_and_what_is_advised_mends_it(two_brokers: Kafka, database: Any) -> None:
+    stack = Stack(two_brokers.address, database)
+    await topics.ensure(stack.kafka, stack.partitions, topics.Replicas(2, 1), stack.prefix)
+    assert await flaws(stack.kafka, stack.prefix, 1) == []
+    found = await flaws(stack.kafka, stack.prefix, 2)
+    assert len(found) == 3
+    assert all("`kafka-configs.sh --alter --add-config min.insync.replicas=2` sets it" in each for each in found)
+    for topic in (LIFECYCLE, CLOSED, KEYS):
+        await alter(stack, topic, min_insync_replicas="2", **dict(topics.COMPACTED if topic == KEYS else topics.FOREVER))
+    assert await flaws(stack.kafka, stack.prefix, 2) == []
+    intake = await stack.engine("intake")
+    await register(intake)
+
+    async def shipped() -> bool:
+        return (await intake.measures()).backlog_facts == 0
+
+    await eventually(shipped)
+    await stack.stop(intake)
+
+
+async def test_topics_that_could_not_be_kept_as_often_are_not_made(stack: Stack) -> None:
+    for replicas, why in ((topics.Replicas(3, 2), "InvalidReplicationFactor"), (topics.Replicas(1, 2), "There is no topic with 1 replica")):
+        with pytest.raises(TopicsNotMade, match=why):
+            await topics.ensure(stack.kafka, stack.partitions, replicas, f"other.{stack.prefix}")
+
+
+@pytest.mark.parametrize(("factor", "told"), [(1, False), (2, True), (3, False)])
+def test_that_no_broker_may_be_away_is_said_where_more_than_one_must_be_there(factor: int, told: bool) -> None:
+    assert topics.Replicas(factor, min(factor, 2)).to_spare is not told

@@ -35,6 +35,7 @@ from redress_local.kafka import Kafka
 
 ALL = (LIFECYCLE, CLOSED, KEYS)
 SERVICES = ("intake", "handling")
+ONE = topics.Replicas(1, 1)
 PUBLIC = ClosedComplaint(
     complaint="C", number="X", revision=1, reason="satisfied", channel="app", kind="complaint", cycles=1, received_at=AT, registered_at=AT,
     closed_at=AT, seconds_to_close=1,
@@ -42,10 +43,14 @@ PUBLIC = ClosedComplaint(
 STATE = "SELECT subject, heard::text, done::text, read::text, parked FROM state ORDER BY subject"
 
 
-async def restored(stack: Stack, *recreate: str, services: Sequence[str] = SERVICES, in_flight: float = 0.1, **options: Any) -> Restored:
+async def restoring(stack: Stack, *recreate: str, services: Sequence[str] = SERVICES, in_flight: float = 0.1, **options: Any) -> RestoreLog:
     access = {name: Access((await stack.database(name)).owner_dsn, (await stack.database(name)).app_dsn) for name in services}
     named: dict[str, Any] = {"bootstrap": stack.kafka, "partitions": stack.partitions, "prefix": stack.prefix}
-    return await RestoreLog(access, **named, recreate=recreate, in_flight=in_flight, **options).run()
+    return RestoreLog(access, **named, recreate=recreate, in_flight=in_flight, **options)
+
+
+async def restored(stack: Stack, *recreate: str, **options: Any) -> Restored:
+    return await (await restoring(stack, *recreate, **options)).run()
 
 
 async def states(stack: Stack, source: str) -> list[tuple[Any, ...]]:
@@ -149,7 +154,7 @@ async def test_a_log_whose_end_was_lost_is_gone_on_with(stack: Stack, tmp_path: 
     await stopped(stack)
     kept = [record for record in await on_the_log(stack, LIFECYCLE, stack.partitions) if decode(record.value).version == 1]
     before = {source: await states(stack, source) for source in SERVICES}
-    await topics.recreate(stack.kafka, [stack.prefix + LIFECYCLE], stack.partitions, stack.prefix)
+    await topics.recreate(stack.kafka, [stack.prefix + LIFECYCLE], stack.partitions, ONE, stack.prefix)
     sender = relay.Sender(stack.kafka, "test")
     await sender.send([(record.topic, record.partition, record.key, record.value, list(record.headers)) for record in kept])
     await sender.drop()
@@ -265,7 +270,7 @@ async def test_the_public_topic_is_written_again_by_its_writer_alone(stack: Stac
     before = [(record.key, record.value) for record in await on_the_log(stack, CLOSED, stack.partitions)]
     assert len(before) == 1
     await stopped(stack)
-    await topics.recreate(stack.kafka, [stack.prefix + LIFECYCLE, stack.prefix + CLOSED], stack.partitions, stack.prefix)
+    await topics.recreate(stack.kafka, [stack.prefix + LIFECYCLE, stack.prefix + CLOSED], stack.partitions, ONE, stack.prefix)
     done = await restored(stack, services=["intake", "callback"])
     assert done.written == {"intake": 0, "callback": 2}
     assert [(record.key, record.value) for record in await on_the_log(stack, CLOSED, stack.partitions)] == before
@@ -381,7 +386,7 @@ async def test_facts_that_were_sent_again_behind_others_are_refused_as_they_stan
     """After a loss one service sent its journal anew and then the other: what was decided upon the other's facts stands before them."""
     await a_life(stack)
     await stopped(stack)
-    await topics.recreate(stack.kafka, [stack.prefix + LIFECYCLE], stack.partitions, stack.prefix)
+    await topics.recreate(stack.kafka, [stack.prefix + LIFECYCLE], stack.partitions, ONE, stack.prefix)
     for source in SERVICES:
         connection = await stack.connect(source)
         await connection.execute("UPDATE relay_checkpoint SET transaction_id = '0', global_position = 0")
@@ -474,7 +479,7 @@ async def test_a_cause_that_no_journal_has_is_told_and_holds_up_nothing(stack: S
     owner = await stack.connect("handling", owner=True)
     lost = await owner.fetchval("DELETE FROM events WHERE stream = (SELECT min(stream) FROM events) RETURNING stream")
     await owner.close()
-    await topics.recreate(stack.kafka, [stack.prefix + LIFECYCLE], stack.partitions, stack.prefix)
+    await topics.recreate(stack.kafka, [stack.prefix + LIFECYCLE], stack.partitions, ONE, stack.prefix)
     done = await restored(stack)
     assert done.missing == [f"{lost}/handling/1"]
     assert done.written == {"intake": 6, "handling": 2}
@@ -524,3 +529,57 @@ async def test_all_but_a_backup_of_the_databases_is_lost(kafka_address: str, own
         intake, handling = await stack.engine("intake"), await stack.engine("handling")
         await opened(intake, (await intake.create("complaint", lambda context: [registered()], asked()))[0].subject)
         await stopped(stack)
+
+
+async def test_replicas_are_as_they_were_or_are_said_and_what_cannot_be_made_again_is_not_deleted(two_brokers: Kafka, database: Any):
+    stack = Stack(two_brokers.address, database)
+    two = topics.Replicas(2, 2)
+    await topics.ensure(stack.kafka, stack.partitions, two, stack.prefix)
+    intake = await stack.engine("intake")
+    await intake.create("complaint", lambda context: [registered()], asked())
+    await all_read(intake)
+    await stopped(stack)
+    for impossible, why in (
+        (topics.Replicas(3, 2), "Kafka has 2 brokers now"),
+        (topics.Replicas(1, 2), "cannot have 1 replica, 2 of them"),
+    ):
+        work = await restoring(stack, *ALL, services=["intake"], replicas=impossible)
+        with pytest.raises(CannotRestore, match=why):
+            await work.run()
+        assert not work.begun
+    assert len(await on_the_log(stack, LIFECYCLE, stack.partitions)) == 1
+    one_of_them = await restored(stack, LIFECYCLE, services=["intake"])
+    assert (one_of_them.replicas, await topics.replicas_for(stack.kafka, [stack.prefix + LIFECYCLE])) == (two, two)
+    await delete(stack, *ALL)
+    work = await restoring(stack, *ALL, services=["intake"])
+    with pytest.raises(CannotRestore, match="--replication 3 --min-insync 2"):
+        await work.run()
+    assert not work.begun
+    work = await restoring(stack, *ALL, services=["intake"], replicas=two)
+    assert (await work.run()).replicas == two
+    assert work.begun
+    for topic in ALL:
+        assert await topics.replicas_for(stack.kafka, [stack.prefix + topic]) == two
+    assert len(await on_the_log(stack, LIFECYCLE, stack.partitions)) == 1
+
+
+async def test_what_the_other_topics_have_goes_for_one_that_is_gone(two_brokers: Kafka, database: Any):
+    stack = Stack(two_brokers.address, database)
+    two = topics.Replicas(2, 1)
+    await topics.ensure(stack.kafka, stack.partitions, two, stack.prefix)
+    await delete(stack, LIFECYCLE)
+    await stack.database("intake")
+    assert (await restored(stack, LIFECYCLE, services=["intake"])).replicas == two
+
+
+async def delete(stack: Stack, *names: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+    await admin.start()
+    await admin.delete_topics([stack.prefix + name for name in names])
+
+    async def gone() -> bool:
+        there = {each["topic"] for each in await admin.describe_topics()}
+        return not there & {stack.prefix + name for name in names}
+
+    await eventually(gone)
+    await admin.close()
