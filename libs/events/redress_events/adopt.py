@@ -48,9 +48,11 @@ FROM live l, birthplace b, pg_control_system() s
 MARK = "UPDATE birthplace SET timeline = $1"
 AT_HOME = "UPDATE birthplace SET system_identifier = s.system_identifier, timeline = timeline_now() FROM pg_control_system() s"
 CLUSTERS = "SELECT kafka_cluster FROM consumer_offsets UNION SELECT kafka_cluster FROM relay_checkpoint WHERE kafka_cluster IS NOT NULL"
-READ = """
+# The reasons why an own fact waits: the log has it, and the journal has not, or has another one.
+OWN = "('not-in-journal', 'fork')"
+READ = f"""
 SELECT o.topic, o.partition, o.next, o.topic_id, o.last_offset, o.last_hash, least(o.next, (
-    SELECT min(p."offset") FROM parked p WHERE p.topic = o.topic AND p.partition = o.partition AND p.reason = 'not-in-journal'
+    SELECT min(p."offset") FROM parked p WHERE p.topic = o.topic AND p.partition = o.partition AND p.reason IN {OWN}
 )) AS begin FROM consumer_offsets o
 """
 APPEND = """
@@ -62,7 +64,7 @@ FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::b
 LOCK_ROWS = "SELECT 1 FROM state WHERE subject = ANY ($1::text[]) ORDER BY subject FOR UPDATE"
 # Like a redrive: a projector that compared an own fact with the journal before it was taken in has lost its fence.
 TELL_PROJECTORS = "UPDATE consumer_offsets SET epoch = epoch + 1 WHERE topic = $1"
-LACKED = "SELECT DISTINCT subject FROM parked WHERE reason = 'not-in-journal' ORDER BY subject"
+LACKED = f"SELECT DISTINCT subject FROM parked WHERE reason IN {OWN} ORDER BY subject"
 Ends = Mapping[TopicPartition, int]
 Progress = Callable[[str, int, int], None]
 
@@ -315,7 +317,7 @@ class Adoption:
     # -- let it in
 
     async def _heal(self, connection: asyncpg.Connection, schema: str) -> None:
-        """Fold what was parked because the journal lacked it."""
+        """Fold what was parked because the journal lacked it, or because a record stood in the way that is passed over now."""
         await connection.execute(TELL_PROJECTORS, self._topics.lifecycle)
         subjects = [row["subject"] for row in await connection.fetch(LACKED)]
         settings = {"search_path": f"{schema},public"}

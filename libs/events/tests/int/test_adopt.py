@@ -358,6 +358,43 @@ async def test_a_copy_of_the_files_put_back_is_healed_although_nothing_told_it_f
             await verified(stack, source)
 
 
+async def test_a_fork_that_was_parked_before_the_adoption_is_found_and_said(kept: Archive, kafka_address: str) -> None:
+    """The journal went back unnoticed, and a command took a version anew before the log's was read back."""
+    async with stack_of(kept, kafka_address) as stack:
+        intake = await stack.engine("intake")
+        subject = (await register(intake, "1"))[0]
+        await read_to_the_end(intake)
+        await stop(stack)
+        await asyncio.to_thread(kept.put_aside)
+        intake = await stack.engine("intake")
+        await chase(intake, subject, 1)
+        await facts(stack, 2)
+        await stop(stack)
+        await asyncio.to_thread(kept.put_back)
+        owner = await stack.connect("intake", owner=True)
+        row = (await STATES.load(owner, [subject]))[subject]
+        assert [each.result for each in await commit(owner, [item(row, ComplaintChased(chase=9))])] == ["committed"]
+        intake = await stack.engine("intake")
+
+        async def forked() -> bool:
+            return [(each.subject, each.reason) for each in await intake.parking.subjects()] == [(subject, "fork")]
+
+        await eventually(forked)
+        await read_to_the_end(intake)
+        await stop(stack)
+        place = (f"{stack.prefix}{LIFECYCLE}", STATES.partition(subject), 1)
+        where = f"{place[0]}/{place[1]} offset 1 has version 2 of {subject}, and the journal has another fact under it"
+        with pytest.raises(Forked, match=where):
+            await adopted(stack, "intake")
+        with pytest.raises(JournalRestored):
+            await (await stack.engine("intake", start=False)).start()
+        done = await adopted(stack, "intake", passed_over=PassedOver([place], "lead", "the customer was asked: it was one chase"))
+        assert (done.facts.total(), done.unparked) == (0, 1)
+        intake = await stack.engine("intake")
+        await chase(intake, subject, 3)
+        await owner.close()
+
+
 async def test_a_projector_that_compared_before_the_adoption_parks_nothing_after_it(kept: Archive, kafka_address: str) -> None:
     async with stack_of(kept, kafka_address) as stack:
         intake = await stack.engine("intake")
