@@ -101,8 +101,8 @@ class Losses:
     state has followed as far; and looks, under the locks, at what the live state has read since.
 
     following: the live offsets at the beginning. Of records from there on it must be told by `heard`.
-    late: subjects whose own facts are committed and not folded yet: an older transaction that is still open anywhere in the cluster holds the
-    watermark below theirs. Under the locks, where all of the journal is folded, `since` looks at them.
+    late: subjects whose own facts are committed and not folded yet: an older transaction that is still open anywhere in the cluster
+    holds the watermark below theirs. Under the locks, where all of the journal is folded, `since` looks at them.
     """
 
     def __init__(self, live: str, new: str, following: Mapping[TopicPartition, int]) -> None:
@@ -136,8 +136,8 @@ class Losses:
         self._touched = set()
 
     async def judge(self, connection: asyncpg.Connection, watermark: int) -> Loss:
-        """What it still lacks of that, after it has followed the log beyond the capture, and the journal up to the watermark (a transaction)
-        at least."""
+        """What it still lacks of that, after it has followed the log beyond the capture. watermark: the transaction below which the
+        journal is folded."""
         loss, self.late = Loss(), set()
         subjects = sorted(self._candidates)
         for start in range(0, len(subjects), AT_ONCE):
@@ -156,8 +156,8 @@ class Losses:
         return loss
 
     async def since(self, connection: asyncpg.Connection, most: int) -> Loss | None:
-        """What it lacks of what the live state went on with since the capture, and of what was late; None where that is more than `most` subjects. For under the
-        locks, when the new state has followed as far."""
+        """What it lacks of what the live state went on with since the capture, and of what was late; None where that is more than `most`
+        subjects. For under the locks, when the new state has followed as far."""
         assert self._captured is not None
         due = self._due(await self._offsets(connection), self._captured) | self.late
         if len(due) > most:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from redress_events.clock import monotonic
 from redress_events.envelope import GENESIS, Malformed, chain, decode
 from redress_events.polling import poll
 from redress_events.projector import JOURNAL
@@ -16,6 +17,7 @@ from redress_events.skips import Skips, load_skips, save_skip, skip_of
 from redress_events.states import heads, partition_of
 from redress_events.topics import Topics
 from redress_events.verify import Verified
+from redress_events.whole_log import check_silence
 
 CURE = (
     "If somebody else wrote it to the topic, pass it over: --skip TOPIC/PARTITION@OFFSET --why TEXT. "
@@ -161,16 +163,21 @@ class Continuation:
 
 async def records_of(consumer: AIOKafkaConsumer, ranges: Ranges) -> AsyncIterator[list[Record]]:
     """What these partitions have from the first offset up to the second, each partition in order; offsets without a record are passed
-    over."""
+    over. Raises ConnectionError where nothing comes for long."""
     following = {place: start for place, (start, end) in ranges.items() if start < end}
     consumer.assign(list(following))
     for place, start in following.items():
         consumer.seek(place, start)
+    heard = monotonic()
     while following:
-        for place, records in (await poll(consumer, following, 1_000, 5_000)).items():
+        polled = await poll(consumer, following, 1_000, 5_000)
+        if not polled:
+            check_silence(heard)
+        for place, records in polled.items():
             end = ranges[place][1]
             yield [record for record in records if record.offset < end and not record.mark]
             following[place] = records[-1].offset + 1
             if following[place] >= end:
                 consumer.pause(place)
                 del following[place]
+        heard = monotonic() if polled else heard

@@ -6,6 +6,8 @@ Long, for each test restores a server of its own, and all read by the same few q
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,7 +22,7 @@ from spine_servers import Archive, archive, filled, moved, servers_folder, stack
 from spine_stack import AT, Stack, asked, eventually, registered
 from structlog.testing import capture_logs
 
-from redress_events import topics
+from redress_events import topics, whole_log
 from redress_events.commit import Item, commit
 from redress_events.contracts.callback import ClosedComplaint, ComplaintClosed
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented
@@ -393,6 +395,35 @@ async def test_a_fork_that_was_parked_before_the_adoption_is_found_and_said(kept
         intake = await stack.engine("intake")
         await chase(intake, subject, 3)
         await owner.close()
+
+
+async def test_a_kafka_that_falls_silent_ends_an_adoption_and_commands_are_let_in_as_before(
+    own_stack: Stack, own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake = await own_stack.engine("intake")
+    await register(intake, "1", "2")
+    await facts(own_stack, 2)
+    await read_to_the_end(intake)
+    await stop(own_stack)
+    owner = await own_stack.connect("intake", owner=True)
+    await owner.execute("UPDATE consumer_offsets SET next = 0, last_offset = NULL, last_hash = NULL")  # restored to before it had read them
+    monkeypatch.setattr(whole_log, "SILENCE", 1.0)
+    assert own_kafka.child is not None
+    broker = own_kafka.child.record.pid
+
+    def progress(what: str, done: int, every: int) -> None:
+        if what == "comparing" and done == every:
+            os.kill(broker, signal.SIGSTOP)
+
+    try:
+        with pytest.raises(ConnectionError, match="Kafka has given nothing for 1 s"):
+            async with asyncio.timeout(60):
+                await adopted(own_stack, "intake", progress=progress)
+    finally:
+        os.kill(broker, signal.SIGCONT)
+    assert await owner.fetchval("SELECT timeline = timeline_now() FROM birthplace")
+    await owner.close()
+    assert (await adopted(own_stack, "intake")).facts.total() == 0
 
 
 async def test_a_projector_that_compared_before_the_adoption_parks_nothing_after_it(kept: Archive, kafka_address: str) -> None:
