@@ -22,6 +22,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from redress_events import entries
 from redress_events.clock import monotonic
 from redress_events.database import PLANS
+from redress_events.errors import told
 from redress_events.filling import did
 from redress_events.log_end import LogEnd
 from redress_events.own_facts import CURE, AdoptionRefused, Continuation, Forked, Own, OwnFacts, PassedOver, Ranges, records_of
@@ -139,9 +140,12 @@ class Adoption:
                 await self._heal(connection, before["schema"])
             except Forked:
                 raise
-            except BaseException:
+            except BaseException as error:
                 if before["at_home"] and not self._adopted.facts:  # it took commands before, and nothing says that it must not
-                    await connection.execute(MARK, before["timeline"])
+                    try:
+                        await connection.execute(MARK, before["timeline"])
+                    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as second:
+                        error.add_note(f"{self._service.source} stays closed to commands until it is adopted: {told(second)}")
                 raise
             await connection.execute(AT_HOME)
             return self._adopted

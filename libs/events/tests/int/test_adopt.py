@@ -11,6 +11,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -22,7 +23,7 @@ from spine_servers import Archive, archive, filled, moved, servers_folder, stack
 from spine_stack import AT, Stack, asked, eventually, registered
 from structlog.testing import capture_logs
 
-from redress_events import topics, whole_log
+from redress_events import own_facts, relay, topics, whole_log
 from redress_events.commit import Item, commit
 from redress_events.contracts.callback import ClosedComplaint, ComplaintClosed
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented
@@ -30,12 +31,14 @@ from redress_events.engine import Engine, JournalRestored, Unknown
 from redress_events.envelope import headers
 from redress_events.facts import CLOSED, LIFECYCLE
 from redress_events.own_facts import AdoptionRefused, Forked, PassedOver
+from redress_events.polling import poll
 from redress_events.rebase import FROM_AHEAD
 from redress_local.kafka import Kafka
 from redress_local.postgres import Postgres
 
 JOURNAL = "SELECT stream, version, topic, type, prevhash, hash, data FROM events ORDER BY 1, 2"
 STATE = "SELECT subject, parked, read, heard, done FROM state ORDER BY 1"
+OTHERS_ENDED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 PUBLIC = ClosedComplaint(
     complaint="C", number="X", revision=1, reason="satisfied", channel="app", kind="complaint", cycles=1, received_at=AT, registered_at=AT,
     closed_at=AT, seconds_to_close=1,
@@ -397,8 +400,9 @@ async def test_a_fork_that_was_parked_before_the_adoption_is_found_and_said(kept
         await owner.close()
 
 
+@pytest.mark.parametrize("cut_off", [False, True], ids=["alone", "and the database goes too"])
 async def test_a_kafka_that_falls_silent_ends_an_adoption_and_commands_are_let_in_as_before(
-    own_stack: Stack, own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+    own_stack: Stack, own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch, cut_off: bool
 ) -> None:
     intake = await own_stack.engine("intake")
     await register(intake, "1", "2")
@@ -409,19 +413,29 @@ async def test_a_kafka_that_falls_silent_ends_an_adoption_and_commands_are_let_i
     await owner.execute("UPDATE consumer_offsets SET next = 0, last_offset = NULL, last_hash = NULL")  # restored to before it had read them
     monkeypatch.setattr(whole_log, "SILENCE", 1.0)
     assert own_kafka.child is not None
-    broker = own_kafka.child.record.pid
+    broker, silent = own_kafka.child.record.pid, asyncio.Event()
 
     def progress(what: str, done: int, every: int) -> None:
         if what == "comparing" and done == every:
             os.kill(broker, signal.SIGSTOP)
+            silent.set()
 
+    async def without_database(*args: Any) -> Any:
+        if silent.is_set() and cut_off:
+            await owner.execute(OTHERS_ENDED)
+        return await poll(*args)
+
+    monkeypatch.setattr(own_facts, "poll", without_database)
     try:
-        with pytest.raises(ConnectionError, match="Kafka has given nothing for 1 s"):
+        with pytest.raises(ConnectionError, match="Kafka has given nothing for 1 s") as ended:
             async with asyncio.timeout(60):
                 await adopted(own_stack, "intake", progress=progress)
     finally:
         os.kill(broker, signal.SIGCONT)
-    assert await owner.fetchval("SELECT timeline = timeline_now() FROM birthplace")
+    assert await owner.fetchval("SELECT timeline = timeline_now() FROM birthplace") is not cut_off
+    told = "".join(getattr(ended.value, "__notes__", []))
+    assert told.startswith("intake stays closed to commands until it is adopted: ") if cut_off else told == ""
+    monkeypatch.undo()
     await owner.close()
     assert (await adopted(own_stack, "intake")).facts.total() == 0
 
@@ -509,6 +523,8 @@ async def test_a_journal_from_a_dump_gets_new_transactions_so_that_nothing_is_pa
             done = await adopted(stack, "intake")
             assert (done.facts.total(), done.rebased) == (0, True)
             assert not await owner.fetchval(FROM_AHEAD)
+            waits = await owner.fetchrow(relay.BACKLOG)
+            assert (waits["counted"], waits["head"] - waits["sent"]) == (5, 5)
             await owner.close()
             intake = await stack.engine("intake")
             new = (await register(intake, "new"))[0]
