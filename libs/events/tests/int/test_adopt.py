@@ -524,7 +524,7 @@ async def test_a_journal_from_a_dump_gets_new_transactions_so_that_nothing_is_pa
             assert (done.facts.total(), done.rebased) == (0, True)
             assert not await owner.fetchval(FROM_AHEAD)
             waits = await owner.fetchrow(relay.BACKLOG)
-            assert (waits["counted"], waits["head"] - waits["sent"]) == (5, 5)
+            assert waits is not None and (waits["counted"], waits["head"] - waits["sent"]) == (5, 5)
             await owner.close()
             intake = await stack.engine("intake")
             new = (await register(intake, "new"))[0]
