@@ -22,6 +22,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from redress_events import entries
 from redress_events.clock import monotonic
 from redress_events.database import PLANS
+from redress_events.errors import told
 from redress_events.filling import did
 from redress_events.log_end import LogEnd
 from redress_events.own_facts import CURE, AdoptionRefused, Continuation, Forked, Own, OwnFacts, PassedOver, Ranges, records_of
@@ -48,9 +49,11 @@ FROM live l, birthplace b, pg_control_system() s
 MARK = "UPDATE birthplace SET timeline = $1"
 AT_HOME = "UPDATE birthplace SET system_identifier = s.system_identifier, timeline = timeline_now() FROM pg_control_system() s"
 CLUSTERS = "SELECT kafka_cluster FROM consumer_offsets UNION SELECT kafka_cluster FROM relay_checkpoint WHERE kafka_cluster IS NOT NULL"
-READ = """
+# The reasons why an own fact waits: the log has it, and the journal has not, or has another one.
+OWN = "('not-in-journal', 'fork')"
+READ = f"""
 SELECT o.topic, o.partition, o.next, o.topic_id, o.last_offset, o.last_hash, least(o.next, (
-    SELECT min(p."offset") FROM parked p WHERE p.topic = o.topic AND p.partition = o.partition AND p.reason = 'not-in-journal'
+    SELECT min(p."offset") FROM parked p WHERE p.topic = o.topic AND p.partition = o.partition AND p.reason IN {OWN}
 )) AS begin FROM consumer_offsets o
 """
 APPEND = """
@@ -62,7 +65,7 @@ FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::b
 LOCK_ROWS = "SELECT 1 FROM state WHERE subject = ANY ($1::text[]) ORDER BY subject FOR UPDATE"
 # Like a redrive: a projector that compared an own fact with the journal before it was taken in has lost its fence.
 TELL_PROJECTORS = "UPDATE consumer_offsets SET epoch = epoch + 1 WHERE topic = $1"
-LACKED = "SELECT DISTINCT subject FROM parked WHERE reason = 'not-in-journal' ORDER BY subject"
+LACKED = f"SELECT DISTINCT subject FROM parked WHERE reason IN {OWN} ORDER BY subject"
 Ends = Mapping[TopicPartition, int]
 Progress = Callable[[str, int, int], None]
 
@@ -139,11 +142,13 @@ class Adoption:
                 await self._heal(connection, before["schema"])
             except Forked:
                 raise
-            except BaseException:
+            except BaseException as error:
                 if before["at_home"] and not self._adopted.facts:  # it took commands before, and nothing says that it must not
-                    with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # else it stays closed
+                    try:
                         await connection.execute(MARK, before["timeline"])
                         self.closed = False
+                    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as second:
+                        error.add_note(f"{self._service.source} stays closed to commands until it is adopted: {told(second)}")
                 raise
             await connection.execute(AT_HOME)
             self.closed = False
@@ -331,7 +336,7 @@ class Adoption:
     # -- let it in
 
     async def _heal(self, connection: asyncpg.Connection, schema: str) -> None:
-        """Fold what was parked because the journal lacked it."""
+        """Fold what was parked because the journal lacked it, or because a record stood in the way that is passed over now."""
         await connection.execute(TELL_PROJECTORS, self._topics.lifecycle)
         subjects = [row["subject"] for row in await connection.fetch(LACKED)]
         settings = {"search_path": f"{schema},public"}

@@ -157,12 +157,17 @@ Place = tuple[str, int, int]  # topic, partition, offset
 
 
 def redrive(
-    folding: Folding, items: Iterable[Waiting], source: str, journal: Mapping[tuple[str, int], bytes], stay: Set[Place] = frozenset()
+    folding: Folding,
+    items: Iterable[Waiting],
+    source: str,
+    journal: Mapping[tuple[str, int], bytes],
+    stay: Set[Place] = frozenset(),
+    most: int | None = None,
 ) -> list[ParkedRecord]:
     """Fold a subject's parked records in their order, and return those that still wait.
 
-    source, journal: whose facts are not folded here, and which of them it has. One that it does not have stops all behind it. stay: see
-    `redriven`.
+    source, journal: whose facts are not folded here, and which of them it has. One that it does not have stops all behind it.
+    stay, most: see `redriven`.
     """
     foreign: list[Waiting] = []
     stuck: list[ParkedRecord] = []
@@ -173,20 +178,21 @@ def redrive(
             foreign.append((parked, item, skip))
         elif skip is None and (place_of(item.record) in stay or journal.get((item.subject, item.envelope.version)) != item.record.hash):
             stuck.append(parked)
-    left = redriven(folding, foreign, stay)
+    left = redriven(folding, foreign, stay, most)
     folding.parked = bool(left or stuck)
     return left + stuck
 
 
-def redriven(folding: Folding, items: Collection[Waiting], stay: Set[Place] = frozenset()) -> list[ParkedRecord]:
+def redriven(folding: Folding, items: Collection[Waiting], stay: Set[Place] = frozenset(), most: int | None = None) -> list[ParkedRecord]:
     """Fold parked records in their order and return those that still wait.
 
     Where the first one lacks predecessors that stand further back (they were sent again), these are taken before it, and nothing else is.
     stay: where the records stand that wait whatever could be done; it ends before the first of them.
+    most: how many are folded, None for all; whoever goes on with what is left comes to the same.
     """
     left = list(items)
     folding.parked = False
-    while left:
+    while left and (most is None or len(items) - len(left) < most):
         n = _next(folding, left, stay)
         if place_of(left[n][0].record) in stay:
             return [parked for parked, _, _ in left]
@@ -194,7 +200,7 @@ def redriven(folding: Folding, items: Collection[Waiting], stay: Set[Place] = fr
         if folding.waiting:
             return [folding.waiting.pop() if m == n else parked for m, (parked, _, _) in enumerate(left)]
         del left[n]
-    return []
+    return [parked for parked, _, _ in left]
 
 
 def _next(folding: Folding, left: Sequence[Waiting], stay: Set[Place]) -> int:

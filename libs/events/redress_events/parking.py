@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -33,12 +33,14 @@ ASIDE = 'SELECT topic, partition, "offset", reason, detail, at FROM set_aside OR
 RECORDS = """
 SELECT position, topic, partition, "offset", reason, detail, key, value, headers FROM parked WHERE subject = $1 ORDER BY position
 """
+FIRST = f"{RECORDS} LIMIT 1"
 # The projector's transaction begins with this row too; a moved epoch makes it read again what we changed.
 LOCK = "UPDATE consumer_offsets SET epoch = epoch + 1 WHERE topic = ANY ($1::text[]) AND partition = ANY ($2::int[])"
 LOCK_ROW = "SELECT 1 FROM state WHERE subject = $1 AND parked FOR UPDATE"
 LAST = "SELECT max(position) FROM parked WHERE subject = $1"
-COUNT = "SELECT count(*) FROM parked WHERE subject = $1"
-REMOVE = "DELETE FROM parked WHERE subject = $1"
+REMOVE = "DELETE FROM parked WHERE subject = $1 AND position = ANY ($2::bigint[]) RETURNING 1"
+TELL = "UPDATE parked SET reason = $3, detail = $4 WHERE subject = $1 AND position = $2"
+STEP = 500  # records folded in a transaction: some 50 ms, of the 2 s that it may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ class NotParked(Exception):
     """This subject is not parked."""
 
 
+class _Moved(Exception):
+    """What was read of a subject is not what waits now."""
+
+
 class Parking:
     """The parked records of one service. `pool` is the operators' own."""
 
@@ -98,55 +104,80 @@ class Parking:
 
     async def skip(self, subject: str, who: str, why: str) -> Redriven:
         """Pass over the first parked record of the subject for ever, then redrive. Raises NotParked."""
-        records = await self._pool.fetch(RECORDS, subject)
-        if not records:
+        row = await self._pool.fetchrow(FIRST, subject)
+        if row is None:
             raise NotParked(subject)
-        first = record_of_row(records[0])
+        first = record_of_row(row)
         await save_skip(self._pool, first, self._reached(await self._pool.fetchrow(ROWS, [subject]), first), who, why)
         return await self.redrive(subject)
 
     async def redrive(self, subject: str) -> Redriven:
-        """Fold the parked records in their order. Folded without a lock, written only if nothing came meanwhile. Raises NotParked."""
-        most = 2**31
+        """Fold the parked records in their order, some at a time, until one stands in the way. Each transaction leaves what a redrive up to
+        there would have. Raises NotParked."""
+        step, folded = STEP, 0
         while True:
             try:
-                return await self._redrive(subject, most)
+                async for done in self._steps(subject, step):
+                    folded, result = folded + done.folded, done
             except NOT_STORABLE as error:  # fold as many as the database takes, and say what stands in the way
-                if most == 0:
+                if step == 0:
                     raise
-                most = min(most, await self._pool.fetchval(COUNT, subject)) // 2
+                step //= 2
                 log.warning("redrive-not-stored", service=self._source, subject=subject, error=type(error).__name__)
+            except NotParked:
+                if not folded:
+                    raise
+                return Redriven(folded, 0)  # somebody else folded the rest
+            except _Moved:
+                continue
+            else:
+                return replace(result, folded=folded)
 
-    async def _redrive(self, subject: str, most: int) -> Redriven:
-        while True:
-            async with self._pool.acquire() as connection:
-                records = await connection.fetch(RECORDS, subject)
-                row = await connection.fetchrow(ROWS, [subject])
-                if row is None or not row["parked"]:
-                    raise NotParked(subject)
-                skips = await skips_at(connection, [(each["topic"], each["partition"], each["offset"]) for each in records])
-                folding = self._folding(row)
-                own = await self._own(connection, records)
-                left = self._fold(folding, records[:most], skips, own)
-                if len(records) > most:
-                    folding.parked = True
-                    left += [ParkedRecord(record_of_row(row), "not-stored", NOT_STORED) for row in records[most:]]
-                first = left[0] if left else None
-                result = Redriven(len(records) - len(left), len(left), first.reason if first else None, first.detail if first else None)
-                if left and [(each.reason, each.detail) for each in left] == [(each["reason"], each["detail"]) for each in records]:
-                    return result  # without the fence: projectors would start anew for each try, and who tries all the time would stop them
+    async def _steps(self, subject: str, step: int) -> AsyncIterator[Redriven]:
+        """All parked records, read once; folded without a lock, and written `step` at a time, only if nobody else took one of them. What
+        comes meanwhile is parked behind them, so it is looked for before the last step alone. Raises _Moved where all has to be read anew.
+        """
+        async with self._pool.acquire() as connection:
+            records = await connection.fetch(RECORDS, subject)
+            row = await connection.fetchrow(ROWS, [subject])
+            if row is None or not row["parked"]:
+                raise NotParked(subject)
+            skips = await skips_at(connection, [(each["topic"], each["partition"], each["offset"]) for each in records])
+            own = await self._own(connection, records)
+            folding, items = self._folding(row), self._items(subject, records, skips)
+            positions = {id(parked.record): each["position"] for (parked, _, _), each in zip(items, records, strict=True)}
+            fence = sorted({each["topic"] for each in records}), sorted({each["partition"] for each in records})
+            while True:
+                left = redrive(folding, items, self._source, own, most=step)
+                waiting = {id(each.record) for each in left}
+                taken = [positions[id(parked.record)] for parked, _, _ in items if id(parked.record) not in waiting]
+                items = [each for each in items if id(each[0].record) in waiting]
+                if step == 0 and left:
+                    left[0] = ParkedRecord(left[0].record, "not-stored", NOT_STORED)
+                ended = not left or step == 0 or len(taken) < step
+                before = items[0][0] if items else None
+                first = left[0] if left and ended else None
+                result = Redriven(len(taken), len(left), first.reason if first else None, first.detail if first else None)
+                moved = first is not None and before is not None and (first.reason, first.detail) != (before.reason, before.detail)
+                if not taken and left and not moved:
+                    yield result  # without the fence: projectors would start anew for each try, and who tries all the time would stop them
+                    return
+                folding.parked, folding.touched, folding.waiting = bool(left), True, []
                 async with connection.transaction():
-                    await connection.execute(
-                        LOCK, sorted({each["topic"] for each in records}), sorted({each["partition"] for each in records})
-                    )
+                    await connection.execute(LOCK, *fence)
                     if not await connection.fetchval(LOCK_ROW, subject):
                         raise NotParked(subject)
-                    if await connection.fetchval(LAST, subject) != (records[-1]["position"] if records else None):
-                        continue
-                    await connection.execute(REMOVE, subject)
-                    folding.waiting = left
+                    if ended and await connection.fetchval(LAST, subject) != (records[-1]["position"] if records else None):
+                        raise _Moved
+                    if len(await connection.fetch(REMOVE, subject, taken)) != len(taken):
+                        raise _Moved
+                    if first is not None:
+                        await connection.execute(TELL, subject, positions[id(first.record)], first.reason, first.detail)
                     await save(connection, [folding])
-                return result
+                yield result
+                if ended:
+                    return
+                folding.sealed, folding.entries = [], []
 
     def _reached(self, row: asyncpg.Record | None, record: Record) -> int:
         """How far the record's source was read."""
@@ -172,15 +203,15 @@ class Parking:
         rows = await connection.fetch("SELECT stream, version, hash FROM events WHERE stream = ANY ($1::text[])", subjects)
         return {(row["stream"], row["version"]): row["hash"] for row in rows}
 
-    def _fold(self, folding: Folding, records: list[Any], skips: Skips, own: Mapping[tuple[str, int], bytes]) -> list[ParkedRecord]:
+    def _items(self, subject: str, records: list[Any], skips: Skips) -> list[Waiting]:
         items: list[Waiting] = []
         for row in records:
             parked = ParkedRecord(record_of_row(row), row["reason"], row["detail"])
             item = self._reader.judge(parked.record)
             if isinstance(item, Apart):  # it was a subject's when it was parked: another partition count since
-                item = Unfit(parked.record, folding.subject, item.reason, item.detail)
+                item = Unfit(parked.record, subject, item.reason, item.detail)
             items.append((parked, item, skip_of(skips, parked.record)))
-        return redrive(folding, items, self._source, own)
+        return items
 
 
 def record_of_row(row: Any) -> Record:

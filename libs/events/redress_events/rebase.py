@@ -27,7 +27,11 @@ WAITING = """
 UPDATE events e SET transaction_id = '2' FROM relay_checkpoint c
 WHERE (e.transaction_id, e.global_position) > (c.transaction_id, c.global_position)
 """
-CHECKPOINT = "UPDATE relay_checkpoint SET transaction_id = '1', global_position = 9223372036854775807"
+# At the last one that was shipped, and not at the end of all numbers: what waits is told by the difference to it.
+CHECKPOINT = """
+UPDATE relay_checkpoint SET transaction_id = '1', global_position = coalesce(
+    (SELECT e.global_position FROM events e WHERE e.transaction_id = '1' ORDER BY e.transaction_id DESC, e.global_position DESC LIMIT 1), 0)
+"""
 
 
 async def rebase(connection: asyncpg.Connection, progress: Callable[[str, int, int], None], chunk: int) -> bool:

@@ -46,6 +46,7 @@ LANES = 2  # partitions filled at a time: while one waits for its first records 
 FETCH = 4 * 1024 * 1024  # bytes asked for at a time: some 4,000 facts, 0.1 s of folding
 LAST_ROWS = 2_000  # journal rows that may be folded while the live state is locked
 SWAP_TRIES = 200
+WAIT = 0.05  # seconds between two of them
 LOCKED = 2.0  # seconds that commands may wait at the swap
 LEASE = "SELECT pg_try_advisory_lock(hashtext('redress-rebuild'))"
 # Schemas that never became live, because their run was killed, and those that were retired.
@@ -59,6 +60,11 @@ BEYOND = """
 SELECT e.stream, e.version, e.type, e.hash, e.data, e.transaction_id::text AS transaction_id, e.global_position FROM events e
 WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2) AND ($3 OR e.transaction_id < pg_snapshot_xmin(pg_current_snapshot()))
 ORDER BY e.transaction_id, e.global_position LIMIT $4
+"""
+# How many wait above the watermark. It reads so many at most.
+HELD_BACK = """
+SELECT count(*) FROM (SELECT 1 FROM events e WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2)
+    ORDER BY e.transaction_id, e.global_position LIMIT $3) h
 """
 OFFSETS = """
 INSERT INTO consumer_offsets (topic, partition, next, kafka_cluster, topic_id, last_offset, last_hash) VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -313,12 +319,17 @@ class Rebuild:
             async for batch in self._until(consumer, projector, wanted):
                 await projector.project(connection, batch)
                 self._heard("following the log", batch, wanted, losses)
+            folded = int(await connection.fetchval(WATERMARK))
             while True:
                 cursor, rows = await self._did_beyond(connection, cursor, everything=False, limit=LAST_ROWS)
                 if rows < LAST_ROWS:
                     break
             epochs = await self._redrive_as_there(connection, projector, schema, losses)
-            self._refuse(await losses.judge(connection))
+            self._refuse(await losses.judge(connection, folded))
+            # What an older open transaction holds back is folded under the locks; more than that, and it has to end first.
+            if len(losses.late) > LAST_ROWS or await connection.fetchval(HELD_BACK, *cursor, LAST_ROWS + 1) > LAST_ROWS:
+                await asyncio.sleep(WAIT)
+                continue
             if await self._topic(log_end) != (self._cluster, self._topic_id):
                 raise LogTruncated(f"The topic {self._topics.lifecycle} was made anew meanwhile. Nothing was swapped.")
             before = {place: replace(position) for place, position in projector.positions.items()}
@@ -328,8 +339,11 @@ class Rebuild:
                 projector.positions = {place: replace(position) for place, position in before.items()}  # as the rollback left them
                 for place, position in before.items():
                     consumer.seek(place, position.next)
-                await asyncio.sleep(0.05)
-        raise NotSwapped(f"{self._service.source} was ahead or busy at {SWAP_TRIES} swaps in a row. Try again with less traffic.")
+                await asyncio.sleep(WAIT)
+        raise NotSwapped(
+            f"{self._service.source} was ahead or busy at {SWAP_TRIES} swaps in a row. Try again with less traffic, and once no "
+            "transaction of long ago is open on its PostgreSQL (pg_stat_activity: backend_xid), in whatever database."
+        )
 
     async def _topic(self, log_end: LogEnd) -> tuple[str, str]:
         """Kafka's cluster id and the topic's. Raises ConnectionError where there is no such topic."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from redress_events.errors import Unavailable
 
@@ -49,7 +49,8 @@ class Turns:
                 await turn
         except BaseException as error:
             if turn.cancelled():
-                line.remove(turn)
+                with suppress(ValueError):  # it was passed over between its end and this moment
+                    line.remove(turn)
             else:  # it came in the very moment in which nobody waited for it any more
                 self._pass_on(subject)
             if isinstance(error, TimeoutError):

@@ -151,7 +151,8 @@ class _Check:
         self._revisions = 0
         self._log_done = self._log_all = 0
         self._rebuild = f"Make the state anew from the log: redress rebuild {service.source}"
-        self._unknown: dict[tuple[str, int, bytes], str] = {}  # on the log, and not among the journal's facts of this partition
+        # On the log, and not among the journal's facts of this partition: CHUNK and what is polled at a time, at most.
+        self._unknown: dict[tuple[str, int, bytes], str] = {}
 
     async def run(self, dsn: str, bootstrap: str) -> Report:
         connection, consumer = await asyncpg.connect(dsn), reader(bootstrap)
@@ -169,7 +170,7 @@ class _Check:
             if any(self._amiss(place, *log[place]) for place in places):
                 self._rebuild = RESTORE_LOG
             for n in self._partitions:
-                await self._partition(consumer, n, log)
+                await self._partition(connection, consumer, n, log)
             await self._look_for_unknown(connection)
             if self._keys is not None:
                 await self._keys.compare(consumer)
@@ -247,18 +248,18 @@ class _Check:
             return "is not the topic that was read: that one was deleted, and this one made anew"
         return ""
 
-    async def _partition(self, consumer: AIOKafkaConsumer, n: int, log: Bounds) -> None:
+    async def _partition(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, n: int, log: Bounds) -> None:
         for topic in sorted(self._publishes):
             public = _Part()
             for stream, version, digest, relayed in self._public.rows(n):
                 _note(public, stream, version, digest, relayed)
-            await self._walk(consumer, TopicPartition(topic, n), log, public)
+            await self._walk(connection, consumer, TopicPartition(topic, n), log, public)
         part = _Part()
         self._walk_journal(n, part)
         for subject, *place in self._parked.rows(n):
             part.stay.setdefault(subject, set()).add(tuple(place))
         place = TopicPartition(self._topics.lifecycle, n)
-        await self._walk(consumer, place, log, part)
+        await self._walk(connection, consumer, place, log, part)
         self._compare(n, part)
 
     def _walk_journal(self, n: int, part: _Part) -> None:
@@ -287,7 +288,9 @@ class _Check:
             except (ValueError, KeyError) as error:
                 self._report.differs("journal", which, f"cannot be folded: {error.__class__.__name__}", RESTORE)
 
-    async def _walk(self, consumer: AIOKafkaConsumer, place: TopicPartition, log: Bounds, part: _Part) -> None:
+    async def _walk(
+        self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, place: TopicPartition, log: Bounds, part: _Part
+    ) -> None:
         """One partition of a topic: own facts against the journal; on the lifecycle what the state has read is folded too."""
         start, end = log[place]
         read = self._read.get(place, Position(0, 0))
@@ -297,6 +300,8 @@ class _Check:
                 for record in records:
                     if not record.mark:
                         self._look_at(record, part, read)
+                if len(self._unknown) >= CHUNK:
+                    await self._look_for_unknown(connection)
                 self._log_done += len(records)
                 self._progress("log", min(self._log_done, self._log_all), self._log_all)
         except LogTruncated as error:
@@ -334,7 +339,9 @@ class _Check:
         if own is None:
             replay.take(judged, skip)
         elif isinstance(judged, Read) and skip is None:
-            replay.compare(judged, _of_subject(part, judged.subject))
+            version = judged.envelope.version
+            known = part.hashes.get(judged.subject, {}).get(version)
+            replay.compare(judged, {} if known is None else {(judged.subject, version): known})
 
     def _own(self, record: Record, judged: Apart | Unfit | Read) -> tuple[str, int] | None:
         """Stream and version of a fact of this service, on whichever topic."""
@@ -388,6 +395,7 @@ class _Check:
                 self._report.differs("log", which, "is not in the journal", FORGED)
             elif known != digest:
                 self._report.differs("log", which, ANOTHER, FORGED)
+        self._unknown.clear()
 
     def _compare(self, n: int, part: _Part) -> None:
         """The state's rows of one partition with what they should be."""

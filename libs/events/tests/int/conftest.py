@@ -1,5 +1,6 @@
 """The stack of the spine's tests: topics of its own on the session's Kafka, databases of its own; and a Kafka that a test may harm."""
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator

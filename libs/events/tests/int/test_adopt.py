@@ -6,9 +6,12 @@ Long, for each test restores a server of its own, and all read by the same few q
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -20,7 +23,7 @@ from spine_servers import Archive, archive, filled, moved, servers_folder, stack
 from spine_stack import AT, Stack, asked, eventually, registered
 from structlog.testing import capture_logs
 
-from redress_events import topics
+from redress_events import own_facts, relay, topics, whole_log
 from redress_events.commit import Item, commit
 from redress_events.contracts.callback import ClosedComplaint, ComplaintClosed
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented
@@ -28,11 +31,13 @@ from redress_events.engine import Engine, JournalRestored, Unknown
 from redress_events.envelope import headers
 from redress_events.facts import CLOSED, LIFECYCLE
 from redress_events.own_facts import AdoptionRefused, Forked, PassedOver
+from redress_events.polling import poll
 from redress_events.rebase import FROM_AHEAD
 from redress_local.postgres import Postgres
 
 JOURNAL = "SELECT stream, version, topic, type, prevhash, hash, data FROM events ORDER BY 1, 2"
 STATE = "SELECT subject, parked, read, heard, done FROM state ORDER BY 1"
+OTHERS_ENDED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 PUBLIC = ClosedComplaint(
     complaint="C", number="X", revision=1, reason="satisfied", channel="app", kind="complaint", cycles=1, received_at=AT, registered_at=AT,
     closed_at=AT, seconds_to_close=1,
@@ -341,6 +346,83 @@ async def test_a_copy_of_the_files_put_back_is_healed_although_nothing_told_it_f
             await verified(stack, source)
 
 
+async def test_a_fork_that_was_parked_before_the_adoption_is_found_and_said(kept: Archive, kafka_address: str) -> None:
+    """The journal went back unnoticed, and a command took a version anew before the log's was read back."""
+    async with stack_of(kept, kafka_address) as stack:
+        intake = await stack.engine("intake")
+        subject = (await register(intake, "1"))[0]
+        await read_to_the_end(intake)
+        await stop(stack)
+        await asyncio.to_thread(kept.put_aside)
+        intake = await stack.engine("intake")
+        await chase(intake, subject, 1)
+        await facts(stack, 2)
+        await stop(stack)
+        await asyncio.to_thread(kept.put_back)
+        owner = await stack.connect("intake", owner=True)
+        row = (await STATES.load(owner, [subject]))[subject]
+        assert [each.result for each in await commit(owner, [item(row, ComplaintChased(chase=9))])] == ["committed"]
+        intake = await stack.engine("intake")
+
+        async def forked() -> bool:
+            return [(each.subject, each.reason) for each in await intake.parking.subjects()] == [(subject, "fork")]
+
+        await eventually(forked)
+        await read_to_the_end(intake)
+        await stop(stack)
+        place = (f"{stack.prefix}{LIFECYCLE}", STATES.partition(subject), 1)
+        where = f"{place[0]}/{place[1]} offset 1 has version 2 of {subject}, and the journal has another fact under it"
+        with pytest.raises(Forked, match=where):
+            await adopted(stack, "intake")
+        with pytest.raises(JournalRestored):
+            await (await stack.engine("intake", start=False)).start()
+        done = await adopted(stack, "intake", passed_over=PassedOver([place], "lead", "the customer was asked: it was one chase"))
+        assert (done.facts.total(), done.unparked) == (0, 1)
+        intake = await stack.engine("intake")
+        await chase(intake, subject, 3)
+        await owner.close()
+
+
+@pytest.mark.parametrize("cut_off", [False, True], ids=["alone", "and the database goes too"])
+async def test_a_kafka_that_falls_silent_ends_an_adoption_and_commands_are_let_in_as_before(
+    own_stack: Stack, own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch, cut_off: bool
+) -> None:
+    intake = await own_stack.engine("intake")
+    await register(intake, "1", "2")
+    await facts(own_stack, 2)
+    await read_to_the_end(intake)
+    await stop(own_stack)
+    owner = await own_stack.connect("intake", owner=True)
+    await owner.execute("UPDATE consumer_offsets SET next = 0, last_offset = NULL, last_hash = NULL")  # restored to before it had read them
+    monkeypatch.setattr(whole_log, "SILENCE", 1.0)
+    assert own_kafka.child is not None
+    broker, silent = own_kafka.child.record.pid, asyncio.Event()
+
+    def progress(what: str, done: int, every: int) -> None:
+        if what == "comparing" and done == every:
+            os.kill(broker, signal.SIGSTOP)
+            silent.set()
+
+    async def without_database(*args: Any) -> Any:
+        if silent.is_set() and cut_off:
+            await owner.execute(OTHERS_ENDED)
+        return await poll(*args)
+
+    monkeypatch.setattr(own_facts, "poll", without_database)
+    try:
+        with pytest.raises(ConnectionError, match="Kafka has given nothing for 1 s") as ended:
+            async with asyncio.timeout(60):
+                await adopted(own_stack, "intake", progress=progress)
+    finally:
+        os.kill(broker, signal.SIGCONT)
+    assert await owner.fetchval("SELECT timeline = timeline_now() FROM birthplace") is not cut_off
+    told = "".join(getattr(ended.value, "__notes__", []))
+    assert told.startswith("intake stays closed to commands until it is adopted: ") if cut_off else told == ""
+    monkeypatch.undo()
+    await owner.close()
+    assert (await adopted(own_stack, "intake")).facts.total() == 0
+
+
 async def test_a_projector_that_compared_before_the_adoption_parks_nothing_after_it(kept: Archive, kafka_address: str) -> None:
     async with stack_of(kept, kafka_address) as stack:
         intake = await stack.engine("intake")
@@ -424,6 +506,8 @@ async def test_a_journal_from_a_dump_gets_new_transactions_so_that_nothing_is_pa
             done = await adopted(stack, "intake")
             assert (done.facts.total(), done.rebased) == (0, True)
             assert not await owner.fetchval(FROM_AHEAD)
+            waits = await owner.fetchrow(relay.BACKLOG)
+            assert waits is not None and (waits["counted"], waits["head"] - waits["sent"]) == (5, 5)
             await owner.close()
             intake = await stack.engine("intake")
             new = (await register(intake, "new"))[0]

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from spine_log import Author, Sent, broken, on_the_log, pen, rebuild, subject_of, verified
+from spine_log import Author, Sent, broken, described, on_the_log, pen, rebuild, subject_of, verified
 from spine_stack import Stack, asked, eventually, registered
 
+from redress_events import parking
 from redress_events.contracts import HANDLING
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine, Parked
 from redress_events.facts import KEYS, LIFECYCLE
+from redress_events.fold import Folding
+from redress_events.saving import save
+from redress_events.verify import verify
 
 CHASES = [ComplaintChased(chase=n) for n in range(1, 4)]
 
@@ -105,6 +111,47 @@ async def test_a_gap_is_redriven_in_order_once_the_missing_fact_is_sent_and_comm
     assert await chases(handling, author.subject) == [4]
     assert (await handling.read(author.subject)).state.done.opened == 1
     await verified(stack, "handling")
+
+
+async def test_thousands_of_parked_records_are_redriven_some_at_a_time_and_from_there_on_after_a_failure(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = 2_300
+    handling = await stack.engine("handling", work=[])
+    author = Author(subject_of(1))
+    first, second, *rest = author.say(registered(), *(ComplaintChased(chase=n, text="and now?") for n in range(1, many + 1)))
+    sizes: list[int] = []
+
+    async def counted(connection: Any, foldings: list[Folding]) -> None:
+        sizes.append(sum(len(each.entries) for each in foldings))
+        if len(sizes) == 3:
+            await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        await save(connection, foldings)
+
+    async with pen(stack) as hand:
+        for each in (first, *rest, second):  # what closes the gap comes last
+            await hand.producer.send(hand.prefix + LIFECYCLE, each.value, each.key, each.place(), headers=each.headers)
+        await hand.producer.flush()
+        await read_to_the_end(stack, handling)
+    owner = await stack.connect("handling", owner=True)
+    assert await owner.fetchval("SELECT count(*) FROM parked") == many
+    monkeypatch.setattr(parking, "save", counted)
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)):
+        await handling.parking.redrive(author.subject)
+    assert await chases(handling, author.subject) == [2 * parking.STEP]
+    assert await owner.fetchval("SELECT count(*) FROM parked") == many - 2 * parking.STEP
+    await verified_but_parked(stack)
+    answer = await handling.parking.redrive(author.subject)
+    assert (answer.folded, answer.left) == (many - 2 * parking.STEP, 0) and max(sizes) == parking.STEP and len(sizes) == 6
+    assert await chases(handling, author.subject) == [many] and await parked(handling) == {}
+    await owner.close()
+    await verified(stack, "handling")
+
+
+async def verified_but_parked(stack: Stack) -> None:
+    """What a redrive left half done is the fold of what it took, and all that differs is that it could go on."""
+    report = await verify(described(stack, "handling"), (await stack.database("handling")).app_dsn, stack.kafka)
+    assert [each.what for each in report.differences if "which can be folded" not in each.what] == [] and report.parked == 1
 
 
 async def test_skipping_passes_one_record_after_the_other_and_the_chain_goes_on(stack: Stack) -> None:

@@ -7,13 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
-from spine_log import Author, described, pen, quiet, rebuild, states, subject_of
+from spine_log import Author, described, pen, quiet, rebuild, states, subject_of, verified
 from spine_stack import Stack, asked, eventually, registered
 
+from redress_events import rebuild as rebuild_module
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine
-from redress_events.rebuild import Rebuild, RebuildRunning
+from redress_events.rebuild import NotSwapped, Rebuild, RebuildRunning
 from redress_events.verify import verify
 
 
@@ -68,6 +70,50 @@ async def test_no_read_fails_and_no_own_fact_is_lost_while_traffic_goes_on(stack
     schemas = [row[0] for row in await connection.fetch("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'fold%' ORDER BY 1")]
     await connection.close()
     assert schemas == ["fold1_4"]
+
+
+@pytest.mark.parametrize("most", [2, rebuild_module.LAST_ROWS], ids=["more than may be folded under the locks", "few"])
+async def test_a_transaction_that_is_open_elsewhere_makes_no_loss_of_what_is_registered_meanwhile(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """It holds the watermark of the whole cluster, and with it what may be folded before the locks."""
+    intake = await stack.engine("intake")
+    other = await stack.connect("handling", owner=True)
+    follow, swap, subjects, swaps = Rebuild._follow_and_swap, Rebuild._swap, list[str](), list[int]()
+    await other.execute("BEGIN; SELECT pg_current_xact_id()")
+
+    async def after_some_came(self: Rebuild, *args: Any) -> float:
+        subjects.extend([(await intake.create("complaint", lambda context: [registered()], asked()))[0].subject for _ in range(5)])
+        return await follow(self, *args)
+
+    async def counted(self: Rebuild, *args: Any) -> float:
+        swaps.append(1)
+        return await swap(self, *args)
+
+    monkeypatch.setattr(Rebuild, "_follow_and_swap", after_some_came)
+    monkeypatch.setattr(Rebuild, "_swap", counted)
+    monkeypatch.setattr(rebuild_module, "LAST_ROWS", most)
+    monkeypatch.setattr(rebuild_module, "SWAP_TRIES", 10)
+    if most == 2:
+        with pytest.raises(NotSwapped, match="once no transaction of long ago is open"):
+            await rebuild(stack, "intake", tmp_path)
+        assert swaps == [], "commands waited for what could not be"
+        ended = asyncio.create_task(_ended(other, 0.2))
+        monkeypatch.setattr(rebuild_module, "SWAP_TRIES", 200)
+        await rebuild(stack, "intake", tmp_path)
+        await ended
+    else:
+        await rebuild(stack, "intake", tmp_path)
+        await _ended(other)
+    assert [(await intake.read(subject)).state.done.number for subject in subjects] == ["X"] * len(subjects)
+    await quiet(intake)
+    await verified(stack, "intake")
+
+
+async def _ended(connection: asyncpg.Connection, after: float = 0.0) -> None:
+    await asyncio.sleep(after)
+    await connection.execute("COMMIT")
+    await connection.close()
 
 
 async def test_work_goes_on_after_the_swap_though_nobody_asks_the_service_anything(stack: Stack, tmp_path: Path) -> None:

@@ -242,6 +242,30 @@ async def test_what_the_live_state_has_read_since_it_was_compared_is_looked_at_u
     assert tried and await schemas(stack, "handling") == ["fold1_1", "fold1_2"]
 
 
+async def test_what_waits_in_the_live_state_alone_is_no_less_lost_than_what_it_has_folded(stack: Stack, tmp_path: Path) -> None:
+    """The log lost its end: what was parked from there is in no state that is made of it."""
+    handling = await stack.engine("handling", work=[])
+    author = Author(subject_of(1))
+    first, _missing, *waiting = author.say(registered(), *(ComplaintChased(chase=n) for n in (1, 2, 3)))
+
+    async def parked() -> bool:
+        return [each.records for each in await handling.parking.subjects()] == [2]
+
+    async with pen(stack) as hand:
+        await hand.write(first, *waiting)
+        await eventually(parked)
+        await stack.stop(handling)
+        before = await states(stack, "handling")
+        assert not (await rebuild(stack, "handling", tmp_path)).lost, "it waits in both"
+        await made_anew(stack, LIFECYCLE)
+        await hand.write(first)
+        with pytest.raises(WouldLose, match=f"0 rows and 2 versions of 1 complaints: {author.subject}"):
+            await rebuild(stack, "handling", tmp_path)
+        assert await states(stack, "handling") == before
+        await hand.write(*waiting)
+        assert not (await rebuild(stack, "handling", tmp_path)).lost
+
+
 @pytest.mark.parametrize("back", [True, False], ids=["and comes back", "and stays away"])
 @pytest.mark.parametrize("when", ["fill", "follow", "swap"])
 async def test_kafka_killed_during_a_rebuild_ends_it_with_an_error_or_it_goes_on(
@@ -290,13 +314,13 @@ async def test_losses_are_told_by_their_number_and_a_few_names(stack: Stack) -> 
     owner = await stack.connect("handling", owner=True)
     await owner.execute(
         "CREATE SCHEMA other; CREATE TABLE other.state (LIKE fold1_1.state INCLUDING DEFAULTS);"
-        " CREATE TABLE other.parked (LIKE fold1_1.parked)"
+        " CREATE TABLE other.parked (LIKE fold1_1.parked); CREATE TABLE other.set_aside (LIKE fold1_1.set_aside)"
     )
     losses = Losses("fold1_1", "other", {})
     await losses.capture(owner)
-    loss = await losses.judge(owner)
+    loss = await losses.judge(owner, 2**62)
     assert (loss.rows, loss.versions, loss.subjects, len(loss.named)) == (COMPLAINTS, COMPLAINTS, COMPLAINTS, 5)
     assert str(loss).endswith(f" and {COMPLAINTS - 5} more")
     await owner.execute("INSERT INTO other.state (subject, partition, read, done) SELECT subject, partition, read, done FROM fold1_1.state")
-    assert not await losses.judge(owner)
+    assert not await losses.judge(owner, 2**62)
     await owner.close()

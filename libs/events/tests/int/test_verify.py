@@ -6,14 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from spine_log import Author, made_anew, on_the_log, pen, quiet, rebuild, states, subject_of, verified
 from spine_stack import HANDLING_KIND, INTAKE_KIND, MASTER, Stack, asked, eventually, registered
 
 from redress_events.contracts import CONTRACTS, HANDLING, INTAKE
+from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.facts import KEYS
-from redress_events.verify import Report, Verified, verify
+from redress_events.verify import Report, Verified, _Check, verify
 
 VERIFIED = {
     "intake": lambda stack: Verified("intake", {"complaint": INTAKE_KIND}, INTAKE, CONTRACTS, stack.partitions, stack.prefix),
@@ -250,6 +252,24 @@ async def test_what_waits_though_it_could_be_folded_is_to_be_redriven_and_other_
     assert "waits for other records than by the log" in told[more.subject][0]
     assert "which can be folded" in told[subject_of(7)][0]
     assert told[subject_of(7)][1] == f"redress redrive handling {subject_of(7).partition('/')[2]}"
+
+
+async def test_what_only_the_log_has_is_looked_up_some_at_a_time(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stack.database("handling")
+    looked, look = list[int](), _Check._look_for_unknown
+
+    async def counted(self: _Check, connection: asyncpg.Connection) -> None:
+        looked.append(len(self._unknown))
+        await look(self, connection)
+
+    monkeypatch.setattr(_Check, "_look_for_unknown", counted)
+    monkeypatch.setattr("redress_events.verify.CHUNK", 2)
+    async with pen(stack) as hand:
+        for n in range(30):
+            await hand.write(*Author(subject_of(n), HANDLING).say(CaseOpened(cycle=1, routing=1, department="d")))
+    report = await check(stack, "handling")
+    assert len([each for each in report.differences if each.what == "is not in the journal"]) + report.more == 30 == sum(looked)
+    assert max(looked) < 20, "all partitions' at once"
 
 
 async def parked(engine: Any, author: Author) -> None:

@@ -87,6 +87,19 @@ async def test_whoever_waits_too_long_or_behind_too_many_is_told_to_come_again()
     assert len(crowd.turns) == 0 and crowd.came == ["a"]
 
 
+async def test_those_who_gave_up_and_were_passed_over_before_they_ran_again_end_as_they_would_have() -> None:
+    """Who gives up is woken a turn of the loop later. In between the one who leaves passes over all of them."""
+    crowd = Crowd(Turns())
+    first, *late = [crowd.enter(name) for name in "abcd"]
+    await settled()
+    crowd.gates["a"].set()
+    for each in late:  # as a timeout does
+        each.cancel()
+    await first
+    assert [type(each) for each in await asyncio.gather(*late, return_exceptions=True)] == [asyncio.CancelledError] * 3
+    assert len(crowd.turns) == 0 and crowd.came == ["a"]
+
+
 async def test_a_command_that_fails_passes_its_turn_on() -> None:
     turns = Turns()
     with pytest.raises(KeyError):
