@@ -90,7 +90,7 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def look(self, consumer: AIOKafkaConsumer) -> None:
         """Each second: is it still the topic, and the leader, that positions were compared with? Raises TopicMadeAgain, also where the
-        client joined its group while the new topic had no partition yet: nobody was assigned any."""
+        client joined its group while the new topic had no partition yet, or was not there: nobody was assigned any."""
         if monotonic() - self._looked < LOOK:
             return
         try:

@@ -156,6 +156,8 @@ class Watch:
                 found.append(
                     f"Partition {place.partition} of {place.topic} ends {lost} records before what was read: the log lost its end."
                 )
+        for place in sorted(self._log_end.unled.intersection(self._places)):
+            found.append(f"Partition {place.partition} of {place.topic} has no leader, or is not there: nothing can be written to it, or read.")
         if (held := self._work.held_for) > self._held:
             failure = f" The projector failed last with {self._projector.failure}." if self._projector.failing else ""
             found.append(f"Timed work that is due has waited {held:.0f} s for the log: no deadline is judged meanwhile.{failure}")
@@ -209,7 +211,7 @@ class Watch:
         while True:
             try:
                 asked = wall_clock().timestamp()
-                ends = await self.ask()
+                ends = await self._log_end.ask_led(self._places)
                 await self._look_what_is_read(ends, asked)
                 await self._look_where_it_begins()
             except asyncio.CancelledError:
@@ -230,13 +232,13 @@ class Watch:
             self._read_before = read = await self._read(connection)
             all_read = [place for place, end in ends.items() if read.get(place, -1) >= end]
             self._all_read_at.update(dict.fromkeys(all_read, asked))
-            if not self._caught_up and len(all_read) == len(ends):
+            if not self._caught_up and len(all_read) == len(self._places):
                 await connection.execute("INSERT INTO caught_up DEFAULT VALUES ON CONFLICT DO NOTHING")
                 self._caught_up = True
 
     async def _look_where_it_begins(self) -> None:
         if monotonic() - self._starts_at > STARTS:
-            self._starts = await self._log_end.starts(self._kept)
+            self._starts = await self._log_end.starts_of_led(self._kept)
             self._starts_at = monotonic()
 
     def _tell(self) -> None:
