@@ -194,6 +194,8 @@ class Projector:
                 continue
             finally:
                 self.progress = monotonic()
+            if self._following.joining:
+                continue
             batch = {}
             for place, records in polled.items():
                 if fresh := await self._following.expected(connection, place, records):

@@ -156,8 +156,10 @@ class Watch:
                 found.append(
                     f"Partition {place.partition} of {place.topic} ends {lost} records before what was read: the log lost its end."
                 )
-        for place in sorted(self._log_end.unled.intersection(self._places)):
-            found.append(f"Partition {place.partition} of {place.topic} has no leader, or is not there: nothing can be written to it, or read.")
+        found += [
+            f"Partition {place.partition} of {place.topic} has no leader, or is not there: nothing can be written to it, nor read."
+            for place in sorted(self._log_end.unled.intersection(self._places))
+        ]
         if (held := self._work.held_for) > self._held:
             failure = f" The projector failed last with {self._projector.failure}." if self._projector.failing else ""
             found.append(f"Timed work that is due has waited {held:.0f} s for the log: no deadline is judged meanwhile.{failure}")

@@ -249,7 +249,7 @@ class WorkLoop:
         return first is not None and EPOCH + timedelta(microseconds=first) + MARGIN <= clock()
 
     async def _passed(self, partitions: Sequence[int]) -> list[int]:
-        """Those of these partitions that hold everything that was decided until this was asked, less a margin; none where nobody can say."""
+        """Those of these partitions of which everything was read that was decided until now, less a margin; none where nobody can say."""
         places = [TopicPartition(self._topics.lifecycle, partition) for partition in partitions]
         try:
             ends = await self._log_end.ask_led(places)
