@@ -212,7 +212,9 @@ class WorkLoop:
         """Everything up to an instant that the log was read past."""
         partitions = self._projector.partitions
         if not partitions:
-            if not self._projector.failing:  # while it fails, nothing says that nothing is due
+            if self._projector.failing:  # nothing says that nothing is due
+                self._held_since.setdefault(work.name, monotonic())
+            else:
                 self._held_since.pop(work.name, None)
             return FALLBACK
         before = self._clock()
@@ -233,12 +235,12 @@ class WorkLoop:
             self._held_since.pop(work.name, None)
         if not passed:
             return FALLBACK
-        instant = micros(asked - MARGIN)
-        rows = await connection.fetch(due_sql(work), passed, instant, BATCH)
+        until = micros(asked - MARGIN)
+        rows = await connection.fetch(due_sql(work), passed, until, BATCH)
         if not rows:
             await connection.execute(settled_sql(work))
             return FALLBACK
-        await self._decide_both(connection, work, rows, instant, clock)
+        await self._decide_both(connection, work, rows, until, clock)
         return 0.0
 
     async def _waits(self, connection: asyncpg.Connection, work: Work, partitions: Sequence[int], clock: Clock) -> bool:

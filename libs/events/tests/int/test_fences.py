@@ -17,7 +17,7 @@ from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine
 from redress_events.facts import KEYS, LIFECYCLE
 from redress_events.fold import Folding
-from redress_events.positions import Position
+from redress_events.positions import Log, Position
 from redress_events.projector import FenceLost, Projector
 from redress_events.states import partition_of
 
@@ -74,9 +74,16 @@ async def test_a_rebalance_in_the_middle_of_a_batch_ends_no_projector(stack: Sta
     noted, held = asyncio.Event(), list[int]()
     revoked, journal, save = one.projector._following.on_partitions_revoked, one.projector._journal, projector.save
 
+    judge, judged = one.projector._following._judge, set[TopicPartition]()
+
     def revoking(places: Iterable[TopicPartition]) -> None:
         revoked(places)
+        judged.clear()
         noted.set()
+
+    def judging(place: TopicPartition, position: Position, cluster: str, log_now: Log) -> None:
+        judged.add(place)
+        judge(place, position, cluster, log_now)
 
     async def hold() -> None:
         if not held:
@@ -95,6 +102,7 @@ async def test_a_rebalance_in_the_middle_of_a_batch_ends_no_projector(stack: Sta
             await hold()
 
     monkeypatch.setattr(one.projector._following, "on_partitions_revoked", revoking)
+    monkeypatch.setattr(one.projector._following, "_judge", judging)
     monkeypatch.setattr(one.projector, "_journal", comparing)
     monkeypatch.setattr(projector, "save", saving)
     async with pen(stack) as hand:
@@ -108,6 +116,7 @@ async def test_a_rebalance_in_the_middle_of_a_batch_ends_no_projector(stack: Sta
         await eventually(lambda: holds(two, 2))
     await eventually(lambda: folded(stack, subjects, 3), within=30)
     assert held == [4]
+    assert judged >= one.projector.positions.keys(), "compared anew, all of them"
     assert not one.projector.failing and not two.projector.failing, (one.projector.failure, two.projector.failure)
     await verified(stack, "handling")
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from spine_log import Author, adopted, on_the_log, pen, rebuild, subject_of, verified
+from spine_log import Author, adopted, made_anew, on_the_log, pen, rebuild, subject_of, verified
 from spine_servers import archive, moved, stack_on
 from spine_stack import AT, Stack, asked, eventually, registered
 
@@ -364,3 +364,52 @@ async def test_all_but_a_backup_of_the_databases_is_lost(kafka_address: str, own
         intake, handling = await stack.engine("intake"), await stack.engine("handling")
         await opened(intake, (await intake.create("complaint", lambda context: [registered()], asked()))[0].subject)
         await stopped(stack)
+
+
+@pytest.mark.parametrize("topic", [LIFECYCLE, CLOSED])
+async def test_nothing_is_sent_to_a_topic_that_was_made_anew_until_the_log_is_restored(stack: Stack, topic: str):
+    intake, callback = await stack.engine("intake"), await stack.engine("callback", work=[])
+    subjects = [(await intake.create("complaint", lambda context: [registered()], asked(str(n))))[0].subject for n in range(2)]
+
+    async def close(subject: str) -> None:
+        await eventually(lambda: known(callback, subject))
+        await callback.decide(subject, lambda state, context: [ComplaintClosed(cycle=1, reason="satisfied"), PUBLIC], asked())
+
+    async def told() -> list[str]:
+        return [each for each in (await callback.health()).alarms if f"Topic {stack.prefix}{topic} was made anew" in each]
+
+    await eventually(lambda: known(callback, subjects[1]))
+    await close(subjects[0])
+    await all_read(intake, callback)
+    assert not await told()
+    await made_anew(stack, topic)
+    (alarm,) = await eventually(told)
+    assert "redress restore-log" in alarm
+    await close(subjects[1])
+    tried = {callback.relay.progress}
+
+    async def tried_again() -> bool:
+        tried.add(callback.relay.progress)
+        return len(tried) > 3
+
+    await eventually(tried_again)
+    assert (await callback.measures()).backlog_facts == 2
+    assert await on_the_log(stack, topic, stack.partitions) == []
+    await restored(stack, services=["intake", "callback"])
+    assert len(await on_the_log(stack, CLOSED, stack.partitions)) == 2
+    assert len(await on_the_log(stack, LIFECYCLE, stack.partitions)) == 4
+
+    async def over() -> bool:
+        return (
+            not await told()
+            and (await callback.measures()).backlog_facts == 0
+            and (intake.relay.leader, callback.relay.leader) == (True, True)
+        )
+
+    await eventually(over)
+    await intake.create("complaint", lambda context: [registered()], asked("after"))
+
+    async def sent() -> bool:
+        return len(await on_the_log(stack, LIFECYCLE, stack.partitions)) == 5
+
+    await eventually(sent)

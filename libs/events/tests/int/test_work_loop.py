@@ -248,3 +248,24 @@ async def test_timed_work_that_waits_too_long_for_the_log_is_an_alarm_until_it_g
 
         await eventually(over)
     await owner.close()
+
+
+async def test_timed_work_of_a_projector_that_fails_from_the_start_is_an_alarm(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "HELD", 0.3)
+    owner = await stack.connect("handling", owner=True)
+    await owner.execute(DEADLINE)
+    await owner.execute("CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE disk_full; END'")
+    await owner.execute("CREATE TRIGGER full_disk BEFORE INSERT ON consumer_offsets EXECUTE FUNCTION full_disk()")
+    handling = await stack.engine("handling", work=[BREACH])
+
+    async def alarmed() -> list[str]:
+        return [each for each in (await handling.health()).alarms if "waited" in each and "projector failed last with DiskFull" in each]
+
+    await eventually(alarmed)
+    await owner.execute("DROP TRIGGER full_disk ON consumer_offsets")
+
+    async def over() -> bool:
+        return len(handling.projector.partitions) == stack.partitions and not await alarmed()
+
+    await eventually(over)
+    await owner.close()
