@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 import asyncpg
@@ -19,6 +19,7 @@ from redress_events.facts import KEYS, LIFECYCLE
 from redress_events.fold import Folding
 from redress_events.positions import Log, Position
 from redress_events.projector import FenceLost, Projector
+from redress_events.saving import save
 from redress_events.states import partition_of
 
 TABLES = ("state", "parked", "sealed", "set_aside", "consumer_offsets")
@@ -72,7 +73,7 @@ async def test_a_rebalance_in_the_middle_of_a_batch_ends_no_projector(stack: Sta
     stack.engines.append(two)
     await two.start()
     noted, held = asyncio.Event(), list[int]()
-    revoked, journal, save = one.projector._following.on_partitions_revoked, one.projector._journal, projector.save
+    revoked, journal = one.projector._following.on_partitions_revoked, one.projector._journal
 
     judge, judged = one.projector._following._judge, set[TopicPartition]()
 
@@ -96,7 +97,7 @@ async def test_a_rebalance_in_the_middle_of_a_batch_ends_no_projector(stack: Sta
             await hold()
         return await journal(connection, wanted)
 
-    async def saving(connection: asyncpg.Connection, foldings: Sequence[Folding]) -> None:
+    async def saving(connection: asyncpg.Connection, foldings: list[Folding]) -> None:
         await save(connection, foldings)
         if where == "within its transaction":
             await hold()

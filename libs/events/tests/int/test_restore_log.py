@@ -22,7 +22,7 @@ from spine_stack import AT, Stack, asked, eventually, registered
 from redress_events import relay, restore_log, topics
 from redress_events.contracts.callback import ClosedComplaint, ComplaintClosed
 from redress_events.contracts.intake import ComplaintChased
-from redress_events.engine import Engine, Unknown
+from redress_events.engine import Engine, Unavailable, Unknown
 from redress_events.envelope import Envelope, decode
 from redress_events.errors import CannotRestore, JournalRestored
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
@@ -181,7 +181,7 @@ async def test_the_public_topic_is_written_again_by_its_writer_alone(stack: Stac
 async def known(engine: Engine, subject: str) -> bool:
     try:
         return bool((await engine.read(subject)).state.heard.registered_at)
-    except Unknown:
+    except (Unknown, Unavailable):
         return False
 
 
