@@ -94,7 +94,7 @@ async def test_a_leap_after_the_clocks_were_compared_reaches_no_decision_of_that
     real = handling.work._passed
 
     async def leaps(*asked: Any) -> Any:  # between comparing the clocks and deciding
-        if (passed := await real(*asked)) is not None:
+        if passed := await real(*asked):
             clock.ahead = 30 * DAY
         return passed
 

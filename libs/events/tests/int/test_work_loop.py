@@ -232,6 +232,11 @@ async def test_timed_work_that_waits_too_long_for_the_log_is_an_alarm_until_it_g
             return bool(await owner.fetchval("SELECT count(*) = 1 FROM state WHERE deadline IS NOT NULL"))
 
         await eventually(heard)
+
+        async def ready() -> bool:
+            return (await handling.health()).ready
+
+        await eventually(ready)
         stalled(handling, released)
         await hand.write(*first.say(ComplaintChased(chase=1), at=instant + timedelta(hours=1)))
 
