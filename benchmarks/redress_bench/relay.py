@@ -111,7 +111,7 @@ async def _relayed(kafka: str, database: Databases, facts: int) -> float:
         topics=Topics("relay."),
         partitions=PARTITIONS,
         connect=lambda: asyncpg.connect(database.app_dsn, server_settings={"search_path": "fold1_1,public", **PLANS}),
-        cluster=log_end.cluster,
+        topics_now=lambda: log_end.topics(["relay." + LIFECYCLE]),
         sent=sent,
     )
     running = asyncio.create_task(relay.run())

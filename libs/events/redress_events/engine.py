@@ -126,6 +126,8 @@ class Engine:
         await self._database.open()
         async with self._database.reading() as connection:
             await self._reality.begin(connection)
+        before = self.clock()
+        self._cross_check.compare(before, await self._database_time())
         self.committer = Committer(self.source, self._database.commits, self._committed)
         self.deciding = Deciding(
             source=self.source,
@@ -145,7 +147,7 @@ class Engine:
             topics=self._topics,
             partitions=self._config.partitions,
             connect=lambda: self._database.connect("relay", idle_session_timeout="5s"),
-            cluster=self._reality.cluster,
+            topics_now=self._reality.topics_now,
         )
         self.projector = Projector(
             source=self.source,
@@ -169,7 +171,7 @@ class Engine:
             settle=self._config.settle,
             clock=self.clock,
             cross_check=self._cross_check,
-            prepare=self.deciding.prepare,
+            prepare=lambda drafts: self._database.on_live(lambda: self.deciding.prepare(drafts)),
             words=lambda wanted: self._database.on_live(lambda: self._vault.open_all(wanted)),
             connect=lambda: self._database.connect("work"),
             chance=self._chance,
@@ -182,6 +184,7 @@ class Engine:
             reality=self._reality,
             settle=self._config.settle,
             database=self._database.watching,
+            on_live=self._database.on_live,
             relay=self.relay,
             projector=self.projector,
             work=self.work,
@@ -356,13 +359,15 @@ class Engine:
             end = (await self._log_end.ask([place]))[place]
             async with asyncio.timeout(within):
                 while True:
-                    async with self._database.watching() as connection:
-                        read = await connection.fetchval(NEXT, *place)
-                    if (read or 0) >= end:
+                    if await self._database.on_live(lambda: self._next(place)) >= end:
                         return True
                     await asyncio.sleep(LOOK)
         except (ConnectionError, TimeoutError):
             return False
+
+    async def _next(self, place: TopicPartition) -> int:
+        async with self._database.watching() as connection:
+            return await connection.fetchval(NEXT, *place) or 0
 
     async def _certain(self, subject: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         """What a question or command on a subject comes to. Where there is no such row, it is asked again once the log was read as far as

@@ -64,6 +64,10 @@ class WrongCluster(Exception):
     """Offsets or a checkpoint were kept with another Kafka cluster than the one that answers."""
 
 
+class TopicMadeAnew(Exception):
+    """A topic that facts were sent to is another one now: what was sent is not on it, and what follows would stand before that."""
+
+
 class CannotRestore(Exception):
     """The log cannot be written anew from the journals as they are. The sentence says what is in the way, and what to do."""
 
@@ -79,7 +83,7 @@ class LogTruncated(Exception):
 def told(error: BaseException) -> str:
     """An error for operators' eyes: its type and place, never its text, which may quote what a customer said.
     Sentences of our own are told whole."""
-    if isinstance(error, WrongCluster | JournalRestored | Unavailable):
+    if isinstance(error, WrongCluster | TopicMadeAnew | JournalRestored | Unavailable):
         return f"{type(error).__name__}: {error}"
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -61,6 +61,7 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
         self._windows: dict[TopicPartition, list[Anchor]] = {}  # what was read since the last look
         self._told: dict[TopicPartition, str] = {}
         self._paused = False  # whether the client may have paused partitions
+        self.joining = False  # the client joins its group again: what is held is let go when it is taken up next
         self._looked = monotonic()
 
     @property
@@ -82,15 +83,16 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
             self._proving.pop(place, None)
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Whoever had to join again was away for a while, and asleep perhaps: all is compared anew."""
-        self.let_go(list(self.positions))
+        """Whoever had to join again was away for a while, and asleep perhaps: all is compared anew. It is only noted, for this runs in a
+        task of the client's, at any moment of a batch."""
+        self.joining = True
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """What is assigned is seen when it is taken up."""
 
     async def look(self, consumer: AIOKafkaConsumer) -> None:
         """Each second: is it still the topic, and the leader, that positions were compared with? Raises TopicMadeAgain, also where the
-        client joined its group while the new topic had no partition yet: nobody was assigned any."""
+        client joined its group while the new topic had no partition yet, or was not there: nobody was assigned any."""
         if monotonic() - self._looked < LOOK:
             return
         try:
@@ -118,6 +120,9 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def take_up(self, consumer: AIOKafkaConsumer, connection: asyncpg.Connection, cluster: str) -> list[TopicPartition]:
         """Compare newly assigned partitions with the log, and let go of those taken away. Returns what is new. Raises ConnectionError."""
+        if self.joining:
+            self.joining = False
+            self.let_go([*self.positions, *self._proving])
         assigned = consumer.assignment()
         held = self.positions.keys() | self._proving.keys() | self.refused.keys()
         for gone in held - assigned:

@@ -2,12 +2,14 @@
 
 `end_offsets` on the projector's consumer would queue behind its long poll (366 ms against 2 ms). Timed work waits for what is asked here:
 a deadline is judged only once everything that was on the log half a second after it has been read.
+
+A partition without a leader, or a topic that is not there, is nobody's trouble but of those who ask for it: the others are told.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
 
 from redress_events.clock import monotonic
 from redress_events.relay import close
@@ -28,7 +31,7 @@ MARGIN = timedelta(milliseconds=500)  # between the instant of a deadline and th
 
 @dataclass(slots=True)
 class _Flight:
-    """One ask of many: it begins after all who share it came. answer: ends by partition, or why there are none."""
+    """One ask of many: it begins after all who share it came. answer: ends of what has a leader, or why there are none."""
 
     wanted: set[TopicPartition] = field(default_factory=set)
     answer: asyncio.Future[Mapping[TopicPartition, int] | Exception] = field(default_factory=asyncio.Future)
@@ -39,7 +42,8 @@ class _Flight:
 
 
 class LogEnd:
-    """Clients for asking. `reachable_for` is how long Kafka has answered, in seconds; 0 while it does not."""
+    """Clients for asking. `reachable_for` is how long Kafka has answered, in seconds; 0 while it does not. unled: partitions that had no
+    leader, or were not there, when they were last asked for."""
 
     def __init__(self, source: str, bootstrap: str) -> None:
         self._source = source
@@ -52,11 +56,17 @@ class LogEnd:
         self._closing: set[asyncio.Task[None]] = set()
         self._cluster: str | None = None
         self._reachable_since: float | None = None
+        self._led_since: dict[TopicPartition, float] = {}  # of those that had no leader before
         self.ends: dict[TopicPartition, int] = {}
+        self.unled: frozenset[TopicPartition] = frozenset()
 
     @property
     def reachable_for(self) -> float:
         return 0.0 if self._reachable_since is None else monotonic() - self._reachable_since
+
+    def led_for(self, place: TopicPartition) -> float:
+        """How long this partition has been there to be written to, in seconds, as far as was seen."""
+        return 0.0 if place in self.unled else min(self.reachable_for, monotonic() - self._led_since.get(place, 0.0))
 
     def lost(self) -> None:
         """Some client saw Kafka out of reach: the settling time begins anew, and what answers next may be another cluster."""
@@ -64,7 +74,12 @@ class LogEnd:
         self._cluster = None
 
     async def ask(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """The offsets after the last records, as of now. Raises ConnectionError where Kafka does not answer in time.
+        """The offsets after the last records, as of now. Raises ConnectionError where Kafka does not answer in time, or one of them has no
+        leader."""
+        return _all(partitions, await self.ask_led(partitions))
+
+    async def ask_led(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The same of those that have a leader. Raises ConnectionError where Kafka does not answer in time.
 
         One ask is under way at a time. Who comes meanwhile shares the next, for an answer that was given before the question is none.
         """
@@ -83,7 +98,7 @@ class LogEnd:
             answer = error
         if isinstance(answer, Exception):
             raise ConnectionError(f"Kafka did not say where the log ends: {type(answer).__name__}") from answer
-        return {place: answer[place] for place in partitions}
+        return {place: answer[place] for place in partitions if place in answer}
 
     async def _fly(self) -> None:
         """Ask for one flight after the other. Those who wait behind one that failed have waited long enough: they fail with it."""
@@ -93,7 +108,7 @@ class LogEnd:
                 self._gathering = None
                 try:
                     async with asyncio.timeout(ASK_TIMEOUT):
-                        ends = await (await self._opened()).end_offsets(list(flight.wanted))
+                        ends = await self._of_led(AIOKafkaConsumer.end_offsets, flight.wanted)
                 except Exception as error:
                     self.lost()
                     self._drop()
@@ -114,16 +129,35 @@ class LogEnd:
             self._gathering = None
 
     async def starts(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """The offsets of the first records that are still there. Raises ConnectionError."""
+        """The offsets of the first records that are still there. Raises ConnectionError, also where one of them has no leader."""
+        return _all(partitions, await self.starts_of_led(partitions))
+
+    async def starts_of_led(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The same of those that have a leader. Raises ConnectionError."""
         if not partitions:
             return {}
         try:
             async with asyncio.timeout(ASK_TIMEOUT):
-                starts: Mapping[TopicPartition, int] = await (await self._opened()).beginning_offsets(list(partitions))
-                return starts
+                return await self._of_led(AIOKafkaConsumer.beginning_offsets, partitions)
         except Exception as error:
             self._drop()
             raise ConnectionError(f"Kafka did not say where the log begins: {type(error).__name__}") from error
+
+    async def _of_led(
+        self, ask: Callable[..., Awaitable[Mapping[TopicPartition, int]]], wanted: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, int]:
+        """The client asks for all or for none, over and over until its time is up. So who has a leader is asked before, but only where
+        somebody had none the last time, or where the question has just failed. Raises ConnectionError where no broker answers."""
+        if self.unled.isdisjoint(wanted):
+            try:
+                return await ask(await self._opened(), list(wanted))
+            except (KafkaError, OSError) as error:
+                log.debug("asked-who-leads", service=self._source, error=type(error).__name__)
+        seen = await self.topics(sorted({place.topic for place in wanted}))
+        led = {place for place in wanted if (topic := seen.topics.get(place.topic)) and place.partition in topic.epochs}
+        self._led_since.update(dict.fromkeys(self.unled & led, monotonic()))
+        self.unled = self.unled - led | (frozenset(wanted) - led)
+        return await ask(await self._opened(), list(led)) if led else {}
 
     async def topics(self, names: Sequence[str]) -> ClusterSeen:
         """Which cluster it is, and the ids and leader epochs of these topics. Raises ConnectionError."""
@@ -187,3 +221,9 @@ async def _started(client: Any, start: Any) -> Any:
         await close(client)
         raise
     return client
+
+
+def _all(partitions: Iterable[TopicPartition], offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
+    if without := [f"{place.topic}/{place.partition}" for place in partitions if place not in offsets]:
+        raise ConnectionError(f"Kafka did not say where the log begins and ends: nobody leads {', '.join(without)}")
+    return offsets

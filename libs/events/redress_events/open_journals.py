@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import asyncpg
+import orjson
 
 from redress_events.causal_order import Journaled, Place
 from redress_events.database import LIVE, PLANS
 from redress_events.envelope import decode, fact_id
 from redress_events.errors import CannotRestore, JournalRestored
-from redress_events.relay import CHECKPOINT, MOVE, RESTORING
+from redress_events.relay import CHECKPOINT, MOVE, RESTORING, SENT_TO
 from redress_events.states import one
 
 PAGE = 1_000
@@ -51,6 +52,7 @@ LAST = """
 SELECT transaction_id::text AS transaction_id, global_position FROM events WHERE transaction_id < $1::text::xid8
 ORDER BY events.transaction_id DESC, global_position DESC LIMIT 1
 """
+TOPICS = "SELECT DISTINCT topic FROM events WHERE transaction_id < $1::text::xid8"
 MOVED = "Somebody moved the relay's checkpoint of {source} meanwhile. Run it again."
 TAKEN = 20.0  # seconds within which a relay's lead must be had
 
@@ -139,10 +141,12 @@ class Journal:
         if not await self.connection.fetchval(MOVE, *self.began, *self.began, RESTORING):
             raise CannotRestore(MOVED.format(source=self.source))
 
-    async def finish(self, cluster: str) -> None:
-        """The relay goes on behind what was written. Raises CannotRestore where somebody moved its checkpoint meanwhile."""
+    async def finish(self, cluster: str, topic_ids: Mapping[str, str]) -> None:
+        """The relay goes on behind what was written, on these topics. Raises CannotRestore where somebody moved its checkpoint since."""
         last = await self.connection.fetchrow(LAST, self.watermark)
         place = (last["transaction_id"], last["global_position"]) if last else ("0", 0)
+        ours = {row["topic"] for row in await self.connection.fetch(TOPICS, self.watermark)}
+        await self.connection.execute(SENT_TO, *self.began, orjson.dumps({name: topic_ids[name] for name in ours}).decode())
         if not await self.connection.fetchval(MOVE, *self.began, *place, cluster):
             raise CannotRestore(MOVED.format(source=self.source))
 

@@ -156,6 +156,8 @@ class Projector:
             await asyncio.sleep(delay)
 
     async def _subscribe(self) -> AIOKafkaConsumer:
+        """To what is there: the client does not start with a topic that is not. Once it is, `Following.look` sees to it."""
+        seen = await self._log_end.topics(both := [self._topics.lifecycle, self._topics.keys])
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             group_id=f"{self._topics.prefix}redress-{self._source}",
@@ -168,7 +170,7 @@ class Projector:
             fetch_max_wait_ms=POLL_MS,
             metadata_max_age_ms=30_000,
         )
-        consumer.subscribe([self._topics.lifecycle, self._topics.keys], listener=self._following)
+        consumer.subscribe([name for name in both if name in seen.topics] or both, listener=self._following)
         try:
             await consumer.start()
         except BaseException:
@@ -192,6 +194,8 @@ class Projector:
                 continue
             finally:
                 self.progress = monotonic()
+            if self._following.joining:
+                continue
             batch = {}
             for place, records in polled.items():
                 if fresh := await self._following.expected(connection, place, records):

@@ -7,7 +7,7 @@ process was ever ready and as an alarm afterwards: a front door that closes beca
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 import asyncpg
@@ -16,9 +16,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
 
-from redress_events.errors import WrongPartitions, told
+from redress_events.errors import Unavailable, WrongPartitions, told
 from redress_events.log_end import LogEnd
 from redress_events.relay import close
+from redress_events.topic_metadata import ClusterSeen
 from redress_events.topics import MIN_INSYNC, Replicas, Wanted, wrong_partitions
 
 log = structlog.get_logger(__name__)
@@ -43,10 +44,18 @@ class Reality:
 
     async def begin(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
         """Compare the journal, then the topics, and number the journal if nobody has: for one count of partitions, for ever. With Kafka
-        away the journal alone says. Raises WrongPartitions."""
-        self._compare(await connection.fetchval(COUNTED))
+        away the journal alone says. Raises WrongPartitions, and Unavailable where neither can say."""
+        self._compare(counted := await connection.fetchval(COUNTED))
+        there: Collection[str] = ()
         with suppress(ConnectionError):
-            await self.look()
+            there = await self.look()
+        if counted is not None:
+            return
+        if self._topics[0].name not in there:
+            raise Unavailable(
+                f"The journal of {self._source} is not numbered for any count of partitions yet, and Kafka does not say how many "
+                f"{self._topics[0].name} has: run the migration, or wait for Kafka."
+            )
         await connection.execute(COUNT, self._topics[0].partitions)
         self._compare(await connection.fetchval(COUNTED))
 
@@ -57,25 +66,25 @@ class Reality:
                 f"The journal of {self._source} is numbered for {counted} partitions, REDRESS_PARTITIONS is {ours}: set it to {counted}."
             )
 
-    async def cluster(self) -> str:
-        """Kafka's cluster id. Raises WrongPartitions where its topics are not as many partitions as ours, ConnectionError."""
+    async def topics_now(self) -> ClusterSeen:
+        """The cluster and our topics. Raises WrongPartitions where these are not as many partitions as ours, ConnectionError."""
         seen = await self._log_end.topics([topic.name for topic in self._topics])
         counts = {name: topic.partitions for name, topic in seen.topics.items()}
         self.wrong = next((wrong_partitions(each, counts[each.name]) for each in self._topics if _differs(each, counts)), None)
         if self.wrong:
             raise WrongPartitions(self.wrong)
-        return seen.cluster
+        return seen
 
-    async def look(self) -> None:
-        """Raises WrongPartitions, and ConnectionError where Kafka does not answer."""
+    async def look(self) -> Collection[str]:
+        """Which of the topics are there. Raises WrongPartitions, and ConnectionError where Kafka does not answer."""
         found = self.flaws
         try:
-            await self.cluster()
-            seen = await self._log_end.topics([topic.name for topic in self._topics])
-            missing = [f"Topic {each.name} is missing: run the migration." for each in self._topics if each.name not in seen.topics]
-            replicas = {name: topic.replicas for name, topic in seen.topics.items()}
-            found = missing + await flaws(self._bootstrap, [each for each in self._topics if each.name in seen.topics], replicas)
+            there = (await self.topics_now()).topics
+            missing = [f"Topic {each.name} is missing: run the migration." for each in self._topics if each.name not in there]
+            replicas = {name: topic.replicas for name, topic in there.items()}
+            found = missing + await flaws(self._bootstrap, [each for each in self._topics if each.name in there], replicas)
             self._tell_of_no_spare(replicas)
+            return there.keys()
         except WrongPartitions as error:
             found = [str(error)]
             raise

@@ -1,24 +1,28 @@
 """Ships the journal to Kafka: in order, at least once, by one leader for each service.
 
 The reader stays below the oldest running transaction (`pg_snapshot_xmin`), so a fact that commits late is never passed over. The checkpoint
-moves by compare-and-set, only after every record of a page was acknowledged. After any failure the producer is thrown away: aiokafka's
+moves by compare-and-set, only after every record of a page was acknowledged. Nothing is sent to a topic that was made anew: what was sent
+before is missing there, and `redress restore-log` could only write it behind. After any failure the producer is thrown away: aiokafka's
 idempotent producer cannot bump its epoch (aiokafka #1017), and its `stop` can hang.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
+import orjson
 import structlog
 from aiokafka import AIOKafkaProducer
 
 from redress_events.clock import monotonic
 from redress_events.envelope import headers
-from redress_events.errors import WrongCluster, told
+from redress_events.errors import TopicMadeAnew, WrongCluster, told
 from redress_events.states import Connection, one, partition_of
+from redress_events.topic_metadata import ClusterSeen
 from redress_events.topics import Topics
 from redress_events.vault import PROOF
 
@@ -52,7 +56,8 @@ SELECT (SELECT count(*) FROM (
 FROM relay_checkpoint c
 """
 CHECKPOINT = """
-SELECT c.transaction_id::text AS transaction_id, c.global_position, c.kafka_cluster, c.keys_from, b.timeline = timeline_now() AS at_home
+SELECT c.transaction_id::text AS transaction_id, c.global_position, c.kafka_cluster, c.topic_ids::text AS topic_ids, c.keys_from,
+    b.timeline = timeline_now() AS at_home
 FROM relay_checkpoint c, birthplace b
 """
 # Not while somebody adopts the journal.
@@ -61,6 +66,8 @@ UPDATE relay_checkpoint SET transaction_id = $3::text::xid8, global_position = $
 WHERE transaction_id = $1::text::xid8 AND global_position = $2 AND EXISTS (SELECT FROM birthplace WHERE timeline = timeline_now())
 RETURNING 1
 """
+SENT_TO = "UPDATE relay_checkpoint SET topic_ids = $3::jsonb WHERE transaction_id = $1::text::xid8 AND global_position = $2"
+BEGINNING = ("0", 0)  # the checkpoint where nothing was sent, or all is to be sent again
 UNACKNOWLEDGED = "SELECT subject, wrapped, proof FROM keys WHERE NOT acknowledged AND subject = ANY ($1::text[])"
 # A key that was destroyed while it was sent has a tombstone to be sent yet.
 ACKNOWLEDGE = """
@@ -92,7 +99,8 @@ class Deposed(Exception):
 
 
 class Relay:
-    """connect: makes a database connection of the relay's own. cluster: asks Kafka for its cluster id. sent: called after each page."""
+    """connect: makes a database connection of the relay's own. topics_now: asks Kafka for its cluster and the topics' ids. sent: called
+    after each page. refused: why nothing may be sent, in a sentence."""
 
     def __init__(
         self,
@@ -102,7 +110,7 @@ class Relay:
         topics: Topics,
         partitions: int,
         connect: Callable[[], Awaitable[asyncpg.Connection]],
-        cluster: Callable[[], Awaitable[str]],
+        topics_now: Callable[[], Awaitable[ClusterSeen]],
         sent: Callable[[], None] = lambda: None,
         page: int = PAGE,
     ) -> None:
@@ -110,7 +118,7 @@ class Relay:
         self._topics = topics
         self._partitions = partitions
         self._connect = connect
-        self._cluster = cluster
+        self._topics_now = topics_now
         self._sent = sent
         self._page = page
         self._size = page  # of the next page: halved after a failure, for a page that is too large to be sent in time would never go
@@ -118,6 +126,7 @@ class Relay:
         self._sender = Sender(bootstrap, f"redress-{source}-relay")
         self._send = self._sender.send
         self.leader = False
+        self.refused: str | None = None
         self.progress = monotonic()  # of the last turn, whatever came of it: what liveness looks at
 
     def wake(self) -> None:
@@ -136,6 +145,8 @@ class Relay:
                         self.leader = True
                         delay = 0.1
                         await self._lead(connection)
+                    else:
+                        self.refused = None  # whoever leads knows
                 finally:
                     self.leader = False
                     await self._sender.drop()
@@ -145,6 +156,7 @@ class Relay:
             except Deposed:
                 log.warning("relay-deposed", service=self._source)
             except Exception as error:
+                self.refused = str(error) if isinstance(error, (WrongCluster, TopicMadeAnew)) else self.refused
                 log.warning("relay-failed", service=self._source, error=told(error))
                 delay = min(delay * 2, 2.0)
                 self._size = max(1, self._size // 2)
@@ -153,11 +165,16 @@ class Relay:
     async def _lead(self, connection: asyncpg.Connection) -> None:
         start = await one(connection, CHECKPOINT)
         cursor = (start["transaction_id"], start["global_position"])
-        cluster = await self._cluster()
+        seen = await self._topics_now()
+        cluster = seen.cluster
         if start["kafka_cluster"] == RESTORING:
             raise WrongCluster("The log was being restored, and is not whole yet. Let that come to its end: redress restore-log")
         if start["kafka_cluster"] not in (None, cluster):
             raise WrongCluster(f"The relay's checkpoint belongs to the Kafka cluster {start['kafka_cluster']}, this one is {cluster}.")
+        # By the journal's names for them. From the beginning all is sent again, wherever that is.
+        sent_to: dict[str, str] = {} if cursor == BEGINNING else orjson.loads(start["topic_ids"])
+        self._compare(sent_to, seen)
+        self.refused = None
         empty, looked, keys_from = 0, monotonic(), start["keys_from"]
         following: list[Any] = []
         while True:
@@ -171,6 +188,10 @@ class Relay:
                 if (moved := (held["transaction_id"], held["global_position"])) != cursor:
                     log.warning("relay-checkpoint-moved", service=self._source)
                     cursor, following = moved, []
+                    sent_to = {} if cursor == BEGINNING else orjson.loads(held["topic_ids"])
+                with suppress(ConnectionError):  # sending will tell
+                    seen = await self._topics_now()
+                    self._compare(sent_to, seen)
             if keys_from is not None:
                 keys_from = await self._send_again(connection, keys_from)
             if not following:
@@ -183,6 +204,10 @@ class Relay:
                 full = len(rows) >= asked
                 asked = self._size
                 following = await self._ship(connection, rows, last if full else None)
+                if fresh := {row["topic"] for row in rows} - sent_to.keys():
+                    there = {name: seen.topics.get(self._topics(name)) for name in fresh}
+                    sent_to |= {name: topic.id for name, topic in there.items() if topic is not None}
+                    await connection.execute(SENT_TO, *cursor, orjson.dumps(sent_to).decode())
                 if not await connection.fetchval(MOVE, *cursor, *last, cluster):
                     raise Deposed
                 cursor = last
@@ -201,6 +226,16 @@ class Relay:
                     await self._woken.wait()
             except TimeoutError:
                 pass
+
+    def _compare(self, sent_to: Mapping[str, str], seen: ClusterSeen) -> None:
+        """Raises TopicMadeAnew."""
+        for name, id in sent_to.items():
+            topic = seen.topics.get(self._topics(name))
+            if topic is not None and topic.id != id:
+                raise TopicMadeAnew(
+                    f"Topic {self._topics(name)} was made anew: facts of {self._source} were sent to the one with id {id}, and this is "
+                    f"{topic.id}. Nothing is sent until they are there again: redress restore-log (docs/restore.md)."
+                )
 
     async def _ship(self, connection: asyncpg.Connection, rows: Sequence[Any], after: tuple[str, int] | None) -> list[Any]:
         """Keys first, and acknowledged; then the facts they seal. after: from a backlog, the page behind this one is read meanwhile."""

@@ -111,11 +111,11 @@ class RestoreLog:
             if replicas:
                 await making.recreate(self._bootstrap, self._recreate, self._partitions, replicas, self._prefix)
                 restored.recreated, restored.replicas = self._recreate, replicas
-            cluster = await self._cluster()
+            now = await self._topics_now()
             await self._write_keys(journals[KEYS_OF], restored)
             await self._write_facts(journals, restored)
             for journal in journals.values():
-                await journal.finish(cluster)
+                await journal.finish(*now)
             return restored
         finally:
             await self._sender.drop()
@@ -217,9 +217,11 @@ class RestoreLog:
     def _records(self, page: Sequence[Journaled]) -> Iterable[Outgoing]:
         return (outgoing(self._topics, self._partitions, fact.source, fact.row) for fact in page)
 
-    async def _cluster(self) -> str:
+    async def _topics_now(self) -> tuple[str, dict[str, str]]:
+        """The cluster, and the ids of the topics."""
         asking = LogEnd("restore-log", self._bootstrap)
         try:
-            return await asking.cluster()
+            seen = await asking.topics([self._topics(name) for name in (LIFECYCLE, CLOSED)])
+            return seen.cluster, {name: seen.topics[self._topics(name)].id for name in (LIFECYCLE, CLOSED)}
         finally:
             await asking.stop()

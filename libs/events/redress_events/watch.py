@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 
 import asyncpg
 import structlog
@@ -70,7 +71,7 @@ class Measures:
 
 class Watch:
     """Looks at the parts of a running engine. places: what is read. kept: partitions from which nothing may ever be deleted. database: a
-    connection for reading, raising where there is none."""
+    connection for reading, raising where there is none. on_live: asks again where a rebuild has swapped the state."""
 
     def __init__(
         self,
@@ -82,6 +83,7 @@ class Watch:
         reality: Reality,
         settle: float,
         database: Callable[[], AbstractAsyncContextManager[asyncpg.pool.PoolConnectionProxy]],
+        on_live: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
         relay: Relay,
         projector: Projector,
         work: WorkLoop,
@@ -95,6 +97,7 @@ class Watch:
         self._reality = reality
         self._held = settle + HELD
         self._database = database
+        self._on_live = on_live
         self._relay = relay
         self._projector = projector
         self._work = work
@@ -140,7 +143,8 @@ class Watch:
     def alarms(self) -> list[str]:
         """What is wrong and stops nobody from calling, a sentence each."""
         refused = [each.sentence for _, each in sorted(self._projector.refused.items())]
-        return refused + ([] if self._reality.wrong else self._reality.flaws) + self._found()
+        relay = [self._relay.refused] if self._relay.refused else []
+        return relay + refused + ([] if self._reality.wrong else self._reality.flaws) + self._found()
 
     def _found(self) -> list[str]:
         """Alarms that nobody else writes to the log."""
@@ -156,6 +160,10 @@ class Watch:
                 found.append(
                     f"Partition {place.partition} of {place.topic} ends {lost} records before what was read: the log lost its end."
                 )
+        found += [
+            f"Partition {place.partition} of {place.topic} has no leader, or is not there: nothing can be written to it, nor read."
+            for place in sorted(self._log_end.unled.intersection(self._places))
+        ]
         if (held := self._work.held_for) > self._held:
             failure = f" The projector failed last with {self._projector.failure}." if self._projector.failing else ""
             found.append(f"Timed work that is due has waited {held:.0f} s for the log: no deadline is judged meanwhile.{failure}")
@@ -209,8 +217,8 @@ class Watch:
         while True:
             try:
                 asked = wall_clock().timestamp()
-                ends = await self.ask()
-                await self._look_what_is_read(ends, asked)
+                ends = await self._log_end.ask_led(self._places)
+                await self._on_live(partial(self._look_what_is_read, ends, asked))
                 await self._look_where_it_begins()
             except asyncio.CancelledError:
                 raise
@@ -230,13 +238,13 @@ class Watch:
             self._read_before = read = await self._read(connection)
             all_read = [place for place, end in ends.items() if read.get(place, -1) >= end]
             self._all_read_at.update(dict.fromkeys(all_read, asked))
-            if not self._caught_up and len(all_read) == len(ends):
+            if not self._caught_up and len(all_read) == len(self._places):
                 await connection.execute("INSERT INTO caught_up DEFAULT VALUES ON CONFLICT DO NOTHING")
                 self._caught_up = True
 
     async def _look_where_it_begins(self) -> None:
         if monotonic() - self._starts_at > STARTS:
-            self._starts = await self._log_end.starts(self._kept)
+            self._starts = await self._log_end.starts_of_led(self._kept)
             self._starts_at = monotonic()
 
     def _tell(self) -> None:

@@ -212,7 +212,9 @@ class WorkLoop:
         """Everything up to an instant that the log was read past."""
         partitions = self._projector.partitions
         if not partitions:
-            if not self._projector.failing:  # while it fails, nothing says that nothing is due
+            if self._projector.failing:  # nothing says that nothing is due
+                self._held_since.setdefault(work.name, monotonic())
+            else:
                 self._held_since.pop(work.name, None)
             return FALLBACK
         before = self._clock()
@@ -225,40 +227,49 @@ class WorkLoop:
         if instant > clock():
             self._held_since.pop(work.name, None)
             return min(wall_seconds_until(instant, self._clock), LONGEST_PAUSE)
-        passed = await self._passed(partitions, clock)
-        if passed is None:
+        asked = clock()
+        passed = await self._passed(partitions)
+        if not passed or await self._waits(connection, work, sorted(set(partitions) - set(passed)), clock):
             self._held_since.setdefault(work.name, monotonic())
+        else:
+            self._held_since.pop(work.name, None)
+        if not passed:
             return FALLBACK
-        self._held_since.pop(work.name, None)
-        rows = await connection.fetch(due_sql(work), partitions, micros(passed), BATCH)
+        until = micros(asked - MARGIN)
+        rows = await connection.fetch(due_sql(work), passed, until, BATCH)
         if not rows:
             await connection.execute(settled_sql(work))
             return FALLBACK
-        await self._decide_both(connection, work, rows, micros(passed), clock)
+        await self._decide_both(connection, work, rows, until, clock)
         return 0.0
 
-    async def _passed(self, partitions: Sequence[int], clock: Clock) -> datetime | None:
-        """The instant up to which these partitions hold everything that was decided in time; None where nobody can say now."""
+    async def _waits(self, connection: asyncpg.Connection, work: Work, partitions: Sequence[int], clock: Clock) -> bool:
+        """Whether something is due in these partitions."""
+        if not partitions:
+            return False
+        first = (await one(connection, next_sql(work), partitions))["first"]
+        return first is not None and EPOCH + timedelta(microseconds=first) + MARGIN <= clock()
+
+    async def _passed(self, partitions: Sequence[int]) -> list[int]:
+        """Those of these partitions of which everything was read that was decided until now, less a margin; none where nobody can say."""
         places = [TopicPartition(self._topics.lifecycle, partition) for partition in partitions]
-        asked = clock()
         try:
-            ends = await self._log_end.ask(places)
+            ends = await self._log_end.ask_led(places)
         except ConnectionError:
-            return None
-        if self._log_end.reachable_for < self._settle:
-            return None
+            return []
+        places = [place for place in places if place in ends and self._log_end.led_for(place) >= self._settle]
         try:
             async with asyncio.timeout(CATCH_UP):
                 while not all((held := self._projector.positions.get(place)) and held.next >= ends[place] for place in places):
                     if set(places) - self._projector.positions.keys():
-                        return None  # a partition was taken away meanwhile
+                        return []  # a partition was taken away meanwhile
                     self._woken.clear()
                     with suppress(TimeoutError):
                         async with asyncio.timeout(FALLBACK):
                             await self._woken.wait()
         except TimeoutError:
-            return None
-        return asked - MARGIN
+            return []
+        return [place.partition for place in places]
 
     async def _decide_both(self, connection: asyncpg.Connection, work: Work, rows: Sequence[Any], instant: int, clock: Clock) -> int:
         """Those that never failed, and then those that did, which may wait for what they lack. → facts decided."""

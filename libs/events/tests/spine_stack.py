@@ -143,7 +143,8 @@ class Stack:
             made = await self._make_database(source)
             empty = Path(os.environ.get("PYTEST_TMP", "/tmp")) / f"redress-empty-{uuid.uuid4().hex}"
             empty.mkdir()
-            await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=empty, fold=1)
+            how = {"owner_dsn": made.owner_dsn, "app_role": made.app_role, "service_migrations_dir": empty}
+            await migrate(**how, fold=1, partitions=self.partitions)  # type: ignore[arg-type]
             empty.rmdir()
             self.databases[source] = made
         return self.databases[source]

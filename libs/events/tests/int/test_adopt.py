@@ -33,6 +33,7 @@ from redress_events.facts import CLOSED, LIFECYCLE
 from redress_events.own_facts import AdoptionRefused, Forked, PassedOver
 from redress_events.polling import poll
 from redress_events.rebase import FROM_AHEAD
+from redress_local.kafka import Kafka
 from redress_local.postgres import Postgres
 
 JOURNAL = "SELECT stream, version, topic, type, prevhash, hash, data FROM events ORDER BY 1, 2"

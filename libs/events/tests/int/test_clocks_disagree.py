@@ -94,7 +94,7 @@ async def test_a_leap_after_the_clocks_were_compared_reaches_no_decision_of_that
     real = handling.work._passed
 
     async def leaps(*asked: Any) -> Any:  # between comparing the clocks and deciding
-        if (passed := await real(*asked)) is not None:
+        if passed := await real(*asked):
             clock.ahead = 30 * DAY
         return passed
 
@@ -126,3 +126,11 @@ async def test_work_without_a_time_waits_too_because_its_facts_would_have_a_wron
     clock.ahead = timedelta()
     await eventually(lambda: given_up(connection, 1))
     await connection.close()
+
+
+async def test_the_clocks_are_compared_before_anything_is_decided_after_a_start(stack: Stack) -> None:
+    clock = Leaping()
+    clock.ahead = DAY
+    handling = await stack.engine("intake", clock=clock)
+    with pytest.raises(ClockOff):
+        await handling.create("complaint", lambda context: [registered()], asked("early"))

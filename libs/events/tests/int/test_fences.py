@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from spine_log import Author, Sent, pen, subject_of, verified
 from spine_stack import Stack, eventually, registered
 
+from redress_events import projector
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine
 from redress_events.facts import KEYS, LIFECYCLE
-from redress_events.positions import Position
+from redress_events.fold import Folding
+from redress_events.positions import Log, Position
 from redress_events.projector import FenceLost, Projector
+from redress_events.saving import save
 from redress_events.states import partition_of
 
 TABLES = ("state", "parked", "sealed", "set_aside", "consumer_offsets")
@@ -49,6 +54,72 @@ async def test_two_replicas_share_the_partitions_and_fold_each_record_once_throu
                 assert wanted == 4 or await eventually(lambda two=two: holds(two, 2))  # type: ignore[misc]
     await eventually(lambda: folded(stack, subjects, 9), within=30)
     assert await one.parking.subjects() == []
+
+
+@pytest.mark.parametrize("where", ["before its transaction", "within its transaction"])
+async def test_a_rebalance_in_the_middle_of_a_batch_ends_no_projector(stack: Stack, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    authors = [Author(subject_of(n)) for n in range(16)]
+    subjects = [author.subject for author in authors]
+    one = await stack.engine("handling", work=[])
+    await eventually(lambda: holds(one, 4))
+    two, joins = await stack.engine("handling", work=[], start=False), asyncio.Event()
+    cluster = two._log_end.cluster
+
+    async def joining() -> str:
+        await joins.wait()
+        return await cluster()
+
+    monkeypatch.setattr(two._log_end, "cluster", joining)
+    stack.engines.append(two)
+    await two.start()
+    noted, held = asyncio.Event(), list[int]()
+    revoked, journal = one.projector._following.on_partitions_revoked, one.projector._journal
+
+    judge, judged = one.projector._following._judge, set[TopicPartition]()
+
+    def revoking(places: Iterable[TopicPartition]) -> None:
+        revoked(places)
+        judged.clear()
+        noted.set()
+
+    def judging(place: TopicPartition, position: Position, cluster: str, log_now: Log) -> None:
+        judged.add(place)
+        judge(place, position, cluster, log_now)
+
+    async def hold() -> None:
+        if not held:
+            held.append(len(one.projector.partitions))
+            joins.set()
+            await noted.wait()
+
+    async def comparing(connection: asyncpg.Connection, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
+        if where == "before its transaction":
+            await hold()
+        return await journal(connection, wanted)
+
+    async def saving(connection: asyncpg.Connection, foldings: list[Folding]) -> None:
+        await save(connection, foldings)
+        if where == "within its transaction":
+            await hold()
+
+    monkeypatch.setattr(one.projector._following, "on_partitions_revoked", revoking)
+    monkeypatch.setattr(one.projector._following, "_judge", judging)
+    monkeypatch.setattr(one.projector, "_journal", comparing)
+    monkeypatch.setattr(projector, "save", saving)
+    async with pen(stack) as hand:
+        for author in authors:
+            await hand.write(*author.say(registered()))
+        await asyncio.wait_for(noted.wait(), 20)
+        for turn in range(3):
+            for author in authors:
+                await hand.write(*author.say(ComplaintChased(chase=turn + 1)))
+        await eventually(lambda: holds(one, 2))
+        await eventually(lambda: holds(two, 2))
+    await eventually(lambda: folded(stack, subjects, 3), within=30)
+    assert held == [4]
+    assert judged >= one.projector.positions.keys(), "compared anew, all of them"
+    assert not one.projector.failing and not two.projector.failing, (one.projector.failure, two.projector.failure)
+    await verified(stack, "handling")
 
 
 async def test_a_zombie_that_holds_old_positions_writes_nothing_at_all(stack: Stack) -> None:

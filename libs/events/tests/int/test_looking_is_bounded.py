@@ -73,7 +73,7 @@ async def test_four_times_as_much_costs_no_look_more(stack: Stack) -> None:
     grown = {name: (before[name], pages) for name, pages in after.items() if pages > before[name] * 2 + 20}  # one level more of an index
     assert not grown
     assert max(after.values()) < 2_500, after
-    relay = Relay(source="handling", bootstrap="", topics=Topics(), partitions=4, connect=_never, cluster=_never)
+    relay = Relay(source="handling", bootstrap="", topics=Topics(), partitions=4, connect=_never, topics_now=_never)
     assert await relay.backlog(app) == 100_000
     await owner.execute(
         "UPDATE relay_checkpoint SET (transaction_id, global_position) = (SELECT transaction_id, global_position FROM events"

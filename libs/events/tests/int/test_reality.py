@@ -15,7 +15,7 @@ from spine_stack import Stack, asked, engine_of, eventually, registered
 
 from redress_events import reality, topics
 from redress_events.engine import Engine
-from redress_events.errors import TopicsNotMade, WrongPartitions
+from redress_events.errors import TopicsNotMade, Unavailable, WrongPartitions
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
 from redress_events.log_end import LogEnd
 from redress_events.migrate import migrate
@@ -29,9 +29,23 @@ async def register(engine: Engine) -> str:
     return (await engine.create("complaint", lambda context: [registered()], asked(uuid.uuid4().hex)))[0].subject
 
 
-async def with_partitions(stack: Stack, partitions: int, kafka: str | None = None) -> Engine:
+async def with_partitions(stack: Stack, partitions: int, kafka: str | None = None, prefix: str | None = None) -> Engine:
     made = await stack.database("intake")
-    return engine_of("intake", made.app_dsn, kafka or stack.kafka, stack.prefix, partitions)
+    return engine_of("intake", made.app_dsn, kafka or stack.kafka, prefix or stack.prefix, partitions)
+
+
+async def unnumbered(stack: Stack) -> None:
+    """A migration that was not told how many partitions there are."""
+    owner = await stack.connect("intake", owner=True)
+    await owner.execute("DELETE FROM partitioning")
+    await owner.close()
+
+
+async def numbered(stack: Stack) -> int | None:
+    owner = await stack.connect("intake", owner=True)
+    count: int | None = await owner.fetchval(reality.COUNTED)
+    await owner.close()
+    return count
 
 
 @pytest.mark.parametrize("kafka", [None, NOWHERE], ids=["with Kafka", "without Kafka"])
@@ -48,6 +62,7 @@ async def test_a_journal_numbered_for_four_partitions_is_not_served_with_two(sta
 
 
 async def test_an_empty_journal_is_not_served_with_other_partitions_than_the_topic_has(stack: Stack) -> None:
+    await unnumbered(stack)
     wrong = await with_partitions(stack, 2)
     with pytest.raises(WrongPartitions, match="has 4 partitions, and REDRESS_PARTITIONS makes it 2"):
         await wrong.start()
@@ -55,14 +70,25 @@ async def test_an_empty_journal_is_not_served_with_other_partitions_than_the_top
     await register(await stack.engine("intake"))
 
 
-async def test_what_an_empty_journal_was_numbered_for_while_kafka_was_away_the_migration_puts_right(stack: Stack, tmp_path: Path) -> None:
-    wrong = await with_partitions(stack, 2, NOWHERE)
-    await wrong.start()
+@pytest.mark.parametrize("prefix", [None, "nobody."], ids=["Kafka away", "no topic"])
+async def test_a_journal_that_nobody_numbered_waits_for_kafka_to_say_how_many_there_are(stack: Stack, prefix: str | None) -> None:
+    await unnumbered(stack)
+    wrong = await with_partitions(stack, 2, None if prefix else NOWHERE, prefix)
+    with pytest.raises(Unavailable, match=r"not numbered for any count of partitions yet, and Kafka does not say"):
+        await wrong.start()
     await wrong.stop()
+    assert await numbered(stack) is None
+    await register(await stack.engine("intake"))
+    assert await numbered(stack) == 4
+
+
+async def test_what_an_empty_journal_was_numbered_for_by_mistake_the_migration_puts_right(stack: Stack, tmp_path: Path) -> None:
+    made = await stack.database("intake")
+    how = partial(migrate, owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=tmp_path, fold=1)
+    await how(partitions=2)
     with pytest.raises(WrongPartitions):
         await stack.engine("intake")
-    made = await stack.database("intake")
-    await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=tmp_path, fold=1, partitions=4)
+    await how(partitions=4)
     await register(await stack.engine("intake"))
 
 

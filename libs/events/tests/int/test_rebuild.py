@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ from typing import Any
 import asyncpg
 import pytest
 from spine_log import Author, described, pen, quiet, rebuild, states, subject_of, verified
-from spine_stack import Stack, asked, eventually, registered
+from spine_stack import OPEN, Stack, Toy, asked, eventually, open_case, registered
 
 from redress_events import rebuild as rebuild_module
+from redress_events.clock import wall_clock
+from redress_events.contracts.handling import ProgressReported
 from redress_events.contracts.intake import ComplaintChased
-from redress_events.engine import Engine
+from redress_events.engine import Engine, Unknown
+from redress_events.facts import Context, Fact
 from redress_events.rebuild import NotSwapped, Rebuild, RebuildRunning
 from redress_events.verify import verify
 
@@ -116,8 +120,16 @@ async def _ended(connection: asyncpg.Connection, after: float = 0.0) -> None:
     await connection.close()
 
 
-async def test_work_goes_on_after_the_swap_though_nobody_asks_the_service_anything(stack: Stack, tmp_path: Path) -> None:
-    intake, _handling = await stack.engine("intake"), await stack.engine("handling")
+def open_and_tell(toy: Toy, context: Context) -> list[Fact]:
+    """A decision with personal words, that are sealed with the complaint's key."""
+    return [*open_case(toy, context), ProgressReported(cycle=1, note="measured")]
+
+
+@pytest.mark.parametrize("decide", [open_case, open_and_tell])
+async def test_work_goes_on_after_the_swap_though_nobody_asks_the_service_anything(
+    stack: Stack, tmp_path: Path, decide: Callable[[Toy, Context], list[Fact]]
+) -> None:
+    intake, _handling = await stack.engine("intake"), await stack.engine("handling", work=[replace(OPEN, decide=decide)])
     await intake.create("complaint", lambda context: [registered()], asked("before"))
 
     async def opened(wanted: int) -> bool:  # by a connection of its own: a question to the engine would tell it of the swap
@@ -131,6 +143,27 @@ async def test_work_goes_on_after_the_swap_though_nobody_asks_the_service_anythi
     owner = await stack.connect("handling", owner=True)
     assert await owner.fetchval("SELECT count(*) FROM fold1_2.row_errors") == 0
     await owner.close()
+
+
+async def test_after_the_swap_the_pulse_goes_on_and_nobody_is_told_of_an_error_who_asks_for_what_is_not_there(
+    stack: Stack, tmp_path: Path
+) -> None:
+    handling = await stack.engine("handling", work=[])
+
+    async def beats(since: float) -> bool:
+        return handling.watch._all_read_at.get(handling._places[0], 0.0) > since
+
+    await eventually(lambda: beats(0.0))
+    await rebuild(stack, "handling", tmp_path)
+    swapped = wall_clock().timestamp()
+    await eventually(lambda: beats(swapped))
+    (pulse,) = (each for each in handling._tasks if each.get_name() == "handling-pulse")
+    pulse.cancel()
+    await asyncio.wait({pulse})
+    await rebuild(stack, "handling", tmp_path)
+    await handling._database.reads.expire_connections()  # as after a minute without a question
+    with pytest.raises(Unknown):
+        await handling.read(subject_of(1))
 
 
 async def test_a_run_that_is_killed_anywhere_harms_nothing(stack: Stack, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from spine_log import on_the_log, verified
+from spine_log import made_anew, on_the_log, verified
 from spine_stack import Stack, asked, eventually, registered
 
 from redress_events.contracts.intake import ComplaintSupplemented
@@ -113,3 +113,16 @@ async def read(stack: Stack, subject: str, version: int) -> bool:
     found = await connection.fetchval("SELECT (read->'intake'->>'v')::int = $2 FROM state WHERE subject = $1", subject, version)
     await connection.close()
     return bool(found)
+
+
+async def test_a_topic_that_was_made_anew_before_anything_was_sent_to_it_is_sent_to(stack: Stack) -> None:
+    intake = await stack.engine("intake")
+
+    async def leads() -> bool:
+        return intake.relay.leader
+
+    await eventually(leads)
+    await made_anew(stack, LIFECYCLE)
+    await intake.create("complaint", lambda context: [registered()], asked("k1"))
+    await eventually(lambda: sent(stack, [1]))
+    assert intake.relay.refused is None

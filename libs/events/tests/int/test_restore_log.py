@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
-from spine_log import Author, Sent, admin_of, adopted, deleted, on_the_log, pen, rebuild, subject_of, verified
+from spine_log import Author, Sent, admin_of, adopted, deleted, made_anew, on_the_log, pen, rebuild, subject_of, verified
 from spine_servers import archive, moved, stack_on
 from spine_stack import AT, Stack, asked, eventually, registered
 from spine_stack import opened as words
@@ -25,7 +25,7 @@ from redress_events import relay, restore_log, topics, whole_log
 from redress_events.contracts import CONTRACTS
 from redress_events.contracts.callback import ClosedComplaint, ComplaintClosed
 from redress_events.contracts.intake import ComplaintChased
-from redress_events.engine import Engine, Unknown
+from redress_events.engine import Engine, Unavailable, Unknown
 from redress_events.envelope import Envelope, decode
 from redress_events.errors import CannotRestore, JournalRestored
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
@@ -323,7 +323,7 @@ async def passed_over(stack: Stack, source: str, place: Place, sentence: str, **
 async def known(engine: Engine, subject: str) -> bool:
     try:
         return bool((await engine.read(subject)).state.heard.registered_at)
-    except Unknown:
+    except (Unknown, Unavailable):
         return False
 
 
@@ -583,3 +583,52 @@ async def delete(stack: Stack, *names: str) -> None:
 
     await eventually(gone)
     await admin.close()
+
+
+@pytest.mark.parametrize("topic", [LIFECYCLE, CLOSED])
+async def test_nothing_is_sent_to_a_topic_that_was_made_anew_until_the_log_is_restored(stack: Stack, topic: str):
+    intake, callback = await stack.engine("intake"), await stack.engine("callback", work=[])
+    subjects = [(await intake.create("complaint", lambda context: [registered()], asked(str(n))))[0].subject for n in range(2)]
+
+    async def close(subject: str) -> None:
+        await eventually(lambda: known(callback, subject))
+        await callback.decide(subject, lambda state, context: [ComplaintClosed(cycle=1, reason="satisfied"), PUBLIC], asked())
+
+    async def told() -> list[str]:
+        return [each for each in (await callback.health()).alarms if f"Topic {stack.prefix}{topic} was made anew" in each]
+
+    await eventually(lambda: known(callback, subjects[1]))
+    await close(subjects[0])
+    await all_read(intake, callback)
+    assert not await told()
+    await made_anew(stack, topic)
+    (alarm,) = await eventually(told)
+    assert "redress restore-log" in alarm
+    await close(subjects[1])
+    tried = {callback.relay.progress}
+
+    async def tried_again() -> bool:
+        tried.add(callback.relay.progress)
+        return len(tried) > 3
+
+    await eventually(tried_again)
+    assert (await callback.measures()).backlog_facts == 2
+    assert await on_the_log(stack, topic, stack.partitions) == []
+    await restored(stack, services=["intake", "callback"])
+    assert len(await on_the_log(stack, CLOSED, stack.partitions)) == 2
+    assert len(await on_the_log(stack, LIFECYCLE, stack.partitions)) == 4
+
+    async def over() -> bool:
+        return (
+            not await told()
+            and (await callback.measures()).backlog_facts == 0
+            and (intake.relay.leader, callback.relay.leader) == (True, True)
+        )
+
+    await eventually(over)
+    await intake.create("complaint", lambda context: [registered()], asked("after"))
+
+    async def sent() -> bool:
+        return len(await on_the_log(stack, LIFECYCLE, stack.partitions)) == 5
+
+    await eventually(sent)

@@ -9,16 +9,17 @@ from typing import Any
 
 import asyncpg
 import pytest
-from spine_log import Author, pen, subject_of
+from aiokafka import TopicPartition
+from spine_log import Author, admin_of, pen, subject_of
 from spine_stack import OPEN, Stack, Toy, asked, eventually, open_case, registered
 
-from redress_events import watch, work
+from redress_events import topics, watch, work
 from redress_events.clock import wall_clock
 from redress_events.contracts.handling import CaseAccepted
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine
 from redress_events.envelope import decode
-from redress_events.facts import Context, Fact, Work
+from redress_events.facts import KEYS, Context, Fact, Work
 from redress_events.log_end import MARGIN
 from redress_events.projector import Projector
 
@@ -176,6 +177,45 @@ async def settled(engine: Engine, seconds: float) -> bool:
     return engine._log_end.reachable_for >= seconds
 
 
+async def test_timed_work_goes_on_and_the_log_is_read_while_the_topic_of_keys_is_gone(stack: Stack) -> None:
+    owner = await stack.connect("handling", owner=True)
+    await owner.execute(DEADLINE)
+    handling = await stack.engine("handling", work=[BREACH], settle=2.0)
+    keys = stack.prefix + KEYS
+    async with admin_of(stack) as admin:
+        await admin.delete_topics([keys])
+
+    async def told() -> bool:
+        return any(f"Partition 0 of {keys} has no leader, or is not there" in each for each in (await handling.health()).alarms)
+
+    await eventually(told)
+    author = Author(subject_of(1))
+    async with pen(stack) as hand:
+        await hand.write(*author.say(registered(), at=wall_clock() - timedelta(hours=1)))
+
+    async def breached() -> bool:
+        return author.subject in await decided(owner)
+
+    await eventually(breached)
+    await stack.stop(handling)  # and so it is after a start
+    handling = await stack.engine("handling", work=[BREACH], settle=2.0)
+    other = Author(subject_of(2))
+    async with pen(stack) as hand:
+        await hand.write(*other.say(registered(), at=wall_clock() - timedelta(hours=1)))
+
+    async def both() -> bool:
+        return {author.subject, other.subject} == set(await decided(owner))
+
+    await eventually(both)
+    await topics.ensure(stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
+
+    async def read() -> bool:
+        return TopicPartition(keys, 0) in handling.projector.positions
+
+    await eventually(read)
+    await owner.close()
+
+
 async def test_timed_work_that_waits_too_long_for_the_log_is_an_alarm_until_it_goes_on(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,4 +254,25 @@ async def test_timed_work_that_waits_too_long_for_the_log_is_an_alarm_until_it_g
             return not await alarmed() and (await handling.measures()).timed_work_waits_seconds == 0
 
         await eventually(over)
+    await owner.close()
+
+
+async def test_timed_work_of_a_projector_that_fails_from_the_start_is_an_alarm(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "HELD", 0.3)
+    owner = await stack.connect("handling", owner=True)
+    await owner.execute(DEADLINE)
+    await owner.execute("CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE disk_full; END'")
+    await owner.execute("CREATE TRIGGER full_disk BEFORE INSERT ON consumer_offsets EXECUTE FUNCTION full_disk()")
+    handling = await stack.engine("handling", work=[BREACH])
+
+    async def alarmed() -> list[str]:
+        return [each for each in (await handling.health()).alarms if "waited" in each and "projector failed last with DiskFull" in each]
+
+    await eventually(alarmed)
+    await owner.execute("DROP TRIGGER full_disk ON consumer_offsets")
+
+    async def over() -> bool:
+        return len(handling.projector.partitions) == stack.partitions and not await alarmed()
+
+    await eventually(over)
     await owner.close()

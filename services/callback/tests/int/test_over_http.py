@@ -66,7 +66,9 @@ class Door:
 @pytest.fixture
 async def door(database: Any, tmp_path: Path) -> AsyncIterator[Door]:
     made = await database("callback")
-    schema = await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold)
+    schema = await migrate(
+        owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold, partitions=12
+    )
     owner = await asyncpg.connect(made.owner_dsn, server_settings={"search_path": f"{schema},public"})
     issuer = Issuer(tmp_path)
     app = service.app(

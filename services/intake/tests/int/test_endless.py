@@ -91,7 +91,9 @@ class Desk:
 @pytest.fixture
 async def desk(database: Any, tmp_path: Path) -> AsyncIterator[Desk]:
     made = await database("intake")
-    schema = await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold)
+    schema = await migrate(
+        owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold, partitions=12
+    )
     owner = await asyncpg.connect(made.owner_dsn, server_settings={"search_path": f"{schema},public"})
     issuer = Issuer(tmp_path)
     settings = Settings(

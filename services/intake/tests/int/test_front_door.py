@@ -54,7 +54,7 @@ class Door:
 @pytest.fixture
 async def door(database: Any, tmp_path: Path) -> AsyncIterator[Door]:
     made = await database("intake")
-    await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold)
+    await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold, partitions=12)
     issuer = Issuer(tmp_path)
     app = service.app(
         Settings(

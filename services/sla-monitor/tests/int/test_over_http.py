@@ -63,7 +63,7 @@ class Reader:
 @pytest.fixture
 async def reader(database: Callable[[str], Awaitable[Databases]], tmp_path: Path) -> AsyncIterator[Reader]:
     made = await database("sla-monitor")
-    schema = await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=1)
+    schema = await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=1, partitions=12)
     issuer = Issuer(tmp_path)
     settings = Settings(
         database_url=made.app_dsn,

@@ -28,6 +28,7 @@ CREATE TABLE relay_checkpoint (
     transaction_id xid8 NOT NULL DEFAULT '0',
     global_position bigint NOT NULL DEFAULT 0,
     kafka_cluster text,
+    topic_ids jsonb NOT NULL DEFAULT '{}',      -- of the topics that facts were sent to: one that was made anew lacks them
     keys_from text                              -- all keys are being sent again: from behind this subject; null when they are not
 );
 INSERT INTO relay_checkpoint DEFAULT VALUES;
