@@ -36,10 +36,8 @@ def page(name: str) -> Page:
 
 
 @pytest.fixture(scope="module")
-def running(system: MakeSystem) -> Iterator[System]:
-    started = system()
-    yield started
-    started.stop()  # and not at the session's end: two servers less for the tests that follow
+def running(system: MakeSystem) -> System:
+    return system()
 
 
 @pytest.mark.slow

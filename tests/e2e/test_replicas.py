@@ -27,7 +27,6 @@ def doubled(system: Callable[..., System]) -> Iterator[Live]:
     started = system(replicas=2, settle_seconds=SETTLE, environment={"REDRESS_POLICY": str(QUICK_POLICY)})
     with closing(Live(started)) as made:
         yield made
-    started.stop()  # and not at the session's end: ten processes less for the tests that follow
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -73,22 +74,22 @@ def module_database(postgres_admin: str) -> Iterator[Callable[[str], Databases]]
         run(drop(postgres_admin, each))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def system() -> Iterator[MakeSystem]:
-    """`system(services=…)` starts a whole system with servers of its own, stopped at the session's end."""
-    made: list[System] = []
+    """`system(services=…)` starts a whole system with servers of its own, stopped at the module's end."""
+    with ExitStack() as made:
+        yield lambda **options: made.enter_context(a_system(**options))
 
-    def make(**options: object) -> System:
-        folder = _new_folder()
-        started = System(folder, **options)  # type: ignore[arg-type]
-        made.append(started)
-        started.start()
-        return started
 
-    yield make
-    for each in made:
-        each.stop()
-        shutil.rmtree(each.folder, ignore_errors=True)
+@contextmanager
+def a_system(**options: object) -> Iterator[System]:
+    """A whole system with servers and a folder of its own, for the length of a block."""
+    folder = _new_folder()
+    try:
+        with System(folder, **options) as started:  # type: ignore[arg-type]
+            yield started
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _new_folder() -> Path:
