@@ -2,8 +2,8 @@
 
 A position is compared with the log when it is taken up, and again when somebody else may lead the partition since: another leader epoch,
 or brokers that did not answer for a while. What was read since the last look is then read once more and compared record by record, for
-between a new leader and our noticing it we may have read on at a number that means something else there. A rebalance counts as well: a
-process that was asleep saw neither.
+between a new leader and our noticing it we may have read on at a number that means something else there. A rebalance counts as well, and
+a turn that took too long: a process that was asleep saw neither, and a broker put back meanwhile may lead under the same epoch again.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from redress_events.vault import ANEW
 log = structlog.get_logger(__name__)
 
 LOOK = 1.0  # seconds between two looks at ids and leader epochs: shorter than any broker is away
+ASLEEP = 5.0  # seconds since the last look after which nobody knows what was meanwhile: several times what a busy turn takes
 AGAIN = 5.0  # seconds until a refused partition is compared anew: somebody may have restored its log
 WINDOW = 1_000  # batches' ends that are kept between two looks
 OFFSETS = """
@@ -90,11 +91,20 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """What is assigned is seen when it is taken up."""
 
+    def slept(self) -> bool:
+        """Whether this process had no turn for a while. Then all is let go: what was polled since is not to be read."""
+        if monotonic() - self._looked < ASLEEP:
+            return False
+        self._epochs.clear()
+        self.let_go([*self.positions, *self._proving])
+        return True
+
     async def look(self, consumer: AIOKafkaConsumer) -> None:
         """Each second: is it still the topic, and the leader, that positions were compared with? Raises TopicMadeAgain, also where the
         client joined its group while the new topic had no partition yet, or was not there: nobody was assigned any."""
         if monotonic() - self._looked < LOOK:
             return
+        self.slept()
         try:
             seen = await self._log_end.topics([self._topics.lifecycle, self._topics.keys])
         except ConnectionError:

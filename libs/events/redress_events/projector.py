@@ -194,7 +194,7 @@ class Projector:
                 continue
             finally:
                 self.progress = monotonic()
-            if self._following.joining:
+            if self._following.joining or self._following.slept():
                 continue
             batch = {}
             for place, records in polled.items():

@@ -104,7 +104,7 @@ class Pen:
 
 @asynccontextmanager
 async def pen(stack: Stack) -> AsyncIterator[Pen]:
-    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka, linger_ms=0)
+    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka, linger_ms=0, enable_idempotence=True)  # once, also where a broker comes back
     await producer.start()
     try:
         yield Pen(producer, stack.prefix)
