@@ -176,7 +176,7 @@ async def test_a_replica_that_slept_while_the_log_lost_its_end_and_grew_again_re
         await eventually_heard(stack, *await write(stack, 0, 3, first=1000))
         sleeper.stop()
         await asyncio.to_thread(own_kafka.put_back, saved)
-        others = await write(stack, 0, 6, first=2000)
+        others = await write(stack, 0, 30, first=2000)  # more than it read, and decided upon
         sleeper.go_on()
         assert "another-record" in await sleeper.says("partition-refused")
     assert not any([await heard(stack, other) for other in others])
