@@ -3,11 +3,12 @@
 A position is compared with the log when it is taken up, and again when somebody else may lead the partition since: another leader epoch,
 or brokers that did not answer for a while. What was read since the last look is then read once more and compared record by record, for
 between a new leader and our noticing it we may have read on at a number that means something else there. A rebalance counts as well, and
-a turn that took too long: a process that was asleep saw neither, and a broker put back meanwhile may lead under the same epoch again.
+a gap in the process's own ticks: who was asleep saw neither, and a broker put back meanwhile may lead under the same epoch again.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 import asyncpg
@@ -24,7 +25,8 @@ from redress_events.vault import ANEW
 log = structlog.get_logger(__name__)
 
 LOOK = 1.0  # seconds between two looks at ids and leader epochs: shorter than any broker is away
-ASLEEP = 5.0  # seconds since the last look after which nobody knows what was meanwhile: several times what a busy turn takes
+TICK = 0.25
+ASLEEP = 2.0  # seconds without a tick after which nobody knows what was meanwhile: less than any broker needs to start again
 AGAIN = 5.0  # seconds until a refused partition is compared anew: somebody may have restored its log
 WINDOW = 1_000  # batches' ends that are kept between two looks
 OFFSETS = """
@@ -64,6 +66,8 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
         self._paused = False  # whether the client may have paused partitions
         self.joining = False  # the client joins its group again: what is held is let go when it is taken up next
         self._looked = monotonic()
+        self._ticked = monotonic()
+        self._asleep = False  # between two ticks
 
     @property
     def offsets(self) -> dict[TopicPartition, int]:
@@ -91,10 +95,18 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """What is assigned is seen when it is taken up."""
 
+    async def tick(self) -> None:
+        """For ever. Whoever waits for a slow database goes on ticking; a process that is stopped does not."""
+        while True:
+            self._asleep |= monotonic() - self._ticked > ASLEEP
+            self._ticked = monotonic()
+            await asyncio.sleep(TICK)
+
     def slept(self) -> bool:
         """Whether this process had no turn for a while. Then all is let go: what was polled since is not to be read."""
-        if monotonic() - self._looked < ASLEEP:
+        if not self._asleep and monotonic() - self._ticked < ASLEEP:
             return False
+        self._asleep, self._ticked = False, monotonic()
         self._epochs.clear()
         self.let_go([*self.positions, *self._proving])
         return True

@@ -128,6 +128,13 @@ class Projector:
 
     async def run(self) -> None:
         """Consume for ever; a broken client or connection is replaced."""
+        ticking = asyncio.create_task(self._following.tick())
+        try:
+            await self._run()
+        finally:
+            ticking.cancel()
+
+    async def _run(self) -> None:
         delay = 0.1
         while True:
             self.progress = monotonic()
