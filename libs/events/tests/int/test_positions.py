@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from hashlib import sha256
 
@@ -162,7 +163,7 @@ async def test_a_log_that_lost_its_end_is_refused_and_so_it_is_once_it_has_outgr
     await stack.stop(handling)
     report = await verify(described(stack, "handling"), (await stack.database("handling")).app_dsn, stack.kafka)
     (told,) = (each for each in report.differences if each.where == "log")
-    assert told.which == f"{stack.prefix}{LIFECYCLE}/0" and "has at offset 4 another record than was read there" in told.what
+    assert told.which == f"{stack.prefix}{LIFECYCLE}/0" and re.search(r"has at offset \d another record than was read there", told.what)
     assert "restore-log" in told.advice
     handling = await stack.engine("handling", work=[])
     await refuses(handling, 0, "another-record")
