@@ -4,6 +4,8 @@ The reader stays below the oldest running transaction (`pg_snapshot_xmin`), so a
 moves by compare-and-set, only after every record of a page was acknowledged. Nothing is sent to a topic that was made anew: what was sent
 before is missing there, and `redress restore-log` could only write it behind. After any failure the producer is thrown away: aiokafka's
 idempotent producer cannot bump its epoch (aiokafka #1017), and its `stop` can hang.
+
+Longer than most: what may be sent, how it is sent and when the checkpoint moves are one argument, and are read together.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What intake answers: a complaint as the customer may see it, and for the operator's people what lies behind."""
+"""What intake answers: a complaint as the customer may see it, and for the operator's people what lies behind.
+
+Long, for who may read which field is seen only where all answers stand together.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A log that lost its start, was made anew, or goes away empties no state: a rebuild refuses, and verify never says equal."""
+"""A log that lost its start, was made anew, or goes away empties no state: a rebuild refuses, and verify never says equal.
+
+Long, for each moment at which a log can go is a test, and all fill it by the same few steps.
+"""
 
 from __future__ import annotations
 
