@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -168,23 +169,27 @@ class Endless:
 
     VOICES = 8
 
-    def __init__(self, live: Live, complaint: str, number: int) -> None:
+    def __init__(self, live: Live, register: Callable[[], str], number: int) -> None:
         self._live = live
-        self._complaint = complaint
+        self._register = register
         self._number = number
         self._ended = threading.Event()
-        self._threads = ThreadPoolExecutor(self.VOICES)
+        self._threads = ThreadPoolExecutor(1 + self.VOICES)
         self._said: list[Any] = []
         self._counts = itertools.count()
 
     def begin(self) -> None:
+        """Waits for no answer, not even to the registration: another fault may have taken away what would give one."""
+        self._complaint = self._threads.submit(self._register)
         self._said = [self._threads.submit(self._talk) for _ in range(self.VOICES)]
 
-    def end(self) -> None:
+    def end(self) -> str:
+        """→ the complaint's id. Waits for what was asked to be answered."""
         self._ended.set()
+        complaint = self._complaint.result()
         answered = sum(each.result() for each in self._said)
         self._threads.shutdown()
-        stream = f"complaint/{self._complaint}"
+        stream = f"complaint/{complaint}"
         ask = "SELECT count(*) FROM public.events WHERE stream = $1 AND type ~ 'complaint-(supplemented|chased)'"
         kept = self._live.sql("intake", ask, stream)[0][0]
         assert kept == answered, f"{answered} words about {stream} were answered, {kept} are kept"
@@ -192,15 +197,15 @@ class Endless:
             ask = "SELECT max(pg_column_size(heard) + pg_column_size(done) + pg_column_size(read)) FROM state WHERE subject = $1"
             size = self._live.sql(service, ask, stream)[0][0] or 0
             assert size < 16_384, f"{service}'s row of {stream} has {size} bytes after {kept} words"
+        return complaint
 
     def _talk(self) -> int:
+        complaint = self._complaint.result()
         token, said = self._live.system.issuer.mint("front-end", "front-end-one"), 0
         while not self._ended.is_set() and (n := next(self._counts)) < MOST:
             path, body = ("chases", {}) if n % CHASE_EVERY == 0 else ("supplements", {"text": WORDS})
             key = f"endless-{self._number}-{n}"
-            self._until_answered(
-                f"/complaints/{self._complaint}/{path}", body, {"authorization": f"Bearer {token}", "idempotency-key": key}
-            )
+            self._until_answered(f"/complaints/{complaint}/{path}", body, {"authorization": f"Bearer {token}", "idempotency-key": key})
             said += 1
         return said
 

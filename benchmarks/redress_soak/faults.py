@@ -220,17 +220,15 @@ class Faults:
     def _endless(self) -> Fault:
         self._number += 1
         number = self._number
-        found: list[tuple[str, Endless]] = []
 
-        def begin() -> None:
-            complaint = self._load.post(FIRST_ENDLESS + 4 * number, spoken=self.kept_open.add)
-            endless = Endless(self._live, complaint, number)
-            found.append((complaint, endless))
-            endless.begin()
+        def registered() -> str:
+            return self._load.post(FIRST_ENDLESS + 4 * number, spoken=self.kept_open.add)
+
+        endless = Endless(self._live, registered, number)
 
         def end() -> None:
-            ((complaint, endless),) = found
-            endless.end()
-            self.kept_open.discard(complaint)
+            self.kept_open.discard(endless.end())
 
-        return Fault("a complaint that does not end", "a customer who goes on and on", frozenset({"endless"}), self._seconds(8), begin, end)
+        told = "a customer who goes on and on"
+        touches = frozenset({"endless"})
+        return Fault("a complaint that does not end", told, touches, self._seconds(8), endless.begin, end, last=True)
