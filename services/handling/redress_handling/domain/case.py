@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from redress_events.facts import Kind, Refused
+from redress_events.facts import Context, Kind, Refused
 from redress_handling.domain.done import Done, Transfer, did
 from redress_handling.domain.heard import HEARS, Heard, hear
 from redress_handling.domain.history import entries
@@ -84,8 +84,16 @@ class Case:
 KIND = Kind(Case, hear, did, HEARS, entries)
 
 
-def expect_unfinished(case: Case) -> None:
-    """The case of this cycle is there and has no outcome. Raises Refused, which says what is in the way."""
+def may_work_on(case: Case, context: Context) -> bool:
+    """What a handler has accepted is theirs: two who work on one case would each tell the customer something else. A supervisor steps in where
+    the handler is away or stuck (Handbook 6.2.1 e): one of the case's department, or one who has no department and watches over all."""
+    if case.handler in (None, context.actor.partition(":")[2]):
+        return True
+    return "supervisor" in context.roles and context.department in (None, case.department)
+
+
+def expect_unfinished(case: Case, context: Context) -> None:
+    """The case of this cycle is there, has no outcome, and is the caller's to work on. Raises Refused, which says what is in the way."""
     if case.closed:
         raise Refused("complaint-closed", "The complaint is closed: there is nothing left to do.")
     match case.stage:
@@ -93,10 +101,12 @@ def expect_unfinished(case: Case) -> None:
             raise Refused("no-case", "No department has a case for this complaint now: it is opened once the complaint is routed.")
         case Stage.RESOLVED | Stage.REJECTED | Stage.CANCELLED:
             raise Refused("case-ended", f"The case is {case.stage} already.")
+    if not may_work_on(case, context):
+        raise Refused("accepted-by-another", "Another handler has accepted the case. A supervisor of the department can take it over.")
 
 
-def expect_accepted(case: Case) -> None:
-    """The department that has the case works on it. Raises Refused, which names the step that is missing."""
-    expect_unfinished(case)
+def expect_accepted(case: Case, context: Context) -> None:
+    """The caller works on the case in the department that has it. Raises Refused, which names the step that is missing."""
+    expect_unfinished(case, context)
     if case.stage is Stage.OPEN:
         raise Refused("case-not-accepted", "Accept the case first: the department that has it now has not done so.")

@@ -21,7 +21,7 @@ class ContactCustomer:
 
 def contact(case: Case, command: ContactCustomer, context: Context) -> list[Fact]:
     """Only what happened in this cycle counts in it: a call before the customer came back is no answer to his coming back."""
-    expect_accepted(case)
+    expect_accepted(case, context)
     at = command.contacted_at or context.now
     if at > context.now:
         raise Refused("contact-in-future", "The contact lies in the future. Report it once it has happened.")

@@ -15,5 +15,5 @@ class ReportProgress:
 
 
 def report_progress(case: Case, command: ReportProgress, context: Context) -> list[Fact]:
-    expect_accepted(case)
+    expect_accepted(case, context)
     return [ProgressReported(cycle=case.done.cycle, note=command.note)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from redress_events.contracts.handling import CaseRejected, ContactMeans
 from redress_events.facts import Context, Fact
-from redress_handling.domain.case import Case, Stage, expect_accepted
+from redress_handling.domain.case import Case, Stage, expect_accepted, may_work_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,8 @@ class Reject:
 
 
 def reject(case: Case, command: Reject, context: Context) -> list[Fact]:
-    if case.stage is Stage.REJECTED:
+    if case.stage is Stage.REJECTED and may_work_on(case, context):
         return []  # said twice, true once
-    expect_accepted(case)
+    expect_accepted(case, context)
     assert case.department is not None, "an accepted case is with a department"
     return [CaseRejected(cycle=case.done.cycle, department=case.department, reason=command.reason, told_customer=command.told_customer)]

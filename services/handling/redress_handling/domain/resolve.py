@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from redress_events.contracts.handling import CaseResolved, ContactMeans
 from redress_events.facts import Context, Fact, Refused
-from redress_handling.domain.case import Case, Stage, expect_accepted
+from redress_handling.domain.case import Case, Stage, expect_accepted, may_work_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,9 @@ class Resolve:
 
 def resolve(case: Case, command: Resolve, context: Context) -> list[Fact]:
     """The customer must have been contacted in this cycle: nobody resolves a case behind his back. The return visit follows."""
-    if case.stage is Stage.RESOLVED:
+    if case.stage is Stage.RESOLVED and may_work_on(case, context):
         return []  # said twice, true once
-    expect_accepted(case)
+    expect_accepted(case, context)
     if not case.done.contacts:
         raise Refused("customer-not-contacted", "Contact the customer before resolving the case.")
     assert case.department is not None, "an accepted case is with a department"

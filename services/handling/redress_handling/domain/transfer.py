@@ -18,7 +18,7 @@ class TransferCase:
 
 def transfer(case: Case, command: TransferCase, context: Context, *, departments: Set[str]) -> list[Fact]:
     """It need not be accepted first: what came to the wrong department is passed on at once. Holds for the routing that it names."""
-    expect_unfinished(case)
+    expect_unfinished(case, context)
     if command.department not in departments:
         raise Refused("unknown-department", f"There is no such department. There are {', '.join(sorted(departments))}.")
     if command.department == case.department:

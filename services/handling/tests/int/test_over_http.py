@@ -19,6 +19,7 @@ from redress_events.states import Codec
 from redress_events.testing import Spec
 from redress_events.vault import Vault, seal
 from redress_handling import testing as say
+from redress_handling.api import router
 from redress_handling.domain.case import KIND
 from redress_handling.main import service
 from redress_local.issuer import AUDIENCE, ISSUER, Issuer
@@ -139,6 +140,29 @@ async def test_a_case_is_seen_where_it_is_and_by_supervisors(door: Door, path: s
     assert (await door.get(path)).status_code == (await door.post(f"{path}/accept")).status_code == 404
     assert (await door.get(path, other)).json()["transferred_because"] == "It is about the bill"
     assert (await door.post(f"{path}/accept", who=other)).json()["stage"] == "accepted"
+
+
+async def test_what_a_handler_has_accepted_no_colleague_touches_and_a_supervisor_may(door: Door, path: str):
+    await door.post(f"{path}/accept")
+    await door.post(f"{path}/contact", {"means": "phone"})
+    steps: dict[str, Any] = {
+        "accept": {},
+        "contact": {"means": "phone"},
+        "progress": {"note": "Measured"},
+        "transfer": {"department": "finance", "reason": "It is about the bill"},
+        "resolve": RESOLVE,
+        "reject": {"reason": "No contract with us", "told_customer": "letter"},
+    }
+    commands = {route.path.rpartition("/")[2] for route in router.routes if "POST" in route.methods}
+    assert steps.keys() == commands, "a new step has to be asked of a colleague too"
+    before = (await door.get(path)).content
+    for name, body in steps.items():
+        for who in ("handler/bob/technical_support", "supervisor/carol/finance"):
+            refused = await door.post(f"{path}/{name}", body, who)
+            assert (refused.status_code, refused.json()["code"]) == (409, "accepted-by-another"), (name, who, refused.text)
+    assert (await door.get(path)).content == before
+    rejected = await door.post(f"{path}/reject", steps["reject"], "supervisor/carol/technical_support")
+    assert (rejected.status_code, rejected.json()["stage"]) == (200, "rejected")
 
 
 async def test_who_repeats_a_step_on_a_case_that_went_elsewhere_is_answered_without_its_words(door: Door, path: str):

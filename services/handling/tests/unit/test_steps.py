@@ -1,5 +1,6 @@
 """The department's steps: what each leads to, and what it is refused for."""
 
+from dataclasses import is_dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -15,8 +16,9 @@ from redress_events.contracts.handling import (
     ProgressReported,
 )
 from redress_events.testing import NOON, Spec
+from redress_handling import api
 from redress_handling.domain.accept import Accept, accept
-from redress_handling.domain.case import KIND
+from redress_handling.domain.case import KIND, Case
 from redress_handling.domain.contact import ContactCustomer, contact
 from redress_handling.domain.progress import ReportProgress, report_progress
 from redress_handling.domain.reject import Reject, reject
@@ -98,10 +100,64 @@ def test_accepting_twice_is_accepting_once():
     story(opened(), accepted("alice")).when(Accept()).then_nothing()
 
 
-def test_another_handlers_case_is_for_a_supervisor_to_take_over():
-    other = story(opened(), accepted("bob"))
-    other.when(Accept()).refused("accepted-by-another")
-    other.by("supervisor:carol", "supervisor").when(Accept()).then(CaseAccepted(cycle=1, handler="carol", routing=1))
+def test_a_supervisor_takes_over_what_another_accepted():
+    other = story(opened(), accepted("bob")).by("supervisor:carol", "supervisor")
+    other.when(Accept()).then(CaseAccepted(cycle=1, handler="carol", routing=1))
+
+
+DOMAIN = "redress_handling.domain."
+BOB, CAROL = "handler:bob", "supervisor:carol"
+DEPARTMENT = "technical_support"
+UNACCEPTED, WORKED_ON = [opened()], [opened(), accepted("alice"), contacted()]
+# Who may take each step on a case that alice has accepted, by the actor, their roles and their department.
+MAY: dict[str, tuple[str, tuple[str, ...], str | None, bool]] = {
+    "they who accepted it": ("handler:alice", ("handler",), DEPARTMENT, True),
+    "a colleague": (BOB, ("handler",), DEPARTMENT, False),
+    "a supervisor of the department": (CAROL, ("supervisor",), DEPARTMENT, True),
+    "a handler who is a supervisor of the department too": (BOB, ("handler", "supervisor"), DEPARTMENT, True),
+    "a supervisor of all departments": (CAROL, ("supervisor",), None, True),
+    "a supervisor of another department": (CAROL, ("supervisor",), "finance", False),
+}
+
+
+def test_the_table_of_steps_has_every_command():
+    assert {type(step) for step in STEPS} == set(handling.deciders) == commands()
+
+
+def commands() -> set[type]:
+    """Every command that the API decides, as its module names it."""
+    return {each for each in vars(api).values() if isinstance(each, type) and is_dataclass(each) and each.__module__.startswith(DOMAIN)} - {
+        Case
+    }
+
+
+@pytest.mark.parametrize("who", MAY)
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
+def test_what_a_handler_accepted_is_theirs_and_their_supervisors(step, who):
+    actor, roles, department, may = MAY[who]
+    outcome = handling.given(registered(), routed(), *WORKED_ON).by(actor, *roles, department=department).when(step)
+    if may:
+        assert outcome.refusal is None, outcome.refusal
+    else:
+        outcome.refused("accepted-by-another")
+
+
+@pytest.mark.parametrize("step", [Accept(), TransferCase("finance", "a bill")], ids=lambda step: type(step).__name__)
+def test_what_nobody_has_accepted_is_everybodys_in_the_department(step):
+    assert story(*UNACCEPTED).by(BOB, "handler", department=DEPARTMENT).when(step).facts
+
+
+@pytest.mark.parametrize(
+    "step", [step for step in STEPS if not isinstance(step, Accept | TransferCase)], ids=lambda step: type(step).__name__
+)
+def test_a_supervisor_who_took_a_case_over_keeps_it_from_those_who_had_it(step):
+    taken = story(opened(), accepted("alice"), accepted("carol"), contacted())
+    taken.when(step).refused("accepted-by-another")
+
+
+@pytest.mark.parametrize(("step", "end"), [(RESOLVE, resolved()), (REJECT, rejected())])
+def test_a_colleague_who_says_again_how_a_case_ended_is_told_that_it_has(step, end):
+    story(opened(), accepted("bob"), contacted(), end).when(step).refused("case-ended")
 
 
 def test_a_contact_was_just_now_unless_it_says_when():
