@@ -22,6 +22,7 @@ LIFECYCLE = "complaints.lifecycle.v1"
 CLOSED = "complaints.closed.v1"
 KEYS = "complaints.keys.v1"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SKEW = timedelta(minutes=2)  # a client's clock may be so far from ours, ahead or behind
 
 
 if TYPE_CHECKING:
@@ -62,6 +63,17 @@ def to_utc(instant: datetime) -> datetime:
         return instant.astimezone(UTC)
     except OverflowError:  # the first or the last hours of the calendar; pydantic lets only ValueError become a finding
         raise ValueError("the instant does not exist in UTC") from None
+
+
+def not_after(told: datetime, latest: datetime) -> datetime | None:
+    """A time that a client told, of what cannot be later than `latest`. Later by SKEW or less: their clock is ahead of ours, and it was
+    at `latest`. Later still: None."""
+    return min(told, latest) if told <= latest + SKEW else None
+
+
+def not_before(told: datetime, earliest: datetime) -> datetime | None:
+    """The same for a time that cannot be earlier than `earliest`."""
+    return max(told, earliest) if told >= earliest - SKEW else None
 
 
 # An instant in a fact: RFC 3339 text in UTC.

@@ -85,8 +85,10 @@ KIND = Kind(Case, hear, did, HEARS, entries)
 
 
 def may_work_on(case: Case, context: Context) -> bool:
-    """What a handler has accepted is theirs: two who work on one case would each tell the customer something else. A supervisor steps in where
-    the handler is away or stuck (Handbook 6.2.1 e): one of the case's department, or one who has no department and watches over all."""
+    """What a handler has accepted is theirs: two who work on one case would each tell the customer something else.
+
+    A supervisor steps in where the handler is away or stuck (Handbook 6.2.1 e): one of the case's department, or one who has no department
+    and watches over all."""
     if case.handler in (None, context.actor.partition(":")[2]):
         return True
     return "supervisor" in context.roles and context.department in (None, case.department)

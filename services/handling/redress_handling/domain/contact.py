@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from redress_events.contracts.handling import ContactMeans, CustomerContacted
-from redress_events.facts import Context, Fact, Refused
+from redress_events.facts import Context, Fact, Refused, not_after, not_before
 from redress_handling.domain.case import Case, expect_accepted
 
 
@@ -22,9 +22,11 @@ class ContactCustomer:
 def contact(case: Case, command: ContactCustomer, context: Context) -> list[Fact]:
     """Only what happened in this cycle counts in it: a call before the customer came back is no answer to his coming back."""
     expect_accepted(case, context)
-    at = command.contacted_at or context.now
-    if at > context.now:
+    at = not_after(command.contacted_at or context.now, context.now)
+    if at is None:
         raise Refused("contact-in-future", "The contact lies in the future. Report it once it has happened.")
-    if command.contacted_at and case.began_at and command.contacted_at < case.began_at:
+    if command.contacted_at and case.began_at:
+        at = not_before(at, case.began_at)
+    if at is None:
         raise Refused("contact-too-early", "The contact lies before this complaint, or before its reopening. Contact the customer again.")
     return [CustomerContacted(cycle=case.done.cycle, means=command.means, contacted_at=at, note=command.note)]

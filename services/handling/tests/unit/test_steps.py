@@ -15,6 +15,7 @@ from redress_events.contracts.handling import (
     CustomerContacted,
     ProgressReported,
 )
+from redress_events.facts import SKEW
 from redress_events.testing import NOON, Spec
 from redress_handling import api
 from redress_handling.domain.accept import Accept, accept
@@ -54,6 +55,7 @@ handling = Spec(
 RESOLVE = Resolve("a cell was off", "switched it on", "radio planning", "phone")
 REJECT = Reject("there is no contract with us", "letter")
 STEPS = [Accept(), ContactCustomer("phone"), ReportProgress("measured"), TransferCase("finance", "a bill"), RESOLVE, REJECT]
+WORK = [step for step in STEPS if not isinstance(step, Accept | TransferCase)]
 
 
 def story(*happened):
@@ -80,12 +82,12 @@ def test_no_step_once_the_case_was_cancelled(step):
     story(opened(), accepted(), cancelled()).when(step).refused("case-ended")
 
 
-@pytest.mark.parametrize("step", [step for step in STEPS if not isinstance(step, Accept | TransferCase)])
+@pytest.mark.parametrize("step", WORK)
 def test_the_department_accepts_before_it_works(step):
     story(opened()).when(step).refused("case-not-accepted")
 
 
-@pytest.mark.parametrize("step", [step for step in STEPS if not isinstance(step, Accept | TransferCase)])
+@pytest.mark.parametrize("step", WORK)
 def test_the_new_department_accepts_before_it_works(step):
     story(opened(), accepted(), routed("finance", routing=2)).when(step).refused("case-not-accepted")
 
@@ -147,9 +149,7 @@ def test_what_nobody_has_accepted_is_everybodys_in_the_department(step):
     assert story(*UNACCEPTED).by(BOB, "handler", department=DEPARTMENT).when(step).facts
 
 
-@pytest.mark.parametrize(
-    "step", [step for step in STEPS if not isinstance(step, Accept | TransferCase)], ids=lambda step: type(step).__name__
-)
+@pytest.mark.parametrize("step", WORK, ids=lambda step: type(step).__name__)
 def test_a_supervisor_who_took_a_case_over_keeps_it_from_those_who_had_it(step):
     taken = story(opened(), accepted("alice"), accepted("carol"), contacted())
     taken.when(step).refused("accepted-by-another")
@@ -169,10 +169,17 @@ def test_a_contact_was_just_now_unless_it_says_when():
 
 def test_a_contact_lies_between_the_cycles_beginning_and_now():
     working = story(opened(), accepted())
-    working.when(ContactCustomer("phone", NOON + timedelta(seconds=1))).refused("contact-in-future")
-    working.when(ContactCustomer("phone", RECEIVED - timedelta(seconds=1))).refused("contact-too-early")
+    working.when(ContactCustomer("phone", NOON + SKEW + timedelta(seconds=1))).refused("contact-in-future")
+    working.when(ContactCustomer("phone", RECEIVED - SKEW - timedelta(seconds=1))).refused("contact-too-early")
     again = story(opened(), contacted(), resolved(), (reopened(), NOON), opened(2), accepted(cycle=2)).at(NOON + timedelta(hours=1))
-    again.when(ContactCustomer("phone", NOON - timedelta(minutes=1))).refused("contact-too-early")
+    again.when(ContactCustomer("phone", NOON - SKEW - timedelta(minutes=1))).refused("contact-too-early")
+
+
+@pytest.mark.parametrize("off", [timedelta(seconds=1), SKEW])
+def test_a_handlers_clock_that_is_off_a_little_is_forgiven(off):
+    working = story(opened(), accepted())
+    working.when(ContactCustomer("phone", NOON + off)).then(CustomerContacted(cycle=1, means="phone", contacted_at=NOON))
+    working.when(ContactCustomer("phone", RECEIVED - off)).then(CustomerContacted(cycle=1, means="phone", contacted_at=RECEIVED))
 
 
 def test_progress_is_reported():

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from redress_events.contracts.intake import ComplaintRegistered
-from redress_events.facts import Channel, ContactKind, Context, Fact
+from redress_events.facts import Channel, ContactKind, Context, Fact, not_after
 from redress_intake.domain.number import number_from
-
-SKEW = timedelta(minutes=2)  # a front end's clock may be ahead of ours by so much
 
 
 class Implausible(Exception):
@@ -45,18 +43,20 @@ class Register:
 
 
 def register(command: Register, context: Context) -> list[Fact]:
-    """Raises Implausible for dates that only the clock can judge."""
-    received_at = context.now if command.received_at is None else command.received_at
-    if received_at > context.now + SKEW:
+    """Received before registered, and begun before received, whatever a front end's clock says. Raises Implausible for dates that only the
+    clock can judge."""
+    received_at = context.now if command.received_at is None else not_after(command.received_at, context.now)
+    if received_at is None:
         raise Implausible("received_at", "The complaint cannot have been received in the future.")
-    if command.since is not None and command.since > received_at:
+    since = None if command.since is None else not_after(command.since, received_at)
+    if command.since is not None and since is None:
         raise Implausible("since", "The fault cannot have begun after it was complained about.")
     return [
         ComplaintRegistered(
             number=number_from(context.chance),
             channel=command.channel,
             kind=command.kind,
-            received_at=min(received_at, context.now),  # received before registered, whatever a front end's clock says
+            received_at=received_at,
             customer=command.customer,
             on_behalf_of=command.on_behalf_of,
             contact_person=command.contact_person,
@@ -67,7 +67,7 @@ def register(command: Register, context: Context) -> list[Fact]:
             product=command.product,
             area=command.area,
             text=command.text,
-            since=command.since,
+            since=since,
             remedy=command.remedy,
             instruction=command.instruction,
             attachments=command.attachments,

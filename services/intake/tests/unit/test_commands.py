@@ -9,13 +9,13 @@ import pytest
 from redress_events.contracts import INTAKE
 from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
-from redress_events.facts import Context
+from redress_events.facts import SKEW, Context
 from redress_events.testing import NOON, Spec
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import KIND
 from redress_intake.domain.limits import Limits
 from redress_intake.domain.number import parse_number
-from redress_intake.domain.register import SKEW, Implausible, Register, register
+from redress_intake.domain.register import Implausible, Register, register
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.domain.withdraw import Withdraw, withdraw
 
@@ -67,14 +67,20 @@ def test_without_a_time_it_was_received_now():
 @pytest.mark.parametrize("ahead", [SECOND, SKEW])
 def test_a_front_end_whose_clock_is_ahead_a_little_is_forgiven(ahead: timedelta):
     assert registered(received_at=NOON + ahead).received_at == NOON
+    assert registered(since=NOON + ahead).since == NOON
+    both = registered(received_at=NOON + ahead, since=NOON + ahead)
+    assert (both.received_at, both.since) == (NOON, NOON)
+    earlier = registered(received_at=NOON - ahead, since=NOON)
+    assert (earlier.received_at, earlier.since) == (NOON - ahead, NOON - ahead), "it is no later than its complaint"
 
 
 @pytest.mark.parametrize(
     ("received_at", "since", "field"),
     [
         (NOON + SKEW + SECOND, None, "received_at"),
-        (NOON - SECOND, NOON, "since"),
-        (None, NOON + SECOND, "since"),
+        (NOON - SKEW - SECOND, NOON, "since"),
+        (None, NOON + SKEW + SECOND, "since"),
+        (NOON + SKEW, NOON + SKEW + SECOND, "since"),
     ],
 )
 def test_dates_that_cannot_be_are_refused(received_at: datetime | None, since: datetime | None, field: str):
