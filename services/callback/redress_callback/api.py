@@ -10,14 +10,14 @@ from pydantic import Field, model_validator
 
 from redress_callback.domain.attempt import Attempt, attempt
 from redress_callback.domain.done import Answer
-from redress_callback.domain.history import NOTES
+from redress_callback.domain.history import NOTES, SAID
 from redress_callback.domain.visit import Visit
-from redress_callback.views import NotePage, NoteView, VisitPage, VisitSummary, VisitView, references, references_noted
+from redress_callback.views import NotePage, NoteView, VisitPage, VisitSummary, VisitView, references, references_in
 from redress_callback.work import POLICY
 from redress_chassis import Body, Call, Caller, ComplaintId, Cursor, Limit, Words, calls, problems
 from redress_events.states import Query
 
-VISITS = Query("visits", where="s.visit_at IS NOT NULL", order="visit_at", index="state_visits")
+VISITS = Query("visits", where="s.to_call IS NOT NULL", order="to_call", index="state_visits")
 QUERIES = [VISITS]
 
 router = APIRouter(tags=["visits"])
@@ -55,7 +55,7 @@ def may_see(visit: Visit, caller: Caller) -> bool:
 
 @router.get("/visits", responses=problems(400))
 async def list_visits(call: Visiting, limit: Limit = 50, cursor: Cursor = None) -> VisitPage:
-    """Customers to be called, the longest overdue first."""
+    """Customers to be called: first whoever said something since, then the longest overdue."""
     page = await call.page(VISITS, limit=limit, cursor=cursor)
     return VisitPage(items=[VisitSummary.of(seen) for seen in page.items], next=page.next)
 
@@ -64,8 +64,8 @@ async def list_visits(call: Visiting, limit: Limit = 50, cursor: Cursor = None) 
 async def read_visit(complaint: ComplaintId, call: Visiting) -> VisitView:
     """The visit of one complaint; while it is due, with what the call needs."""
     seen = await call.read(complaint, may=may_see)
-    notes = (await call.latest(seen, NOTES))[NOTES].entries
-    return VisitView.with_notes(seen, notes, await call.words(seen, *references(seen.state), *references_noted(seen.state, notes)))
+    history = await call.latest(seen, NOTES, SAID)
+    return VisitView.with_history(seen, history, await call.words(seen, *references(seen.state, history)))
 
 
 @router.get("/visits/{complaint}/notes", responses=problems(400, 404))
@@ -73,7 +73,7 @@ async def list_notes(complaint: ComplaintId, call: Visiting, limit: Limit = 50, 
     """All notes of all attempts, the latest first; their words while a visit is due."""
     seen = await call.read(complaint, may=may_see)
     page = await call.entries(seen, NOTES, limit=limit, cursor=cursor)
-    opened = await call.words(seen, *references_noted(seen.state, page.items))
+    opened = await call.words(seen, *references_in(seen.state, page.items))
     return NotePage(items=[NoteView.of(note, opened) for note in page.items], next=page.next)
 
 

@@ -14,6 +14,6 @@ service = Service(
     work=WORK,
     queries=api.QUERIES,
     routes=[api.router],
-    fold=2,
+    fold=3,
 )
 app = service.app()

@@ -14,7 +14,7 @@ from redress_events.contracts.callback import (
     SatisfactionRecorded,
 )
 from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTransferred
-from redress_events.contracts.intake import ComplaintRegistered, ComplaintWithdrawn
+from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.sla_monitor import BreachAnnulled, Clock, DeadlineBreached
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
 from redress_events.testing import NOON
@@ -35,6 +35,14 @@ def registered(phone: str | None = "intake/1/phone") -> ComplaintRegistered:
         phone=phone,
         address="intake/1/address",
     )
+
+
+def supplemented(number: int = 1) -> ComplaintSupplemented:
+    return ComplaintSupplemented(supplement=number, text="intake/2/text", attachments=("photo-1",))
+
+
+def chased(number: int = 1, text: str | None = None) -> ComplaintChased:
+    return ComplaintChased(chase=number, text=text)
 
 
 def withdrawn(number: int = 1) -> ComplaintWithdrawn:
@@ -74,7 +82,7 @@ def transferred(department: str = "finance", routing: int = 1) -> CaseTransferre
     return CaseTransferred(cycle=1, routing=routing, transfer=1, department=department, reason="handling/5/reason")
 
 
-def resolved(cycle: int = 1, department: str = "technical_support") -> CaseResolved:
+def resolved(cycle: int = 1, department: str = "technical_support", said: int = 0) -> CaseResolved:
     return CaseResolved(
         cycle=cycle,
         department=department,
@@ -82,6 +90,7 @@ def resolved(cycle: int = 1, department: str = "technical_support") -> CaseResol
         measures="handling/6/measures",
         responsible_unit="radio planning",
         told_customer="phone",
+        said=said,
     )
 
 
@@ -101,15 +110,15 @@ def scheduled(cycle: int = 1) -> CallbackScheduled:
     return CallbackScheduled(cycle=cycle, outcome="resolved", due_at=NOON + POLICY.first_attempt)
 
 
-def missed(number: int = 1, cycle: int = 1, at: datetime = NOON) -> CallbackAttempted:
-    """Not reached, at this time."""
+def missed(number: int = 1, cycle: int = 1, at: datetime = NOON, said: int = 0) -> CallbackAttempted:
+    """Not reached, at this time. said: how many of the customer's later words were known."""
     if number < POLICY.attempts:
-        return CallbackAttempted(cycle=cycle, attempt=number, reached=False, next_at=at + POLICY.spacing)
-    return CallbackAttempted(cycle=cycle, attempt=number, reached=False, give_up_at=at + POLICY.give_up)
+        return CallbackAttempted(cycle=cycle, attempt=number, reached=False, next_at=at + POLICY.spacing, said=said)
+    return CallbackAttempted(cycle=cycle, attempt=number, reached=False, give_up_at=at + POLICY.give_up, said=said)
 
 
-def reached(number: int = 1, cycle: int = 1, note: str | None = None) -> CallbackAttempted:
-    return CallbackAttempted(cycle=cycle, attempt=number, reached=True, note=note)
+def reached(number: int = 1, cycle: int = 1, note: str | None = None, said: int = 0) -> CallbackAttempted:
+    return CallbackAttempted(cycle=cycle, attempt=number, reached=True, note=note, said=said)
 
 
 def answered(solved: bool = True, score: int = 5, cycle: int = 1) -> SatisfactionRecorded:

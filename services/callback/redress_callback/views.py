@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from redress_callback.domain.history import NOTES, SAID
 from redress_callback.domain.visit import Stage, Visit
 from redress_events.contracts.callback import CloseReason, Outcome
 from redress_events.contracts.handling import ContactMeans
 from redress_events.contracts.triage import Category, Severity
-from redress_events.entries import Listed
+from redress_events.entries import Latest, Listed
 from redress_events.facts import Channel, ContactKind
 from redress_events.states import Seen
 
@@ -22,7 +24,12 @@ NOTHING: Opened = MappingProxyType({})
 
 
 class VisitSummary(BaseModel):
-    """A line of the list. visit_at: the first time by then, later not before. attempts: in this cycle."""
+    """A line of the list.
+
+    visit_at: the first time by then, later not before, and at once where the customer said something since.
+    attempts: in this cycle.
+    said_since: how often the customer added something or asked since the department ended its last case; said_at: when last.
+    """
 
     complaint: UUID
     number: str | None
@@ -39,6 +46,8 @@ class VisitSummary(BaseModel):
     stage: Stage
     visit_at: datetime | None
     attempts: int
+    said_since: int
+    said_at: datetime | None
     give_up_at: datetime | None
     solved: bool | None
     satisfaction: int | None
@@ -51,14 +60,28 @@ class VisitSummary(BaseModel):
 
 
 class VisitPage(BaseModel):
-    """Visits that are due, the longest overdue first. next: the cursor of the next page."""
+    """Visits that are due: first where the customer said something since, then the longest overdue. next: the cursor of the next page."""
 
     items: list[VisitSummary]
     next: str | None
 
 
+class SaidView(BaseModel):
+    """What the customer said later. words: null while nobody has to call, and where they were forgotten."""
+
+    what: Literal["supplement", "chase"]
+    at: datetime
+    words: str | None
+    attachments: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, entry: Listed, opened: Opened) -> SaidView:
+        return cls.model_validate({"at": entry.at, **entry.data, "words": opened.get(entry.data["words"])})
+
+
 class VisitView(VisitSummary):
-    """One visit. Personal fields are null while nobody has to call, and where they were forgotten. notes: the latest, in order of time."""
+    """One visit. Personal fields are null while nobody has to call, and where they were forgotten. notes, said: the latest, in order of
+    time; intake lists all that was said. A chase without words is only counted."""
 
     text: str | None = None
     remedy: str | None = None
@@ -72,17 +95,19 @@ class VisitView(VisitSummary):
     cause: str | None = None
     measures: str | None = None
     reason: str | None = None
+    said: list[SaidView]
     notes: list[str]
 
     @classmethod
-    def with_notes(cls, seen: Seen, notes: Sequence[Listed], opened: Opened = NOTHING) -> VisitView:
+    def with_history(cls, seen: Seen, history: Mapping[str, Latest], opened: Opened = NOTHING) -> VisitView:
         visit: Visit = seen.state
         return cls.model_validate(
             _summary(seen)
             | {name: opened.get(reference) for name, reference in _words(visit).items()}
             | {
                 "told_customer": visit.handled and visit.handled.told_customer,
-                "notes": [opened[note.data["words"]] for note in reversed(notes) if note.data["words"] in opened],
+                "said": [SaidView.of(each, opened) for each in reversed(history[SAID].entries)],
+                "notes": [opened[note.data["words"]] for note in reversed(history[NOTES].entries) if note.data["words"] in opened],
             }
         )
 
@@ -108,13 +133,15 @@ class NotePage(BaseModel):
     next: str | None
 
 
-def references(visit: Visit) -> list[str]:
+def references(visit: Visit, history: Mapping[str, Latest]) -> list[str]:
     """What a view shows in clear: all that the call needs, as long as it is to be made. (Access by need: handbook 9)"""
-    return list(_words(visit).values()) if _to_be_made(visit) else []
+    listed = [reference for latest in history.values() for reference in references_in(visit, latest.entries)]
+    return [*_words(visit).values(), *listed] if _to_be_made(visit) else []
 
 
-def references_noted(visit: Visit, notes: Sequence[Listed]) -> list[str]:
-    return [note.data["words"] for note in notes] if _to_be_made(visit) else []
+def references_in(visit: Visit, entries: Sequence[Listed]) -> list[str]:
+    """The same of a page of a list."""
+    return [entry.data["words"] for entry in entries] if _to_be_made(visit) else []
 
 
 def _to_be_made(visit: Visit) -> bool:
@@ -146,6 +173,8 @@ def _summary(seen: Seen) -> dict[str, object]:
         "stage": visit.stage,
         "visit_at": visit.visit_at,
         "attempts": visit.done.tries,
+        "said_since": visit.said_since,
+        "said_at": visit.heard.said_at if visit.said_since else None,
         "give_up_at": visit.done.give_up_at,
         "solved": answer and answer.solved,
         "satisfaction": answer and answer.score,

@@ -20,7 +20,7 @@ SCHEDULE = Work(
 CLOSE_WITHDRAWN = Work("close-withdrawn", due="withdrawal > answered AND closed < cycle", decide=close_withdrawn, index="state_withdrawn")
 GIVE_UP = Work(
     "give-up",
-    due="give_up_at IS NOT NULL AND closed < cycle AND withdrawal <= answered",
+    due="give_up_at IS NOT NULL AND NOT unanswered AND closed < cycle AND withdrawal <= answered",
     at="give_up_at",
     decide=give_up,
     index="state_give_up",

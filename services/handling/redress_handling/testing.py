@@ -94,7 +94,7 @@ def transferred(department: str = "finance", routing: int = 1, transfer: int = 1
     return CaseTransferred(cycle=cycle, routing=routing, transfer=transfer, department=department, reason="handling/5/reason")
 
 
-def resolved(cycle: int = 1, department: str = "technical_support") -> CaseResolved:
+def resolved(cycle: int = 1, department: str = "technical_support", said: int = 0) -> CaseResolved:
     return CaseResolved(
         cycle=cycle,
         department=department,
@@ -102,6 +102,7 @@ def resolved(cycle: int = 1, department: str = "technical_support") -> CaseResol
         measures="handling/6/measures",
         responsible_unit="radio planning",
         told_customer="phone",
+        said=said,
     )
 
 

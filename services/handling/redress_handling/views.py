@@ -25,12 +25,18 @@ NOTHING: Opened = MappingProxyType({})
 
 
 class Counts(BaseModel):
-    """How often the customer added something and asked, in all; and in this cycle, how often he was contacted and progress was reported."""
+    """supplements, chases: how often the customer added something and asked, in all.
+
+    said_since: both, since the department last resolved or rejected the case; said_at: when last.
+    contacts, reports: in this cycle.
+    """
 
     supplements: int
     supplemented_at: datetime | None
     chases: int
     chased_at: datetime | None
+    said_since: int
+    said_at: datetime | None
     contacts: int
     reports: int
 
@@ -234,6 +240,8 @@ def _summary(seen: Seen) -> dict[str, object]:
             supplemented_at=case.heard.supplemented_at,
             chases=case.heard.chases,
             chased_at=case.heard.chased_at,
+            said_since=case.said_since,
+            said_at=case.said_at,
             contacts=done.contacts,
             reports=done.reports,
         ),

@@ -168,7 +168,11 @@ def _callback(limits: Limits) -> Service:
         return s.heard.withdrawal > s.done.answered and s.done.closed < s.done.cycle
 
     def to_give_up(s: Visit) -> bool:
-        return s.done.give_up_at is not None and s.done.closed < s.done.cycle and s.heard.withdrawal <= s.done.answered
+        waiting = s.done.give_up_at is not None and not unanswered(s)
+        return waiting and s.done.closed < s.done.cycle and s.heard.withdrawal <= s.done.answered
+
+    def unanswered(s: Visit) -> bool:
+        return s.heard.said > max(s.done.said, s.heard.handled.said if s.heard.handled else 0)
 
     def to_correct(s: Visit) -> bool:
         return s.done.revision > 0 and s.heard.breaches != s.done.published
@@ -185,7 +189,7 @@ def _callback(limits: Limits) -> Service:
         _by_itself(CLOSE_WITHDRAWN, to_close),
         _by_itself(GIVE_UP, to_give_up, at=lambda s: s.done.give_up_at),
         _by_itself(PUBLISH_AGAIN, to_correct),
-        Act("missed", called(None), lambda s: s.done.tries < limits.calls),
+        Act("missed", called(None), lambda s: unanswered(s) or s.done.vain < limits.calls),
         Act("satisfied", called(Answer(True, 5)), lambda s: True),
         Act("dissatisfied", called(Answer(False, 1)), lambda s: s.done.cycle < limits.cycles),
     ]

@@ -37,6 +37,11 @@ LIVES: dict[str, tuple[str, list[str]]] = {
     "late-in-its-second-cycle": (CLEAR, ["accept", "contact", "resolve", "dissatisfied", "days pass", *SOLVED]),
     "in-time-and-heard-of-late": (CLEAR, ["accept", "contact", "resolve…", "breach", "satisfied"]),
     "published-again": (CLEAR, ["accept", "withdraw…", "callback reads…", "close-withdrawn…", "breach…", "callback reads", "days pass"]),
+    "still-broken-and-never-reached": (
+        CLEAR,
+        ["chase", "accept", "contact", "resolve", "supplement", *["missed"] * 3, "chase", *["missed"] * 3, "give-up"],
+    ),
+    "still-broken-and-reached-at-last": (CLEAR, ["accept", "reject", *["missed"] * 3, "chase", "supplement", "dissatisfied", *SOLVED]),
 }
 
 

@@ -25,6 +25,7 @@ class CallbackAttempted(Fact):
     note: Personal | None = None
     next_at: UtcTime | None = None  # not reached: try again then
     give_up_at: UtcTime | None = None  # not reached, and it was the last attempt: closed as unreachable then
+    said: int = 0  # how many supplements and chases were known: any further one is unanswered until the next attempt
 
 
 class SatisfactionRecorded(Fact):

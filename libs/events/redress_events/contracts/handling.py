@@ -65,6 +65,7 @@ class CaseResolved(Fact):
     measures: Personal
     responsible_unit: str
     told_customer: ContactMeans
+    said: int = 0  # how many supplements and chases the department knew of: any further one came after
 
 
 class CaseRejected(Fact):
@@ -74,6 +75,7 @@ class CaseRejected(Fact):
     department: str
     reason: Personal
     told_customer: ContactMeans
+    said: int = 0  # as of CaseResolved
 
 
 HANDLING = Contract(

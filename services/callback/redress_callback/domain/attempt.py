@@ -36,7 +36,7 @@ def attempt(visit: Visit, command: Attempt, context: Context, *, policy: Policy)
         return [_missed(visit, command, context, policy)]
     cycle, answer = visit.done.cycle, command.answer
     facts: list[Fact] = [
-        CallbackAttempted(cycle=cycle, attempt=visit.done.tries + 1, reached=True, note=command.note),
+        CallbackAttempted(cycle=cycle, attempt=visit.done.tries + 1, reached=True, note=command.note, said=visit.heard.said),
         SatisfactionRecorded(cycle=cycle, solved=answer.solved, score=answer.score, words=answer.words),
     ]
     if answer.solved and answer.score >= policy.lowest_score:
@@ -45,14 +45,17 @@ def attempt(visit: Visit, command: Attempt, context: Context, *, policy: Policy)
 
 
 def _missed(visit: Visit, command: Attempt, context: Context, policy: Policy) -> CallbackAttempted:
-    """The waiting time runs from the last attempt that the policy asks for; one more try does not prolong it."""
-    number = visit.done.tries + 1
-    last = number >= policy.attempts
+    """The waiting time runs from the last attempt that the policy asks for; one more try does not prolong it. With the first attempt after
+    the customer said something, attempts and waiting time begin anew."""
+    anew = visit.heard.said > visit.done.said
+    last = (1 if anew else visit.done.vain + 1) >= policy.attempts
+    waiting = None if anew else visit.done.give_up_at
     return CallbackAttempted(
         cycle=visit.done.cycle,
-        attempt=number,
+        attempt=visit.done.tries + 1,
         reached=False,
         note=command.note,
         next_at=None if last else context.now + policy.spacing,
-        give_up_at=(visit.done.give_up_at or context.now + policy.give_up) if last else None,
+        give_up_at=(waiting or context.now + policy.give_up) if last else None,
+        said=visit.heard.said,
     )

@@ -29,14 +29,17 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Done:
     """cycle: the complaint's, raised by our own reopening. scheduled: the last cycle that a visit was scheduled for, 0 if none.
-    tries: attempts in this cycle; attempts: in all. answered: the last withdrawal that was answered. closed: the last cycle that was
+    tries: attempts in this cycle; vain: of these, since the customer last said something; attempts: in all. said: how many of the
+    customer's later words were known at the last attempt. answered: the last withdrawal that was answered. closed: the last cycle that was
     closed, 0 if none. revision: of the public record, 0 while there is none; published: its breaches."""
 
     cycle: int = 1
     scheduled: int = 0
     due_at: Instant | None = None
     tries: int = 0
+    vain: int = 0
     attempts: int = 0
+    said: int = 0
     next_at: Instant | None = None
     give_up_at: Instant | None = None
     answer: Answer | None = None
@@ -54,12 +57,13 @@ def did(done: Done, fact: Fact, at: datetime) -> Done:
         case CallbackScheduled():
             return replace(done, scheduled=fact.cycle, due_at=fact.due_at)
         case CallbackAttempted():
-            tried = replace(done, tries=fact.attempt, attempts=done.attempts + 1)
+            vain = done.vain + 1 if fact.said <= done.said else 1
+            tried = replace(done, tries=fact.attempt, vain=vain, attempts=done.attempts + 1, said=fact.said)
             return replace(tried, next_at=fact.next_at, give_up_at=fact.give_up_at)
         case SatisfactionRecorded():
             return replace(done, answer=Answer(fact.solved, fact.score, fact.words))
         case ComplaintReopened():
-            fresh = replace(done, cycle=fact.cycle, due_at=None, tries=0, answer=None)
+            fresh = replace(done, cycle=fact.cycle, due_at=None, tries=0, vain=0, answer=None)
             return replace(fresh, next_at=None, give_up_at=None)
         case ComplaintClosed():
             answered = max(done.answered, fact.withdrawal)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from redress_events.contracts.callback import Outcome
 from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTransferred, ContactMeans
-from redress_events.contracts.intake import ComplaintRegistered, ComplaintWithdrawn
+from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.sla_monitor import BreachAnnulled, DeadlineBreached
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
 from redress_events.facts import Channel, ContactKind, Fact, Instant, replace
@@ -37,7 +37,8 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """How handling ended its case of a cycle, and the references of what it said about it."""
+    """How handling ended its case of a cycle, and the references of what it said about it. said: how many of the customer's later words it
+    knew."""
 
     cycle: int
     outcome: Outcome
@@ -45,13 +46,15 @@ class Handled:
     department: str
     told_customer: ContactMeans
     words: dict[str, str] = field(default_factory=dict)
+    said: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
     """classified_at: when it was first settled what the complaint is, not merely proposed. withdrawal: number of the customer's last wish
-    to end it. standing: breached deadlines, `clock/cycle/n`, without the annulled ones; breaches: the same as the public record names them,
-    `clock/cycle`. Both sorted."""
+    to end it. said: how often the customer added something or asked; said_at: when last; the words are in rows (`history.py`). standing:
+    breached deadlines, `clock/cycle/n`, without the annulled ones; breaches: the same as the public record names them, `clock/cycle`. Both
+    sorted."""
 
     registration: Registration | None = None
     classification: Classification | None = None
@@ -62,6 +65,8 @@ class Heard:
     transferred_to: str | None = None
     handled: Handled | None = None
     withdrawal: int = 0
+    said: int = 0
+    said_at: Instant | None = None
     standing: tuple[str, ...] = ()
     breaches: tuple[str, ...] = ()
 
@@ -73,6 +78,8 @@ class Heard:
 
 HEARS: tuple[type[Fact], ...] = (
     ComplaintRegistered,
+    ComplaintSupplemented,
+    ComplaintChased,
     ComplaintWithdrawn,
     ComplaintClassified,
     ComplaintReclassified,
@@ -89,6 +96,8 @@ def hear(heard: Heard, fact: Fact, at: datetime) -> Heard:
     match fact:
         case ComplaintRegistered():
             return replace(heard, registration=_registration(fact, at))
+        case ComplaintSupplemented() | ComplaintChased():
+            return replace(heard, said=heard.said + 1, said_at=at)
         case ComplaintWithdrawn():
             return replace(heard, withdrawal=fact.withdrawal)
         case ComplaintClassified() | ComplaintReclassified():
@@ -101,9 +110,12 @@ def hear(heard: Heard, fact: Fact, at: datetime) -> Heard:
             return replace(heard, transfer_routing=fact.routing, transferred_to=fact.department)
         case CaseResolved():
             words = {"cause": fact.cause, "measures": fact.measures}
-            return replace(heard, handled=Handled(fact.cycle, "resolved", at, fact.department, fact.told_customer, words))
+            handled = Handled(fact.cycle, "resolved", at, fact.department, fact.told_customer, words, fact.said)
+            return replace(heard, handled=handled)
         case CaseRejected():
-            return replace(heard, handled=Handled(fact.cycle, "rejected", at, fact.department, fact.told_customer, {"reason": fact.reason}))
+            words = {"reason": fact.reason}
+            handled = Handled(fact.cycle, "rejected", at, fact.department, fact.told_customer, words, fact.said)
+            return replace(heard, handled=handled)
         case DeadlineBreached():
             return _standing(heard, {*heard.standing, _instance(fact)})
         case BreachAnnulled():

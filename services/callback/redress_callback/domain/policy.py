@@ -10,7 +10,8 @@ from datetime import timedelta
 class Policy:
     """All times are natural ones.
 
-    first_attempt: after the resolution. attempts: before the customer counts as unreachable. spacing: between two of them.
+    first_attempt: after the resolution. attempts: before the customer counts as unreachable,
+    counted from what they last said. spacing: between two of them.
     give_up: after the last one. lowest_score: of satisfaction, 1 to 5, with which a solved complaint is closed.
     """
 

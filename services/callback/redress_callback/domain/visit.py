@@ -17,7 +17,8 @@ class Stage(StrEnum):
 
     WAITING = "waiting"  # triage's or handling's: the cycle is neither resolved nor rejected; or the next turn of our own work loop
     DUE = "due"  # an agent's: the customer is to be reached
-    UNREACHED = "unreached"  # the timer's: all attempts were made in vain, and it is closed at `give_up_at` unless the customer turns up
+    # The timer's: all attempts were made in vain, and it is closed at `give_up_at` unless the customer turns up, or says something.
+    UNREACHED = "unreached"
     CLOSED = "closed"
 
 
@@ -43,17 +44,33 @@ class Visit:
         return handled if handled and handled.cycle == self.done.cycle else None
 
     @property
+    def said_since(self) -> int:
+        """How often the customer added something or asked since the department ended its last case; before that, since the registration."""
+        return max(0, self.heard.said - (self.heard.handled.said if self.heard.handled else 0))
+
+    @property
+    def unanswered(self) -> bool:
+        """They said something that the department did not know when it ended the case, and no attempt has followed. Counts are compared,
+        never arrival: whatever was heard first, it is the same."""
+        return self.said_since > 0 and self.heard.said > self.done.said
+
+    @property
     def stage(self) -> Stage:
         if self.closed:
             return Stage.CLOSED
         if self.withdrawn or self.done.scheduled < self.done.cycle:
             return Stage.WAITING
-        return Stage.UNREACHED if self.done.give_up_at else Stage.DUE
+        return Stage.UNREACHED if self.done.give_up_at and not self.unanswered else Stage.DUE
 
     @property
     def visit_at(self) -> datetime | None:
-        """When the customer is to be called: the first time by then, later not before; an agent may always be early."""
-        return (self.done.next_at or self.done.due_at) if self.stage is Stage.DUE else None
+        """When the customer is to be called: the first time by then, later not before, and at once where they said something since.
+        An agent may always be early."""
+        if self.stage is not Stage.DUE:
+            return None
+        planned = self.done.next_at or self.done.due_at
+        times = [at for at in (planned, self.heard.said_at if self.unanswered else None) if at]
+        return min(times, default=None)
 
 
 KIND = Kind(Visit, hear, did, HEARS, entries)

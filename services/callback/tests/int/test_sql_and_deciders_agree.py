@@ -27,6 +27,9 @@ NEXT = st.tuples(
         st.builds(say.resolved, CYCLES),
         st.builds(say.resolved, CYCLES),
         st.builds(say.rejected, CYCLES),
+        st.builds(say.resolved, CYCLES, said=st.integers(0, 3)),
+        st.builds(say.supplemented),
+        st.builds(say.chased),
         st.builds(say.withdrawn, st.integers(1, 2)),
         st.builds(say.breached, CLOCKS, CYCLES, NUMBERS),
         st.builds(say.annulled, CLOCKS, CYCLES, NUMBERS),
@@ -40,7 +43,9 @@ START = [(say.registered(), 0)]
 # The whole way to where a customer counts as unreachable, so that this is not left to chance.
 UNREACHED = [*START, (say.resolved(), 0), (SCHEDULE, 1), (Attempt(), 1), (Attempt(), 4), (Attempt(), 4)]
 HISTORIES = st.tuples(st.sampled_from([START, UNREACHED]), st.lists(NEXT, max_size=25)).map(lambda parts: [*parts[0], *parts[1]])
-COLUMNS = {work.name.replace("-", "_"): work.due for work in WORK} | {"visit_at": "visit_at", "at": "give_up_at"}
+COLUMNS = {work.name.replace("-", "_"): work.due for work in WORK} | {"at": "give_up_at", "to_call": "to_call"}
+
+FIRST = 2**53  # beyond every time in microseconds
 
 Chapter = tuple[Visit, datetime]
 
@@ -85,7 +90,7 @@ def test_the_columns_say_what_the_domain_says(steps: list[tuple[Any, int]], stat
     for (visit, now), row in zip(told, state.say([visit for visit, _ in told], **COLUMNS), strict=True):
         for work in WORK:
             assert due(work, row, now) == bool(decided(work, visit, now)), work.name
-        assert row["visit_at"] == (None if visit.visit_at is None else micros(visit.visit_at))
+        assert row["to_call"] == (None if visit.visit_at is None else micros(visit.visit_at) - visit.unanswered * FIRST)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -11,6 +11,7 @@ from redress_callback.domain.visit import KIND
 from redress_callback.testing import (
     POLICY,
     answered,
+    chased,
     closed,
     missed,
     reached,
@@ -19,6 +20,7 @@ from redress_callback.testing import (
     reopened,
     resolved,
     scheduled,
+    supplemented,
     withdrawn,
 )
 from redress_events.contracts import CALLBACK
@@ -95,6 +97,29 @@ def test_one_more_try_is_welcome_and_does_not_prolong_the_waiting():
     waiting = story(scheduled(), missed(1), missed(2), missed(3)).at(NOON + timedelta(hours=20))
     waiting.when(Attempt()).then(CallbackAttempted(cycle=1, attempt=4, reached=False, give_up_at=NOON + POLICY.give_up))
     assert isinstance(waiting.when(HAPPY).facts[-1], ClosedComplaint)
+
+
+def test_a_customer_who_says_something_is_tried_anew():
+    """Attempts and waiting time count from what they last said."""
+    spoke = story(scheduled(), missed(1), missed(2), missed(3), supplemented(), chased()).at(NOON + timedelta(hours=20))
+    first = spoke.when(Attempt())
+    first.then(CallbackAttempted(cycle=1, attempt=4, reached=False, said=2, next_at=NOON + timedelta(hours=20) + POLICY.spacing))
+    second = first.after.when(Attempt())
+    assert [fact.next_at is not None for fact in second.facts if isinstance(fact, CallbackAttempted)] == [True]
+    third = second.after.at(NOON + timedelta(hours=30)).when(Attempt())
+    third.then(CallbackAttempted(cycle=1, attempt=6, reached=False, said=2, give_up_at=NOON + timedelta(hours=30) + POLICY.give_up))
+    more = third.after.at(NOON + timedelta(hours=31)).when(Attempt())
+    more.then(CallbackAttempted(cycle=1, attempt=7, reached=False, said=2, give_up_at=NOON + timedelta(hours=30) + POLICY.give_up))
+
+
+def test_what_was_said_before_the_first_attempt_gives_no_further_one():
+    third = callback.given(registered(), chased(), resolved(), scheduled(), missed(1, said=1), missed(2, said=1)).when(Attempt())
+    third.then(CallbackAttempted(cycle=1, attempt=3, reached=False, said=1, give_up_at=NOON + POLICY.give_up))
+
+
+def test_who_was_reached_after_they_had_said_something_said_it():
+    facts = story(scheduled(), missed(1), supplemented()).when(HAPPY).facts
+    assert facts[0] == CallbackAttempted(cycle=1, attempt=2, reached=True, note="friendly", said=1)
 
 
 @pytest.mark.parametrize("command", [MISSED, HAPPY])

@@ -1,15 +1,18 @@
 """What agents see: a list free of personal data, and in a single visit what the call needs, as long as it is to be made."""
 
+from datetime import timedelta
+
 import pytest
 from pydantic import ValidationError
 
 from redress_callback.api import AttemptBody
 from redress_callback.domain.attempt import Attempt
 from redress_callback.domain.done import Answer
-from redress_callback.domain.history import NOTES
+from redress_callback.domain.history import NOTES, SAID
 from redress_callback.domain.visit import KIND
 from redress_callback.testing import (
     answered,
+    chased,
     classified,
     closed,
     missed,
@@ -19,11 +22,12 @@ from redress_callback.testing import (
     resolved,
     routed,
     scheduled,
+    supplemented,
 )
-from redress_callback.views import VisitSummary, VisitView, references, references_noted
+from redress_callback.views import VisitSummary, VisitView, references, references_in
 from redress_events.contracts import CALLBACK
 from redress_events.states import Seen
-from redress_events.testing import COMPLAINT, Happened, Spec, listed
+from redress_events.testing import COMPLAINT, NOON, Happened, Spec, listed
 
 callback = Spec(CALLBACK, KIND)
 DUE = [registered(), classified(), routed(), resolved(), scheduled()]
@@ -34,37 +38,57 @@ def seen(*happened: Happened) -> Seen:
 
 
 def test_an_empty_row_can_be_shown():
-    assert VisitView.with_notes(seen(), []).stage == "waiting"
+    assert VisitView.with_history(seen(), listed(CALLBACK, KIND, ())).stage == "waiting"
 
 
 def test_a_view_opens_what_the_call_needs_and_no_more():
-    wanted = references(seen(*DUE).state)
+    history = listed(CALLBACK, KIND, DUE)
+    wanted = references(seen(*DUE).state, history)
     assert sorted(wanted) == ["handling/6/cause", "handling/6/measures", "intake/1/phone", "intake/1/text"]
-    view = VisitView.with_notes(seen(*DUE), [], {reference: f"<{reference}>" for reference in wanted})
+    view = VisitView.with_history(seen(*DUE), history, {reference: f"<{reference}>" for reference in wanted})
     assert (view.phone, view.cause, view.told_customer) == ("<intake/1/phone>", "<handling/6/cause>", "phone")
 
 
 def test_notes_of_earlier_attempts_are_shown():
     story = (*DUE, missed(1).model_copy(update={"note": "callback/2/note"}))
-    noted, notes = seen(*story), listed(CALLBACK, KIND, story)[NOTES].entries
-    assert references_noted(noted.state, notes) == ["callback/2/note"]
-    assert VisitView.with_notes(noted, notes, {"callback/2/note": "call after six"}).notes == ["call after six"]
-    assert VisitView.with_notes(noted, notes).notes == [], "it was forgotten"
+    noted, history = seen(*story), listed(CALLBACK, KIND, story)
+    notes = history[NOTES].entries
+    assert references_in(noted.state, notes) == ["callback/2/note"]
+    assert VisitView.with_history(noted, history, {"callback/2/note": "call after six"}).notes == ["call after six"]
+    assert VisitView.with_history(noted, history).notes == [], "it was forgotten"
     ended = seen(*story, reached(2), answered(), closed())
-    assert references_noted(ended.state, notes) == [], "nobody has to call any more"
+    assert references_in(ended.state, notes) == [], "nobody has to call any more"
+
+
+def test_what_the_customer_said_since_is_shown_and_counted():
+    later = NOON + timedelta(hours=1)
+    story = [*DUE, (supplemented(), NOON), (chased(), NOON), (chased(2, "intake/4/text"), later)]
+    asked, history = seen(*story), listed(CALLBACK, KIND, story)
+    assert {"intake/2/text", "intake/4/text"} <= set(references(asked.state, history))
+    view = VisitView.with_history(asked, history, {"intake/2/text": "still broken", "intake/4/text": "well?"})
+    assert (view.said_since, view.said_at) == (3, later)
+    assert [(each.what, each.at, each.words, each.attachments) for each in view.said] == [
+        ("supplement", NOON, "still broken", ("photo-1",)),
+        ("chase", later, "well?", ()),
+    ], "a chase without words has no row"
+    known = VisitSummary.of(seen(registered(), chased(), resolved(said=1), scheduled()))
+    assert (known.said_since, known.said_at) == (0, None), "the department knew it"
+    ended = seen(*story, reached(said=3), answered(), closed())
+    assert references_in(ended.state, history[SAID].entries) == [], "nobody has to call any more"
 
 
 def test_nothing_is_opened_while_nobody_has_to_call():
-    assert references(seen(registered(), rejected()).state) == []
+    assert references(seen(registered(), rejected()).state, {}) == []
     ended = seen(*DUE, reached(), answered(), closed())
-    assert references(ended.state) == []
-    view = VisitView.with_notes(ended, [])
+    assert references(ended.state, {}) == []
+    view = VisitView.with_history(ended, listed(CALLBACK, KIND, ()))
     assert (view.phone, view.solved, view.satisfaction, view.closed_as) == (None, True, 5, "satisfied")
 
 
 def test_a_line_of_the_list_opens_nothing():
-    line = VisitSummary.of(seen(*DUE)).model_dump_json()
-    assert all(reference not in line for reference in references(seen(*DUE).state))
+    story = [*DUE, supplemented()]
+    line, shown = VisitSummary.of(seen(*story)).model_dump_json(), references(seen(*story).state, listed(CALLBACK, KIND, story))
+    assert len(shown) == 5 and all(reference not in line for reference in shown)
 
 
 def test_who_was_reached_said_something_and_who_was_not_said_nothing():

@@ -4,6 +4,8 @@ from datetime import timedelta
 from itertools import permutations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from redress_callback.domain.closing import end
 from redress_callback.domain.done import Done
@@ -17,6 +19,7 @@ from redress_callback.testing import (
     annulled,
     answered,
     breached,
+    chased,
     classified,
     closed,
     missed,
@@ -28,6 +31,7 @@ from redress_callback.testing import (
     resolved,
     routed,
     scheduled,
+    supplemented,
     transferred,
     withdrawn,
 )
@@ -67,6 +71,41 @@ def test_the_customer_is_called_by_the_first_date_and_then_not_before_the_next()
     assert visit(resolved(), scheduled()).visit_at == NOON + POLICY.first_attempt
     assert visit(resolved(), scheduled(), missed(1, at=at)).visit_at == at + POLICY.spacing
     assert visit(resolved(), scheduled(), missed(1), missed(2), missed(3)).visit_at is None
+
+
+def test_who_said_something_since_is_to_be_called_at_once():
+    at = NOON + timedelta(hours=5)
+    unreached = [resolved(), scheduled(), missed(1), missed(2), missed(3)]
+    spoke = visit(*unreached, (supplemented(), at))
+    assert (spoke.stage, spoke.visit_at, spoke.said_since, spoke.unanswered) == (Stage.DUE, at, 1, True)
+    assert visit(resolved(), scheduled(), (chased(), at)).visit_at == at, "before the first attempt was due"
+    tried = visit(*unreached, (supplemented(), NOON), missed(4, said=1))
+    assert (tried.stage, tried.said_since, tried.unanswered) == (Stage.UNREACHED, 1, False), "it is counted on, and answered by an attempt"
+
+
+def test_words_that_the_department_knew_are_its_own():
+    assert visit(chased(), supplemented(), resolved(said=2), scheduled()).visit_at == NOON + POLICY.first_attempt
+    between = visit(chased(), resolved(said=0), scheduled())
+    assert (between.said_since, between.unanswered) == (1, True), "said before the resolution, and not known to the department"
+    again = visit(
+        resolved(), scheduled(), chased(), reached(said=1), answered(False), reopened(), chased(2), resolved(2, said=2), scheduled(2)
+    )
+    assert (again.said_since, again.unanswered) == (0, False)
+
+
+WORDS = st.lists(st.sampled_from([supplemented(), chased(), chased(text="intake/3/text")]), max_size=4)
+
+
+@given(st.data(), WORDS, st.integers(0, 4), st.lists(st.integers(0, 4), max_size=4))
+def test_whether_words_wait_is_the_same_in_whatever_order_the_sources_are_heard(data, words, known, attempts):
+    """known: to the department; attempts: how much was known at each."""
+    sources = [[registered(), *words], [resolved(said=known)], [scheduled(), *(missed(n, said=said) for n, said in enumerate(attempts, 1))]]
+    turns = data.draw(st.permutations([n for n, facts in enumerate(sources) for _ in facts]))
+    left = [list(facts) for facts in sources]
+    shuffled, in_turn = visit(*(left[n].pop(0) for n in turns)), visit(*(fact for facts in sources for fact in facts))
+    assert shuffled == in_turn
+    assert shuffled.unanswered == (len(words) > max([known, *attempts[-1:]]))
+    assert not (shuffled.unanswered and shuffled.stage is Stage.UNREACHED)
 
 
 def test_what_handling_says_of_an_earlier_cycle_is_over():

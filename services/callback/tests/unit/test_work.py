@@ -2,10 +2,13 @@
 
 from datetime import timedelta
 
+import pytest
+
 from redress_callback.domain.visit import KIND
 from redress_callback.testing import (
     POLICY,
     answered,
+    chased,
     closed,
     missed,
     reached,
@@ -14,6 +17,7 @@ from redress_callback.testing import (
     reopened,
     resolved,
     scheduled,
+    supplemented,
     withdrawn,
 )
 from redress_callback.work import CLOSE_WITHDRAWN, GIVE_UP, SCHEDULE
@@ -73,6 +77,22 @@ def test_the_unreachable_is_given_up_when_the_waiting_time_is_over():
     assert isinstance(record, ClosedComplaint)
     assert (record.reason, record.attempts, record.solved) == ("unreachable", 3, None)
     outcome.after.when_due(GIVE_UP).then_nothing()
+
+
+@pytest.mark.parametrize("word", [supplemented(), chased(), chased(text="intake/3/text")])
+@pytest.mark.parametrize("position", range(1, len(UNREACHED) + 1))
+def test_whoever_says_something_that_no_attempt_knew_is_not_given_up(word, position):
+    """Wherever it is heard among the others' facts and our own: a restored log may have it anywhere behind the registration."""
+    story = [*UNREACHED[:position], word, *UNREACHED[position:]]
+    spoke = callback.given(*story).at(NOON + timedelta(days=9))
+    spoke.when_due(GIVE_UP).then_nothing()
+    tried = callback.given(*story, *(missed(n, said=1) for n in (4, 5, 6))).at(NOON + timedelta(days=9)).when_due(GIVE_UP)
+    assert isinstance(tried.facts[0], ComplaintClosed)
+
+
+def test_what_the_department_knew_when_it_ended_the_case_keeps_nobody_from_giving_up():
+    known = [registered(), chased(), resolved(said=1), *UNREACHED[2:]]
+    assert callback.given(*known).at(NOON + POLICY.give_up).when_due(GIVE_UP).facts
 
 
 def test_whoever_withdraws_meanwhile_is_not_given_up():

@@ -74,6 +74,22 @@ class Case:
         return self.heard.urgency + major
 
     @property
+    def said(self) -> int:
+        """How often the customer has come back: with a supplement, or to ask where it stays."""
+        return self.heard.supplements + self.heard.chases
+
+    @property
+    def said_since(self) -> int:
+        """How often since the department last resolved or rejected the case; before that, since the registration."""
+        return max(0, self.said - self.done.said)
+
+    @property
+    def said_at(self) -> datetime | None:
+        """When last, if since then."""
+        times = [at for at in (self.heard.supplemented_at, self.heard.chased_at) if at]
+        return max(times) if times and self.said_since else None
+
+    @property
     def began_at(self) -> datetime | None:
         """When this cycle began for the customer: with his complaint, or when he said that it is not solved."""
         if self.heard.reopened_at:

@@ -57,7 +57,8 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Done:
     """cycle: the one that the case is for, 0 before the first. transfer: the last, of whatever cycle. contacts, reports: how many in this
-    cycle; contacted_at: of the last one told. rejections: past cycles that ended so. All else is in rows of its own (`history.py`)."""
+    cycle; contacted_at: of the last one told. rejections: past cycles that ended so. said: how many of the customer's later words were
+    known when the department last ended a case. All else is in rows of its own (`history.py`)."""
 
     cycle: int = 0
     opened_at: Instant | None = None
@@ -68,13 +69,14 @@ class Done:
     reports: int = 0
     outcome: Outcome | None = None
     rejections: int = 0
+    said: int = 0
 
 
 def did(done: Done, fact: Fact, at: datetime) -> Done:
     match fact:
         case CaseOpened():
             rejections = done.rejections + (done.outcome is not None and done.outcome.kind == "rejected")
-            return Done(cycle=fact.cycle, opened_at=at, transfer=done.transfer, rejections=rejections)
+            return Done(cycle=fact.cycle, opened_at=at, transfer=done.transfer, rejections=rejections, said=done.said)
         case CaseAccepted():
             return replace(done, accepted=Accepted(fact.routing, fact.transfer, fact.handler, at))
         case CustomerContacted():
@@ -86,10 +88,10 @@ def did(done: Done, fact: Fact, at: datetime) -> Done:
         case CaseResolved():
             words = {"cause": fact.cause, "measures": fact.measures}
             resolved = Outcome("resolved", fact.cycle, at, fact.department, fact.responsible_unit, fact.told_customer, words)
-            return replace(done, outcome=resolved)
+            return replace(done, outcome=resolved, said=fact.said)
         case CaseRejected():
             rejected = Outcome("rejected", fact.cycle, at, fact.department, None, fact.told_customer, {"reason": fact.reason})
-            return replace(done, outcome=rejected)
+            return replace(done, outcome=rejected, said=fact.said)
         case CaseCancelled():
             return replace(done, outcome=Outcome("cancelled", fact.cycle, at))
     return done

@@ -20,4 +20,12 @@ def reject(case: Case, command: Reject, context: Context) -> list[Fact]:
         return []  # said twice, true once
     expect_accepted(case, context)
     assert case.department is not None, "an accepted case is with a department"
-    return [CaseRejected(cycle=case.done.cycle, department=case.department, reason=command.reason, told_customer=command.told_customer)]
+    return [
+        CaseRejected(
+            cycle=case.done.cycle,
+            department=case.department,
+            reason=command.reason,
+            told_customer=command.told_customer,
+            said=case.said,
+        )
+    ]

@@ -33,5 +33,6 @@ def resolve(case: Case, command: Resolve, context: Context) -> list[Fact]:
             measures=command.measures,
             responsible_unit=command.responsible_unit,
             told_customer=command.told_customer,
+            said=case.said,
         )
     ]

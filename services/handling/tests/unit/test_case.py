@@ -1,5 +1,6 @@
 """What handling makes of facts, in whatever order its own and the others' came."""
 
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -56,6 +57,17 @@ def test_the_customers_words_stay_references_and_later_ones_are_counted_and_list
     assert (heard.supplements, heard.supplemented_at, heard.chases, heard.chased_at) == (1, NOON, 2, NOON)
     assert [entry.data["words"] for entry in history[SUPPLEMENTS].entries] == ["intake/2/text"]
     assert [entry.data["words"] for entry in history[CHASES].entries] == ["intake/4/text"], "a chase without words has no row"
+
+
+def test_what_the_customer_said_since_the_case_ended_is_counted_apart():
+    later = NOON + timedelta(hours=1)
+    begun = case(registered(), supplemented(), (chased(), later), routed(), opened(), accepted())
+    assert (begun.said_since, begun.said_at) == (2, later), "nobody has answered yet"
+    ended = [registered(), supplemented(), chased(), routed(), opened(), accepted(), contacted(), resolved(said=2)]
+    assert (case(*ended).said_since, case(*ended).said_at) == (0, None)
+    back = [*ended, (supplemented(2), later), dissatisfied(), reopened(), opened(2)]
+    assert [case(*back[:n]).said_since for n in (9, 12)] == [1, 1], "the next case begins with what was said since the last"
+    assert case(*back).said_at == later
 
 
 def test_a_case_that_comes_back_for_ever_stays_small():

@@ -29,6 +29,7 @@ from redress_handling.testing import (
     RECEIVED,
     accepted,
     cancelled,
+    chased,
     closed,
     contacted,
     opened,
@@ -37,6 +38,7 @@ from redress_handling.testing import (
     reopened,
     resolved,
     routed,
+    supplemented,
     transferred,
 )
 
@@ -224,6 +226,12 @@ def test_a_case_is_resolved_once_the_customer_was_contacted():
             told_customer="phone",
         )
     )
+
+
+@pytest.mark.parametrize("step", [RESOLVE, REJECT])
+def test_the_end_of_a_case_tells_how_much_of_the_customers_later_words_was_known(step):
+    (ended,) = story(supplemented(), chased(), opened(), accepted(), contacted(), chased(2)).when(step).facts
+    assert isinstance(ended, CaseResolved | CaseRejected) and ended.said == 3
 
 
 def test_nobody_resolves_a_case_behind_the_customers_back():

@@ -44,6 +44,11 @@ class Complaint:
         return not self.closed and self.done.withdrawal > self.heard.withdrawal
 
     @property
+    def said(self) -> int:
+        """How often the customer has come back: with a supplement, or to ask where it stays."""
+        return self.done.supplements + self.done.chases
+
+    @property
     def kind(self) -> ContactKind:
         """As triage sees it, else as it was received."""
         return self.heard.classification.kind if self.heard.classification else self.done.kind

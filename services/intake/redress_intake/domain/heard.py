@@ -95,13 +95,15 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """The return visit of a cycle. due_at: when the customer is called next, None once he was reached or given up."""
+    """The return visit of a cycle. due_at: when the customer is called next, None once they were reached or given up. said: how many
+    supplements and chases callback knew at the last attempt."""
 
     cycle: int
     due_at: Instant | None = None
     attempts: int = 0
     solved: bool | None = None
     score: int | None = None
+    said: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,7 @@ def _scheduled(heard: Heard, fact: CallbackScheduled, at: datetime) -> Heard:
 
 
 def _attempted(heard: Heard, fact: CallbackAttempted, at: datetime) -> Heard:
-    return _visit(heard, fact.cycle, attempts=fact.attempt, due_at=fact.next_at)
+    return _visit(heard, fact.cycle, attempts=fact.attempt, due_at=fact.next_at, said=fact.said)
 
 
 def _answered(heard: Heard, fact: SatisfactionRecorded, at: datetime) -> Heard:

@@ -44,6 +44,8 @@ def next_step(complaint: Complaint) -> NextStep | None:
             visit = heard.visit
             if visit and visit.cycle == heard.cycle and visit.due_at:
                 return NextStep("return-visit agents", "call the customer", since, visit.due_at)
+            if visit and visit.cycle == heard.cycle and complaint.said > visit.said:
+                return NextStep("return-visit agents", "call the customer", since)  # they said something since: nobody gives up
             return NextStep("callback", "close it as unreachable when the waiting time is over", since)
         case "withdrawal-pending":
             return NextStep("callback", "answer the withdrawal", since)
