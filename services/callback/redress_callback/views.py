@@ -14,6 +14,7 @@ from redress_callback.domain.history import NOTES, SAID
 from redress_callback.domain.visit import Stage, Visit
 from redress_events.contracts.callback import CloseReason, Outcome
 from redress_events.contracts.handling import ContactMeans
+from redress_events.contracts.intake import EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
 from redress_events.entries import Latest, Listed
 from redress_events.facts import Channel, ContactKind
@@ -83,6 +84,7 @@ class VisitView(VisitSummary):
     """One visit. Personal fields are null while nobody has to call, and where they were forgotten. notes, said: the latest, in order of
     time; intake lists all that was said. A chase without words is only counted."""
 
+    refers_to: EarlierComplaint | None = None
     text: str | None = None
     remedy: str | None = None
     customer: str | None = None
@@ -105,6 +107,7 @@ class VisitView(VisitSummary):
             _summary(seen)
             | {name: opened.get(reference) for name, reference in _words(visit).items()}
             | {
+                "refers_to": visit.heard.registration and visit.heard.registration.refers_to,
                 "told_customer": visit.handled and visit.handled.told_customer,
                 "said": [SaidView.of(each, opened) for each in reversed(history[SAID].entries)],
                 "notes": [opened[note.data["words"]] for note in reversed(history[NOTES].entries) if note.data["words"] in opened],

@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from redress_events.contracts.handling import ContactMeans
+from redress_events.contracts.intake import EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
 from redress_events.entries import Latest, Listed
 from redress_events.facts import Channel, ContactKind
@@ -142,6 +143,7 @@ class CaseView(CaseSummary):
 
     since: datetime | None = None
     attachments: tuple[str, ...] = ()
+    refers_to: EarlierComplaint | None = None
     text: str | None = None
     remedy: str | None = None
     instruction: str | None = None
@@ -180,6 +182,7 @@ class CaseView(CaseSummary):
             | {
                 "since": registration.since if registration else None,
                 "attachments": registration.attachments if registration else (),
+                "refers_to": registration.refers_to if registration else None,
                 "routed_because": opened.get(heard.routed_because or ""),
                 "transferred_because": opened.get(case.transfer.reason) if case.transfer else None,
                 "outcome": _outcome(done.outcome, opened) if done.outcome else None,

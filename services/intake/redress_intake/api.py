@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path
 from pydantic import AfterValidator
 
 from redress_chassis import Call, Caller, ComplaintId, Cursor, Limit, calls, problems
-from redress_chassis.problems import invalid, not_found
+from redress_chassis.problems import Problem, invalid, not_found
 from redress_chassis.validation import Flaw
+from redress_events.contracts.intake import EarlierComplaint
+from redress_events.errors import Unknown
 from redress_events.facts import Context, Fact
 from redress_events.states import Query, Seen
 from redress_intake.bodies import ChaseBody, RegisterBody, SupplementBody, WithdrawBody
@@ -44,6 +47,7 @@ BY_NUMBER = Query(name="by-number", where="number = $1", order="registered_at", 
 OWES = Query(name="owes", where="open_since IS NOT NULL", order="open_since", index="state_open")
 FIRST_ANSWER = first_answer()
 NO_WORDS, NO_REASON = ChaseBody(), WithdrawBody()
+UUID_LENGTH = 36  # characters; a number has 13
 
 FrontDoor = Annotated[Call[Complaint], Depends(calls("agent", "front-end", "supervisor"))]
 Reading = Annotated[Call[Complaint], Depends(calls("agent", "supervisor", "front-end", "handler", "ops"))]
@@ -62,7 +66,7 @@ def may_see(complaint: Complaint, caller: Caller) -> bool:
 @router.post("/complaints", status_code=201, response_model_exclude_none=True, responses=problems(409))
 async def register_complaint(body: RegisterBody, call: FrontDoor, accept_language: Language = None) -> RegisteredView:
     """Take down a complaint. The answer has its number, and what happens next and by when."""
-    command = Register(**body.model_dump())
+    command = Register(**body.model_dump(exclude={"refers_to"}), refers_to=await _earlier(call, body.refers_to))
 
     def decide(context: Context) -> list[Fact]:
         try:
@@ -91,10 +95,7 @@ async def read_complaint(complaint: ComplaintId, call: Reading) -> ComplaintView
 @router.get("/complaints/by-number/{number}", response_model_exclude_none=True, responses=problems(404))
 async def read_complaint_by_number(number: Number, call: Reading) -> ComplaintView:
     """The same, by the number that the customer has."""
-    found = await call.page(BY_NUMBER, number, limit=1)
-    if not found.items:
-        raise not_found()
-    return await _shown(call, await call.read(found.items[0].id, may=may_see))
+    return await _shown(call, await _by_number(call, number))
 
 
 @router.get("/complaints/{complaint}/said", response_model_exclude_none=True, responses=problems(400, 404))
@@ -136,6 +137,24 @@ async def withdraw_complaint(complaint: ComplaintId, call: FrontDoor, body: With
 async def _said(call: Call[Complaint], complaint: ComplaintId, command: Any, decider: Any, append: bool = False) -> SaidAnswer:
     """The customer's words are taken down even while the complaint is parked: they need nothing of what others said."""
     return SaidAnswer.of(await call.decide(complaint, command, decider, may=may_see, while_parked=True, append=append))
+
+
+async def _by_number(call: Call[Complaint], number: str) -> Seen:
+    found = await call.page(BY_NUMBER, number, limit=1)
+    if not found.items:
+        raise not_found()
+    return await call.read(found.items[0].id, may=may_see)
+
+
+async def _earlier(call: Call[Complaint], told: str | None) -> EarlierComplaint | None:
+    """The complaint with this number or id."""
+    if told is None:
+        return None
+    try:
+        seen = await (call.read(UUID(told), may=may_see) if len(told) == UUID_LENGTH else _by_number(call, told))
+    except (Problem, Unknown):
+        raise invalid([Flaw("/refers_to", "There is no complaint with this number or id.", "unknown-complaint")]) from None
+    return EarlierComplaint(complaint=str(seen.id), number=seen.state.done.number)
 
 
 def _limits(call: Call[Complaint]) -> Limits:

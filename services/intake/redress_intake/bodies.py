@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from redress_chassis import Body, Label, Moment, Short, Words
 from redress_events.facts import Channel, ContactKind
+from redress_intake.domain.number import parse_number
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 MOST_ATTACHMENTS = 20
@@ -20,10 +22,23 @@ def _not_too_old(moment: datetime) -> datetime:
     return moment
 
 
+def _id_or_number(said: str) -> str:
+    """Its id in small letters, or its number as it is written."""
+    try:
+        return str(UUID(said))
+    except ValueError:
+        return parse_number(said)
+
+
 Day = Annotated[Moment, AfterValidator(_not_too_old)]
 Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
 # The name under which a front end stored it; in clear on the log too.
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$")]
+Earlier = Annotated[
+    str,
+    Field(max_length=45, description="An earlier complaint: its id, or its number as it is written or said."),
+    AfterValidator(_id_or_number),
+]
 Attachments = Annotated[tuple[Reference, ...], Field(max_length=MOST_ATTACHMENTS)]
 
 
@@ -47,6 +62,7 @@ class RegisterBody(Body):
     remedy: Words | None = None
     instruction: Words | None = None
     attachments: Attachments = ()
+    refers_to: Earlier | None = None
 
 
 class SupplementBody(Body):

@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from redress_events.contracts.callback import CloseReason
-from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented, ComplaintWithdrawn
+from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented, ComplaintWithdrawn, EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
 from redress_events.entries import Latest, Listed
 from redress_events.facts import Channel, ContactKind
@@ -40,6 +40,18 @@ class Next(BaseModel):
     working_days: int
 
 
+class EarlierView(BaseModel):
+    """The complaint that this one takes up again, and where to ask for it."""
+
+    id: UUID
+    number: str
+    status: str
+
+    @classmethod
+    def of(cls, earlier: EarlierComplaint | None) -> EarlierView | None:
+        return earlier and cls(id=UUID(earlier.complaint), number=earlier.number, status=f"/complaints/{earlier.complaint}")
+
+
 class RegisteredView(BaseModel):
     """The answer to a new complaint: its number, and where to ask for it."""
 
@@ -48,6 +60,7 @@ class RegisteredView(BaseModel):
     status: str
     received_at: datetime
     registered_at: datetime
+    refers_to: EarlierView | None = None
     next: Next
 
     @classmethod
@@ -59,6 +72,7 @@ class RegisteredView(BaseModel):
             status=path_of(seen),
             received_at=done.received_at,
             registered_at=done.registered_at,
+            refers_to=EarlierView.of(done.refers_to),
             next=Next(sentence=policy.sentence(done.kind, language), working_days=policy.working_days),
         )
 
@@ -179,6 +193,7 @@ class ComplaintView(ComplaintHead):
     area: str | None = None
     since: datetime | None = None
     attachments: tuple[str, ...]
+    refers_to: EarlierView | None = None
     stages: list[StageView]
     said: list[SaidView]
     visit: VisitView | None = None
@@ -197,6 +212,7 @@ class ComplaintView(ComplaintHead):
             area=done.area,
             since=done.since,
             attachments=done.attachments,
+            refers_to=EarlierView.of(done.refers_to),
             stages=_way(complaint, history[STAGES]),
             said=[SaidView.of(entry, words) for entry in reversed(history[SAID].entries)],
             visit=_visit(complaint),

@@ -1,6 +1,17 @@
 """What intake publishes: the complaint as the customer gave it, and the customer's own later words."""
 
+from pydantic import BaseModel, ConfigDict
+
 from redress_events.facts import Channel, ContactKind, Contract, Fact, Personal, UtcTime
+
+
+class EarlierComplaint(BaseModel):
+    """A complaint that was registered before, of whatever stage by now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    complaint: str  # its id
+    number: str
 
 
 class ComplaintRegistered(Fact):
@@ -24,6 +35,7 @@ class ComplaintRegistered(Fact):
     remedy: Personal | None = None
     instruction: Personal | None = None  # how the receiving agent asks the department to handle it
     attachments: tuple[str, ...] = ()
+    refers_to: EarlierComplaint | None = None  # the one that this one takes up again, most often because that is closed
 
 
 class ComplaintSupplemented(Fact):

@@ -34,6 +34,7 @@ SAMPLES: Final[dict[str, Any]] = {
     "product": "broadband",
     "queue": "access",
     "received_at": "2026-03-02T09:30:00Z",
+    "refers_to": {"complaint": "01890000-0000-7000-8000-000000000002", "number": "7K2M9QXD4TS"},
     "registered_at": "2026-03-02T09:31:12.000345Z",
     "responsible_unit": "access network operations",
     "satisfaction": 5,

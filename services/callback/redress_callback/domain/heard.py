@@ -7,7 +7,13 @@ from datetime import datetime
 
 from redress_events.contracts.callback import Outcome
 from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTransferred, ContactMeans
-from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
+from redress_events.contracts.intake import (
+    ComplaintChased,
+    ComplaintRegistered,
+    ComplaintSupplemented,
+    ComplaintWithdrawn,
+    EarlierComplaint,
+)
 from redress_events.contracts.sla_monitor import BreachAnnulled, DeadlineBreached
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
 from redress_events.facts import Channel, ContactKind, Fact, Instant, replace
@@ -24,6 +30,7 @@ class Registration:
     registered_at: Instant
     product: str | None = None
     area: str | None = None
+    refers_to: EarlierComplaint | None = None
     words: dict[str, str] = field(default_factory=dict)
 
 
@@ -126,7 +133,7 @@ def hear(heard: Heard, fact: Fact, at: datetime) -> Heard:
 def _registration(fact: ComplaintRegistered, at: datetime) -> Registration:
     references = {name: getattr(fact, name) for name in fact.personal_fields()}
     words = {name: reference for name, reference in references.items() if reference}
-    return Registration(fact.number, fact.channel, fact.kind, fact.received_at, at, fact.product, fact.area, words)
+    return Registration(fact.number, fact.channel, fact.kind, fact.received_at, at, fact.product, fact.area, fact.refers_to, words)
 
 
 def _instance(fact: DeadlineBreached | BreachAnnulled) -> str:

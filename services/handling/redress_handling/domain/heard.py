@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from redress_events.contracts.callback import CloseReason, ComplaintClosed, ComplaintReopened, SatisfactionRecorded
-from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented
+from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, EarlierComplaint
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
 from redress_events.facts import Channel, ContactKind, Fact, Instant, replace
 
@@ -23,6 +23,7 @@ class Registration:
     area: str | None = None
     since: Instant | None = None
     attachments: tuple[str, ...] = ()
+    refers_to: EarlierComplaint | None = None
     words: dict[str, str] = field(default_factory=dict)
 
 
@@ -115,5 +116,6 @@ def _registration(fact: ComplaintRegistered) -> Registration:
         area=fact.area,
         since=fact.since,
         attachments=fact.attachments,
+        refers_to=fact.refers_to,
         words={name: reference for name, reference in references.items() if reference},
     )

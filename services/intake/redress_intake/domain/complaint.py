@@ -81,4 +81,9 @@ KIND = Kind(Complaint, hear, did, HEARS, entries, begun_here=True)
 
 def refuse_if_closed(complaint: Complaint) -> None:
     if complaint.closed:
-        raise Refused("complaint-closed", "The complaint is closed. Register a new one and name this number in it.")
+        raise Refused("complaint-closed", f"The complaint is closed. {instead_of(complaint)}")
+
+
+def instead_of(complaint: Complaint) -> str:
+    """What to do with words that it cannot take any more."""
+    return f'Register a new one, with "refers_to": "{complaint.done.number}".'

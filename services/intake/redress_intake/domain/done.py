@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
+from redress_events.contracts.intake import (
+    ComplaintChased,
+    ComplaintRegistered,
+    ComplaintSupplemented,
+    ComplaintWithdrawn,
+    EarlierComplaint,
+)
 from redress_events.facts import EPOCH, Channel, ContactKind, Fact, Instant, replace
 
 
@@ -23,6 +29,7 @@ class Done:
     area: str | None = None
     since: Instant | None = None
     attachments: tuple[str, ...] = ()
+    refers_to: EarlierComplaint | None = None
     personal: dict[str, str] = field(default_factory=dict)
     supplements: int = 0
     attached: int = 0
@@ -49,6 +56,7 @@ def did(done: Done, fact: Fact, at: datetime) -> Done:
                 area=fact.area,
                 since=fact.since,
                 attachments=fact.attachments,
+                refers_to=fact.refers_to,
                 personal={name: reference for name, reference in given.items() if reference is not None},
             )
         case ComplaintSupplemented():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redress_events.facts import Refused
-from redress_intake.domain.complaint import Complaint
+from redress_intake.domain.complaint import Complaint, instead_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +22,4 @@ LIMITS = Limits()
 def refuse_if_full(complaint: Complaint, limits: Limits, attachments: int = 0) -> None:
     done = complaint.done
     if done.worded >= limits.words or (attachments and len(done.attachments) + done.attached + attachments > limits.attachments):
-        raise Refused("complaint-full", "One complaint cannot hold more of what was added. Register a new one and name this number in it.")
+        raise Refused("complaint-full", f"One complaint cannot hold more of what was added. {instead_of(complaint)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from redress_events.contracts.intake import ComplaintRegistered
+from redress_events.contracts.intake import ComplaintRegistered, EarlierComplaint
 from redress_events.facts import Channel, ContactKind, Context, Fact, not_after
 from redress_intake.domain.number import number_from
 
@@ -21,7 +21,7 @@ class Implausible(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
-    """received_at: None for now, earlier where it came by letter, e-mail or a shop's list."""
+    """received_at: None for now, earlier where it came by letter, e-mail or a shop's list. refers_to: the caller has found it."""
 
     channel: Channel
     kind: ContactKind
@@ -40,6 +40,7 @@ class Register:
     remedy: str | None = None
     instruction: str | None = None
     attachments: tuple[str, ...] = ()
+    refers_to: EarlierComplaint | None = None
 
 
 def register(command: Register, context: Context) -> list[Fact]:
@@ -71,5 +72,6 @@ def register(command: Register, context: Context) -> list[Fact]:
             remedy=command.remedy,
             instruction=command.instruction,
             attachments=command.attachments,
+            refers_to=command.refers_to,
         )
     ]

@@ -154,6 +154,28 @@ async def test_words_are_taken_down_while_a_complaint_is_parked_and_refused_afte
     await door.sql("UPDATE state SET heard = '{\"closed\": 1}', revision = revision + 1")
     closed = await door.post(f"{path}/supplements", {"text": "More"})
     assert (closed.status_code, closed.json()["code"]) == (409, "complaint-closed")
+    number = (await door.get(path)).json()["number"]
+    assert f'"refers_to": "{number}"' in closed.json()["detail"]
+
+
+async def test_a_new_complaint_refers_to_an_earlier_one_by_its_number_or_id(door: Door):
+    old = (await door.post("/complaints", GIVEN)).json()
+    link = {"id": old["id"], "number": old["number"], "status": old["status"]}
+    for told in (old["number"], old["number"].lower().replace("-", " "), old["id"], old["id"].upper()):
+        new = await door.post("/complaints", GIVEN | {"refers_to": told}, key=told)
+        assert (new.status_code, new.json()["refers_to"]) == (201, link), new.text
+        assert new.json()["id"] != old["id"] and new.headers["location"] == new.json()["status"]
+        assert (await door.get(new.json()["status"])).json()["refers_to"] == link
+        again = await door.post("/complaints", GIVEN | {"refers_to": told}, key=told)
+        assert (again.content, again.headers["etag"]) == (new.content, new.headers["etag"])
+    before = await door.sql("SELECT count(*) FROM events")
+    heard_of_only = str(uuid.uuid4())
+    await door.sql("INSERT INTO state (subject, partition) VALUES ($1, 0)", f"complaint/{heard_of_only}")
+    for unknown in ("0000-0000-000", str(uuid.uuid4()), heard_of_only):
+        refused = await door.post("/complaints", GIVEN | {"refers_to": unknown})
+        found = (refused.status_code, refused.json()["pointer"], refused.json()["errors"][0]["code"])
+        assert found == (422, "/refers_to", "unknown-complaint"), refused.text
+    assert await door.sql("SELECT count(*) FROM events") == before
 
 
 async def test_a_number_is_found_by_its_index_and_given_once(door: Door):

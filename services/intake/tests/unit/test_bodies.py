@@ -85,6 +85,12 @@ def test_every_field_of_the_fact_can_be_given_but_its_number():
         ("attachments", ["a\n"]),
         ("attachments", [1]),
         ("attachments", None),
+        ("refers_to", ""),
+        ("refers_to", "yesterday's"),
+        ("refers_to", "0000-0000-001"),
+        ("refers_to", "01890000-0000-7000-8000-00000000000"),
+        ("refers_to", 5),
+        ("refers_to", "0" * 46),
         ("number", "0000-0000-000"),
         ("registered_at", "2026-03-02T12:00:00Z"),
     ],
@@ -122,6 +128,17 @@ def test_dates_keep_their_zone_and_twenty_attachments_pass():
     assert body.received_at is not None
     assert body.received_at.isoformat() == "2026-03-02T12:00:00+08:00"
     assert len(body.attachments) == 20
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("oooo 0000 000", "0000-0000-000"),
+        ("01890000-0000-7000-8000-0000000000EE", "01890000-0000-7000-8000-0000000000ee"),
+    ],
+)
+def test_an_earlier_complaint_is_named_by_its_number_or_its_id(said: str, meant: str):
+    assert RegisterBody.model_validate(GOOD | {"refers_to": said}).refers_to == meant
 
 
 def test_chases_and_withdrawals_may_be_silent():

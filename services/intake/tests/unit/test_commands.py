@@ -8,7 +8,13 @@ import pytest
 
 from redress_events.contracts import INTAKE
 from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
-from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
+from redress_events.contracts.intake import (
+    ComplaintChased,
+    ComplaintRegistered,
+    ComplaintSupplemented,
+    ComplaintWithdrawn,
+    EarlierComplaint,
+)
 from redress_events.facts import SKEW, Context
 from redress_events.testing import NOON, Spec
 from redress_intake.domain.chase import Chase, chase
@@ -22,6 +28,7 @@ from redress_intake.domain.withdraw import Withdraw, withdraw
 intake = Spec(INTAKE, KIND, {Supplement: supplement, Chase: chase, Withdraw: withdraw})
 CONTEXT = Context(now=NOON, actor="agent:li", chance=bytes(range(16)))
 REGISTERED = ComplaintRegistered(number="0000-0000-000", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
+EARLIER = EarlierComplaint(complaint="01890000-0000-7000-8000-0000000000ee", number="1111-1111-111")
 CLOSED = ComplaintClosed(cycle=1, reason="satisfied")
 SECOND = timedelta(seconds=1)
 
@@ -51,12 +58,13 @@ def test_a_complaint_is_written_down_as_it_was_given():
         "remedy": "Repair",
         "instruction": "Call after six",
         "attachments": ("photo-1",),
+        "refers_to": EARLIER,
     }
     assert set(given) | {"number"} == set(ComplaintRegistered.model_fields)
     (fact,) = register(Register(**given), CONTEXT)
     written = fact.model_dump()
     number = written.pop("number")
-    assert written == given
+    assert written == given | {"refers_to": EARLIER.model_dump()}
     assert parse_number(number) == number
 
 
@@ -106,7 +114,8 @@ def test_a_complaint_holds_so_many_words_and_so_many_attachments_and_counts_what
     full = Spec(INTAKE, KIND, {Supplement: partial(supplement, limits=limits), Chase: partial(chase, limits=limits)})
     story = full.given(REGISTERED.model_copy(update={"attachments": ("a",)})).when(Supplement("More", ("b", "c")))
     story = story.then(ComplaintSupplemented(supplement=1, text="More", attachments=("b", "c")))
-    story.after.when(Supplement("And this", ("d",))).refused("complaint-full")
+    refusal = story.after.when(Supplement("And this", ("d",))).refused("complaint-full").refusal
+    assert refusal and f'"refers_to": "{REGISTERED.number}"' in refusal.sentence
     worded = story.after.when(Chase("Where is it?")).then(ComplaintChased(chase=1, text="Where is it?"))
     worded.after.when(Supplement("More")).refused("complaint-full")
     worded.after.when(Chase("Where?")).refused("complaint-full")
@@ -126,5 +135,6 @@ def test_a_wish_that_was_answered_can_be_wished_again_in_a_new_cycle():
 
 @pytest.mark.parametrize("command", [Supplement("More"), Chase(), Withdraw()])
 def test_nothing_is_added_to_a_closed_complaint(command: object):
-    intake.given(REGISTERED, CLOSED).when(command).refused("complaint-closed")
+    refusal = intake.given(REGISTERED, CLOSED).when(command).refused("complaint-closed").refusal
+    assert refusal and f'"refers_to": "{REGISTERED.number}"' in refusal.sentence
     assert intake.given(REGISTERED, CLOSED, ComplaintReopened(cycle=2, urgency=1)).when(command).refusal is None

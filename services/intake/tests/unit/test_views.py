@@ -9,7 +9,13 @@ from redress_chassis import Caller
 from redress_events.contracts import INTAKE
 from redress_events.contracts.callback import CallbackScheduled, ComplaintClosed
 from redress_events.contracts.handling import CaseAccepted
-from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
+from redress_events.contracts.intake import (
+    ComplaintChased,
+    ComplaintRegistered,
+    ComplaintSupplemented,
+    ComplaintWithdrawn,
+    EarlierComplaint,
+)
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted
 from redress_events.entries import Latest
 from redress_events.facts import Fact
@@ -60,6 +66,16 @@ def shown(role: str, *facts: Fact) -> dict[str, Any]:
     return ComplaintView.of(found, role, history, {reference: WORDS[reference] for reference in wanted}).model_dump(
         mode="json", exclude_none=True
     )
+
+
+def test_a_complaint_shows_which_one_it_refers_to():
+    earlier = {"complaint": "01890000-0000-7000-8000-0000000000ee", "number": "1111-1111-111"}
+    again = REGISTERED.model_copy(update={"refers_to": EarlierComplaint(**earlier)})
+    link = {"id": earlier["complaint"], "number": earlier["number"], "status": f"/complaints/{earlier['complaint']}"}
+    assert shown("front-end", again)["refers_to"] == link
+    answer = RegisteredView.of(seen(again), first_answer(), "en").model_dump(mode="json")
+    assert answer["refers_to"] == link
+    assert "refers_to" not in shown("front-end", REGISTERED)
 
 
 def test_a_front_end_sees_what_the_customer_may_see():
