@@ -16,7 +16,9 @@ import pytest
 from live import Live, ok, problem
 from typer.testing import CliRunner, Result
 
+from redress_callback.work import POLICY
 from redress_cli.cast import START, Story, local
+from redress_cli.clock import stepper
 from redress_cli.demo import as_told
 from redress_cli.main import app
 from redress_cli.people import People
@@ -110,6 +112,28 @@ def goes_only_where_it_may(live: Live) -> None:
     assert silent.exit_code == 1
     assert "callback-2 does not answer" in " ".join(silent.stderr.split())
     live.system.start_service("callback-2")
+
+
+@pytest.mark.slow
+def test_who_says_something_after_all_attempts_is_not_closed_as_unreachable_until_they_were_tried_anew(folder: Path):
+    missed = {"reached": False}
+    with stepping(folder, 1) as system, closing(Live(system)) as live:
+        step, complaint = stepper(system.stack()), live.register()
+        live.work(complaint, "technical_support")
+        waiting = [live.visit(complaint, **missed) for _ in range(POLICY.attempts)][-1]
+        give_up_at = datetime.fromisoformat(waiting["give_up_at"])
+        step.until(give_up_at - timedelta(hours=1))
+        ok(live.front_end.post("intake", f"/complaints/{complaint}/supplements", {"text": "It is still broken."}))
+        step.until(give_up_at + timedelta(days=9))
+        assert live.view(complaint)["stage"] == "being-visited"
+        (line,) = live.agent.all("callback", "/visits")
+        assert (line["complaint"], line["stage"], line["said_since"]) == (complaint, "due", 1)
+        waiting = [live.visit(complaint, **missed) for _ in range(POLICY.attempts)][-1]
+        assert datetime.fromisoformat(waiting["give_up_at"]) == step.clock() + POLICY.give_up
+        step.to_end()
+        assert live.view(complaint)["closed_as"] == "unreachable"
+        assert step.clock() - datetime.fromisoformat(waiting["give_up_at"]) < timedelta(seconds=1)
+        live.verified()
 
 
 def test_a_system_on_the_wall_clock_has_nothing_to_step(live: Live):

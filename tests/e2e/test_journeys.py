@@ -215,6 +215,72 @@ def test_the_handler_reads_what_the_customer_said_later(live: Live):
     assert [each["words"] for each in case["chases"]] == ["Is anybody there?"]
 
 
+def visited(live: Live, complaint: str) -> dict[str, Any] | None:
+    """Its line in the agents' list."""
+    return next((each for each in live.agent.all("callback", "/visits") if each["complaint"] == complaint), None)
+
+
+def spoken(live: Live, complaint: str, times: int) -> dict[str, Any]:
+    """Its line, once agents are told that the customer came back so often since the resolution."""
+
+    def told() -> dict[str, Any] | None:
+        line = visited(live, complaint)
+        return line if line and line["said_since"] == times else None
+
+    return eventually(told, f"agents see that the customer of {complaint} came back {times} times")
+
+
+def test_words_after_the_resolution_reach_who_owes_the_next_step_and_stop_the_giving_up(live: Live):
+    new = ok(live.front_end.post("intake", "/complaints", {"channel": "web", "text": SLOW}), 201)
+    complaint = new["id"]
+    live.case(complaint, "technical_support")
+    ok(live.front_end.post("intake", f"/complaints/{complaint}/chases", {}))
+    handler = live.handler("technical_support")
+    eventually(lambda: ok(handler.get("handling", f"/cases/{complaint}"))["counts"]["chases"], "the department knows of the chase")
+    live.work(complaint, "technical_support")
+    assert eventually(lambda: visited(live, complaint), "a visit is due")["said_since"] == 0, "the department knew it"
+
+    ok(live.front_end.post("intake", f"/complaints/{complaint}/supplements", {"text": "还是断网。", "attachments": ["photo-1"]}))
+    ok(live.front_end.post("intake", f"/complaints/{complaint}/chases", {"text": "Is anybody there?"}))
+    line = spoken(live, complaint, 2)
+    assert line["visit_at"] <= line["said_at"], "at once"
+    listed = live.agent.all("callback", "/visits")
+    before = listed[: [each["complaint"] for each in listed].index(complaint)]
+    assert all(each["said_since"] for each in before), "only who spoke too stands before"
+    visit = ok(live.agent.get("callback", f"/visits/{complaint}"))
+    assert [(each["what"], each["words"]) for each in visit["said"]] == [("supplement", "还是断网。"), ("chase", "Is anybody there?")]
+    counts = ok(handler.get("handling", f"/cases/{complaint}"))["counts"]
+    assert (counts["said_since"], counts["said_at"]) == (2, line["said_at"])
+
+    missed = [live.visit(complaint, **MISSED)["stage"] for _ in range(3)]
+    assert missed == ["due", "due", "unreached"]
+    live.reaches(complaint, "being-visited")
+    eventually(lambda: live.owed()[complaint]["owner"] == "callback", "nobody has to call any more")
+    assert visited(live, complaint) is None
+    ok(live.front_end.post("intake", f"/complaints/{complaint}/supplements", {"text": "请回电。"}))
+    assert spoken(live, complaint, 3)["stage"] == "due"
+    live.reaches(complaint, "being-visited", owner="return-visit agents")
+    assert ok(live.agent.get("callback", f"/visits/{complaint}"))["said"][-1]["words"] == "请回电。"
+    assert live.visit(complaint, **MISSED)["stage"] == "due", "it is tried anew"
+    assert live.visit(complaint, **UNHAPPY)["cycle"] == 2
+    case = live.case(complaint, "technical_support", cycle=2)
+    assert (case["counts"]["said_since"], case["counts"]["said_at"] is None) == (3, False), "the department begins with what was said since"
+    live.work(complaint, "technical_support", cycle=2)
+    live.visit(complaint, cycle=2, **SATISFIED)
+    live.reaches(complaint, "closed", cycle=2)
+
+    refused = problem(live.front_end.post("intake", f"/complaints/{complaint}/supplements", {"text": "Again."}), 409, "complaint-closed")
+    assert f'"refers_to": "{new["number"]}"' in refused["detail"]
+    again = live.register(SLOW, refers_to=new["number"])
+    link = {"complaint": complaint, "number": new["number"]}
+    assert live.view(again)["refers_to"] == {"id": complaint, "number": new["number"], "status": new["status"]}
+    live.case(again, "technical_support")
+    assert ok(handler.get("handling", f"/cases/{again}"))["refers_to"] == link
+    live.work(again, "technical_support")
+    eventually(lambda: visited(live, again), "a visit of the new one is due")
+    assert ok(live.agent.get("callback", f"/visits/{again}"))["refers_to"] == link
+
+
 def test_a_front_end_sees_the_way_and_not_what_lies_behind(live: Live):
     new = ok(live.front_end.post("intake", "/complaints", {"channel": "web", "text": SLOW, "phone": "13800000001"}), 201)
     live.reaches(new["id"], "routed")

@@ -49,7 +49,9 @@ class EarlierView(BaseModel):
 
     @classmethod
     def of(cls, earlier: EarlierComplaint | None) -> EarlierView | None:
-        return earlier and cls(id=UUID(earlier.complaint), number=earlier.number, status=f"/complaints/{earlier.complaint}")
+        if earlier is None:
+            return None
+        return cls(id=UUID(earlier.complaint), number=earlier.number, status=f"/complaints/{earlier.complaint}")
 
 
 class RegisteredView(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,9 @@ from redress_callback.domain.visit import KIND
 from redress_callback.main import service
 from redress_chassis import Settings
 from redress_events.contracts import CALLBACK
-from redress_events.facts import Fact
 from redress_events.migrate import migrate
 from redress_events.states import Codec
-from redress_events.testing import Spec
+from redress_events.testing import NOON, Happened, Spec
 from redress_events.vault import Vault, seal
 from redress_local.issuer import AUDIENCE, ISSUER, Issuer
 
@@ -49,7 +49,7 @@ class Door:
     async def get(self, path: str, who: str = "agent") -> httpx.Response:
         return await self.http.get(path, headers=self._headers(who, {}))
 
-    async def knows(self, *facts: Fact, words: dict[str, str]) -> str:
+    async def knows(self, *facts: Happened, words: dict[str, str]) -> str:
         """Callback knows a complaint by these facts; its path. words: what is sealed under which reference."""
         identity = str(uuid.uuid4())
         subject = f"complaint/{identity}"
@@ -128,6 +128,30 @@ async def test_a_customer_is_found_in_the_list_called_and_satisfied(door: Door, 
     record = json.loads(journal[-1]["data"])["data"]
     assert (record["complaint"], record["number"], record["satisfaction"], record["attempts"]) == (identity, line["number"], 5, 2)
     assert not any(word in row["data"].decode() for row in journal for word in ("Thank you", "Call after six"))
+
+
+async def test_who_said_something_since_stands_first_and_is_to_be_called_at_once(door: Door, path: str):
+    due = [say.registered(), say.routed(), say.resolved(said=1), say.scheduled()]
+    overdue = [say.scheduled().model_copy(update={"due_at": NOON - timedelta(days=9)})]
+    known = await door.knows(*due, *overdue, say.supplemented(), words={})
+    unreached = [*due, say.missed(1, said=1), say.missed(2, said=1), say.missed(3, said=1)]
+    given_up = await door.knows(*unreached, say.supplemented(), words={})
+    spoke = await door.knows(*unreached, say.supplemented(), (say.chased(), NOON + timedelta(hours=2)), words={})
+    asked = await door.knows(*due, say.chased(), say.supplemented(), (say.chased(2), NOON + timedelta(hours=1)), words={})
+    items = (await door.get("/visits")).json()["items"]
+    assert [f"/visits/{each['complaint']}" for each in items] == [asked, spoke, known, path]
+    assert [each["said_since"] for each in items] == [2, 1, 0, 0]
+    assert [each["said_at"] is not None for each in items] == [True, True, False, False]
+    assert all(each["visit_at"] == each["said_at"] for each in items[:2])
+    pages, cursor = [], ""
+    while cursor is not None:
+        page = (await door.get(f"/visits?limit=1{cursor and f'&cursor={cursor}'}")).json()
+        pages += page["items"]
+        cursor = page["next"]
+    assert pages == items
+    assert (await door.get(given_up)).json()["stage"] == "unreached"
+    missed = (await door.post(f"{spoke}/attempts", {"reached": False})).json()
+    assert (missed["stage"], missed["attempts"], missed["give_up_at"]) == ("due", 4, None), "it is tried anew"
 
 
 async def test_a_dissatisfied_customer_sends_it_back(door: Door, path: str):

@@ -62,7 +62,7 @@ def test_notes_of_earlier_attempts_are_shown():
 
 def test_what_the_customer_said_since_is_shown_and_counted():
     later = NOON + timedelta(hours=1)
-    story = [*DUE, (supplemented(), NOON), (chased(), NOON), (chased(2, "intake/4/text"), later)]
+    story: list[Happened] = [*DUE, (supplemented(), NOON), (chased(), NOON), (chased(2, "intake/4/text"), later)]
     asked, history = seen(*story), listed(CALLBACK, KIND, story)
     assert {"intake/2/text", "intake/4/text"} <= set(references(asked.state, history))
     view = VisitView.with_history(asked, history, {"intake/2/text": "still broken", "intake/4/text": "well?"})
@@ -86,7 +86,7 @@ def test_nothing_is_opened_while_nobody_has_to_call():
 
 
 def test_a_line_of_the_list_opens_nothing():
-    story = [*DUE, supplemented()]
+    story: list[Happened] = [*DUE, supplemented()]
     line, shown = VisitSummary.of(seen(*story)).model_dump_json(), references(seen(*story).state, listed(CALLBACK, KIND, story))
     assert len(shown) == 5 and all(reference not in line for reference in shown)
 

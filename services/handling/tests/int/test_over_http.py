@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 
 from redress_chassis import Settings
 from redress_events.contracts import HANDLING
@@ -153,7 +154,7 @@ async def test_what_a_handler_has_accepted_no_colleague_touches_and_a_supervisor
         "resolve": RESOLVE,
         "reject": {"reason": "No contract with us", "told_customer": "letter"},
     }
-    commands = {route.path.rpartition("/")[2] for route in router.routes if "POST" in route.methods}
+    commands = {route.path.rpartition("/")[2] for route in router.routes if isinstance(route, APIRoute) and "POST" in (route.methods or ())}
     assert steps.keys() == commands, "a new step has to be asked of a colleague too"
     before = (await door.get(path)).content
     for name, body in steps.items():
@@ -194,6 +195,17 @@ async def test_a_list_goes_on_where_its_page_ended_and_a_cursor_is_for_one_list(
             assert (other.status_code, other.json()["code"]) == (400, "bad-cursor")
     assert found == [f"Report {n}" for n in (4, 3, 2, 1, 0)]
     assert (await door.get(f"{path}/remarks?of=secrets")).status_code == 422
+
+
+async def test_a_department_sees_how_often_the_customer_came_back_since_it_answered(door: Door):
+    story = [say.registered(), say.supplemented(), say.routed(), say.opened(), say.accepted(), say.contacted()]
+    await door.knows(*story, words={})
+    ended = await door.knows(*story, say.resolved(said=1), say.chased(), words={})
+    (line,) = (await door.get("/cases")).json()["items"]
+    assert (line["counts"]["said_since"], line["counts"]["said_at"]) == (1, line["counts"]["supplemented_at"])
+    (line,) = (await door.get("/cases?state=resolved")).json()["items"]
+    counts = line["counts"]
+    assert (line["complaint"], counts["said_since"], counts["said_at"]) == (ended.rpartition("/")[2], 1, counts["chased_at"])
 
 
 async def test_rejecting_says_why(door: Door, path: str):

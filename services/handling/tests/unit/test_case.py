@@ -63,9 +63,9 @@ def test_what_the_customer_said_since_the_case_ended_is_counted_apart():
     later = NOON + timedelta(hours=1)
     begun = case(registered(), supplemented(), (chased(), later), routed(), opened(), accepted())
     assert (begun.said_since, begun.said_at) == (2, later), "nobody has answered yet"
-    ended = [registered(), supplemented(), chased(), routed(), opened(), accepted(), contacted(), resolved(said=2)]
+    ended: list[Happened] = [registered(), supplemented(), chased(), routed(), opened(), accepted(), contacted(), resolved(said=2)]
     assert (case(*ended).said_since, case(*ended).said_at) == (0, None)
-    back = [*ended, (supplemented(2), later), dissatisfied(), reopened(), opened(2)]
+    back: list[Happened] = [*ended, (supplemented(2), later), dissatisfied(), reopened(), opened(2)]
     assert [case(*back[:n]).said_since for n in (9, 12)] == [1, 1], "the next case begins with what was said since the last"
     assert case(*back).said_at == later
 
