@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
+import pytest
 from cast import CLEAR, VAGUE, Limits, cast
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -65,6 +66,24 @@ def test_whatever_happened_who_owes_the_next_step_brings_it_to_its_end():
     walk()
     assert set(did) >= BEYOND
     assert sum(ends[each] for each in ends if not each.endswith("cycle 1")) > 3
+
+
+@pytest.mark.parametrize("word", ["chase", "supplement"])
+@pytest.mark.parametrize("calls", range(4))
+def test_whoever_says_something_after_so_many_calls_in_vain_is_called_and_not_given_up(word: str, calls: int):
+    journey = Journey(SERVICES, CLEAR)
+    journey.settle()
+    for act in ["accept", "contact", "resolve", *["missed"] * calls, word]:
+        journey.do(act)
+        journey.settle()
+    journey.pause(LAST)
+    journey.settle()
+    assert check(journey) == "satisfied" and not journey.joint.ended and not journey.can("give-up")
+    for _ in range(3):
+        journey.do("missed")
+        journey.settle()
+    assert check(journey) == "give-up", "they were tried anew"
+    obey(journey)
 
 
 def wander(journey: Journey, steps: list[Step]) -> None:

@@ -1,5 +1,6 @@
 """An attempt to reach the customer: what it leads to, and what it is refused for."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -110,6 +111,13 @@ def test_a_customer_who_says_something_is_tried_anew():
     third.then(CallbackAttempted(cycle=1, attempt=6, reached=False, said=2, give_up_at=NOON + timedelta(hours=30) + POLICY.give_up))
     more = third.after.at(NOON + timedelta(hours=31)).when(Attempt())
     more.then(CallbackAttempted(cycle=1, attempt=7, reached=False, said=2, give_up_at=NOON + timedelta(hours=30) + POLICY.give_up))
+
+
+def test_where_one_attempt_is_all_the_waiting_time_begins_anew_with_it():
+    once = Spec(CALLBACK, KIND, {Attempt: partial(attempt, policy=replace(POLICY, attempts=1))})
+    later = NOON + timedelta(hours=20)
+    waiting = once.given(registered(), resolved(), scheduled(), missed(3), supplemented()).at(later)
+    waiting.when(Attempt()).then(CallbackAttempted(cycle=1, attempt=4, reached=False, said=1, give_up_at=later + POLICY.give_up))
 
 
 def test_what_was_said_before_the_first_attempt_gives_no_further_one():

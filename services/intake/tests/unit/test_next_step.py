@@ -7,7 +7,7 @@ import pytest
 from redress_events.contracts import INTAKE
 from redress_events.contracts.callback import CallbackAttempted, CallbackScheduled, ComplaintClosed, ComplaintReopened
 from redress_events.contracts.handling import CaseAccepted, CaseOpened, CaseResolved, CaseTransferred, CustomerContacted
-from redress_events.contracts.intake import ComplaintRegistered, ComplaintWithdrawn
+from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.triage import ComplaintRouted
 from redress_events.facts import Fact
 from redress_events.testing import NOON, Happened, folded
@@ -58,6 +58,17 @@ def test_nobody_owes_anything_on_a_closed_complaint() -> None:
 def test_a_due_visit_says_by_when() -> None:
     step = next_step(folded(INTAKE, KIND, [fact for fact, _ in JOURNEY[:7]]))
     assert step is not None and step.by == NOON + DAY
+
+
+@pytest.mark.parametrize("word", [ComplaintSupplemented(supplement=1, text="intake/2/text"), ComplaintChased(chase=1)])
+@pytest.mark.parametrize("place", range(1, 10))
+def test_whoever_said_something_that_no_attempt_knew_is_owed_a_call(place: int, word: Fact) -> None:
+    facts = [fact for fact, _ in JOURNEY[:9]]
+    step = next_step(folded(INTAKE, KIND, [*facts[:place], word, *facts[place:]]))
+    assert step is not None and (step.owner, step.step) == ("return-visit agents", "call the customer")
+    known = CallbackAttempted(cycle=1, attempt=4, reached=False, give_up_at=NOON + DAY, said=1)
+    step = next_step(folded(INTAKE, KIND, [*facts[:place], word, *facts[place:], known]))
+    assert step is not None and step.owner == "callback"
 
 
 @pytest.mark.parametrize("moved", [REROUTED, TRANSFERRED], ids=["rerouted", "transferred"])
