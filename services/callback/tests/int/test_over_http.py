@@ -149,7 +149,8 @@ async def test_who_said_something_since_stands_first_and_is_to_be_called_at_once
         pages += page["items"]
         cursor = page["next"]
     assert pages == items
-    assert (await door.get(given_up)).json()["stage"] == "unreached"
+    still = (await door.post(f"{given_up}/attempts", {"reached": False})).json()
+    assert (still["stage"], still["attempts"], still["said_since"]) == ("unreached", 4, 0), "the department knew it"
     missed = (await door.post(f"{spoke}/attempts", {"reached": False})).json()
     assert (missed["stage"], missed["attempts"], missed["give_up_at"]) == ("due", 4, None), "it is tried anew"
 
