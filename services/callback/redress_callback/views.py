@@ -28,7 +28,7 @@ class VisitSummary(BaseModel):
     """A line of the list.
 
     visit_at: the first time by then, later not before, and at once where the customer said something since.
-    attempts: in this cycle.
+    attempts: in this cycle. give_up_at: when it is closed as unreachable, if the customer says nothing more.
     said_since: how often the customer added something or asked since the department ended its last case; said_at: when last.
     """
 
@@ -178,7 +178,7 @@ def _summary(seen: Seen) -> dict[str, object]:
         "attempts": visit.done.tries,
         "said_since": visit.said_since,
         "said_at": visit.heard.said_at if visit.said_since else None,
-        "give_up_at": visit.done.give_up_at,
+        "give_up_at": None if visit.unanswered else visit.done.give_up_at,
         "solved": answer and answer.solved,
         "satisfaction": answer and answer.score,
         "closed_as": visit.done.reason,

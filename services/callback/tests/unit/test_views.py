@@ -73,6 +73,8 @@ def test_what_the_customer_said_since_is_shown_and_counted():
     ], "a chase without words has no row"
     known = VisitSummary.of(seen(registered(), chased(), resolved(said=1), scheduled()))
     assert (known.said_since, known.said_at) == (0, None), "the department knew it"
+    in_vain: list[Happened] = [*DUE, missed(3)]
+    assert VisitSummary.of(seen(*in_vain)).give_up_at and not VisitSummary.of(seen(*in_vain, chased())).give_up_at, "it is called off"
     ended = seen(*story, reached(said=3), answered(), closed())
     assert references_in(ended.state, history[SAID].entries) == [], "nobody has to call any more"
 
