@@ -1,5 +1,5 @@
-"""Every role, and every two roles together, at every endpoint of every service: on a complaint of the caller's department, on one of another
-department, and on none. What is answered is what the table of permissions says, and asking changes nothing.
+"""Every role, and every two roles together, at every endpoint of every service: on a complaint of the caller's department, on one that
+another department has, and on none. What is answered is what the table of permissions says, and asking changes nothing.
 
 Commands come with an If-Match that cannot hold: whoever may carry one out is answered 412, whoever may not never gets so far.
 """

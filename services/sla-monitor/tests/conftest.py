@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
-from redress_events.contracts.handling import CaseOpened, CaseRejected, CaseResolved, CaseTransferred
+from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
 from redress_events.facts import Fact
@@ -78,7 +78,6 @@ def _foreign() -> st.SearchStrategy[Fact]:
     return st.one_of(
         st.builds(registered, _hours()),
         st.builds(ComplaintRouted, routing=routings, department=departments, queue=st.just("any")),
-        st.builds(CaseOpened, cycle=cycles, routing=routings, department=departments),
         st.builds(CaseTransferred, cycle=cycles, routing=routings, transfer=st.integers(1, 3), department=departments, reason=st.just("")),
         st.builds(ComplaintClassified, confidence=st.just(1.0), **said),
         st.builds(ComplaintReclassified, reason=st.just(""), **said),
@@ -124,7 +123,7 @@ def _plausible(drawn: list[tuple[Fact, int]]) -> list[Step]:
                 fact = fact.model_copy(update={"cycle": cycle})
             case ComplaintClosed() if not over:
                 over, fact = True, fact.model_copy(update={"cycle": cycle})
-            case ComplaintClassified() | ComplaintReclassified() | ComplaintRouted() | CaseOpened() | CaseTransferred():
+            case ComplaintClassified() | ComplaintReclassified() | ComplaintRouted() | CaseTransferred():
                 pass
             case _:
                 continue

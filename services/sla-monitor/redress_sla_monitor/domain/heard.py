@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
-from redress_events.contracts.handling import CaseOpened, CaseRejected, CaseResolved, CaseTransferred
+from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.sla_monitor import Clock
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
@@ -70,7 +70,6 @@ HEARS: tuple[type[Fact], ...] = (
     ComplaintClassified,
     ComplaintReclassified,
     ComplaintRouted,
-    CaseOpened,
     CaseTransferred,
     CaseResolved,
     CaseRejected,
@@ -93,7 +92,7 @@ def hear(heard: Heard, fact: Fact, at: datetime) -> Heard:
         case CaseResolved() | CaseRejected():
             cycle = _cycle(heard, fact.cycle)
             heard = _with(heard, replace(cycle, met_at=min(cycle.met_at or at, at)))
-        case ComplaintRouted() | CaseOpened() | CaseTransferred():
+        case ComplaintRouted() | CaseTransferred():
             placement = placed(heard.placement, fact)
             return replace(heard, placement=placement, department=placement.department)
         case ComplaintReopened():
