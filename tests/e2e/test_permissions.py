@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -20,7 +20,7 @@ from permission_page import service_of
 
 from redress_chassis import ops
 from redress_chassis.callers import ROLES
-from redress_chassis.permissions import ANYTHING, OWN_DEPARTMENT
+from redress_chassis.permissions import ANYTHING, OWN_DEPARTMENT, Roles
 from redress_intake.domain.number import number_from
 from redress_local.places import SERVICES
 
@@ -32,7 +32,7 @@ BODIES: dict[str, Any] = {
     "POST /complaints/{complaint}/withdrawal": {},
     "POST /complaints/{complaint}/reclassification": {
         "category": "other",
-        "sub_category": "other",
+        "sub_category": "staff_conduct",
         "kind": "complaint",
         "severity": "normal",
         "reason": "z",
@@ -91,7 +91,7 @@ def objects(live: Live) -> list[Object]:
     return [*found, Object(str(uuid.uuid4()), number_from(uuid.uuid4().bytes), None)]
 
 
-def expected(operation: str, roles: Mapping[str, str], caller: Caller, target: Object) -> int:
+def expected(operation: str, roles: Roles, caller: Caller, target: Object) -> int:
     reaches = [reach for role, reach in roles.items() if role in caller.roles]
     if not reaches:
         return 403
@@ -119,7 +119,7 @@ def listed(client: httpx.Client, operation: str, nobody: Object) -> set[str]:
     while True:
         page = ask(client, operation, nobody, limit=200, **cursor).json()
         found |= {item.get("complaint") or item["id"] for item in page["items"]}
-        if not page["next"]:
+        if not page.get("next"):
             return found
         cursor = {"cursor": page["next"]}
 

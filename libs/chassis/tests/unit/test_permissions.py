@@ -18,7 +18,7 @@ NOTE = "00000000-0000-4000-8000-000000000001"
 GOOD = {"title": "a", "text": "b"}
 TABLE = Permissions(
     {"GET /things/{thing}": {"handler": OWN_DEPARTMENT, "ops": ANYTHING}, "GET /things": {"ops": ANYTHING}},
-    reads={"words": ("handler",), "numbers": ("handler", "ops")},
+    reads={"words": ["handler"], "numbers": ["handler", "ops"]},
     department=lambda state: state.removeprefix("at "),
     known=lambda state: state.startswith("at "),
 )

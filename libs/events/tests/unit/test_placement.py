@@ -63,7 +63,7 @@ BY_HANDLING = [opened(1, "network"), moved(1, 1, "finance"), opened(2, "legal"),
 def test_it_does_not_matter_who_is_heard_first(triage: int, handling: int, data: st.DataObject):
     """Each service keeps its own order; between them there is none."""
     told: list[Fact] = []
-    waiting = [list(BY_TRIAGE[:triage]), list(BY_HANDLING[:handling])]
+    waiting: list[list[Fact]] = [[*BY_TRIAGE[:triage]], [*BY_HANDLING[:handling]]]
     while any(waiting):
         told.append(data.draw(st.sampled_from([each for each in waiting if each])).pop(0))
     assert placement(*told) == placement(*BY_TRIAGE[:triage], *BY_HANDLING[:handling])

@@ -156,7 +156,8 @@ async def test_a_handler_sees_the_deadlines_of_their_department_and_no_others(re
 
 async def test_the_list_of_a_department_goes_on_where_its_page_ended(reader: Reader):
     mine = [await reader.knows(watched(NOW + n * 7 * DAY, department)) for n, department in enumerate(["finance", "other"] * 3)][::2]
-    found, cursor = [], {}
+    found: list[str] = []
+    cursor: dict[str, str] = {}
     while True:
         page = (await reader.get("/deadlines", "handler", "finance", state="due", limit="1", **cursor)).json()
         found += [item["complaint"] for item in page["items"]]
