@@ -26,7 +26,7 @@ QUICK ?=
 MINUTES ?= 20
 SEED ?=
 
-.PHONY: help check setup demo run test lint bench soak format schemas folds requirements clean
+.PHONY: help check setup demo run test lint bench soak format schemas folds permissions requirements clean
 
 help: ## List what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ schemas: setup ## Write the JSON Schemas, AsyncAPI documents and golden files an
 
 folds: setup ## Record what each fold makes of the golden log, after its number was raised in main.py
 	@PYTHONPATH=tests/walk/support $(BIN)/python -m golden_log
+
+permissions: setup ## Write docs/permissions.md anew from the services' tables of permissions
+	@PYTHONPATH=tests/docs/support $(BIN)/python -m permission_page
 
 requirements: setup ## Pin the newest versions that requirements/*.in allow, with hashes
 	@cd requirements && for each in runtime dev bench; do ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \

@@ -63,8 +63,8 @@ ASKED: dict[tuple[str, str], list[tuple[Any, ...]]] = {
     ("intake", "by-number"): [("N25000",)],
     ("intake", "owes"): [()],
     ("triage", "reviews"): [()],
-    ("handling", "to-do"): [(None, ["open", "accepted"]), (["d3"], ["open"])],
-    ("handling", "ended"): [(None, ["resolved"]), (["d3"], ["resolved"])],
+    ("handling", "to-do"): [(["open", "accepted"],)],
+    ("handling", "ended"): [(["resolved"],)],
     ("sla-monitor", "due"): [([],), ([25_000],)],
     ("sla-monitor", "late"): [([],), ([25_000],)],
     ("callback", "visits"): [()],
@@ -72,12 +72,17 @@ ASKED: dict[tuple[str, str], list[tuple[Any, ...]]] = {
 
 
 def lists() -> list[Hot]:
-    return [
-        Hot(service, f"{query.name} {filters}", query.sql(len(filters)), (*filters, *FIRST, 51), (query.index,), query.name == "by-number")
-        for service in SERVICES
-        for query in service.queries
-        for filters in ASKED[service.name, query.name]
-    ]
+    """As a whole, and one department's part."""
+    found = []
+    for service in SERVICES:
+        for query in service.queries:
+            for filters in ASKED[service.name, query.name]:
+                asked = [(query, filters)] + ([(query.of_department(len(filters)), (*filters, "d3"))] if query.own else [])
+                found += [
+                    Hot(service, f"{query.name} {args}", each.sql(len(args)), (*args, *FIRST, 51), (each.index,), query.name == "by-number")
+                    for each, args in asked
+                ]
+    return found
 
 
 def works() -> list[Hot]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from starlette.types import Scope
 
 from redress_chassis import etags, idempotency, paging
-from redress_chassis.callers import Caller, Role, no_token
+from redress_chassis.callers import Caller, no_token
 from redress_chassis.exchange import Exchange, exchange_of
 from redress_chassis.metrics import Metrics
 from redress_chassis.paging import Page
+from redress_chassis.permissions import Permission, Permissions
 from redress_chassis.problems import not_found, problem_of
 from redress_chassis.settings import Settings
 from redress_events.engine import Asked, Seen
@@ -27,13 +30,13 @@ if TYPE_CHECKING:
 
 State = TypeVar("State")
 Command = TypeVar("Command")
-May = Callable[[State, Caller], bool]
 
 
 class Serving(Protocol):
     """What a call needs of its service."""
 
     metrics: Metrics
+    permissions: Permissions
 
     @property
     def settings(self) -> Settings: ...
@@ -51,10 +54,13 @@ class Answer:
 
 
 class Call(Generic[State]):
-    """The caller in the role that this endpoint asks for, and what he may do to one subject or to a list."""
+    """What a caller who may carry out this operation does to one subject or to a list. Only what the service's table of permissions lets
+    them reach is there for them: whatever reads or changes a subject, or lists some, goes through here. Raises a 403."""
 
-    def __init__(self, caller: Caller, exchange: Exchange, scope: Scope, answer: Answer | Response) -> None:
+    def __init__(self, caller: Caller, permission: Permission, exchange: Exchange, scope: Scope, answer: Answer | Response) -> None:
         self.caller = caller
+        self.actor = f"{permission.admitted(caller)[0]}:{caller.sub}"  # how facts name them: `handler:alice`
+        self._permission = permission
         self._exchange = exchange
         self._scope = scope
         self._answer = answer
@@ -73,22 +79,21 @@ class Call(Generic[State]):
         identity: UUID,
         command: Command,
         decider: Callable[[Any, Command, Context], list[Fact]],
-        may: May[Any] | None = None,
         *,
         kind: str = "complaint",
         while_parked: bool = False,
         append: bool = False,
     ) -> Seen:
-        """Decide a command on one subject. Raises 404 also where `may` says no, 412 for a stale If-Match, Refused as the domain does.
+        """Decide a command on one subject. Raises 404 also where it is out of reach, 412 for a stale If-Match, Refused as the domain does.
 
         append: it conflicts with nothing, and is never refused because others write too; unless If-Match says what it is meant for.
-        Whoever repeats a request is answered under its key, though the subject be out of his reach by now; but then without its words.
+        Whoever repeats a request is answered under its key, though the subject be out of their reach by now; but then without its words.
         """
         if_match = self._exchange.header(b"if-match")
         self._exchange.subject = f"{kind}/{identity}"
 
         def check(seen: Seen) -> None:
-            self._let_see(seen, may)
+            self._let_see(seen)
             etags.check(if_match, seen.etag)
 
         def run(state: Any, context: Context) -> list[Fact]:
@@ -98,18 +103,31 @@ class Call(Generic[State]):
         append = append and if_match is None
         deciding = self._serving.engine.decide(self._exchange.subject, run, asked, check=check, while_parked=while_parked, append=append)
         seen = await self._counted(deciding)
-        self._withheld = self._replayed and may is not None and not may(seen.state, self.caller)
+        self._withheld = self._replayed and not self._roles_on(seen)
         return seen
 
-    async def read(self, identity: UUID, may: May[Any] | None = None, *, kind: str = "complaint") -> Seen:
+    async def read(self, identity: UUID, *, kind: str = "complaint") -> Seen:
         """One subject as it stands. Raises 404."""
-        self._exchange.subject = f"{kind}/{identity}"
-        seen = await self._serving.engine.read(self._exchange.subject)
-        self._let_see(seen, may)
-        return self._tagged(seen)
+        return await self._read(f"{kind}/{identity}")
 
-    async def page(self, query: Query, *args: Any, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Seen]:
-        """A page of a list. args: the query's filters `$1 …`. Raises 400 `bad-cursor`."""
+    async def find(self, query: Query, *args: Any) -> Seen:
+        """The first subject that a query finds, as it stands. Raises 404."""
+        found = await self._serving.engine.page(query, args, after=None, limit=1)
+        if not found:
+            raise not_found()
+        return await self._read(found[0][1].subject)
+
+    async def page(
+        self, query: Query, *args: Any, department: str | None = None, limit: int = paging.USUAL, cursor: str | None = None
+    ) -> Page[Seen]:
+        """A page of a list, without what is out of the caller's reach. args: the query's filters `$1 …`. department: its part of the list
+        alone. Raises 400 `bad-cursor`."""
+        if not self._permission.everywhere(self.caller):
+            if self.caller.department is None or department not in (None, self.caller.department):
+                return Page([])
+            department = self.caller.department
+        if department is not None:
+            query, args = query.of_department(len(args)), (*args, department)
         after = paging.place_of(cursor, query, args)
         rows = await self._serving.engine.page(query, args, after=after, limit=limit + 1)
         items = [seen for _, seen in rows[:limit]]
@@ -125,6 +143,10 @@ class Call(Generic[State]):
         after = paging.entry_after(cursor, seen.subject, name)
         found = (await self._serving.engine.entries(seen.subject, [name], limit=limit, after=after))[name]
         return Page(list(found.entries), paging.cursor_at(found.entries[-1].place, seen.subject, name) if found.more else None)
+
+    def shown(self, seen: Seen) -> frozenset[str]:
+        """The parts of an answer about this subject that the caller is shown: `reads` of the table."""
+        return self._serving.permissions.shown(self._roles_on(seen))
 
     async def words(self, seen: Seen, *refs: str | None) -> Mapping[str, str]:
         """Personal fields in clear, by their reference. What was forgotten, or is not the caller's to read any more, is missing."""
@@ -144,7 +166,7 @@ class Call(Generic[State]):
         exchange, caller = self._exchange, self.caller
         key = idempotency.key_of(exchange)
         return Asked(
-            actor=caller.actor,
+            actor=self.actor,
             roles=caller.roles,
             department=caller.department,
             correlation=exchange.trace.trace,
@@ -169,16 +191,22 @@ class Call(Generic[State]):
         self._answer.headers["etag"] = etags.quoted(seen.etag)
         return seen
 
-    def _let_see(self, seen: Seen, may: May[Any] | None) -> None:
-        if may is not None and not may(seen.state, self.caller):
+    async def _read(self, subject: str) -> Seen:
+        self._exchange.subject = subject
+        seen = await self._serving.engine.read(subject)
+        self._let_see(seen)
+        return self._tagged(seen)
+
+    def _roles_on(self, seen: Seen) -> frozenset[str]:
+        return frozenset(self._permission.on(self.caller, seen.state))
+
+    def _let_see(self, seen: Seen) -> None:
+        if not self._roles_on(seen):
             raise not_found()
 
 
 class Calls:
-    """A dependency that lets in who has one of these roles. OpenAPI reads the roles from here."""
-
-    def __init__(self, *roles: Role) -> None:
-        self.roles = roles
+    """The dependency that lets in whoever the service's table of permissions names for this endpoint."""
 
     async def __call__(self, request: Request, response: Response) -> Call[Any]:
         return self.call(request.scope, response)
@@ -188,9 +216,18 @@ class Calls:
         exchange = exchange_of(scope)
         if exchange.caller is None:
             raise no_token()
-        return Call(exchange.caller.acting(self.roles), exchange, scope, answer)
+        serving: Serving = scope["app"].state.serving
+        return Call(exchange.caller, serving.permissions.of(scope["route"]), exchange, scope, answer)
 
 
-def calls(*roles: Role) -> Calls:
-    """For `Depends`: the call, if the caller has one of these roles."""
-    return Calls(*roles)
+# What an endpoint asks for: `call: Permitted[State]`.
+Permitted = Annotated[Call[State], Depends(Calls())]
+
+
+def asks(route: APIRoute) -> bool:
+    """Whether this endpoint, or something that it depends on, asks for a call."""
+
+    def has(dependant: Dependant) -> bool:
+        return any(isinstance(each.call, Calls) or has(each) for each in dependant.dependencies)
+
+    return has(route.dependant)

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 from redress_chassis.problems import Problem
 
 Role = Literal["front-end", "agent", "handler", "supervisor", "ops", "bi"]
+ROLES: tuple[Role, ...] = get_args(Role)
 LONGEST_NAME = 200  # characters of a subject, role or department: they go into facts
 LONGEST_TOKEN = 8192  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A verified caller. role: the one of his roles in which he acts here."""
+    """A verified caller. What they may do is the sum of what their roles may. (`permissions.py`)"""
 
     sub: str
     roles: frozenset[str]
     department: str | None = None
-    role: str = ""
-
-    @property
-    def actor(self) -> str:
-        """How facts name him: `handler:alice`."""
-        return f"{self.role}:{self.sub}"
-
-    def acting(self, allowed: tuple[Role, ...]) -> Caller:
-        """In the first of these roles that he has. Raises a 403 that names them."""
-        for role in allowed:
-            if role in self.roles:
-                return replace(self, role=role)
-        names = ", ".join(allowed)
-        raise Problem(403, "wrong-role", f"This is for the roles {names}." if len(allowed) > 1 else f"This is for the role {names}.")
 
 
 def caller_of(claims: Mapping[str, Any]) -> Caller:

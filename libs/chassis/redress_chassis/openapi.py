@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from redress_chassis.call import Calls
 from redress_chassis.idempotency import HEADER, LONGEST
+from redress_chassis.permissions import ANYTHING, Permission, Permissions
 
 ALWAYS = (400, 401, 403, 422, 503)  # statuses that any operation may answer
 WITH_BODY = (413, 415)
@@ -50,6 +48,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def document(app: FastAPI, schema: dict[str, Any]) -> dict[str, Any]:
     """FastAPI's document of this app, completed."""
+    permissions: Permissions = app.state.serving.permissions
     components = schema.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = SCHEMA
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
@@ -62,18 +61,18 @@ def document(app: FastAPI, schema: dict[str, Any]) -> dict[str, Any]:
         for method in route.methods or ():
             operation = schema["paths"].get(context.path_format, {}).get(method.lower())
             if operation is not None:
-                _complete(operation, method, sorted(set(_roles(route.dependant))))
+                _complete(operation, method, permissions.of(route))
     return schema
 
 
-def _complete(operation: dict[str, Any], method: str, roles: list[str]) -> None:
+def _complete(operation: dict[str, Any], method: str, permission: Permission) -> None:
     answers = {str(status): answer for status, answer in problems(*ALWAYS, *(WITH_BODY if "requestBody" in operation else ())).items()}
     declared = operation.setdefault("responses", {})
     declared.pop("422", None)
     operation["responses"] = {**answers, **declared}
     operation["security"] = [{"token": []}]
-    if roles:
-        operation["description"] = f"{operation.get('description', '')}\n\nFor the roles: {', '.join(roles)}.".strip()
+    roles = [role if reach is ANYTHING else f"{role} ({reach})" for role, reach in sorted(permission.roles.items())]
+    operation["description"] = f"{operation.get('description', '')}\n\nFor the roles: {', '.join(roles)}.".strip()
     if method == "POST":
         key = {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[ -~]+$"}
         _header(operation, HEADER, True, "Your own name for this request; the same when you repeat it.", key)
@@ -84,10 +83,3 @@ def _complete(operation: dict[str, Any], method: str, roles: list[str]) -> None:
 def _header(operation: dict[str, Any], name: str, required: bool, description: str, schema: dict[str, Any]) -> None:
     parameter = {"name": name, "in": "header", "required": required, "description": description, "schema": schema}
     operation.setdefault("parameters", []).append(parameter)
-
-
-def _roles(dependant: Dependant) -> Iterator[str]:
-    for dependency in dependant.dependencies:
-        if isinstance(dependency.call, Calls):
-            yield from dependency.call.roles
-        yield from _roles(dependency)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 
 from redress_chassis.bodies import Body, ComplaintId, Words
-from redress_chassis.call import Call, calls
+from redress_chassis.call import Permitted
 from redress_chassis.openapi import problems
+from redress_chassis.permissions import ANYTHING, Roles
 from redress_chassis.problems import not_found
 from redress_events.engine import Engine
 from redress_events.parking import NotParked, Redriven
 
 router = APIRouter(prefix="/ops", tags=["operations"])
-Operating = Annotated[Call[Any], Depends(calls("ops"))]
+OPERATORS: Roles = {"ops": ANYTHING}
+OPERATIONS: Mapping[str, Roles] = {
+    "GET /ops/parked": OPERATORS,
+    "POST /ops/parked/{complaint}/redrive": OPERATORS,
+    "POST /ops/parked/{complaint}/skip": OPERATORS,
+}
 
 
 class SkipBody(Body):
@@ -25,14 +32,14 @@ class SkipBody(Body):
 
 
 @router.get("/parked")
-async def list_parked(request: Request, call: Operating) -> dict[str, Any]:
+async def list_parked(request: Request, call: Permitted[Any]) -> dict[str, Any]:
     """Parked subjects with the record that each stumbled over, and records that belong to no subject; the newest 200 of each."""
     parked, set_aside = await _engine(request).parked()
     return {"parked": [asdict(each) for each in parked], "set_aside": [asdict(each) for each in set_aside]}
 
 
 @router.post("/parked/{complaint}/redrive", responses=problems(404))
-async def redrive_parked(request: Request, complaint: ComplaintId, call: Operating) -> Redriven:
+async def redrive_parked(request: Request, complaint: ComplaintId, call: Permitted[Any]) -> Redriven:
     """Fold the parked records in their order, once the cause is gone."""
     try:
         return await _engine(request).redrive(f"complaint/{complaint}")
@@ -41,10 +48,10 @@ async def redrive_parked(request: Request, complaint: ComplaintId, call: Operati
 
 
 @router.post("/parked/{complaint}/skip", responses=problems(404))
-async def skip_parked(request: Request, complaint: ComplaintId, body: SkipBody, call: Operating) -> Redriven:
+async def skip_parked(request: Request, complaint: ComplaintId, body: SkipBody, call: Permitted[Any]) -> Redriven:
     """Pass over the first parked record for ever, and redrive the rest."""
     try:
-        return await _engine(request).skip(f"complaint/{complaint}", call.caller.actor, body.why)
+        return await _engine(request).skip(f"complaint/{complaint}", call.actor, body.why)
     except NotParked:
         raise not_found() from None
 

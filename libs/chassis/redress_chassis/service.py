@@ -16,11 +16,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from redress_chassis import direct, health, logs, openapi, ops, quiet
+from redress_chassis.call import asks
 from redress_chassis.callers import Caller
 from redress_chassis.door import Door
 from redress_chassis.exchange import exchange_of
 from redress_chassis.jwks import Jwks
 from redress_chassis.metrics import Metrics
+from redress_chassis.permissions import Permissions
 from redress_chassis.problems import defect, problem_of, unavailable
 from redress_chassis.settings import BadSettings, Settings
 from redress_chassis.tokens import Tokens
@@ -46,6 +48,7 @@ class Service:
         kinds: Mapping[str, Kind],
         contract: Contract,
         contracts: Mapping[str, Contract],
+        permissions: Permissions,
         work: Sequence[Work] = (),
         routes: Sequence[APIRouter] = (),
         queries: Sequence[Query] = (),
@@ -55,6 +58,7 @@ class Service:
         self.name = name
         self.metrics = Metrics()
         self.access = logs.AccessLog(name)
+        self.permissions = permissions.joined(ops.OPERATIONS)
         self._kinds = kinds
         self._contract = contract
         self._contracts = contracts
@@ -103,9 +107,11 @@ class Service:
         for router in (*self._routes, ops.router, health.router, quiet.router):
             # Not include_router: it matches each path three times, 40 µs of a request's 230 (FastAPI 0.165).
             app.router.routes.extend(router.routes)
+        open_paths = (*health.PATHS, quiet.PATH, *DOCUMENTS)
+        self.permissions.check(app.router.routes, asks, open_paths)
         for route in app.router.routes:
             direct.take(route)
-        app.add_middleware(Door, gate=self, open_paths=(*health.PATHS, quiet.PATH, *DOCUMENTS))
+        app.add_middleware(Door, gate=self, open_paths=open_paths)
         _complete_document(app)
         return app
 

@@ -7,18 +7,33 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import orjson
 import pytest
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 from pydantic import BaseModel
 
-from redress_chassis import Body, Call, Caller, ComplaintId, Cursor, Limit, Moment, Service, Settings, Short, Words, calls, problems
+from redress_chassis import (
+    ANYTHING,
+    OWN_DEPARTMENT,
+    Body,
+    ComplaintId,
+    Cursor,
+    Limit,
+    Moment,
+    Permissions,
+    Permitted,
+    Service,
+    Settings,
+    Short,
+    Words,
+    problems,
+)
 from redress_events.clock import Clock, wall_clock
 from redress_events.engine import Asked, Health, KeyReused, Measures, Parked, Seen, Unknown
 from redress_events.facts import Context, Contract, Fact, Kind, Refused
@@ -26,9 +41,19 @@ from redress_events.quiet import Quiet, StuckRow
 from redress_events.states import Query
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-NOTES = Query(name="notes", where="true", order="number", index="state_notes")
+NOTES = Query(name="notes", where="true", order="number", index="state_notes", own="state_notes_of")
 ISSUER = "https://issuer.example"
 router = APIRouter()
+# All notes lie with the network department.
+PERMISSIONS = Permissions(
+    {
+        "POST /notes": {"front-end": ANYTHING, "agent": ANYTHING},
+        "POST /notes/{note}/add": {"handler": OWN_DEPARTMENT, "supervisor": ANYTHING},
+        "GET /notes/{note}": {"handler": OWN_DEPARTMENT, "front-end": ANYTHING},
+        "GET /notes": {"handler": OWN_DEPARTMENT},
+    },
+    department=lambda state: "network",
+)
 
 
 class NoteTaken(Fact):
@@ -73,7 +98,7 @@ def add(state: Any, command: NoteBody, context: Context) -> list[Fact]:
 
 
 @router.post("/notes", status_code=201, responses=problems(409))
-async def take_note(body: NoteBody, call: Annotated[Call[Any], Depends(calls("front-end", "agent"))]) -> NoteView:
+async def take_note(body: NoteBody, call: Permitted[Any]) -> NoteView:
     """Take down a note."""
     seen = await call.create(lambda context: add((), body, context), kind="note")
     call.created(f"/notes/{seen.id}")
@@ -81,22 +106,17 @@ async def take_note(body: NoteBody, call: Annotated[Call[Any], Depends(calls("fr
 
 
 @router.post("/notes/{note}/add", responses=problems(404, 409, 412))
-async def add_note(note: ComplaintId, body: NoteBody, call: Annotated[Call[Any], Depends(calls("handler"))]) -> NoteView:
+async def add_note(note: ComplaintId, body: NoteBody, call: Permitted[Any]) -> NoteView:
     return view(await call.decide(note, body, add, kind="note"))
 
 
 @router.get("/notes/{note}", responses=problems(404))
-async def read_note(note: ComplaintId, call: Annotated[Call[Any], Depends(calls("handler", "front-end"))]) -> NoteView:
-    def may(state: Any, caller: Caller) -> bool:
-        return caller.department != "elsewhere"
-
-    return view(await call.read(note, may=may, kind="note"))
+async def read_note(note: ComplaintId, call: Permitted[Any]) -> NoteView:
+    return view(await call.read(note, kind="note"))
 
 
 @router.get("/notes")
-async def list_notes(
-    call: Annotated[Call[Any], Depends(calls("handler"))], word: str = "", limit: Limit = 50, cursor: Cursor = None
-) -> NotesView:
+async def list_notes(call: Permitted[Any], word: str = "", limit: Limit = 50, cursor: Cursor = None) -> NotesView:
     page = await call.page(NOTES, word, limit=limit, cursor=cursor)
     return NotesView(items=[view(seen) for seen in page.items], next=page.next)
 
@@ -108,6 +128,7 @@ class Jar:
     rows: dict[str, tuple[str, ...]] = field(default_factory=dict)
     answers: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
+    pages: list[tuple[Query, Sequence[Any]]] = field(default_factory=list)
     parked: set[str] = field(default_factory=set)
     ready: bool = True
     fails: Exception | None = None
@@ -178,6 +199,7 @@ class Jar:
         return self.seen(subject)
 
     async def page(self, query: Query, args: Sequence[Any], *, after: tuple[int, str] | None, limit: int) -> list[tuple[int, Seen]]:
+        self.pages.append((query, args))
         rows = [(number, self.seen(subject)) for number, subject in enumerate(self.rows)]
         return [(number, seen) for number, seen in rows if after is None or (number, seen.subject) > after][:limit]
 
@@ -252,7 +274,15 @@ def jar() -> Jar:
 def service() -> Service:
     contract = Contract("jar", NoteTaken)
     kind = Kind(object, lambda heard, fact, at: heard, lambda done, fact, at: done)
-    return Service("jar", kinds={"note": kind}, contract=contract, contracts={"jar": contract}, routes=[router], queries=[NOTES])
+    return Service(
+        "jar",
+        kinds={"note": kind},
+        contract=contract,
+        contracts={"jar": contract},
+        permissions=PERMISSIONS,
+        routes=[router],
+        queries=[NOTES],
+    )
 
 
 @pytest.fixture

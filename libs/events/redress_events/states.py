@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -36,12 +36,20 @@ MURMUR = 0x5BD1E995
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A list that users page through. where: SQL over generated columns, `$1 …` its filters. order: a bigint column, not null within it."""
+    """A list that users page through. where: SQL over generated columns, `$1 …` its filters. order: a bigint column, not null within it.
+    own: the index that one department's part of it is read from, where state has a column `department`."""
 
     name: str
     where: str
     order: str
     index: str
+    own: str | None = None
+
+    def of_department(self, filters: int) -> Query:
+        """One department's part; the filter after the others names it. Raises ValueError where the list has no such parts."""
+        if self.own is None:
+            raise ValueError(f"The list {self.name} is not told apart by department.")
+        return replace(self, where=f"({self.where}) AND s.department = ${filters + 1}::text", index=self.own)
 
     def sql(self, filters: int) -> str:
         after, subject, limit = (f"${filters + n}" for n in (1, 2, 3))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import Field, model_validator
 
 from redress_callback.domain.attempt import Attempt, attempt
@@ -14,14 +14,13 @@ from redress_callback.domain.history import NOTES, SAID
 from redress_callback.domain.visit import Visit
 from redress_callback.views import NotePage, NoteView, VisitPage, VisitSummary, VisitView, references, references_in
 from redress_callback.work import POLICY
-from redress_chassis import Body, Call, Caller, ComplaintId, Cursor, Limit, Words, calls, problems
+from redress_chassis import Body, ComplaintId, Cursor, Limit, Permitted, Words, problems
 from redress_events.states import Query
 
 VISITS = Query("visits", where="s.to_call IS NOT NULL", order="to_call", index="state_visits")
 QUERIES = [VISITS]
 
 router = APIRouter(tags=["visits"])
-Visiting = Annotated[Call[Visit], Depends(calls("agent", "supervisor"))]
 
 
 class AttemptBody(Body):
@@ -48,36 +47,31 @@ class AttemptBody(Body):
         return Attempt(Answer(self.solved, self.satisfaction, self.words), self.note)
 
 
-def may_see(visit: Visit, caller: Caller) -> bool:
-    """Every agent visits everybody: there is something to see once the complaint was heard of."""
-    return visit.heard.registration is not None
-
-
 @router.get("/visits", responses=problems(400))
-async def list_visits(call: Visiting, limit: Limit = 50, cursor: Cursor = None) -> VisitPage:
+async def list_visits(call: Permitted[Visit], limit: Limit = 50, cursor: Cursor = None) -> VisitPage:
     """Customers to be called: first whoever said something since, then the longest overdue."""
     page = await call.page(VISITS, limit=limit, cursor=cursor)
     return VisitPage(items=[VisitSummary.of(seen) for seen in page.items], next=page.next)
 
 
 @router.get("/visits/{complaint}", responses=problems(404))
-async def read_visit(complaint: ComplaintId, call: Visiting) -> VisitView:
+async def read_visit(complaint: ComplaintId, call: Permitted[Visit]) -> VisitView:
     """The visit of one complaint; while it is due, with what the call needs."""
-    seen = await call.read(complaint, may=may_see)
+    seen = await call.read(complaint)
     history = await call.latest(seen, NOTES, SAID)
     return VisitView.with_history(seen, history, await call.words(seen, *references(seen.state, history)))
 
 
 @router.get("/visits/{complaint}/notes", responses=problems(400, 404))
-async def list_notes(complaint: ComplaintId, call: Visiting, limit: Limit = 50, cursor: Cursor = None) -> NotePage:
+async def list_notes(complaint: ComplaintId, call: Permitted[Visit], limit: Limit = 50, cursor: Cursor = None) -> NotePage:
     """All notes of all attempts, the latest first; their words while a visit is due."""
-    seen = await call.read(complaint, may=may_see)
+    seen = await call.read(complaint)
     page = await call.entries(seen, NOTES, limit=limit, cursor=cursor)
     opened = await call.words(seen, *references_in(seen.state, page.items))
     return NotePage(items=[NoteView.of(note, opened) for note in page.items], next=page.next)
 
 
 @router.post("/visits/{complaint}/attempts", responses=problems(404, 409, 412))
-async def record_attempt(complaint: ComplaintId, body: AttemptBody, call: Visiting) -> VisitSummary:
+async def record_attempt(complaint: ComplaintId, body: AttemptBody, call: Permitted[Visit]) -> VisitSummary:
     """Say whether the customer was reached and what he said. Satisfied: closed. Not satisfied: back to the department, more urgent."""
-    return VisitSummary.of(await call.decide(complaint, body.command(), partial(attempt, policy=POLICY), may=may_see))
+    return VisitSummary.of(await call.decide(complaint, body.command(), partial(attempt, policy=POLICY)))

@@ -2,6 +2,7 @@
 
 from redress_callback import api
 from redress_callback.domain.visit import KIND
+from redress_callback.permissions import PERMISSIONS
 from redress_callback.work import WORK
 from redress_chassis import Service
 from redress_events.contracts import CALLBACK, CONTRACTS
@@ -11,6 +12,7 @@ service = Service(
     kinds={"complaint": KIND},
     contract=CALLBACK,
     contracts=CONTRACTS,
+    permissions=PERMISSIONS,
     work=WORK,
     queries=api.QUERIES,
     routes=[api.router],

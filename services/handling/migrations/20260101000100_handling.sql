@@ -2,16 +2,19 @@
 
 -- migrate:up
 
--- A transfer holds while it answers the last routing.
+-- The highest routing that triage or a transfer names, and the transfer that answers it (redress_events/placement.py).
+CREATE FUNCTION routing_of(heard jsonb, done jsonb) RETURNS bigint IMMUTABLE LANGUAGE sql
+    RETURN greatest((heard ->> 'routing')::bigint, (done #>> '{transfer,routing}')::bigint, 0);
+
 CREATE FUNCTION transfer_of(heard jsonb, done jsonb) RETURNS jsonb IMMUTABLE LANGUAGE sql
-    RETURN CASE WHEN (done #>> '{transfer,routing}')::bigint = coalesce((heard ->> 'routing')::bigint, 0) THEN done -> 'transfer' END;
+    RETURN CASE WHEN (done #>> '{transfer,routing}')::bigint = routing_of(heard, done) THEN done -> 'transfer' END;
 
 CREATE FUNCTION stage_of(heard jsonb, done jsonb) RETURNS text IMMUTABLE LANGUAGE sql
     RETURN CASE
         WHEN coalesce((done ->> 'cycle')::bigint, 0) = 0 THEN 'none'
         WHEN (done ->> 'cycle')::bigint < coalesce((heard ->> 'cycle')::bigint, 1) THEN 'none'
         WHEN done ? 'outcome' THEN done #>> '{outcome,kind}'
-        WHEN (done #>> '{accepted,routing}')::bigint = coalesce((heard ->> 'routing')::bigint, 0)
+        WHEN (done #>> '{accepted,routing}')::bigint = routing_of(heard, done)
             AND (done #>> '{accepted,transfer}')::bigint = coalesce((transfer_of(heard, done) ->> 'number')::bigint, 0) THEN 'accepted'
         ELSE 'open'
     END;
@@ -48,4 +51,4 @@ DROP INDEX state_latest_end, state_to_do, state_to_cancel, state_to_open;
 ALTER TABLE state
     DROP COLUMN latest_end, DROP COLUMN to_do, DROP COLUMN stage, DROP COLUMN department, DROP COLUMN outcome, DROP COLUMN done_cycle,
     DROP COLUMN routing, DROP COLUMN closed, DROP COLUMN cycle;
-DROP FUNCTION urgent_then_oldest, stage_of, transfer_of;
+DROP FUNCTION urgent_then_oldest, stage_of, transfer_of, routing_of;

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi import Query as Parameter
 
-from redress_chassis import Body, Call, Caller, ComplaintId, Cursor, Label, Limit, Moment, Short, Words, calls, problems
+from redress_chassis import Body, ComplaintId, Cursor, Label, Limit, Moment, Permitted, Short, Words, problems
 from redress_events.contracts.handling import ContactMeans
 from redress_events.states import Query
 from redress_handling import policies
@@ -32,14 +32,13 @@ from redress_handling.views import (
     references_in,
 )
 
-CHOSEN = "($1::text[] IS NULL OR s.department = ANY ($1)) AND s.stage = ANY ($2::text[])"
-TO_DO = Query("to-do", where=f"s.to_do IS NOT NULL AND {CHOSEN}", order="to_do", index="state_to_do")
-ENDED = Query("ended", where=f"s.latest_end IS NOT NULL AND {CHOSEN}", order="latest_end", index="state_latest_end")
+CHOSEN = "s.stage = ANY ($1::text[])"
+TO_DO = Query("to-do", f"s.to_do IS NOT NULL AND {CHOSEN}", order="to_do", index="state_to_do", own="state_to_do")
+ENDED = Query("ended", f"s.latest_end IS NOT NULL AND {CHOSEN}", order="latest_end", index="state_latest_end", own="state_latest_end")
 QUERIES = [TO_DO, ENDED]
 
 router = APIRouter(tags=["cases"])
-Handling = Annotated[Call[Case], Depends(calls("handler", "supervisor"))]
-Department = Annotated[str | None, Parameter(pattern="^[a-z][a-z_-]{0,63}$", description="A handler sees his own alone.")]
+Department = Annotated[str | None, Parameter(pattern="^[a-z][a-z_-]{0,63}$", description="A handler sees their own alone.")]
 State = Annotated[
     Literal["open", "accepted", "resolved", "rejected", "cancelled"] | None,
     Parameter(description="Without it: all that has yet to be done, open and accepted."),
@@ -79,83 +78,74 @@ class RejectBody(Body):
     told_customer: ContactMeans
 
 
-def may_see(case: Case, caller: Caller) -> bool:
-    """Supervisors see every complaint that was heard of, handlers what is with their department now."""
-    return "supervisor" in caller.roles or (caller.department is not None and caller.department == case.department)
-
-
 @router.get("/cases", responses=problems(400))
 async def list_cases(
-    call: Handling, department: Department = None, state: State = None, limit: Limit = 50, cursor: Cursor = None
+    call: Permitted[Case], department: Department = None, state: State = None, limit: Limit = 50, cursor: Cursor = None
 ) -> CasePage:
     """A department's cases: what came back or is major first, then the oldest; of those that have ended, the latest first."""
-    chosen = None if department is None else [department]
-    if "supervisor" not in call.caller.roles:
-        own = [call.caller.department] if call.caller.department else []
-        chosen = own if chosen is None else [name for name in own if name in chosen]
     query = ENDED if state in ("resolved", "rejected", "cancelled") else TO_DO
-    page = await call.page(query, chosen, [state] if state else ["open", "accepted"], limit=limit, cursor=cursor)
+    page = await call.page(query, [state] if state else ["open", "accepted"], department=department, limit=limit, cursor=cursor)
     return CasePage(items=[CaseSummary.of(seen) for seen in page.items], next=page.next)
 
 
 @router.get("/cases/{complaint}", responses=problems(404))
-async def read_case(complaint: ComplaintId, call: Handling) -> CaseView:
+async def read_case(complaint: ComplaintId, call: Permitted[Case]) -> CaseView:
     """One case with the customer's words, how to reach him, and the latest of what happened."""
-    seen = await call.read(complaint, may=may_see)
+    seen = await call.read(complaint)
     history = await call.latest(seen, *LISTS)
     return CaseView.with_history(seen, history, await call.words(seen, *references(seen.state, history)))
 
 
 @router.get("/cases/{complaint}/remarks", responses=problems(400, 404))
-async def list_remarks(complaint: ComplaintId, call: Handling, of: Remarks, limit: Limit = 50, cursor: Cursor = None) -> RemarkPage:
+async def list_remarks(complaint: ComplaintId, call: Permitted[Case], of: Remarks, limit: Limit = 50, cursor: Cursor = None) -> RemarkPage:
     """All that the customer added or asked, or that the department did or reported, in all cycles, the latest first."""
-    seen = await call.read(complaint, may=may_see)
+    seen = await call.read(complaint)
     page = await call.entries(seen, of, limit=limit, cursor=cursor)
     opened = await call.words(seen, *references_in(page.items))
     return RemarkPage(items=[Remark.of(entry, opened) for entry in page.items], next=page.next)
 
 
 @router.get("/cases/{complaint}/outcomes", responses=problems(400, 404))
-async def list_outcomes(complaint: ComplaintId, call: Handling, limit: Limit = 50, cursor: Cursor = None) -> OutcomePage:
+async def list_outcomes(complaint: ComplaintId, call: Permitted[Case], limit: Limit = 50, cursor: Cursor = None) -> OutcomePage:
     """How the case ended in each cycle, the latest first."""
-    seen = await call.read(complaint, may=may_see)
+    seen = await call.read(complaint)
     page = await call.entries(seen, OUTCOMES, limit=limit, cursor=cursor)
     opened = await call.words(seen, *references_in(page.items))
     return OutcomePage(items=[OutcomeView.of(entry, opened) for entry in page.items], next=page.next)
 
 
 @router.post("/cases/{complaint}/accept", responses=STEP)
-async def accept_case(complaint: ComplaintId, call: Handling, body: AcceptBody | None = None) -> CaseSummary:
+async def accept_case(complaint: ComplaintId, call: Permitted[Case], body: AcceptBody | None = None) -> CaseSummary:
     """Take the case on. After a new routing or a transfer the new department accepts again."""
-    return CaseSummary.of(await call.decide(complaint, Accept(), accept, may=may_see))
+    return CaseSummary.of(await call.decide(complaint, Accept(), accept))
 
 
 @router.post("/cases/{complaint}/contact", responses=STEP)
-async def contact_customer(complaint: ComplaintId, body: ContactBody, call: Handling) -> CaseSummary:
+async def contact_customer(complaint: ComplaintId, body: ContactBody, call: Permitted[Case]) -> CaseSummary:
     """A person spoke with the customer, or wrote to him. Without `contacted_at`: just now."""
-    return CaseSummary.of(await call.decide(complaint, ContactCustomer(**dict(body)), contact, may=may_see, append=True))
+    return CaseSummary.of(await call.decide(complaint, ContactCustomer(**dict(body)), contact, append=True))
 
 
 @router.post("/cases/{complaint}/progress", responses=STEP)
-async def report_on_case(complaint: ComplaintId, body: ProgressBody, call: Handling) -> CaseSummary:
+async def report_on_case(complaint: ComplaintId, body: ProgressBody, call: Permitted[Case]) -> CaseSummary:
     """Say what was found or done since."""
-    return CaseSummary.of(await call.decide(complaint, ReportProgress(**dict(body)), report_progress, may=may_see, append=True))
+    return CaseSummary.of(await call.decide(complaint, ReportProgress(**dict(body)), report_progress, append=True))
 
 
 @router.post("/cases/{complaint}/transfer", responses=STEP)
-async def transfer_case(complaint: ComplaintId, body: TransferBody, call: Handling) -> CaseSummary:
+async def transfer_case(complaint: ComplaintId, body: TransferBody, call: Permitted[Case]) -> CaseSummary:
     """Pass the case to another department, with the reason that the customer is told."""
     decider = partial(transfer, departments=policies.departments())
-    return CaseSummary.of(await call.decide(complaint, TransferCase(**dict(body)), decider, may=may_see))
+    return CaseSummary.of(await call.decide(complaint, TransferCase(**dict(body)), decider))
 
 
 @router.post("/cases/{complaint}/resolve", responses=STEP)
-async def resolve_case(complaint: ComplaintId, body: ResolveBody, call: Handling) -> CaseSummary:
+async def resolve_case(complaint: ComplaintId, body: ResolveBody, call: Permitted[Case]) -> CaseSummary:
     """Say what was wrong and what was done. The return visit follows."""
-    return CaseSummary.of(await call.decide(complaint, Resolve(**dict(body)), resolve, may=may_see))
+    return CaseSummary.of(await call.decide(complaint, Resolve(**dict(body)), resolve))
 
 
 @router.post("/cases/{complaint}/reject", responses=STEP)
-async def reject_case(complaint: ComplaintId, body: RejectBody, call: Handling) -> CaseSummary:
+async def reject_case(complaint: ComplaintId, body: RejectBody, call: Permitted[Case]) -> CaseSummary:
     """Say why the complaint is not followed. The return visit follows all the same."""
-    return CaseSummary.of(await call.decide(complaint, Reject(**dict(body)), reject, may=may_see))
+    return CaseSummary.of(await call.decide(complaint, Reject(**dict(body)), reject))

@@ -4,6 +4,7 @@ from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, HANDLING
 from redress_handling import api
 from redress_handling.domain.case import KIND
+from redress_handling.permissions import PERMISSIONS
 from redress_handling.work import CANCEL, OPEN
 
 service = Service(
@@ -11,6 +12,7 @@ service = Service(
     kinds={"complaint": KIND},
     contract=HANDLING,
     contracts=CONTRACTS,
+    permissions=PERMISSIONS,
     work=[OPEN, CANCEL],
     queries=api.QUERIES,
     routes=[api.router],

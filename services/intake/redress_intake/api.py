@@ -6,11 +6,11 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Path
+from fastapi import APIRouter, Header, Path
 from pydantic import AfterValidator
 
-from redress_chassis import Call, Caller, ComplaintId, Cursor, Limit, calls, problems
-from redress_chassis.problems import Problem, invalid, not_found
+from redress_chassis import Call, ComplaintId, Cursor, Limit, Permitted, problems
+from redress_chassis.problems import Problem, invalid
 from redress_chassis.validation import Flaw
 from redress_events.contracts.intake import EarlierComplaint
 from redress_events.errors import Unknown
@@ -49,22 +49,12 @@ FIRST_ANSWER = first_answer()
 NO_WORDS, NO_REASON = ChaseBody(), WithdrawBody()
 UUID_LENGTH = 36  # characters; a number has 13
 
-FrontDoor = Annotated[Call[Complaint], Depends(calls("agent", "front-end", "supervisor"))]
-Reading = Annotated[Call[Complaint], Depends(calls("agent", "supervisor", "front-end", "handler", "ops"))]
-Watching = Annotated[Call[Complaint], Depends(calls("ops", "supervisor"))]
 Number = Annotated[str, Path(max_length=40, description="As it is written or said, in small letters too."), AfterValidator(parse_number)]
 Language = Annotated[str | None, Header(alias="Accept-Language", description="en or zh")]
 
 
-def may_see(complaint: Complaint, caller: Caller) -> bool:
-    """A customer may turn to any front end. A handler sees what lies with his department."""
-    if caller.role == "handler" and (caller.department is None or caller.department != complaint.heard.department):
-        return False
-    return complaint.registered
-
-
 @router.post("/complaints", status_code=201, response_model_exclude_none=True, responses=problems(409))
-async def register_complaint(body: RegisterBody, call: FrontDoor, accept_language: Language = None) -> RegisteredView:
+async def register_complaint(body: RegisterBody, call: Permitted[Complaint], accept_language: Language = None) -> RegisteredView:
     """Take down a complaint. The answer has its number, and what happens next and by when."""
     command = Register(**body.model_dump(exclude={"refers_to"}), refers_to=await _earlier(call, body.refers_to))
 
@@ -80,70 +70,63 @@ async def register_complaint(body: RegisterBody, call: FrontDoor, accept_languag
 
 
 @router.get("/owes", response_model_exclude_none=True)
-async def list_next_steps(call: Watching, limit: Limit = 50, cursor: Cursor = None) -> OwesPage:
+async def list_next_steps(call: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> OwesPage:
     """Every open complaint, oldest first, and who owes its next step."""
     page = await call.page(OWES, limit=limit, cursor=cursor)
     return OwesPage(items=[view for seen in page.items if (view := OwesView.of(seen))], next=page.next)
 
 
 @router.get("/complaints/{complaint}", response_model_exclude_none=True, responses=problems(404))
-async def read_complaint(complaint: ComplaintId, call: Reading) -> ComplaintView:
+async def read_complaint(complaint: ComplaintId, call: Permitted[Complaint]) -> ComplaintView:
     """Where it stands, and the latest steps of the way there."""
-    return await _shown(call, await call.read(complaint, may=may_see))
+    return await _shown(call, await call.read(complaint))
 
 
 @router.get("/complaints/by-number/{number}", response_model_exclude_none=True, responses=problems(404))
-async def read_complaint_by_number(number: Number, call: Reading) -> ComplaintView:
+async def read_complaint_by_number(number: Number, call: Permitted[Complaint]) -> ComplaintView:
     """The same, by the number that the customer has."""
-    return await _shown(call, await _by_number(call, number))
+    return await _shown(call, await call.find(BY_NUMBER, number))
 
 
 @router.get("/complaints/{complaint}/said", response_model_exclude_none=True, responses=problems(400, 404))
-async def list_said(complaint: ComplaintId, call: Reading, limit: Limit = 50, cursor: Cursor = None) -> SaidPage:
+async def list_said(complaint: ComplaintId, call: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> SaidPage:
     """All that the customer said later, the latest first. Chases without words are only counted."""
-    seen = await call.read(complaint, may=may_see)
+    seen = await call.read(complaint)
     page = await call.entries(seen, SAID, limit=limit, cursor=cursor)
-    words = await call.words(seen, *references_said(page.items, call.caller.role))
+    words = await call.words(seen, *references_said(page.items, call.shown(seen)))
     return SaidPage(items=[SaidView.of(entry, words) for entry in page.items], next=page.next)
 
 
 @router.get("/complaints/{complaint}/stages", response_model_exclude_none=True, responses=problems(400, 404))
-async def list_stages(complaint: ComplaintId, call: Reading, limit: Limit = 50, cursor: Cursor = None) -> StagePage:
+async def list_stages(complaint: ComplaintId, call: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> StagePage:
     """All stages since the registration, the latest first."""
-    seen = await call.read(complaint, may=may_see)
+    seen = await call.read(complaint)
     page = await call.entries(seen, STAGES, limit=limit, cursor=cursor)
     return StagePage(items=in_order(page.items), next=page.next)
 
 
 @router.post("/complaints/{complaint}/supplements", response_model_exclude_none=True, responses=problems(404, 409, 412))
-async def supplement_complaint(complaint: ComplaintId, body: SupplementBody, call: FrontDoor) -> SaidAnswer:
+async def supplement_complaint(complaint: ComplaintId, body: SupplementBody, call: Permitted[Complaint]) -> SaidAnswer:
     """The customer adds something."""
     decider = partial(supplement, limits=_limits(call))
     return await _said(call, complaint, Supplement(body.text, body.attachments), decider, append=True)
 
 
 @router.post("/complaints/{complaint}/chases", response_model_exclude_none=True, responses=problems(404, 409, 412))
-async def chase_complaint(complaint: ComplaintId, call: FrontDoor, body: ChaseBody = NO_WORDS) -> SaidAnswer:
+async def chase_complaint(complaint: ComplaintId, call: Permitted[Complaint], body: ChaseBody = NO_WORDS) -> SaidAnswer:
     """The customer asks where it stays."""
     return await _said(call, complaint, Chase(body.text), partial(chase, limits=_limits(call)), append=True)
 
 
 @router.post("/complaints/{complaint}/withdrawal", response_model_exclude_none=True, responses=problems(404, 409, 412))
-async def withdraw_complaint(complaint: ComplaintId, call: FrontDoor, body: WithdrawBody = NO_REASON) -> SaidAnswer:
+async def withdraw_complaint(complaint: ComplaintId, call: Permitted[Complaint], body: WithdrawBody = NO_REASON) -> SaidAnswer:
     """The customer wishes to end it. It ends when callback answers the wish; to wish it again meanwhile changes nothing."""
     return await _said(call, complaint, Withdraw(body.reason), withdraw)
 
 
 async def _said(call: Call[Complaint], complaint: ComplaintId, command: Any, decider: Any, append: bool = False) -> SaidAnswer:
     """The customer's words are taken down even while the complaint is parked: they need nothing of what others said."""
-    return SaidAnswer.of(await call.decide(complaint, command, decider, may=may_see, while_parked=True, append=append))
-
-
-async def _by_number(call: Call[Complaint], number: str) -> Seen:
-    found = await call.page(BY_NUMBER, number, limit=1)
-    if not found.items:
-        raise not_found()
-    return await call.read(found.items[0].id, may=may_see)
+    return SaidAnswer.of(await call.decide(complaint, command, decider, while_parked=True, append=append))
 
 
 async def _earlier(call: Call[Complaint], told: str | None) -> EarlierComplaint | None:
@@ -151,7 +134,7 @@ async def _earlier(call: Call[Complaint], told: str | None) -> EarlierComplaint 
     if told is None:
         return None
     try:
-        seen = await (call.read(UUID(told), may=may_see) if len(told) == UUID_LENGTH else _by_number(call, told))
+        seen = await (call.read(UUID(told)) if len(told) == UUID_LENGTH else call.find(BY_NUMBER, told))
     except (Problem, Unknown):
         raise invalid([Flaw("/refers_to", "There is no complaint with this number or id.", "unknown-complaint")]) from None
     return EarlierComplaint(complaint=str(seen.id), number=seen.state.done.number)
@@ -162,6 +145,6 @@ def _limits(call: Call[Complaint]) -> Limits:
 
 
 async def _shown(call: Call[Complaint], seen: Seen) -> ComplaintView:
-    history, role = await call.latest(seen, STAGES, SAID), call.caller.role
-    words = await call.words(seen, *references(seen.state, role), *references_said(history[SAID].entries, role))
-    return ComplaintView.of(seen, role, history, words)
+    history, shown = await call.latest(seen, STAGES, SAID), call.shown(seen)
+    words = await call.words(seen, *references(seen.state, shown), *references_said(history[SAID].entries, shown))
+    return ComplaintView.of(seen, shown, history, words)

@@ -4,14 +4,16 @@ from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, INTAKE
 from redress_intake import api
 from redress_intake.domain.complaint import KIND
+from redress_intake.permissions import PERMISSIONS
 
 service = Service(
     "intake",
     kinds={"complaint": KIND},
     contract=INTAKE,
     contracts=CONTRACTS,
+    permissions=PERMISSIONS,
     queries=[api.BY_NUMBER, api.OWES],
     routes=[api.router],
-    fold=2,
+    fold=3,
 )
 app = service.app()

@@ -1,11 +1,11 @@
 """What intake answers: a complaint as the customer may see it, and for the operator's people what lies behind.
 
-Long, for who may read which field is seen only where all answers stand together.
+Long, for which part of an answer a field belongs to is seen only where all answers stand together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, get_args
 from uuid import UUID
@@ -24,11 +24,9 @@ from redress_intake.domain.history import SAID, STAGES
 from redress_intake.domain.next_step import next_step
 from redress_intake.first_answer import FirstAnswer, Language
 
-# Who reads what of the customer's words. A handler reads them at his case; operations need none.
-GIVEN = ("text", "remedy")
+# The personal fields of each part of an answer that not everybody is shown; who is: `reads` in permissions.py.
 CONTACT = ("customer", "on_behalf_of", "contact_person", "phone", "email", "address", "service_number", "instruction")
-OPENED: Mapping[str, tuple[str, ...]] = {"front-end": GIVEN, "agent": GIVEN + CONTACT, "supervisor": GIVEN + CONTACT}
-
+PERSONAL: Mapping[str, tuple[str, ...]] = {"words": ("text", "remedy"), "contact": CONTACT}
 
 ORDER: tuple[StageName, ...] = get_args(StageName)
 
@@ -202,7 +200,7 @@ class ComplaintView(ComplaintHead):
     internal: InternalView | None = None
 
     @classmethod
-    def of(cls, seen: Seen, role: str, history: Mapping[str, Latest], words: Mapping[str, str]) -> ComplaintView:
+    def of(cls, seen: Seen, shown: Collection[str], history: Mapping[str, Latest], words: Mapping[str, str]) -> ComplaintView:
         complaint: Complaint = seen.state
         done = complaint.done
         opened = _opened(complaint, words)
@@ -218,7 +216,7 @@ class ComplaintView(ComplaintHead):
             stages=_way(complaint, history[STAGES]),
             said=[SaidView.of(entry, words) for entry in reversed(history[SAID].entries)],
             visit=_visit(complaint),
-            internal=None if role == "front-end" else _internal(seen, opened),
+            internal=_internal(seen, opened) if "internal" in shown else None,
         )
 
 
@@ -264,14 +262,15 @@ def path_of(seen: Seen) -> str:
     return f"/complaints/{seen.subject.partition('/')[2]}"
 
 
-def references(complaint: Complaint, role: str) -> list[str]:
-    """The words that the complaint was given in, as far as this role reads them."""
-    return [complaint.done.personal[name] for name in OPENED.get(role, ()) if name in complaint.done.personal]
+def references(complaint: Complaint, shown: Collection[str]) -> list[str]:
+    """The personal fields that the complaint was given with, of the parts that are shown."""
+    personal = complaint.done.personal
+    return [personal[name] for part, names in PERSONAL.items() if part in shown for name in names if name in personal]
 
 
-def references_said(entries: Sequence[Listed], role: str) -> list[str]:
-    """The later words that this role reads."""
-    return [entry.data["words"] for entry in entries if entry.data["words"]] if role in OPENED else []
+def references_said(entries: Sequence[Listed], shown: Collection[str]) -> list[str]:
+    """The later words, if words are shown."""
+    return [entry.data["words"] for entry in entries if entry.data["words"]] if "words" in shown else []
 
 
 def _head(seen: Seen) -> dict[str, Any]:

@@ -34,13 +34,17 @@ ALTER TABLE state
     ADD COLUMN to_start boolean GENERATED ALWAYS AS (NOT coalesce(done -> 'started', '[]') @> coalesce(heard -> 'wanted', '[]')) STORED,
     ADD COLUMN to_settle boolean GENERATED ALWAYS AS (clocks_to_settle(heard, done)) STORED,
     ADD COLUMN next_breach bigint GENERATED ALWAYS AS (next_breach(heard, done)) STORED,
-    ADD COLUMN late_since bigint GENERATED ALWAYS AS (late_since(done)) STORED;
+    ADD COLUMN late_since bigint GENERATED ALWAYS AS (late_since(done)) STORED,
+    ADD COLUMN department text GENERATED ALWAYS AS (heard ->> 'department') STORED;
 
 CREATE INDEX state_to_start ON state (subject) WHERE to_start;
 CREATE INDEX state_to_settle ON state (subject) WHERE to_settle;
 CREATE INDEX state_next_breach ON state (next_breach, subject) WHERE next_breach IS NOT NULL;
 CREATE INDEX state_late_since ON state (late_since, subject) WHERE late_since IS NOT NULL;
+-- The same lists for the handlers of one department.
+CREATE INDEX state_next_breach_of ON state (department, next_breach, subject) WHERE next_breach IS NOT NULL;
+CREATE INDEX state_late_since_of ON state (department, late_since, subject) WHERE late_since IS NOT NULL;
 
 -- migrate:down
-ALTER TABLE state DROP COLUMN late_since, DROP COLUMN next_breach, DROP COLUMN to_settle, DROP COLUMN to_start;
+ALTER TABLE state DROP COLUMN department, DROP COLUMN late_since, DROP COLUMN next_breach, DROP COLUMN to_settle, DROP COLUMN to_start;
 DROP FUNCTION late_since, next_breach, clocks_to_settle;

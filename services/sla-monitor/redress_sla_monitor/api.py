@@ -8,19 +8,30 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi import Query as Parameter
 
-from redress_chassis import Call, ComplaintId, Cursor, Limit, Moment, calls, problems
+from redress_chassis import ComplaintId, Cursor, Limit, Moment, Permitted, problems
 from redress_events.facts import micros
 from redress_events.states import Query
 from redress_sla_monitor.domain.watch import Watch
 from redress_sla_monitor.views import ClocksView, WaitingPage, WaitingView, Which
 
 # $1: an instant or none. next_breach is one microsecond after the deadline, hence <=.
-DUE = Query("due", "s.next_breach IS NOT NULL AND s.next_breach <= ALL ($1::bigint[])", order="next_breach", index="state_next_breach")
-LATE = Query("late", "s.late_since IS NOT NULL AND s.late_since < ALL ($1::bigint[])", order="late_since", index="state_late_since")
+DUE = Query(
+    "due",
+    "s.next_breach IS NOT NULL AND s.next_breach <= ALL ($1::bigint[])",
+    order="next_breach",
+    index="state_next_breach",
+    own="state_next_breach_of",
+)
+LATE = Query(
+    "late",
+    "s.late_since IS NOT NULL AND s.late_since < ALL ($1::bigint[])",
+    order="late_since",
+    index="state_late_since",
+    own="state_late_since_of",
+)
 QUERIES = [DUE, LATE]
 
 router = APIRouter(tags=["deadlines"])
-Watching = Annotated[Call[Watch], Depends(calls("agent", "handler", "supervisor", "ops"))]
 WhichDeadlines = Annotated[Which, Parameter(alias="state", description="due: still to be kept. late: breached, and still running.")]
 Before = Annotated[Moment | None, Parameter(description="Only deadlines before this time.")]
 
@@ -35,14 +46,14 @@ Now = Annotated[datetime, Depends(clock)]
 
 
 @router.get("/complaints/{complaint}/clocks", responses=problems(404))
-async def clocks_of_complaint(complaint: ComplaintId, call: Watching, now: Now) -> ClocksView:
+async def clocks_of_complaint(complaint: ComplaintId, call: Permitted[Watch], now: Now) -> ClocksView:
     """Every clock of the complaint: its deadline, its state, the time left, and day by day why the deadline is when it is."""
     return ClocksView.of(await call.read(complaint), now)
 
 
 @router.get("/deadlines")
 async def deadlines(
-    which: WhichDeadlines, call: Watching, now: Now, before: Before = None, limit: Limit = 50, cursor: Cursor = None
+    which: WhichDeadlines, call: Permitted[Watch], now: Now, before: Before = None, limit: Limit = 50, cursor: Cursor = None
 ) -> WaitingPage:
     """Complaints whose deadlines are due, or late, the earliest first."""
     page = await call.page(DUE if which == "due" else LATE, [micros(before)] if before else [], limit=limit, cursor=cursor)

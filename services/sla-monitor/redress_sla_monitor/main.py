@@ -4,6 +4,7 @@ from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, SLA_MONITOR
 from redress_sla_monitor import api
 from redress_sla_monitor.domain.watch import KIND
+from redress_sla_monitor.permissions import PERMISSIONS
 from redress_sla_monitor.work import BREACH, SETTLE, START
 
 service = Service(
@@ -11,9 +12,10 @@ service = Service(
     kinds={"complaint": KIND},
     contract=SLA_MONITOR,
     contracts=CONTRACTS,
+    permissions=PERMISSIONS,
     work=[START, SETTLE, BREACH],
     queries=api.QUERIES,
     routes=[api.router],
-    fold=1,
+    fold=2,
 )
 app = service.app()

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import strategies as st
 
 from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
-from redress_events.contracts.handling import CaseRejected, CaseResolved
+from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
-from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
+from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
 from redress_events.facts import Fact
 from redress_sla_monitor.domain.policy import Policy, Rules
 from redress_sla_monitor.packs import calendars
@@ -74,8 +74,11 @@ def _foreign() -> st.SearchStrategy[Fact]:
         "taxonomy": st.just("test@1"),
     }
     work = {"cycle": cycles, "department": st.just("any"), "told_customer": st.just("phone")}
+    routings, departments = st.integers(1, 3), st.sampled_from(["technical_support", "finance"])
     return st.one_of(
         st.builds(registered, _hours()),
+        st.builds(ComplaintRouted, routing=routings, department=departments, queue=st.just("any")),
+        st.builds(CaseTransferred, cycle=cycles, routing=routings, transfer=st.integers(1, 3), department=departments, reason=st.just("")),
         st.builds(ComplaintClassified, confidence=st.just(1.0), **said),
         st.builds(ComplaintReclassified, reason=st.just(""), **said),
         st.builds(CaseResolved, cause=st.just(""), measures=st.just(""), responsible_unit=st.just(""), **work),
@@ -120,7 +123,7 @@ def _plausible(drawn: list[tuple[Fact, int]]) -> list[Step]:
                 fact = fact.model_copy(update={"cycle": cycle})
             case ComplaintClosed() if not over:
                 over, fact = True, fact.model_copy(update={"cycle": cycle})
-            case ComplaintClassified() | ComplaintReclassified():
+            case ComplaintClassified() | ComplaintReclassified() | ComplaintRouted() | CaseTransferred():
                 pass
             case _:
                 continue

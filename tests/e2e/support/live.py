@@ -179,7 +179,7 @@ class Live:
     def http(self, service: str, role: str | Sequence[str] | None = "front-end", **claims: Any) -> httpx.Client:
         """A bare client that repeats nothing and hides nothing. claims: what else the token's minting is told."""
         subject = f"{role}-{claims.get('department') or 'one'}"  # as api() names them: a key is its caller's
-        headers = {"authorization": f"Bearer {self.system.issuer.mint(role, subject, **claims)}"} if role else {}
+        headers = {"authorization": f"Bearer {self.system.issuer.mint(role, subject, **claims)}"} if role is not None else {}
         return client(self.system.urls[service], headers)
 
     def page(self, service: str, path: str) -> httpx.Response:

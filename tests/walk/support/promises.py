@@ -64,6 +64,7 @@ def agree(joint: Joint) -> None:
         joint.triage.department or None,
         joint.handling.department,
         joint.callback.heard.department,
+        joint.monitor.heard.department,
     ]
     assert len(set(departments)) == 1, f"they do not agree where it is, {departments}"
 

@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Any
 
 import asyncpg
 import httpx
 import pytest
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel
 from spine_stack import INTAKE_KIND, Stack, registered
 
-from redress_chassis import Body, Call, ComplaintId, Service, Settings, Words, calls, problems
+from redress_chassis import ANYTHING, Body, Call, ComplaintId, Permissions, Permitted, Service, Settings, Words, problems
 from redress_events.contracts import CONTRACTS, INTAKE
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine
@@ -21,7 +21,13 @@ from redress_events.states import Seen
 GOOD = {"text": "没有信号"}
 NOWHERE = "127.0.0.1:9"  # the discard port: nobody answers
 router = APIRouter()
-Intake = Annotated[Call[Any], Depends(calls("front-end"))]
+PERMISSIONS = Permissions(
+    {
+        "POST /complaints": {"front-end": ANYTHING},
+        "POST /complaints/{complaint}/chase": {"front-end": ANYTHING},
+        "GET /complaints/{complaint}": {"front-end": ANYTHING},
+    }
+)
 
 
 class TextBody(Body):
@@ -46,19 +52,19 @@ def chase(state: Any, command: TextBody, context: Any) -> list[Any]:
 
 
 @router.post("/complaints", status_code=201)
-async def register(body: TextBody, call: Intake) -> View:
+async def register(body: TextBody, call: Permitted[Any]) -> View:
     seen = await call.create(lambda context: [registered(body.text)])
     call.created(f"/complaints/{seen.id}")
     return await view(call, seen)
 
 
 @router.post("/complaints/{complaint}/chase", responses=problems(404, 409, 412))
-async def chase_complaint(complaint: ComplaintId, body: TextBody, call: Intake) -> View:
+async def chase_complaint(complaint: ComplaintId, body: TextBody, call: Permitted[Any]) -> View:
     return await view(call, await call.decide(complaint, body, chase))
 
 
 @router.get("/complaints/{complaint}", responses=problems(404))
-async def read(complaint: ComplaintId, call: Intake) -> View:
+async def read(complaint: ComplaintId, call: Permitted[Any]) -> View:
     return await view(call, await call.read(complaint))
 
 
@@ -74,7 +80,9 @@ async def engine(stack: Stack) -> Engine:
 
 @pytest.fixture
 async def front(engine: Engine, settings: Settings, issuer: Any) -> AsyncIterator[httpx.AsyncClient]:
-    service = Service("intake", kinds={"complaint": INTAKE_KIND}, contract=INTAKE, contracts=CONTRACTS, routes=[router])
+    service = Service(
+        "intake", kinds={"complaint": INTAKE_KIND}, contract=INTAKE, contracts=CONTRACTS, permissions=PERMISSIONS, routes=[router]
+    )
     app = service.app(settings, engine=engine)
     headers = {"authorization": f"Bearer {issuer.token('front-end')}", "idempotency-key": "k"}
     transport = httpx.ASGITransport(app)

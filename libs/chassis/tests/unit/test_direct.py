@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from typing import Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi.routing import APIRoute, request_response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redress_chassis import Service, direct
-from redress_chassis.call import Call, calls
+from redress_chassis.call import Permitted
 
 NOTE = "00000000-0000-4000-8000-000000000001"
 GOOD = b'{"title": "a", "text": "b", "tags": ["x"], "at": "2026-03-02T12:00:00+08:00", "weight": 1.5, "mixed": "7"}'
@@ -92,7 +92,7 @@ def test_what_is_no_coroutine_is_left_to_fastapi():
     router = APIRouter()
 
     @router.get("/plain")
-    def plain(call: Annotated[Call[Any], Depends(calls("handler"))]) -> dict[str, str]:
+    def plain(call: Permitted[Any]) -> dict[str, str]:
         return {}
 
     assert not direct.take(router.routes[0])

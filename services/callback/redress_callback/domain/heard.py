@@ -17,6 +17,7 @@ from redress_events.contracts.intake import (
 from redress_events.contracts.sla_monitor import BreachAnnulled, DeadlineBreached
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
 from redress_events.facts import Channel, ContactKind, Fact, Instant, replace
+from redress_events.placement import Placement, placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,7 @@ class Heard:
     registration: Registration | None = None
     classification: Classification | None = None
     classified_at: Instant | None = None
-    routing: int = 0
-    routed_to: str | None = None
-    transfer_routing: int = 0
-    transferred_to: str | None = None
+    placement: Placement = Placement()
     handled: Handled | None = None
     withdrawal: int = 0
     said: int = 0
@@ -79,8 +77,7 @@ class Heard:
 
     @property
     def department(self) -> str | None:
-        """A transfer holds while it answers the last routing."""
-        return self.transferred_to if self.transferred_to and self.transfer_routing == self.routing else self.routed_to
+        return self.placement.department
 
 
 HEARS: tuple[type[Fact], ...] = (
@@ -111,10 +108,8 @@ def hear(heard: Heard, fact: Fact, at: datetime) -> Heard:
             settled = not (isinstance(fact, ComplaintClassified) and fact.review)
             found = Classification(fact.category, fact.sub_category, fact.kind, fact.severity)
             return replace(heard, classification=found, classified_at=heard.classified_at or (at if settled else None))
-        case ComplaintRouted():
-            return replace(heard, routing=fact.routing, routed_to=fact.department)
-        case CaseTransferred():
-            return replace(heard, transfer_routing=fact.routing, transferred_to=fact.department)
+        case ComplaintRouted() | CaseTransferred():
+            return replace(heard, placement=placed(heard.placement, fact))
         case CaseResolved():
             words = {"cause": fact.cause, "measures": fact.measures}
             handled = Handled(fact.cycle, "resolved", at, fact.department, fact.told_customer, words, fact.said)

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from redress_events.facts import Context, Kind, Refused
+from redress_events.placement import Placement, Routed, Transferred
 from redress_handling.domain.done import Done, Transfer, did
 from redress_handling.domain.heard import HEARS, Heard, hear
 from redress_handling.domain.history import entries
@@ -29,14 +30,19 @@ class Case:
     done: Done = Done()
 
     @property
+    def placement(self) -> Placement:
+        heard, moved = self.heard, self.done.transfer
+        routed = Routed(heard.routing, heard.department) if heard.department else None
+        return Placement(routed, Transferred(moved.number, moved.routing, moved.department) if moved else None)
+
+    @property
     def transfer(self) -> Transfer | None:
-        """The transfer that holds: one that answers the last routing. A new routing beats it, whenever either was heard of."""
-        transfer = self.done.transfer
-        return transfer if transfer and transfer.routing == self.heard.routing else None
+        """The transfer that holds."""
+        return self.done.transfer if self.placement.transfer else None
 
     @property
     def department(self) -> str | None:
-        return self.transfer.department if self.transfer else self.heard.department
+        return self.placement.department
 
     @property
     def queue(self) -> str | None:
@@ -46,7 +52,7 @@ class Case:
     @property
     def place(self) -> tuple[int, int]:
         """Routing and transfer that brought the case where it is."""
-        return self.heard.routing, self.transfer.number if self.transfer else 0
+        return self.placement.routing, self.transfer.number if self.transfer else 0
 
     @property
     def handler(self) -> str | None:

@@ -61,8 +61,8 @@ class Complaint:
         reached: dict[StageName, datetime] = {"registered": self.done.registered_at, **heard.reached.get(heard.cycle, {})}
         if heard.classification:
             reached["classified"] = heard.classification.at
-        if heard.routing and (heard.cycle == 1 or "routed" in reached):
-            reached["routed"] = max(heard.routing.at, reached.get("routed", heard.routing.at))
+        if heard.routed_at and (heard.cycle == 1 or "routed" in reached):
+            reached["routed"] = max(heard.routed_at, reached.get("routed", heard.routed_at))
         return reached
 
     @property

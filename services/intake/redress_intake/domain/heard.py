@@ -30,6 +30,7 @@ from redress_events.contracts.handling import (
 )
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
 from redress_events.facts import ContactKind, Fact, Instant, replace
+from redress_events.placement import Placement, placed
 
 StageName = Literal[
     "registered",
@@ -55,32 +56,6 @@ class Classification:
     severity: Severity
     kind: ContactKind
     at: Instant
-
-
-@dataclass(frozen=True, slots=True)
-class Routing:
-    """Where triage sent it last."""
-
-    number: int
-    department: str
-    at: Instant
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """Where handling passed it on to, and which routing that answers."""
-
-    number: int
-    routing: int
-    department: str
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """Where the department's last case was opened, and after which routing."""
-
-    routing: int
-    department: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,28 +91,20 @@ class Heard:
     reason: CloseReason | None = None
     withdrawal: int = 0
     classification: Classification | None = None
-    routing: Routing | None = None
-    transfer: Transfer | None = None
-    opened: Opened | None = None
+    placement: Placement = Placement()
+    routed_at: Instant | None = None
     accepted: Accepted | None = None
     reached: dict[int, dict[StageName, Instant]] = field(default_factory=dict)
     visit: Visit | None = None
 
     @property
     def place(self) -> tuple[int, int]:
-        """Routing and transfer that brought it where it is; 0 where there is none. The highest number holds, whoever named it."""
-        told = (self.routing.number if self.routing else 0, self.transfer.routing if self.transfer else 0)
-        routing = max(*told, self.opened.routing if self.opened else 0)
-        return routing, self.transfer.number if self.transfer and self.transfer.routing == routing else 0
+        """Routing and transfer that brought it where it is; 0 where there is none."""
+        return self.placement.routing, self.placement.transfer.number if self.placement.transfer else 0
 
     @property
     def department(self) -> str | None:
-        routing, transfer = self.place
-        if self.transfer and transfer:
-            return self.transfer.department
-        if self.opened and self.opened.routing == routing:
-            return self.opened.department
-        return self.routing.department if self.routing else None
+        return self.placement.department
 
     @property
     def handler(self) -> str | None:
@@ -167,15 +134,15 @@ def _classified(heard: Heard, fact: ComplaintClassified | ComplaintReclassified,
 
 
 def _routed(heard: Heard, fact: ComplaintRouted, at: datetime) -> Heard:
-    return replace(heard, routing=Routing(fact.routing, fact.department, at))
+    return replace(heard, placement=placed(heard.placement, fact), routed_at=at)
 
 
 def _transferred(heard: Heard, fact: CaseTransferred, at: datetime) -> Heard:
-    return _reached(replace(heard, transfer=Transfer(fact.transfer, fact.routing, fact.department)), "routed", at, fact.cycle)
+    return _reached(replace(heard, placement=placed(heard.placement, fact)), "routed", at, fact.cycle)
 
 
 def _opened(heard: Heard, fact: CaseOpened, at: datetime) -> Heard:
-    return _reached(replace(heard, opened=Opened(fact.routing, fact.department)), "routed", at, fact.cycle)
+    return _reached(replace(heard, placement=placed(heard.placement, fact)), "routed", at, fact.cycle)
 
 
 def _accepted(heard: Heard, fact: CaseAccepted, at: datetime) -> Heard:

@@ -21,10 +21,10 @@ from redress_events.entries import Latest
 from redress_events.facts import Fact
 from redress_events.states import Seen
 from redress_events.testing import COMPLAINT, NOON, folded, listed
-from redress_intake.api import may_see
 from redress_intake.domain.complaint import KIND
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.first_answer import first_answer
+from redress_intake.permissions import PERMISSIONS
 from redress_intake.views import ComplaintView, RegisteredView, SaidAnswer, references, references_said
 
 REGISTERED = ComplaintRegistered(
@@ -36,6 +36,7 @@ REGISTERED = ComplaintRegistered(
     phone="intake/1/phone",
     instruction="intake/1/instruction",
 )
+LOOK = PERMISSIONS["GET /complaints/{complaint}"]
 SUPPLEMENTED = ComplaintSupplemented(supplement=1, text="intake/2/text")
 UNDER_WAY = (
     REGISTERED,
@@ -61,9 +62,9 @@ def seen(*facts: Fact) -> Seen:
 
 
 def shown(role: str, *facts: Fact) -> dict[str, Any]:
-    found, history = seen(*facts), listed(INTAKE, KIND, facts)
-    wanted = references(found.state, role) + references_said(history[SAID].entries, role)
-    return ComplaintView.of(found, role, history, {reference: WORDS[reference] for reference in wanted}).model_dump(
+    found, history, parts = seen(*facts), listed(INTAKE, KIND, facts), PERMISSIONS.shown({role})
+    wanted = references(found.state, parts) + references_said(history[SAID].entries, parts)
+    return ComplaintView.of(found, parts, history, {reference: WORDS[reference] for reference in wanted}).model_dump(
         mode="json", exclude_none=True
     )
 
@@ -122,7 +123,7 @@ def test_a_new_complaint_is_shown_as_far_as_it_is_known():
 
 def test_words_that_were_forgotten_are_left_out():
     told = (REGISTERED, SUPPLEMENTED)
-    view = ComplaintView.of(seen(*told), "agent", listed(INTAKE, KIND, told), {})
+    view = ComplaintView.of(seen(*told), PERMISSIONS.shown({"agent"}), listed(INTAKE, KIND, told), {})
     assert (view.text, view.said[0].text) == (None, None)
 
 
@@ -131,7 +132,7 @@ def test_what_was_left_out_is_not_made_up_and_an_instant_is_told_in_its_order():
     everything = ["registered", "classified", "routed", "in-handling", "being-visited"]
     assert [stage["stage"] for stage in shown("ops", *UNDER_WAY)["stages"]] == everything
     cut = {SAID: history[SAID], STAGES: Latest(history[STAGES].entries, more=True)}
-    assert [stage.stage for stage in ComplaintView.of(seen(*UNDER_WAY), "ops", cut, {}).stages] == everything[1:]
+    assert [stage.stage for stage in ComplaintView.of(seen(*UNDER_WAY), PERMISSIONS.shown({"ops"}), cut, {}).stages] == everything[1:]
 
 
 def test_the_answer_to_a_command_has_what_was_taken_down_but_neither_words_nor_history():
@@ -166,11 +167,11 @@ def test_the_first_answer_says_number_place_and_what_comes_next():
     ],
 )
 def test_a_handler_sees_what_lies_with_his_department(role: str, department: str | None, may: bool):
-    caller = Caller(sub="x", roles=frozenset({role}), department=department, role=role)
-    assert may_see(seen(*UNDER_WAY).state, caller) is may
+    caller = Caller(sub="x", roles=frozenset({role}), department=department)
+    assert bool(LOOK.on(caller, seen(*UNDER_WAY).state)) is may
 
 
 def test_before_its_registration_nobody_sees_a_complaint_and_before_its_routing_no_handler():
-    agent, handler = (Caller(sub="x", roles=frozenset({role}), role=role) for role in ("agent", "handler"))
-    assert not may_see(seen(*UNDER_WAY[2:]).state, agent)
-    assert not may_see(seen(REGISTERED).state, handler)
+    agent, handler = (Caller(sub="x", roles=frozenset({role})) for role in ("agent", "handler"))
+    assert not LOOK.on(agent, seen(*UNDER_WAY[2:]).state)
+    assert not LOOK.on(handler, seen(REGISTERED).state)

@@ -1,4 +1,5 @@
-"""What other services said of one complaint: the facts that start, renew and end its clocks, by number and by the time of deciding.
+"""What other services said of one complaint: the facts that start, renew and end its clocks, by number and by the time of deciding; and
+which department has it, for its handlers may see them.
 
 `wanted`, `ends` and `said` sum up the history each time it grows. The columns that make a row due read them (`migrations/`), and so do the
 deciders: both go by the same sums.
@@ -12,11 +13,12 @@ from datetime import datetime
 from typing import Literal
 
 from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
-from redress_events.contracts.handling import CaseRejected, CaseResolved
+from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.sla_monitor import Clock
-from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, Severity
+from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
 from redress_events.facts import ContactKind, Fact, Instant, replace
+from redress_events.placement import Placement, placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class End:
 @dataclass(frozen=True, slots=True)
 class Heard:
     """wanted: keys of the clocks that are to run, or to have run. ends: the end of each clock of which one is known, by its key.
-    said: the number of the last classification."""
+    said: the number of the last classification. department: of its placement, for the lists."""
 
     number: str | None = None
     classifications: tuple[Classification, ...] = ()
@@ -59,6 +61,21 @@ class Heard:
     wanted: tuple[str, ...] = ()
     ends: dict[str, End] = field(default_factory=dict)
     said: int = 0
+    placement: Placement = Placement()
+    department: str | None = None
+
+
+HEARS: tuple[type[Fact], ...] = (
+    ComplaintRegistered,
+    ComplaintClassified,
+    ComplaintReclassified,
+    ComplaintRouted,
+    CaseTransferred,
+    CaseResolved,
+    CaseRejected,
+    ComplaintReopened,
+    ComplaintClosed,
+)
 
 
 def key(clock: Clock, cycle: int) -> str:
@@ -75,6 +92,9 @@ def hear(heard: Heard, fact: Fact, at: datetime) -> Heard:
         case CaseResolved() | CaseRejected():
             cycle = _cycle(heard, fact.cycle)
             heard = _with(heard, replace(cycle, met_at=min(cycle.met_at or at, at)))
+        case ComplaintRouted() | CaseTransferred():
+            placement = placed(heard.placement, fact)
+            return replace(heard, placement=placement, department=placement.department)
         case ComplaintReopened():
             heard = _begun(heard, fact.cycle, at)
         case ComplaintClosed():

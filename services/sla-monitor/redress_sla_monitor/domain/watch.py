@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
-from redress_events.contracts.handling import CaseRejected, CaseResolved
-from redress_events.contracts.intake import ComplaintRegistered
-from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
 from redress_events.facts import Kind
 from redress_sla_monitor.domain.done import Done, Instance, did
-from redress_sla_monitor.domain.heard import Classification, End, Heard, hear
+from redress_sla_monitor.domain.heard import HEARS, Classification, End, Heard, hear
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +30,4 @@ class Watch:
         return runs and self.end_of(instance) is None and self.unanswered(instance) is None
 
 
-KIND = Kind(
-    Watch,
-    hear,
-    did,
-    hears=(
-        ComplaintRegistered,
-        ComplaintClassified,
-        ComplaintReclassified,
-        CaseResolved,
-        CaseRejected,
-        ComplaintReopened,
-        ComplaintClosed,
-    ),
-)
+KIND = Kind(Watch, hear, did, HEARS)

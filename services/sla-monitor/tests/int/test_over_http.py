@@ -16,6 +16,7 @@ from redress_chassis import Settings
 from redress_events.contracts import SLA_MONITOR
 from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
+from redress_events.contracts.triage import ComplaintRouted
 from redress_events.migrate import migrate
 from redress_events.states import Codec
 from redress_events.testing import Case, Spec
@@ -31,14 +32,15 @@ DAY = timedelta(days=1)
 NOW = datetime.now(UTC)
 
 
-def watched(received_at: datetime) -> Case:
+def watched(received_at: datetime, department: str | None = None) -> Case:
     """A complaint whose classify clock runs."""
     registered = ComplaintRegistered(number="C-1", channel="web", kind="complaint", received_at=received_at, text="intake/1/text")
-    return Spec(SLA_MONITOR, KIND).given((registered, received_at)).at(received_at).when_due(START).after
+    routed = [(ComplaintRouted(routing=1, department=department, queue="any"), received_at)] if department else []
+    return Spec(SLA_MONITOR, KIND).given((registered, received_at), *routed).at(received_at).when_due(START).after
 
 
-def late(received_at: datetime) -> Case:
-    return watched(received_at).at(received_at + 30 * DAY).when_due(BREACH).after
+def late(received_at: datetime, department: str | None = None) -> Case:
+    return watched(received_at, department).at(received_at + 30 * DAY).when_due(BREACH).after
 
 
 class Reader:
@@ -49,8 +51,8 @@ class Reader:
         self.issuer = issuer
         self.owner = owner
 
-    async def get(self, path: str, role: str = "agent", **query: str) -> httpx.Response:
-        token = self.issuer.mint(role, "alice")
+    async def get(self, path: str, role: str = "agent", department: str | None = None, **query: str) -> httpx.Response:
+        token = self.issuer.mint(role.split("+"), "alice", department=department)
         return await self.http.get(path, params=query, headers={"authorization": f"Bearer {token}"})
 
     async def knows(self, case: Case) -> str:
@@ -63,7 +65,9 @@ class Reader:
 @pytest.fixture
 async def reader(database: Callable[[str], Awaitable[Databases]], tmp_path: Path) -> AsyncIterator[Reader]:
     made = await database("sla-monitor")
-    schema = await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=1, partitions=12)
+    schema = await migrate(
+        owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold, partitions=12
+    )
     issuer = Issuer(tmp_path)
     settings = Settings(
         database_url=made.app_dsn,
@@ -125,6 +129,44 @@ async def test_a_complaint_without_a_clock_yet_has_an_empty_list(reader: Reader)
     resolved = CaseResolved(cycle=1, department="d", cause="", measures="", responsible_unit="u", told_customer="phone")
     complaint = await reader.knows(Spec(SLA_MONITOR, KIND).given((resolved, NOW)))
     assert (await reader.get(f"/complaints/{complaint}/clocks")).json() == {"complaint": complaint, "number": None, "clocks": []}
+
+
+async def test_a_handler_sees_the_deadlines_of_their_department_and_no_others(reader: Reader):
+    complaints = {
+        (state, department): await reader.knows(made(NOW - 60 * DAY if state == "late" else NOW, department))
+        for state, made in (("due", watched), ("late", late))
+        for department in ("finance", "technical_support", None)
+    }
+
+    async def seen(role: str, department: str | None) -> set[str]:
+        found = set()
+        for (state, _), complaint in complaints.items():
+            items = (await reader.get("/deadlines", role, department, state=state)).json()["items"]
+            listed = complaint in [item["complaint"] for item in items]
+            read = (await reader.get(f"/complaints/{complaint}/clocks", role, department)).status_code
+            assert read == (200 if listed else 404)
+            found |= {complaint} if listed else set()
+        return found
+
+    everything = set(complaints.values())
+    assert await seen("handler", "finance") == {complaints["due", "finance"], complaints["late", "finance"]}
+    assert await seen("handler", "consulting") == await seen("handler", None) == set()
+    assert await seen("ops", None) == await seen("handler+ops", "finance") == await seen("ops+handler", None) == everything
+
+
+async def test_the_list_of_a_department_goes_on_where_its_page_ended(reader: Reader):
+    mine = [await reader.knows(watched(NOW + n * 7 * DAY, department)) for n, department in enumerate(["finance", "other"] * 3)][::2]
+    found: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = (await reader.get("/deadlines", "handler", "finance", state="due", limit="1", **cursor)).json()
+        found += [item["complaint"] for item in page["items"]]
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+    assert found == mine
+    answer = await reader.get("/deadlines", "handler", "other", state="due", **cursor)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-cursor")
 
 
 REFUSED: list[tuple[str, dict[str, Any], int, str]] = [

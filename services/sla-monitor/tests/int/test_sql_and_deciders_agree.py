@@ -38,7 +38,7 @@ INSERT = """
 INSERT INTO state (subject, partition, heard, done)
 SELECT 'complaint/' || gen_random_uuid(), 0, heard::jsonb, done::jsonb
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY given (heard, done, nth) ORDER BY nth
-RETURNING to_start, to_settle, next_breach, late_since
+RETURNING to_start, to_settle, next_breach, late_since, department
 """
 
 
@@ -105,6 +105,7 @@ def chapters(steps: list[Step], rules: Rules, watch: Watch = BLANK) -> list[Watc
 
 def compare(watches: list[Watch], rules: Rules, state: Database) -> None:
     for watch, row in zip(watches, state.columns(watches), strict=True):
+        assert row["department"] == watch.heard.placement.department
         assert row["to_start"] == bool(decide("start", watch, NOW, rules))
         assert row["to_settle"] == bool(decide("settle", watch, NOW, rules))
         assert row["late_since"] == min((micros(each.deadline) for each in watch.done.clocks if each.late), default=None)

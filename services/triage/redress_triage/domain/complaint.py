@@ -11,6 +11,7 @@ from redress_events.contracts.handling import CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Evidence, Severity
 from redress_events.facts import ContactKind, Fact, Instant, Kind, Refused, replace
+from redress_events.placement import Placement, Routed, Transferred
 from redress_triage.domain.routing import Desk
 
 By = Literal["rule", "person"]
@@ -90,13 +91,18 @@ class Complaint:
         return self.heard.closed >= self.heard.cycle
 
     @property
+    def placement(self) -> Placement:
+        routing, moved = self.done.routing, self.heard.transfer
+        routed = Routed(routing.number, routing.department) if routing.number else None
+        return Placement(routed, Transferred(0, moved.routing, moved.department) if moved else None)
+
+    @property
     def transferred(self) -> bool:
-        """Handling's transfer holds only for the routing it names."""
-        return self.heard.transfer is not None and self.heard.transfer.routing == self.done.routing.number
+        return self.placement.transfer is not None
 
     @property
     def department(self) -> str:
-        return self.heard.transfer.department if self.heard.transfer and self.transferred else self.done.routing.department
+        return self.placement.department or ""
 
     def stands_at(self, desk: Desk) -> bool:
         """After a transfer the department alone tells: its queues are not triage's affair then."""

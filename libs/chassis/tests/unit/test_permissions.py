@@ -1,0 +1,152 @@
+"""The table of permissions: what several roles may do together, on which objects, and that no endpoint is forgotten in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter
+
+from redress_chassis import ANYTHING, OWN_DEPARTMENT, Caller, Permissions, Permitted, Service
+from redress_chassis.permissions import NOBODY
+from redress_chassis.problems import Problem
+from redress_events.facts import Contract, Fact, Kind
+from redress_events.states import Query
+
+NOTE = "00000000-0000-4000-8000-000000000001"
+GOOD = {"title": "a", "text": "b"}
+TABLE = Permissions(
+    {"GET /things/{thing}": {"handler": OWN_DEPARTMENT, "ops": ANYTHING}, "GET /things": {"ops": ANYTHING}},
+    reads={"words": ["handler"], "numbers": ["handler", "ops"]},
+    department=lambda state: state.removeprefix("at "),
+    known=lambda state: state.startswith("at "),
+)
+READ = TABLE["GET /things/{thing}"]
+
+
+def caller(*roles: str, department: str | None = None) -> Caller:
+    return Caller("alice", frozenset(roles), department)
+
+
+@pytest.mark.parametrize(
+    ("who", "reached_as"),
+    [
+        (caller("handler", department="here"), {"handler"}),
+        (caller("handler", department="there"), set()),
+        (caller("handler"), set()),
+        (caller("ops"), {"ops"}),
+        (caller("ops", "handler", department="there"), {"ops"}),
+        (caller("handler", "ops", department="here"), {"handler", "ops"}),
+        (caller("handler", "ops"), {"ops"}),
+        (caller("bi", "ops"), {"ops"}),
+        (caller("bi", department="here"), set()),
+        (caller(), set()),
+    ],
+)
+def test_an_object_is_reached_by_the_sum_of_the_roles(who: Caller, reached_as: set[str]):
+    assert READ.on(who, "at here") == reached_as
+    assert READ.on(who, "not known yet") == set()
+    assert READ.everywhere(who) is ("ops" in who.roles)
+
+
+def test_parts_of_an_answer_are_for_the_roles_in_which_it_is_reached():
+    handler_elsewhere = caller("handler", "ops", department="there")
+    assert TABLE.shown(READ.on(handler_elsewhere, "at there")) == {"words", "numbers"}
+    assert TABLE.shown(READ.on(handler_elsewhere, "at here")) == {"numbers"}
+    assert TABLE.shown(()) == set()
+
+
+def test_who_has_several_roles_acts_in_the_one_that_reaches_furthest():
+    assert READ.admitted(caller("handler", "ops", department="here")) == ("ops", "handler")
+    assert READ.admitted(caller("handler", "bi")) == ("handler",)
+
+
+@pytest.mark.parametrize(("permission", "named"), [(READ, "handler, ops"), (TABLE["GET /things"], "the role ops"), (NOBODY, "")])
+def test_other_roles_are_refused(permission: Any, named: str):
+    with pytest.raises(Problem) as caught:
+        permission.admitted(caller("bi", "agent"))
+    assert (caught.value.status, caught.value.code) == (403, "wrong-role")
+    assert named in caught.value.detail
+
+
+def test_what_the_table_does_not_name_is_for_nobody():
+    assert TABLE["DELETE /things"] is NOBODY
+
+
+async def test_a_second_role_takes_nothing_away(alice: httpx.AsyncClient, jar: Any, issuer: Any):
+    jar.rows[f"note/{NOTE}"] = ("first",)
+
+    async def status(*roles: str, **claims: str) -> int:
+        headers = {"authorization": f"Bearer {issuer.token(*roles, **claims)}"}
+        return (await alice.get(f"/notes/{NOTE}", headers=headers)).status_code
+
+    assert await status("handler", department="elsewhere") == await status("handler") == 404
+    assert await status("front-end") == 200
+    for roles in (("handler", "front-end"), ("front-end", "handler"), ("bi", "front-end")):
+        assert await status(*roles, department="elsewhere") == await status(*roles) == 200
+
+
+async def test_a_command_is_decided_in_the_role_that_reaches_its_subject(alice: httpx.AsyncClient, jar: Any, issuer: Any):
+    jar.rows[f"note/{NOTE}"] = ("first",)
+    statuses = []
+    callers = [(("handler",), "elsewhere"), (("handler", "supervisor"), "elsewhere"), (("handler",), "network")]
+    for n, (roles, department) in enumerate(callers):
+        headers = {"authorization": f"Bearer {issuer.token(*roles, department=department)}", "idempotency-key": str(n)}
+        statuses.append((await alice.post(f"/notes/{NOTE}/add", json=GOOD, headers=headers)).status_code)
+    assert statuses == [404, 200, 200]
+    assert [asked.actor for asked in jar.asked[-2:]] == ["supervisor:alice", "handler:alice"]
+
+
+async def test_a_list_holds_what_is_reached_and_nothing_else(alice: httpx.AsyncClient, jar: Any, issuer: Any):
+    jar.rows[f"note/{NOTE}"] = ("first",)
+
+    async def found(**claims: str) -> int:
+        answer = await alice.get("/notes", headers={"authorization": f"Bearer {issuer.token('handler', **claims)}"})
+        return len(answer.json()["items"])
+
+    assert await found() == 0
+    assert jar.pages == []
+    assert await found(department="network") == 1
+    ((query, args),) = jar.pages
+    assert (query.where, query.index, args) == ("(true) AND s.department = $2::text", "state_notes_of", ("", "network"))
+
+
+def test_a_list_that_knows_no_departments_is_an_error_and_not_shown_whole():
+    with pytest.raises(ValueError, match="not told apart"):
+        Query("notes", "true", order="number", index="state_notes").of_department(0)
+
+
+async def listed(call: Permitted[Any]) -> dict[str, str]:
+    return {}
+
+
+async def unasked() -> dict[str, str]:
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("routes", "table", "said"),
+    [
+        ([("/things", listed)], {}, "Nobody may call GET /things"),
+        ([("/things", unasked)], {"GET /things": {"ops": ANYTHING}}, "/things does not ask who may call it"),
+        ([], {"GET /things": {"ops": ANYTHING}}, "names GET /things, which is not there"),
+    ],
+)
+def test_no_service_is_made_whose_table_and_routes_differ(routes: list[Any], table: Any, said: str):
+    class Happened(Fact):
+        pass
+
+    contract, router = Contract("jar", Happened), APIRouter()
+    for path, endpoint in routes:
+        router.get(path)(endpoint)
+    service = Service(
+        "jar",
+        kinds={"note": Kind(object, lambda heard, fact, at: heard, lambda done, fact, at: done)},
+        contract=contract,
+        contracts={"jar": contract},
+        permissions=Permissions(table),
+        routes=[router],
+    )
+    with pytest.raises(ValueError, match=said):
+        service.app()

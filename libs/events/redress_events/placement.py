@@ -1,0 +1,78 @@
+"""Which department has a complaint: the one rule, for every service that must know it.
+
+Triage routes it; handling opens a case for the routing, and may transfer it. A transfer and an opened case name the routing that they
+answer. The highest routing that anybody named holds and beats whatever answers an earlier one, so it does not matter who was heard first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redress_events.contracts.handling import CaseOpened, CaseTransferred
+from redress_events.contracts.triage import ComplaintRouted
+from redress_events.facts import Fact, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Where triage sent it last."""
+
+    number: int
+    department: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """Where handling passed it on to last, and which routing that answers."""
+
+    number: int
+    routing: int
+    department: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Where handling opened its last case, and after which routing."""
+
+    routing: int
+    department: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The last of each that was told; None where none was."""
+
+    routed: Routed | None = None
+    transferred: Transferred | None = None
+    opened: Opened | None = None
+
+    @property
+    def routing(self) -> int:
+        """The number of the routing that holds, 0 before the first."""
+        told = (self.routed and self.routed.number, self.transferred and self.transferred.routing, self.opened and self.opened.routing)
+        return max(number or 0 for number in told)
+
+    @property
+    def transfer(self) -> Transferred | None:
+        """The transfer that holds: it answers the routing that holds."""
+        return self.transferred if self.transferred and self.transferred.routing == self.routing else None
+
+    @property
+    def department(self) -> str | None:
+        if self.transfer:
+            return self.transfer.department
+        if self.opened and self.opened.routing == self.routing:
+            return self.opened.department
+        return self.routed.department if self.routed else None
+
+
+def placed(placement: Placement, fact: Fact) -> Placement:
+    """After this fact."""
+    match fact:
+        case ComplaintRouted():
+            return replace(placement, routed=Routed(fact.routing, fact.department))
+        case CaseTransferred():
+            return replace(placement, transferred=Transferred(fact.transfer, fact.routing, fact.department))
+        case CaseOpened():
+            return replace(placement, opened=Opened(fact.routing, fact.department))
+    return placement

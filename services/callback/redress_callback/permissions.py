@@ -1,0 +1,22 @@
+"""Who may do what with which return visits. Every agent visits everybody."""
+
+from redress_callback.domain.visit import Visit
+from redress_chassis import ANYTHING, Permissions, Roles
+
+
+def known(visit: Visit) -> bool:
+    """There is something to see once its registration was heard of."""
+    return visit.heard.registration is not None
+
+
+VISITS: Roles = {"agent": ANYTHING, "supervisor": ANYTHING}
+
+PERMISSIONS = Permissions(
+    {
+        "GET /visits": VISITS,
+        "GET /visits/{complaint}": VISITS,
+        "GET /visits/{complaint}/notes": VISITS,
+        "POST /visits/{complaint}/attempts": VISITS,
+    },
+    known=known,
+)

@@ -1,0 +1,27 @@
+"""Who may do what with which cases. A handler reaches what is with their department now, a supervisor all."""
+
+from redress_chassis import ANYTHING, OWN_DEPARTMENT, Permissions, Roles
+from redress_handling.domain.case import Case
+
+
+def department(case: Case) -> str | None:
+    return case.department
+
+
+HANDLES: Roles = {"handler": OWN_DEPARTMENT, "supervisor": ANYTHING}
+
+PERMISSIONS = Permissions(
+    {
+        "GET /cases": HANDLES,
+        "GET /cases/{complaint}": HANDLES,
+        "GET /cases/{complaint}/remarks": HANDLES,
+        "GET /cases/{complaint}/outcomes": HANDLES,
+        "POST /cases/{complaint}/accept": HANDLES,
+        "POST /cases/{complaint}/contact": HANDLES,
+        "POST /cases/{complaint}/progress": HANDLES,
+        "POST /cases/{complaint}/transfer": HANDLES,
+        "POST /cases/{complaint}/resolve": HANDLES,
+        "POST /cases/{complaint}/reject": HANDLES,
+    },
+    department=department,
+)

@@ -1,0 +1,41 @@
+"""Who may do what at the front door, with which complaints, and what of an answer they are shown."""
+
+from redress_chassis import ANYTHING, OWN_DEPARTMENT, Permissions, Roles
+from redress_intake.domain.complaint import Complaint
+
+
+def department(complaint: Complaint) -> str | None:
+    return complaint.heard.department
+
+
+def known(complaint: Complaint) -> bool:
+    """Registered here, and not merely heard of from others."""
+    return complaint.registered
+
+
+# A customer may turn to any front end, so that a front end reaches every complaint.
+TAKES_DOWN: Roles = {"front-end": ANYTHING, "agent": ANYTHING, "supervisor": ANYTHING}
+LOOKS: Roles = {"front-end": ANYTHING, "agent": ANYTHING, "handler": OWN_DEPARTMENT, "supervisor": ANYTHING, "ops": ANYTHING}
+WATCHES: Roles = {"supervisor": ANYTHING, "ops": ANYTHING}
+
+PERMISSIONS = Permissions(
+    {
+        "POST /complaints": TAKES_DOWN,
+        "POST /complaints/{complaint}/supplements": TAKES_DOWN,
+        "POST /complaints/{complaint}/chases": TAKES_DOWN,
+        "POST /complaints/{complaint}/withdrawal": TAKES_DOWN,
+        "GET /complaints/{complaint}": LOOKS,
+        "GET /complaints/by-number/{number}": LOOKS,
+        "GET /complaints/{complaint}/said": LOOKS,
+        "GET /complaints/{complaint}/stages": LOOKS,
+        "GET /owes": WATCHES,
+    },
+    # A handler reads the customer's words and contact data at their case; operations need neither.
+    reads={
+        "words": ("front-end", "agent", "supervisor"),
+        "contact": ("agent", "supervisor"),
+        "internal": ("agent", "handler", "supervisor", "ops"),
+    },
+    department=department,
+    known=known,
+)

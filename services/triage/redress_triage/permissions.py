@@ -1,0 +1,32 @@
+"""Who may do what in triage, with which complaints, and what of an answer they are shown."""
+
+from redress_chassis import ANYTHING, OWN_DEPARTMENT, Permissions, Roles
+from redress_triage.domain.complaint import Complaint
+
+
+def department(complaint: Complaint) -> str | None:
+    return complaint.department or None
+
+
+DECIDES: Roles = {"agent": ANYTHING, "supervisor": ANYTHING}
+EVERYBODY: Roles = {
+    "front-end": ANYTHING,
+    "agent": ANYTHING,
+    "handler": ANYTHING,
+    "supervisor": ANYTHING,
+    "ops": ANYTHING,
+    "bi": ANYTHING,
+}
+
+PERMISSIONS = Permissions(
+    {
+        "GET /complaints/{complaint}/classification": {"agent": ANYTHING, "handler": OWN_DEPARTMENT, "supervisor": ANYTHING},
+        "POST /complaints/{complaint}/reclassification": DECIDES,
+        "POST /complaints/{complaint}/routing": DECIDES,
+        "GET /reviews": {"agent": ANYTHING, "supervisor": ANYTHING, "ops": ANYTHING},
+        "GET /taxonomy": EVERYBODY,
+    },
+    # Operations watch the queue without reading what customers wrote.
+    reads={"words": ("agent", "handler", "supervisor")},
+    department=department,
+)

@@ -1,0 +1,166 @@
+"""Every role, and every two roles together, at every endpoint of every service: on a complaint of the caller's department, on one that
+another department has, and on none. What is answered is what the table of permissions says, and asking changes nothing.
+
+Commands come with an If-Match that cannot hold: whoever may carry one out is answered 412, whoever may not never gets so far.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import httpx
+import pytest
+from live import CHARGED, CONTACT, REJECT, RESOLVE, SLOW, Live, fresh_key
+from permission_page import service_of
+
+from redress_chassis import ops
+from redress_chassis.callers import ROLES
+from redress_chassis.permissions import ANYTHING, OWN_DEPARTMENT, Roles
+from redress_intake.domain.number import number_from
+from redress_local.places import SERVICES
+
+OWN, OTHER = "technical_support", "finance"
+BODIES: dict[str, Any] = {
+    "POST /complaints": {"channel": "web", "text": SLOW},
+    "POST /complaints/{complaint}/supplements": {"text": "More"},
+    "POST /complaints/{complaint}/chases": {},
+    "POST /complaints/{complaint}/withdrawal": {},
+    "POST /complaints/{complaint}/reclassification": {
+        "category": "other",
+        "sub_category": "staff_conduct",
+        "kind": "complaint",
+        "severity": "normal",
+        "reason": "z",
+    },
+    "POST /complaints/{complaint}/routing": {"department": "finance", "queue": "charges", "reason": "z"},
+    "POST /cases/{complaint}/accept": {},
+    "POST /cases/{complaint}/contact": CONTACT,
+    "POST /cases/{complaint}/progress": {"note": "z"},
+    "POST /cases/{complaint}/transfer": {"department": "consulting", "reason": "z"},
+    "POST /cases/{complaint}/resolve": RESOLVE,
+    "POST /cases/{complaint}/reject": REJECT,
+    "POST /visits/{complaint}/attempts": {"reached": False},
+    "POST /ops/parked/{complaint}/redrive": None,
+    "POST /ops/parked/{complaint}/skip": {"why": "z"},
+}
+QUERIES = {"GET /deadlines": {"state": "due"}, "GET /cases/{complaint}/remarks": {"of": "reports"}}
+
+
+@dataclass(frozen=True)
+class Caller:
+    roles: tuple[str, ...]
+    department: str | None
+
+    def __str__(self) -> str:
+        return f"{'+'.join(self.roles) or 'no role'} of {self.department or 'no department'}"
+
+
+@dataclass(frozen=True)
+class Object:
+    """department: None for a complaint that is not there."""
+
+    complaint: str
+    number: str
+    department: str | None
+
+
+def callers() -> Iterator[Caller]:
+    """A handler of the department that has the first complaint is one of another department for the second."""
+    for count in (0, 1, 2):
+        for roles in combinations(ROLES, count):
+            yield Caller(roles, None)
+            if "handler" in roles:
+                yield Caller(roles, OWN)
+    yield Caller(("handler",), "consulting")
+    yield Caller(("agent", "bi"), OWN)
+
+
+@pytest.fixture(scope="module")
+def objects(live: Live) -> list[Object]:
+    found = []
+    for text, department in ((SLOW, OWN), (CHARGED, OTHER)):
+        complaint = live.register(text)
+        live.case(complaint, department)
+        found.append(Object(complaint, live.view(complaint)["number"], department))
+    live.quiet()
+    return [*found, Object(str(uuid.uuid4()), number_from(uuid.uuid4().bytes), None)]
+
+
+def expected(operation: str, roles: Roles, caller: Caller, target: Object) -> int:
+    reaches = [reach for role, reach in roles.items() if role in caller.roles]
+    if not reaches:
+        return 403
+    if "{" in operation:
+        reached = ANYTHING in reaches or (OWN_DEPARTMENT in reaches and caller.department == target.department)
+        if target.department is None or not reached or operation in ops.OPERATIONS:  # nothing is parked
+            return 404
+        return 200 if operation.startswith("GET") else 412
+    return 201 if operation == "POST /complaints" else 200
+
+
+def ask(client: httpx.Client, operation: str, target: Object, **more: Any) -> httpx.Response:
+    method, _, path = operation.partition(" ")
+    url = path.replace("{complaint}", target.complaint).replace("{number}", target.number)
+    if method == "GET":
+        return client.get(url, params=QUERIES.get(operation, {}) | more)
+    key = "matrix" if operation == "POST /complaints" else fresh_key()  # one complaint a caller, not one a test
+    return client.post(url, json=BODIES[operation], headers={"idempotency-key": key, "if-match": '"none"'})
+
+
+def listed(client: httpx.Client, operation: str, nobody: Object) -> set[str]:
+    """The complaints of a list, by id."""
+    found: set[str] = set()
+    cursor: dict[str, str] = {}
+    while True:
+        page = ask(client, operation, nobody, limit=200, **cursor).json()
+        found |= {item.get("complaint") or item["id"] for item in page["items"]}
+        if not page.get("next"):
+            return found
+        cursor = {"cursor": page["next"]}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("caller", callers(), ids=str)
+def test_what_is_answered_is_what_the_table_says(live: Live, objects: list[Object], service: str, caller: Caller):
+    operations = service_of(service).permissions.operations
+    with live.http(service, caller.roles, department=caller.department) as client:
+        got = {
+            (operation, target.department): ask(client, operation, target).status_code
+            for operation in operations
+            for target in (objects if "{" in operation else objects[:1])
+        }
+    assert got == {
+        (operation, target.department): expected(operation, roles, caller, target)
+        for operation, roles in operations.items()
+        for target in (objects if "{" in operation else objects[:1])
+    }
+
+
+LISTS = {"intake": "GET /owes", "handling": "GET /cases", "sla-monitor": "GET /deadlines"}
+
+
+@pytest.mark.parametrize("service", LISTS)
+def test_a_list_holds_what_is_reached_and_nothing_else(live: Live, objects: list[Object], service: str):
+    roles = service_of(service).permissions.operations[LISTS[service]]
+    known = {each.complaint: each.department for each in objects if each.department}
+    asked = 0
+    for caller in callers():
+        reaches = [reach for role, reach in roles.items() if role in caller.roles]
+        if not reaches:
+            continue
+        with live.http(service, caller.roles, department=caller.department) as client:
+            seen = listed(client, LISTS[service], objects[-1]) & known.keys()
+        assert seen == {each for each, department in known.items() if ANYTHING in reaches or department == caller.department}, caller
+        asked += 1
+    assert asked
+
+
+def test_the_matrix_has_a_body_for_each_command_and_no_other():
+    commands = {each for service in SERVICES for each in service_of(service).permissions.operations if each.startswith("POST")}
+    assert BODIES.keys() == commands
+    assert all(re.fullmatch(r"(GET|POST) /\S*", each) for service in SERVICES for each in service_of(service).permissions.operations)
