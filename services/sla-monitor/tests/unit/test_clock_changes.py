@@ -32,7 +32,7 @@ def worked(zone: str, *hours: tuple[str, str], weekend: tuple[str, ...] = ()) ->
 
 
 def utc(*moment: int) -> datetime:
-    return datetime(*moment, tzinfo=UTC)  # type: ignore[arg-type]
+    return datetime(*moment, tzinfo=UTC)  # type: ignore[misc, arg-type]
 
 
 @pytest.mark.parametrize(
