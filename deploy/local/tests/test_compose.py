@@ -110,9 +110,9 @@ def test_without_an_environment_the_defaults_hold(monkeypatch):
 def composed(environment: dict[str, str]) -> Any:
     """What Docker Compose reads in the file, by service. No engine is asked."""
     line = [
-        Path(sys.executable).with_name("docker-compose"),
+        str(Path(sys.executable).with_name("docker-compose")),
         "--project-directory",
-        ROOT,
+        str(ROOT),
         "--env-file",
         "/dev/null",
         "config",
