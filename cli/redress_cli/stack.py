@@ -7,6 +7,7 @@ import signal
 import threading
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ import typer
 from rich.table import Column, Table
 
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, moment, out
+from redress_events.clock import SteppingClock
 from redress_local.processes import StartFailed
 from redress_local.state import COMPOSE, NotRunning, Stack, read_stack
 from redress_local.system import System
@@ -25,9 +27,11 @@ def up(
     folder: Folder = DEFAULT_FOLDER,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay until Ctrl-C, then stop everything.")] = False,
     as_json: AsJson = False,
-    replicas: Annotated[int, typer.Option(help="Processes of each service.", min=1, max=8)] = 1,
-    settle: Annotated[float, typer.Option(help="Seconds that timed work waits after a start for other services' facts.")] = 2.0,
-    log_level: Annotated[str, typer.Option(help="What the services log: DEBUG, INFO, WARNING.")] = "INFO",
+    replicas: Annotated[int | None, typer.Option(help="Processes of each service.", min=1, max=8, show_default="1")] = None,
+    settle: Annotated[
+        float | None, typer.Option(help="Seconds that timed work waits after a start for other services' facts.", show_default="2")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(help="What the services log: DEBUG, INFO, WARNING.", show_default="INFO")] = None,
     clock: Annotated[
         ClockChoice | None,
         typer.Option(help="The services' clock: the wall clock, or one that only `redress clock` moves. As the folder has it, else wall."),
@@ -45,6 +49,7 @@ def up(
 
     Kafka and PostgreSQL are those of REDRESS_KAFKA_ADDRESS and REDRESS_POSTGRES_ADMIN_DSN if both are set, else containers
     where a Docker engine answers, else local processes. Data stays in the folder: the next start has it again.
+    What runs already is shown, and is refused where it runs with other options than those that are given here.
 
     Examples:
 
@@ -60,17 +65,17 @@ def up(
     """
     running = _still_running(folder)
     if running is not None:
-        err.print(
-            f"Already running in {folder}, as it was started: options change nothing. To start it otherwise: redress down, then redress up."
-        )
+        if differing := _differing(running, foreground, replicas, settle, log_level, clock, at):
+            fail(f"Already running in {folder}, but not so: {'; '.join(differing)}. To start it otherwise: redress down, then redress up.")
+        err.print(f"Already running in {folder}.")
         _show(running, as_json)
         return
     system = System(
         folder,
-        replicas=replicas,
+        replicas=replicas or 1,
         foreground=foreground,
-        settle_seconds=settle,
-        log_level=log_level,
+        settle_seconds=2.0 if settle is None else settle,
+        log_level=log_level or "INFO",
         clock=clock,
         at=at,
         progress=lambda line: err.print(f"  {line}", markup=False),
@@ -167,6 +172,29 @@ def _still_running(folder: Folder) -> Stack | None:
     if ended:
         fail(f"In {folder} a stack runs without {', '.join(ended)}. Stop it first: redress down --folder {folder}")
     return stack
+
+
+def _differing(
+    running: Stack,
+    foreground: bool,
+    replicas: int | None,
+    settle: float | None,
+    log_level: str | None,
+    clock: ClockChoice | None,
+    at: datetime | None,
+) -> list[str]:
+    """What was asked for and does not run, in words. What was not asked for may be as it is."""
+    clock_runs = "stepping" if running.clock_file else "wall"
+    shown = SteppingClock(Path(running.clock_file))() if running.clock_file else None
+    options: list[tuple[str, object, object]] = [
+        ("--replicas", replicas, running.replicas),
+        ("--settle", settle, running.settle_seconds),
+        ("--log-level", log_level and log_level.upper(), running.log_level.upper()),
+        ("--clock", clock, clock_runs),
+        ("--at", at, shown or "the wall clock"),
+    ]
+    found = [f"{name} {asked}, and it runs with {runs}" for name, asked, runs in options if asked is not None and asked != runs]
+    return ["--foreground, and this command can stay only with what it started", *found] if foreground else found
 
 
 def _show(stack: Stack, as_json: bool) -> None:

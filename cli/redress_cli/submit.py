@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
+from redress_events.facts import Channel
 
 # Column names that are understood without being told, per field of the complaint.
 USUAL = {
@@ -31,7 +32,8 @@ USUAL = {
     "phone": ("phone", "电话"),
     "customer": ("customer", "name", "姓名"),
 }
-CHANNELS = {"customer care call": "hotline", "internet": "web", "phone": "hotline", "email": "e-mail"}
+# What CSV files call them, beside their own names.
+CHANNELS: dict[str, Channel] = {"customer care call": "hotline", "internet": "web", "phone": "hotline", "email": "e-mail"}
 DATES = ("%Y-%m-%d", "%d-%m-%y", "%d-%b-%y", "%d/%m/%Y", "%Y/%m/%d")
 PAUSES = (0.2, 0.5, 1, 2, 4, 8)  # seconds between tries while nobody answers
 

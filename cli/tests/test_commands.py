@@ -45,6 +45,32 @@ def up(folder: Path) -> dict[str, Any]:
     return state
 
 
+def test_what_runs_otherwise_than_asked_for_is_an_error_and_changes_nothing(folder):
+    started = redress("up", "--folder", str(folder), "--replicas", "2", "--clock", "stepping", "--at", "2026-03-02T09:00+08:00")
+    assert started.returncode == 0, started.stderr
+    processes = read_stack(folder).processes
+
+    same = ("--replicas", "2", "--clock", "stepping", "--at", "2026-03-02T09:00+08:00", "--settle", "2", "--log-level", "info")
+    for words in ((), same):
+        again = redress("up", "--folder", str(folder), *words)
+        assert (again.returncode, again.stderr.split()[:2]) == (0, ["Already", "running"])
+
+    for option, *value in (
+        ("--replicas", "1"),
+        ("--settle", "0"),
+        ("--log-level", "DEBUG"),
+        ("--clock", "wall"),
+        ("--at", "2026-03-02T10:00+08:00"),
+        ("--foreground",),
+    ):
+        other = redress("up", "--json", "--folder", str(folder), option, *value)
+        assert (other.returncode, other.stdout) == (1, ""), option
+        assert option in other.stderr
+        assert "redress down" in other.stderr.replace("\n", " ")
+    assert "--foreground" in redress("run", "--folder", str(folder)).stderr
+    assert read_stack(folder).processes == processes
+
+
 async def test_up_outlives_its_command_and_down_stops_all_of_it_and_keeps_the_data(folder):
     state = up(folder)
     assert read_stack(folder).running == ["postgres", "kafka"]

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import permission_page
 import pytest
@@ -26,6 +26,7 @@ from redress_chassis.service import DOCUMENTS
 from redress_chassis.settings import PREFIX
 from redress_cli.main import app
 from redress_events.contracts import CONTRACTS
+from redress_events.facts import Channel
 from redress_local.places import SERVICES, package
 from redress_local.pytest_plugin import MakeSystem
 from redress_local.system import System
@@ -143,6 +144,20 @@ def test_metrics_are_those_of_the_code():
 def test_the_command_line_is_told_whole():
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert {row["redress …"].split()[0] for row in page("README.md").table("redress …")} == set(commands)
+
+
+def test_every_make_target_is_on_a_page():
+    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    text = "".join(each.text for each in PAGES)
+    assert [target for target in targets if not re.search(rf"\bmake {target}\b", text)] == []
+
+
+def test_channels_are_listed_in_one_place():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    every = [name for name in listed if not name.startswith("schemas/") and (ROOT / name).is_file()]
+    texts = {name: (ROOT / name).read_bytes().decode(errors="replace") for name in every}
+    channels = [re.compile(rf"[\"'`]{channel}[\"'`]") for channel in get_args(Channel)]
+    assert [name for name, text in texts.items() if all(each.search(text) for each in channels)] == ["libs/events/redress_events/facts.py"]
 
 
 def test_the_personal_fields_are_those_of_the_contracts():

@@ -1,4 +1,7 @@
-"""Each service keeps the promises of its own OpenAPI document, for requests that fit it and requests that do not. (schemathesis)"""
+"""Each service keeps the promises of its own OpenAPI document, for requests that fit it and requests that do not. (schemathesis)
+
+What no document says of each operation holds for all: a HEAD is a GET without its content, and unknown parameters are refused.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +43,33 @@ def test_every_answer_is_one_that_the_document_promises(live: Live, service: str
         for operation in operations:
             statuses |= asked(operation, client, complaint, max(2, EXAMPLES // len(operations)))
     assert 200 in statuses, "some of them were well"
+    live.verified([service])
+
+
+OPEN = ("/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_get_answers_a_head_and_no_route_a_parameter_that_it_does_not_know(live: Live, service: str):
+    complaint = live.register(SLOW)
+    live.case(complaint, "technical_support")
+    paths = live.page(service, "/openapi.json").json()["paths"] | {path: {"get": {}} for path in OPEN}
+    with live.http(service, ROLES, department="technical_support") as client:
+        for template, operations in paths.items():
+            path = template.replace("{complaint}", complaint)
+            for method, operation in operations.items():
+                headers = {"idempotency-key": fresh_key()}
+                answer = client.request(method, f"{path}?colour=red", headers=headers)
+                errors = answer.json()["errors"]
+                assert (answer.status_code, errors[0]["in"], errors[0]["pointer"]) == (422, "query", "/colour"), (method, path)
+                for name in (each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"):
+                    answer = client.request(method, f"{path}?{name}=1&{name}=1", headers=headers)
+                    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "repeated"), (method, path, name)
+            if "get" in operations:
+                head, get = client.head(path), client.get(path)
+                assert (head.status_code, head.content, head.headers["content-type"]) == (get.status_code, b"", get.headers["content-type"])
+            else:
+                assert client.head(path).status_code == 405
     live.verified([service])
 
 

@@ -39,6 +39,9 @@ class Stack:
     containers: list[str] = field(default_factory=list)
     clock_file: str | None = None  # of its stepping clock; None where the wall clock is used
     further_urls: dict[str, list[str]] = field(default_factory=dict)  # by service, of its further replicas
+    replicas: int = 1  # of each service
+    settle_seconds: float = 2.0
+    log_level: str = "INFO"
 
     @property
     def all_urls(self) -> dict[str, str]:

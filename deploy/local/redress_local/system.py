@@ -57,6 +57,7 @@ class System:
     ) -> None:
         self.folder = folder.resolve()
         self.services = tuple(services)
+        self.replicas_each = replicas
         self.replicas = {replica_name(service, n): service for service in self.services for n in range(1, replicas + 1)}
         self.foreground = foreground
         self.settle_seconds = settle_seconds
@@ -206,6 +207,9 @@ class System:
             processes=[*self.servers.processes, *(child.record for child in self.children.values())],
             containers=self.servers.containers,
             clock_file=str(self._clock_file) if self._clock_file else None,
+            replicas=self.replicas_each,
+            settle_seconds=self.settle_seconds,
+            log_level=self.log_level,
         )
 
     def service_environment(self, service: str) -> dict[str, str]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +21,7 @@ from redress_chassis.settings import PREFIX
 from redress_events import reality, topics
 from redress_events.errors import TopicsNotMade
 from redress_events.topics import REPLICAS
+from redress_local import setup_job
 from redress_local.compose import NoCompose, read_compose
 from redress_local.containers import KAFKA_IMAGE, POSTGRES_IMAGE, kafka_environment
 from redress_local.issuer import ISSUER
@@ -25,10 +30,14 @@ from redress_local.places import ROOT, SERVICES
 from redress_local.postgres import SETTINGS
 from redress_local.provision import addresses, drop
 from redress_local.setup_job import STEPS, Missing, take
+from redress_sla_monitor import packs
 
 FILE = ROOT / "docker-compose.yml"
 BASE = "python:3.13.14-slim-trixie"
 LISTENERS = {"KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"}  # one more, for this machine
+# Of the settings, what a compose stack has one value of: the development issuer signs for its own audience, and time is not stepped there.
+FIXED = {"REDRESS_AUDIENCE", "REDRESS_CLOCK_FILE"}
+ENVIRONMENT = re.compile(r"os\.environ|getenv")
 SHORT_SESSION = {"KAFKA_BROKER_SESSION_TIMEOUT_MS", "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS"}  # for tests that kill the broker
 
 
@@ -49,16 +58,68 @@ def stages() -> dict[str, str]:
 
 def test_every_service_is_there_and_is_told_all_that_it_needs(services):
     assert set(services) == {*SERVICES, "setup", "kafka", "postgres"}
-    required = {PREFIX + name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    settings = {PREFIX + name.upper() for name in Settings.model_fields}
     for service in SERVICES:
         told = services[service]["environment"]
-        assert required <= set(told) <= known
+        assert set(told) == settings - FIXED | ({packs.SETTING} if service == "sla-monitor" else set())
         name = "redress_" + service.replace("-", "_")
         assert told["REDRESS_DATABASE_URL"].startswith(f"postgresql://{name}_app:")
         assert told["REDRESS_DATABASE_URL"].endswith(f"/{name}")
         assert (told["REDRESS_PROFILE"], told["REDRESS_ISSUER"]) == ("local", ISSUER)
         assert services[service]["build"]["args"] == {"SERVICE": service}
+
+
+def test_the_setup_job_is_told_all_that_it_reads(services):
+    assert set(services["setup"]["environment"]) == set(re.findall(r"REDRESS_[A-Z_]+\b(?!=)", Path(setup_job.__file__).read_text()))
+
+
+def test_no_service_reads_what_its_settings_do_not_name():
+    """Else the test of what services are told compares with too little."""
+    files = [path for folder in ("libs", "services") for path in (ROOT / folder).glob("**/redress_*/**/*.py")]
+    assert [path.name for path in files if ENVIRONMENT.search(path.read_text())] == ["packs.py"]
+
+
+def test_what_the_environment_says_is_passed_on(tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.touch()
+    said = {"REDRESS_POLICY": str(policy), "REDRESS_MAX_WORDS": "7", "REDRESS_PARTITIONS": "3", "REDRESS_SETTLE_SECONDS": "9"}
+    told = composed(said)
+    assert (
+        told["intake"]["environment"].items()
+        >= {"REDRESS_MAX_WORDS": "7", "REDRESS_PARTITIONS": "3", "REDRESS_SETTLE_SECONDS": "9"}.items()
+    )
+    assert told["setup"]["environment"]["REDRESS_PARTITIONS"] == "3"
+    assert told["sla-monitor"]["environment"]["REDRESS_POLICY"] == "/policy.yaml"
+    assert {each["target"]: each["source"] for each in told["sla-monitor"]["volumes"]}["/policy.yaml"] == str(policy)
+
+
+def test_without_an_environment_the_defaults_hold(monkeypatch):
+    """A variable that is passed on and is not set is not there at all, and an empty policy is none."""
+    told = composed({})["sla-monitor"]["environment"]
+    monkeypatch.setattr(
+        os, "environ", {name: value for name, value in told.items() if value is not None and name != "REDRESS_MASTER_KEY_FILE"}
+    )
+    with tempfile.NamedTemporaryFile() as key:
+        key.write(bytes(32))
+        key.flush()
+        settings = Settings(master_key_file=Path(key.name))
+    assert (settings.partitions, settings.max_words, settings.log_level, settings.settle_seconds) == (12, 1000, "info", 2.0)
+    assert packs.rules_in_force(os.environ).policy.id == "telecom-handbook"
+
+
+def composed(environment: dict[str, str]) -> Any:
+    """What Docker Compose reads in the file, by service. No engine is asked."""
+    line = [
+        str(Path(sys.executable).with_name("docker-compose")),
+        "--project-directory",
+        str(ROOT),
+        "--env-file",
+        "/dev/null",
+        "config",
+        "--format",
+        "json",
+    ]
+    return json.loads(subprocess.run(line, env=environment, capture_output=True, check=True).stdout)["services"]
 
 
 def test_ports_are_open_to_this_machine_alone(services):
@@ -78,7 +139,9 @@ def test_services_may_write_nothing_and_may_become_nobody(services):
         assert services[each]["read_only"]
         assert services[each]["cap_drop"] == ["ALL"]
         assert services[each]["security_opt"] == ["no-new-privileges:true"]
-    assert all(services[each]["volumes"] == ["keys:/keys:ro"] for each in SERVICES)
+    assert all(services[each]["volumes"][0] == "keys:/keys:ro" for each in SERVICES)
+    (policy,) = [volume for each in SERVICES for volume in services[each]["volumes"][1:]]
+    assert (policy["target"], policy["read_only"]) == ("/policy.yaml", True)
 
 
 def test_kafka_and_postgres_are_those_of_the_local_stack(services):

@@ -126,6 +126,7 @@ def _of_framework(error: HTTPException) -> Problem:
         case 404:
             return Problem(404, "not-found", "There is nothing at this path.", headers=headers)
         case 405:
+            headers = {name: value.replace("GET", "GET, HEAD") if "HEAD" not in value else value for name, value in headers.items()}
             return Problem(405, "method-not-allowed", "This path does not know this method.", headers=headers)
         case status:
             return Problem(status, HTTPStatus(status).phrase.lower().replace(" ", "-"), f"{HTTPStatus(status).phrase}.", headers=headers)

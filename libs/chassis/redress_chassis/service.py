@@ -15,7 +15,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from redress_chassis import direct, health, logs, openapi, ops, quiet
+from redress_chassis import direct, health, logs, openapi, ops, query_string, quiet
 from redress_chassis.call import asks
 from redress_chassis.callers import Caller
 from redress_chassis.door import Door
@@ -34,7 +34,7 @@ from redress_events.verify import Verified
 
 PATIENCE = 5.0  # seconds that the start waits for the engine; then health is served, and 503 for the rest, until it is up
 RETRY = 1.0  # seconds between two starts
-DOCUMENTS = ("/docs", "/docs/oauth2-redirect", "/openapi.json")
+DOCUMENTS = ("/docs", "/openapi.json")
 log = structlog.get_logger()
 
 
@@ -100,6 +100,7 @@ class Service:
             lifespan=lifespan,
             redirect_slashes=False,
             redoc_url=None,
+            swagger_ui_oauth2_redirect_url=None,  # tokens are not had by OAuth's redirects
             telemetry={"logs": False},  # they would hold exception messages, and those what customers wrote
             exception_handlers={HTTPException: _answered, RequestValidationError: _answered},
         )
@@ -111,6 +112,7 @@ class Service:
         self.permissions.check(app.router.routes, asks, open_paths)
         for route in app.router.routes:
             direct.take(route)
+            query_string.guard(route)
         app.add_middleware(Door, gate=self, open_paths=open_paths)
         _complete_document(app)
         return app

@@ -160,11 +160,60 @@ async def test_a_fault_in_the_query_says_so(alice):
     assert (errors[0]["in"], errors[0]["pointer"]) == ("query", "/limit")
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("colour=red", [("/colour", "extra-forbidden")]),
+        ("colour", [("/colour", "extra-forbidden")]),
+        ("Limit=5", [("/Limit", "extra-forbidden")]),
+        ("limit=5&limit=5", [("/limit", "repeated")]),
+        ("a%2Fb=1&limit=5&word=x&word=y", [("/a~1b", "extra-forbidden"), ("/word", "repeated")]),
+        ("&".join(f"n{n}=1" for n in range(60)), [(f"/n{n}", "extra-forbidden") for n in range(50)]),
+    ],
+)
+async def test_what_a_path_does_not_know_is_not_asked_of_it(alice, query, found):
+    answer = await alice.get(f"/notes?{query}")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == found
+    assert {error["in"] for error in answer.json()["errors"]} == {"query"}
+    assert found[0][0] in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics", "/quiet", "/docs", "/openapi.json", "/ops/parked"])
+async def test_what_the_chassis_answers_knows_no_parameters(alice, path):
+    assert (await alice.get(f"{path}?colour=red")).status_code == 422
+
+
+async def test_a_command_knows_no_parameters(alice, jar):
+    answer = await alice.post("/notes?colour=red", json={"title": "a", "text": "b"}, headers={"idempotency-key": "k"})
+
+    assert (answer.status_code, answer.json()["pointer"], jar.asked) == (422, "/colour", [])
+
+
+@pytest.mark.parametrize(
+    "path", ["/health/live", "/health/ready", "/metrics", "/quiet", "/docs", "/openapi.json", "/notes", "/nowhere", "/notes/x"]
+)
+async def test_head_says_what_get_says_without_its_content(alice, path):
+    head, get = await alice.head(path), await alice.get(path)
+
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert set(head.headers) == set(get.headers)
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert path == "/metrics" or head.headers["content-length"] == get.headers["content-length"]
+
+
+async def test_head_of_what_cannot_be_read_is_a_405(alice):
+    assert (await alice.head("/notes/01890000-0000-7000-8000-000000000001/add")).status_code == 405
+
+
 async def test_a_method_that_a_path_does_not_know_is_a_405(alice):
     answer = await alice.delete("/notes")
 
     assert (answer.status_code, answer.json()["code"]) == (405, "method-not-allowed")
-    assert "GET" in answer.headers["allow"] or "POST" in answer.headers["allow"]
+    assert "GET, HEAD" in answer.headers["allow"] or "POST" in answer.headers["allow"]
+    assert (await alice.delete("/docs")).headers["allow"] in ("GET, HEAD", "HEAD, GET")
+    assert (await alice.delete("/health/live")).headers["allow"] == "GET, HEAD"
 
 
 names = st.text(max_size=8) | st.sampled_from(["title", "text", "at", "tags"])

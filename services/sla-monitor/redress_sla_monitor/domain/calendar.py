@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WEEKDAYS: tuple[Weekday, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+ONE_DAY = timedelta(days=1)
+TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +39,23 @@ class Holiday(_Data):
     last: date
 
 
-class Hours(_Data):
-    """A part of a working day: a lunch break lies between two."""
+def _since_midnight(written: object) -> object:
+    # Without quotes YAML reads 13:00 as the number 780.
+    if not isinstance(written, str) or not TIME_OF_DAY.fullmatch(written):
+        raise ValueError('a time of day is written in quotes, from "00:00" to "24:00"')
+    hour, minute = written.split(":")
+    return timedelta(hours=int(hour), minutes=int(minute))
 
-    opens: time
-    closes: time
+
+# What the clock on the wall shows, since 00:00. In a file: "00:00" to "24:00".
+TimeOfDay = Annotated[timedelta, BeforeValidator(_since_midnight)]
+
+
+class Hours(_Data):
+    """A part of a working day: a lunch break lies between two. Hours over midnight are two parts, one until 24:00 and one from 00:00."""
+
+    opens: TimeOfDay
+    closes: TimeOfDay
 
 
 class Year(_Data):
@@ -90,16 +106,40 @@ class Calendar(_Data):
             return Day(True, f"weekday, calendar of {day.year} not published", published=False)
         return Day(True, "working day")
 
-    def local_day(self, instant: datetime) -> date:
-        return instant.astimezone(self.zone).date()
+    def shown(self, instant: datetime) -> datetime:
+        """What the clock on the wall shows at that instant, without a zone."""
+        return instant.astimezone(self.zone).replace(tzinfo=None)
 
-    def instant(self, day: date, at: time = time()) -> datetime:
-        """That time of that day here, in UTC; without a time its first moment, which is the day before's 24:00."""
-        return datetime.combine(day, at, self.zone).astimezone(UTC)
+    def local_day(self, instant: datetime) -> date:
+        """The day that this instant belongs to. Each day ends once: where the clock goes back over midnight, with the second midnight."""
+        day = self.shown(instant).date()
+        return day if instant >= self.following(day - ONE_DAY) else day - ONE_DAY
 
     def following(self, day: date) -> datetime:
-        """The end of that day: 24:00, the next midnight."""
-        return self.instant(day + timedelta(days=1))
+        """The end of that day in UTC: the last 24:00 where the clock goes back over it, and the end of the gap where 24:00 is skipped."""
+        midnight = datetime.combine(day + ONE_DAY, time(), self.zone)
+        first, second = (midnight.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+        if first == second:
+            return first
+        change = self._change(min(first, second), max(first, second))
+        if second < first:
+            return change
+        return second if self.shown(change).date() <= day else first
+
+    def until(self, instant: datetime, passed: timedelta) -> datetime:
+        """When the clock on the wall has moved on by `passed`, or is changed, whichever is earlier."""
+        later = instant + passed
+        return later if self._offset(instant) == self._offset(later) else self._change(instant, later)
+
+    def _change(self, earlier: datetime, later: datetime) -> datetime:
+        """When the clock is changed in this time, within which that happens once."""
+        before, second = self._offset(earlier), timedelta(seconds=1)
+        whole = earlier.replace(microsecond=0)
+        seconds = range(1, (later - whole) // second + 1)
+        return whole + second * seconds[bisect_left(seconds, True, key=lambda after: self._offset(whole + second * after) != before)]
+
+    def _offset(self, instant: datetime) -> timedelta | None:
+        return instant.astimezone(self.zone).utcoffset()
 
     def _is_weekend(self, day: date) -> bool:
         return WEEKDAYS[day.weekday()] in self.weekend

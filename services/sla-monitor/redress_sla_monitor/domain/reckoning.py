@@ -1,21 +1,22 @@
 """From a start and a target to a deadline, with every interval on the way: counted or not, and why.
 
-The rules. Seconds, minutes and natural hours run on at any time. Working hours run while a working day's hours run. Days are whole: the
+The rules. Seconds, minutes and natural hours run on at any time. Working hours run while the clock on the wall shows an hour of a working
+day: hours that open in a time that is skipped open when it has passed, and what the clock shows twice is worked twice. Days are whole: the
 day on which a clock starts does not count, and the deadline is the end (24:00 local, the next midnight) of the n-th natural or working
-day after it. Received on Friday 13 February 2026, 3 working days: the 14th makes up for the Spring Festival and counts, the 15th to the
-23rd do not, the 24th and 25th do; the deadline is the midnight that ends the 25th.
+day after it; a day that a place skipped is none. Received on Friday 13 February 2026, 3 working days: the 14th makes up for the Spring
+Festival and counts, the 15th to the 23rd do not, the 24th and 25th do; the deadline is the midnight that ends the 25th.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time
 
-from redress_sla_monitor.domain.calendar import Calendar, Day
+from redress_sla_monitor.domain.calendar import ONE_DAY, Calendar, Day
 from redress_sla_monitor.domain.target import LENGTHS, Target, Unit
 
-ONE_DAY = timedelta(days=1)
 NATURAL_DAY = Day(True, "natural day")
 
 
@@ -59,34 +60,33 @@ def reckon(starts_at: datetime, target: Target, calendar: Calendar) -> Reckoning
 
 def _days(starts_at: datetime, target: Target, calendar: Calendar) -> Iterator[Interval]:
     today = calendar.local_day(starts_at)
-    yield Interval(starts_at, calendar.following(today), False, "day of the start")
+    now = calendar.following(today)
+    yield Interval(starts_at, now, False, "day of the start")
     left = target.amount
     while left:
         today += ONE_DAY
+        midnight = calendar.following(today)
+        if midnight == now:  # a day that the place skipped, as Samoa did 30 December 2011
+            continue
         day = calendar.day(today) if target.unit is Unit.WORKING_DAY else NATURAL_DAY
-        yield Interval(calendar.instant(today), calendar.following(today), day.worked, day.reason, day.published)
+        yield Interval(now, midnight, day.worked, day.reason, day.published)
         left -= day.worked
+        now = midnight
 
 
 def _hours(starts_at: datetime, target: Target, calendar: Calendar) -> Iterator[Interval]:
     left = target.amount * LENGTHS[target.unit]
     now = starts_at
-    today = calendar.local_day(starts_at)
-    while True:
-        day = calendar.day(today)
-        for hours in calendar.hours if day.worked else ():
-            opens, closes = calendar.instant(today, hours.opens), calendar.instant(today, hours.closes)
-            if now < opens:
-                yield Interval(now, opens, False, "outside working hours", day.published)
-                now = opens
-            if now < closes:
-                end = min(closes, now + left)
-                yield Interval(now, end, True, day.reason, day.published)
-                left -= end - now
-                now = end
-            if not left:
-                return
-        midnight = calendar.following(today)
-        yield Interval(now, midnight, False, "outside working hours" if day.worked else day.reason, day.published)
-        now = midnight
-        today += ONE_DAY
+    while left:
+        shown = calendar.shown(now)
+        day = calendar.day(shown.date())
+        since_midnight = shown - datetime.combine(shown, time())
+        ends = [end for hours in calendar.hours for end in (hours.opens, hours.closes)] if day.worked else []
+        passed = bisect_right(ends, since_midnight)
+        works = passed % 2 == 1
+        end = calendar.until(now, (ends[passed] if passed < len(ends) else ONE_DAY) - since_midnight)
+        if works:
+            end = min(end, now + left)
+            left -= end - now
+        yield Interval(now, end, works, day.reason if works or not day.worked else "outside working hours", day.published)
+        now = end

@@ -76,6 +76,10 @@ def year(make_up: dict[str, str] | None = None, *holidays_of_it: tuple[str, str]
         ({"years": year({"2026-02-15": "Festival"}, ("2026-02-15", "2026-02-20"))}, "make up"),
         ({"hours": [HOURS[1], HOURS[0]]}, "hours"),
         ({"hours": []}, "hours"),
+        ({"hours": [{"opens": 540, "closes": 1080}]}, "in quotes"),  # 9:00 and 18:00 without quotes, as YAML reads them
+        ({"hours": [{"opens": "09:00", "closes": "24:01"}]}, '"00:00" to "24:00"'),
+        ({"hours": [{"opens": "24:00", "closes": "24:00"}]}, "hours"),
+        ({"hours": [{"opens": "22:00", "closes": "06:00"}]}, "hours"),
         ({"zone": "Asia/Peking Duck"}, "zone"),
         ({"weekend": ["caturday"]}, "weekend"),
         ({"colour": "red"}, "colour"),

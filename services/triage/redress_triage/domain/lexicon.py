@@ -6,23 +6,32 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from string import ascii_lowercase, digits
+
+import opencc
+
+from redress_triage.domain.negation import Denials, Negation, Negators
 
 # A gap between two pieces stays within one clause.
 CLAUSE = ",.!?;。《》"
 LATIN = "a-z0-9"
 LETTERS = frozenset(ascii_lowercase + digits)
+# What is written and not seen: zero-width characters, soft hyphens, variation selectors, marks over and around other characters.
+UNSEEN = frozenset({"Cf", "Mn", "Me"})
+MASK = "\0"
+WINDOW = 200  # code points behind a denied reading in which another one is looked for
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """words: patterns in the taxonomy file's notation. unless_negated: a negator right before a piece takes the match away."""
+    """Patterns in the taxonomy file's notation. words say that something is so, and a negator denies it. subjects name a thing or a wish:
+    a negator before one denies nothing."""
 
     id: str
     words: tuple[str, ...]
-    unless_negated: bool = False
+    subjects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,21 @@ class Notation:
 
     han: int
     latin: int
-    negators: tuple[str, ...]
+    negation: Negation = Negation()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A word at its place. pieces: what it covers. denied: the text says that it is not so."""
+
+    term: str
+    pieces: tuple[tuple[int, int], ...]
+    denied: bool
+
+    @property
+    def says(self) -> tuple[int, int, bool]:
+        """Of readings at one place the greatest counts."""
+        return sum(end - start for start, end in self.pieces), -self.pieces[-1][1], not self.denied
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,47 +73,80 @@ class Word:
     term: str
     pattern: re.Pattern[str]
     seeds: tuple[tuple[str, ...], ...]
+    deniable: bool
 
     def possible_in(self, folded: str) -> bool:
         return all(any(seed in folded for seed in piece) for piece in self.seeds)
 
+    def read(self, folded: str, place: int, denials: Denials) -> Reading | None:
+        """What stands here, in the first reading that nothing denies; if all are denied, in the first."""
+        match = self.pattern.match(folded, place)
+        if match is None:
+            return None
+        first = pieces = _pieces(match)
+        begin = max(0, place - 1)  # a word looks at one character before it
+        window = folded[begin : match.end() + WINDOW]
+        while self.deniable and (denied := self._denied(pieces, denials)) is not None:
+            window = window[: denied - begin] + MASK + window[denied - begin + 1 :]
+            again = self.pattern.match(window, place - begin)
+            if again is None:
+                return Reading(self.term, first, denied=True)
+            pieces = tuple((start + begin, end + begin) for start, end in _pieces(again))
+        return Reading(self.term, pieces, denied=False)
+
+    def _denied(self, pieces: Iterable[tuple[int, int]], denials: Denials) -> int | None:
+        """Where the first denied piece begins. A negator that belongs to the word itself denies nothing: `没有~信号`."""
+        own = 0
+        for start, end in pieces:
+            if denials.deny(start, own):
+                return start
+            own = end
+        return None
+
 
 class Lexicon:
-    """Terms, compiled. Raises ValueError where two terms claim the same word."""
+    """Terms, compiled. Raises ValueError where two terms claim the same word, or one has none."""
 
     def __init__(self, terms: Iterable[Term], notation: Notation) -> None:
         self._by_head: dict[str, list[Word]] = {}
+        self._negators = Negators(notation.negation, lambda written: fold(written).text)
         claimed: dict[str, str] = {}
         for term in terms:
-            for notated in term.words:
+            if not (term.words or term.subjects):
+                raise ValueError(f"the term {term.id} has neither words nor subjects")
+            for notated in (*term.words, *term.subjects):
                 if claimed.setdefault(notated, term.id) != term.id:
                     raise ValueError(f"the word {notated!r} belongs to two terms: {claimed[notated]} and {term.id}")
-                pieces = tuple(tuple(piece.split("|")) for piece in fold(notated).split("~"))
-                word = Word(term.id, _pattern(pieces, notation, term.unless_negated), tuple(tuple(map(_seed, piece)) for piece in pieces))
+                pieces = tuple(tuple(piece.split("|")) for piece in fold(notated).text.split("~"))
+                seeds = tuple(tuple(map(_seed, piece)) for piece in pieces)
+                word = Word(term.id, _pattern(pieces, notation), seeds, deniable=notated in term.words)
                 for head in dict.fromkeys(_seed(alternative)[:2] for alternative in pieces[0]):
                     self._by_head.setdefault(head, []).append(word)
 
     def find(self, text: str) -> list[Found]:
         """Terms in order of first occurrence. Of matches at one place the one whose pieces say most counts, then the one with the smallest
-        gaps, then the first in the file. What its pieces cover is taken, what lies in its gaps is not.
+        gaps, then the first in the file. What its pieces cover is taken, what lies in its gaps is not. What is denied is taken too, so that
+        `网速不慢` does not speak of the speed either; but it is not found.
 
         Linear in the text's length: at each place only the few words that begin with these two code points are tried, and of them
         only those whose pieces all occur in the text.
         """
         folded = fold(text)
-        pairs = list(map("".join, pairwise(folded + " ")))
+        pairs = list(map("".join, pairwise(folded.text + " ")))
         heads = self._by_head
-        here = {pair: words for pair in set(pairs) if (pair in heads or pair[0] in heads) and (words := self._possible(pair, folded))}
-        taken = bytearray(len(folded))
+        here = {pair: words for pair in set(pairs) if (pair in heads or pair[0] in heads) and (words := self._possible(pair, folded.text))}
+        denials = Denials(self._negators, folded.text)
+        taken = bytearray(len(pairs))
         found: dict[str, Found] = {}
         for place, pair in enumerate(pairs):
-            if pair not in here or taken[place] or (pair[0] in LETTERS and place and folded[place - 1] in LETTERS):
+            if pair not in here or taken[place] or (pair[0] in LETTERS and place and pairs[place - 1][0] in LETTERS):
                 continue
-            matches = [(match, word.term) for word in here[pair] if (match := word.pattern.match(folded, place))]
-            if matches:
-                match, term = max(matches, key=_says)
-                found.setdefault(term, Found(term, place, match.end()))
-                for start, end in _pieces(match):
+            readings = [reading for word in here[pair] if (reading := word.read(folded.text, place, denials))]
+            if readings:
+                best = max(readings, key=lambda reading: reading.says)
+                if not best.denied:
+                    found.setdefault(best.term, folded.found(best))
+                for start, end in best.pieces:
                     taken[start:end] = b"\1" * (end - start)
         return list(found.values())
 
@@ -99,9 +155,22 @@ class Lexicon:
         return [word for word in words if word.possible_in(folded)]
 
 
-def fold(text: str) -> str:
-    """The text in one letter case, width and kind of space. It keeps its length, so places in it are places in the text."""
-    return "".join(map(_fold, text))
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A text as it is compared. places: where each of its characters stands in the original."""
+
+    text: str
+    places: tuple[int, ...]
+
+    def found(self, reading: Reading) -> Found:
+        (start, _), (_, end) = reading.pieces[0], reading.pieces[-1]
+        return Found(reading.term, self.places[start], self.places[end - 1] + 1)
+
+
+def fold(text: str) -> Folded:
+    """The text in one letter case, width, script and kind of space, without what cannot be seen."""
+    seen = [(folded, place) for place, character in enumerate(text) if (folded := _fold(character))]
+    return Folded("".join(folded for folded, _ in seen), tuple(place for _, place in seen))
 
 
 @lru_cache(maxsize=8192)
@@ -110,25 +179,26 @@ def _fold(character: str) -> str:
         return " "
     if character == "’":
         return "'"
+    if unicodedata.category(character) in UNSEEN:
+        return ""
     folded = unicodedata.normalize("NFKC", character).lower()
-    return folded if len(folded) == 1 else character
+    return _simplified().convert(folded) if len(folded) == 1 else character
 
 
-def _pieces(match: re.Match[str]) -> list[tuple[int, int]]:
-    return [match.span(piece) for piece in range(1, match.re.groups + 1)]
+@cache
+def _simplified() -> opencc.OpenCC:
+    return opencc.OpenCC("t2s")
 
 
-def _says(candidate: tuple[re.Match[str], str]) -> tuple[int, int]:
-    match, _ = candidate
-    return sum(end - start for start, end in _pieces(match)), -match.end()
+def _pieces(match: re.Match[str]) -> tuple[tuple[int, int], ...]:
+    return tuple(match.span(piece) for piece in range(1, match.re.groups + 1))
 
 
-def _pattern(pieces: Sequence[Sequence[str]], notation: Notation, unless_negated: bool) -> re.Pattern[str]:
-    affirmed = "".join(f"(?<!{re.escape(fold(negator))})" for negator in notation.negators) if unless_negated else ""
-    regex = affirmed + _any_of(pieces[0])
+def _pattern(pieces: Sequence[Sequence[str]], notation: Notation) -> re.Pattern[str]:
+    regex = _any_of(pieces[0])
     for before, piece in pairwise(pieces):
         gap = notation.latin if all(_is_latin(word) for word in (*before, *piece)) else notation.han
-        regex += f"[^{CLAUSE}]{{0,{gap}}}?{affirmed}{_any_of(piece)}"
+        regex += f"[^{CLAUSE}]{{0,{gap}}}?{_any_of(piece)}"
     return re.compile(regex)
 
 

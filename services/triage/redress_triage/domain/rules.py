@@ -15,5 +15,5 @@ class Rules:
 
     @property
     def actor(self) -> str:
-        """Who decides when the rules do: `rules@telecom-1`."""
+        """Who decides when the rules do: `rules@telecom-2`."""
         return f"rules@{self.taxonomy.id}-{self.taxonomy.version}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from redress_events.contracts.triage import Category, Severity
 from redress_events.facts import ContactKind
 from redress_triage.domain.lexicon import Lexicon, Notation, Term
+from redress_triage.domain.negation import Negation
 
 
 class Part(BaseModel):
@@ -27,8 +29,8 @@ class Names(Part):
 class TopicTerm(Part):
     id: str
     weight: float = Field(gt=0)
-    words: tuple[str, ...]
-    unless_negated: bool = False
+    words: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
 
 
 class SubCategory(Part):
@@ -44,8 +46,8 @@ class CategoryEntry(Part):
 class SeverityTerm(Part):
     id: str
     severity: Severity
-    words: tuple[str, ...]
-    unless_negated: bool = False
+    words: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
 
 
 class SeverityRules(Part):
@@ -64,6 +66,12 @@ class Gap(Part):
     latin: int
 
 
+class NegationRules(Part):
+    negators: dict[str, Annotated[int, Field(ge=0, le=5)]]
+    between: tuple[str, ...]
+    affirming: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """What a found term speaks for."""
@@ -78,7 +86,7 @@ class Taxonomy(Part):
     version: int
     confidence: Confidence
     gap: Gap
-    negators: tuple[str, ...]
+    negation: NegationRules
     nothing_found: str  # the sub-category of `other` for a text that says nothing the rules know
     categories: dict[Category, CategoryEntry]
     severity: SeverityRules
@@ -118,8 +126,9 @@ class Taxonomy(Part):
         return self._lexicon(self.severity.terms)
 
     def _lexicon(self, terms: list[TopicTerm] | tuple[SeverityTerm, ...]) -> Lexicon:
-        notation = Notation(self.gap.han, self.gap.latin, self.negators)
-        return Lexicon((Term(term.id, term.words, term.unless_negated) for term in terms), notation)
+        rules = self.negation
+        notation = Notation(self.gap.han, self.gap.latin, Negation(rules.negators, rules.between, rules.affirming))
+        return Lexicon((Term(term.id, term.words, term.subjects) for term in terms), notation)
 
 
 def read_taxonomy(text: str) -> Taxonomy:

@@ -23,7 +23,7 @@ def test_a_clear_complaint_goes_to_its_department(triage: Spec) -> None:
             sub_category="slow_internet",
             kind="complaint",
             severity="normal",
-            taxonomy="telecom@1",
+            taxonomy="telecom@2",
             confidence=1.0,
             evidence=(Evidence(start=0, end=4, term="slow"),),
         ),
@@ -49,7 +49,7 @@ def test_a_forgotten_text_is_for_a_person(triage: Spec) -> None:
             sub_category="anything_else",
             kind="complaint",
             severity="normal",
-            taxonomy="telecom@1",
+            taxonomy="telecom@2",
             confidence=0.0,
             review=True,
         ),
@@ -69,4 +69,4 @@ def test_the_work_asks_for_the_text_and_names_the_rules_as_its_actor(triage: Spe
     assert CLASSIFY.opens
     assert CLASSIFY.opens(triage.given(registered()).state) == [TEXT]
     assert CLASSIFY.opens(triage.given().state) == []
-    assert CLASSIFY.actor == "rules@telecom-1"
+    assert CLASSIFY.actor == "rules@telecom-2"

@@ -6,7 +6,9 @@ import pytest
 
 from redress_events.contracts.triage import Evidence
 from redress_triage.domain.judge import judge
+from redress_triage.domain.lexicon import Lexicon
 from redress_triage.domain.rules import Rules
+from redress_triage.domain.taxonomy import SeverityTerm, TopicTerm
 
 CLASSES = [
     ("我家客厅手机信号一直很弱，接电话要走到阳台。", "service_quality", "mobile_signal"),
@@ -58,6 +60,45 @@ def test_what_people_complain_about_is_recognised(rules: Rules, text: str, categ
     assert (verdict.category, verdict.sub_category, verdict.review) == (category, sub_category, False)
 
 
+NEGATED = [
+    ("网速不慢，信号也不差，但是乱扣费", "billing_dispute", "charges"),
+    ("網速不慢，信號也不差，但是亂扣費", "billing_dispute", "charges"),
+    ("It is not slow and the signal isn't bad, but you overcharged me.", "billing_dispute", "charges"),
+    ("没有断网，也不是没有信号，就是收费太贵。", "billing_dispute", "package_price"),
+    ("The internet is not down. The technician was rude.", "other", "staff_conduct"),
+    ("没有信号。", "service_quality", "mobile_signal"),
+    ("The internet no longer works.", "service_quality", "outage"),
+    ("The broadband isn't working.", "service_quality", "outage"),
+    ("是不是断网了？", "service_quality", "outage"),
+    ("网速不是不慢。", "service_quality", "slow_internet"),
+    ("一直没有退款。", "billing_dispute", "refund"),
+    ("No refund until today.", "billing_dispute", "refund"),
+    ("我没有欠费，为什么停机？", "billing_dispute", "charges"),
+]
+
+
+@pytest.mark.parametrize(("text", "category", "sub_category"), NEGATED)
+def test_what_is_denied_is_not_complained_about(rules: Rules, text: str, category: str, sub_category: str) -> None:
+    verdict = judge(rules.taxonomy, text, "complaint")
+    assert (verdict.category, verdict.sub_category, verdict.review) == (category, sub_category, False)
+
+
+def test_every_single_word_that_says_something_is_denied_and_no_subject_is(rules: Rules) -> None:
+    """Of each term of the taxonomy, whatever it is about; but of words in one piece alone."""
+    lists = [entry.sub_categories.values() for entry in rules.taxonomy.categories.values()]
+    terms = [term for subs in lists for sub in subs for term in sub.terms]
+    both: list[tuple[Lexicon, TopicTerm | SeverityTerm]] = [(rules.taxonomy.about, term) for term in terms]
+    for lexicon, term in (*both, *((rules.taxonomy.gravity, term) for term in rules.taxonomy.severity.terms)):
+        for deniable, notated in [*((True, word) for word in term.words), *((False, word) for word in term.subjects)]:
+            if "~" in notated:
+                continue
+            for written in (alternative.removesuffix("*") for alternative in notated.split("|")):
+                negator = "not very " if written.isascii() else "不是很"
+                if [found.term for found in lexicon.find(written)] == [term.id]:
+                    found = [found.term for found in lexicon.find(negator + written)]  # "不~维修" of another term may be what is found now
+                    assert (term.id not in found) if deniable else found, (term.id, written)
+
+
 SEVERITIES = [
     ("再不解决我就找媒体曝光。", "major"),
     ("我已经向工信部申诉。", "major"),
@@ -76,6 +117,11 @@ SEVERITIES = [
     ("网速慢。", "normal"),
     ("网速慢，但我不会找媒体。", "normal"),
     ("It is slow, but I won't go to the press.", "normal"),
+    ("I don't want to go to the press.", "normal"),
+    ("要不找媒体曝光，要不退钱。", "major"),
+    ("不得不起诉你们。", "serious"),
+    ("断网五天，十天没有网。", "serious"),
+    ("No internet for six days.", "serious"),
 ]
 
 

@@ -20,7 +20,7 @@ OUTAGE: dict[str, Any] = {
     "sub_category": "outage",
     "kind": "complaint",
     "severity": "normal",
-    "taxonomy": "telecom@1",
+    "taxonomy": "telecom@2",
 }
 CHARGES: dict[str, Any] = {**OUTAGE, "category": "billing_dispute", "sub_category": "charges"}
 PROPOSED = ComplaintClassified(classification=1, confidence=0.5, review=True, **OUTAGE)

@@ -16,7 +16,7 @@ PROPOSED = ComplaintClassified(
     sub_category="outage",
     kind="complaint",
     severity="normal",
-    taxonomy="telecom@1",
+    taxonomy="telecom@2",
     confidence=0.5,
     review=True,
 )

@@ -25,7 +25,7 @@ CLASSIFIED = ComplaintClassified(
     sub_category="slow_internet",
     kind="complaint",
     severity="normal",
-    taxonomy="telecom@1",
+    taxonomy="telecom@2",
     confidence=0.5,
     evidence=(Evidence(start=1, end=5, term="slow"),),
     review=True,
@@ -97,6 +97,6 @@ def test_what_a_view_shows_in_clear_is_opened_for_it() -> None:
 
 def test_the_taxonomy_is_shown_with_names(rules: Rules) -> None:
     shown = TaxonomyView.of(rules)
-    assert shown.taxonomy == "telecom@1"
+    assert shown.taxonomy == "telecom@2"
     assert [category.id for category in shown.categories][-1] == "other"
     assert shown.departments[0].names.zh == "客户服务部"
