@@ -124,7 +124,7 @@ class Engine:
         """Returns once the database answered, has this fold's schema, and is numbered for as many partitions as we and the topics have.
         Raises Unavailable, JournalRestored, WrongPartitions."""
         await self._database.open()
-        async with self._database.reading() as connection:
+        async with self._database.watching() as connection:
             await self._reality.begin(connection)
         before = self.clock()
         self._cross_check.compare(before, await self._database_time())
