@@ -47,8 +47,10 @@ class Pruning:
         self._batch = batch
 
     async def run(self) -> None:
-        """For ever: all that is too old, then a pause. Where the database is away there is nothing to hurry for."""
+        """For ever: a pause, then all that is too old. Nothing to hurry for after a start, nor where the database is away."""
+        pause = PAUSE
         while True:
+            await asyncio.sleep(pause)
             pause = PAUSE
             try:
                 if await self.prune() == self._batch:
@@ -57,7 +59,6 @@ class Pruning:
                 raise
             except Exception as error:
                 log.warning("not-pruned", service=self._source, error=told(error))
-            await asyncio.sleep(pause)
 
     async def prune(self) -> int:
         """One batch, the oldest first; how many went. 0 also where another replica is at it."""

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import asyncpg
+import pytest
 from spine_log import fresh
 from spine_stack import Stack, asked, eventually, registered
 
@@ -47,7 +48,10 @@ async def test_old_answers_go_oldest_first_in_batches_and_young_ones_stay(stack:
     await connection.close()
 
 
-async def test_a_running_service_prunes_by_itself_and_a_repeated_request_gets_its_answer_until_then(stack: Stack) -> None:
+async def test_a_running_service_prunes_by_itself_and_a_repeated_request_gets_its_answer_until_then(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("redress_events.pruning.PAUSE", 0.2)
     connection = await stack.connect("intake", owner=True)
     await connection.execute(ANSWERS, "old", timedelta(days=8), 1_200)  # more than two batches
     intake = await stack.engine("intake")
