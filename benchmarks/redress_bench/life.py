@@ -187,7 +187,7 @@ class Life:
                 rows[source] = Codec(kind), Row(subject, 0, 0, False, heard(), done(), {}, 0, GENESIS)
             codec, row = rows[source]
             trace = Trace("timer", PLACEHOLDER.hex, None, f"00-{PLACEHOLDER.hex}-0189000000007000-01")
-            item = prepare(CONTRACTS[source], codec, row, [fact], BEGUN + after, trace, cipher=CIPHER)
+            item = prepare(CONTRACTS[source], codec, row, [fact], BEGUN + after, trace, cipher=CIPHER, digests=bytes(32))
             for _, version, _, kind_of_fact, _, _, value in item.events:
                 self.steps.append(Step(source, kind_of_fact, version, value))
             rows[source] = codec, replace(row, done=item.done, version=item.version, hash=item.events[-1][5])

@@ -79,4 +79,5 @@ async def _rebuild(kafka: str, name: str, database: Databases) -> Rebuilt:
         app_role=database.app_role,
         service_migrations_dir=migrations(SERVICE),
         bootstrap=kafka,
+        master=bytes(32),
     ).run()

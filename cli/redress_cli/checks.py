@@ -17,6 +17,7 @@ from rich.table import Table
 from redress_cli.api import Api
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
 from redress_events.errors import LogTruncated
+from redress_events.lookups import MasterKeyNeeded
 from redress_events.rebuild import NotSwapped, Rebuild, RebuildRunning, WouldLose
 from redress_events.verify import Report, Verified
 from redress_events.verify import verify as compare
@@ -233,11 +234,12 @@ def rebuild(
             service_migrations_dir=migrations(service),
             bootstrap=stack.kafka,
             accept_loss=accept_loss is not None,
+            master=master_key(stack),
             progress=lambda what, done, every: progress.update(task, description=f"{service}: {what}", completed=done, total=every or None),
         )
         try:
             done = asyncio.run(work.run())
-        except (LogTruncated, RebuildRunning, WouldLose, NotSwapped) as error:
+        except (MasterKeyNeeded, LogTruncated, RebuildRunning, WouldLose, NotSwapped) as error:
             fail(f"{service} was not rebuilt, and its state is as it was: {error}")
         except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             fail(f"{service} was not rebuilt, and its state is as it was: {type(error).__name__}: {error}")

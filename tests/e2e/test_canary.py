@@ -84,6 +84,15 @@ def test_who_works_with_it_reads_it(live: Live, walked: str):
     assert [case["earlier"][0][name] for name in ("cause", "measures")] == [LATER["cause"], LATER["measures"]]
 
 
+def test_who_answers_the_phone_finds_it_by_the_numbers_that_were_given(live: Live, walked: str):
+    """Before the tables and logs are looked at: a search leaves no trace of what was searched for."""
+    for body in ({"phone": f"＋86 {PHONE[:3]}-{PHONE[3:7]} {PHONE[7:]}"}, {"service_number": GIVEN["service_number"].upper()}):
+        for caller in (live.agent, live.supervisor):
+            answer = ok(caller.post("intake", "/complaints/search", body))
+            assert [each["id"] for each in answer["items"]] == [walked]
+            assert not found_in(str(answer).encode())
+
+
 def test_who_has_no_need_does_not(live: Live, walked: str):
     for role in ("front-end", "ops"):
         seen = str(live.view(walked, role))

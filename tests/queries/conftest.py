@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +25,9 @@ from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
 from redress_events.database import PLANS
+from redress_events.facts import Kind, Table
 from redress_events.migrate import migrate
+from redress_events.projections import rows_of
 from redress_events.states import Codec
 from redress_events.testing import NOON, Spec, folded
 from redress_handling import testing as cases
@@ -55,6 +59,8 @@ SPINE = (
     """,
     "INSERT INTO keys (subject, wrapped, acknowledged) SELECT subject, sha256('k'), substr(subject, 11, 8) > '0000c300' FROM state",
     "INSERT INTO entries SELECT subject, 'said', n, 'intake', n, '{}', 2 FROM state CROSS JOIN generate_series(1, 4) n",
+    "INSERT INTO lookups SELECT subject, sha256(convert_to(subject, 'UTF8')), -1 FROM state",
+    "INSERT INTO counts SELECT 'workload', 'd' || n, n FROM generate_series(1, 5000) n",
     "INSERT INTO sealed SELECT subject, 'intake/1/text', sha256('w') FROM state",
     "INSERT INTO idempotency (key, request, subject, version) SELECT 'key-' || subject, sha256('r'), subject, 1 FROM state",
     """
@@ -212,6 +218,18 @@ def filled(module_database: Callable[[str], Databases]) -> Iterator[Callable[[Se
             runner.run(each.connection.close())
 
 
+async def project(connection: asyncpg.Connection, kind: Kind, drawn: list[Shape], bounds: list[int]) -> None:
+    """The rows that these states have in their projections' tables."""
+    codec, dumped = Codec(kind), [shape.dumped(Codec(kind)) for shape in drawn]
+    shown: dict[Table, list[tuple[Any, ...]]] = defaultdict(list)
+    for n in range(1, ROWS + 1):
+        heard, done = (text.replace(str(NTH), str(n)) for text in dumped[bisect_right(bounds, n % 1000)])
+        for table, rows in rows_of(kind, (codec.load_heard(heard), codec.load_done(done))).items():
+            shown[table] += [(f"complaint/{n:08x}-0000-7000-8000-000000000000", *row) for row in rows.values()]
+    for table, records in shown.items():
+        await connection.copy_records_to_table(table.name, records=records, columns=["subject", *table.columns])
+
+
 async def fill_one(databases: Databases, service: Service) -> asyncpg.Connection:
     folder = MIGRATIONS / service.name / "migrations"
     schema = await migrate(owner_dsn=databases.owner_dsn, app_role=databases.app_role, service_migrations_dir=folder, fold=1)
@@ -222,6 +240,7 @@ async def fill_one(databases: Databases, service: Service) -> asyncpg.Connection
     heard, done = zip(*(shape.dumped(Codec(kind)) for shape in drawn), strict=True)
     bounds = [sum(shape.of_1000 for shape in drawn[: n + 1]) for n in range(len(drawn) - 1)]
     await connection.execute(FILL, ROWS, list(heard), list(done), bounds, str(NTH))
+    await project(connection, kind, drawn, bounds)
     for work in service.work:
         await connection.execute(ERRORS, work.name)
     if service.name == "intake":

@@ -18,7 +18,25 @@ import pytest
 
 from redress_callback.main import service as callback
 from redress_chassis import Service
-from redress_events import commit, deciding, entries, parking, projector, pruning, quiet, rebuild, relay, states, vault, watch, work
+from redress_events import (
+    commit,
+    deciding,
+    entries,
+    lookups,
+    own_folding,
+    parking,
+    projections,
+    projector,
+    pruning,
+    quiet,
+    rebuild,
+    relay,
+    saving,
+    states,
+    vault,
+    watch,
+    work,
+)
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintWithdrawn
 from redress_events.database import PLANS
@@ -33,7 +51,9 @@ from redress_sla_monitor.main import service as sla_monitor
 from redress_triage.main import service as triage
 
 SERVICES = (intake, triage, handling, sla_monitor, callback)
-LARGE = re.compile(r"Seq Scan on (state|events|entries|keys|sealed|idempotency|parked)\b")
+LARGE = re.compile(
+    r"Seq Scan on (state|events|entries|keys|sealed|idempotency|parked|lookups|counts|complaints|waiting|cases|watches|visits)\b"
+)
 PARTITIONS = list(range(12))
 FIRST = (-(2**63), "")  # of a list: before everything
 SUBJECTS = [f"complaint/{n:08x}-0000-7000-8000-000000000000" for n in range(1, 201)]
@@ -135,7 +155,13 @@ def spine() -> list[Hot]:
         ("the journal's head", quiet.HEAD, (), "events_relay", False),
         ("how many are parked", watch.COUNTS, (), "state_parked", True),
         ("what a rebuild follows", rebuild.BEYOND, (*NEAR_THE_END, False, 1_000), "events_relay", False),
-        ("states of a rebuild", rebuild.DONE, (SUBJECTS,), "state_pkey", True),
+        ("states of a rebuild", own_folding.DONE, (SUBJECTS,), "state_pkey", True),
+        ("what was decided meanwhile", saving.DONE, (SUBJECTS,), "state_pkey", True),
+        ("who is found by a number", lookups.FOUND.sql(1), (HASH, *FIRST, 51), "lookups_pkey", False),
+        ("by what the forgotten were found", vault.FORGET, (SUBJECTS,), "lookups_subject", True),
+        ("keys of a rebuild", lookups.KEYS, (SUBJECTS,), "keys_pkey", True),
+        ("words of keys that came later", lookups.SEALED, (SUBJECTS, "intake"), "sealed_pkey", True),
+        ("how many are what", projections.COUNTS, ("workload",), "counts_pkey", True),
         ("errors that are over", work.CLEAR, ("open", SUBJECTS), "row_errors_pkey or row_errors_attempts", True),
     ]
     small = ("consumer_offsets_pkey", "row_errors_pkey or row_errors_attempts")  # a row of each partition, and of each row whose work fails
@@ -153,7 +179,7 @@ def test_it_is_answered_from_its_index(filled: Callable[[Service], Any], hot: Ho
 
 SCANNED = """
 SELECT relname, seq_scan FROM pg_stat_user_tables
-WHERE relname IN ('state', 'events', 'entries', 'keys', 'sealed', 'idempotency') ORDER BY relname
+WHERE relname IN ('state', 'events', 'entries', 'keys', 'sealed', 'idempotency', 'complaints', 'lookups') ORDER BY relname
 """
 
 

@@ -14,6 +14,7 @@ from walks import moves_about, runs_late
 
 from redress_events.facts import micros
 from redress_events.migrate import migrate
+from redress_events.projections import changes, write
 from redress_events.states import Codec
 from redress_local.places import migrations
 from redress_local.provision import Databases
@@ -42,7 +43,18 @@ def columns(module_database: Callable[[str], Databases]) -> Iterator[Callable[[S
         connection = await asyncpg.connect(databases.owner_dsn, server_settings={"search_path": f"{schema},public"})
         try:
             heard, done = [codec.dump_heard(state.heard) for state in states], [codec.dump_done(state.done) for state in states]
-            return list(await connection.fetch(INSERT + wanted, heard, done))
+            if not service.kind.projections:
+                return list(await connection.fetch(INSERT + wanted, heard, done))
+            subjects = [row["subject"] for row in await connection.fetch(INSERT + "subject", heard, done)]
+            for subject, state in zip(subjects, states, strict=True):
+                await write(connection, changes(service.kind, subject, None, (state.heard, state.done)))
+            columns = ", ".join(
+                f'coalesce((SELECT ({work.due}) AND {time} FROM {work.rows} s WHERE s.subject = w.subject), false) AS "{work.name}"'
+                for work, time in conditions
+            )
+            return list(
+                await connection.fetch(f"SELECT {columns} FROM unnest($1::text[]) WITH ORDINALITY w (subject, nth) ORDER BY nth", subjects)
+            )
         finally:
             await connection.close()
 

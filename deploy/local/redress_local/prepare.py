@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from typing import Any
 
 from redress_local.places import migrations, package
 from redress_local.provision import Databases, provision
@@ -29,20 +30,24 @@ async def prepare_database(
     app_password: str,
     kafka: str,
     partitions: int,
+    master: bytes | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Databases:
     """Make the database and its roles as far as they are missing, then migrate. A state that another fold made is rebuilt from the log
-    before the service starts. Raises MigrationFailed, and what a rebuild raises."""
+    before the service starts; one that is searched by personal values needs the master key for that.
+
+    Raises MigrationFailed, and what a rebuild raises."""
     migration, rebuilding = importlib.import_module("redress_events.migrate"), importlib.import_module("redress_events.rebuild")
     definition = importlib.import_module(f"{package(service)}.main").service
     databases = await provision(admin_dsn, service, owner_password=owner_password, app_password=app_password)
-    how = {"owner_dsn": databases.owner_dsn, "app_role": databases.app_role, "service_migrations_dir": migrations(service)}
+    how: dict[str, Any] = {"owner_dsn": databases.owner_dsn, "app_role": databases.app_role, "service_migrations_dir": migrations(service)}
     try:
         await migration.migrate(**how, fold=definition.fold, partitions=partitions)
     except migration.NeedsRebuild as needed:
         progress(f"{service}: {needed}")
         told = Told(service, progress)
-        done = await rebuilding.Rebuild(definition.verified(partitions), **how, fold=definition.fold, bootstrap=kafka, progress=told).run()
+        how |= {"fold": definition.fold, "bootstrap": kafka, "master": master}
+        done = await rebuilding.Rebuild(definition.verified(partitions), **how, progress=told).run()
         progress(f"{service}: rebuilt {done.states} states from {done.facts} records in {done.seconds:.1f} s")
     return databases
 

@@ -58,6 +58,7 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
                     app_password=app,
                     kafka=told("REDRESS_KAFKA"),
                     partitions=number("REDRESS_PARTITIONS") or 12,
+                    master=master_key(),
                     progress=say,
                 )
                 say(f"{made.name} is migrated")
@@ -81,6 +82,12 @@ def profile() -> str:
     if value not in ("local", "production"):
         raise Missing("REDRESS_PROFILE is neither local nor production.")
     return value
+
+
+def master_key() -> bytes | None:
+    """What a rebuild of intake needs, where REDRESS_MASTER_KEY_FILE is there; at the first start it is not, and nothing is rebuilt."""
+    file = Path(os.environ.get("REDRESS_MASTER_KEY_FILE") or "/nowhere")
+    return file.read_bytes() if file.is_file() else None
 
 
 def number(name: str) -> int | None:

@@ -262,6 +262,7 @@ class System:
                 app_password=passwords[service]["app"],
                 kafka=self.servers.kafka,
                 partitions=self.partitions,
+                master=self.issuer.master_key.read_bytes(),
                 progress=self.progress,
             )
 

@@ -23,6 +23,7 @@ from redress_chassis.settings import Settings
 from redress_events.engine import Asked, Seen
 from redress_events.entries import Latest, Listed
 from redress_events.facts import Context, Fact
+from redress_events.lookups import FOUND
 from redress_events.states import Query
 
 if TYPE_CHECKING:
@@ -133,6 +134,20 @@ class Call(Generic[State]):
         items = [seen for _, seen in rows[:limit]]
         following = paging.cursor_after(query, args, rows[limit - 1][0], items[-1].subject) if len(rows) > limit else None
         return Page(items, following)
+
+    async def found(
+        self, name: str, text: str, *, kind: str = "complaint", limit: int = paging.USUAL, cursor: str | None = None
+    ) -> Page[Seen]:
+        """A page of the subjects whose personal field `name` has this value in whatever form, the newest first. Raises 400 `bad-cursor`."""
+        digest = self._serving.engine.digest(kind, name, text)
+        return await self.page(FOUND, digest or b"", limit=limit, cursor=cursor)
+
+    async def counts(self, name: str) -> dict[str, int]:
+        """How many subjects are what, by the keys of this count, `<department>/…`, without what is out of the caller's reach."""
+        counts = await self._serving.engine.counts(name)
+        if self._permission.everywhere(self.caller):
+            return counts
+        return {key: n for key, n in counts.items() if key.partition("/")[0] == self.caller.department}
 
     async def latest(self, seen: Seen, *lists: str) -> Mapping[str, Latest]:
         """The newest few entries of each list, for an answer that shows the whole subject: never all of them."""

@@ -19,19 +19,17 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from redress_events import entries
 from redress_events.clock import monotonic
 from redress_events.database import PLANS
 from redress_events.errors import told
-from redress_events.filling import did
 from redress_events.log_end import LogEnd
+from redress_events.lookups import Lookups
 from redress_events.own_facts import CURE, AdoptionRefused, Continuation, Forked, Own, OwnFacts, PassedOver, Ranges, records_of
+from redress_events.own_folding import fold_own
 from redress_events.parking import NotParked, Parking
 from redress_events.rebase import rebase
-from redress_events.rebuild import DONE, SAVE_DONE
 from redress_events.records import Reader
 from redress_events.relay import LEAD, RESTORING, SEND_TIMEOUT, close
-from redress_events.saving import SEAL
 from redress_events.states import States
 from redress_events.topics import Topics
 from redress_events.vault import PROOF, KeyRecord, Vault
@@ -119,6 +117,7 @@ class Adoption:
         self._states = States(service.kinds, service.partitions)
         self._reader = Reader(service.source, service.kinds, service.contracts, service.partitions)
         self._vault = Vault(master_key, _never, _never)
+        self._lookups = Lookups(self._states, master_key)
         names = sorted({self._topics(fact.topic) for fact in service.contract.by_type.values()} | {self._topics.lifecycle})
         self._places = [TopicPartition(name, n) for name in names for n in range(service.partitions)]
         self._log = OwnFacts(service, batch, passed_over)
@@ -288,33 +287,15 @@ class Adoption:
             self._adopted.streams.update(own.stream for own in missing)
 
     async def _append(self, connection: asyncpg.Connection, facts: list[Own]) -> None:
-        subjects = {own.subject for own in facts}
-        done = {
-            row["subject"]: self._states.codec(row["subject"]).load_done(row["done"])
-            for row in await connection.fetch(DONE, list(subjects))
-        }
-        sealed: list[tuple[str, str, bytes]] = []
-        entered: list[tuple[str, *entries.Row]] = []
-        for own in facts:
-            did(self._service.contract, self._states, (own.stream, own.type, own.data), done, sealed, entered)
         columns = [
             (own.stream, own.version, own.topic, own.type, own.prevhash, own.hash, own.data, self._states.partition(own.subject))
             for own in facts
         ]
         await connection.execute(APPEND, *map(list, zip(*columns, strict=True)))
         self._progress("writing", 0, 0)
-        touched = sorted(subjects)
-        await connection.execute(
-            SAVE_DONE,
-            touched,
-            [self._states.partition(subject) for subject in touched],
-            [self._states.codec(subject).dump_done(done[subject]) for subject in touched],
-            1,
-        )
-        if sealed:
-            await connection.execute(SEAL, *map(list, zip(*sealed, strict=True)))
-        if entered:
-            await connection.execute(entries.WRITE, *map(list, zip(*entered, strict=True)))
+        own_facts = [(own.stream, own.type, own.data) for own in facts]
+        subjects = {own.subject for own in facts}
+        await fold_own(connection, self._service.contract, self._states, self._lookups, own_facts, subjects, 1)
 
     async def _take_keys(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, ranges: Ranges) -> None:
         """The keys that came since. What destroys one is the projector's to read: it goes on from the same place."""
@@ -330,6 +311,7 @@ class Adoption:
         wrapped = {subject: value for subject, value in keys.items() if value is not None}
         before = await connection.fetchval("SELECT count(*) FROM keys WHERE subject = ANY ($1::text[])", list(wrapped))
         await self._vault.store(connection, {subject: KeyRecord(value) for subject, value in wrapped.items()})
+        await self._lookups.write(connection, self._service.source, sorted(wrapped))
         self._adopted.keys = len(wrapped) - before
         self._progress("keys", len(wrapped), len(wrapped))
 

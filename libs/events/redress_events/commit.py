@@ -2,6 +2,8 @@
 
 A decision is made on a row read without a lock. `Committer` gathers items while commits are under way and lets them share the next one
 (natural batching, no waiting time): one item per row and per key in a batch, the next waits in process.
+
+Longer than most: what an item holds, and what one statement makes of many of them, are read together.
 """
 
 from __future__ import annotations
@@ -22,10 +24,13 @@ from redress_events.database import AWAY, HELD, RESTORED
 from redress_events.envelope import GENESIS, Envelope, chain, dataschema, encode, fact_id
 from redress_events.errors import JournalRestored
 from redress_events.facts import Contract, Fact
+from redress_events.lookups import digest_of, place_of
+from redress_events.projections import LOOKUPS, Changes, changes, shows_done, with_commit
 from redress_events.states import Codec, Row
 from redress_events.vault import on_the_log, reference, seal
 
-COMMIT = f"SELECT * FROM commit_decisions({', '.join(f'${n}' for n in range(1, 28))})"
+PARAMETERS = 27
+COMMIT = f"SELECT * FROM commit_decisions({', '.join(f'${n}' for n in range(1, PARAMETERS + 1))})"
 LARGEST_FACT = 768 * 1024  # bytes; Kafka refuses 1 MiB with headers, and one refused record would stall the relay
 AT_ONCE = 2  # commits under way; the next batch gathers meanwhile
 ENOUGH = 16  # items for a second one beside the first: a commit of many costs little more than one of few
@@ -56,8 +61,8 @@ class Key:
 
 @dataclass(slots=True)
 class Item:
-    """One decision, ready to be committed. append: it depends on what was done alone; what was heard since it was read is no conflict.
-    made: the last fact, with references for its words, and when."""
+    """One decision, ready to be committed. append: it depends on what was done alone; what was heard since it was read is no conflict,
+    unless a projection shows both. made: the last fact, with references for its words, and when."""
 
     row: Row
     done: Any
@@ -69,6 +74,8 @@ class Item:
     wrapped: bytes | None = None
     append: bool = False
     entries: list[entries.Row] = field(default_factory=list)
+    changes: Changes = field(default_factory=Changes)
+    shown: bool = False
     made: tuple[Fact, datetime] | None = None
 
 
@@ -93,9 +100,10 @@ def prepare(
     cipher: AESGCM | None = None,
     key: Key | None = None,
     wrapped: bytes | None = None,
+    digests: bytes | None = None,
 ) -> Item:
-    """Number, seal, chain and fold the facts. heads: the ends of the other streams they go to; cipher: the complaint's key where they are
-    personal. Raises FactTooLarge."""
+    """Number, seal, chain, fold and project the facts. heads: the ends of the other streams they go to; cipher: the complaint's key where
+    they are personal; digests: the key of digests by which it is found. Raises FactTooLarge, NotProjected."""
     ends = {row.subject: (row.version, row.hash)} | dict(heads)
     item = Item(row, row.done, "", row.version, key=key, wrapped=wrapped)
     kind_of_subject, _, identity = row.subject.partition("/")
@@ -116,6 +124,11 @@ def prepare(
                 item.sealed.append((refs[name], blob))
                 blobs.append(blob)
                 data[name] = on_the_log(blob)
+                if name in codec.kind.lookups:
+                    if digests is None:
+                        raise ValueError(f"{kind} is found by {name} and there is no key for its digest.")
+                    if (digest := digest_of(codec.kind, digests, name, text)) is not None:
+                        item.changes.came[LOOKUPS].append((row.subject, digest, place_of(row.subject)))
         value = encode(
             Envelope(
                 id=fact_id(stream, contract.source, version),
@@ -144,6 +157,9 @@ def prepare(
             item.entries.append(entry)
     item.version = ends[row.subject][0]
     item.done_json = codec.dump_done(item.done)
+    item.shown = shows_done(codec.kind, row.done, item.done)
+    before = (row.heard, row.done) if row.revision else None
+    item.changes.add(changes(codec.kind, row.subject, before, (row.heard, item.done)))
     return item
 
 
@@ -155,12 +171,13 @@ async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[
     columns = tuple(list(column) for column in zip(*events, strict=True)) or ([],) * 8
     sealed_columns = tuple(list(column) for column in zip(*sealed, strict=True)) or ([],) * 3
     entry_columns = tuple(list(column) for column in zip(*rows, strict=True)) or ([],) * 7
+    statement, projected = with_commit(COMMIT, PARAMETERS, [(n, item.changes) for n, item in enumerate(items, 1)])
     outcomes = await connection.fetch(
-        COMMIT,
+        statement,
         [item.row.subject for item in items],
         [item.row.partition for item in items],
         [item.row.revision for item in items],
-        [item.row.decided if item.append else None for item in items],
+        [item.row.decided if item.append and not item.shown else None for item in items],
         [item.done_json for item in items],
         [item.key.key if item.key else None for item in items],
         [item.key.request if item.key else None for item in items],
@@ -169,6 +186,7 @@ async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[
         *columns,
         *sealed_columns,
         *entry_columns,
+        *projected,
     )
     outcomes.sort(key=lambda row: int(row["item"]))
     return [Outcome(row["outcome"], row["stored_subject"], row["stored_version"], row["stored_request"]) for row in outcomes]

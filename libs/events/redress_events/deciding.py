@@ -62,7 +62,8 @@ class Draft:
 
 
 class Deciding:
-    """digest_key: what digests of requests are made with. chance: 16 random bytes for each decision."""
+    """digest_key, lookup_key: what digests of requests, and those by which a subject is found, are made with. chance: 16 random bytes for
+    each decision."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class Deciding:
         clock: Clock,
         chance: Callable[[], bytes],
         digest_key: bytes,
+        lookup_key: bytes,
     ) -> None:
         self._source = source
         self._contract = contract
@@ -86,6 +88,7 @@ class Deciding:
         self._clock = clock
         self._chance = chance
         self._digest_key = digest_key
+        self._lookup_key = lookup_key
         self.turns = Turns()
 
     async def create(self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, id: UUID | None) -> tuple[Seen, bool]:
@@ -109,6 +112,7 @@ class Deciding:
                 cipher=cipher,
                 key=self._key(asked),
                 wrapped=wrapped,
+                digests=self._lookup_key,
             )
             outcome = await self._commit(item)
             if outcome.result == "committed":
@@ -253,9 +257,19 @@ class Deciding:
             codec = self._states.codec(draft.row.subject)
             heads_of_others = {stream: ends[stream] for stream in _other_streams(draft) if stream in ends}
             try:
-                prepared.append(
-                    prepare(self._contract, codec, draft.row, draft.facts, draft.now, draft.trace, heads_of_others, cipher, draft.key)
+                item = prepare(
+                    self._contract,
+                    codec,
+                    draft.row,
+                    draft.facts,
+                    draft.now,
+                    draft.trace,
+                    heads_of_others,
+                    cipher,
+                    draft.key,
+                    digests=self._lookup_key,
                 )
+                prepared.append(item)
             except Exception as error:
                 prepared.append(error)
         return prepared

@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 from aiokafka import TopicPartition
 
-from redress_events import entries
+from redress_events import entries, projections
 from redress_events.clock import Clock, CrossCheck, SteppingClock, follow, wall_clock
 from redress_events.commit import Committer, FactTooLarge
 from redress_events.database import Answer, Database
@@ -37,6 +37,7 @@ from redress_events.errors import (
 )
 from redress_events.facts import Context, Contract, Fact, Kind, Work
 from redress_events.log_end import LogEnd
+from redress_events.lookups import digest_of, lookup_key
 from redress_events.parking import ParkedSubject, Parking, Redriven, SetAside
 from redress_events.projector import Projector
 from redress_events.pruning import Pruning
@@ -100,6 +101,8 @@ class Engine:
         self.queries = list(queries)
         self._config = config
         self._contract = contract
+        for kind in kinds.values():
+            projections.check(kind)
         self._topics = Topics(config.topic_prefix)
         lifecycle = [TopicPartition(self._topics.lifecycle, n) for n in range(config.partitions)]
         self._places = [*lifecycle, TopicPartition(self._topics.keys, 0)]
@@ -111,6 +114,7 @@ class Engine:
         self._reality = Reality(source, config.kafka, topics, self._log_end)
         self._database = Database(source, config.database_url, fold)
         self._cross_check = CrossCheck(source, clock, config.clock_tolerance)
+        self._lookup_key = lookup_key(config.master_key)
         self._vault = Vault(config.master_key, self._database.reading, self._wait_for_keys)
         self._next_wait: asyncio.Task[bool] | None = None
         self._waiting = asyncio.Lock()
@@ -139,6 +143,7 @@ class Engine:
             clock=self.clock,
             chance=self._chance,
             digest_key=self._config.master_key,
+            lookup_key=self._lookup_key,
         )
         self.parking = Parking(self.source, self.states, self._reader, self._database.reads)
         self.relay = Relay(
@@ -274,6 +279,19 @@ class Engine:
             return [(at, self.states.codec(row.subject).seen(row)) for at, row in found if row is not None]
 
         return await self._database.on_live(ask)
+
+    async def counts(self, name: str) -> dict[str, int]:
+        """How many subjects are what, by the names of this count."""
+
+        async def ask() -> dict[str, int]:
+            async with self._database.reading() as connection:
+                return {row["key"]: row["n"] for row in await connection.fetch(projections.COUNTS, name)}
+
+        return await self._database.on_live(ask)
+
+    def digest(self, kind: str, name: str, text: str) -> bytes | None:
+        """By what the query `lookups.FOUND` finds subjects whose field has this value in whatever form; None for what is no such value."""
+        return digest_of(self.states.codecs[kind].kind, self._lookup_key, name, text)
 
     async def entries(
         self, subject: str, lists: Sequence[str], *, limit: int, after: Place = entries.BEGINNING, most: int = entries.BYTES

@@ -9,7 +9,7 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -185,7 +185,44 @@ def _no_entry(fact: Any, at: datetime) -> Entry | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A table that a service's migration makes, with a column `subject` beside these. columns: their names and PostgreSQL types.
+    key: those that, with the subject, tell its rows apart; none where a subject has one row at most."""
+
+    name: str
+    columns: Mapping[str, str]
+    key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Projection:
+    """Rows that say what a subject's state means to a list, a search or a board. They are written with the state, in one transaction.
+
+    rows(state): all rows of the subject, each with a value for every column; of a subject of which nothing is known, none. It looks at
+    nothing but the state, so in whatever order services are heard, equal states have equal rows.
+    heard, done: the fields of each that `rows` looks at; the others have their defaults there. What changes none of them changes no row,
+    and a command that changes none of `done` conflicts with nothing that is heard meanwhile.
+    """
+
+    table: Table
+    rows: Callable[[Any], Iterable[tuple[Any, ...]]]
+    heard: tuple[str, ...] = ()
+    done: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Count:
+    """How many subjects are what. of(state): the names under which this subject counts now, each once; heard, done: as in a
+    `Projection`."""
+
+    name: str
+    of: Callable[[Any], Iterable[str]]
+    heard: tuple[str, ...] = ()
+    done: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """How one kind of subject is folded in one service.
 
@@ -195,6 +232,8 @@ class Kind:
     entries(fact, at): what a fact, own or heard, adds to a list that grows with the history, and so has no place in the state.
     begun_here: whether the first fact of each such subject is this service's own. Who has no row here then does not exist; elsewhere it may
     be on its way.
+    projections: tables and counts that are made of the state.
+    lookups: by which personal fields of its own facts a subject is found, each with its normal form (None: nothing to be found by).
     """
 
     state: type[Any]
@@ -203,6 +242,8 @@ class Kind:
     hears: tuple[type[Fact], ...] = ()
     entries: Callable[[Any, datetime], Entry | None] = _no_entry
     begun_here: bool = False
+    projections: tuple[Projection | Count, ...] = ()
+    lookups: Mapping[str, Callable[[str], str | None]] = field(default_factory=dict)
 
     @property
     def facets(self) -> tuple[type[Any], type[Any]]:
@@ -219,8 +260,9 @@ def _facets(state: Any) -> tuple[type[Any], type[Any]]:
 class Work:
     """Work that no person asks for: whatever row satisfies `due` is decided, again and again, until it no longer does.
 
-    due: a SQL condition on the state's generated columns. index: the partial index that serves it.
-    at: the generated bigint column (epoch microseconds) of timed work: a row is due once it passed *and* the log was read past it.
+    due: a SQL condition on columns of the state, and of `table` where the work has one: a projection's with one row for each subject.
+    index: the partial index that serves it.
+    at: the bigint column (epoch microseconds) of timed work: a row is due once it passed *and* the log was read past it.
     decide(state, context) → at least one fact, after which the row is not due.
     opens(state): references of personal fields that the decider needs in `context.words`.
     """
@@ -232,6 +274,12 @@ class Work:
     at: str | None = None
     opens: Callable[[Any], list[str]] | None = None
     actor: str = "timer"
+    table: Table | None = None
+
+    @property
+    def rows(self) -> str:
+        """What `due` and `at` are columns of, in SQL."""
+        return f"(state JOIN {self.table.name} USING (subject))" if self.table else "state"
 
 
 Channel = Literal["hotline", "chat", "e-mail", "shop", "web", "app", "sms", "fax", "social-media", "account-manager"]

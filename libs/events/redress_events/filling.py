@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
@@ -21,6 +21,8 @@ from redress_events import entries
 from redress_events.envelope import decode
 from redress_events.facts import Contract
 from redress_events.fold import Folding
+from redress_events.lookups import Lookups
+from redress_events.projections import COUNTED, LOOKUPS, Changes, changes
 from redress_events.records import Apart, Read, Reader, Record, Unfit, as_folded
 from redress_events.saving import PARK, SEAL, SET_ASIDE, parked_rows, set_aside_rows
 from redress_events.skips import Skips, skip_of
@@ -37,7 +39,7 @@ SELECT global_position, stream, version, type, hash, data, partition FROM events
 INDEXES = """
 SELECT c.relname AS name, pg_get_indexdef(i.indexrelid) AS definition FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace
-WHERE n.nspname = $1 AND t.relname = 'state' AND NOT i.indisprimary
+WHERE n.nspname = $1 AND t.relname = ANY ($2::text[]) AND NOT i.indisprimary
 """
 COLUMNS = ["subject", "partition", "revision", "decided", "parked", "read", "cause", "heard", "done"]
 
@@ -69,6 +71,7 @@ class Filling:
         journal: Spool,
         skips: Skips,
         base: int,
+        lookups: Lookups | None,
         heard: Callable[[TopicPartition, list[Record]], None],
     ) -> None:
         self._contract = contract
@@ -79,6 +82,7 @@ class Filling:
         self._journal = journal
         self._skips = skips
         self._base = base
+        self._lookups = lookups
         self._heard = heard
 
     async def fill(self, place: TopicPartition, start: int, end: int) -> None:
@@ -127,7 +131,10 @@ class Filling:
 
     async def _copy(self, partition: int, held: Held) -> None:
         rows = []
-        for subject in held.foldings.keys() | held.done.keys():
+        projected = Changes()
+        for n, subject in enumerate(held.foldings.keys() | held.done.keys()):
+            if n % YIELD == 0:
+                await asyncio.sleep(0)
             codec = self._states.codec(subject)
             folding = held.foldings.get(subject)
             done = held.done.get(subject)
@@ -136,6 +143,8 @@ class Filling:
                     continue
                 folding = Folding(subject, partition, codec, codec.kind.facets[0](), {})
             done_json = codec.dump_done(done) if done is not None else "{}"
+            if codec.kind.projections:
+                projected.add(changes(codec.kind, subject, None, (folding.heard, codec.nothing[1] if done is None else done)))
             read = orjson.dumps(folding.read).decode()
             heard_json = codec.dump_heard(folding.heard)
             rows.append((subject, partition, self._base, self._base, folding.parked, read, folding.cause, heard_json, done_json))
@@ -148,6 +157,14 @@ class Filling:
         entered = held.entries + [(each.subject, *row) for each in held.foldings.values() for row in each.entries]
         for start in range(0, len(entered), CHUNK):
             await self._connection.copy_records_to_table("entries", records=entered[start : start + CHUNK], columns=entries.COLUMNS)
+        if self._lookups is not None and (found := await self._lookups.rows(self._connection, held.sealed)):
+            projected.came[LOOKUPS] += sorted(found)
+        for table, shown in projected.came.items():
+            columns = ["subject", *table.columns]
+            for start in range(0, len(shown), CHUNK):
+                await self._connection.copy_records_to_table(table.name, records=shown[start : start + CHUNK], columns=columns)
+        if moved := projected.moved:
+            await self._connection.execute(COUNTED, *map(list, zip(*moved, strict=True)))
         waiting = parked_rows(held.foldings.values())
         for start in range(0, len(waiting), CHUNK):
             await self._connection.execute(PARK, *map(list, zip(*waiting[start : start + CHUNK], strict=True)))
@@ -199,9 +216,9 @@ def did(
     return subject
 
 
-async def take_indexes_away(connection: asyncpg.Connection, schema: str) -> list[tuple[str, str]]:
+async def take_indexes_away(connection: asyncpg.Connection, schema: str, tables: Sequence[str]) -> list[tuple[str, str]]:
     """All but the primary key are built after the copy; CONCURRENTLY, for an open write transaction would stall every relay."""
-    rows = await connection.fetch(INDEXES, schema)
+    rows = await connection.fetch(INDEXES, schema, list(tables))
     for row in rows:
         await connection.execute(f"DROP INDEX {schema}.{row['name']}")
     return [(row["name"], row["definition"].replace(" INDEX ", " INDEX CONCURRENTLY ", 1)) for row in rows]

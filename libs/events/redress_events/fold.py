@@ -13,6 +13,7 @@ from redress_events import entries
 from redress_events.commit import cause_json
 from redress_events.envelope import GENESIS, Envelope
 from redress_events.facts import Fact
+from redress_events.projections import Changes, changes, shows_heard
 from redress_events.records import Read, Record, Unfit
 from redress_events.states import Codec
 
@@ -49,6 +50,27 @@ class Folding:
     entries: list[entries.Row] = field(default_factory=list)
     waiting: list[ParkedRecord] = field(default_factory=list)
     changed_by: Envelope | None = None
+    stored_done: str = "{}"
+    decided: int = 0
+    before: Any = None  # `heard` as it is stored
+    changes: Changes | None = None  # of the projections, by `stored_done`
+
+    def __post_init__(self) -> None:
+        self.before = self.heard
+
+    def project(self, stored_done: str | None = None) -> Changes:
+        """What the folded records do to projections. stored_done: what is stored now, where something else was read.
+
+        Raises NotProjected."""
+        if not shows_heard(self.codec.kind, self.before, self.heard):
+            return Changes()
+        done = self.codec.load_done(self.stored_done if stored_done is None else stored_done)
+        return changes(self.codec.kind, self.subject, (self.before, done), (self.heard, done))
+
+    def saved(self) -> None:
+        """Its transaction was committed; more records may follow."""
+        self.sealed, self.entries, self.waiting = [], [], []
+        self.before, self.changes = self.heard, None
 
     @property
     def cause(self) -> str:

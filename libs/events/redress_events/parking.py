@@ -163,6 +163,7 @@ class Parking:
                     yield result  # without the fence: projectors would start anew for each try, and who tries all the time would stop them
                     return
                 folding.parked, folding.touched, folding.waiting = bool(left), True, []
+                folding.changes = folding.project()
                 async with connection.transaction():
                     await connection.execute(LOCK, *fence)
                     if not await connection.fetchval(LOCK_ROW, subject):
@@ -177,7 +178,7 @@ class Parking:
                 yield result
                 if ended:
                     return
-                folding.sealed, folding.entries = [], []
+                folding.saved()
 
     def _reached(self, row: asyncpg.Record | None, record: Record) -> int:
         """How far the record's source was read."""
@@ -196,6 +197,8 @@ class Parking:
             row["cause"],
             True,
             True,
+            stored_done=row["done"],
+            decided=row["decided"],
         )
 
     async def _own(self, connection: asyncpg.pool.PoolConnectionProxy, records: list[Any]) -> Mapping[tuple[str, int], bytes]:

@@ -27,6 +27,7 @@ from redress_events.following import Following
 from redress_events.log_end import LogEnd
 from redress_events.polling import POLL_TIMEOUT, poll
 from redress_events.positions import Anchor, Position, Refusal
+from redress_events.projections import NotProjected
 from redress_events.records import Apart, Read, Reader, Record, Unfit
 from redress_events.relay import close
 from redress_events.saving import save, set_aside
@@ -52,16 +53,16 @@ WHERE o.topic = p.topic AND o.partition = p.partition AND o.next = p.expected AN
 RETURNING o.topic, o.partition
 """
 # Index: state_pkey.
-ROWS = "SELECT subject, parked, read, cause, heard FROM state WHERE subject = ANY ($1::text[])"
+ROWS = "SELECT subject, parked, read, cause, heard, done, decided FROM state WHERE subject = ANY ($1::text[])"
 # Index: events_pkey.
 JOURNAL = """
 SELECT e.stream, e.version, e.hash FROM events e JOIN unnest($1::text[], $2::bigint[]) w (stream, version) USING (stream, version)
 """
 
 
-# What PostgreSQL raises for a value that no column or index takes: the record's fault, not the moment's.
-NOT_STORABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
-NOT_STORED = "What it was folded into, PostgreSQL does not take."
+# What PostgreSQL raises for a value that no column or index takes, and what a projection cannot show: the record's fault, not the moment's.
+NOT_STORABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError, NotProjected)
+NOT_STORED = "What it was folded into, PostgreSQL or a projection does not take."
 
 
 class FenceLost(Exception):
@@ -282,6 +283,10 @@ class Projector:
         read = {place: _behind(self.positions[place], records) for place, records in batch.items()}
         moves = [(place.topic, place.partition, *self._move(place, read[place])) for place in batch]
         touched = [folding for folding in foldings.values() if folding.touched]
+        for n, folding in enumerate(touched):
+            if n % 50 == 49:
+                await asyncio.sleep(0)
+            folding.changes = folding.project()
         async with connection.transaction():
             moved = await connection.fetch(FENCE, *map(list, zip(*moves, strict=True)))
             if len(moved) != len(moves):
@@ -328,7 +333,8 @@ class Projector:
         partition = self._states.partition(subject)
         if row is None:
             return Folding(subject, partition, codec, codec.kind.facets[0](), {})
-        return Folding(subject, partition, codec, codec.load_heard(row["heard"]), orjson.loads(row["read"]), row["cause"], row["parked"])
+        heard, read = codec.load_heard(row["heard"]), orjson.loads(row["read"])
+        return Folding(subject, partition, codec, heard, read, row["cause"], row["parked"], stored_done=row["done"], decided=row["decided"])
 
     async def _written_by_us(self, connection: asyncpg.Connection, records: Sequence[Record]) -> set[int]:
         """The places of records that are to the byte what our journal has: there is nothing in them to judge or to compare."""

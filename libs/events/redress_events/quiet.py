@@ -34,7 +34,7 @@ STUCK = "SELECT work, subject, error, attempts FROM row_errors ORDER BY attempts
 def next_due_sql(work: Work) -> str:
     """How many rows are due up to an instant ($1, epoch microseconds) and not set aside, of 1,000 at most; the first instant after it.
     Index: the work's."""
-    rows = f"FROM state s WHERE ({work.due}) AND NOT s.parked"
+    rows = f"FROM {work.rows} s WHERE ({work.due}) AND NOT s.parked"
     set_aside = f"EXISTS (SELECT 1 FROM row_errors e WHERE e.work = '{work.name}' AND e.subject = s.subject)"
     if not work.at:
         return f"""

@@ -20,20 +20,21 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from redress_events import entries
 from redress_events.clock import monotonic
 from redress_events.errors import LogTruncated
-from redress_events.filling import CHUNK, Filling, did, split_journal, subject_of, take_indexes_away, without_collecting
+from redress_events.filling import CHUNK, Filling, split_journal, subject_of, take_indexes_away, without_collecting
 from redress_events.log_end import LogEnd
+from redress_events.lookups import FORGET_ALL, Lookups, MasterKeyNeeded
 from redress_events.losses import Loss, Losses
 from redress_events.migrate import make_state_schema, new_schema
+from redress_events.own_folding import fold_own
 from redress_events.parking import Parking
 from redress_events.polling import poll
 from redress_events.positions import Anchor, Position, position_of
+from redress_events.projections import tables
 from redress_events.projector import Projector
 from redress_events.records import Reader, Record
 from redress_events.relay import close
-from redress_events.saving import SEAL
 from redress_events.skips import Skips, load_skips
 from redress_events.spool import Spool
 from redress_events.states import States, one
@@ -84,13 +85,6 @@ SET_RIGHT = """
 UPDATE public.events e SET partition = w.partition
 FROM unnest($1::text[], $2::bigint[], $3::int[]) w (stream, version, partition) WHERE e.stream = w.stream AND e.version = w.version
 """
-DONE = "SELECT subject, done FROM state WHERE subject = ANY ($1::text[])"
-SAVE_DONE = """
-INSERT INTO state (subject, partition, revision, decided, done)
-SELECT d.subject, d.partition, $4::bigint, $4::bigint, d.done FROM unnest($1::text[], $2::int[], $3::jsonb[]) d (subject, partition, done)
-ORDER BY d.subject
-ON CONFLICT (subject) DO UPDATE SET done = excluded.done, revision = state.revision + 1, decided = state.decided + 1
-"""
 
 Ends = Mapping[TopicPartition, int]
 Cursor = tuple[str, int]  # transaction and position of the last journal row that was folded
@@ -126,6 +120,7 @@ class Rebuild:
     """progress(what, done, all) is told as it goes on; `all` of the log is known from its ends.
 
     accept_loss: an operator wants the new state though it lacks what the live one has, or the log its start.
+    master: the master key, which a service needs whose subjects are found by personal values.
     """
 
     def __init__(
@@ -139,8 +134,10 @@ class Rebuild:
         bootstrap: str,
         progress: Callable[[str, int, int], None] = lambda *_: None,
         accept_loss: bool = False,
+        master: bytes | None = None,
     ) -> None:
         self._service = service
+        self._master = master
         self._accept_loss = accept_loss
         self._fold = fold
         self._owner_dsn = owner_dsn
@@ -150,6 +147,7 @@ class Rebuild:
         self._progress = progress
         self._topics = Topics(service.topic_prefix)
         self._states = States(service.kinds, service.partitions)
+        self._lookups = Lookups(self._states, master) if master is not None and Lookups.needed(self._states) else None
         self._reader = Reader(service.source, service.kinds, service.contracts, service.partitions)
         self._skips: Skips = {}
         self._lost = Loss()
@@ -162,7 +160,10 @@ class Rebuild:
         self._base = 0  # revisions of this schema begin here, so that no decision on an old row fits a new one
 
     async def run(self) -> Rebuilt:
-        """Raises LogTruncated, RebuildRunning, WouldLose, NotSwapped, and what asyncpg and aiokafka raise where a server is away."""
+        """Raises MasterKeyNeeded, LogTruncated, RebuildRunning, WouldLose, NotSwapped, and what asyncpg and aiokafka raise where a server
+        is away."""
+        if self._lookups is None and Lookups.needed(self._states):
+            raise MasterKeyNeeded(f"{self._service.source} is searched by personal values: a rebuild needs the master key that opens them.")
         began = monotonic()
         lease = await asyncpg.connect(self._owner_dsn)
         try:
@@ -217,7 +218,8 @@ class Rebuild:
                 position.topic_id not in (None, self._topic_id) or position.next > ends.get(place, 0) for place, position in held.items()
             )
             watermark = await connection.fetchval(WATERMARK)
-            indexes = await take_indexes_away(connection, schema)
+            shown = [table.name for table in tables(self._service.kinds.values())]
+            indexes = await take_indexes_away(connection, schema, ["state", "lookups", *shown])
             self._progress("journal", 0, 0)
             wrong = await split_journal(connection, self._service.contract, self._states, watermark, journal)
             left = iter(starts)
@@ -238,7 +240,7 @@ class Rebuild:
             for name, definition in indexes:
                 self._progress(f"index {name}", 0, 0)
                 await connection.execute(definition)
-            await connection.execute("ANALYZE state")
+            await connection.execute(f"ANALYZE {', '.join(['state', 'lookups', *shown])}")
             return await self._follow_and_swap(connection, consumer, log_end, ends, watermark, schema, losses)
         finally:
             journal.close()
@@ -260,6 +262,7 @@ class Rebuild:
                 journal=journal,
                 skips=self._skips,
                 base=self._base,
+                lookups=self._lookups,
                 heard=lambda place, records: self._heard("log", {place: records}, ends, losses),
             )
             for place in left:
@@ -405,24 +408,8 @@ class Rebuild:
             return cursor, 0
         contract = self._service.contract
         subjects = {subject_of(contract, row["stream"], row["type"]) for row in rows}
-        done = {
-            row["subject"]: self._states.codec(row["subject"]).load_done(row["done"])
-            for row in await connection.fetch(DONE, list(subjects))
-        }
-        sealed: list[tuple[str, str, bytes]] = []
-        entered: list[tuple[str, *entries.Row]] = []
-        touched = {did(contract, self._states, (row["stream"], row["type"], row["data"]), done, sealed, entered) for row in rows}
-        await connection.execute(
-            SAVE_DONE,
-            list(touched),
-            [self._states.partition(subject) for subject in touched],
-            [self._states.codec(subject).dump_done(done[subject]) for subject in touched],
-            self._base,
-        )
-        if sealed:
-            await connection.execute(SEAL, *map(list, zip(*sealed, strict=True)))
-        if entered:
-            await connection.execute(entries.WRITE, *map(list, zip(*entered, strict=True)))
+        facts = [(row["stream"], row["type"], row["data"]) for row in rows]
+        await fold_own(connection, contract, self._states, self._lookups, facts, subjects, self._base)
         return (rows[-1]["transaction_id"], rows[-1]["global_position"]), len(rows)
 
     async def _swap(
@@ -462,6 +449,7 @@ class Rebuild:
                 self._refuse(loss)
             await connection.execute(KEYS_OFFSETS.format(live=old), self._topics.keys, self._cluster)
             await connection.execute(f"INSERT INTO set_aside SELECT * FROM {old}.set_aside WHERE topic = $1", self._topics.keys)
+            await connection.execute(FORGET_ALL)  # of whom was forgotten since his values were opened; nobody forgets now
             await connection.execute("INSERT INTO caught_up DEFAULT VALUES")
             await connection.execute("UPDATE public.live SET schema = $1, fold = $2", schema, self._fold)
             await connection.execute("UPDATE public.rebuilds SET live_at = now() WHERE schema = $1", schema)

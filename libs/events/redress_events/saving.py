@@ -1,4 +1,4 @@
-"""What a fold came to, written: states, ciphertexts, entries, parked records and those set aside, each as a set, rows by id."""
+"""What a fold came to, written: states, ciphertexts, entries, projections, what is parked or set aside, each as a set, rows by id."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 import asyncpg
 import orjson
 
-from redress_events import entries
+from redress_events import entries, projections
 from redress_events.fold import Folding
+from redress_events.projections import Changes, shows_heard
 from redress_events.records import Apart
 from redress_events.states import Connection
 
@@ -21,7 +22,10 @@ ORDER BY n.subject
 ON CONFLICT (subject) DO UPDATE SET
     parked = excluded.parked, read = excluded.read, cause = excluded.cause, heard = excluded.heard,
     revision = state.revision + (state.heard <> excluded.heard OR state.parked <> excluded.parked)::int
+RETURNING subject, decided
 """
+# Of rows that are locked. Index: state_pkey.
+DONE = "SELECT subject, done FROM state WHERE subject = ANY ($1::text[])"
 SEAL = """
 INSERT INTO sealed (subject, ref, ciphertext) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) ON CONFLICT DO NOTHING
 """
@@ -43,9 +47,9 @@ def headers_json(headers: Mapping[str, bytes]) -> str:
 
 
 async def save(connection: Connection, foldings: list[Folding]) -> None:
-    """Write folded rows, their ciphertexts, their entries and what they parked, each as a set, rows by id."""
+    """Write folded rows, their ciphertexts, their entries, what they parked, and their projections, each as a set, rows by id."""
     foldings = sorted(foldings, key=lambda folding: folding.subject)
-    await connection.execute(
+    saved = await connection.fetch(
         SAVE,
         [each.subject for each in foldings],
         [each.partition for each in foldings],
@@ -61,6 +65,24 @@ async def save(connection: Connection, foldings: list[Folding]) -> None:
         await connection.execute(entries.WRITE, *map(list, zip(*entered, strict=True)))
     if waiting := parked_rows(foldings):
         await connection.execute(PARK, *map(list, zip(*waiting, strict=True)))
+    await _project(connection, foldings, {row["subject"]: row["decided"] for row in saved})
+
+
+async def _project(connection: Connection, foldings: Iterable[Folding], decided: Mapping[str, int]) -> None:
+    """The rows are locked now. Where something was decided since they were read, its projections are made anew, of what is stored."""
+    found = Changes()
+    overtaken = {}
+    for each in foldings:
+        if not shows_heard(each.codec.kind, each.before, each.heard):
+            continue
+        if decided[each.subject] != each.decided:
+            overtaken[each.subject] = each
+        else:
+            found.add(each.project() if each.changes is None else each.changes)
+    if overtaken:
+        for row in await connection.fetch(DONE, list(overtaken)):
+            found.add(overtaken[row["subject"]].project(row["done"]))
+    await projections.write(connection, found)
 
 
 def parked_rows(foldings: Iterable[Folding]) -> list[tuple[Any, ...]]:

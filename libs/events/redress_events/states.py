@@ -16,7 +16,7 @@ import orjson
 from pydantic import TypeAdapter
 
 from redress_events.envelope import GENESIS
-from redress_events.facts import Fact, Kind
+from redress_events.facts import Fact, Kind, Table
 
 # State and journal head in one snapshot. Index: state_pkey, events_pkey.
 LOAD = """
@@ -36,14 +36,16 @@ MURMUR = 0x5BD1E995
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A list that users page through. where: SQL over generated columns, `$1 …` its filters. order: a bigint column, not null within it.
-    own: the index that one department's part of it is read from, where state has a column `department`."""
+    """A list that users page through. where: SQL over columns of the state, or of the projection's table that it names, `$1 …` its filters.
+    order: a bigint column, not null within it. own: the index that one department's part of it is read from, where the table has a column
+    `department`."""
 
     name: str
     where: str
     order: str
     index: str
     own: str | None = None
+    table: Table | None = None
 
     def of_department(self, filters: int) -> Query:
         """One department's part; the filter after the others names it. Raises ValueError where the list has no such parts."""
@@ -54,7 +56,7 @@ class Query:
     def sql(self, filters: int) -> str:
         after, subject, limit = (f"${filters + n}" for n in (1, 2, 3))
         return (
-            f"SELECT s.subject, s.{self.order} AS place FROM state s WHERE ({self.where}) AND "
+            f"SELECT s.subject, s.{self.order} AS place FROM {self.table.name if self.table else 'state'} s WHERE ({self.where}) AND "
             f"(s.{self.order}, s.subject) > ({after}::bigint, {subject}::text) ORDER BY s.{self.order}, s.subject LIMIT {limit}"
         )
 

@@ -4,6 +4,9 @@ handling = Spec(HANDLING, KIND, {Accept: accept, Resolve: resolve})
 
 def test_nobody_resolves_a_case_behind_the_customers_back():
     handling.given(routed(), accepted()).when(Resolve(...)).refused("customer-not-contacted")
+
+def test_an_accepted_case_is_in_its_departments_list():
+    assert handling.given(routed(), opened(), accepted()).shows(CASES) == [{"department": "technical_support", "stage": "accepted", ...}]
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from typing import Any, Self
 
 from redress_events.entries import Latest, Listed
 from redress_events.facts import Context as Context
-from redress_events.facts import Contract, Fact, Kind, Refused, Work
+from redress_events.facts import Contract, Fact, Kind, Refused, Table, Work
+from redress_events.projections import counted, rows_of
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)  # a Monday
 COMPLAINT = "complaint/01890000-0000-7000-8000-000000000001"
@@ -121,6 +125,17 @@ class Case:
     @property
     def state(self) -> Any:
         return folded(self.spec.contract, self.spec.kind, self.happened)
+
+    def shows(self, table: Table) -> list[dict[str, Any]]:
+        """The rows that these events leave in a projection's table, in the order of their keys."""
+        state = self.state
+        rows = rows_of(self.spec.kind, (state.heard, state.done))[table]
+        return [dict(zip(table.columns, rows[key], strict=True)) for key in sorted(rows)]
+
+    def counts(self, name: str) -> set[str]:
+        """Under which names of this count the subject counts."""
+        state = self.state
+        return {key for each, key in counted(self.spec.kind, (state.heard, state.done)) if each == name}
 
     def when(self, command: Any) -> Outcome:
         decider = self.spec.deciders[type(command)]

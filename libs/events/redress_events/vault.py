@@ -51,6 +51,8 @@ ON CONFLICT (subject) DO UPDATE SET
     acknowledged = true
 WHERE excluded.destroyed AND NOT keys.destroyed OR NOT keys.acknowledged AND (excluded.destroyed OR NOT keys.destroyed)
 """
+# By what was forgotten nobody is found. Index: lookups_subject.
+FORGET = "DELETE FROM lookups WHERE subject = ANY ($1::text[])"
 # What a service does whose topic of keys is no longer the one that it read: reads it from its beginning, which harms nobody, and sends what
 # keys it has again, for all that were acknowledged went to a log that is gone.
 ANEW = """
@@ -138,11 +140,18 @@ class Vault:
         """Whether this is a key that our master key wrapped for this subject."""
         return self._unwrapped(subject, wrapped) is not None
 
+    def cipher(self, subject: str, wrapped: bytes) -> AESGCM | None:
+        """The subject's data key; None where our master key did not wrap it."""
+        key = self._unwrapped(subject, wrapped)
+        return AESGCM(key) if key else None
+
     async def store(self, connection: Connection, records: Mapping[str, KeyRecord]) -> None:
         """Keep what came on the topic of keys, by subject. Each unwraps, or is a tombstone that is proved."""
         await connection.execute(
             STORE, list(records), [each.wrapped for each in records.values()], [each.proof for each in records.values()]
         )
+        if destroyed := [subject for subject, each in records.items() if each.wrapped is None]:
+            await connection.execute(FORGET, destroyed)
 
     async def ciphers(self, subjects: Iterable[str]) -> dict[str, AESGCM | Forgotten | KeyMissing]:
         """The keys of these complaints, or why there is none. Those that are not here are waited for, all at once."""

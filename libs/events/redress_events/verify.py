@@ -9,6 +9,7 @@ most: all three walk the same partition at once.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -21,12 +22,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from redress_events import entries
 from redress_events.envelope import GENESIS, chain, decode
 from redress_events.errors import LogTruncated
-from redress_events.facts import LIFECYCLE, Contract, Kind
+from redress_events.facts import LIFECYCLE, Contract, Kind, Table
 from redress_events.filling import did, subject_of
 from redress_events.fold import Folding, Place
 from redress_events.key_check import KeyCheck
 from redress_events.log_end import LogEnd
+from redress_events.lookups import DESTROYED, OF_FORGOTTEN, Lookups
 from redress_events.positions import Position, position_of
+from redress_events.projections import Facets, NotProjected, counted, rows_of, tables
 from redress_events.projector import JOURNAL as JOURNAL_HAS
 from redress_events.records import Apart, Read, Reader, Record, Unfit
 from redress_events.relay import close
@@ -47,6 +50,8 @@ FROM events
 ROWS = "SELECT subject, partition, revision, parked, read, heard, done FROM state"
 ENTRIES = "SELECT subject, list, at, source, version, data, size FROM entries"
 SEALED = "SELECT subject, ref, sha256(ciphertext) FROM sealed"
+COUNTS = "SELECT name, key, n FROM counts WHERE n <> 0"
+LOOKED_UP = "SELECT subject, digest, place FROM lookups"
 PARKED = 'SELECT subject, topic, partition, "offset" FROM parked'
 REVISIONS = "SELECT (count(*) + 1) << 32 FROM public.rebuilds"  # no schema that was begun has revisions from there on
 
@@ -124,6 +129,8 @@ class _Part:
     last: dict[str, int] = field(default_factory=dict)
     done: dict[str, Any] = field(default_factory=dict)
     sealed: dict[tuple[str, str], bytes] = field(default_factory=dict)  # digests of the ciphertexts that the facts have
+    found: list[tuple[str, str, bytes]] = field(default_factory=list)  # the ciphertexts of what a subject is found by
+    shown: dict[Table, dict[tuple[Any, ...], tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(dict))  # rows by subject and key
     entries: dict[tuple[str, str, int, str, int], bytes] = field(default_factory=dict)  # of the lists, by place: their digests
     replays: dict[str, Replay] = field(default_factory=dict)
     stay: dict[str, set[Place]] = field(default_factory=dict)  # what waits, by subject
@@ -139,7 +146,20 @@ class _Check:
         self._reader = Reader(service.source, service.kinds, service.contracts, service.partitions)
         self._report = Report(service.source)
         self._publishes = {self._topics(fact.topic) for fact in service.contract.by_type.values()} - {self._topics.lifecycle}
-        self._spools = self._journal, self._public, self._rows, self._sealed, self._entries, self._parked = [Spool() for _ in range(6)]
+        self._journal, self._public, self._rows, self._sealed, self._entries, self._parked, self._found = [Spool() for _ in range(7)]
+        self._shown = {table: Spool() for table in tables(service.kinds.values())}
+        self._spools = (
+            self._journal,
+            self._public,
+            self._rows,
+            self._sealed,
+            self._entries,
+            self._parked,
+            self._found,
+            *self._shown.values(),
+        )
+        self._lookups = Lookups(self._states, master) if master is not None else None
+        self._counts: Counter[tuple[str, str]] = Counter()  # as they are, less what they should be
         self._read: dict[TopicPartition, Position] = {}  # the live state's
         self._topic_id: str | None = None  # of the lifecycle topic as it is now
         self._keys: KeyCheck | None = None
@@ -172,6 +192,9 @@ class _Check:
             for n in self._partitions:
                 await self._partition(connection, consumer, n, log)
             await self._look_for_unknown(connection)
+            for (name, key), n in self._counts.items():
+                if n:
+                    self._report.differs("state", f"{name} {key}", f"counts {abs(n)} too {'many' if n > 0 else 'few'}", self._rebuild)
             if self._keys is not None:
                 await self._keys.compare(consumer)
             self._progress("log", self._log_all, self._log_all)
@@ -201,11 +224,16 @@ class _Check:
         async for row in connection.cursor(ROWS, prefetch=CHUNK):
             self._report.states += 1
             self._rows.put(self._states.partition(row["subject"]), tuple(row))
-        for spool, query in ((self._sealed, SEALED), (self._entries, ENTRIES), (self._parked, PARKED)):
+        shown = [(spool, f"SELECT {', '.join(('subject', *table.columns))} FROM {table.name}") for table, spool in self._shown.items()]
+        plain = (self._sealed, SEALED), (self._entries, ENTRIES), (self._parked, PARKED), (self._found, LOOKED_UP)
+        for spool, query in (*plain, *shown):
             async for row in connection.cursor(query, prefetch=CHUNK):
                 spool.put(self._states.partition(row["subject"]), tuple(row))
         rows = await connection.fetch("SELECT * FROM consumer_offsets WHERE topic = $1", self._topics.lifecycle)
         self._read = {TopicPartition(row["topic"], row["partition"]): position_of(row) for row in rows}
+        self._counts.update({(row["name"], row["key"]): row["n"] for row in await connection.fetch(COUNTS)})
+        for row in await connection.fetch(OF_FORGOTTEN):
+            self._report.differs("state", row["subject"], "is found by what was forgotten", self._rebuild)
         if self._keys is not None:
             self._report.keys = await self._keys.split(connection)
         self._skips = await load_skips(connection)
@@ -256,6 +284,7 @@ class _Check:
             await self._walk(connection, consumer, TopicPartition(topic, n), log, public)
         part = _Part()
         self._walk_journal(n, part)
+        await self._compare_lookups(connection, n, part)
         for subject, *place in self._parked.rows(n):
             part.stay.setdefault(subject, set()).add(tuple(place))
         place = TopicPartition(self._topics.lifecycle, n)
@@ -284,6 +313,7 @@ class _Check:
                 entered: list[tuple[str, *entries.Row]] = []
                 did(self._service.contract, self._states, (stream, type, data), part.done, sealed, entered)
                 part.sealed.update(((subject, ref), sha256(blob).digest()) for subject, ref, blob in sealed)
+                part.found += [each for each in sealed if each[1].rpartition("/")[2] in self._states.codec(each[0]).kind.lookups]
                 _expect_entries(part, entered)
             except (ValueError, KeyError) as error:
                 self._report.differs("journal", which, f"cannot be folded: {error.__class__.__name__}", RESTORE)
@@ -412,10 +442,12 @@ class _Check:
             expected = part.done.pop(subject, None) or codec.kind.facets[1]()
             if codec.dump_done(expected) != codec.dump_done(codec.load_done(done)):
                 self._report.differs("state", subject, "done is not the fold of the journal", self._rebuild)
+            self._expect_shown(part, subject, (codec.load_heard(heard), codec.load_done(done)))
         for subject, replay in part.replays.items():  # those without a row
             self._expect(part, subject, replay)
         self._compare_sealed(n, part)
         self._compare_entries(n, part)
+        self._compare_shown(n, part)
         for subject in [*(subject for subject, replay in part.replays.items() if replay.folding.touched), *part.done]:
             self._report.differs("state", subject, "has facts and no row", self._rebuild)
         self._progress("state", n + 1, self._service.partitions)
@@ -447,6 +479,42 @@ class _Check:
     def _expect(self, part: _Part, subject: str, replay: Replay) -> None:
         part.sealed.update(((subject, ref), sha256(blob).digest()) for ref, blob in replay.folding.sealed)
         _expect_entries(part, [(subject, *row) for row in replay.folding.entries])
+
+    async def _compare_lookups(self, connection: asyncpg.Connection, n: int, part: _Part) -> None:
+        """By what a subject is found, with what its ciphertexts open to. Who was forgotten since is found by nothing, rightly."""
+        if self._lookups is None:
+            return
+        expected = await self._lookups.rows(connection, part.found)
+        part.found = []
+        stored = {tuple(row) for row in self._found.rows(n)}
+        if differing := expected ^ stored:
+            subjects = sorted({subject for subject, _, _ in differing})
+            gone = {row["subject"] for row in await connection.fetch(DESTROYED, subjects)}
+            for subject in subjects:
+                if subject not in gone:
+                    self._report.differs("state", subject, "is not found by what it is to be found by, or by more", self._rebuild)
+
+    def _expect_shown(self, part: _Part, subject: str, state: Facets) -> None:
+        """Projections are those of the state as it is stored: that this is the fold of log and journal is compared beside."""
+        kind = self._states.codec(subject).kind
+        try:
+            self._counts.subtract(counted(kind, state))
+            for table, rows in rows_of(kind, state).items():
+                part.shown[table].update({(subject, *key): row for key, row in rows.items()})
+        except NotProjected as error:
+            self._report.differs("state", subject, f"has no projection: {error}", self._rebuild)
+
+    def _compare_shown(self, n: int, part: _Part) -> None:
+        for table, spool in self._shown.items():
+            expected, places = part.shown[table], [list(table.columns).index(name) for name in table.key]
+            for subject, *row in spool.rows(n):
+                key = subject, *(row[place] for place in places)
+                should = expected.pop(key, None)
+                if should != tuple(row):
+                    what = "is a row of no state" if should is None else "is another row than its state's"
+                    self._report.differs("state", f"{' '.join(map(str, key))} in {table.name}", what, self._rebuild)
+            for key in expected:
+                self._report.differs("state", f"{' '.join(map(str, key))} in {table.name}", "has no row", self._rebuild)
 
     def _compare_sealed(self, n: int, part: _Part) -> None:
         """Where the log is not whole, nothing is known of other services' ciphertexts and entries."""

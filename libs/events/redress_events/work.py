@@ -60,12 +60,12 @@ def due_sql(work: Work) -> str:
     order = f"s.{work.at}, s.subject" if work.at else "s.subject"
     due = f"({work.due}) {timed} AND NOT s.parked AND s.partition = ANY ($1::int[])"
     return f"""
-        (SELECT s.subject, false AS failed FROM (SELECT * FROM state s WHERE {due}) s
+        (SELECT s.subject, false AS failed FROM (SELECT s.* FROM {work.rows} s WHERE {due}) s
          WHERE NOT EXISTS (SELECT 1 FROM row_errors e WHERE e.work = '{work.name}' AND e.subject = s.subject)
          ORDER BY {order} LIMIT $3)
         UNION ALL
         (SELECT e.subject, true FROM row_errors e
-         WHERE e.work = '{work.name}' AND e.retry_at <= now() AND EXISTS (SELECT 1 FROM state s WHERE s.subject = e.subject AND {due})
+         WHERE e.work = '{work.name}' AND e.retry_at <= now() AND EXISTS (SELECT 1 FROM {work.rows} s WHERE s.subject = e.subject AND {due})
          ORDER BY e.retry_at, e.subject LIMIT $3)
     """
 
@@ -74,7 +74,7 @@ def still_due_sql(work: Work) -> str:
     """Those of some rows that are due as their decision left them: with the same revision, so that nothing new made them due again."""
     timed = f"AND s.{work.at} <= $2" if work.at else "AND $2::bigint IS NOT NULL"
     return f"""
-        SELECT s.subject FROM state s JOIN unnest($1::text[], $3::bigint[]) d (subject, revision) USING (subject, revision)
+        SELECT s.subject FROM {work.rows} s JOIN unnest($1::text[], $3::bigint[]) d (subject, revision) USING (subject, revision)
         WHERE ({work.due}) {timed} AND NOT s.parked
     """
 
@@ -83,14 +83,14 @@ def settled_sql(work: Work) -> str:
     """Forgets the errors of rows that are no longer due: somebody else settled them, and nobody would come back to clear them."""
     return f"""
         DELETE FROM row_errors e WHERE e.work = '{work.name}' AND e.retry_at <= now()
-        AND NOT EXISTS (SELECT 1 FROM state s WHERE s.subject = e.subject AND ({work.due}))
+        AND NOT EXISTS (SELECT 1 FROM {work.rows} s WHERE s.subject = e.subject AND ({work.due}))
     """
 
 
 def next_sql(work: Work) -> str:
     """When the first row is due, and what time it is in the database."""
     due = f"({work.due}) AND NOT s.parked AND s.partition = ANY ($1::int[])"
-    return f"SELECT min(s.{work.at}) AS first, clock_timestamp() AS now FROM state s WHERE {due}"
+    return f"SELECT min(s.{work.at}) AS first, clock_timestamp() AS now FROM {work.rows} s WHERE {due}"
 
 
 @dataclass(frozen=True, slots=True)

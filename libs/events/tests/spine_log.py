@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.record.util import calc_crc32c
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from spine_stack import AT, HANDLING_KIND, INTAKE_KIND, MASTER, Stack, eventually, registered
+from spine_stack import AT, HANDLING_KIND, INTAKE_KIND, MASTER, Stack, eventually, registered, with_toys
 
 from redress_events import topics
 from redress_events.adopt import Adopted, Adoption
@@ -161,23 +161,24 @@ def described(stack: Stack, source: str) -> Verified:
 async def rebuild(
     stack: Stack, source: str, folder: Path, fold: int = 1, progress: Any = lambda *_: None, accept_loss: bool = False
 ) -> Rebuilt:
-    """The service's state made anew. folder: empty, for the migrations that the service does not have."""
+    """The service's state made anew. folder: for the toy's migration."""
     database = await stack.database(source)
     return await Rebuild(
         described(stack, source),
         fold=fold,
         owner_dsn=database.owner_dsn,
         app_role=database.app_role,
-        service_migrations_dir=folder,
+        service_migrations_dir=with_toys(folder),
         bootstrap=stack.kafka,
         progress=progress,
         accept_loss=accept_loss,
+        master=MASTER,
     ).run()
 
 
 async def verified(stack: Stack, source: str) -> Report:
     """Log, journal and state of one service are equal: nothing lost, doubled or parked, in order, and state is their fold."""
-    report = await verify(described(stack, source), (await stack.database(source)).app_dsn, stack.kafka)
+    report = await verify(described(stack, source), (await stack.database(source)).app_dsn, stack.kafka, master=MASTER)
     assert report.equal and report.lost == report.doubled == report.parked == 0, report
     return report
 
@@ -207,6 +208,11 @@ async def quiet(*engines: Engine) -> None:
 
 
 ALL_STATES = "SELECT subject, partition, parked, read::text, cause::text, heard::text, done::text FROM state ORDER BY subject"
+ALL_SHOWN = (
+    "SELECT * FROM toys ORDER BY subject, what",
+    "SELECT * FROM counts WHERE n <> 0 ORDER BY name, key",
+    "SELECT * FROM lookups ORDER BY digest, subject",
+)
 ALL_ENTRIES = "SELECT subject, list, source, version, at, data::text, size FROM entries ORDER BY subject, list, at, source, version"
 
 
@@ -214,7 +220,7 @@ async def states(stack: Stack, source: str) -> list[tuple[Any, ...]]:
     connection = await stack.connect(source, owner=True)
     live = await connection.fetchval("SELECT schema FROM live")
     await connection.execute(f"SET search_path = {live}, public")
-    rows = [tuple(row) for statement in (ALL_STATES, ALL_ENTRIES) for row in await connection.fetch(statement)]
+    rows = [tuple(row) for statement in (ALL_STATES, ALL_ENTRIES, *ALL_SHOWN) for row in await connection.fetch(statement)]
     await connection.close()
     return rows
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import asyncpg
@@ -22,7 +22,7 @@ from redress_events.contracts import CONTRACTS
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.engine import Asked, Config, Engine, Unavailable
-from redress_events.facts import Context, Entry, Fact, Instant, Kind, Work
+from redress_events.facts import Context, Count, Entry, Fact, Instant, Kind, Projection, Table, Work
 from redress_events.migrate import migrate
 from redress_local.provision import Databases
 
@@ -89,12 +89,50 @@ def open_case(toy: Toy, context: Context) -> list[Fact]:
 
 
 OPEN = Work("open", due="heard ? 'registered_at' AND NOT done ? 'opened'", decide=open_case, index="state_pkey")
-INTAKE_KIND = Kind(Toy, hear, did, hears=(CaseOpened,), entries=entries, begun_here=True)
-HANDLING_KIND = Kind(Toy, hear, did, hears=(ComplaintRegistered, ComplaintChased), entries=entries)
+TOYS = Table("toys", {"what": "text", "n": "bigint", "name": "text"}, key=("what",))
+TOYS_SQL = """
+-- migrate:up
+CREATE TABLE toys (subject text, what text, n bigint NOT NULL, name text, PRIMARY KEY (subject, what));
+
+-- migrate:down
+DROP TABLE toys;
+"""
 
 
-def registered(text: str = "no signal since Sunday", number: str = "X") -> ComplaintRegistered:
-    return ComplaintRegistered(number=number, channel="app", kind="complaint", received_at=AT, text=text)
+def toys(toy: Toy) -> list[tuple[str, int, str | None]]:
+    """Up to three rows, of which each has something of both facets. Own chases are in none of them."""
+    counts = {"opened": toy.heard.opened + toy.done.opened, "chased": toy.heard.chases, "named": int(toy.done.number is not None)}
+    return [(what, n, toy.done.number) for what, n in counts.items() if n]
+
+
+def stages(toy: Toy) -> list[str]:
+    return ["opened" if toy.heard.opened + toy.done.opened else "new"] if toy.heard.text or toy.done.number else []
+
+
+SHOWN = ("text", "chases", "opened"), ("number", "opened")
+PROJECTIONS = (Projection(TOYS, toys, *SHOWN), Count("stage", stages, *SHOWN))
+INTAKE_KIND = Kind(
+    Toy,
+    hear,
+    did,
+    hears=(CaseOpened,),
+    entries=entries,
+    begun_here=True,
+    projections=PROJECTIONS,
+    lookups={"phone": lambda text: text.replace(" ", "") or None},
+)
+HANDLING_KIND = Kind(Toy, hear, did, hears=(ComplaintRegistered, ComplaintChased), entries=entries, projections=PROJECTIONS)
+
+
+def registered(text: str = "no signal since Sunday", number: str = "X", phone: str | None = None) -> ComplaintRegistered:
+    return ComplaintRegistered(number=number, channel="app", kind="complaint", received_at=AT, text=text, phone=phone)
+
+
+def with_toys(folder: Path) -> Path:
+    """A folder with the migration that makes the toy's table."""
+    folder.mkdir(exist_ok=True)
+    (folder / "20260101000100_toys.sql").write_text(TOYS_SQL)
+    return folder
 
 
 def asked(key: str | None = None, request: bytes = b"body") -> Asked:
@@ -141,11 +179,9 @@ class Stack:
     async def database(self, source: str) -> Databases:
         if source not in self.databases:
             made = await self._make_database(source)
-            empty = Path(os.environ.get("PYTEST_TMP", "/tmp")) / f"redress-empty-{uuid.uuid4().hex}"
-            empty.mkdir()
-            how = {"owner_dsn": made.owner_dsn, "app_role": made.app_role, "service_migrations_dir": empty}
-            await migrate(**how, fold=1, partitions=self.partitions)  # type: ignore[arg-type]
-            empty.rmdir()
+            with TemporaryDirectory() as folder:
+                how = {"owner_dsn": made.owner_dsn, "app_role": made.app_role, "service_migrations_dir": with_toys(Path(folder))}
+                await migrate(**how, fold=1, partitions=self.partitions)  # type: ignore[arg-type]
             self.databases[source] = made
         return self.databases[source]
 

@@ -11,14 +11,15 @@ from pydantic import Field, model_validator
 from redress_callback.domain.attempt import Attempt, attempt
 from redress_callback.domain.done import Answer
 from redress_callback.domain.history import NOTES, SAID
+from redress_callback.domain.lists import VISITS
 from redress_callback.domain.visit import Visit
 from redress_callback.views import NotePage, NoteView, VisitPage, VisitSummary, VisitView, references, references_in
 from redress_callback.work import POLICY
 from redress_chassis import Body, ComplaintId, Cursor, Limit, Permitted, Words, problems
 from redress_events.states import Query
 
-VISITS = Query("visits", where="s.to_call IS NOT NULL", order="to_call", index="state_visits")
-QUERIES = [VISITS]
+TO_VISIT = Query("visits", where="to_call IS NOT NULL", order="to_call", index="visits_to_call", table=VISITS)
+QUERIES = [TO_VISIT]
 
 router = APIRouter(tags=["visits"])
 
@@ -50,7 +51,7 @@ class AttemptBody(Body):
 @router.get("/visits", responses=problems(400))
 async def list_visits(call: Permitted[Visit], limit: Limit = 50, cursor: Cursor = None) -> VisitPage:
     """Customers to be called: first whoever said something since, then the longest overdue."""
-    page = await call.page(VISITS, limit=limit, cursor=cursor)
+    page = await call.page(TO_VISIT, limit=limit, cursor=cursor)
     return VisitPage(items=[VisitSummary.of(seen) for seen in page.items], next=page.next)
 
 

@@ -5,6 +5,7 @@ from functools import partial
 from redress_callback import policies
 from redress_callback.domain.closing import publish_again
 from redress_callback.domain.give_up import give_up
+from redress_callback.domain.lists import VISITS
 from redress_callback.domain.schedule import schedule
 from redress_callback.domain.withdraw import close_withdrawn
 from redress_events.facts import Work
@@ -13,17 +14,19 @@ POLICY = policies.return_visit()
 
 SCHEDULE = Work(
     "schedule",
-    due="handled_cycle = cycle AND scheduled < cycle AND closed < cycle AND withdrawal <= answered",
+    due="to_schedule",
     decide=partial(schedule, policy=POLICY),
-    index="state_to_schedule",
+    index="visits_to_schedule",
+    table=VISITS,
 )
-CLOSE_WITHDRAWN = Work("close-withdrawn", due="withdrawal > answered AND closed < cycle", decide=close_withdrawn, index="state_withdrawn")
+CLOSE_WITHDRAWN = Work("close-withdrawn", due="withdrawn", decide=close_withdrawn, index="visits_withdrawn", table=VISITS)
 GIVE_UP = Work(
     "give-up",
-    due="give_up_at IS NOT NULL AND NOT unanswered AND closed < cycle AND withdrawal <= answered",
+    due="give_up_at IS NOT NULL",
     at="give_up_at",
     decide=give_up,
-    index="state_give_up",
+    index="visits_give_up",
+    table=VISITS,
 )
-PUBLISH_AGAIN = Work("publish-again", due="revision_due", decide=publish_again, index="state_revision_due")
+PUBLISH_AGAIN = Work("publish-again", due="revision_due", decide=publish_again, index="visits_revision_due", table=VISITS)
 WORK = [SCHEDULE, CLOSE_WITHDRAWN, GIVE_UP, PUBLISH_AGAIN]

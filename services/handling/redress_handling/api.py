@@ -12,10 +12,12 @@ from redress_chassis import Body, ComplaintId, Cursor, Label, Limit, Moment, Per
 from redress_events.contracts.handling import ContactMeans
 from redress_events.states import Query
 from redress_handling import policies
+from redress_handling.domain import lists
 from redress_handling.domain.accept import Accept, accept
 from redress_handling.domain.case import Case
 from redress_handling.domain.contact import ContactCustomer, contact
 from redress_handling.domain.history import LISTS, OUTCOMES
+from redress_handling.domain.lists import CASES
 from redress_handling.domain.progress import ReportProgress, report_progress
 from redress_handling.domain.reject import Reject, reject
 from redress_handling.domain.resolve import Resolve, resolve
@@ -28,13 +30,14 @@ from redress_handling.views import (
     OutcomeView,
     Remark,
     RemarkPage,
+    WorkloadView,
     references,
     references_in,
 )
 
 CHOSEN = "s.stage = ANY ($1::text[])"
-TO_DO = Query("to-do", f"s.to_do IS NOT NULL AND {CHOSEN}", order="to_do", index="state_to_do", own="state_to_do")
-ENDED = Query("ended", f"s.latest_end IS NOT NULL AND {CHOSEN}", order="latest_end", index="state_latest_end", own="state_latest_end")
+TO_DO = Query("to-do", f"s.to_do IS NOT NULL AND {CHOSEN}", "to_do", "cases_to_do", own="cases_to_do_of", table=CASES)
+ENDED = Query("ended", f"s.latest_end IS NOT NULL AND {CHOSEN}", "latest_end", "cases_latest_end", own="cases_latest_end_of", table=CASES)
 QUERIES = [TO_DO, ENDED]
 
 router = APIRouter(tags=["cases"])
@@ -83,9 +86,15 @@ async def list_cases(
     call: Permitted[Case], department: Department = None, state: State = None, limit: Limit = 50, cursor: Cursor = None
 ) -> CasePage:
     """A department's cases: what came back or is major first, then the oldest; of those that have ended, the latest first."""
-    query = ENDED if state in ("resolved", "rejected", "cancelled") else TO_DO
-    page = await call.page(query, [state] if state else ["open", "accepted"], department=department, limit=limit, cursor=cursor)
+    query = ENDED if state in lists.ENDED else TO_DO
+    page = await call.page(query, [state] if state else list(lists.TO_DO), department=department, limit=limit, cursor=cursor)
     return CasePage(items=[CaseSummary.of(seen) for seen in page.items], next=page.next)
+
+
+@router.get("/cases/workload")
+async def show_workload(call: Permitted[Case]) -> WorkloadView:
+    """How many cases are to be accepted and worked on, by department. A handler sees their own alone."""
+    return WorkloadView.of(await call.counts(lists.WORKLOAD))
 
 
 @router.get("/cases/{complaint}", responses=problems(404))

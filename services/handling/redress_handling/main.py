@@ -16,6 +16,6 @@ service = Service(
     work=[OPEN, CANCEL],
     queries=api.QUERIES,
     routes=[api.router],
-    fold=2,
+    fold=3,
 )
 app = service.app()

@@ -13,6 +13,7 @@ HANDLES: Roles = {"handler": OWN_DEPARTMENT, "supervisor": ANYTHING}
 PERMISSIONS = Permissions(
     {
         "GET /cases": HANDLES,
+        "GET /cases/workload": HANDLES,
         "GET /cases/{complaint}": HANDLES,
         "GET /cases/{complaint}/remarks": HANDLES,
         "GET /cases/{complaint}/outcomes": HANDLES,

@@ -72,6 +72,31 @@ class CaseSummary(BaseModel):
         return cls.model_validate(_summary(seen))
 
 
+class DepartmentLoad(BaseModel):
+    """open: to be accepted. accepted: to be worked on."""
+
+    department: str
+    open: int
+    accepted: int
+
+
+class WorkloadView(BaseModel):
+    """Departments that have something to do, by name."""
+
+    items: list[DepartmentLoad]
+
+    @classmethod
+    def of(cls, counts: Mapping[str, int]) -> WorkloadView:
+        """counts: by department and stage."""
+        names = sorted({name.rpartition("/")[0] for name in counts})
+        return cls(
+            items=[
+                DepartmentLoad(department=name, open=counts.get(f"{name}/open", 0), accepted=counts.get(f"{name}/accepted", 0))
+                for name in names
+            ]
+        )
+
+
 class CasePage(BaseModel):
     """Cases, the most urgent first and then the oldest; where they have ended, the latest first. next: the cursor of the next page."""
 

@@ -2,7 +2,8 @@
 
 from redress_events.facts import Work
 from redress_handling.domain.cancel import cancel
+from redress_handling.domain.lists import CASES
 from redress_handling.domain.open_case import open_case
 
-OPEN = Work("open", due="routing > 0 AND done_cycle < cycle AND closed < cycle", decide=open_case, index="state_to_open")
-CANCEL = Work("cancel", due="done_cycle > 0 AND outcome IS NULL AND closed >= done_cycle", decide=cancel, index="state_to_cancel")
+OPEN = Work("open", due="to_open", decide=open_case, index="cases_to_open", table=CASES)
+CANCEL = Work("cancel", due="to_cancel", decide=cancel, index="cases_to_cancel", table=CASES)

@@ -1,15 +1,15 @@
--- A complaint is found by its number, and no number is given twice. Open ones are listed with whoever owes their next step.
+-- A complaint is found by its number, and no number is given twice. Open ones are listed with whoever owes their next step. Python says what
+-- is in the rows: domain/lists.py.
 
 -- migrate:up
-ALTER TABLE state
-    ADD COLUMN number text GENERATED ALWAYS AS (done ->> 'number') STORED,
-    ADD COLUMN registered_at bigint GENERATED ALWAYS AS ((done ->> 'registered_at')::bigint) STORED,
-    ADD COLUMN open_since bigint GENERATED ALWAYS AS (
-        CASE WHEN coalesce((heard ->> 'closed')::int, 0) < coalesce((heard ->> 'cycle')::int, 1) THEN (done ->> 'registered_at')::bigint END
-    ) STORED;
-CREATE INDEX state_open ON state (open_since, subject) WHERE open_since IS NOT NULL;
-CREATE UNIQUE INDEX state_number ON state (number);
+CREATE TABLE complaints (
+    subject text PRIMARY KEY,
+    number text NOT NULL,
+    registered_at bigint NOT NULL,
+    open_since bigint
+);
+CREATE UNIQUE INDEX complaints_number ON complaints (number);
+CREATE INDEX complaints_open ON complaints (open_since, subject) WHERE open_since IS NOT NULL;
 
 -- migrate:down
-DROP INDEX state_number, state_open;
-ALTER TABLE state DROP COLUMN open_since, DROP COLUMN registered_at, DROP COLUMN number;
+DROP TABLE complaints;

@@ -16,11 +16,12 @@ from redress_events.contracts.intake import EarlierComplaint
 from redress_events.errors import Unknown
 from redress_events.facts import Context, Fact
 from redress_events.states import Query, Seen
-from redress_intake.bodies import ChaseBody, RegisterBody, SupplementBody, WithdrawBody
+from redress_intake.bodies import ChaseBody, RegisterBody, SearchBody, SupplementBody, WithdrawBody
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.domain.limits import Limits
+from redress_intake.domain.lists import COMPLAINTS
 from redress_intake.domain.number import parse_number
 from redress_intake.domain.register import Implausible, Register, register
 from redress_intake.domain.supplement import Supplement, supplement
@@ -28,6 +29,8 @@ from redress_intake.domain.withdraw import Withdraw, withdraw
 from redress_intake.first_answer import first_answer, language_of
 from redress_intake.views import (
     ComplaintView,
+    FoundPage,
+    FoundView,
     OwesPage,
     OwesView,
     RegisteredView,
@@ -43,8 +46,8 @@ from redress_intake.views import (
 
 router = APIRouter(tags=["complaints"])
 
-BY_NUMBER = Query(name="by-number", where="number = $1", order="registered_at", index="state_number")
-OWES = Query(name="owes", where="open_since IS NOT NULL", order="open_since", index="state_open")
+BY_NUMBER = Query(name="by-number", where="number = $1", order="registered_at", index="complaints_number", table=COMPLAINTS)
+OWES = Query(name="owes", where="open_since IS NOT NULL", order="open_since", index="complaints_open", table=COMPLAINTS)
 FIRST_ANSWER = first_answer()
 NO_WORDS, NO_REASON = ChaseBody(), WithdrawBody()
 UUID_LENGTH = 36  # characters; a number has 13
@@ -74,6 +77,14 @@ async def list_next_steps(call: Permitted[Complaint], limit: Limit = 50, cursor:
     """Every open complaint, oldest first, and who owes its next step."""
     page = await call.page(OWES, limit=limit, cursor=cursor)
     return OwesPage(items=[view for seen in page.items if (view := OwesView.of(seen))], next=page.next)
+
+
+@router.post("/complaints/search", response_model_exclude_none=True, responses=problems(400))
+async def search_complaints(body: SearchBody, call: Permitted[Complaint]) -> FoundPage:
+    """A customer's complaints by the number that they gave, the newest first. The number is in the body, for addresses are logged."""
+    name, text = ("phone", body.phone) if body.phone is not None else ("service_number", body.service_number or "")
+    page = await call.found(name, text, limit=body.limit, cursor=body.cursor)
+    return FoundPage(items=[FoundView.of(seen) for seen in page.items], next=page.next)
 
 
 @router.get("/complaints/{complaint}", response_model_exclude_none=True, responses=problems(404))

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from redress_chassis import Body, Label, Moment, Short, Words
+from redress_chassis.paging import MOST, USUAL
 from redress_events.facts import Channel, ContactKind
 from redress_intake.domain.number import parse_number
 
@@ -63,6 +64,21 @@ class RegisterBody(Body):
     instruction: Words | None = None
     attachments: Attachments = ()
     refers_to: Earlier | None = None
+
+
+class SearchBody(Body):
+    """Exactly one of the two, written in whatever way. limit, cursor: as in every list."""
+
+    phone: Short | None = None
+    service_number: Short | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST)] = USUAL
+    cursor: Annotated[str, Field(max_length=400)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> SearchBody:
+        if (self.phone is None) == (self.service_number is None):
+            raise ValueError("Search by a phone number or by a service number.")
+        return self
 
 
 class SupplementBody(Body):

@@ -14,6 +14,6 @@ service = Service(
     permissions=PERMISSIONS,
     queries=[api.BY_NUMBER, api.OWES],
     routes=[api.router],
-    fold=3,
+    fold=4,
 )
 app = service.app()

@@ -16,6 +16,8 @@ def known(complaint: Complaint) -> bool:
 # A customer may turn to any front end, so that a front end reaches every complaint.
 TAKES_DOWN: Roles = {"front-end": ANYTHING, "agent": ANYTHING, "supervisor": ANYTHING}
 LOOKS: Roles = {"front-end": ANYTHING, "agent": ANYTHING, "handler": OWN_DEPARTMENT, "supervisor": ANYTHING, "ops": ANYTHING}
+# Over all numbers: front ends find what they have by its id or number, for whose complaint it is, is not known of them.
+SEARCHES: Roles = {"agent": ANYTHING, "supervisor": ANYTHING}
 WATCHES: Roles = {"supervisor": ANYTHING, "ops": ANYTHING}
 
 PERMISSIONS = Permissions(
@@ -24,6 +26,7 @@ PERMISSIONS = Permissions(
         "POST /complaints/{complaint}/supplements": TAKES_DOWN,
         "POST /complaints/{complaint}/chases": TAKES_DOWN,
         "POST /complaints/{complaint}/withdrawal": TAKES_DOWN,
+        "POST /complaints/search": SEARCHES,
         "GET /complaints/{complaint}": LOOKS,
         "GET /complaints/by-number/{number}": LOOKS,
         "GET /complaints/{complaint}/said": LOOKS,

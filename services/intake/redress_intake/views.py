@@ -173,6 +173,21 @@ class ComplaintHead(BaseModel):
     counts: Counts
 
 
+class FoundView(ComplaintHead):
+    """A complaint that was found."""
+
+    @classmethod
+    def of(cls, seen: Seen) -> FoundView:
+        return cls(**_head(seen))
+
+
+class FoundPage(BaseModel):
+    """Complaints that were found. next: the cursor of the next page."""
+
+    items: list[FoundView]
+    next: str | None = None
+
+
 class SaidAnswer(ComplaintHead):
     """The answer to what the customer said later. said: what was taken down, without its words; missing where a wish was wished already."""
 

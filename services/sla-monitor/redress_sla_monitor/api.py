@@ -11,6 +11,7 @@ from fastapi import Query as Parameter
 from redress_chassis import ComplaintId, Cursor, Limit, Moment, Permitted, problems
 from redress_events.facts import micros
 from redress_events.states import Query
+from redress_sla_monitor.domain.lists import WATCHES
 from redress_sla_monitor.domain.watch import Watch
 from redress_sla_monitor.views import ClocksView, WaitingPage, WaitingView, Which
 
@@ -19,15 +20,17 @@ DUE = Query(
     "due",
     "s.next_breach IS NOT NULL AND s.next_breach <= ALL ($1::bigint[])",
     order="next_breach",
-    index="state_next_breach",
-    own="state_next_breach_of",
+    index="watches_next_breach",
+    own="watches_next_breach_of",
+    table=WATCHES,
 )
 LATE = Query(
     "late",
     "s.late_since IS NOT NULL AND s.late_since < ALL ($1::bigint[])",
     order="late_since",
-    index="state_late_since",
-    own="state_late_since_of",
+    index="watches_late_since",
+    own="watches_late_since_of",
+    table=WATCHES,
 )
 QUERIES = [DUE, LATE]
 

@@ -16,6 +16,6 @@ service = Service(
     work=[START, SETTLE, BREACH],
     queries=api.QUERIES,
     routes=[api.router],
-    fold=2,
+    fold=3,
 )
 app = service.app()

@@ -6,12 +6,13 @@ from functools import partial
 
 from redress_events.facts import Work
 from redress_sla_monitor.domain.breach import breach
+from redress_sla_monitor.domain.lists import WATCHES
 from redress_sla_monitor.domain.settle import settle
 from redress_sla_monitor.domain.start import start
 from redress_sla_monitor.packs import rules_in_force
 
 RULES = rules_in_force()
 
-START = Work("start", due="to_start", decide=partial(start, rules=RULES), index="state_to_start")
-SETTLE = Work("settle", due="to_settle", decide=partial(settle, rules=RULES), index="state_to_settle")
-BREACH = Work("breach", due="next_breach IS NOT NULL", at="next_breach", decide=breach, index="state_next_breach")
+START = Work("start", due="to_start", decide=partial(start, rules=RULES), index="watches_to_start", table=WATCHES)
+SETTLE = Work("settle", due="to_settle", decide=partial(settle, rules=RULES), index="watches_to_settle", table=WATCHES)
+BREACH = Work("breach", due="next_breach IS NOT NULL", at="next_breach", decide=breach, index="watches_next_breach", table=WATCHES)

@@ -16,6 +16,6 @@ service = Service(
     work=[CLASSIFY],
     queries=[REVIEWS],
     routes=[api.router],
-    fold=1,
+    fold=2,
 )
 app = service.app()

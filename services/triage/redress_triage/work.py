@@ -7,11 +7,18 @@ from functools import partial
 from redress_events.facts import Work
 from redress_events.states import Query
 from redress_triage.domain.classify import classify, text_of
+from redress_triage.domain.lists import WAITING
 from redress_triage.policies import rules_in_force
 
 RULES = rules_in_force()
 
 CLASSIFY = Work(
-    "classify", due="to_classify", decide=partial(classify, rules=RULES), index="state_to_classify", opens=text_of, actor=RULES.actor
+    "classify",
+    due="to_classify",
+    decide=partial(classify, rules=RULES),
+    index="waiting_to_classify",
+    opens=text_of,
+    actor=RULES.actor,
+    table=WAITING,
 )
-REVIEWS = Query(name="reviews", where="review_since IS NOT NULL", order="review_since", index="state_review_since")
+REVIEWS = Query(name="reviews", where="review_since IS NOT NULL", order="review_since", index="waiting_review_since", table=WAITING)

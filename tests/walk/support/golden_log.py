@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from cast import Limits, Service, cast
 from lives import LIVES, told
@@ -23,6 +24,8 @@ from lives import LIVES, told
 from redress_events.contracts import CONTRACTS
 from redress_events.entries import row_of
 from redress_events.envelope import decode
+from redress_events.facts import Kind
+from redress_events.projections import Facets, counted, rows_of
 from redress_events.records import as_folded
 from redress_events.states import Codec
 from redress_local.places import ROOT, package
@@ -71,11 +74,19 @@ def digest_of(service: Service, facts: Sequence[bytes]) -> str | None:
         else:
             continue
         digest.update(f"{codec.dump_heard(heard)}\n{codec.dump_done(done)}\n".encode())
+        if shown := projected(service.kind, (heard, done)):
+            digest.update(f"{shown}\n".encode())
         row = row_of(service.kind, fact, envelope.source, envelope.version, envelope.time, [blob for _, blob in sealed])
         if row is not None:
             digest.update(f"{row}\n".encode())
             entered = True
     return digest.hexdigest()[:16] if entered or (heard, done) != (state.heard, state.done) else None
+
+
+def projected(kind: Kind, state: Facets) -> list[Any]:
+    """All rows and counts that are made of this state."""
+    rows = [(table.name, sorted(rows.values())) for table, rows in rows_of(kind, state).items()]
+    return [*rows, *sorted(counted(kind, state))]
 
 
 def numbers_in_force(services: Iterable[Service]) -> dict[str, int]:

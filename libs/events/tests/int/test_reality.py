@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from spine_stack import Stack, asked, engine_of, eventually, registered
+from spine_stack import Stack, asked, engine_of, eventually, registered, with_toys
 
 from redress_events import reality, topics
 from redress_events.engine import Engine
@@ -84,7 +84,7 @@ async def test_a_journal_that_nobody_numbered_waits_for_kafka_to_say_how_many_th
 
 async def test_what_an_empty_journal_was_numbered_for_by_mistake_the_migration_puts_right(stack: Stack, tmp_path: Path) -> None:
     made = await stack.database("intake")
-    how = partial(migrate, owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=tmp_path, fold=1)
+    how = partial(migrate, owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=with_toys(tmp_path), fold=1)
     await how(partitions=2)
     with pytest.raises(WrongPartitions):
         await stack.engine("intake")
@@ -97,7 +97,7 @@ async def test_a_journal_with_facts_is_never_numbered_anew(stack: Stack, tmp_pat
     await register(intake)
     await stack.stop(intake)
     made = await stack.database("intake")
-    how = partial(migrate, owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=tmp_path, fold=1)
+    how = partial(migrate, owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=with_toys(tmp_path), fold=1)
     with pytest.raises(WrongPartitions):
         await how(partitions=6)
     await how(partitions=4)

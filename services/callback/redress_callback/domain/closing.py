@@ -22,7 +22,7 @@ def end(visit: Visit, context: Context, reason: CloseReason, before: Sequence[Fa
 
 def publish_again(visit: Visit, context: Context) -> list[Fact]:
     """What was breached or annulled after the end changes what was published: the whole record once more, with the next revision."""
-    if visit.done.revision == 0 or visit.heard.breaches == visit.done.published:
+    if not visit.revision_due:
         return []
     return [public_record(visit, context)]
 

@@ -6,12 +6,12 @@ to every complaint, Handbook 3.3.3; how words and attempts go together is ours°
 """
 
 from redress_callback.domain.closing import end
-from redress_callback.domain.visit import Stage, Visit
+from redress_callback.domain.visit import Visit
 from redress_events.facts import Context, Fact
 
 
 def give_up(visit: Visit, context: Context) -> list[Fact]:
-    give_up_at = visit.done.give_up_at
-    if visit.stage is not Stage.UNREACHED or give_up_at is None or (context.passed or context.now) < give_up_at:
+    give_up_at = visit.give_up_at
+    if give_up_at is None or (context.passed or context.now) < give_up_at:
         return []
     return end(visit, context, "unreachable")

@@ -11,6 +11,6 @@ from redress_events.facts import Context, Fact
 def schedule(visit: Visit, context: Context, *, policy: Policy) -> list[Fact]:
     """Once in each cycle, counted from the resolution: being late here moves nothing."""
     handled = visit.handled
-    if handled is None or visit.closed or visit.withdrawn or visit.done.scheduled >= visit.done.cycle:
+    if handled is None or not visit.to_schedule:
         return []
     return [CallbackScheduled(cycle=visit.done.cycle, outcome=handled.outcome, due_at=handled.at + policy.first_attempt)]

@@ -9,6 +9,7 @@ from enum import StrEnum
 from redress_callback.domain.done import Done, did
 from redress_callback.domain.heard import HEARS, Handled, Heard, hear
 from redress_callback.domain.history import entries
+from redress_callback.domain.lists import PROJECTIONS
 from redress_events.facts import Kind
 
 
@@ -72,5 +73,20 @@ class Visit:
         times = [at for at in (planned, self.heard.said_at if self.unanswered else None) if at]
         return min(times, default=None)
 
+    @property
+    def give_up_at(self) -> datetime | None:
+        """When it is closed though the customer was not reached."""
+        return self.done.give_up_at if self.stage is Stage.UNREACHED else None
 
-KIND = Kind(Visit, hear, did, HEARS, entries)
+    @property
+    def to_schedule(self) -> bool:
+        """Its cycle was handled, and no visit was scheduled for it."""
+        return self.handled is not None and not self.closed and not self.withdrawn and self.done.scheduled < self.done.cycle
+
+    @property
+    def revision_due(self) -> bool:
+        """What was published of its end is not what is known now."""
+        return self.done.revision > 0 and self.heard.breaches != self.done.published
+
+
+KIND = Kind(Visit, hear, did, HEARS, entries, projections=PROJECTIONS)

@@ -19,6 +19,7 @@ from redress_callback.main import service
 from redress_chassis import Settings
 from redress_events.contracts import CALLBACK
 from redress_events.migrate import migrate
+from redress_events.projections import changes, write
 from redress_events.states import Codec
 from redress_events.testing import NOON, Happened, Spec
 from redress_events.vault import Vault, seal
@@ -57,6 +58,7 @@ class Door:
         visit = Spec(CALLBACK, KIND).given(*facts).state
         row = subject, CODEC.dump_heard(visit.heard), CODEC.dump_done(visit.done)
         await self.owner.execute("INSERT INTO state (subject, partition, revision, heard, done) VALUES ($1, 0, 1, $2, $3)", *row)
+        await write(self.owner, changes(KIND, row[0], None, (visit.heard, visit.done)))
         await self.owner.execute("INSERT INTO keys (subject, wrapped, acknowledged) VALUES ($1, $2, true)", subject, wrapped)
         for reference, text in words.items():
             await self.owner.execute("INSERT INTO sealed VALUES ($1, $2, $3)", subject, reference, seal(cipher, subject, reference, text))

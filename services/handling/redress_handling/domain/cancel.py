@@ -6,8 +6,6 @@ from redress_handling.domain.case import Case
 
 
 def cancel(case: Case, context: Context) -> list[Fact]:
-    """A closing of an earlier cycle ends nothing here: numbers are compared, never arrival."""
-    done, heard = case.done, case.heard
-    if done.cycle == 0 or done.outcome or heard.closed < done.cycle or heard.close_reason is None:
+    if not case.to_cancel or case.heard.close_reason is None:
         return []
-    return [CaseCancelled(cycle=done.cycle, reason=heard.close_reason)]
+    return [CaseCancelled(cycle=case.done.cycle, reason=case.heard.close_reason)]

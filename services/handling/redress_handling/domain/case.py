@@ -11,6 +11,7 @@ from redress_events.placement import Placement, Routed, Transferred
 from redress_handling.domain.done import Done, Transfer, did
 from redress_handling.domain.heard import HEARS, Heard, hear
 from redress_handling.domain.history import entries
+from redress_handling.domain.lists import PROJECTIONS
 
 
 class Stage(StrEnum):
@@ -74,8 +75,18 @@ class Case:
         return self.heard.closed >= self.heard.cycle
 
     @property
+    def to_open(self) -> bool:
+        """It is routed, in a cycle that is not closed and has no case yet."""
+        return self.heard.routing > 0 and self.done.cycle < self.heard.cycle and not self.closed
+
+    @property
+    def to_cancel(self) -> bool:
+        """Its cycle was closed while the case has no outcome. A closing of an earlier cycle ends nothing: numbers are compared."""
+        return self.done.cycle > 0 and self.done.outcome is None and self.heard.closed >= self.done.cycle
+
+    @property
     def urgency(self) -> int:
-        """One for each time the complaint came back, and one more where it is major. The list's order counts the same way, in SQL."""
+        """One for each time the complaint came back, and one more where it is major."""
         major = self.heard.classification is not None and self.heard.classification.severity == "major"
         return self.heard.urgency + major
 
@@ -103,7 +114,7 @@ class Case:
         return self.heard.registration.received_at if self.heard.registration else None
 
 
-KIND = Kind(Case, hear, did, HEARS, entries)
+KIND = Kind(Case, hear, did, HEARS, entries, projections=PROJECTIONS)
 
 
 def may_work_on(case: Case, context: Context) -> bool:

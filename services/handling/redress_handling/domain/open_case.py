@@ -8,6 +8,6 @@ from redress_handling.domain.case import Case
 def open_case(case: Case, context: Context) -> list[Fact]:
     """A reopened complaint goes back to the department that had it, unless it was routed elsewhere since."""
     heard = case.heard
-    if heard.routing == 0 or case.department is None or case.done.cycle >= heard.cycle or case.closed:
+    if not case.to_open or case.department is None:
         return []
     return [CaseOpened(cycle=heard.cycle, routing=heard.routing, department=case.department, urgency=heard.urgency)]

@@ -16,6 +16,7 @@ from redress_chassis import Settings
 from redress_events.contracts import HANDLING
 from redress_events.facts import Fact
 from redress_events.migrate import migrate
+from redress_events.projections import changes, write
 from redress_events.states import Codec
 from redress_events.testing import Spec
 from redress_events.vault import Vault, seal
@@ -60,6 +61,7 @@ class Door:
         case = Spec(HANDLING, KIND).given(*facts).state
         row = subject, CODEC.dump_heard(case.heard), CODEC.dump_done(case.done)
         await self.owner.execute("INSERT INTO state (subject, partition, revision, heard, done) VALUES ($1, 0, 1, $2, $3)", *row)
+        await write(self.owner, changes(KIND, subject, None, (case.heard, case.done)))
         await self.owner.execute("INSERT INTO keys (subject, wrapped, acknowledged) VALUES ($1, $2, true)", subject, wrapped)
         for reference, text in words.items():
             await self.owner.execute("INSERT INTO sealed VALUES ($1, $2, $3)", subject, reference, seal(cipher, subject, reference, text))
@@ -100,6 +102,7 @@ async def path(door: Door) -> str:
 
 async def test_a_department_takes_a_case_from_its_list_to_its_resolution(door: Door, path: str):
     (line,) = (await door.get("/cases")).json()["items"]
+    assert (await door.get("/cases/workload")).json()["items"] == [{"department": "technical_support", "open": 1, "accepted": 0}]
     assert (line["stage"], line["department"], line["category"]) == ("open", "technical_support", "service_quality")
     assert not {"phone", "text"} & line.keys()
     view = await door.get(path)
@@ -125,6 +128,7 @@ async def test_a_department_takes_a_case_from_its_list_to_its_resolution(door: D
     assert outcome == resolved["outcome"]
 
     assert (await door.get("/cases")).json()["items"] == []
+    assert (await door.get("/cases/workload")).json()["items"] == []
     (ended,) = (await door.get("/cases?state=resolved")).json()["items"]
     assert ended["number"] == line["number"]
 
@@ -135,6 +139,8 @@ async def test_a_case_is_seen_where_it_is_and_by_supervisors(door: Door, path: s
     assert (await door.get("/cases?department=technical_support", other)).json()["items"] == []
     assert [(await door.get(path, who)).status_code for who in (other, "handler/dan/", boss, "agent/eve/")] == [404, 404, 200, 403]
     assert len((await door.get("/cases?department=technical_support", boss)).json()["items"]) == 1
+    seen = [(await door.get("/cases/workload", who)).json()["items"] for who in (other, "handler/dan/", boss)]
+    assert seen == [[], [], [{"department": "technical_support", "open": 1, "accepted": 0}]]
 
     moved = await door.post(f"{path}/transfer", {"department": "finance", "reason": "It is about the bill"})
     assert (moved.status_code, moved.json()["department"], moved.json()["queue"]) == (200, "finance", None)

@@ -9,6 +9,8 @@ from redress_events.facts import ContactKind, Kind, Refused
 from redress_intake.domain.done import Done, did
 from redress_intake.domain.heard import HEARS, Heard, StageName, hear
 from redress_intake.domain.history import entries
+from redress_intake.domain.lists import PROJECTIONS
+from redress_intake.domain.lookup import LOOKUPS
 
 # How far a cycle has come. The furthest stage counts, not the latest fact: a new routing takes nothing back. Progress reports move nothing.
 STAGES_IN_ORDER: tuple[StageName, ...] = (
@@ -76,7 +78,7 @@ class Complaint:
         return next((name for name in reversed(STAGES_IN_ORDER) if name in reached), "registered")
 
 
-KIND = Kind(Complaint, hear, did, HEARS, entries, begun_here=True)
+KIND = Kind(Complaint, hear, did, HEARS, entries, begun_here=True, projections=PROJECTIONS, lookups=LOOKUPS)
 
 
 def refuse_if_closed(complaint: Complaint) -> None:

@@ -21,8 +21,8 @@ from redress_local.issuer import AUDIENCE, ISSUER, Issuer
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 GIVEN = {"channel": "web", "text": "手机没有信号", "phone": "13900000000", "instruction": "Call after six", "area": "浦东"}
 FILL = """
-INSERT INTO state (subject, partition, done)
-SELECT 'complaint/' || gen_random_uuid(), 0, jsonb_build_object('number', 'N' || n, 'registered_at', n) FROM generate_series(1, 20000) n
+INSERT INTO complaints (subject, number, registered_at)
+SELECT 'complaint/' || gen_random_uuid(), 'N' || n, n FROM generate_series(1, 20000) n
 """
 
 
@@ -130,6 +130,33 @@ async def test_what_cannot_be_is_refused_with_its_place(door: Door, change: dict
     assert await door.sql("SELECT FROM state") == []
 
 
+async def test_a_customers_complaints_are_found_by_the_number_they_gave_in_whatever_form(door: Door):
+    numbers = [(await door.post("/complaints", {**GIVEN, "service_number": "HZ-0047"})).json()["number"] for _ in range(3)]
+    await door.post("/complaints", {**GIVEN, "phone": "13900000001"})
+
+    async def found(body: dict[str, Any], role: str = "agent") -> dict[str, Any]:
+        answer = await door.post("/complaints/search", body, role)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    everything = await found({"phone": "＋86 (139) 0000-0000"}, "supervisor")
+    assert {each["number"] for each in everything["items"]} == set(numbers) and "next" not in everything
+    assert "13900000000" not in str(everything) and GIVEN["text"] not in str(everything)
+    first = await found({"service_number": "hz 0047", "limit": 2})
+    rest = await found({"service_number": "HZ0047", "limit": 2, "cursor": first["next"]})
+    assert [each["number"] for each in first["items"] + rest["items"]] == [each["number"] for each in everything["items"]]
+    assert (await found({"phone": "HZ-0047"}))["items"] == [] == (await found({"phone": "---"}))["items"]
+
+    for body, role, status in (
+        ({"phone": "13900000000"}, "front-end", 403),
+        ({"phone": "13900000000"}, "handler", 403),
+        ({}, "agent", 422),
+        ({"phone": "1", "service_number": "1"}, "agent", 422),
+        ({"phone": "1", "cursor": first["next"]}, "agent", 400),
+    ):
+        assert (await door.post("/complaints/search", body, role)).status_code == status, body
+
+
 async def test_who_may_not_or_asks_for_what_is_not_there_is_told(door: Door):
     path = (await door.post("/complaints", GIVEN)).json()["status"]
     unknown = f"/complaints/{uuid.uuid4()}"
@@ -180,8 +207,8 @@ async def test_a_new_complaint_refers_to_an_earlier_one_by_its_number_or_id(door
 
 async def test_a_number_is_found_by_its_index_and_given_once(door: Door):
     await door.sql(FILL)
-    await door.sql("ANALYZE state")
+    await door.sql("ANALYZE complaints")
     plan = "\n".join(row[0] for row in await door.sql(f"EXPLAIN {BY_NUMBER.sql(1)}", "N7", 0, "", 1))
     assert BY_NUMBER.index in plan, plan
     with pytest.raises(asyncpg.UniqueViolationError):
-        await door.sql("INSERT INTO state (subject, partition, done) VALUES ('complaint/' || gen_random_uuid(), 0, '{\"number\": \"N7\"}')")
+        await door.sql("INSERT INTO complaints VALUES ('complaint/' || gen_random_uuid(), 'N7', 0)")

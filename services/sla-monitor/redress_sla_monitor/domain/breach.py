@@ -8,8 +8,8 @@ from redress_sla_monitor.domain.watch import Watch
 
 
 def breach(watch: Watch, context: Context) -> list[Fact]:
-    """What happens at the deadline is in time, so the first late instant, `next_breach` in SQL, is one microsecond after it. A deadline
-    that the log was not read past is not judged, though the clock be past it."""
+    """What happens at the deadline is in time, so the first late instant is one microsecond after it. A deadline that the log was not read
+    past is not judged, though the clock be past it."""
     passed = context.passed or context.now
     due = (instance for instance in watch.done.clocks if watch.awaited(instance) and instance.deadline < passed)
     return [breached(instance, context.now) for instance in due]

@@ -46,7 +46,7 @@ class Instance:
 
     @property
     def late(self) -> bool:
-        """Breached, not annulled, and it still runs: `late_since` in SQL."""
+        """Breached, not annulled, and it still runs."""
         return self.verdict == "breached" and self.ended is None
 
 

@@ -18,7 +18,7 @@ from redress_sla_monitor.domain.watch import Watch
 
 
 def settle(watch: Watch, context: Context, rules: Rules) -> list[Fact]:
-    """`clocks_to_settle` in SQL says the same. All that is known is answered in one decision."""
+    """All that is known is answered in one decision."""
     return [fact for instance in watch.done.clocks for fact in _settled(watch, instance, context.now, rules)]
 
 

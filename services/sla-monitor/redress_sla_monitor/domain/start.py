@@ -14,9 +14,8 @@ from redress_sla_monitor.domain.watch import Watch
 
 
 def start(watch: Watch, context: Context, rules: Rules) -> list[Fact]:
-    """The clocks of `wanted` that are not among `started`: `to_start` in SQL."""
-    heard = watch.heard
-    missing = set(heard.wanted) - set(watch.done.started)
+    """The clocks that are wanted and not started."""
+    heard, missing = watch.heard, watch.missing
     facts: list[Fact] = []
     for cycle in heard.cycles:
         if cycle.starts_at is not None and key("classify", cycle.number) in missing:

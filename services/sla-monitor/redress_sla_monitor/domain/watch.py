@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from redress_events.facts import Kind
 from redress_sla_monitor.domain.done import Done, Instance, did
 from redress_sla_monitor.domain.heard import HEARS, Classification, End, Heard, hear
+from redress_sla_monitor.domain.lists import PROJECTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,25 @@ class Watch:
         return next((said for said in self.heard.classifications if said.number > instance.classification), None)
 
     def awaited(self, instance: Instance) -> bool:
-        """It runs, it is not said to be late, and nothing is known that ends or changes it: `next_breach` in SQL."""
+        """It runs, it is not said to be late, and nothing is known that ends or changes it."""
         runs = instance.ended is None and instance.verdict == "none"
         return runs and self.end_of(instance) is None and self.unanswered(instance) is None
 
+    @property
+    def missing(self) -> set[str]:
+        """The keys of clocks that are wanted and not started."""
+        return set(self.heard.wanted) - set(self.done.started)
 
-KIND = Kind(Watch, hear, did, HEARS)
+    @property
+    def to_settle(self) -> bool:
+        """A clock has an end to be told or a newer classification to be answered, or is breached though it ended in time."""
+        return any(map(self._settles, self.done.clocks))
+
+    def _settles(self, instance: Instance) -> bool:
+        end = self.end_of(instance)
+        if instance.ended is None:
+            return end is not None or self.unanswered(instance) is not None
+        return instance.verdict == "breached" and end is not None and end.at <= instance.deadline
+
+
+KIND = Kind(Watch, hear, did, HEARS, projections=PROJECTIONS)

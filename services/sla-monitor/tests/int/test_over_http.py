@@ -18,6 +18,7 @@ from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintRouted
 from redress_events.migrate import migrate
+from redress_events.projections import changes, write
 from redress_events.states import Codec
 from redress_events.testing import Case, Spec
 from redress_local.issuer import AUDIENCE, ISSUER, Issuer
@@ -59,6 +60,7 @@ class Reader:
         identity, state = str(uuid.uuid4()), case.state
         row = f"complaint/{identity}", CODEC.dump_heard(state.heard), CODEC.dump_done(state.done)
         await self.owner.execute("INSERT INTO state (subject, partition, revision, heard, done) VALUES ($1, 0, 1, $2, $3)", *row)
+        await write(self.owner, changes(KIND, row[0], None, (state.heard, state.done)))
         return identity
 
 

@@ -12,6 +12,7 @@ from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Evidence, Severity
 from redress_events.facts import ContactKind, Fact, Instant, Kind, Refused, replace
 from redress_events.placement import Placement, Routed, Transferred
+from redress_triage.domain.lists import PROJECTIONS
 from redress_triage.domain.routing import Desk
 
 By = Literal["rule", "person"]
@@ -91,6 +92,11 @@ class Complaint:
         return self.heard.closed >= self.heard.cycle
 
     @property
+    def to_classify(self) -> bool:
+        """It is registered and open, and nothing was said of it."""
+        return self.heard.registered_at is not None and self.done.classification.number == 0 and not self.closed
+
+    @property
     def placement(self) -> Placement:
         routing, moved = self.done.routing, self.heard.transfer
         routed = Routed(routing.number, routing.department) if routing.number else None
@@ -163,4 +169,4 @@ def did(done: Done, fact: Fact, at: datetime) -> Done:
     return done
 
 
-KIND = Kind(Complaint, hear, did, hears=(ComplaintRegistered, CaseTransferred, ComplaintReopened, ComplaintClosed))
+KIND = Kind(Complaint, hear, did, hears=(ComplaintRegistered, CaseTransferred, ComplaintReopened, ComplaintClosed), projections=PROJECTIONS)

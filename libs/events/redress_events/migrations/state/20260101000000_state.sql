@@ -36,6 +36,23 @@ CREATE TABLE entries (
     PRIMARY KEY (subject, list, at, source, version)
 );
 
+-- How many subjects are what: the sums over all of them, moved by each one's difference. A count of 0 is no count.
+CREATE TABLE counts (
+    name text NOT NULL,
+    key text NOT NULL,
+    n bigint NOT NULL,
+    PRIMARY KEY (name, key)
+);
+
+-- By which personal values a subject is found: keyed digests of their normal forms, never the values. Removed with the subject's key.
+CREATE TABLE lookups (
+    subject text NOT NULL,
+    digest bytea NOT NULL,
+    place bigint NOT NULL,                      -- the newest subjects first
+    PRIMARY KEY (digest, place, subject)
+);
+CREATE INDEX lookups_subject ON lookups (subject);
+
 CREATE TABLE consumer_offsets (
     topic text NOT NULL,
     partition int NOT NULL,
@@ -96,4 +113,4 @@ CREATE TABLE caught_up (
 );
 
 -- migrate:down
-DROP TABLE caught_up, row_errors, set_aside, parked, consumer_offsets, entries, sealed, state;
+DROP TABLE caught_up, row_errors, set_aside, parked, consumer_offsets, lookups, counts, entries, sealed, state;

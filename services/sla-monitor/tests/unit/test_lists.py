@@ -1,14 +1,10 @@
-"""The columns that make a row due say, in every history, exactly what the deciders would decide; and they end it."""
+"""The rows that make a complaint due say, in every history, exactly what the deciders would decide; and they end it."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import Any
 
-import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,60 +14,27 @@ from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
 from redress_events.facts import Context, Fact, from_micros, micros
-from redress_events.migrate import migrate
-from redress_events.states import Codec
-from redress_local.provision import Databases
+from redress_events.projections import changes
 from redress_sla_monitor.domain.breach import breach
+from redress_sla_monitor.domain.lists import WATCHES
+from redress_sla_monitor.domain.lists import row as row_of_watch
 from redress_sla_monitor.domain.policy import Rules
 from redress_sla_monitor.domain.settle import settle
 from redress_sla_monitor.domain.start import start
 from redress_sla_monitor.domain.watch import KIND, Watch
 
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
-CODEC = Codec(KIND)
 BLANK = Watch()
 NOW = datetime(2026, 3, 2, 6, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
 Step = tuple[Fact | str, datetime]
 
-INSERT = """
-INSERT INTO state (subject, partition, heard, done)
-SELECT 'complaint/' || gen_random_uuid(), 0, heard::jsonb, done::jsonb
-FROM unnest($1::text[], $2::text[]) WITH ORDINALITY given (heard, done, nth) ORDER BY nth
-RETURNING to_start, to_settle, next_breach, late_since, department
-"""
 
-
-@dataclass(frozen=True)
-class Database:
-    """A migrated database, and a loop to talk to it from tests that Hypothesis drives."""
-
-    runner: asyncio.Runner
-    connection: asyncpg.Connection
-
-    def columns(self, watches: list[Watch]) -> list[asyncpg.Record]:
-        """What the columns of these states are."""
-
-        async def ask() -> list[asyncpg.Record]:
-            transaction = self.connection.transaction()
-            await transaction.start()
-            try:
-                heard, done = [CODEC.dump_heard(each.heard) for each in watches], [CODEC.dump_done(each.done) for each in watches]
-                return await self.connection.fetch(INSERT, heard, done)
-            finally:
-                await transaction.rollback()
-
-        return self.runner.run(ask())
-
-
-@pytest.fixture(scope="module")
-def state(module_database: Callable[[str], Databases]) -> Iterator[Database]:
-    databases = module_database("sla-monitor")
-    with asyncio.Runner() as runner:
-        schema = runner.run(migrate(owner_dsn=databases.owner_dsn, app_role=databases.app_role, service_migrations_dir=MIGRATIONS, fold=1))
-        connection = runner.run(asyncpg.connect(databases.app_dsn, server_settings={"search_path": f"{schema},public"}))
-        yield Database(runner, connection)
-        runner.run(connection.close())
+def shown(watch: Watch) -> dict[str, Any]:
+    """The complaint's row, or what it amounts to that it has none. Made through the spine, which shows a projection no field that it does
+    not name, the rows are the same."""
+    rows = row_of_watch(watch)
+    assert [each[1:] for each in changes(KIND, "complaint/1", None, (watch.heard, watch.done)).came[WATCHES]] == rows
+    return dict(zip(WATCHES.columns, rows[0] if rows else (watch.heard.department, False, False, None, None), strict=True))
 
 
 def hour(n: int) -> datetime:
@@ -103,8 +66,9 @@ def chapters(steps: list[Step], rules: Rules, watch: Watch = BLANK) -> list[Watc
     return watches
 
 
-def compare(watches: list[Watch], rules: Rules, state: Database) -> None:
-    for watch, row in zip(watches, state.columns(watches), strict=True):
+def compare(watches: list[Watch], rules: Rules) -> None:
+    for watch in watches:
+        row = shown(watch)
         assert row["department"] == watch.heard.placement.department
         assert row["to_start"] == bool(decide("start", watch, NOW, rules))
         assert row["to_settle"] == bool(decide("settle", watch, NOW, rules))
@@ -120,10 +84,8 @@ def compare(watches: list[Watch], rules: Rules, state: Database) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_a_row_is_due_when_its_decider_has_something_to_say(
-    data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules, state: Database
-):
-    compare(chapters(data.draw(histories), rules), rules, state)
+def test_a_row_is_due_when_its_decider_has_something_to_say(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
+    compare(chapters(data.draw(histories), rules), rules)
 
 
 @pytest.fixture
@@ -136,34 +98,32 @@ def running() -> list[Step]:
     return [(registered, hour(0)), (classified, hour(1)), ("start", hour(1)), ("settle", hour(1))]
 
 
-def test_what_ended_at_the_very_deadline_and_was_told_last_is_due(running: list[Step], rules: Rules, state: Database):
+def test_what_ended_at_the_very_deadline_and_was_told_last_is_due(running: list[Step], rules: Rules):
     resolved = CaseResolved(cycle=1, department="d", cause="", measures="", responsible_unit="u", told_customer="phone")
     closed = ComplaintClosed(cycle=1, reason="withdrawn")
     watches = chapters([*running, ("breach", hour(5)), (closed, hour(6)), ("settle", hour(6)), (resolved, hour(4))], rules)
     assert decide("settle", watches[-1], NOW, rules) != []
-    compare(watches, rules, state)
+    compare(watches, rules)
 
 
-def test_a_reclassification_is_due(running: list[Step], rules: Rules, state: Database):
+def test_a_reclassification_is_due(running: list[Step], rules: Rules):
     reclassified = ComplaintReclassified(
         classification=2, category="billing_dispute", sub_category="x", kind="complaint", severity="normal", taxonomy="t@1", reason=""
     )
     watches = chapters([*running, (reclassified, hour(2))], rules)
     assert decide("settle", watches[-1], NOW, rules) != []
-    compare([*watches, *chapters([("settle", hour(2))], rules, watches[-1])], rules, state)
+    compare([*watches, *chapters([("settle", hour(2))], rules, watches[-1])], rules)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_a_decision_ends_what_made_the_row_due(
-    data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules, state: Database
-):
+def test_a_decision_ends_what_made_the_row_due(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
     watch = chapters(data.draw(histories), rules)[-1]
-    (row,) = state.columns([watch])
+    row = shown(watch)
     breach_at = from_micros(row["next_breach"])
     later = breach_at if isinstance(breach_at, datetime) else NOW
     afterwards = [chapters([(which, later)], rules, watch)[-1] for which in ("start", "settle", "breach")]
-    started, settled, breached = state.columns(afterwards)
+    started, settled, breached = map(shown, afterwards)
     assert not started["to_start"]
     assert not settled["to_settle"]
     assert breached["next_breach"] is None or breached["next_breach"] > (row["next_breach"] or 0)

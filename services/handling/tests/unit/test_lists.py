@@ -1,20 +1,23 @@
-"""The columns say, in every history, what the domain says: what is due, where a case is, and which is to be done first."""
+"""The rows say, in every history, what the domain says: what is due, where a case is, and which is to be done first."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from redress_events.contracts import HANDLING
 from redress_events.facts import Context, Fact, Refused, Work
-from redress_events.testing import NOON
+from redress_events.projections import changes
+from redress_events.testing import NOON, Spec
 from redress_handling import testing as say
 from redress_handling.domain.accept import Accept, accept
 from redress_handling.domain.case import KIND, Case, Stage
 from redress_handling.domain.contact import ContactCustomer, contact
+from redress_handling.domain.lists import CASES, row, urgent_then_oldest, workload
 from redress_handling.domain.reject import Reject, reject
 from redress_handling.domain.resolve import Resolve, resolve
 from redress_handling.domain.transfer import TransferCase, transfer
@@ -46,14 +49,13 @@ START = [say.registered()]
 # To where a department works on it, so that this is not left to chance.
 WORKING = [*START, say.routed(), OPEN, Accept()]
 HISTORIES = st.tuples(st.sampled_from([START, WORKING]), st.lists(NEXT, max_size=25)).map(lambda parts: [*parts[0], *parts[1]])
-COLUMNS = {
-    "to_open": OPEN.due,
-    "to_cancel": CANCEL.due,
-    "department": "department",
-    "stage": "stage",
-    "to_do": "to_do",
-    "ended": "latest_end",
-}
+SHAPE = {"department": None, "stage": "none", "to_do": None, "latest_end": None, "to_open": False, "to_cancel": False}
+
+
+def shown(case: Case) -> dict[str, Any]:
+    """The case's row, or what it amounts to that it has none."""
+    rows = row(case)
+    return dict(zip(CASES.columns, rows[0], strict=True)) if rows else {**SHAPE, "department": case.department}
 
 
 def decided(step: Any, case: Case) -> list[Fact]:
@@ -83,36 +85,62 @@ def chapters(steps: list[Any]) -> list[Case]:
     return cases
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=HISTORIES)
-def test_the_columns_say_what_the_domain_says(steps: list[Any], state: Any):
-    cases = chapters(steps)
-    for case, row in zip(cases, state.say(cases, **COLUMNS), strict=True):
-        assert row["to_open"] == bool(decided(OPEN, case))
-        assert row["to_cancel"] == bool(decided(CANCEL, case))
-        assert (row["department"], row["stage"]) == (case.department, case.stage)
-        assert (row["to_do"] is not None) == (case.stage in (Stage.OPEN, Stage.ACCEPTED))
-        assert (row["ended"] is not None) == (case.stage in (Stage.RESOLVED, Stage.REJECTED, Stage.CANCELLED))
+def test_the_rows_say_what_the_domain_says(steps: list[Any]):
+    for case in chapters(steps):
+        said = shown(case)
+        assert said["to_open"] == bool(decided(OPEN, case))
+        assert said["to_cancel"] == bool(decided(CANCEL, case))
+        assert (said["department"], said["stage"]) == (case.department, case.stage)
+        assert (said["to_do"] is not None) == (case.stage in (Stage.OPEN, Stage.ACCEPTED))
+        assert (said["latest_end"] is not None) == (case.stage in (Stage.RESOLVED, Stage.REJECTED, Stage.CANCELLED))
+        assert workload(case) == ([f"{case.department}/{case.stage}"] if said["to_do"] is not None else [])
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=HISTORIES)
-def test_a_decision_ends_what_made_the_row_due(steps: list[Any], state: Any):
-    cases = chapters(steps)
-    opened, cancelled = ([after(case, decided(work, case)) for case in cases] for work in (OPEN, CANCEL))
-    assert not any(row["to_open"] for row in state.say(opened, **COLUMNS))
-    assert not any(row["to_cancel"] for row in state.say(cancelled, **COLUMNS))
+def test_a_decision_ends_what_made_the_row_due(steps: list[Any]):
+    for case in chapters(steps):
+        assert not shown(after(case, decided(OPEN, case)))["to_open"]
+        assert not shown(after(case, decided(CANCEL, case)))["to_cancel"]
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=HISTORIES)
+def test_the_projection_names_every_field_that_its_rows_look_at(steps: list[Any]):
+    """Made through the spine, which shows a projection no others, the rows are the same."""
+    for case in chapters(steps):
+        found = changes(KIND, "complaint/1", None, (case.heard, case.done))
+        assert [each[1:] for each in found.came[CASES]] == row(case)
+        assert {key for _, key in found.counts} == set(workload(case))
+
+
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 6), st.booleans(), st.integers(-(10**7), 10**7)), min_size=2, max_size=20))
-def test_the_most_urgent_comes_first_and_then_the_oldest(state: Any, waiting: list[tuple[int, bool, int]]):
+def test_the_most_urgent_comes_first_and_then_the_oldest(waiting: list[tuple[int, bool, int]]):
     cases = []
     for cycle, major, seconds in waiting:
         registered = say.registered().model_copy(update={"received_at": NOON + timedelta(seconds=seconds)})
         known = [registered, say.routed(), say.reclassified("major" if major else "normal"), *([say.reopened(cycle)] if cycle > 1 else [])]
         case = chapters(known)[-1]
         cases.append(after(case, [say.opened(cycle)]))
-    places = [row["to_do"] for row in state.say(cases, **COLUMNS)]
+    places = [shown(case)["to_do"] for case in cases]
     wanted = [(-case.urgency, case.heard.registration.received_at) for case in cases if case.heard.registration]
     assert sorted(range(len(cases)), key=lambda n: (places[n], n)) == sorted(range(len(cases)), key=lambda n: (wanted[n], n))
+
+
+def test_an_accepted_case_is_in_its_departments_list():
+    story = Spec(HANDLING, KIND).given(say.registered(), say.routed(), say.opened(), say.accepted())
+    assert story.shows(CASES) == [
+        {**SHAPE, "department": "technical_support", "stage": "accepted", "to_do": urgent_then_oldest(story.state)}
+    ]
+    assert story.counts("workload") == {"technical_support/accepted"}
+    assert Spec(HANDLING, KIND).given(say.registered()).shows(CASES) == []
+
+
+def test_the_place_in_the_list_is_a_number_that_its_column_takes():
+    for received, urgency in ((datetime(1, 1, 1, tzinfo=UTC), 10**9), (datetime(9999, 12, 31, tzinfo=UTC), 0)):
+        registered = say.registered().model_copy(update={"received_at": received})
+        reopened = say.reopened(2).model_copy(update={"urgency": urgency})
+        assert abs(urgent_then_oldest(chapters([registered, reopened])[-1])) < 2**63

@@ -1,0 +1,23 @@
+"""What intake's lists look for among the complaints: a row for each that was registered, made of the complaint alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from redress_events.facts import Projection, Table, micros
+
+if TYPE_CHECKING:
+    from redress_intake.domain.complaint import Complaint
+
+# open_since: when it was registered, null once it is closed.
+COMPLAINTS = Table("complaints", {"number": "text", "registered_at": "bigint", "open_since": "bigint"})
+
+
+def row(complaint: Complaint) -> list[tuple[Any, ...]]:
+    if not complaint.registered:
+        return []
+    registered_at = micros(complaint.done.registered_at)
+    return [(complaint.done.number, registered_at, None if complaint.closed else registered_at)]
+
+
+PROJECTIONS = (Projection(COMPLAINTS, row, heard=("cycle", "closed"), done=("number", "registered_at")),)

@@ -1,0 +1,35 @@
+"""A complaint is in the lists that its state belongs in."""
+
+from __future__ import annotations
+
+from redress_events.contracts import INTAKE
+from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
+from redress_events.contracts.intake import ComplaintRegistered
+from redress_events.contracts.triage import ComplaintRouted
+from redress_events.facts import micros
+from redress_events.testing import NOON, Spec
+from redress_intake.domain.complaint import KIND
+from redress_intake.domain.lists import COMPLAINTS
+
+REGISTERED = ComplaintRegistered(number="N", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
+CLOSED = ComplaintClosed(cycle=1, reason="satisfied")
+intake = Spec(INTAKE, KIND)
+
+
+def test_a_complaint_is_found_by_its_number_and_among_the_open_ones_until_it_is_closed():
+    at = micros(NOON)
+    for story, open_since in (
+        (intake.given(REGISTERED), at),
+        (intake.given(REGISTERED, CLOSED), None),
+        (intake.given(REGISTERED, CLOSED, ComplaintReopened(cycle=2, urgency=1)), at),
+        (intake.given(CLOSED, REGISTERED), None),
+    ):
+        assert story.shows(COMPLAINTS) == [{"number": "N", "registered_at": at, "open_since": open_since}]
+
+
+def test_what_was_never_registered_is_in_no_list():
+    assert (
+        intake.given(CLOSED).shows(COMPLAINTS)
+        == []
+        == intake.given(ComplaintRouted(routing=1, department="d", queue="q", reason="r")).shows(COMPLAINTS)
+    )

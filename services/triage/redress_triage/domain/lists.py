@@ -1,0 +1,22 @@
+"""What lists and automations look for among the complaints: a row for each that waits for the rules or for a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from redress_events.facts import Projection, Table, micros
+
+if TYPE_CHECKING:
+    from redress_triage.domain.complaint import Complaint
+
+# review_since: since when it waits for a person.
+WAITING = Table("waiting", {"to_classify": "boolean", "review_since": "bigint"})
+
+
+def row(complaint: Complaint) -> list[tuple[Any, ...]]:
+    since = None if complaint.closed else complaint.done.review_since
+    found = (complaint.to_classify, None if since is None else micros(since))
+    return [found] if found != (False, None) else []
+
+
+PROJECTIONS = (Projection(WAITING, row, heard=("registered_at", "cycle", "closed"), done=("classification", "review_since")),)
