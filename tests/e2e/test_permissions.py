@@ -27,6 +27,7 @@ from redress_local.places import SERVICES
 OWN, OTHER = "technical_support", "finance"
 BODIES: dict[str, Any] = {
     "POST /complaints": {"channel": "web", "text": SLOW},
+    "POST /complaints/search": {"phone": "13900000000"},
     "POST /complaints/{complaint}/supplements": {"text": "More"},
     "POST /complaints/{complaint}/chases": {},
     "POST /complaints/{complaint}/withdrawal": {},
