@@ -44,7 +44,7 @@ def next_due_sql(work: Work) -> str:
     due = f"SELECT s.subject {rows} AND s.{work.at} <= $1::bigint ORDER BY s.{work.at} LIMIT {COUNTED}"
     return f"""
         SELECT (SELECT count(*) FROM ({due}) s WHERE NOT {set_aside}) AS due,
-               (SELECT min(s.{work.at}) {rows} AND s.{work.at} > $1::bigint) AS next
+               (SELECT s.{work.at} {rows} AND s.{work.at} > $1::bigint ORDER BY s.{work.at} LIMIT 1) AS next
     """
 
 

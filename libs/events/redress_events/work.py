@@ -90,7 +90,9 @@ def settled_sql(work: Work) -> str:
 def next_sql(work: Work) -> str:
     """When the first row is due, and what time it is in the database."""
     due = f"({work.due}) AND NOT s.parked AND s.partition = ANY ($1::int[])"
-    return f"SELECT min(s.{work.at}) AS first, clock_timestamp() AS now FROM {work.rows} s WHERE {due}"
+    # Not min(): across a join PostgreSQL looks at all rows for that.
+    first = f"SELECT s.{work.at} FROM {work.rows} s WHERE {due} ORDER BY s.{work.at} LIMIT 1"
+    return f"SELECT ({first}) AS first, clock_timestamp() AS now"
 
 
 @dataclass(frozen=True, slots=True)

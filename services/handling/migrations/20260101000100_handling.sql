@@ -13,9 +13,7 @@ CREATE TABLE cases (
 CREATE INDEX cases_to_open ON cases (subject) WHERE to_open;
 CREATE INDEX cases_to_cancel ON cases (subject) WHERE to_cancel;
 CREATE INDEX cases_to_do ON cases (to_do, subject) WHERE to_do IS NOT NULL;
-CREATE INDEX cases_to_do_of ON cases (department, to_do, subject) WHERE to_do IS NOT NULL;
 CREATE INDEX cases_latest_end ON cases (latest_end, subject) WHERE latest_end IS NOT NULL;
-CREATE INDEX cases_latest_end_of ON cases (department, latest_end, subject) WHERE latest_end IS NOT NULL;
 
 -- migrate:down
 DROP TABLE cases;

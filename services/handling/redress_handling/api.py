@@ -36,8 +36,8 @@ from redress_handling.views import (
 )
 
 CHOSEN = "s.stage = ANY ($1::text[])"
-TO_DO = Query("to-do", f"s.to_do IS NOT NULL AND {CHOSEN}", "to_do", "cases_to_do", own="cases_to_do_of", table=CASES)
-ENDED = Query("ended", f"s.latest_end IS NOT NULL AND {CHOSEN}", "latest_end", "cases_latest_end", own="cases_latest_end_of", table=CASES)
+TO_DO = Query("to-do", f"s.to_do IS NOT NULL AND {CHOSEN}", "to_do", "cases_to_do", own="cases_to_do", table=CASES)
+ENDED = Query("ended", f"s.latest_end IS NOT NULL AND {CHOSEN}", "latest_end", "cases_latest_end", own="cases_latest_end", table=CASES)
 QUERIES = [TO_DO, ENDED]
 
 router = APIRouter(tags=["cases"])
