@@ -12,11 +12,11 @@ from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import asyncpg
 import pytest
 from typer.testing import CliRunner, Result
 
 from redress_cli.main import app
+from redress_events import connections
 from redress_local.issuer import Issuer
 from redress_local.places import SERVICES, free_ports
 from redress_local.prepare import prepare_database, prepare_topics
@@ -192,7 +192,7 @@ def test_an_adoption_says_whether_commands_are_taken(callback: Databases, tmp_pa
     stack.write()
 
     async def do(sql: str) -> int:
-        connection = await asyncpg.connect(callback.owner_dsn)
+        connection = await connections.connect(callback.owner_dsn)
         try:
             return int(await connection.fetchval(sql))
         finally:

@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 import yaml
 
 from redress_chassis import Settings
 from redress_chassis.settings import PREFIX
-from redress_events import reality, topics
+from redress_events import connections, reality, topics
 from redress_events.errors import TopicsNotMade
 from redress_events.topics import REPLICAS
 from redress_local import setup_job
@@ -238,7 +237,7 @@ async def test_the_setup_job_prepares_one_service_and_may_be_repeated(monkeypatc
     try:
         for _ in range(2):
             await take(["topics", "databases"], ["callback"])
-        app = await asyncpg.connect(databases.app_dsn)
+        app = await connections.connect(databases.app_dsn)
         assert await app.fetchval("SELECT count(*) FROM live") == 1
         await app.close()
     finally:

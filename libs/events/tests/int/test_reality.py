@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.admin import NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from spine_stack import Stack, asked, engine_of, eventually, registered, with_toys
 
@@ -17,6 +17,7 @@ from redress_events import reality, topics
 from redress_events.engine import Engine
 from redress_events.errors import TopicsNotMade, Unavailable, WrongPartitions
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
+from redress_events.kafka_clients import KafkaClients
 from redress_events.log_end import LogEnd
 from redress_events.migrate import migrate
 from redress_events.topic_metadata import TopicSeen
@@ -112,7 +113,7 @@ async def test_a_topic_whose_partitions_were_raised_takes_commands_from_nobody(s
         return (await intake.measures()).backlog_facts == 0
 
     await eventually(sent)
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+    admin = KafkaClients.of(stack.kafka).admin()
     await admin.start()
     await admin.create_partitions({stack.prefix + LIFECYCLE: NewPartitions(6)})
     await admin.close()
@@ -130,7 +131,7 @@ async def test_a_topic_whose_partitions_were_raised_takes_commands_from_nobody(s
 
 async def alter(stack: Stack, topic: str, **settings: str) -> None:
     """As an operator does by mistake: what is not named goes back to the broker's default."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+    admin = KafkaClients.of(stack.kafka).admin()
     await admin.start()
     changed = {name.replace("_", "."): value for name, value in settings.items()}
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, stack.prefix + topic, changed)])
