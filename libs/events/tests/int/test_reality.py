@@ -30,7 +30,7 @@ async def register(engine: Engine) -> str:
     return (await engine.create("complaint", lambda context: [registered()], asked(uuid.uuid4().hex)))[0].subject
 
 
-async def with_partitions(stack: Stack, partitions: int, kafka: str | None = None, prefix: str | None = None) -> Engine:
+async def with_partitions(stack: Stack, partitions: int, kafka: KafkaClients | str | None = None, prefix: str | None = None) -> Engine:
     made = await stack.database("intake")
     return engine_of("intake", made.app_dsn, kafka or stack.kafka, prefix or stack.prefix, partitions)
 
@@ -50,7 +50,7 @@ async def numbered(stack: Stack) -> int | None:
 
 
 @pytest.mark.parametrize("kafka", [None, NOWHERE], ids=["with Kafka", "without Kafka"])
-async def test_a_journal_numbered_for_four_partitions_is_not_served_with_two(stack: Stack, kafka: str | None) -> None:
+async def test_a_journal_numbered_for_four_partitions_is_not_served_with_two(stack: Stack, kafka: KafkaClients | str | None) -> None:
     intake = await stack.engine("intake")
     await register(intake)
     await stack.stop(intake)
@@ -167,7 +167,7 @@ async def test_a_retention_that_was_set_on_a_topic_is_an_alarm_and_no_reason_to_
     await eventually(ready)
 
 
-async def flaws(kafka: str, prefix: str, min_insync: int) -> list[str]:
+async def flaws(kafka: KafkaClients | str, prefix: str, min_insync: int) -> list[str]:
     """As a service looks that wants so many in sync."""
     asking = LogEnd("test", kafka)
     wanted = topics.wanted(4, min_insync, prefix)

@@ -228,7 +228,7 @@ async def test_what_a_deposed_relay_still_sends_is_waited_for(stack: Stack, monk
     real, slow = relay.Sender.open_producer, asyncio.Event()
 
     async def open_producer(self: relay.Sender) -> Any:
-        if self._client_id == "redress-intake-relay" and not slow.is_set():
+        if self._role == "intake-relay" and not slow.is_set():
             slow.set()
             await asyncio.sleep(relay.SEND_TIMEOUT - 0.5)
         return await real(self)
@@ -352,7 +352,7 @@ async def test_broken_off_at_any_page_it_is_run_again_and_no_relay_ships_behind_
     real, pages = relay.Sender.send, [0]
 
     async def send(self: relay.Sender, records: Any) -> None:
-        if self._client_id == "redress-restore-log":
+        if self._role == "restore-log":
             pages[0] += 1
             if pages[0] > page:
                 raise ConnectionError("broken off")

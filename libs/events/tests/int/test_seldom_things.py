@@ -25,7 +25,7 @@ async def all_opened(intake: Engine, subjects: list[str]) -> bool:
     return [(await intake.read(subject)).state.heard.opened for subject in subjects] == [1] * len(subjects)
 
 
-async def deleted(kafka: str, group: str) -> bool:
+async def deleted(kafka: KafkaClients | str, group: str) -> bool:
     """Delete a consumer group; Kafka refuses while it has a member. aiokafka has the request, but no method that sends it."""
     admin, client = KafkaClients.of(kafka).admin(), KafkaClients.of(kafka).client()
     await admin.start()
