@@ -67,18 +67,14 @@ class KafkaSettings(BaseSettings):
     @field_validator("kafka_password_file")
     @classmethod
     def _one_password(cls, path: Path | None, others: ValidationInfo) -> Path | None:
-        password = others.data.get("kafka_password")
-        if path is not None and password is not None:
+        security = others.data.get("kafka_security", "PLAINTEXT")
+        password = others.data.get("kafka_password", "")  # "": it is wrong itself, and that is said already
+        if path is None and password is None and security.startswith("SASL"):
+            raise ValueError(f"This or {PREFIX}KAFKA_PASSWORD must be set where {PREFIX}KAFKA_SECURITY is {security}.")
+        if path is not None and password:
             raise ValueError(f"Set this or {PREFIX}KAFKA_PASSWORD, not both.")
         if path is not None and not _secret(path):
             raise ValueError("The file is empty.")
-        if (
-            path is None
-            and password is None
-            and str(others.data.get("kafka_security")).startswith("SASL")
-            and "kafka_password" in others.data
-        ):
-            raise ValueError(f"This or {PREFIX}KAFKA_PASSWORD must be set where {PREFIX}KAFKA_SECURITY is {others.data['kafka_security']}.")
         return path
 
     @field_validator("kafka_ca_file", "kafka_cert_file", "kafka_key_file")
@@ -203,4 +199,7 @@ def _read(path: Path) -> bytes:
 
 def _secret(path: Path) -> str:
     """Without the end of the line that editors add."""
-    return _read(path).decode().rstrip("\r\n")
+    try:
+        return _read(path).decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ValueError("The file is not text in UTF-8.") from None

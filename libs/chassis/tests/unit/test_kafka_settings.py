@@ -30,6 +30,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
     (tmp_path / "locked").write_bytes(locked)
     (tmp_path / "text").write_text("no certificate\n")
     (tmp_path / "password").write_text("hidden \n")
+    (tmp_path / "bytes").write_bytes(b"\xffhidden")
     (tmp_path / "empty").write_text("\n")
     return {
         "ca": authority.file,
@@ -38,7 +39,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
         "certificate": certificate,
         "key": key,
         "absent": tmp_path / "absent",
-        **{name: tmp_path / name for name in ("locked", "text", "password", "empty")},
+        **{name: tmp_path / name for name in ("locked", "text", "password", "bytes", "empty")},
     }
 
 
@@ -95,6 +96,7 @@ def test_a_certificate_whose_file_has_its_key(monkeypatch, files):
         ({**USER, "PASSWORD": "hidden", "PASSWORD_FILE": "password"}, {"PASSWORD_FILE": "Set this or REDRESS_KAFKA_PASSWORD, not both."}),
         ({**USER, "PASSWORD_FILE": "absent"}, {"PASSWORD_FILE": "The file cannot be read: No such file or directory."}),
         ({**USER, "PASSWORD_FILE": "empty"}, {"PASSWORD_FILE": "The file is empty."}),
+        ({**USER, "PASSWORD_FILE": "bytes"}, {"PASSWORD_FILE": "Value error, The file is not text in UTF-8."}),
         ({"CA_FILE": "ca"}, {"CA_FILE": "Certificates are for REDRESS_KAFKA_SECURITY=SSL or SASL_SSL, and it is PLAINTEXT."}),
         ({"SECURITY": "SSL", "CA_FILE": "absent"}, {"CA_FILE": "The file cannot be read: No such file or directory."}),
         ({"SECURITY": "SSL", "CA_FILE": "text"}, {"CA_FILE": "The file holds no certificate in PEM form."}),
