@@ -79,6 +79,11 @@ listener.name.secured.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
 listener.name.secured.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required {users};
 listener.name.secured.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 """
+CLIENTS_CERTIFICATES = """\
+listener.name.secured.ssl.client.auth=required
+listener.name.secured.ssl.truststore.type=PEM
+listener.name.secured.ssl.truststore.location={clients}
+"""
 
 
 @dataclass(frozen=True)
@@ -87,10 +92,12 @@ class Secured:
 
     certificate: a file in PEM form with its private key and its certificate.
     users: passwords by name; each may sign in by PLAIN and by SCRAM-SHA-512.
+    clients: certificates that sign the clients', where each must have one.
     """
 
     certificate: Path
     users: Mapping[str, str] = field(repr=False)
+    clients: Path | None = None
 
 
 class Kafka:
@@ -218,6 +225,8 @@ class Kafka:
                 line for line in text.splitlines() if not line.startswith(("listeners=", "advertised.listeners=", "listener.security."))
             ]
             text = "\n".join(kept) + SECURED.format(**where, certificate=self.secured.certificate, users=users)
+            if self.secured.clients:
+                text += CLIENTS_CERTIFICATES.format(clients=self.secured.clients)
         properties.write_text(text)
         return properties
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import structlog
 from spine_certificates import Authority
 from spine_log import quiet, rebuild, states, verified
-from spine_servers import primary_in, servers_folder
 from spine_stack import Stack, asked, engine_of, eventually, registered
+from tls_proxy import tls_proxy
 
 from redress_events import topics
 from redress_events.engine import Engine, Unavailable
@@ -25,8 +24,7 @@ from redress_events.kafka_clients import KafkaClients
 from redress_events.migrate import MigrationFailed, dbmate
 from redress_events.relay import close
 from redress_local.kafka import Kafka, Secured
-from redress_local.postgres import SYSTEM_USER, Postgres
-from redress_local.provision import provision
+from redress_local.provision import Databases
 
 PASSWORD = "correct-horse"
 
@@ -166,55 +164,75 @@ async def test_a_plain_client_is_not_let_in_where_tls_is_asked_for(secured: Stac
     await close(admin)
 
 
+async def test_where_brokers_ask_clients_for_certificates_theirs_is_shown(
+    broker: Kafka, access: KafkaClients, authority: Authority
+) -> None:
+    assert broker.secured is not None
+    without, broker.secured = broker.secured, replace(broker.secured, clients=authority.file)
+    try:
+        await asyncio.to_thread(broker.restart)
+        refused = await access.refusal()
+        assert refused and "made no TLS connection" in refused and refused.endswith("See REDRESS_KAFKA_SECURITY and _CERT_FILE.")
+        own = replace(access, cert_file=authority.issue("client"))
+        assert await own.refusal() is None
+        assert await topics.brokers_of(own) == 1
+    finally:
+        broker.secured = without
+        await asyncio.to_thread(broker.restart)
+
+
 # -- PostgreSQL
 
 
-@pytest.fixture
-def postgres(authority: Authority) -> Iterator[Postgres]:
-    """It takes nobody without TLS."""
-    with servers_folder() as (folder, started):
-        certificate, rules = folder / "server.pem", folder / "hba.conf"
-        shutil.copy(authority.issue("postgres"), certificate)
-        rules.write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
-        settings = {"ssl": "on", "ssl_cert_file": str(certificate), "ssl_key_file": str(certificate), "hba_file": str(rules)}
-        server = primary_in(folder / "primary", settings)
-        if os.geteuid() == 0:
-            for file in (certificate, rules):
-                shutil.chown(file, SYSTEM_USER, SYSTEM_USER)
-        started.append(server)
-        server.start()
-        yield server
+async def test_journal_and_state_by_tls(postgres_admin: str, database: Any, authority: Authority, kafka_address: str, folder: Path) -> None:
+    async with tls_proxy(postgres_admin, authority.issue("postgres")) as address:
+
+        def through(dsn: str) -> str:
+            parts = urlsplit(dsn)
+            netloc = f"{parts.netloc.rpartition('@')[0]}@{address}"
+            return urlunsplit(parts._replace(netloc=netloc, query=f"sslmode=verify-full&sslrootcert={authority.file}"))
+
+        async def make(service: str) -> Databases:
+            made: Databases = await database(service)
+            return replace(made, owner_dsn=through(made.owner_dsn), app_dsn=through(made.app_dsn))
+
+        stack = Stack(kafka_address, make)
+        await topics.ensure(kafka_address, partitions=stack.partitions, prefix=stack.prefix)
+        try:
+            intake, handling = await stack.engine("intake"), await stack.engine("handling")
+            await opened(intake)
+            await quiet(intake, handling)
+            await rebuild(stack, "intake", folder)
+            await verified(stack, "intake")
+        finally:
+            await stack.end()
+
+        made = await stack.database("intake")
+        another = Authority(folder, "another").file
+        for dsn, why in (
+            (made.app_dsn.replace(str(authority.file), str(another)), "has a certificate that is not trusted: unable to get local issuer"),
+            (
+                made.app_dsn.replace(address, address.replace("127.0.0.1", "localhost")),
+                "has a certificate that is not trusted: Hostname mis",
+            ),
+            (made.app_dsn.replace(str(authority.file), str(folder / "absent")), "has an address that names a file which cannot be read"),
+            (made.app_dsn.partition("?")[0] + "?sslmode=disable", "refuses the user, or a connection like this one: it may ask for TLS"),
+            (made.app_dsn.replace("_app:", "_app:no"), "refuses the user, or the password"),
+            (made.app_dsn.replace("verify-full", "verify"), "has an address that cannot be used: `sslmode` parameter must be one of"),
+        ):
+            engine = engine_of("intake", dsn, kafka_address, stack.prefix, stack.partitions)
+            with pytest.raises(Unavailable, match=f"^The database of intake {why}"):
+                await engine.start()
+            await engine.stop()
+        with pytest.raises(MigrationFailed, match="no encryption"):
+            await dbmate(made.owner_dsn.partition("?")[0], "public", folder)
+        with pytest.raises(MigrationFailed, match="certificate signed by unknown authority"):
+            await dbmate(made.owner_dsn.replace(str(authority.file), str(another)), "public", folder)
 
 
-def by_tls(dsn: str, ca: Path) -> str:
-    return f"{dsn}?sslmode=verify-full&sslrootcert={ca}"
-
-
-async def test_journal_and_state_by_tls(postgres: Postgres, authority: Authority, kafka_address: str, folder: Path) -> None:
-    stack = Stack(kafka_address, lambda service: provision(by_tls(postgres.admin_dsn, authority.file), service))
-    await topics.ensure(kafka_address, partitions=stack.partitions, prefix=stack.prefix)
-    try:
-        intake, handling = await stack.engine("intake"), await stack.engine("handling")
-        await opened(intake)
-        await quiet(intake, handling)
-        await rebuild(stack, "intake", folder)
-        await verified(stack, "intake")
-    finally:
-        await stack.end()
-
-    made = await stack.database("intake")
-    another = Authority(folder, "another").file
-    for dsn, why in (
-        (made.app_dsn.replace(str(authority.file), str(another)), "has a certificate that is not trusted: unable to get local issuer"),
-        (made.app_dsn.replace(str(authority.file), str(folder / "absent")), "has an address that names a file which cannot be read"),
-        (made.app_dsn.partition("?")[0] + "?sslmode=disable", "refuses the user, or a connection like this one: it may ask for TLS"),
-        (made.app_dsn.replace("_app:", "_app:no"), "refuses the user, or the password"),
-    ):
-        engine = engine_of("intake", dsn, kafka_address, stack.prefix, stack.partitions)
-        with pytest.raises(Unavailable, match=f"^The database of intake {why}"):
-            await engine.start()
-        await engine.stop()
-    with pytest.raises(MigrationFailed, match="no encryption"):
-        await dbmate(made.owner_dsn.partition("?")[0], "public", folder)
-    with pytest.raises(MigrationFailed, match="certificate signed by unknown authority"):
-        await dbmate(made.owner_dsn.replace(str(authority.file), str(another)), "public", folder)
+async def test_a_server_without_tls_is_no_server_where_the_address_asks_for_it(database: Any, kafka_address: str) -> None:
+    made = await database("intake")
+    engine = engine_of("intake", f"{made.app_dsn}?sslmode=require", kafka_address, "t.", 4)
+    with pytest.raises(Unavailable, match=r"^The database of intake offers no TLS, and the address asks for it"):
+        await engine.start()
+    await engine.stop()
