@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import UUID
 
-import asyncpg
 from fastapi import FastAPI, Request
 from pydantic import AwareDatetime, BaseModel
 
+from redress_events import connections
 from redress_events.clock import uuid7
 from redress_events.facts import Channel, ContactKind
 from redress_intake.views import Next, RegisteredView
@@ -46,7 +46,7 @@ class Complaint(BaseModel):
 
 @contextlib.asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with asyncpg.create_pool(os.environ[DSN], min_size=10, max_size=10) as pool:
+    async with connections.pool(os.environ[DSN], min_size=10, max_size=10) as pool:
         app.state.pool = pool
         yield
 

@@ -116,7 +116,7 @@ async def _rebuild(stack: System) -> int:
         owner_dsn=database.owner_dsn,
         app_role=database.app_role,
         service_migrations_dir=migrations(SERVICE),
-        bootstrap=stack.servers.kafka,
+        kafka=stack.servers.kafka,
     ).run()
     assert done.parked == 0, done
     return done.states

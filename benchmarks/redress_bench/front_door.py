@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncpg
-
 from redress_bench.bare_app import DSN, TABLE
 from redress_bench.bodies import bodies
 from redress_bench.figure import Figure, Limit, Line, Progress, percentile, ratios
 from redress_bench.load import Load, Seen, drive
 from redress_bench.stage import app, drained, measures, system
+from redress_events import connections
 from redress_local.places import free_ports
 from redress_local.processes import run
 from redress_local.provision import provision
@@ -61,7 +60,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
 
 async def _bare_database(admin: str) -> str:
     made = await provision(admin, "bare", database="bench_bare")
-    connection = await asyncpg.connect(made.owner_dsn)
+    connection = await connections.connect(made.owner_dsn)
     try:
         await connection.execute(TABLE)
         await connection.execute(f"GRANT INSERT ON complaints TO {made.app_role}")

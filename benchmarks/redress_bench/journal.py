@@ -10,11 +10,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import asyncpg
-
 from redress_bench.figure import Figure, Limit, Line, Progress, ratios
 from redress_bench.journal_writer import SIZE, recorder
 from redress_bench.stage import HERE, system
+from redress_events import connections
 from redress_events.migrate import migrate
 from redress_events.relay import READ
 from redress_local.places import migrations
@@ -99,7 +98,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
 async def _databases(postgres: str) -> tuple[Databases, Databases]:
     mine, other = await provision(postgres, "intake", database="bench_journal"), await provision(postgres, "other", database="bench_other")
     await migrate(owner_dsn=mine.owner_dsn, app_role=mine.app_role, service_migrations_dir=migrations("intake"), fold=1)
-    connection = await asyncpg.connect(other.owner_dsn)
+    connection = await connections.connect(other.owner_dsn)
     await connection.execute("CREATE SCHEMA IF NOT EXISTS public; GRANT ALL ON SCHEMA public TO CURRENT_USER")
     await connection.close()
     return mine, other
@@ -112,7 +111,7 @@ SELECT e.transaction_id::text, e.global_position FROM events e ORDER BY e.transa
 
 async def _lost(database: Databases, seconds: float) -> tuple[int, int]:
     """Follow eight writers by the relay's query, then compare with what is there. → appended, read."""
-    connection = await asyncpg.connect(database.app_dsn)
+    connection = await connections.connect(database.app_dsn)
     before = await connection.fetchval("SELECT count(*) FROM events")
     last = await connection.fetchrow(LAST)
     cursor = (last[0], last[1]) if last else ("0", 0)

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 import uvloop
 
+from redress_events import connections
 from redress_events.clock import uuid7
 from redress_events.commit import Committer, Item
 from redress_events.database import PLANS
@@ -41,7 +42,7 @@ def item() -> Item:
 async def ours(dsn: str, writers: int) -> None:
     """Through the committer, as a service appends."""
     settings = {"search_path": "fold1_1,public", **PLANS}
-    pool = await asyncpg.create_pool(dsn, min_size=2, max_size=2, server_settings=settings, reset=_nothing)
+    pool = await connections.pool(dsn, min_size=2, max_size=2, server_settings=settings, reset=_nothing)
     committer = Committer("intake", pool, lambda: None)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from redress_bench.bodies import TEXTS
@@ -27,6 +26,7 @@ from redress_events.contracts.sla_monitor import ClockMet, ClockStarted
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted, Evidence
 from redress_events.envelope import GENESIS, chain, headers
 from redress_events.facts import LIFECYCLE, Fact
+from redress_events.kafka_clients import Producer
 from redress_events.states import Codec, Row, partition_of
 from redress_local.places import package
 
@@ -236,7 +236,7 @@ def interleaved(draw: Callable[[], Life], facts: int, partitions: int, crowd: in
         yield page
 
 
-async def send(producer: AIOKafkaProducer, topic: str, page: Sequence[Written]) -> None:
+async def send(producer: Producer, topic: str, page: Sequence[Written]) -> None:
     """Onto the log as a relay writes it, batched by partition."""
     batches: dict[int, Any] = {}
     for fact in page:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from redress_events.envelope import Envelope, decode
 from redress_events.facts import LIFECYCLE
+from redress_events.kafka_clients import KafkaClients
 
 
 async def lifecycle(kafka: str, partitions: int = 12) -> AsyncIterator[tuple[Envelope, int]]:
     """Every fact with the time at which the broker took its record, in epoch milliseconds."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = KafkaClients.of(kafka).consumer(enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         places = [TopicPartition(LIFECYCLE, n) for n in range(partitions)]

@@ -61,7 +61,7 @@ async def _measure(kafka: str, postgres: str, short: int, long: int, rounds: int
 
 async def _filled(kafka: str, postgres: str, name: str, facts: int, seed: int, progress: Progress) -> Databases:
     prefix = f"{name}."
-    await topics.ensure(bootstrap=kafka, partitions=PARTITIONS, prefix=prefix)
+    await topics.ensure(kafka=kafka, partitions=PARTITIONS, prefix=prefix)
     database = await provision(postgres, SERVICE, database=f"bench_{name}")
     service = importlib.import_module(f"{package(SERVICE)}.main").service
     await migrate(owner_dsn=database.owner_dsn, app_role=database.app_role, service_migrations_dir=migrations(SERVICE), fold=service.fold)
@@ -78,6 +78,6 @@ async def _rebuild(kafka: str, name: str, database: Databases) -> Rebuilt:
         owner_dsn=database.owner_dsn,
         app_role=database.app_role,
         service_migrations_dir=migrations(SERVICE),
-        bootstrap=kafka,
+        kafka=kafka,
         master=bytes(32),
     ).run()

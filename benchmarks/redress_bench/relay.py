@@ -6,16 +6,15 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-import asyncpg
 import uvloop
-from aiokafka import AIOKafkaProducer
 
 from redress_bench.figure import Figure, Limit, Line, Progress, ratios
 from redress_bench.life import JOURNAL, Written, interleaved, journal_row, lives, send
 from redress_bench.stage import system
-from redress_events import topics
+from redress_events import connections, topics
 from redress_events.database import PLANS
 from redress_events.facts import LIFECYCLE
+from redress_events.kafka_clients import KafkaClients
 from redress_events.log_end import LogEnd
 from redress_events.migrate import migrate
 from redress_events.relay import PAGE, Relay
@@ -52,7 +51,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
 
 async def _measure(kafka: str, postgres: str, facts: int, rounds: int, seed: int, progress: Progress) -> Figure:
     for prefix in ("relay.", "bare."):
-        await topics.ensure(bootstrap=kafka, partitions=PARTITIONS, prefix=prefix)
+        await topics.ensure(kafka=kafka, partitions=PARTITIONS, prefix=prefix)
     database = await provision(postgres, SOURCE, database="bench_relay")
     await migrate(owner_dsn=database.owner_dsn, app_role=database.app_role, service_migrations_dir=migrations(SOURCE), fold=1)
     backlog = await _backlog(database, facts, seed)
@@ -83,7 +82,7 @@ async def _backlog(database: Databases, facts: int, seed: int) -> list[Written]:
         backlog += [fact for fact in page if fact.source == SOURCE]
         if len(backlog) >= facts:
             break
-    connection = await asyncpg.connect(database.owner_dsn)
+    connection = await connections.connect(database.owner_dsn)
     for start in range(0, facts, 1000):
         rows = [journal_row(fact) for fact in backlog[start : start + 1000]]
         await connection.copy_records_to_table("events", records=rows, columns=JOURNAL, schema_name="public")
@@ -94,7 +93,7 @@ async def _backlog(database: Databases, facts: int, seed: int) -> list[Written]:
 
 async def _relayed(kafka: str, database: Databases, facts: int) -> float:
     """One run of the relay over the whole backlog."""
-    owner = await asyncpg.connect(database.owner_dsn)
+    owner = await connections.connect(database.owner_dsn)
     await owner.execute("UPDATE public.relay_checkpoint SET transaction_id = '0', global_position = 0")
     pages = Pages()
     arrived = asyncio.Event()
@@ -107,10 +106,10 @@ async def _relayed(kafka: str, database: Databases, facts: int) -> float:
     log_end = LogEnd(SOURCE, kafka)
     relay = Relay(
         source=SOURCE,
-        bootstrap=kafka,
+        kafka=kafka,
         topics=Topics("relay."),
         partitions=PARTITIONS,
-        connect=lambda: asyncpg.connect(database.app_dsn, server_settings={"search_path": "fold1_1,public", **PLANS}),
+        connect=lambda: connections.connect(database.app_dsn, server_settings={"search_path": "fold1_1,public", **PLANS}),
         topics_now=lambda: log_end.topics(["relay." + LIFECYCLE]),
         sent=sent,
     )
@@ -127,8 +126,8 @@ async def _relayed(kafka: str, database: Databases, facts: int) -> float:
 
 
 async def _bare(kafka: str, backlog: list[Written]) -> float:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=kafka, acks="all", enable_idempotence=True, max_batch_size=1_000_000, max_request_size=1_048_576, linger_ms=0
+    producer = KafkaClients.of(kafka).producer(
+        acks="all", enable_idempotence=True, max_batch_size=1_000_000, max_request_size=1_048_576, linger_ms=0
     )
     await producer.start()
     pages = Pages()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import asyncpg
-from aiokafka import AIOKafkaProducer
-
 from redress_bench.figure import Progress
 from redress_bench.life import JOURNAL, Written, journal_row, send
+from redress_events import connections
+from redress_events.kafka_clients import KafkaClients
 
 CHUNK = 1_000
 
@@ -17,8 +16,8 @@ async def write(
     pages: Iterable[list[Written]], *, kafka: str, topic: str, source: str, owner_dsn: str, progress: Progress, tell_every: int = 200_000
 ) -> int:
     """Log and journal, up to the relay's checkpoint behind the last fact. → how many facts."""
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", enable_idempotence=True, max_batch_size=1_000_000, linger_ms=0)
-    connection = await asyncpg.connect(owner_dsn)
+    producer = KafkaClients.of(kafka).producer(acks="all", enable_idempotence=True, max_batch_size=1_000_000, linger_ms=0)
+    connection = await connections.connect(owner_dsn)
     await producer.start()
     written = told = 0
     own = []

@@ -14,12 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 from live import Live, client
 from load import ANSWER_WITHIN, PATIENCE
 
 from redress_events.facts import LIFECYCLE
+from redress_events.kafka_clients import KafkaClients
 from redress_local.copies import promote, standby, synchronous
 from redress_local.places import SERVICES, free_ports, package
 from redress_local.processes import Child, StartFailed, run, start_child
@@ -109,7 +110,7 @@ class LostStart:
 
 async def _delete_the_first_half(kafka: str, partitions: int) -> None:
     places = [TopicPartition(LIFECYCLE, n) for n in range(partitions)]
-    consumer, admin = AIOKafkaConsumer(bootstrap_servers=kafka), AIOKafkaAdminClient(bootstrap_servers=kafka)
+    consumer, admin = KafkaClients.of(kafka).consumer(), KafkaClients.of(kafka).admin()
     await consumer.start()
     await admin.start()
     try:

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from redress_cli.checks import known, master_key
-from redress_cli.console import DEFAULT_FOLDER, Folder, err, fail, out, running_stack
+from redress_cli.console import DEFAULT_FOLDER, Folder, err, fail, kafka_of, out, running_stack
 from redress_events.adopt import Adopted, Adoption
 from redress_events.own_facts import AdoptionRefused, PassedOver, Place
 from redress_local.places import SERVICES, package
@@ -73,7 +73,7 @@ def adopted(stack: Stack, service: str, passed_over: PassedOver | None, although
             definition.verified(stack.partitions),
             fold=definition.fold,
             owner_dsn=stack.databases[service]["owner_dsn"],
-            bootstrap=stack.kafka,
+            kafka=kafka_of(stack),
             master_key=key,
             although_truncated=although_truncated,
             log_lost=log_lost,

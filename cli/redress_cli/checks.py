@@ -15,7 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from redress_cli.api import Api
-from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
+from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, out, running_stack
+from redress_events import connections
 from redress_events.errors import LogTruncated
 from redress_events.lookups import MasterKeyNeeded
 from redress_events.rebuild import NotSwapped, Rebuild, RebuildRunning, WouldLose
@@ -71,7 +72,7 @@ def verified(stack: Stack, names: list[str]) -> tuple[list[Report], list[str]]:
             try:
                 definition = importlib.import_module(f"{package(name)}.main").service.verified(stack.partitions)
                 assert isinstance(definition, Verified)
-                reports.append(asyncio.run(compare(definition, stack.databases[name]["app_dsn"], stack.kafka, told, master_key(stack))))
+                reports.append(asyncio.run(compare(definition, stack.databases[name]["app_dsn"], kafka_of(stack), told, master_key(stack))))
             except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 failed.append(f"{name} cannot be verified: {type(error).__name__}: {error}")
     return reports, failed
@@ -192,7 +193,7 @@ def send_keys(service: ServiceName, folder: Folder = DEFAULT_FOLDER) -> None:
     stack = running_stack(folder)
 
     async def send_again() -> int:
-        connection = await asyncpg.connect(stack.databases[known(service)]["app_dsn"])
+        connection = await connections.connect(stack.databases[known(service)]["app_dsn"])
         try:
             await connection.execute("UPDATE public.relay_checkpoint SET keys_from = ''")
             return int(await connection.fetchval("SELECT count(*) FROM public.keys"))
@@ -232,7 +233,7 @@ def rebuild(
             owner_dsn=database["owner_dsn"],
             app_role=f"{database['name']}_app",
             service_migrations_dir=migrations(service),
-            bootstrap=stack.kafka,
+            kafka=kafka_of(stack),
             accept_loss=accept_loss is not None,
             master=master_key(stack),
             progress=lambda what, done, every: progress.update(task, description=f"{service}: {what}", completed=done, total=every or None),

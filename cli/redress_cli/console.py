@@ -10,6 +10,8 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from redress_chassis.settings import BadSettings, KafkaSettings
+from redress_events.kafka_clients import KafkaClients
 from redress_local.places import STACK
 from redress_local.state import NotRunning, Stack, read_stack
 
@@ -47,3 +49,11 @@ def running_stack(folder: Path) -> Stack:
         return read_stack(folder)
     except NotRunning as error:
         fail(f"{error} Start one with: redress up --folder {folder}")
+
+
+def kafka_of(stack: Stack) -> KafkaClients:
+    """The stack's Kafka, reached as the environment tells services to; ends the command where that is wrong."""
+    try:
+        return KafkaSettings.read().clients(stack.kafka)
+    except BadSettings as error:
+        fail(str(error))

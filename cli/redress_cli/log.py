@@ -15,7 +15,7 @@ from rich.text import Text
 
 from redress_cli.api import Api
 from redress_cli.checks import known
-from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
+from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, out, running_stack
 from redress_events.clock import monotonic
 from redress_events.envelope import Envelope, Malformed, decode
 from redress_events.facts import CLOSED, LIFECYCLE
@@ -125,7 +125,7 @@ async def collected(stack: Stack, subject: str) -> list[Envelope]:
 async def facts(stack: Stack, subject: str | None, *, from_start: bool, follow: bool) -> AsyncIterator[Envelope]:
     """Facts of the lifecycle and of the public record. What is no fact is passed over; a start that is gone is said first. follow: wait
     for more, however long; else raises ConnectionError where Kafka gives nothing of what there is."""
-    consumer = reader(stack.kafka)
+    consumer = reader(kafka_of(stack))
     try:
         await consumer.start()
         places = places_of(stack, subject)

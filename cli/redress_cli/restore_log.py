@@ -11,7 +11,7 @@ import typer
 from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
+from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, out, running_stack
 from redress_events.errors import CannotRestore, JournalRestored, LogTruncated, TopicsNotMade
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
 from redress_events.restore_log import Access, Restored, RestoreLog
@@ -71,7 +71,7 @@ def restored(stack: Stack, recreate: list[str], replicas: Replicas | None = None
         databases = {name: stack.databases[name] for name in SERVICES if name in stack.databases}
         work = RestoreLog(
             {name: Access(each["owner_dsn"], each["app_dsn"]) for name, each in databases.items()},
-            bootstrap=stack.kafka,
+            kafka=kafka_of(stack),
             partitions=stack.partitions,
             recreate=recreate,
             replicas=replicas,

@@ -12,11 +12,13 @@ from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import asyncpg
 import pytest
 from typer.testing import CliRunner, Result
 
+from redress_cli.console import kafka_of
 from redress_cli.main import app
+from redress_events import connections
+from redress_events.kafka_clients import KafkaClients
 from redress_local.issuer import Issuer
 from redress_local.places import SERVICES, free_ports
 from redress_local.prepare import prepare_database, prepare_topics
@@ -120,6 +122,18 @@ def test_where_no_service_answers_nothing_is_attached_to(ports: dict[str, int], 
     assert not (tmp_path / "stack/state.json").exists()
 
 
+def test_the_environment_tells_how_kafka_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = tmp_path / "stack"
+    stack = stack_in(folder, {})
+    assert kafka_of(stack) == KafkaClients(NOWHERE)
+    monkeypatch.setenv("REDRESS_KAFKA_SECURITY", "SSL")
+    assert kafka_of(stack) == KafkaClients(NOWHERE, security="SSL")
+    monkeypatch.setenv("REDRESS_KAFKA_PASSWORD", "hidden")
+    for words in (["verify"], ["rebuild", "triage"], ["restore-log"], ["tail"]):
+        refused = redress(folder, *words)
+        assert refused.exit_code == 1 and "REDRESS_KAFKA_PASSWORD: " in said(refused) and "hidden" not in said(refused), words
+
+
 def test_servers_that_moved_are_looked_for_where_they_are_now(tmp_path: Path):
     folder, (port,) = tmp_path / "stack", free_ports(1)
     before = stack_in(folder, {"intake": f"http://127.0.0.1:{port}"})
@@ -192,7 +206,7 @@ def test_an_adoption_says_whether_commands_are_taken(callback: Databases, tmp_pa
     stack.write()
 
     async def do(sql: str) -> int:
-        connection = await asyncpg.connect(callback.owner_dsn)
+        connection = await connections.connect(callback.owner_dsn)
         try:
             return int(await connection.fetchval(sql))
         finally:

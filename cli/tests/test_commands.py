@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from redress_cli import main as main_module
 from redress_cli.main import app
+from redress_events import connections
 from redress_local.state import read_stack
 
 SERVERS_ONLY = "import sys; from redress_local import system; system.System.__init__.__kwdefaults__['services'] = (); "
@@ -75,7 +76,7 @@ async def test_up_outlives_its_command_and_down_stops_all_of_it_and_keeps_the_da
     state = up(folder)
     assert read_stack(folder).running == ["postgres", "kafka"]
     assert stat.S_IMODE((folder / "state.json").stat().st_mode) == 0o600
-    connection = await asyncpg.connect(state["postgres"])
+    connection = await connections.connect(state["postgres"])
     await connection.execute("CREATE TABLE kept (word text)")
     await connection.close()
 
@@ -89,7 +90,7 @@ async def test_up_outlives_its_command_and_down_stops_all_of_it_and_keeps_the_da
     assert redress("down", "--folder", str(folder)).returncode == 0
 
     state = up(folder)
-    connection = await asyncpg.connect(state["postgres"])
+    connection = await connections.connect(state["postgres"])
     assert await connection.fetch("SELECT * FROM kept") == []
     await connection.close()
 

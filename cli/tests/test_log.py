@@ -10,11 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 
 from redress_cli import log
 from redress_events import topics, whole_log
 from redress_events.facts import LIFECYCLE
+from redress_events.kafka_clients import Consumer, KafkaClients
 from redress_local.kafka import Kafka
 
 
@@ -30,12 +31,12 @@ async def kafka() -> AsyncIterator[Kafka]:
 async def test_a_kafka_that_falls_silent_ends_a_timeline(kafka: Kafka, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(whole_log, "SILENCE", 2.0)
     await topics.ensure(kafka.address, partitions=2)
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.address)
+    producer = KafkaClients.of(kafka.address).producer()
     await producer.start()
     await producer.send_and_wait(LIFECYCLE, b"no fact, but a record", partition=0)
     await producer.stop()
 
-    async def then_gone(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> whole_log.Bounds:
+    async def then_gone(consumer: Consumer, places: Collection[TopicPartition]) -> whole_log.Bounds:
         told = await whole_log.bounds(consumer, places)
         await asyncio.to_thread(kafka.kill)
         return told

@@ -6,10 +6,10 @@ import base64
 import random
 from pathlib import Path
 
-import asyncpg
 import pytest
 from live import Live, eventually, ok
 
+from redress_events import connections
 from redress_local.places import SERVICES
 from redress_local.processes import run
 
@@ -136,7 +136,7 @@ def found_in(raw: bytes) -> list[str]:
 
 async def everything(dsn: str) -> bytes:
     """Every row of every table as text, bytea in hex and, where that is readable, as bytes too."""
-    connection = await asyncpg.connect(dsn)
+    connection = await connections.connect(dsn)
     try:
         tables = await connection.fetch(
             "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) AS name FROM pg_tables"

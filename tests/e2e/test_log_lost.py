@@ -10,13 +10,14 @@ from contextlib import closing
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import RecordsToDelete
 from faults import lose_log
 from live import BACKLOG, CONTACT, SLOW, Live, eventually, fresh_key, ok, problem
 from typer.testing import CliRunner, Result
 
 from redress_cli.main import app
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
+from redress_events.kafka_clients import KafkaClients
 from redress_events.states import Codec
 from redress_handling.domain.case import KIND as CASE
 from redress_intake.domain.complaint import KIND as COMPLAINT
@@ -143,7 +144,7 @@ def test_the_logs_start_is_lost(lossy: Live, broker: Kafka):
     ends = {record.partition: record.offset + 1 for record in records}
 
     async def delete() -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=broker.address)
+        admin = KafkaClients.of(broker.address).admin()
         await admin.start()
         await admin.delete_records({TopicPartition(LIFECYCLE, n): RecordsToDelete(end) for n, end in ends.items()})
         await admin.close()

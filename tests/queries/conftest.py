@@ -19,6 +19,7 @@ from redress_callback import testing as visits
 from redress_callback.domain.closing import end
 from redress_callback.domain.visit import KIND as VISIT
 from redress_chassis import Service
+from redress_events import connections
 from redress_events.contracts import CALLBACK, HANDLING, INTAKE, SLA_MONITOR, TRIAGE
 from redress_events.contracts.callback import ComplaintClosed
 from redress_events.contracts.handling import CaseResolved
@@ -233,7 +234,7 @@ async def project(connection: asyncpg.Connection, kind: Kind, drawn: list[Shape]
 async def fill_one(databases: Databases, service: Service) -> asyncpg.Connection:
     folder = MIGRATIONS / service.name / "migrations"
     schema = await migrate(owner_dsn=databases.owner_dsn, app_role=databases.app_role, service_migrations_dir=folder, fold=1)
-    connection = await asyncpg.connect(databases.owner_dsn, server_settings={"search_path": f"{schema},public"})
+    connection = await connections.connect(databases.owner_dsn, server_settings={"search_path": f"{schema},public"})
     kind, shapes = SHAPES[service.name]
     drawn = shapes()
     assert sum(shape.of_1000 for shape in drawn) == 1000

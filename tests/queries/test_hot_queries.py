@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 
 from redress_callback.main import service as callback
 from redress_chassis import Service
 from redress_events import (
     commit,
+    connections,
     deciding,
     entries,
     lookups,
@@ -192,7 +192,7 @@ def test_a_commit_reads_no_table_whole(module_database: Callable[[str], Database
         schema = await migrate(
             owner_dsn=databases.owner_dsn, app_role=databases.app_role, service_migrations_dir=migrations("intake"), fold=1
         )
-        connection = await asyncpg.connect(databases.owner_dsn, server_settings={"search_path": f"{schema},public", **PLANS})
+        connection = await connections.connect(databases.owner_dsn, server_settings={"search_path": f"{schema},public", **PLANS})
 
         async def scanned() -> list[tuple[str, int]]:
             await connection.execute("SELECT pg_stat_force_next_flush()")

@@ -12,6 +12,7 @@ from cast import Limits, Service, cast
 from rows import LATE
 from walks import moves_about, runs_late
 
+from redress_events import connections
 from redress_events.facts import micros
 from redress_events.migrate import migrate
 from redress_events.projections import changes, write
@@ -40,7 +41,7 @@ def columns(module_database: Callable[[str], Databases]) -> Iterator[Callable[[S
             (act.work, f"coalesce({act.work.at} <= {micros(LATE)}, false)" if act.work.at else "true") for act in service.acts if act.work
         ]
         wanted = ", ".join(f'({work.due}) AND {time} AS "{work.name}"' for work, time in conditions)
-        connection = await asyncpg.connect(databases.owner_dsn, server_settings={"search_path": f"{schema},public"})
+        connection = await connections.connect(databases.owner_dsn, server_settings={"search_path": f"{schema},public"})
         try:
             heard, done = [codec.dump_heard(state.heard) for state in states], [codec.dump_done(state.done) for state in states]
             if not service.kind.projections:

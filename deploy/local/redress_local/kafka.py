@@ -1,6 +1,6 @@
 """A real Apache Kafka on this machine: one node in KRaft mode, from the jars that `make setup` fetches.
 
-A second broker can join it, for tests of replicas.
+A second broker can join it, for tests of replicas, and it can have a listener with TLS and users.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import subprocess
 import tempfile
 import time
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from redress_events.kafka_clients import KafkaClients
 from redress_local import places
 from redress_local.places import free_ports, is_free
 from redress_local.processes import Child, StartFailed, run, start_child
@@ -67,27 +69,65 @@ log.cleaner.dedupe.buffer.size=16777216
 log.cleaner.backoff.ms=1000
 """
 
+SECURED = """
+listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},SECURED://127.0.0.1:{secured}
+advertised.listeners=CLIENTS://127.0.0.1:{port},SECURED://127.0.0.1:{secured}
+listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_SSL
+listener.name.secured.ssl.keystore.type=PEM
+listener.name.secured.ssl.keystore.location={certificate}
+listener.name.secured.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+listener.name.secured.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required {users};
+listener.name.secured.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+"""
+CLIENTS_CERTIFICATES = """\
+listener.name.secured.ssl.client.auth=required
+listener.name.secured.ssl.truststore.type=PEM
+listener.name.secured.ssl.truststore.location={clients}
+"""
+
+
+@dataclass(frozen=True)
+class Secured:
+    """A further listener of a broker, with TLS and users.
+
+    certificate: a file in PEM form with its private key and its certificate.
+    users: passwords by name; each may sign in by PLAIN and by SCRAM-SHA-512.
+    clients: certificates that sign the clients', where each must have one.
+    """
+
+    certificate: Path
+    users: Mapping[str, str] = field(repr=False)
+    clients: Path | None = None
+
 
 class Kafka:
     """One broker with its data, ports and log in `folder`. Started again, it has the same data and, if they are free, the same ports.
 
     joins: the broker whose cluster this is; it keeps the controller, and this one is node 2.
+    secured: a listener beside the plain one, from the folder's first start on.
     """
 
-    def __init__(self, folder: Path, *, foreground: bool = True, joins: Kafka | None = None) -> None:
+    def __init__(self, folder: Path, *, foreground: bool = True, joins: Kafka | None = None, secured: Secured | None = None) -> None:
         self.folder = folder.resolve()
         self.data = self.folder / "data"
         self.log = self.folder / "kafka.log"
         self.foreground = foreground
         self.joins = joins
+        self.secured = secured
         self.child: Child | None = None
         self.port = 0
         self.controller = 0
+        self.secured_port = 0
 
     @property
     def address(self) -> str:
         """The bootstrap address."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def secured_address(self) -> str:
+        """The bootstrap address of the listener with TLS and users."""
+        return f"127.0.0.1:{self.secured_port}"
 
     @property
     def cluster(self) -> str:
@@ -166,16 +206,27 @@ class Kafka:
     def _write_properties(self) -> Path:
         file = self.folder / "ports"
         ports = [int(word) for word in file.read_text().split()] if file.exists() else []
-        if not ports or not all(is_free(port) for port in ports):
-            ports = free_ports(2)
+        wanted = 3 if self.secured else 2
+        if len(ports) != wanted or not all(is_free(port) for port in ports):
+            ports = free_ports(wanted)
             file.write_text(" ".join(map(str, ports)))
-        self.port, self.controller = ports
+        self.port, self.controller, *secured = ports
         properties = self.folder / "server.properties"
         controller = self.joins.controller if self.joins else self.controller
         text = PROPERTIES.format(port=self.port, controller=controller, data=self.data)
         if self.joins:
             text = text.replace("broker,controller", "broker").replace("node.id=1", "node.id=2")
             text = text.replace(f",CONTROLLER://127.0.0.1:{controller}", "")
+        if self.secured:
+            (self.secured_port,) = secured
+            users = " ".join(f'user_{name}="{password}"' for name, password in self.secured.users.items())
+            where = {"port": self.port, "controller": controller, "secured": self.secured_port}
+            kept = [
+                line for line in text.splitlines() if not line.startswith(("listeners=", "advertised.listeners=", "listener.security."))
+            ]
+            text = "\n".join(kept) + SECURED.format(**where, certificate=self.secured.certificate, users=users)
+            if self.secured.clients:
+                text += CLIENTS_CERTIFICATES.format(clients=self.secured.clients)
         properties.write_text(text)
         return properties
 
@@ -184,6 +235,8 @@ class Kafka:
         while cluster.startswith("-"):  # the tool would take it for an option
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         line = [*jvm, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+        for name, password in self.secured.users.items() if self.secured else ():
+            line += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
         made = subprocess.run(line, capture_output=True, text=True, cwd=self.folder, check=False)
         if made.returncode != 0:
             raise StartFailed(f"Kafka's folder could not be formatted:\n{made.stdout}{made.stderr}")
@@ -199,7 +252,7 @@ def wait_until_it_answers(address: str, limit: float) -> None:
 
 
 async def _answers(address: str) -> bool:
-    client = AIOKafkaClient(bootstrap_servers=address, request_timeout_ms=2000)
+    client = KafkaClients.of(address).client(request_timeout_ms=2000)
     try:
         async with asyncio.timeout(5):
             await client.bootstrap()

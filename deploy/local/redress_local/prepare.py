@@ -6,19 +6,26 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from redress_chassis.settings import KafkaSettings
+from redress_events.kafka_clients import KafkaClients
 from redress_local.places import migrations, package
 from redress_local.provision import Databases, provision
 
 
+def told_kafka(bootstrap: str) -> KafkaClients:
+    """The Kafka at these addresses, reached as the environment tells services to. Raises BadSettings."""
+    return KafkaSettings.read().clients(bootstrap)
+
+
 async def prepare_topics(
-    kafka: str, partitions: int, profile: str, *, factor: int | None = None, min_insync: int | None = None
+    kafka: KafkaClients | str, partitions: int, profile: str, *, factor: int | None = None, min_insync: int | None = None
 ) -> str | None:
     """Make the topics that are missing. factor and min_insync: replicas, and those that must be in sync; the profile's if not given.
     Returns a warning in a sentence where they can be had better. Raises TopicsNotMade, WrongPartitions."""
     topics = importlib.import_module("redress_events.topics")
     usual = topics.REPLICAS[profile]
     replicas = topics.Replicas(factor or usual.factor, min_insync or usual.min_insync)
-    await topics.ensure(bootstrap=kafka, partitions=partitions, replicas=replicas)
+    await topics.ensure(kafka=kafka, partitions=partitions, replicas=replicas)
     return None if replicas.to_spare else f"With {replicas}, nothing is shipped while one broker is away. One replica more mends that."
 
 
@@ -28,7 +35,7 @@ async def prepare_database(
     *,
     owner_password: str,
     app_password: str,
-    kafka: str,
+    kafka: KafkaClients | str,
     partitions: int,
     master: bytes | None = None,
     progress: Callable[[str], None] = lambda _: None,
@@ -46,7 +53,7 @@ async def prepare_database(
     except migration.NeedsRebuild as needed:
         progress(f"{service}: {needed}")
         told = Told(service, progress)
-        how |= {"fold": definition.fold, "bootstrap": kafka, "master": master}
+        how |= {"fold": definition.fold, "kafka": kafka, "master": master}
         done = await rebuilding.Rebuild(definition.verified(partitions), **how, progress=told).run()
         progress(f"{service}: rebuilt {done.states} states from {done.facts} records in {done.seconds:.1f} s")
     return databases

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
+from redress_events import connections
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ async def provision(
     app_password = app_password or secrets.token_urlsafe(24)
     databases = addresses(admin_dsn, service, database=database, owner_password=owner_password, app_password=app_password)
     name, owner, app = databases.name, databases.owner_role, databases.app_role
-    connection = await asyncpg.connect(admin_dsn)
+    connection = await connections.connect(admin_dsn)
     try:
         # Two starts at a time on one server must not both make the same role.
         await connection.execute("SELECT pg_advisory_lock(hashtext('redress-provision'))")
@@ -57,7 +57,7 @@ def addresses(admin_dsn: str, service: str, *, database: str | None = None, owne
 
 async def drop(admin_dsn: str, databases: Databases) -> None:
     """Remove the database, whoever is connected, and its roles."""
-    connection = await asyncpg.connect(admin_dsn)
+    connection = await connections.connect(admin_dsn)
     try:
         await connection.execute(f'DROP DATABASE IF EXISTS "{databases.name}" WITH (FORCE)')
         for role in (databases.app_role, databases.owner_role):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from redress_local.issuer import Issuer
 from redress_local.places import SERVICES
-from redress_local.prepare import prepare_database, prepare_topics
+from redress_local.prepare import prepare_database, prepare_topics, told_kafka
 
 STEPS = ("topics", "databases", "keys")
 
@@ -41,7 +41,7 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
     for step in steps:
         if step == "topics":
             warning = await prepare_topics(
-                told("REDRESS_KAFKA"),
+                told_kafka(told("REDRESS_KAFKA")),
                 number("REDRESS_PARTITIONS") or 12,
                 profile(),
                 factor=number("REDRESS_REPLICATION_FACTOR"),
@@ -56,7 +56,7 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
                     service,
                     owner_password=owner,
                     app_password=app,
-                    kafka=told("REDRESS_KAFKA"),
+                    kafka=told_kafka(told("REDRESS_KAFKA")),
                     partitions=number("REDRESS_PARTITIONS") or 12,
                     master=master_key(),
                     progress=say,

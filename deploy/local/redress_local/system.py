@@ -20,7 +20,7 @@ import httpx
 from redress_local import issuer
 from redress_local.issuer import Issuer
 from redress_local.places import SERVICES, free_ports, is_free, package, replica_name
-from redress_local.prepare import prepare_database, prepare_topics
+from redress_local.prepare import prepare_database, prepare_topics, told_kafka
 from redress_local.processes import Child, StartFailed, run, start_child
 from redress_local.provision import Databases
 from redress_local.servers import Servers, start_servers
@@ -252,7 +252,8 @@ class System:
 
     async def _prepare(self) -> None:
         """Databases, migrations and topics, before any service starts."""
-        await prepare_topics(self.servers.kafka, self.partitions, "local")
+        kafka = told_kafka(self.servers.kafka)
+        await prepare_topics(kafka, self.partitions, "local")
         passwords = self._passwords()
         for service in self.services:
             self.databases[service] = await prepare_database(
@@ -260,7 +261,7 @@ class System:
                 service,
                 owner_password=passwords[service]["owner"],
                 app_password=passwords[service]["app"],
-                kafka=self.servers.kafka,
+                kafka=kafka,
                 partitions=self.partitions,
                 master=self.issuer.master_key.read_bytes(),
                 progress=self.progress,

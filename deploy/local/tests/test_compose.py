@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 import yaml
 
 from redress_chassis import Settings
-from redress_chassis.settings import PREFIX
-from redress_events import reality, topics
+from redress_chassis.settings import PREFIX, KafkaSettings
+from redress_events import connections, reality, topics
 from redress_events.errors import TopicsNotMade
 from redress_events.topics import REPLICAS
 from redress_local import setup_job
@@ -35,8 +34,9 @@ from redress_sla_monitor import packs
 FILE = ROOT / "docker-compose.yml"
 BASE = "python:3.13.14-slim-trixie"
 LISTENERS = {"KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"}  # one more, for this machine
-# Of the settings, what a compose stack has one value of: the development issuer signs for its own audience, and time is not stepped there.
-FIXED = {"REDRESS_AUDIENCE", "REDRESS_CLOCK_FILE"}
+# Of the settings, what a compose stack has one value of: the development issuer signs for its own audience, time is not stepped there, and
+# its Kafka has neither TLS nor users.
+FIXED = {"REDRESS_AUDIENCE", "REDRESS_CLOCK_FILE", *(PREFIX + name.upper() for name in KafkaSettings.model_fields)}
 ENVIRONMENT = re.compile(r"os\.environ|getenv")
 SHORT_SESSION = {"KAFKA_BROKER_SESSION_TIMEOUT_MS", "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS"}  # for tests that kill the broker
 
@@ -238,7 +238,7 @@ async def test_the_setup_job_prepares_one_service_and_may_be_repeated(monkeypatc
     try:
         for _ in range(2):
             await take(["topics", "databases"], ["callback"])
-        app = await asyncpg.connect(databases.app_dsn)
+        app = await connections.connect(databases.app_dsn)
         assert await app.fetchval("SELECT count(*) FROM live") == 1
         await app.close()
     finally:

@@ -15,9 +15,10 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 
+from redress_events import connections
+from redress_events.kafka_clients import KafkaClients
 from redress_local.kafka import Kafka
 from redress_local.postgres import Postgres
 from redress_local.processes import StartFailed
@@ -30,33 +31,33 @@ def folder() -> Iterator[Path]:
 
 
 async def write(postgres: Postgres, word: str) -> None:
-    connection = await asyncpg.connect(postgres.admin_dsn)
+    connection = await connections.connect(postgres.admin_dsn)
     await connection.execute("CREATE TABLE IF NOT EXISTS words (word text)")
     await connection.execute("INSERT INTO words VALUES ($1)", word)
     await connection.close()
 
 
 async def words(postgres: Postgres) -> list[str]:
-    connection = await asyncpg.connect(postgres.admin_dsn)
+    connection = await connections.connect(postgres.admin_dsn)
     rows = await connection.fetch("SELECT word FROM words")
     await connection.close()
     return [row["word"] for row in rows]
 
 
 async def make_topic(kafka: Kafka) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.address)
+    admin = KafkaClients.of(kafka.address).admin()
     await admin.start()
     await admin.create_topics([NewTopic("words", 3, 1)])
     await admin.close()
 
 
 async def send(kafka: Kafka, word: str) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=kafka.address, acks="all") as producer:
+    async with KafkaClients.of(kafka.address).producer(acks="all") as producer:
         await producer.send_and_wait("words", word.encode(), key=b"k")
 
 
 async def read(kafka: Kafka) -> list[str]:
-    async with AIOKafkaConsumer("words", bootstrap_servers=kafka.address, auto_offset_reset="earliest") as consumer:
+    async with KafkaClients.of(kafka.address).consumer("words", auto_offset_reset="earliest") as consumer:
         batches = await consumer.getmany(timeout_ms=5000)
         return [record.value.decode() for records in batches.values() for record in records]
 
@@ -90,7 +91,7 @@ async def test_a_wrong_password_is_refused(folder):
     postgres.start()
     try:
         with pytest.raises(asyncpg.InvalidPasswordError):
-            await asyncpg.connect(host="127.0.0.1", port=postgres.port, user="postgres", password="wrong")
+            await connections.connect(f"postgresql://postgres:wrong@127.0.0.1:{postgres.port}/postgres")
     finally:
         postgres.stop()
 

@@ -7,11 +7,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import asyncpg
 import httpx
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 
+from redress_events import connections
+from redress_events.kafka_clients import KafkaClients
 from redress_local import prepare as module
 from redress_local.processes import StartFailed
 from redress_local.state import read_stack
@@ -58,7 +58,7 @@ def folder(monkeypatch) -> Iterator[Path]:
 
 
 async def topics(address: str) -> set[str]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    admin = KafkaClients.of(address).admin()
     await admin.start()
     try:
         return set(await admin.list_topics())
@@ -75,7 +75,7 @@ async def test_services_are_told_all_they_need_and_come_back_after_sigkill(folde
         assert told["REDRESS_KAFKA"] == system.servers.kafka
         assert len(Path(told["REDRESS_MASTER_KEY_FILE"]).read_bytes()) == 32
         assert (told["REDRESS_AUDIENCE"], told["REDRESS_PROFILE"], told["REDRESS_SPECIAL"]) == ("redress", "local", "1")
-        app = await asyncpg.connect(told["REDRESS_DATABASE_URL"])
+        app = await connections.connect(told["REDRESS_DATABASE_URL"])
         assert await app.fetchval("SELECT count(*) FROM live") == 1
         await app.close()
         assert read_stack(folder).running == ["postgres", "kafka", "toy", "toy-two"]

@@ -180,7 +180,7 @@ class Service:
             fold=self.fold,
             config=Config(
                 database_url=settings.database_url,
-                kafka=settings.kafka,
+                kafka=settings.clients(settings.kafka),
                 master_key=settings.master_key,
                 partitions=settings.partitions,
                 settle=settings.settle_seconds,

@@ -17,11 +17,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from redress_events import connections
 from redress_events.clock import monotonic
 from redress_events.database import PLANS
 from redress_events.errors import told
+from redress_events.kafka_clients import Consumer, KafkaClients
 from redress_events.log_end import LogEnd
 from redress_events.lookups import Lookups
 from redress_events.own_facts import CURE, AdoptionRefused, Continuation, Forked, Own, OwnFacts, PassedOver, Ranges, records_of
@@ -34,6 +36,7 @@ from redress_events.states import States
 from redress_events.topics import Topics
 from redress_events.vault import PROOF, KeyRecord, Vault
 from redress_events.verify import Verified
+from redress_events.whole_log import reader
 
 BATCH = 500  # facts in a transaction
 SETTLE = 2 * SEND_TIMEOUT  # seconds after which no relay still sends a page that it read from the server that was lost
@@ -94,7 +97,7 @@ class Adoption:
         *,
         fold: int,
         owner_dsn: str,
-        bootstrap: str,
+        kafka: KafkaClients | str,
         master_key: bytes,
         settle: float = SETTLE,
         batch: int = BATCH,
@@ -106,7 +109,7 @@ class Adoption:
         self._service = service
         self._fold = fold
         self._owner_dsn = owner_dsn
-        self._bootstrap = bootstrap
+        self._kafka = KafkaClients.of(kafka)
         self._settle = settle
         self._chunk = batch * 20
         self._although_truncated = although_truncated
@@ -126,8 +129,8 @@ class Adoption:
     async def run(self) -> Adopted:
         """Raises AdoptionRefused, and what asyncpg and aiokafka raise where a server is away."""
         began = monotonic()
-        connection = await asyncpg.connect(self._owner_dsn, server_settings=PLANS)
-        log_end = LogEnd(self._service.source, self._bootstrap)
+        connection = await connections.connect(self._owner_dsn, server_settings=PLANS)
+        log_end = LogEnd(self._service.source, self._kafka)
         try:
             if not await connection.fetchval(LEASE):
                 raise AdoptionRefused(f"{self._service.source} is being adopted already.")
@@ -198,9 +201,7 @@ class Adoption:
 
     async def _catch_up(self, connection: asyncpg.Connection, log_end: LogEnd, began: float) -> None:
         """To the log's end as of now, and to its end once no relay of the lost server can be sending any more."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="none", max_poll_records=5_000
-        )
+        consumer = reader(self._kafka, max_poll_records=5_000)
         try:
             await consumer.start()
             await self._log.pass_over(connection, consumer, log_end)
@@ -232,9 +233,7 @@ class Adoption:
             raise AdoptionRefused(f"There is no topic {gone[0]}. If what was on it is lost, make it as at the first start, and adopt then.")
         self._places = [place for place in self._places if place.partition < seen[place.topic].partitions]
 
-    async def _begin(
-        self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, log_end: LogEnd, ends: Ends
-    ) -> dict[TopicPartition, int]:
+    async def _begin(self, connection: asyncpg.Connection, consumer: Consumer, log_end: LogEnd, ends: Ends) -> dict[TopicPartition, int]:
         """Where comparing begins: where the restored state had read to, for what is before was compared then; in a log that is not the one
         that was read, and in a public topic, which no service reads, with the first record."""
         read = {TopicPartition(row["topic"], row["partition"]): row for row in await connection.fetch(READ)}
@@ -263,7 +262,7 @@ class Adoption:
             raise AdoptionRefused(*gone[:TOLD], "If you know that nothing of this service was in it, say --although-truncated.")
         return {place: max(at, starts[place]) for place, at in begin.items()}
 
-    async def _look(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, ranges: Ranges) -> None:
+    async def _look(self, connection: asyncpg.Connection, consumer: Consumer, ranges: Ranges) -> None:
         """Whether all that is missing continues the journal. Raises Forked, before anything was written."""
         problems: list[str] = []
         look = Continuation()
@@ -273,7 +272,7 @@ class Adoption:
             more = [f"… and {len(problems) - TOLD} more."] if len(problems) > TOLD else []
             raise Forked(*problems[:TOLD], *more, CURE)
 
-    async def _take(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, ranges: Ranges) -> None:
+    async def _take(self, connection: asyncpg.Connection, consumer: Consumer, ranges: Ranges) -> None:
         async for batch in self._log.read(connection, consumer, ranges, lambda *told: self._progress("adopting", *told)):
             async with connection.transaction():
                 await connection.execute(LOCK_ROWS, sorted({own.subject for own in batch}))
@@ -297,7 +296,7 @@ class Adoption:
         subjects = {own.subject for own in facts}
         await fold_own(connection, self._service.contract, self._states, self._lookups, own_facts, subjects, 1)
 
-    async def _take_keys(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, ranges: Ranges) -> None:
+    async def _take_keys(self, connection: asyncpg.Connection, consumer: Consumer, ranges: Ranges) -> None:
         """The keys that came since. What destroys one is the projector's to read: it goes on from the same place."""
         keys: dict[str, bytes | None] = {}
         async for records in records_of(consumer, ranges):
@@ -322,7 +321,7 @@ class Adoption:
         await connection.execute(TELL_PROJECTORS, self._topics.lifecycle)
         subjects = [row["subject"] for row in await connection.fetch(LACKED)]
         settings = {"search_path": f"{schema},public"}
-        async with asyncpg.create_pool(self._owner_dsn, min_size=1, max_size=1, server_settings=settings) as pool:
+        async with connections.pool(self._owner_dsn, min_size=1, max_size=1, server_settings=settings) as pool:
             parking = Parking(self._service.source, self._states, self._reader, pool)
             for n, subject in enumerate(subjects, 1):
                 with suppress(NotParked):  # somebody redrove it meanwhile

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
+from redress_events import connections
 from redress_events.errors import JournalRestored, Unavailable
 
 ACQUIRE = 2.0  # seconds to wait for a connection of a pool
@@ -65,6 +66,8 @@ class Database:
             self._pools.append(await self._pool("commits", 1, 2))  # after the first is known: `close` finds it though this one fails
             self._pools.append(await self._pool("watch", 1, 2))
         except (*UNREACHABLE, asyncpg.PostgresError) as error:
+            if refusal := connections.refusal(error):
+                raise Unavailable(f"The database of {self._source} {refusal}") from error
             raise Unavailable(f"The database of {self._source} does not answer: {type(error).__name__}") from error
 
     @property
@@ -80,9 +83,13 @@ class Database:
         what an older journal tells, or what is folded beside it, would be wrong."""
         while True:
             schema = self._schema
-            name = {"application_name": f"redress-{self._source}-{role}", "search_path": f"{schema},public"}
-            connection = await asyncpg.connect(
-                self._url, timeout=CONNECT, command_timeout=ANSWER, server_settings={**name, **TIMEOUTS, **PLANS, **settings}
+            search_path = {"search_path": f"{schema},public"}
+            connection = await connections.connect(
+                self._url,
+                f"{self._source}-{role}",
+                timeout=CONNECT,
+                command_timeout=ANSWER,
+                server_settings={**search_path, **TIMEOUTS, **PLANS, **settings},
             )
             try:
                 live = await connection.fetchrow(LIVE)
@@ -105,7 +112,7 @@ class Database:
         async def connect(*_: Any, **__: Any) -> asyncpg.Connection:
             return await self.connect(role)
 
-        return await asyncpg.create_pool(
+        return await connections.pool(
             self._url, min_size=least, max_size=most, connect=connect, reset=_nothing_to_reset, max_inactive_connection_lifetime=60
         )
 

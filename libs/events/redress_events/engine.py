@@ -36,6 +36,7 @@ from redress_events.errors import (
     WrongPartitions,
 )
 from redress_events.facts import Context, Contract, Fact, Kind, Work
+from redress_events.kafka_clients import KafkaClients
 from redress_events.log_end import LogEnd
 from redress_events.lookups import digest_of, lookup_key
 from redress_events.parking import ParkedSubject, Parking, Redriven, SetAside
@@ -61,13 +62,14 @@ LOOK = 0.02  # seconds between two looks at what was read of a partition
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Where a service finds its database, its log and its master key. settle: seconds that Kafka must have answered before timed work.
+    """Where a service finds its database, its log and its master key. kafka: bootstrap addresses alone, where neither TLS nor a user is
+    needed. settle: seconds that Kafka must have answered before timed work.
     keep_answers: how long a request that is repeated with its idempotency key gets the answer of the first.
     clock_tolerance: seconds by which its clock and the database's may differ. min_insync: replicas of the topics that must have a record
     before it counts as written."""
 
     database_url: str
-    kafka: str
+    kafka: KafkaClients | str
     master_key: bytes
     partitions: int = 12
     settle: float = 15.0
@@ -110,8 +112,9 @@ class Engine:
         self._kept = [TopicPartition(topic.name, n) for topic in topics if topic.settings is FOREVER for n in range(topic.partitions)]
         self._chance = chance
         self._reader = Reader(source, kinds, contracts, config.partitions)
-        self._log_end = LogEnd(source, config.kafka)
-        self._reality = Reality(source, config.kafka, topics, self._log_end)
+        self._kafka = kafka = KafkaClients.of(config.kafka)
+        self._log_end = LogEnd(source, kafka)
+        self._reality = Reality(source, kafka, topics, self._log_end)
         self._database = Database(source, config.database_url, fold)
         self._cross_check = CrossCheck(source, clock, config.clock_tolerance)
         self._lookup_key = lookup_key(config.master_key)
@@ -148,7 +151,7 @@ class Engine:
         self.parking = Parking(self.source, self.states, self._reader, self._database.reads)
         self.relay = Relay(
             source=self.source,
-            bootstrap=self._config.kafka,
+            kafka=self._kafka,
             topics=self._topics,
             partitions=self._config.partitions,
             connect=lambda: self._database.connect("relay", idle_session_timeout="5s"),
@@ -156,7 +159,7 @@ class Engine:
         )
         self.projector = Projector(
             source=self.source,
-            bootstrap=self._config.kafka,
+            kafka=self._kafka,
             topics=self._topics,
             states=self.states,
             reader=self._reader,

@@ -60,6 +60,10 @@ class JournalRestored(Exception):
         )
 
 
+class KafkaRefuses(ConnectionError):
+    """Kafka is there and does not let us in: a certificate or a user is at fault. The sentence says which, and where it is set."""
+
+
 class WrongCluster(Exception):
     """Offsets or a checkpoint were kept with another Kafka cluster than the one that answers."""
 
@@ -83,7 +87,7 @@ class LogTruncated(Exception):
 def told(error: BaseException) -> str:
     """An error for operators' eyes: its type and place, never its text, which may quote what a customer said.
     Sentences of our own are told whole."""
-    if isinstance(error, WrongCluster | TopicMadeAnew | JournalRestored | Unavailable):
+    if isinstance(error, KafkaRefuses | WrongCluster | TopicMadeAnew | JournalRestored | Unavailable):
         return f"{type(error).__name__}: {error}"
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -15,12 +15,13 @@ from typing import Any, TypeGuard
 
 import asyncpg
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from redress_events import entries
 from redress_events.envelope import decode
 from redress_events.facts import Contract
 from redress_events.fold import Folding
+from redress_events.kafka_clients import Consumer
 from redress_events.lookups import Lookups
 from redress_events.projections import COUNTED, LOOKUPS, Changes, changes
 from redress_events.records import Apart, Read, Reader, Record, Unfit, as_folded
@@ -67,7 +68,7 @@ class Filling:
         states: States,
         reader: Reader,
         connection: asyncpg.Connection,
-        consumer: AIOKafkaConsumer,
+        consumer: Consumer,
         journal: Spool,
         skips: Skips,
         base: int,

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Sequence
 
 import asyncpg
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 
 from redress_events.clock import monotonic
+from redress_events.kafka_clients import Consumer
 from redress_events.log_end import LogEnd
 from redress_events.positions import Anchor, Log, Position, Proof, Refusal, position_of, refused
 from redress_events.records import Record
@@ -111,7 +112,7 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
         self.let_go([*self.positions, *self._proving])
         return True
 
-    async def look(self, consumer: AIOKafkaConsumer) -> None:
+    async def look(self, consumer: Consumer) -> None:
         """Each second: is it still the topic, and the leader, that positions were compared with? Raises TopicMadeAgain, also where the
         client joined its group while the new topic had no partition yet, or was not there: nobody was assigned any."""
         if monotonic() - self._looked < LOOK:
@@ -140,7 +141,7 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
                 doubtful.append(place)  # without a leader there is nobody to compare with, and nothing to read
         self.let_go(doubtful)
 
-    async def take_up(self, consumer: AIOKafkaConsumer, connection: asyncpg.Connection, cluster: str) -> list[TopicPartition]:
+    async def take_up(self, consumer: Consumer, connection: asyncpg.Connection, cluster: str) -> list[TopicPartition]:
         """Compare newly assigned partitions with the log, and let go of those taken away. Returns what is new. Raises ConnectionError."""
         if self.joining:
             self.joining = False
@@ -227,7 +228,7 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
             self._told[place] = refusal.sentence
             log.error("partition-refused", service=self._source, reason=refusal.reason, detail=refusal.sentence)
 
-    def _hold(self, consumer: AIOKafkaConsumer) -> None:
+    def _hold(self, consumer: Consumer) -> None:
         """The client does not fetch what is refused; after a rebalance it has forgotten that."""
         if not self.refused and not self._paused:
             return

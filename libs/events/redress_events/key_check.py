@@ -7,8 +7,9 @@ from hashlib import sha256
 from typing import Any
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from redress_events.kafka_clients import Consumer
 from redress_events.spool import Spool
 from redress_events.vault import Vault
 from redress_events.whole_log import ahead, bounds
@@ -56,7 +57,7 @@ class KeyCheck:
                 self._rows.put(self._partition(subject), (subject, sha256(wrapped).digest()))
         return count
 
-    async def compare(self, consumer: AIOKafkaConsumer) -> None:
+    async def compare(self, consumer: Consumer) -> None:
         """With the topic of keys, from what is left of it to its end: it is compacted, so it need not begin at 0."""
         ((start, end),) = (await bounds(consumer, [self._place])).values()
         async for records in ahead(consumer, self._place, start, end):

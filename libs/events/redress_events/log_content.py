@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from redress_events.envelope import Envelope, Malformed, chain, decode
 from redress_events.errors import CannotRestore
+from redress_events.kafka_clients import Consumer
 from redress_events.open_journals import Journal
 from redress_events.records import Record
 from redress_events.states import partition_of
@@ -54,7 +55,7 @@ class Log:
     def __init__(
         self,
         journals: Mapping[str, Journal],
-        consumer: AIOKafkaConsumer,
+        consumer: Consumer,
         topics: Topics,
         partitions: int,
         skipped: Collection[tuple[str, int, int, bytes]],

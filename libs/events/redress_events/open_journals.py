@@ -11,6 +11,7 @@ from typing import Self
 import asyncpg
 import orjson
 
+from redress_events import connections
 from redress_events.causal_order import Journaled, Place
 from redress_events.database import LIVE, PLANS
 from redress_events.envelope import decode, fact_id
@@ -72,7 +73,7 @@ class Journal:
     async def open(cls, source: str, rank: int, owner_dsn: str, app_dsn: str) -> Self:
         """Raises CannotRestore where it is away, a standby, or held by another restore; JournalRestored where it may be older."""
         try:
-            connection = await asyncpg.connect(owner_dsn, timeout=5, server_settings={"search_path": "public", **PLANS})
+            connection = await connections.connect(owner_dsn, timeout=5, server_settings={"search_path": "public", **PLANS})
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise CannotRestore(
                 f"The journal of {source} is not there ({type(error).__name__}), and the log is written from all of them: "
@@ -161,7 +162,7 @@ class Journal:
 async def _lead(source: str, connection: asyncpg.Connection, app_dsn: str) -> None:
     """Wait in line for the relay's lead, and end the session of whoever has it: who waits comes before all who merely try."""
     taking = asyncio.create_task(connection.execute(LEAD))
-    deposing = await asyncpg.connect(app_dsn, timeout=5)
+    deposing = await connections.connect(app_dsn, timeout=5)
     try:
         async with asyncio.timeout(TAKEN):
             while not taking.done():

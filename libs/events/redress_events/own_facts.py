@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from dataclasses import dataclass
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from redress_events.clock import monotonic
 from redress_events.envelope import GENESIS, Malformed, chain, decode
+from redress_events.kafka_clients import Consumer
 from redress_events.log_end import LogEnd
 from redress_events.polling import poll
 from redress_events.projector import JOURNAL
@@ -78,7 +79,7 @@ class OwnFacts:
         self._skips: Skips = {}
 
     async def read(
-        self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, ranges: Ranges, progress: Callable[[int, int], None]
+        self, connection: asyncpg.Connection, consumer: Consumer, ranges: Ranges, progress: Callable[[int, int], None]
     ) -> AsyncIterator[list[Own]]:
         """This service's facts within these ranges, each stream in its order, some at a time."""
         self._skips = await load_skips(connection)
@@ -90,7 +91,7 @@ class OwnFacts:
             done += len(records)
             progress(done, everything)
 
-    async def pass_over(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, log_end: LogEnd) -> None:
+    async def pass_over(self, connection: asyncpg.Connection, consumer: Consumer, log_end: LogEnd) -> None:
         """Keep what an operator said of records, wherever they stand: also in a partition that is not ours. Raises AdoptionRefused where
         there is no record of this service's name, or one that its journal has."""
         if (passed := self._passed_over) is None:
@@ -188,7 +189,7 @@ def _text(key: bytes | None) -> str:
     return (key or b"").decode("utf-8", "replace")
 
 
-async def records_of(consumer: AIOKafkaConsumer, ranges: Ranges) -> AsyncIterator[list[Record]]:
+async def records_of(consumer: Consumer, ranges: Ranges) -> AsyncIterator[list[Record]]:
     """What these partitions have from the first offset up to the second, each partition in order; offsets without a record are passed
     over. Raises ConnectionError where nothing comes for long."""
     following = {place: start for place, (start, end) in ranges.items() if start < end}

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Mapping
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.consumer.subscription_state import Assignment
 from aiokafka.errors import UnsupportedCodecError
 
+from redress_events.kafka_clients import Consumer
 from redress_events.records import Record
 
 log = structlog.get_logger(__name__)
@@ -19,9 +20,7 @@ POLL_TIMEOUT = 10.0  # seconds; a poll that hangs longer means a broken client
 UNREADABLE = (UnicodeDecodeError, UnsupportedCodecError)
 
 
-async def poll(
-    consumer: AIOKafkaConsumer, following: Mapping[TopicPartition, int], wait_ms: int, most: int
-) -> dict[TopicPartition, list[Record]]:
+async def poll(consumer: Consumer, following: Mapping[TopicPartition, int], wait_ms: int, most: int) -> dict[TopicPartition, list[Record]]:
     """What comes next, by partition; `following` says which offset that is. An unreadable one comes marked, without its bytes.
 
     Offsets that bring no record come as a `mark`: an end that was asked for counts them, and whoever waits for it would wait for ever.
@@ -48,17 +47,17 @@ async def poll(
     return found
 
 
-def _assignment(consumer: AIOKafkaConsumer) -> Assignment | None:
+def _assignment(consumer: Consumer) -> Assignment | None:
     """aiokafka 0.14 tells it to nobody. Its identity is what says that no rebalance came between two looks."""
     subscription = consumer._subscription.subscription
     return subscription.assignment if subscription is not None else None
 
 
-def _is_still(consumer: AIOKafkaConsumer, assignment: Assignment | None) -> bool:
+def _is_still(consumer: Consumer, assignment: Assignment | None) -> bool:
     return _assignment(consumer) is assignment
 
 
-def _set(consumer: AIOKafkaConsumer, assignment: Assignment | None, following: Mapping[TopicPartition, int]) -> None:
+def _set(consumer: Consumer, assignment: Assignment | None, following: Mapping[TopicPartition, int]) -> None:
     if assignment is not None:
         for place, at in following.items():
             state = assignment.state_value(place)
@@ -74,7 +73,7 @@ def _without_gaps(
 
 
 async def _singly(
-    consumer: AIOKafkaConsumer, assignment: Assignment | None, following: Mapping[TopicPartition, int], wait_ms: int, most: int
+    consumer: Consumer, assignment: Assignment | None, following: Mapping[TopicPartition, int], wait_ms: int, most: int
 ) -> dict[TopicPartition, list[Record]]:
     """One record at a time, for aiokafka says neither which record it was nor what it had collected before. The whole batch of the record's
     producer fails with it, so none of our relays' records is passed over.
@@ -95,7 +94,7 @@ async def _singly(
     return found if _is_still(consumer, assignment) else _without_gaps(found, following)
 
 
-async def _here(consumer: AIOKafkaConsumer, place: TopicPartition, at: int, most: int) -> list[Record]:
+async def _here(consumer: Consumer, place: TopicPartition, at: int, most: int) -> list[Record]:
     records: list[Record] = []
     while len(records) < most:
         try:

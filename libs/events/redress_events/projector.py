@@ -17,13 +17,14 @@ from dataclasses import replace
 import asyncpg
 import orjson
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from redress_events.clock import monotonic
 from redress_events.errors import told
 from redress_events.fold import Folding
 from redress_events.following import Following
+from redress_events.kafka_clients import Consumer, KafkaClients
 from redress_events.log_end import LogEnd
 from redress_events.polling import POLL_TIMEOUT, poll
 from redress_events.positions import Anchor, Position, Refusal
@@ -76,7 +77,7 @@ class Projector:
         self,
         *,
         source: str,
-        bootstrap: str,
+        kafka: KafkaClients | str,
         topics: Topics,
         states: States,
         reader: Reader,
@@ -86,7 +87,7 @@ class Projector:
         projected: Callable[[], None],
     ) -> None:
         self._source = source
-        self._bootstrap = bootstrap
+        self._kafka = KafkaClients.of(kafka)
         self._topics = topics
         self._states = states
         self._reader = reader
@@ -163,13 +164,12 @@ class Projector:
             self._log_end.lost()
             await asyncio.sleep(delay)
 
-    async def _subscribe(self) -> AIOKafkaConsumer:
+    async def _subscribe(self) -> Consumer:
         """To what is there: the client does not start with a topic that is not. Once it is, `Following.look` sees to it."""
         seen = await self._log_end.topics(both := [self._topics.lifecycle, self._topics.keys])
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+        consumer = self._kafka.consumer(
+            role=f"{self._source}-projector",
             group_id=f"{self._topics.prefix}redress-{self._source}",
-            client_id=f"redress-{self._source}-projector",
             enable_auto_commit=False,
             auto_offset_reset="none",
             session_timeout_ms=3_000,
@@ -186,7 +186,7 @@ class Projector:
             raise
         return consumer
 
-    async def _consume(self, consumer: AIOKafkaConsumer, connection: asyncpg.Connection, cluster: str) -> None:
+    async def _consume(self, consumer: Consumer, connection: asyncpg.Connection, cluster: str) -> None:
         committed = monotonic()
         while True:
             await self._following.look(consumer)
@@ -226,7 +226,7 @@ class Projector:
                 committed = monotonic()
                 await self._commit_lazily(consumer)
 
-    async def _take_up(self, consumer: AIOKafkaConsumer, connection: asyncpg.Connection, cluster: str) -> None:
+    async def _take_up(self, consumer: Consumer, connection: asyncpg.Connection, cluster: str) -> None:
         """Newly assigned partitions start where PostgreSQL says; those taken away are let go."""
         if new := await self._following.take_up(consumer, connection, cluster):
             offsets = self._following.offsets
@@ -348,7 +348,7 @@ class Projector:
         rows = await connection.fetch(JOURNAL, [stream for stream, _ in wanted], [version for _, version in wanted])
         return {(row["stream"], row["version"]): row["hash"] for row in rows}
 
-    async def _commit_lazily(self, consumer: AIOKafkaConsumer) -> None:
+    async def _commit_lazily(self, consumer: Consumer) -> None:
         """For lag tools and autoscalers alone: PostgreSQL has the offsets that count."""
         offsets = {place: position.next for place, position in self.positions.items() if position.next > 0}
         try:

@@ -12,11 +12,11 @@ from contextlib import suppress
 
 import asyncpg
 import structlog
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
 
 from redress_events.errors import Unavailable, WrongPartitions, told
+from redress_events.kafka_clients import KafkaClients
 from redress_events.log_end import LogEnd
 from redress_events.relay import close
 from redress_events.topic_metadata import ClusterSeen
@@ -33,9 +33,9 @@ COUNTED = "SELECT partitions FROM public.partitioning"
 class Reality:
     """wrong: why commands are refused, if they are. flaws: what else is not as it must be. topics: the one of the facts first."""
 
-    def __init__(self, source: str, bootstrap: str, topics: Sequence[Wanted], log_end: LogEnd) -> None:
+    def __init__(self, source: str, kafka: KafkaClients | str, topics: Sequence[Wanted], log_end: LogEnd) -> None:
         self._source = source
-        self._bootstrap = bootstrap
+        self._kafka = KafkaClients.of(kafka)
         self._topics = topics
         self._log_end = log_end
         self.wrong: str | None = None
@@ -54,7 +54,7 @@ class Reality:
         if self._topics[0].name not in there:
             raise Unavailable(
                 f"The journal of {self._source} is not numbered for any count of partitions yet, and Kafka does not say how many "
-                f"{self._topics[0].name} has: run the migration, or wait for Kafka."
+                f"{self._topics[0].name} has: run the migration, or wait for Kafka. {self._log_end.refusal or ''}".rstrip()
             )
         await connection.execute(COUNT, self._topics[0].partitions)
         self._compare(await connection.fetchval(COUNTED))
@@ -82,7 +82,7 @@ class Reality:
             there = (await self.topics_now()).topics
             missing = [f"Topic {each.name} is missing: run the migration." for each in self._topics if each.name not in there]
             replicas = {name: topic.replicas for name, topic in there.items()}
-            found = missing + await flaws(self._bootstrap, [each for each in self._topics if each.name in there], replicas)
+            found = missing + await flaws(self._kafka, [each for each in self._topics if each.name in there], replicas)
             self._tell_of_no_spare(replicas)
             return there.keys()
         except WrongPartitions as error:
@@ -119,9 +119,9 @@ def _differs(topic: Wanted, counts: Mapping[str, int]) -> bool:
     return counts.get(topic.name, topic.partitions) != topic.partitions
 
 
-async def flaws(bootstrap: str, topics: Sequence[Wanted], replicas: Mapping[str, int]) -> list[str]:
+async def flaws(kafka: KafkaClients | str, topics: Sequence[Wanted], replicas: Mapping[str, int]) -> list[str]:
     """Settings of these topics that are not what they must be, in sentences. replicas: how many each has. Raises ConnectionError."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=4_000)
+    admin = KafkaClients.of(kafka).admin(request_timeout_ms=4_000)
     found = []
     try:
         async with asyncio.timeout(5):

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
+from redress_events import connections
 from redress_events.clock import monotonic
 from redress_events.errors import LogTruncated
 from redress_events.filling import CHUNK, Filling, split_journal, subject_of, take_indexes_away, without_collecting
+from redress_events.kafka_clients import Consumer, KafkaClients
 from redress_events.log_end import LogEnd
 from redress_events.lookups import FORGET_ALL, Lookups, MasterKeyNeeded
 from redress_events.losses import Loss, Losses
@@ -131,7 +133,7 @@ class Rebuild:
         owner_dsn: str,
         app_role: str,
         service_migrations_dir: Path,
-        bootstrap: str,
+        kafka: KafkaClients | str,
         progress: Callable[[str, int, int], None] = lambda *_: None,
         accept_loss: bool = False,
         master: bytes | None = None,
@@ -143,7 +145,7 @@ class Rebuild:
         self._owner_dsn = owner_dsn
         self._app_role = app_role
         self._migrations = service_migrations_dir
-        self._bootstrap = bootstrap
+        self._kafka = KafkaClients.of(kafka)
         self._progress = progress
         self._topics = Topics(service.topic_prefix)
         self._states = States(service.kinds, service.partitions)
@@ -165,7 +167,7 @@ class Rebuild:
         if self._lookups is None and Lookups.needed(self._states):
             raise MasterKeyNeeded(f"{self._service.source} is searched by personal values: a rebuild needs the master key that opens them.")
         began = monotonic()
-        lease = await asyncpg.connect(self._owner_dsn)
+        lease = await connections.connect(self._owner_dsn)
         try:
             if not await lease.fetchval(LEASE):
                 raise RebuildRunning(f"{self._service.source} is being rebuilt already.")
@@ -201,10 +203,10 @@ class Rebuild:
         return starts
 
     async def _fill_and_swap(
-        self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, schema: str, starts: Mapping[TopicPartition, int]
+        self, connection: asyncpg.Connection, consumer: Consumer, schema: str, starts: Mapping[TopicPartition, int]
     ) -> float:
         self._skips = await load_skips(connection)
-        log_end, journal = LogEnd(self._service.source, self._bootstrap), Spool()
+        log_end, journal = LogEnd(self._service.source, self._kafka), Spool()
         try:
             topic = await self._topic(log_end)
             live = await one(connection, "SELECT schema FROM public.live")
@@ -272,11 +274,11 @@ class Rebuild:
             await connection.close()
 
     async def _connected(self, schema: str) -> asyncpg.Connection:
-        return await asyncpg.connect(self._owner_dsn, server_settings={"search_path": f"{schema},public", "synchronous_commit": "off"})
+        return await connections.connect(self._owner_dsn, server_settings={"search_path": f"{schema},public", "synchronous_commit": "off"})
 
-    def _consumer(self) -> AIOKafkaConsumer:
+    def _consumer(self) -> Consumer:
         # fetch_max_wait_ms: the answer at a partition's end comes before the next one's first records
-        return reader(self._bootstrap, max_partition_fetch_bytes=FETCH, fetch_max_wait_ms=20)
+        return reader(self._kafka, max_partition_fetch_bytes=FETCH, fetch_max_wait_ms=20)
 
     def _heard(self, what: str, batch: Mapping[TopicPartition, list[Record]], ends: Ends, losses: Losses) -> None:
         for place, records in batch.items():
@@ -292,7 +294,7 @@ class Rebuild:
     async def _follow_and_swap(
         self,
         connection: asyncpg.Connection,
-        consumer: AIOKafkaConsumer,
+        consumer: Consumer,
         log_end: LogEnd,
         ends: Ends,
         watermark: str,
@@ -301,7 +303,7 @@ class Rebuild:
     ) -> float:
         projector = Projector(
             source=self._service.source,
-            bootstrap=self._bootstrap,
+            kafka=self._kafka,
             topics=self._topics,
             states=self._states,
             reader=self._reader,
@@ -377,7 +379,7 @@ class Rebuild:
         losses.touched(subject for subject in here.keys() | there.keys() if here.get(subject) != there.get(subject))
         if differing := [subject for subject, record in here.items() if there.get(subject) != record]:
             search_path = {"search_path": f"{schema},public"}
-            async with asyncpg.create_pool(self._owner_dsn, min_size=1, max_size=1, server_settings=search_path) as pool:
+            async with connections.pool(self._owner_dsn, min_size=1, max_size=1, server_settings=search_path) as pool:
                 parking = Parking(self._service.source, self._states, self._reader, pool)
                 for subject in differing:
                     await parking.redrive(subject)
@@ -385,9 +387,7 @@ class Rebuild:
                 projector.positions[TopicPartition(row["topic"], row["partition"])].epoch = row["epoch"]
         return list(epochs)
 
-    async def _until(
-        self, consumer: AIOKafkaConsumer, projector: Projector, wanted: Ends
-    ) -> AsyncIterator[dict[TopicPartition, list[Record]]]:
+    async def _until(self, consumer: Consumer, projector: Projector, wanted: Ends) -> AsyncIterator[dict[TopicPartition, list[Record]]]:
         heard = monotonic()
         while any(projector.positions[place].next < end for place, end in wanted.items()):
             following = {place: position.next for place, position in projector.positions.items()}
@@ -415,7 +415,7 @@ class Rebuild:
     async def _swap(
         self,
         connection: asyncpg.Connection,
-        consumer: AIOKafkaConsumer,
+        consumer: Consumer,
         projector: Projector,
         cursor: Cursor,
         schema: str,

@@ -18,11 +18,11 @@ from typing import Any
 import asyncpg
 import orjson
 import structlog
-from aiokafka import AIOKafkaProducer
 
 from redress_events.clock import monotonic
 from redress_events.envelope import headers
 from redress_events.errors import TopicMadeAnew, WrongCluster, told
+from redress_events.kafka_clients import KafkaClients, Producer
 from redress_events.states import Connection, one, partition_of
 from redress_events.topic_metadata import ClusterSeen
 from redress_events.topics import Topics
@@ -108,7 +108,7 @@ class Relay:
         self,
         *,
         source: str,
-        bootstrap: str,
+        kafka: KafkaClients | str,
         topics: Topics,
         partitions: int,
         connect: Callable[[], Awaitable[asyncpg.Connection]],
@@ -125,7 +125,7 @@ class Relay:
         self._page = page
         self._size = page  # of the next page: halved after a failure, for a page that is too large to be sent in time would never go
         self._woken = asyncio.Event()
-        self._sender = Sender(bootstrap, f"redress-{source}-relay")
+        self._sender = Sender(kafka, f"{source}-relay")
         self._send = self._sender.send
         self.leader = False
         self.refused: str | None = None
@@ -291,11 +291,11 @@ class Sender:
     """Sends pages of records, in order and acknowledged by all replicas, by an idempotent producer that is thrown away after any failure.
     timeout: seconds that a page may take."""
 
-    def __init__(self, bootstrap: str, client_id: str, timeout: float = SEND_TIMEOUT) -> None:
-        self._bootstrap = bootstrap
-        self._client_id = client_id
+    def __init__(self, kafka: KafkaClients | str, role: str, timeout: float = SEND_TIMEOUT) -> None:
+        self._kafka = KafkaClients.of(kafka)
+        self._role = role
         self._timeout = timeout
-        self._producer: AIOKafkaProducer | None = None
+        self._producer: Producer | None = None
 
     async def send(self, records: Iterable[Outgoing]) -> None:
         """All records of a page, batched by partition; returns when every one is acknowledged by all replicas."""
@@ -317,11 +317,10 @@ class Sender:
                 sent.append(await producer.send_batch(batch, topic, partition=partition))
             await asyncio.gather(*sent)
 
-    async def open_producer(self) -> AIOKafkaProducer:
+    async def open_producer(self) -> Producer:
         if self._producer is None:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap,
-                client_id=self._client_id,
+            producer = self._kafka.producer(
+                self._role,
                 acks="all",
                 enable_idempotence=True,
                 request_timeout_ms=4_000,

@@ -20,6 +20,7 @@ from redress_events import topics as making
 from redress_events.causal_order import CausalOrder, Journaled, merged
 from redress_events.errors import CannotRestore
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
+from redress_events.kafka_clients import KafkaClients
 from redress_events.log_content import Content, Log
 from redress_events.log_end import LogEnd
 from redress_events.open_journals import Journal
@@ -72,7 +73,7 @@ class RestoreLog:
         self,
         services: Mapping[str, Access],
         *,
-        bootstrap: str,
+        kafka: KafkaClients | str,
         partitions: int,
         prefix: str = "",
         recreate: Collection[str] = (),
@@ -81,7 +82,7 @@ class RestoreLog:
         progress: Callable[[str, int, int], None] = lambda *_: None,
     ) -> None:
         self._services = services
-        self._bootstrap = bootstrap
+        self._kafka = KafkaClients.of(kafka)
         self._partitions = partitions
         self._prefix = prefix
         self._topics = Topics(prefix)
@@ -90,7 +91,7 @@ class RestoreLog:
         self._in_flight = in_flight
         self.begun = False
         self._progress = progress
-        self._sender = Sender(bootstrap, "redress-restore-log", SEND_LIMIT)
+        self._sender = Sender(self._kafka, "restore-log", SEND_LIMIT)
 
     async def run(self) -> Restored:
         """Raises CannotRestore, JournalRestored, TopicsNotMade; LogTruncated, ConnectionError, and what asyncpg and aiokafka raise where a
@@ -109,7 +110,7 @@ class RestoreLog:
             for journal in journals.values():
                 await journal.begin()
             if replicas:
-                await making.recreate(self._bootstrap, self._recreate, self._partitions, replicas, self._prefix)
+                await making.recreate(self._kafka, self._recreate, self._partitions, replicas, self._prefix)
                 restored.recreated, restored.replicas = self._recreate, replicas
             now = await self._topics_now()
             await self._write_keys(journals[KEYS_OF], restored)
@@ -123,7 +124,7 @@ class RestoreLog:
                 await journal.close()
 
     async def _check_topics(self) -> None:
-        there = await making.partitions_of(self._bootstrap, [self._topics(topic) for topic in (LIFECYCLE, CLOSED, KEYS)])
+        there = await making.partitions_of(self._kafka, [self._topics(topic) for topic in (LIFECYCLE, CLOSED, KEYS)])
         for topic, count in there.items():
             wanted = 1 if topic == self._topics.keys else self._partitions
             if topic in self._recreate:
@@ -139,14 +140,14 @@ class RestoreLog:
     async def _choose_replicas(self) -> Replicas:
         """Before anything is stopped or deleted: what Kafka would not make again must stay."""
         names = ", ".join(self._recreate)
-        chosen = self._replicas or await making.replicas_for(self._bootstrap, self._recreate, self._prefix)
+        chosen = self._replicas or await making.replicas_for(self._kafka, self._recreate, self._prefix)
         if chosen is None:
             raise CannotRestore(
                 f"No topic tells how many replicas {names} had, and Kafka has several brokers. Say how many: --replication 3 --min-insync 2"
             )
         if not chosen.possible:
             raise CannotRestore(f"{names} cannot have {chosen}. Say how many: --replication N --min-insync N")
-        if (brokers := await making.brokers_of(self._bootstrap)) < chosen.factor:
+        if (brokers := await making.brokers_of(self._kafka)) < chosen.factor:
             raise CannotRestore(
                 f"{names} would have {chosen}, and Kafka has {brokers} {'broker' if brokers == 1 else 'brokers'} now. Start the others, or "
                 "say how many: --replication N --min-insync N"
@@ -156,11 +157,11 @@ class RestoreLog:
     async def _look(self, journals: Mapping[str, Journal], restored: Restored) -> None:
         """What is on the log must be in the journals, also where it is deleted: else nobody would have it."""
         skipped = {skip for journal in journals.values() for skip in await load_skips(journal.connection)}
-        there = await making.partitions_of(self._bootstrap, [self._topics(LIFECYCLE), self._topics(CLOSED)])
+        there = await making.partitions_of(self._kafka, [self._topics(LIFECYCLE), self._topics(CLOSED)])
         topics = {topic: count for topic, count in there.items() if count is not None}
         if not topics:
             return
-        consumer = reader(self._bootstrap)
+        consumer = reader(self._kafka)
         try:
             await consumer.start()
             reading = Log(journals, consumer, self._topics, self._partitions, skipped, self._progress)
@@ -219,7 +220,7 @@ class RestoreLog:
 
     async def _topics_now(self) -> tuple[str, dict[str, str]]:
         """The cluster, and the ids of the topics."""
-        asking = LogEnd("restore-log", self._bootstrap)
+        asking = LogEnd("restore-log", self._kafka)
         try:
             seen = await asking.topics([self._topics(name) for name in (LIFECYCLE, CLOSED)])
             return seen.cluster, {name: seen.topics[self._topics(name)].id for name in (LIFECYCLE, CLOSED)}

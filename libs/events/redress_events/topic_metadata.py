@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from io import BytesIO
 from uuid import UUID
 
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import for_code
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
+
+from redress_events.kafka_clients import Client
 
 UNKNOWN_TOPIC = 3  # UNKNOWN_TOPIC_OR_PARTITION
 
@@ -39,7 +40,7 @@ class ClusterSeen:
     topics: Mapping[str, TopicSeen]
 
 
-async def ask_topics(client: AIOKafkaClient, names: Sequence[str]) -> ClusterSeen:
+async def ask_topics(client: Client, names: Sequence[str]) -> ClusterSeen:
     """Ask any broker. Raises KafkaError where it does not answer, or will not tell of a topic."""
     answer = await client.send(client.get_random_node(), TopicMetadata(names))
     topics = {}

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from redress_events.errors import TopicsNotMade, WrongPartitions
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
+from redress_events.kafka_clients import Admin, KafkaClients
 
 FOREVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 # A tombstone must clean a key for good within about a day: low dirty ratio, bounded lag, tombstones kept long enough for slow readers.
@@ -89,11 +90,11 @@ def wanted(partitions: int, min_insync: int = 1, prefix: str = "") -> list[Wante
     ]
 
 
-async def ensure(bootstrap: str, partitions: int = 12, replicas: Replicas = REPLICAS["local"], prefix: str = "") -> None:
+async def ensure(kafka: KafkaClients | str, partitions: int = 12, replicas: Replicas = REPLICAS["local"], prefix: str = "") -> None:
     """Make the topics that are missing; those that are there stay as they are. Raises WrongPartitions, TopicsNotMade."""
     if not replicas.possible:
         raise TopicsNotMade(f"There is no topic with {replicas}.")
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = KafkaClients.of(kafka).admin()
     await admin.start()
     try:
         there = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
@@ -121,9 +122,9 @@ def wrong_partitions(topic: Wanted, there: int) -> str:
     )
 
 
-async def partitions_of(bootstrap: str, names: Sequence[str]) -> dict[str, int | None]:
+async def partitions_of(kafka: KafkaClients | str, names: Sequence[str]) -> dict[str, int | None]:
     """How many partitions each of these topics has; None where there is no such topic."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = KafkaClients.of(kafka).admin()
     await admin.start()
     try:
         there = await _described(admin, names)
@@ -132,10 +133,10 @@ async def partitions_of(bootstrap: str, names: Sequence[str]) -> dict[str, int |
         await admin.close()
 
 
-async def replicas_for(bootstrap: str, names: Sequence[str], prefix: str = "") -> Replicas | None:
+async def replicas_for(kafka: KafkaClients | str, names: Sequence[str], prefix: str = "") -> Replicas | None:
     """As many as these topics have; where none of them is there, as many as the other topics of the system have; else one, if Kafka has one
     broker. None where nothing tells."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = KafkaClients.of(kafka).admin()
     await admin.start()
     try:
         others = [topic.name for topic in wanted(1, prefix=prefix)]
@@ -147,9 +148,9 @@ async def replicas_for(bootstrap: str, names: Sequence[str], prefix: str = "") -
         await admin.close()
 
 
-async def brokers_of(bootstrap: str) -> int:
+async def brokers_of(kafka: KafkaClients | str) -> int:
     """How many brokers Kafka has now."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = KafkaClients.of(kafka).admin()
     await admin.start()
     try:
         return len((await admin.describe_cluster())["brokers"])
@@ -157,10 +158,10 @@ async def brokers_of(bootstrap: str) -> int:
         await admin.close()
 
 
-async def recreate(bootstrap: str, names: Sequence[str], partitions: int, replicas: Replicas, prefix: str = "") -> None:
+async def recreate(kafka: KafkaClients | str, names: Sequence[str], partitions: int, replicas: Replicas, prefix: str = "") -> None:
     """Delete these topics with all that is in them, and make them anew by the same rules, with so many replicas. Raises TopicsNotMade, and
     TimeoutError where Kafka does not do it in time."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = KafkaClients.of(kafka).admin()
     await admin.start()
     try:
         async with asyncio.timeout(RECREATED):
@@ -170,7 +171,7 @@ async def recreate(bootstrap: str, names: Sequence[str], partitions: int, replic
                 if not await _described(admin, names):
                     break
                 await asyncio.sleep(0.1)
-            await ensure(bootstrap, partitions, replicas, prefix)
+            await ensure(kafka, partitions, replicas, prefix)
             while True:
                 made = (await _described(admin, names)).values()
                 if len(made) == len(names) and all(each["error_code"] == 0 for topic in made for each in topic["partitions"]):
@@ -180,11 +181,11 @@ async def recreate(bootstrap: str, names: Sequence[str], partitions: int, replic
         await admin.close()
 
 
-async def _described(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+async def _described(admin: Admin, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Those of these topics that are there. All are asked for: a broker may make one that is asked for by its name."""
     return {each["topic"]: each for each in await admin.describe_topics() if each["topic"] in names}
 
 
-async def _min_insync(admin: AIOKafkaAdminClient, name: str) -> int:
+async def _min_insync(admin: Admin, name: str) -> int:
     (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
     return int(next(value for _, _, _, _, settings in answer.resources for each, value, *_ in settings if each == MIN_INSYNC))

@@ -17,14 +17,15 @@ from typing import Any
 
 import asyncpg
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
-from redress_events import entries
+from redress_events import connections, entries
 from redress_events.envelope import GENESIS, chain, decode
 from redress_events.errors import LogTruncated
 from redress_events.facts import LIFECYCLE, Contract, Kind, Table
 from redress_events.filling import did, subject_of
 from redress_events.fold import Folding, Place
+from redress_events.kafka_clients import Consumer, KafkaClients
 from redress_events.key_check import KeyCheck
 from redress_events.log_end import LogEnd
 from redress_events.lookups import DESTROYED, OF_FORGOTTEN, Lookups
@@ -110,13 +111,17 @@ class Verified:
 
 
 async def verify(
-    service: Verified, dsn: str, bootstrap: str, progress: Callable[[str, int, int], None] = lambda *_: None, master: bytes | None = None
+    service: Verified,
+    dsn: str,
+    kafka: KafkaClients | str,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+    master: bytes | None = None,
 ) -> Report:
     """Read everything and compare. progress(what, done, all). master: the master key; without it keys are not compared.
 
     Needs room for journal and state in the folder for temporary files. Raises ConnectionError and asyncpg's errors.
     """
-    return await _Check(service, progress, master).run(dsn, bootstrap)
+    return await _Check(service, progress, master).run(dsn, kafka)
 
 
 @dataclass(slots=True)
@@ -174,8 +179,8 @@ class _Check:
         # On the log, and not among the journal's facts of this partition: CHUNK and what is polled at a time, at most.
         self._unknown: dict[tuple[str, int, bytes], str] = {}
 
-    async def run(self, dsn: str, bootstrap: str) -> Report:
-        connection, consumer = await asyncpg.connect(dsn), reader(bootstrap)
+    async def run(self, dsn: str, kafka: KafkaClients | str) -> Report:
+        connection, consumer = await connections.connect(dsn), reader(kafka)
         try:
             await consumer.start()
             live = await one(connection, "SELECT schema FROM public.live")
@@ -185,7 +190,7 @@ class _Check:
                 await self._split(connection)
             places = [TopicPartition(topic, n) for topic in (self._topics.lifecycle, *sorted(self._publishes)) for n in self._partitions]
             log = await bounds(consumer, places)
-            self._topic_id = await self._topic(bootstrap)
+            self._topic_id = await self._topic(kafka)
             self._log_all = sum(end - start for start, end in log.values())
             if any(self._amiss(place, *log[place]) for place in places):
                 self._rebuild = RESTORE_LOG
@@ -257,8 +262,8 @@ class _Check:
                 f"A rebuild sets that right too: redress rebuild {self._service.source}",
             )
 
-    async def _topic(self, bootstrap: str) -> str | None:
-        log_end = LogEnd(self._service.source, bootstrap)
+    async def _topic(self, kafka: KafkaClients | str) -> str | None:
+        log_end = LogEnd(self._service.source, kafka)
         try:
             topic = (await log_end.topics([self._topics.lifecycle])).topics.get(self._topics.lifecycle)
             return topic.id if topic else None
@@ -276,7 +281,7 @@ class _Check:
             return "is not the topic that was read: that one was deleted, and this one made anew"
         return ""
 
-    async def _partition(self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, n: int, log: Bounds) -> None:
+    async def _partition(self, connection: asyncpg.Connection, consumer: Consumer, n: int, log: Bounds) -> None:
         for topic in sorted(self._publishes):
             public = _Part()
             for stream, version, digest, relayed in self._public.rows(n):
@@ -318,9 +323,7 @@ class _Check:
             except (ValueError, KeyError) as error:
                 self._report.differs("journal", which, f"cannot be folded: {error.__class__.__name__}", RESTORE)
 
-    async def _walk(
-        self, connection: asyncpg.Connection, consumer: AIOKafkaConsumer, place: TopicPartition, log: Bounds, part: _Part
-    ) -> None:
+    async def _walk(self, connection: asyncpg.Connection, consumer: Consumer, place: TopicPartition, log: Bounds, part: _Part) -> None:
         """One partition of a topic: own facts against the journal; on the lifecycle what the state has read is folded too."""
         start, end = log[place]
         read = self._read.get(place, Position(0, 0))

@@ -132,7 +132,7 @@ class Watch:
                 elif not self._caught_up:
                     self._caught_up = bool(await connection.fetchval("SELECT true FROM caught_up"))
                     if not self._caught_up:
-                        reasons.append("The log was not yet read to its end.")
+                        reasons += ["The log was not yet read to its end.", *self._refusal()]
         except JournalRestored as error:
             reasons.append(str(error))
         except (Unavailable, TimeoutError, asyncpg.PostgresError):
@@ -148,7 +148,7 @@ class Watch:
 
     def _found(self) -> list[str]:
         """Alarms that nobody else writes to the log."""
-        found = []
+        found = self._refusal()
         for place, start in sorted(self._starts.items()):
             if start > 0:
                 found.append(
@@ -168,6 +168,9 @@ class Watch:
             failure = f" The projector failed last with {self._projector.failure}." if self._projector.failing else ""
             found.append(f"Timed work that is due has waited {held:.0f} s for the log: no deadline is judged meanwhile.{failure}")
         return found
+
+    def _refusal(self) -> list[str]:
+        return [self._log_end.refusal] if self._log_end.refusal else []
 
     async def measures(self) -> Measures:
         """Raises Unavailable where the database does not answer, and JournalRestored."""

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from redress_events.clock import monotonic
 from redress_events.errors import LogTruncated
+from redress_events.kafka_clients import Consumer, KafkaClients
 from redress_events.polling import poll
 from redress_events.records import Record
 
@@ -23,12 +25,12 @@ AWAIT_MS, MOST = 1_000, 5_000  # of a poll
 RESTORE_LOG = "Rebuild nothing before it is whole again: redress restore-log; a topic that lost its start is made anew by --recreate TOPIC"
 
 
-def reader(bootstrap: str, **options: int) -> AIOKafkaConsumer:
+def reader(kafka: KafkaClients | str, **options: Any) -> Consumer:
     """A consumer of no group that never goes anywhere by itself: where the log lacks what is asked for, that is an error."""
-    return AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="none", **options)
+    return KafkaClients.of(kafka).consumer(enable_auto_commit=False, auto_offset_reset="none", **options)
 
 
-async def bounds(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> Bounds:
+async def bounds(consumer: Consumer, places: Collection[TopicPartition]) -> Bounds:
     """Where each partition begins and ends as of now. Raises ConnectionError where Kafka does not say."""
     try:
         async with asyncio.timeout(ASKING):
@@ -48,7 +50,7 @@ def truncated(starts: Mapping[TopicPartition, int]) -> str | None:
     return f"{gone[0].topic}/{gone[0].partition} begins at offset {starts[gone[0]]} and not at 0{more}: the log's start is gone."
 
 
-async def ahead(consumer: AIOKafkaConsumer, place: TopicPartition, start: int, end: int) -> AsyncIterator[list[Record]]:
+async def ahead(consumer: Consumer, place: TopicPartition, start: int, end: int) -> AsyncIterator[list[Record]]:
     """A partition's records below `end`; the next ones are fetched while somebody folds these.
 
     Raises LogTruncated where an offset that should be there is not (any more), and ConnectionError where nothing comes for SILENCE seconds.

@@ -38,9 +38,7 @@ async def main(source: str, dsn: str, kafka: str, prefix: str, partitions: int, 
         if steps == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    await Adoption(
-        described(stack, source), fold=1, owner_dsn=dsn, bootstrap=kafka, master_key=MASTER, settle=0, batch=2, progress=count
-    ).run()
+    await Adoption(described(stack, source), fold=1, owner_dsn=dsn, kafka=kafka, master_key=MASTER, settle=0, batch=2, progress=count).run()
 
 
 async def _none(_: str) -> Databases:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
 from aiokafka.record.util import calc_crc32c
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from spine_stack import AT, HANDLING_KIND, INTAKE_KIND, MASTER, Stack, eventually, registered, with_toys
@@ -25,6 +24,7 @@ from redress_events.contracts import CONTRACTS, INTAKE
 from redress_events.engine import Engine
 from redress_events.envelope import headers
 from redress_events.facts import LIFECYCLE, Contract, Fact
+from redress_events.kafka_clients import Admin, KafkaClients, Producer
 from redress_events.rebuild import Rebuild, Rebuilt
 from redress_events.records import Record
 from redress_events.states import Codec, Row, States, partition_of
@@ -89,7 +89,7 @@ class Author:
 class Pen:
     """Writes to the stack's topics."""
 
-    producer: AIOKafkaProducer
+    producer: Producer
     prefix: str
 
     async def write(self, *records: Sent, topic: str = LIFECYCLE) -> list[int]:
@@ -104,7 +104,7 @@ class Pen:
 
 @asynccontextmanager
 async def pen(stack: Stack) -> AsyncIterator[Pen]:
-    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka, linger_ms=0, enable_idempotence=True)  # once, also where a broker comes back
+    producer = KafkaClients.of(stack.kafka).producer(linger_ms=0, enable_idempotence=True)  # once, also where a broker comes back
     await producer.start()
     try:
         yield Pen(producer, stack.prefix)
@@ -132,9 +132,9 @@ async def broken(hand: Pen, place: int, keys: Sequence[bytes]) -> None:
     await (await hand.producer.send_batch(batch, hand.prefix + LIFECYCLE, partition=place))
 
 
-async def on_the_log(stack: Stack, topic: str, partitions: int, kafka: str | None = None) -> list[Any]:
+async def on_the_log(stack: Stack, topic: str, partitions: int, kafka: KafkaClients | str | None = None) -> list[Any]:
     """Every record that a topic has now, partition by partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka or stack.kafka, enable_auto_commit=False, auto_offset_reset="none")
+    consumer = KafkaClients.of(kafka or stack.kafka).consumer(enable_auto_commit=False, auto_offset_reset="none")
     await consumer.start()
     try:
         places = [TopicPartition(stack.prefix + topic, n) for n in range(partitions)]
@@ -169,7 +169,7 @@ async def rebuild(
         owner_dsn=database.owner_dsn,
         app_role=database.app_role,
         service_migrations_dir=with_toys(folder),
-        bootstrap=stack.kafka,
+        kafka=stack.kafka,
         progress=progress,
         accept_loss=accept_loss,
         master=MASTER,
@@ -190,7 +190,7 @@ async def adopted(stack: Stack, source: str, settle: float = 0.0, **options: Any
         described(stack, source),
         fold=1,
         owner_dsn=database.owner_dsn,
-        bootstrap=stack.kafka,
+        kafka=stack.kafka,
         master_key=MASTER,
         settle=settle,
         **options,
@@ -226,8 +226,8 @@ async def states(stack: Stack, source: str) -> list[tuple[Any, ...]]:
 
 
 @asynccontextmanager
-async def admin_of(stack: Stack) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+async def admin_of(stack: Stack) -> AsyncIterator[Admin]:
+    admin = KafkaClients.of(stack.kafka).admin()
     await admin.start()
     try:
         yield admin

@@ -13,16 +13,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import asyncpg
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from redress_events import topics
+from redress_events import connections, topics
 from redress_events.clock import Clock, wall_clock
 from redress_events.contracts import CONTRACTS
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.engine import Asked, Config, Engine, Unavailable
 from redress_events.facts import Context, Count, Entry, Fact, Instant, Kind, Projection, Table, Work
+from redress_events.kafka_clients import KafkaClients
 from redress_events.migrate import migrate
 from redress_local.provision import Databases
 
@@ -142,7 +142,7 @@ def asked(key: str | None = None, request: bytes = b"body") -> Asked:
 def engine_of(
     source: str,
     dsn: str,
-    kafka: str,
+    kafka: KafkaClients | str,
     prefix: str,
     partitions: int,
     *,
@@ -168,7 +168,7 @@ def engine_of(
 class Stack:
     """One Kafka prefix and a database for each service; engines are made and stopped by name."""
 
-    def __init__(self, kafka: str, make_database: Callable[[str], Awaitable[Databases]]) -> None:
+    def __init__(self, kafka: KafkaClients | str, make_database: Callable[[str], Awaitable[Databases]]) -> None:
         self.kafka = kafka
         self.prefix = f"t{uuid.uuid4().hex[:8]}."
         self.partitions = 4
@@ -191,7 +191,7 @@ class Stack:
         *,
         start: bool = True,
         work: list[Work] | None = None,
-        kafka: str | None = None,
+        kafka: KafkaClients | str | None = None,
         settle: float = 0.2,
         clock: Clock = wall_clock,
     ) -> Engine:
@@ -204,7 +204,7 @@ class Stack:
 
     async def connect(self, source: str, owner: bool = False) -> asyncpg.Connection:
         made = await self.database(source)
-        return await asyncpg.connect(made.owner_dsn if owner else made.app_dsn, server_settings={"search_path": "fold1_1,public"})
+        return await connections.connect(made.owner_dsn if owner else made.app_dsn, server_settings={"search_path": "fold1_1,public"})
 
     async def stop(self, engine: Engine) -> None:
         self.engines.remove(engine)
@@ -215,7 +215,7 @@ class Stack:
         for engine in list(self.engines):
             await self.stop(engine)
         with suppress(KafkaError, OSError):  # a broker that is away keeps them
-            admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka, request_timeout_ms=5_000)
+            admin = KafkaClients.of(self.kafka).admin(request_timeout_ms=5_000)
             try:
                 await admin.start()
                 await admin.delete_topics([each.name for each in topics.wanted(self.partitions, prefix=self.prefix)])

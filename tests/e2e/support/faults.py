@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import asyncpg
 from live import Live, eventually
 
+from redress_events import connections
 from redress_local.kafka import Kafka
 from redress_local.processes import run
 
@@ -72,7 +72,7 @@ def lose_log(kafka: Kafka) -> None:
 
 def _as_superuser(live: Live, statement: str, *values: Any) -> None:
     async def execute() -> None:
-        connection = await asyncpg.connect(live.system.servers.postgres)
+        connection = await connections.connect(live.system.servers.postgres)
         try:
             await connection.execute(statement, *values)
         finally:

@@ -19,14 +19,16 @@ from typing import Any, TypeVar
 import asyncpg
 import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 from redress_chassis.service import Service
 from redress_cli.api import Api
 from redress_cli.log import facts
+from redress_events import connections
 from redress_events.envelope import Envelope
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE, micros
+from redress_events.kafka_clients import Consumer, KafkaClients
 from redress_events.log_end import MARGIN
 from redress_events.quiet import next_due_sql
 from redress_events.verify import Report, verify
@@ -115,7 +117,7 @@ class Databases:
                 return list(await self._open[service].fetch(statement, *values))
             except GONE:
                 self._open.pop(service).terminate()
-        connection = self._open[service] = await asyncpg.connect(self._system.databases[service].owner_dsn)
+        connection = self._open[service] = await connections.connect(self._system.databases[service].owner_dsn)
         await connection.execute(f"SET search_path = {await connection.fetchval('SELECT schema FROM public.live')}, public")
         return list(await connection.fetch(statement, *values))
 
@@ -281,7 +283,7 @@ class Live:
         """Every record as it lies on the topics, from the first to the end as of now."""
 
         async def read() -> list[ConsumerRecord]:
-            consumer = AIOKafkaConsumer(bootstrap_servers=self.stack.kafka, enable_auto_commit=False, auto_offset_reset="earliest")
+            consumer = KafkaClients.of(self.stack.kafka).consumer(enable_auto_commit=False, auto_offset_reset="earliest")
             found: list[ConsumerRecord] = []
             try:
                 ends = await self._ends(consumer, topics)
@@ -299,7 +301,7 @@ class Live:
 
         return run(read())
 
-    async def _ends(self, consumer: AIOKafkaConsumer, topics: Sequence[str]) -> dict[TopicPartition, int]:
+    async def _ends(self, consumer: Consumer, topics: Sequence[str]) -> dict[TopicPartition, int]:
         await consumer.start()
         places = [TopicPartition(topic, n) for topic in topics for n in range(1 if topic == KEYS else self.stack.partitions)]
         ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
@@ -323,7 +325,7 @@ class Live:
         """What is on its way, by service."""
 
         async def ends() -> dict[TopicPartition, int]:
-            consumer = AIOKafkaConsumer(bootstrap_servers=self.stack.kafka, enable_auto_commit=False)
+            consumer = KafkaClients.of(self.stack.kafka).consumer(enable_auto_commit=False)
             try:
                 return await self._ends(consumer, (LIFECYCLE, KEYS))
             finally:

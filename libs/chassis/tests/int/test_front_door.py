@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from fastapi import APIRouter
@@ -12,6 +11,7 @@ from pydantic import BaseModel
 from spine_stack import INTAKE_KIND, Stack, registered
 
 from redress_chassis import ANYTHING, Body, Call, ComplaintId, Permissions, Permitted, Service, Settings, Words, problems
+from redress_events import connections
 from redress_events.contracts import CONTRACTS, INTAKE
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine
@@ -147,7 +147,7 @@ async def test_a_refusal_leaves_no_row(front, stack):
 async def test_with_the_database_gone_the_answer_is_503_until_it_is_back(front, stack, postgres_admin):
     created = await front.post("/complaints", json=GOOD)
     name = (await stack.database("intake")).app_dsn.rpartition("/")[2].partition("?")[0]
-    admin = await asyncpg.connect(postgres_admin)
+    admin = await connections.connect(postgres_admin)
     try:
         await admin.execute(f'ALTER DATABASE "{name}" CONNECTION LIMIT 0')
         await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import RecordsToDelete
 from spine_adoption import killed_at
 from spine_log import STATES, Sent, adopted, deleted, fresh, item, made_anew, on_the_log, pen, verified
 from spine_process import BATCH_COMPARED, replica
@@ -30,6 +30,7 @@ from redress_events.contracts.intake import ComplaintChased, ComplaintSupplement
 from redress_events.engine import Engine, JournalRestored, Unknown
 from redress_events.envelope import headers
 from redress_events.facts import CLOSED, LIFECYCLE
+from redress_events.kafka_clients import KafkaClients
 from redress_events.own_facts import AdoptionRefused, Forked, PassedOver
 from redress_events.polling import poll
 from redress_events.rebase import FROM_AHEAD
@@ -280,7 +281,7 @@ async def test_it_refuses_a_log_without_its_start(kept: Archive, kafka_address: 
         await back_to(stack, kept, "then")
 
         place = TopicPartition(stack.prefix + LIFECYCLE, STATES.partition(subject))
-        admin = AIOKafkaAdminClient(bootstrap_servers=kafka_address)
+        admin = KafkaClients.of(kafka_address).admin()
         await admin.start()
         await admin.delete_records({place: RecordsToDelete(2)})
         await admin.close()

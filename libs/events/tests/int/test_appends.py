@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 from threading import Thread
 
-import asyncpg
 import orjson
 import pytest
 from spine_log import Author, on_the_log, pen, verified
 from spine_stack import Stack, Toy, asked, eventually, registered
 
+from redress_events import connections
 from redress_events.contracts import HANDLING
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
@@ -97,7 +97,7 @@ def moved(dsn: str, subject: str, column: str) -> None:
     """Somebody else writes the row; in a thread, for a decider does not wait."""
 
     async def move() -> None:
-        connection = await asyncpg.connect(dsn, server_settings={"search_path": "fold1_1,public"})
+        connection = await connections.connect(dsn, server_settings={"search_path": "fold1_1,public"})
         await connection.execute(f"UPDATE state SET {column} = {column} + 1 WHERE subject = $1", subject)
         await connection.close()
 

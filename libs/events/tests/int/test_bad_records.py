@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from spine_log import Author, Sent, broken, described, on_the_log, pen, rebuild, subject_of, verified
 from spine_stack import Stack, asked, eventually, registered
 
@@ -20,6 +20,7 @@ from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine, Parked
 from redress_events.facts import KEYS, LIFECYCLE
 from redress_events.fold import Folding
+from redress_events.kafka_clients import KafkaClients
 from redress_events.saving import save
 from redress_events.verify import verify
 
@@ -248,7 +249,7 @@ async def test_the_end_of_somebodys_transaction_counts_as_read(stack: Stack, tmp
     handling = await stack.engine("handling", work=[])
     async with pen(stack) as hand:
         await hand.write(*author.say(registered()))
-    stranger = AIOKafkaProducer(bootstrap_servers=stack.kafka, transactional_id=stack.prefix + "stranger")
+    stranger = KafkaClients.of(stack.kafka).producer(transactional_id=stack.prefix + "stranger")
     await stranger.start()
     try:
         for wanted in (stranger.commit_transaction, stranger.abort_transaction):

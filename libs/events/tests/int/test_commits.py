@@ -10,6 +10,7 @@ import pytest
 from spine_log import STATES, fresh, item, subject_of
 from spine_stack import Stack, asked, eventually, registered
 
+from redress_events import connections
 from redress_events.commit import Committer, commit
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.database import AWAY, HELD
@@ -94,7 +95,7 @@ async def test_whoever_read_an_older_row_conflicts_and_whoever_comes_second_with
 
 async def test_of_one_row_and_of_one_key_a_batch_takes_one_and_the_next_waits(stack: Stack) -> None:
     made = await stack.database("intake")
-    async with asyncpg.create_pool(made.app_dsn, min_size=2, max_size=2, server_settings={"search_path": "fold1_1,public"}) as pool:
+    async with connections.pool(made.app_dsn, min_size=2, max_size=2, server_settings={"search_path": "fold1_1,public"}) as pool:
         committer = Committer("intake", pool, lambda: None)
         outcomes = await committer.commit_all([fresh(1), fresh(1), fresh(2, "k"), fresh(3, "k"), fresh(4)])
         results = [each.result for each in outcomes if not isinstance(each, BaseException)]
@@ -108,7 +109,7 @@ async def test_one_bad_item_among_ten_fails_alone(stack: Stack) -> None:
     stream, version, topic, kind, prevhash, _, data = items[6].events[0]
     items[6].events[0] = (stream, version, topic, kind, prevhash, b"short", data)
     told: list[None] = []
-    async with asyncpg.create_pool(made.app_dsn, min_size=1, max_size=1, server_settings={"search_path": "fold1_1,public"}) as pool:
+    async with connections.pool(made.app_dsn, min_size=1, max_size=1, server_settings={"search_path": "fold1_1,public"}) as pool:
         outcomes = await Committer("intake", pool, lambda: told.append(None)).commit_all(items)
         assert isinstance(outcomes[6], asyncpg.CheckViolationError) and told
         assert [each.result for each in outcomes if not isinstance(each, BaseException)] == ["committed"] * 9
@@ -120,12 +121,12 @@ async def test_a_commit_that_is_ended_for_its_slowness_fails_as_a_whole_and_a_he
     for patience, error, others in (("transaction_timeout", AWAY, 1), ("lock_timeout", HELD, 3)):
         numbers = range(10 * others, 10 * others + 4)
         settings = {"search_path": "fold1_1,public", patience: "300ms"}
-        async with asyncpg.create_pool(made.app_dsn, min_size=1, max_size=2, server_settings=settings) as pool:
+        async with connections.pool(made.app_dsn, min_size=1, max_size=2, server_settings=settings) as pool:
             committer = Committer("intake", pool, lambda: None)
             await committer.commit_all([fresh(n) for n in numbers])
             async with pool.acquire() as holding:
                 rows = await STATES.load(holding, [subject_of(n) for n in numbers])
-            holder = await asyncpg.connect(made.app_dsn, server_settings={"search_path": "fold1_1,public"})
+            holder = await connections.connect(made.app_dsn, server_settings={"search_path": "fold1_1,public"})
             async with holder.transaction():
                 await holder.execute("SELECT 1 FROM state WHERE subject = $1 FOR UPDATE", subject_of(numbers[2]))
                 outcomes = await committer.commit_all([item(rows[subject_of(n)], ComplaintChased(chase=1)) for n in numbers])

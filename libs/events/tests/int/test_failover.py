@@ -11,7 +11,7 @@ from spine_log import adopted, fresh, on_the_log, verified
 from spine_servers import moved, on_either, pair, stack_on
 from spine_stack import Stack, asked, eventually, registered
 
-from redress_events import topics
+from redress_events import connections, topics
 from redress_events.commit import commit
 from redress_events.database import RESTORED
 from redress_events.engine import Engine, JournalRestored, Unavailable, Unknown
@@ -70,7 +70,7 @@ async def test_after_an_asynchronous_failover_no_session_takes_a_command_until_w
         kept = await register(intake, "kept")
         caught_up(primary, copy)
         here = moved(stack.databases["intake"], copy).owner_dsn
-        before = await asyncpg.connect(here, server_settings=STATE)  # a session that knows nothing of a promotion
+        before = await connections.connect(here, server_settings=STATE)  # a session that knows nothing of a promotion
         cut_off(copy)
         lost = await register(intake, "lost 1", "lost 2")
         await eventually(lambda: on_log(stack, 3))
@@ -80,7 +80,7 @@ async def test_after_an_asynchronous_failover_no_session_takes_a_command_until_w
         primary.kill()
         shipping.connection.terminate()
         promote(copy)
-        at_once = await asyncpg.connect(here, server_settings=STATE)
+        at_once = await connections.connect(here, server_settings=STATE)
         for session in (before, at_once):
             with pytest.raises(asyncpg.PostgresError) as raised:
                 await commit(session, [fresh(1)])

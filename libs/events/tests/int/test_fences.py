@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from spine_log import Author, Sent, pen, subject_of, verified
 from spine_stack import Stack, eventually, registered
 
@@ -17,6 +17,7 @@ from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine
 from redress_events.facts import KEYS, LIFECYCLE
 from redress_events.fold import Folding
+from redress_events.kafka_clients import Consumer, KafkaClients
 from redress_events.positions import Log, Position
 from redress_events.projector import FenceLost, Projector
 from redress_events.saving import save
@@ -167,7 +168,7 @@ async def test_a_rebalance_skips_nothing_though_kafka_was_told_of_more_than_post
         for author in authors:
             await hand.write(*author.say(registered(), ComplaintChased(chase=1)))
     group = f"{stack.prefix}redress-handling"
-    told = AIOKafkaConsumer(bootstrap_servers=stack.kafka, group_id=group, enable_auto_commit=False)
+    told = KafkaClients.of(stack.kafka).consumer(group_id=group, enable_auto_commit=False)
     await told.start()
     told.assign(places)
     await told.commit({place: max(0, end - 1) for place, end in (await told.end_offsets(places)).items()})
@@ -199,7 +200,7 @@ async def alone(engine: Engine) -> Projector:
     return engine.projector
 
 
-async def shared(consumer: AIOKafkaConsumer, partitions: int) -> bool:
+async def shared(consumer: Consumer, partitions: int) -> bool:
     return len([place for place in consumer.assignment() if place.topic.endswith(LIFECYCLE)]) == partitions
 
 

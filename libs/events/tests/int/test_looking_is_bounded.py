@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from spine_stack import OPEN, Stack
 
+from redress_events import connections
 from redress_events.database import PLANS, TIMEOUTS
 from redress_events.parking import ASIDE, LIST
 from redress_events.quiet import HEAD, STUCK, STUCK_NAMED, next_due_sql
@@ -64,16 +65,16 @@ async def test_four_times_as_much_costs_no_look_more(stack: Stack) -> None:
     await fill(owner, 1, 25_000)
     made = await stack.database("handling")
     settings = {"search_path": "fold1_1,public", **TIMEOUTS, **PLANS}
-    app = await asyncpg.connect(made.app_dsn, server_settings=settings)
+    app = await connections.connect(made.app_dsn, server_settings=settings)
     before = {name: await reads(app, *look) for name, look in LOOKS.items()}
     await fill(owner, 25_001, 100_000)
     await app.close()
-    app = await asyncpg.connect(made.app_dsn, server_settings=settings)
+    app = await connections.connect(made.app_dsn, server_settings=settings)
     after = {name: await reads(app, *look) for name, look in LOOKS.items()}
     grown = {name: (before[name], pages) for name, pages in after.items() if pages > before[name] * 2 + 20}  # one level more of an index
     assert not grown
     assert max(after.values()) < 2_500, after
-    relay = Relay(source="handling", bootstrap="", topics=Topics(), partitions=4, connect=_never, topics_now=_never)
+    relay = Relay(source="handling", kafka="", topics=Topics(), partitions=4, connect=_never, topics_now=_never)
     assert await relay.backlog(app) == 100_000
     await owner.execute(
         "UPDATE relay_checkpoint SET (transaction_id, global_position) = (SELECT transaction_id, global_position FROM events"

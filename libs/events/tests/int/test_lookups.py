@@ -107,7 +107,7 @@ async def test_without_the_master_key_nothing_is_rebuilt(stack: Stack, tmp_path:
         owner_dsn=database.owner_dsn,
         app_role=database.app_role,
         service_migrations_dir=with_toys(tmp_path),
-        bootstrap=stack.kafka,
+        kafka=stack.kafka,
     )
     with pytest.raises(MasterKeyNeeded):
         await work.run()

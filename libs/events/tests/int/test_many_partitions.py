@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from spine_log import Author, broken, pen, subject_of
 from spine_stack import Stack, eventually, registered
 
 from redress_events import topics
 from redress_events.engine import Engine
 from redress_events.facts import CLOSED
+from redress_events.kafka_clients import KafkaClients
 from redress_events.log_end import LogEnd
 from redress_events.states import partition_of
 
@@ -24,7 +25,7 @@ RECORDS = 300
 
 async def made(stack: Stack) -> None:
     """The topics that a projector reads, and all their partitions, for which a broker takes its time."""
-    admin, log_end = AIOKafkaAdminClient(bootstrap_servers=stack.kafka), LogEnd("test", stack.kafka)
+    admin, log_end = KafkaClients.of(stack.kafka).admin(), LogEnd("test", stack.kafka)
     await admin.start()
     read = [topic for topic in topics.wanted(MANY, prefix=stack.prefix) if not topic.name.endswith(CLOSED)]
     await admin.create_topics([NewTopic(topic.name, topic.partitions, 1, topic_configs=dict(topic.settings)) for topic in read])

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from hashlib import sha256
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from spine_log import Author, admin_of, described, made_anew, pen, subject_of
 from spine_process import replica
@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from redress_events import following, watch
 from redress_events.engine import Engine
 from redress_events.facts import LIFECYCLE
+from redress_events.kafka_clients import KafkaClients
 from redress_events.states import partition_of
 from redress_events.verify import verify
 from redress_local.kafka import Kafka
@@ -211,7 +212,7 @@ async def test_offsets_kept_with_another_kafka_cluster_are_refused_one_by_one(st
 async def test_what_is_kept_with_an_offset_is_the_topic_and_the_last_record_and_no_mark(stack: Stack) -> None:
     handling = await stack.engine("handling", work=[])
     await write(stack, 0, 3)
-    stranger = AIOKafkaProducer(bootstrap_servers=stack.kafka, transactional_id=stack.prefix)
+    stranger = KafkaClients.of(stack.kafka).producer(transactional_id=stack.prefix)
     await stranger.start()
     async with stranger.transaction():
         await stranger.send(stack.prefix + LIFECYCLE, b"x", b"nobody", 0)

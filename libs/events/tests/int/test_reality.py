@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.admin import NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from spine_stack import Stack, asked, engine_of, eventually, registered, with_toys
 
@@ -17,6 +17,7 @@ from redress_events import reality, topics
 from redress_events.engine import Engine
 from redress_events.errors import TopicsNotMade, Unavailable, WrongPartitions
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
+from redress_events.kafka_clients import KafkaClients
 from redress_events.log_end import LogEnd
 from redress_events.migrate import migrate
 from redress_events.topic_metadata import TopicSeen
@@ -29,7 +30,7 @@ async def register(engine: Engine) -> str:
     return (await engine.create("complaint", lambda context: [registered()], asked(uuid.uuid4().hex)))[0].subject
 
 
-async def with_partitions(stack: Stack, partitions: int, kafka: str | None = None, prefix: str | None = None) -> Engine:
+async def with_partitions(stack: Stack, partitions: int, kafka: KafkaClients | str | None = None, prefix: str | None = None) -> Engine:
     made = await stack.database("intake")
     return engine_of("intake", made.app_dsn, kafka or stack.kafka, prefix or stack.prefix, partitions)
 
@@ -49,7 +50,7 @@ async def numbered(stack: Stack) -> int | None:
 
 
 @pytest.mark.parametrize("kafka", [None, NOWHERE], ids=["with Kafka", "without Kafka"])
-async def test_a_journal_numbered_for_four_partitions_is_not_served_with_two(stack: Stack, kafka: str | None) -> None:
+async def test_a_journal_numbered_for_four_partitions_is_not_served_with_two(stack: Stack, kafka: KafkaClients | str | None) -> None:
     intake = await stack.engine("intake")
     await register(intake)
     await stack.stop(intake)
@@ -112,7 +113,7 @@ async def test_a_topic_whose_partitions_were_raised_takes_commands_from_nobody(s
         return (await intake.measures()).backlog_facts == 0
 
     await eventually(sent)
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+    admin = KafkaClients.of(stack.kafka).admin()
     await admin.start()
     await admin.create_partitions({stack.prefix + LIFECYCLE: NewPartitions(6)})
     await admin.close()
@@ -130,7 +131,7 @@ async def test_a_topic_whose_partitions_were_raised_takes_commands_from_nobody(s
 
 async def alter(stack: Stack, topic: str, **settings: str) -> None:
     """As an operator does by mistake: what is not named goes back to the broker's default."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+    admin = KafkaClients.of(stack.kafka).admin()
     await admin.start()
     changed = {name.replace("_", "."): value for name, value in settings.items()}
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, stack.prefix + topic, changed)])
@@ -166,7 +167,7 @@ async def test_a_retention_that_was_set_on_a_topic_is_an_alarm_and_no_reason_to_
     await eventually(ready)
 
 
-async def flaws(kafka: str, prefix: str, min_insync: int) -> list[str]:
+async def flaws(kafka: KafkaClients | str, prefix: str, min_insync: int) -> list[str]:
     """As a service looks that wants so many in sync."""
     asking = LogEnd("test", kafka)
     wanted = topics.wanted(4, min_insync, prefix)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka import TopicPartition
+from aiokafka.admin import NewTopic, RecordsToDelete
 from spine_log import Author, Sent, admin_of, adopted, deleted, made_anew, on_the_log, pen, rebuild, subject_of, verified
 from spine_servers import archive, moved, stack_on
 from spine_stack import AT, Stack, asked, eventually, registered
@@ -29,6 +29,7 @@ from redress_events.engine import Engine, Unavailable, Unknown
 from redress_events.envelope import Envelope, decode
 from redress_events.errors import CannotRestore, JournalRestored
 from redress_events.facts import CLOSED, KEYS, LIFECYCLE
+from redress_events.kafka_clients import KafkaClients
 from redress_events.own_facts import AdoptionRefused, PassedOver, Place
 from redress_events.restore_log import Access, Restored, RestoreLog
 from redress_local.kafka import Kafka
@@ -45,7 +46,7 @@ STATE = "SELECT subject, heard::text, done::text, read::text, parked FROM state 
 
 async def restoring(stack: Stack, *recreate: str, services: Sequence[str] = SERVICES, in_flight: float = 0.1, **options: Any) -> RestoreLog:
     access = {name: Access((await stack.database(name)).owner_dsn, (await stack.database(name)).app_dsn) for name in services}
-    named: dict[str, Any] = {"bootstrap": stack.kafka, "partitions": stack.partitions, "prefix": stack.prefix}
+    named: dict[str, Any] = {"kafka": stack.kafka, "partitions": stack.partitions, "prefix": stack.prefix}
     return RestoreLog(access, **named, recreate=recreate, in_flight=in_flight, **options)
 
 
@@ -117,7 +118,7 @@ async def in_order(stack: Stack) -> list[Envelope]:
 async def lost_start(stack: Stack, topic: str = LIFECYCLE) -> None:
     """Half of each partition's records are deleted from its beginning, as by a retention that was set by mistake."""
     ends = Counter(record.partition for record in await on_the_log(stack, topic, stack.partitions))
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+    admin = KafkaClients.of(stack.kafka).admin()
     await admin.start()
     await admin.delete_records({TopicPartition(stack.prefix + topic, n): RecordsToDelete((end + 1) // 2) for n, end in ends.items()})
     await admin.close()
@@ -227,7 +228,7 @@ async def test_what_a_deposed_relay_still_sends_is_waited_for(stack: Stack, monk
     real, slow = relay.Sender.open_producer, asyncio.Event()
 
     async def open_producer(self: relay.Sender) -> Any:
-        if self._client_id == "redress-intake-relay" and not slow.is_set():
+        if self._role == "intake-relay" and not slow.is_set():
             slow.set()
             await asyncio.sleep(relay.SEND_TIMEOUT - 0.5)
         return await real(self)
@@ -295,7 +296,7 @@ async def test_the_public_topic_is_written_again_by_its_writer_alone(stack: Stac
 
 async def sent(stack: Stack, topic: str, *records: Sent, partition: int | None = None) -> list[Place]:
     """Their places."""
-    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka)
+    producer = KafkaClients.of(stack.kafka).producer()
     await producer.start()
     try:
         done = [
@@ -351,7 +352,7 @@ async def test_broken_off_at_any_page_it_is_run_again_and_no_relay_ships_behind_
     real, pages = relay.Sender.send, [0]
 
     async def send(self: relay.Sender, records: Any) -> None:
-        if self._client_id == "redress-restore-log":
+        if self._role == "restore-log":
             pages[0] += 1
             if pages[0] > page:
                 raise ConnectionError("broken off")
@@ -431,7 +432,7 @@ async def test_what_would_be_lost_for_ever_is_refused(stack: Stack):
 async def test_a_journal_that_is_not_there_is_named(stack: Stack):
     access = {name: Access((await stack.database(name)).owner_dsn, (await stack.database(name)).app_dsn) for name in SERVICES}
     access["handling"] = Access(access["handling"].owner_dsn + "_gone", access["handling"].app_dsn)
-    work = RestoreLog(access, bootstrap=stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
+    work = RestoreLog(access, kafka=stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
     with pytest.raises(CannotRestore, match="The journal of handling is not there"):
         await work.run()
 
@@ -439,7 +440,7 @@ async def test_a_journal_that_is_not_there_is_named(stack: Stack):
 async def test_a_topic_that_is_missing_or_has_other_partitions_is_named(stack: Stack):
     for source in SERVICES:
         await stack.database(source)
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+    admin = KafkaClients.of(stack.kafka).admin()
     await admin.start()
     await admin.delete_topics([stack.prefix + CLOSED])
     await admin.close()
@@ -573,7 +574,7 @@ async def test_what_the_other_topics_have_goes_for_one_that_is_gone(two_brokers:
 
 
 async def delete(stack: Stack, *names: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+    admin = KafkaClients.of(stack.kafka).admin()
     await admin.start()
     await admin.delete_topics([stack.prefix + name for name in names])
 

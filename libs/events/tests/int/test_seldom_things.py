@@ -6,8 +6,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.admin import DeleteGroupsRequest
 from spine_log import Author, Sent, pen, rebuild, subject_of, verified
 from spine_stack import Stack, asked, engine_of, eventually, registered
@@ -16,6 +14,7 @@ from redress_events.commit import LARGEST_FACT, FactTooLarge
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.engine import Engine, Unavailable
 from redress_events.errors import Conflict
+from redress_events.kafka_clients import KafkaClients
 
 
 async def register(intake: Engine, key: str, text: str = "no signal") -> str:
@@ -26,9 +25,9 @@ async def all_opened(intake: Engine, subjects: list[str]) -> bool:
     return [(await intake.read(subject)).state.heard.opened for subject in subjects] == [1] * len(subjects)
 
 
-async def deleted(kafka: str, group: str) -> bool:
+async def deleted(kafka: KafkaClients | str, group: str) -> bool:
     """Delete a consumer group; Kafka refuses while it has a member. aiokafka has the request, but no method that sends it."""
-    admin, client = AIOKafkaAdminClient(bootstrap_servers=kafka), AIOKafkaClient(bootstrap_servers=kafka)
+    admin, client = KafkaClients.of(kafka).admin(), KafkaClients.of(kafka).client()
     await admin.start()
     await client.bootstrap()
     try:

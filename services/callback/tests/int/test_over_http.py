@@ -17,6 +17,7 @@ from redress_callback import testing as say
 from redress_callback.domain.visit import KIND
 from redress_callback.main import service
 from redress_chassis import Settings
+from redress_events import connections
 from redress_events.contracts import CALLBACK
 from redress_events.migrate import migrate
 from redress_events.projections import changes, write
@@ -71,7 +72,7 @@ async def door(database: Any, tmp_path: Path) -> AsyncIterator[Door]:
     schema = await migrate(
         owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold, partitions=12
     )
-    owner = await asyncpg.connect(made.owner_dsn, server_settings={"search_path": f"{schema},public"})
+    owner = await connections.connect(made.owner_dsn, server_settings={"search_path": f"{schema},public"})
     issuer = Issuer(tmp_path)
     app = service.app(
         Settings(

@@ -13,6 +13,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from redress_chassis import Settings
+from redress_events import connections
 from redress_events.contracts import HANDLING
 from redress_events.facts import Fact
 from redress_events.migrate import migrate
@@ -74,7 +75,7 @@ async def door(database: Any, tmp_path: Path) -> AsyncIterator[Door]:
     schema = await migrate(
         owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold, partitions=12
     )
-    owner = await asyncpg.connect(made.owner_dsn, server_settings={"search_path": f"{schema},public"})
+    owner = await connections.connect(made.owner_dsn, server_settings={"search_path": f"{schema},public"})
     issuer = Issuer(tmp_path)
     app = service.app(
         Settings(

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from redress_chassis import Settings
+from redress_events import connections
 from redress_events.engine import Asked, Engine
 from redress_events.facts import Context, Fact
 from redress_events.migrate import migrate
@@ -94,7 +95,7 @@ async def desk(database: Any, tmp_path: Path) -> AsyncIterator[Desk]:
     schema = await migrate(
         owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold, partitions=12
     )
-    owner = await asyncpg.connect(made.owner_dsn, server_settings={"search_path": f"{schema},public"})
+    owner = await connections.connect(made.owner_dsn, server_settings={"search_path": f"{schema},public"})
     issuer = Issuer(tmp_path)
     settings = Settings(
         database_url=made.app_dsn,

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from redress_chassis import Settings
+from redress_events import connections
 from redress_events.migrate import migrate
 from redress_intake.api import BY_NUMBER
 from redress_intake.main import service
@@ -44,7 +45,7 @@ class Door:
         return await self.http.get(path, headers=self._headers(role))
 
     async def sql(self, statement: str, *values: Any) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.owner, server_settings={"search_path": f"fold{service.fold}_1,public"})
+        connection = await connections.connect(self.owner, server_settings={"search_path": f"fold{service.fold}_1,public"})
         try:
             return list(await connection.fetch(statement, *values))
         finally:

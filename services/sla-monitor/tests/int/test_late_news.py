@@ -15,7 +15,7 @@ import pytest
 from spine_log import Author, Pen, Sent, pen, subject_of
 from spine_stack import MASTER, Stack, eventually
 
-from redress_events import topics
+from redress_events import connections, topics
 from redress_events.contracts import CONTRACTS, HANDLING, INTAKE, SLA_MONITOR, TRIAGE
 from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
@@ -73,7 +73,7 @@ async def monitor(kafka_address: str, database: Callable[[str], Awaitable[Databa
     await topics.ensure(kafka_address, partitions=stack.partitions, prefix=stack.prefix)
     made = await database("sla-monitor")
     schema = await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=1)
-    connection = await asyncpg.connect(made.app_dsn, server_settings={"search_path": f"{schema},public"})
+    connection = await connections.connect(made.app_dsn, server_settings={"search_path": f"{schema},public"})
     config = Config(made.app_dsn, kafka_address, MASTER, stack.partitions, 0.2, topic_prefix=stack.prefix)
     replicas = [
         Engine(

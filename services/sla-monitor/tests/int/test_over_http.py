@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from redress_chassis import Settings
+from redress_events import connections
 from redress_events.contracts import SLA_MONITOR
 from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
@@ -81,7 +82,7 @@ async def reader(database: Callable[[str], Awaitable[Databases]], tmp_path: Path
         profile="local",
     )
     app = service.app(settings)
-    owner = await asyncpg.connect(made.owner_dsn, server_settings={"search_path": f"{schema},public"})
+    owner = await connections.connect(made.owner_dsn, server_settings={"search_path": f"{schema},public"})
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sla") as http:
         yield Reader(http, issuer, owner)
     await owner.close()
