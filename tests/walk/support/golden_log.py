@@ -171,7 +171,8 @@ def main() -> int:
         print("\n".join(refused), file=sys.stderr)
         return 1
     written = {name: {"fold": fold.number, "digests": dict(sorted(fold.digests.items()))} for name, fold in sorted(now.items())}
-    print("\n".join([*drift(before, now), *remarks(before, now)]) or "Nothing changed.")
+    news = [f"Recorded what fold {fold.number} of {name} makes." for name, fold in now.items() if drift(before, {name: fold})]
+    print("\n".join([*news, *remarks(before, now)]) or "Nothing changed.")
     RECORD.write_text(json.dumps(written, indent=2) + "\n", "utf-8")
     return 0
 
