@@ -48,10 +48,10 @@ def parsed(text: str) -> tuple[ServiceEntry, ...]:
     tables = tomllib.loads(text)["service"]
     services = tuple(_entry(table) for table in tables)
     names = {each.name for each in services}
-    for name in ("name", "port", "database", "contract"):
-        values = [getattr(each, name) for each in services]
+    for what in ("name", "port", "database", "contract"):
+        values = [getattr(each, what) for each in services]
         if twice := sorted({str(value) for value in values if values.count(value) > 1}):
-            raise BadManifest(f"{FILE}: two services have the {name} {twice[0]}.")
+            raise BadManifest(f"{FILE}: two services have the {what} {twice[0]}.")
     for each in services:
         if unknown := sorted({*each.listens_to} - (names - {each.name})):
             raise BadManifest(f"{FILE}: {each.name} listens to {unknown[0]}, which is no other service.")
@@ -61,15 +61,14 @@ def parsed(text: str) -> tuple[ServiceEntry, ...]:
 def _entry(table: dict[str, Any]) -> ServiceEntry:
     name, more = str(table.get("name")), {"environment", "volumes"}
     fields = {each.name for each in dataclasses.fields(ServiceEntry)}
-    if wrong := sorted((fields ^ table.keys()) - (more)):
+    if wrong := sorted((fields ^ table.keys()) - more):
         raise BadManifest(f"{FILE}: {name} has, or lacks, {wrong[0]}. Its fields are {', '.join(sorted(fields - more))}.")
     if not NAME.fullmatch(name) or name in TAKEN:
         taken = ", ".join(sorted(TAKEN))
         raise BadManifest(f"{FILE}: {name!r} is no name of a service: lower-case words with hyphens between, none of {taken}.")
     if not isinstance(table["port"], int):
         raise BadManifest(f"{FILE}: the port of {name} is a number.")
-    lists = {key: tuple(table[key]) for key in ("listens_to", "volumes") if key in table}
-    entry = ServiceEntry(**(table | lists))
+    entry = ServiceEntry(**table | {key: tuple(table.get(key, ())) for key in ("listens_to", "volumes")})
     if entry.package != (wanted := "redress_" + name.replace("-", "_")):
         raise BadManifest(f"{FILE}: the package of {name} must be {wanted}, for its image starts it by its name.")
     return entry

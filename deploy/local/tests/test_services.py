@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from redress_local.derived import NoPlace, drift, expected_places, write
 from redress_local.manifest import FILE, BadManifest, parsed, read_services
@@ -69,6 +70,14 @@ def test_a_service_that_leaves_the_list_leaves_every_file(copy: Path):
     (copy / FILE).write_text(text[:start] + text[text.index("[[service]]", start + 1) :])
     assert set(write(copy)) == set(expected_places(ENTRIES))
     assert not [name for name in expected_places(ENTRIES) if re.search("sla.monitor", (copy / name).read_text(), re.IGNORECASE)]
+
+
+def test_what_one_container_has_beside_the_others_stands_in_its_entry_alone(copy: Path):
+    (copy / FILE).write_text(f"{TEXT}environment = {{ REDRESS_TONE = 'loud' }}\nvolumes = [{{ type = 'tmpfs', target = '/tone' }}]\n")
+    write(copy)
+    told = {name: each for name, each in yaml.safe_load((copy / "docker-compose.yml").read_text())["services"].items() if name in SERVICES}
+    assert [name for name, each in told.items() if "REDRESS_TONE" in each["environment"]] == [ENTRIES[-1].name]
+    assert told[ENTRIES[-1].name]["volumes"] == [*told["intake"]["volumes"], {"type": "tmpfs", "target": "/tone"}]
 
 
 @pytest.mark.parametrize(
