@@ -19,6 +19,7 @@ from redress_local.places import KAFKA_LIBS, ROOT, SERVICES
 
 COMMANDS = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND_SECONDS = 560
+NAME = "late-alarm"  # a service of this name is nowhere else
 
 
 @pytest.fixture
@@ -40,14 +41,14 @@ def files(root: Path) -> dict[str, bytes]:
 
 
 def test_a_new_service_is_listed_last_with_the_next_free_port(copy: Path):
-    made = make(copy, "late-alarm")
+    made = make(copy, NAME)
     listed = read_services(copy)
-    assert [each.name for each in listed] == [*SERVICES, "late-alarm"]
+    assert [each.name for each in listed] == [*SERVICES, NAME]
     assert (made, made.port) == (listed[-1], 1 + max(each.port for each in listed[:-1]))
     assert (made.package, made.database, made.contract.rpartition(".")[2]) == ("redress_late_alarm", "redress_late_alarm", "late_alarm")
     assert drift(copy) == []
-    left = [name for name in files(copy / "services" / "late-alarm") if re.search("template", name)]
-    assert not left and not re.search(b"template", b"".join(files(copy / "services" / "late-alarm").values()), re.IGNORECASE)
+    left = [name for name in files(copy / "services" / NAME) if re.search("template", name)]
+    assert not left and not re.search(b"template", b"".join(files(copy / "services" / NAME).values()), re.IGNORECASE)
 
 
 @pytest.mark.parametrize(
@@ -62,11 +63,11 @@ def test_a_name_that_cannot_be_is_refused_and_nothing_is_written(copy: Path, nam
 
 
 def test_facts_that_are_there_already_are_not_overwritten(copy: Path):
-    make(copy, "notifier")
-    shutil.rmtree(copy / "services" / "notifier")
+    make(copy, NAME)
+    shutil.rmtree(copy / "services" / NAME)
     (copy / FILE).write_text((ROOT / FILE).read_text())
-    with pytest.raises(NotMade, match=r"There is something of this name: libs/.*/notifier\.py"):
-        make(copy, "notifier")
+    with pytest.raises(NotMade, match=r"There is something of this name: libs/.*/late_alarm\.py"):
+        make(copy, NAME)
 
 
 def test_the_template_is_known_by_its_name_alone():
@@ -107,7 +108,7 @@ def test_the_page_is_followed_literally(copy: Path):
     environment |= {"REDRESS_KAFKA_LIBS": str(KAFKA_LIBS), "PATH": f"{copy}/.venv/bin:{os.environ['PATH']}"}
     blocks = COMMANDS.findall((copy / "docs" / "add-a-service.md").read_text("utf-8"))
     assert "make service NAME=notifier\n" in blocks[0]
-    for block in blocks:
+    for block in (each.replace("notifier", NAME) for each in blocks):
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block],
             cwd=copy,
@@ -118,4 +119,4 @@ def test_the_page_is_followed_literally(copy: Path):
             check=False,
         )
         assert done.returncode == 0, f"{block}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-    assert "notifier" in {each.name for each in read_services(copy)}
+    assert [each.name for each in read_services(copy)] == [*SERVICES, NAME]
