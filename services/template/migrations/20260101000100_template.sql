@@ -1,5 +1,4 @@
--- What is due, and the lists that people work from: columns of `state` that are generated from heard and done, and the indexes that serve
--- them. Nothing yet.
+-- The tables and indexes in which it finds what is due and what it lists. Python says what is in the rows: domain/lists.py. None yet.
 
 -- migrate:up
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from redress_events.facts import Kind
 from redress_template.domain.done import Done, did
 from redress_template.domain.heard import HEARS, Heard, hear
+from redress_template.domain.lists import PROJECTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,4 +16,4 @@ class Complaint:
     done: Done = Done()
 
 
-KIND = Kind(Complaint, hear, did, HEARS)
+KIND = Kind(Complaint, hear, did, HEARS, projections=PROJECTIONS)
