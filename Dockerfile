@@ -21,6 +21,7 @@ WORKDIR /app
 
 # Topics, databases and their migrations, and in the local profile the development issuer: `python -m redress_local.setup_job`
 FROM libraries AS setup
+COPY services.toml /app/services.toml
 COPY services /app/services
 COPY deploy/local /app/deploy/local
 # Where a rebuild spools a whole journal: a volume, with as much room as the journal has bytes.

@@ -11,22 +11,24 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 KAFKA_LIBS := .local/kafka/libs
 
-SERVICES := intake triage handling sla-monitor callback
+# The one list of services is services.toml. By awk: the Python that can read it may not be there yet.
+SERVICES := $(shell awk -F '"' '/^name = / { print $$2 }' services.toml)
 PACKAGES := libs/events libs/chassis $(SERVICES:%=services/%) cli deploy/local
 SOURCES := $(foreach package,$(PACKAGES),$(wildcard $(package)/redress_*))
 # One mypy run per folder of tests: pytest imports them by path, so two folders may both have a test_api.py, and mypy refuses that.
 # Tests are checked inside, but need not say "-> None" a thousand times.
 MYPY_TESTS := --no-error-summary --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls
 TESTS := $(wildcard $(PACKAGES:%=%/tests) tests benchmarks)
-DOMAINS := redress_intake.domain redress_triage.domain redress_handling.domain redress_sla_monitor.domain redress_callback.domain
+DOMAINS := $(shell awk -F '"' '/^package = / { print $$2 ".domain" }' services.toml)
 COVERAGE ?= 100
 PYTEST ?=
 ONLY ?=
 QUICK ?=
 MINUTES ?= 20
 SEED ?=
+NAME ?=
 
-.PHONY: help check setup demo run test lint bench soak format schemas folds permissions requirements clean
+.PHONY: help check setup demo run test lint bench soak format schemas folds permissions service services requirements clean
 
 help: ## List what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,12 +47,13 @@ run: setup ## Start the whole system and stay; Ctrl-C stops it
 test: lint ## Lint, types and every test, against the real Kafka and the real PostgreSQL
 	@$(BIN)/python -m pytest $(DOMAINS:%=--cov=%) --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE) $(PYTEST)
 
-lint: setup ## Style, format, types, import contracts, schemas that match the code, Dockerfile and docker-compose.yml
+lint: setup ## Style, format, types, import contracts, schemas and files that match services.toml, Dockerfile and docker-compose.yml
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(SOURCES) $(wildcard conftest.py)
 	@for tests in $(TESTS); do [ -n "$$(find $$tests -name '*.py' -print -quit)" ] || continue; echo "mypy $$tests"; MYPYPATH=$$tests $(BIN)/mypy $(MYPY_TESTS) $$tests; done
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m redress_local.derived --check
 	@$(BIN)/python -m redress_events.schemas --check
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/docker-compose --file docker-compose.yml config --quiet # by the compose specification, without an engine
@@ -73,6 +76,15 @@ folds: setup ## Record what each fold makes of the golden log, after its number 
 
 permissions: setup ## Write docs/permissions.md anew from the services' tables of permissions
 	@PYTHONPATH=tests/docs/support $(BIN)/python -m permission_page
+
+service: setup ## Make an empty service that starts and folds, and list it: NAME=notifier (docs/add-a-service.md)
+	@$(BIN)/python -m redress_local.new_service "$(NAME)"
+	@$(BIN)/ruff check --quiet --fix services/$(NAME)
+	@$(BIN)/ruff format --quiet services/$(NAME)
+	@$(MAKE) schemas folds permissions
+
+services: setup ## Write what other files say of the services anew, after services.toml was changed
+	@$(BIN)/python -m redress_local.derived
 
 requirements: setup ## Pin the newest versions that requirements/*.in allow, with hashes
 	@cd requirements && for each in runtime dev bench; do ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \

@@ -17,7 +17,7 @@ RATE = 100.0  # registrations a second
 WARM = 5.0  # seconds
 WINDOW = 10  # seconds, for the spread
 BOUND = (
-    "Processor time: five services fold every fact, so a registration costs some thirty folds and commits on two cores, and what waits "
+    "Processor time: each service folds every fact, so a registration costs some thirty folds and commits on two cores, and what waits "
     "behind another service's batch is the tail."
 )
 
@@ -54,7 +54,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
     return Figure(
         "latency",
         f"`time` of ComplaintRegistered to `time` of the resolve clock's ClockStarted, {RATE:.0f} registrations a second for {seconds:.0f} "
-        f"s, whole system of five services; {len(took):,} complaints; spread over windows of {WINDOW} s.",
+        f"s, whole system of {len(SERVICES)} services; {len(took):,} complaints; spread over windows of {WINDOW} s.",
         BOUND,
         len(full),
         [line("p50", 0.5), line("p99", 0.99, Limit("at most", 500, 250))],

@@ -35,7 +35,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
     whole = [sum(each) for each in zip(*parts.values(), strict=True)]
     return Figure(
         "memory",
-        "Idle, some seconds after the start, nothing on the log. A service: its resident set. The whole system: five services, Kafka and "
+        "Idle, some seconds after the start, nothing on the log. A service: its resident set. The whole system: all services, Kafka and "
         "PostgreSQL with its backends, shared pages counted once.",
         BOUND,
         rounds,

@@ -123,6 +123,10 @@ def test_every_endpoint_is_in_the_table_of_permissions_and_asks_it(name: str):
     assert sorted(named) == sorted(permission_page.service_of(name).permissions.operations)
 
 
+def test_the_readme_says_what_each_service_is_for():
+    assert [row["service"] for row in page("README.md").table("service", "what it does")] == list(SERVICES)
+
+
 def test_settings_are_those_of_the_code():
     said = {row["variable"]: row["default"] for row in page("docs/configuration.md").table("variable", "default", "meaning")}
     for name, field in Settings.model_fields.items():

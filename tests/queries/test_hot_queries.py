@@ -7,6 +7,7 @@ What the work loops and the lists ask is taken from the services as they are put
 from __future__ import annotations
 
 import asyncio
+import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from redress_callback.main import service as callback
 from redress_chassis import Service
 from redress_events import (
     commit,
@@ -42,15 +42,13 @@ from redress_events.contracts.intake import ComplaintWithdrawn
 from redress_events.database import PLANS
 from redress_events.migrate import migrate
 from redress_events.testing import NOON
-from redress_handling.main import service as handling
 from redress_intake.domain.complaint import KIND as COMPLAINT
 from redress_intake.main import service as intake
-from redress_local.places import migrations
+from redress_local.places import SERVICES as NAMES
+from redress_local.places import migrations, package
 from redress_local.provision import Databases
-from redress_sla_monitor.main import service as sla_monitor
-from redress_triage.main import service as triage
 
-SERVICES = (intake, triage, handling, sla_monitor, callback)
+SERVICES: list[Service] = [importlib.import_module(f"{package(name)}.main").service for name in NAMES]
 LARGE = re.compile(
     r"Seq Scan on (state|events|entries|keys|sealed|idempotency|parked|lookups|counts|complaints|waiting|cases|watches|visits)\b"
 )

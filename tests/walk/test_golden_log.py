@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from cast import Limits, cast
-from golden_log import LIFE_FILES, Fold, digest_of, drift, folds, numbers_in_force, recorded, refusals, remarks, stories
+from golden_log import LIFE_FILES, Fold, digest_of, drift, folding, folds, numbers_in_force, recorded, refusals, remarks, stories
 from lives import LIVES
 
 from redress_events.contracts import CONTRACTS
@@ -18,7 +17,7 @@ from redress_events.contracts.handling import CaseRejected
 from redress_events.envelope import decode
 from redress_events.facts import Fact
 
-SERVICES = {service.name: service for service in cast(Limits())}
+SERVICES = folding()
 HANDLING = SERVICES["handling"]
 
 
@@ -26,6 +25,7 @@ def test_every_fold_makes_of_the_golden_log_what_is_recorded_for_its_number():
     now = folds(SERVICES.values(), numbers_in_force(SERVICES.values()))
     assert not refusals(recorded(), now), "\n".join(refusals(recorded(), now))
     assert not drift(recorded(), now), "\n".join(drift(recorded(), now))
+    assert recorded().keys() == SERVICES.keys()
 
 
 def test_the_golden_log_has_every_life_and_every_fact():

@@ -8,17 +8,20 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
+from redress_local.manifest import read_services
+
 ROOT = Path(os.environ.get("REDRESS_HOME") or Path(__file__).resolve().parents[3])
 LOCAL = ROOT / ".local"
 KAFKA_LIBS = Path(os.environ.get("REDRESS_KAFKA_LIBS") or LOCAL / "kafka" / "libs")
 STACK = LOCAL / "stack"
 
-SERVICES = ("intake", "triage", "handling", "sla-monitor", "callback")
+ENTRIES = {each.name: each for each in read_services(ROOT)}
+SERVICES = tuple(ENTRIES)
 
 
 def package(service: str) -> str:
     """The service's Python package: `sla-monitor` → `redress_sla_monitor`."""
-    return "redress_" + service.replace("-", "_")
+    return ENTRIES[service].package
 
 
 def replica_name(service: str, number: int) -> str:

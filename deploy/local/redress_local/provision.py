@@ -8,6 +8,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from redress_events import connections
 
+from redress_local.places import ENTRIES
+
 
 @dataclass(frozen=True)
 class Databases:
@@ -23,7 +25,7 @@ class Databases:
 async def provision(
     admin_dsn: str, service: str, *, database: str | None = None, owner_password: str | None = None, app_password: str | None = None
 ) -> Databases:
-    """Make database `redress_<service>` and its roles, as far as they are missing, and return how to reach it.
+    """Make the service's database and its roles, as far as they are missing, and return how to reach it.
 
     Without a password given, a random one is set, so an earlier one stops working. Safe to repeat.
     """
@@ -50,7 +52,7 @@ async def provision(
 
 def addresses(admin_dsn: str, service: str, *, database: str | None = None, owner_password: str, app_password: str) -> Databases:
     """What `provision` makes on the server at `admin_dsn`, and how to reach it; nothing is asked or changed."""
-    name = database or "redress_" + service.replace("-", "_")
+    name = database or ENTRIES[service].database
     owner, app = f"{name}_owner", f"{name}_app"
     return Databases(name, owner, app, _dsn(admin_dsn, owner, owner_password, name), _dsn(admin_dsn, app, app_password, name))
 

@@ -177,7 +177,13 @@ def test_no_image_runs_as_root_and_each_holds_what_it_runs(stages):
 def test_only_what_is_copied_goes_to_the_engine():
     lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     assert lines[0] == "*"
-    assert {line for line in lines if line.startswith("!")} == {"!requirements/runtime.txt", "!libs", "!services", "!deploy/local"}
+    assert {line for line in lines if line.startswith("!")} == {
+        "!requirements/runtime.txt",
+        "!libs",
+        "!services.toml",
+        "!services",
+        "!deploy/local",
+    }
 
 
 async def test_the_setup_job_names_what_is_missing_and_makes_no_issuer_in_production(monkeypatch, tmp_path):

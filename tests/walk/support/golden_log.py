@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from cast import Limits, Service, cast
+from cast import Service
 from lives import LIVES, told
 
 from redress_events.contracts import CONTRACTS
@@ -28,7 +28,7 @@ from redress_events.facts import Kind
 from redress_events.projections import Facets, counted, rows_of
 from redress_events.records import as_folded
 from redress_events.states import Codec
-from redress_local.places import ROOT, package
+from redress_local.places import ROOT, SERVICES, package
 
 HERE = Path(__file__).parents[1] / "golden"
 LIFE_FILES = HERE / "lives"
@@ -48,6 +48,15 @@ def stories() -> dict[str, list[bytes]]:
     """All facts that the folds are tried on, in their order, by the story they tell."""
     lives = {path.stem: path.read_bytes().splitlines() for path in sorted(LIFE_FILES.glob("*.jsonl"))}
     return lives | {str(path.relative_to(FORMS).with_suffix("")): [path.read_bytes()] for path in sorted(FORMS.rglob("*.json"))}
+
+
+def folding() -> dict[str, Service]:
+    """Every service, by name, as its main.py puts it together; what it decides is not needed here."""
+    found = {}
+    for name in SERVICES:
+        defined = importlib.import_module(f"{package(name)}.main").service.verified(1)
+        found[name] = Service(name, defined.contract, defined.kinds["complaint"], acts=())
+    return found
 
 
 def folds(services: Iterable[Service], numbers: Mapping[str, int]) -> dict[str, Fold]:
@@ -156,13 +165,14 @@ def main() -> int:
         if not path.exists():
             path.write_bytes(b"".join(line + b"\n" for line in told(life)))
             print(f"Told {life}.")
-    services = cast(Limits())
+    services = folding().values()
     now, before = folds(services, numbers_in_force(services)), recorded() if RECORD.exists() else {}
     if refused := refusals(before, now):
         print("\n".join(refused), file=sys.stderr)
         return 1
     written = {name: {"fold": fold.number, "digests": dict(sorted(fold.digests.items()))} for name, fold in sorted(now.items())}
-    print("\n".join([*drift(before, now), *remarks(before, now)]) or "Nothing changed.")
+    news = [f"Recorded what fold {fold.number} of {name} makes." for name, fold in now.items() if drift(before, {name: fold})]
+    print("\n".join([*news, *remarks(before, now)]) or "Nothing changed.")
     RECORD.write_text(json.dumps(written, indent=2) + "\n", "utf-8")
     return 0
 

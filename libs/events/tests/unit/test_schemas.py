@@ -93,7 +93,7 @@ def test_a_schema_is_a_schema(path: Path):
 def test_every_reference_of_an_asyncapi_document_leads_somewhere(source: str):
     document = asyncapi(source)
     found = list(references(document))
-    assert found
+    assert found or not CONTRACTS[source].by_type
     for reference in found:
         place = document
         for step in reference.removeprefix("#/").split("/"):

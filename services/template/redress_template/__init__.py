@@ -1,0 +1,1 @@
+"""Template: what it knows of a complaint, and shows."""

@@ -1,0 +1,20 @@
+"""Template over HTTP: what it knows of a complaint."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from redress_chassis import ComplaintId, Permitted, problems
+from redress_events.states import Query
+from redress_template.domain.complaint import Complaint
+from redress_template.views import ComplaintView
+
+QUERIES: list[Query] = []
+
+router = APIRouter(tags=["template"])
+
+
+@router.get("/complaints/{complaint}", responses=problems(404))
+async def read_complaint(complaint: ComplaintId, call: Permitted[Complaint]) -> ComplaintView:
+    """What is known here of one complaint."""
+    return ComplaintView.of(await call.read(complaint))

@@ -1,0 +1,7 @@
+"""What lists and automations look for among the complaints: nothing yet."""
+
+from __future__ import annotations
+
+from redress_events.facts import Count, Projection
+
+PROJECTIONS: tuple[Projection | Count, ...] = ()

@@ -1,0 +1,25 @@
+"""What template answers. No personal data: it opens none."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from redress_events.states import Seen
+from redress_template.domain.complaint import Complaint
+
+
+class ComplaintView(BaseModel):
+    """One complaint, as far as it is known here."""
+
+    complaint: UUID
+    number: str | None
+    received_at: datetime | None
+
+    @classmethod
+    def of(cls, seen: Seen) -> Self:
+        state: Complaint = seen.state
+        return cls(complaint=seen.id, number=state.heard.number, received_at=state.heard.received_at)
