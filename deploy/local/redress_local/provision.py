@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from redress_events import connections
-
 from redress_local.places import ENTRIES
 
 
