@@ -27,7 +27,7 @@ COPY deploy/local /app/deploy/local
 # Where a rebuild spools a whole journal: a volume, with as much room as the journal has bytes.
 RUN install --directory --owner redress --group redress --mode 0700 /spool
 ENV TMPDIR=/spool
-ENV PYTHONPATH=/app/libs/events:/app/libs/chassis:/app/deploy/local:/app/services/intake:/app/services/triage:/app/services/handling:/app/services/sla-monitor:/app/services/callback
+ENV PYTHONPATH=/app/libs/events:/app/libs/spine:/app/libs/chassis:/app/deploy/local:/app/services/intake:/app/services/triage:/app/services/handling:/app/services/sla-monitor:/app/services/callback
 USER 10001:10001
 ENTRYPOINT ["python", "-m", "redress_local.setup_job"]
 
@@ -37,7 +37,7 @@ ARG SERVICE
 RUN test -n "$SERVICE" || { echo "Name one: --build-arg SERVICE=intake" >&2; exit 1; }
 COPY services/$SERVICE /app/services/$SERVICE
 RUN python -m compileall -q "/app/services/$SERVICE"
-ENV SERVICE=$SERVICE PYTHONPATH=/app/libs/events:/app/libs/chassis:/app/services/$SERVICE
+ENV SERVICE=$SERVICE PYTHONPATH=/app/libs/events:/app/libs/spine:/app/libs/chassis:/app/services/$SERVICE
 USER 10001:10001
 EXPOSE 8080
 STOPSIGNAL SIGTERM

@@ -13,7 +13,7 @@ KAFKA_LIBS := .local/kafka/libs
 
 # The one list of services is services.toml. By awk: the Python that can read it may not be there yet.
 SERVICES := $(shell awk -F '"' '/^name = / { print $$2 }' services.toml)
-PACKAGES := libs/events libs/chassis $(SERVICES:%=services/%) cli deploy/local
+PACKAGES := libs/events libs/spine libs/chassis $(SERVICES:%=services/%) cli deploy/local
 SOURCES := $(foreach package,$(PACKAGES),$(wildcard $(package)/redress_*))
 # One mypy run per folder of tests: pytest imports them by path, so two folders may both have a test_api.py, and mypy refuses that.
 # Tests are checked inside, but need not say "-> None" a thousand times.
@@ -54,7 +54,7 @@ lint: setup ## Style, format, types, import contracts, schemas and files that ma
 	@for tests in $(TESTS); do [ -n "$$(find $$tests -name '*.py' -print -quit)" ] || continue; echo "mypy $$tests"; MYPYPATH=$$tests $(BIN)/mypy $(MYPY_TESTS) $$tests; done
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m redress_local.derived --check
-	@$(BIN)/python -m redress_events.schemas --check
+	@$(BIN)/python -m redress_spine.schemas --check
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/docker-compose --file docker-compose.yml config --quiet # by the compose specification, without an engine
 
@@ -69,7 +69,7 @@ format: setup ## Let ruff put the code in order
 	@$(BIN)/ruff format .
 
 schemas: setup ## Write the JSON Schemas, AsyncAPI documents and golden files anew
-	@$(BIN)/python -m redress_events.schemas
+	@$(BIN)/python -m redress_spine.schemas
 
 folds: setup ## Record what each fold makes of the golden log, after its number was raised in main.py
 	@PYTHONPATH=tests/walk/support $(BIN)/python -m golden_log

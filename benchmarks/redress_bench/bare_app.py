@@ -12,10 +12,10 @@ from uuid import UUID
 from fastapi import FastAPI, Request
 from pydantic import AwareDatetime, BaseModel
 
-from redress_events import connections
-from redress_events.clock import uuid7
-from redress_events.facts import Channel, ContactKind
+from redress_events.vocabulary import Channel, ContactKind
 from redress_intake.views import Next, RegisteredView
+from redress_spine.processing.clock import uuid7
+from redress_spine.store import connections
 
 DSN = "BENCH_DATABASE_URL"
 TABLE = "CREATE TABLE complaints (id uuid PRIMARY KEY, received_at timestamptz NOT NULL, body jsonb NOT NULL)"

@@ -14,11 +14,11 @@ from redress_bench.life import BEGUN, INSTANT, Life, Written, number_of, open_li
 from redress_bench.log import lifecycle
 from redress_bench.stage import measures, system, wait
 from redress_bench.writing import write
-from redress_events.clock import uuid7
-from redress_events.facts import LIFECYCLE
-from redress_events.rebuild import Rebuild
+from redress_events.vocabulary import LIFECYCLE
 from redress_local.places import migrations
 from redress_local.system import System
+from redress_spine.admin.rebuild import Rebuild
+from redress_spine.processing.clock import uuid7
 
 SERVICE = "sla-monitor"
 RATE = 500  # deadlines a second

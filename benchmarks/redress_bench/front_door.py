@@ -7,10 +7,10 @@ from redress_bench.bodies import bodies
 from redress_bench.figure import Figure, Limit, Line, Progress, percentile, ratios
 from redress_bench.load import Load, Seen, drive
 from redress_bench.stage import app, drained, measures, system
-from redress_events import connections
 from redress_local.places import free_ports
 from redress_local.processes import run
 from redress_local.provision import provision
+from redress_spine.store import connections
 
 CLIENTS = 32
 BOUND = (

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from redress_bench.figure import Figure, Limit, Line, Progress, ratios
 from redress_bench.journal_writer import SIZE, recorder
 from redress_bench.stage import HERE, system
-from redress_events import connections
-from redress_events.migrate import migrate
-from redress_events.relay import READ
 from redress_local.places import migrations
 from redress_local.processes import run
 from redress_local.provision import Databases, provision
+from redress_spine.messaging.relay import READ
+from redress_spine.store import connections
+from redress_spine.store.migrate import migrate
 
 WRITERS = 8
 BOUND = (

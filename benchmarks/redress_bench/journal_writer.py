@@ -17,14 +17,14 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 import uvloop
 
-from redress_events import connections
-from redress_events.clock import uuid7
-from redress_events.commit import Committer, Item
-from redress_events.database import PLANS
-from redress_events.envelope import GENESIS
-from redress_events.facts import LIFECYCLE
-from redress_events.states import States
+from redress_events.vocabulary import LIFECYCLE
 from redress_intake.domain.complaint import KIND
+from redress_spine.messaging.envelope import GENESIS
+from redress_spine.processing.clock import uuid7
+from redress_spine.store import connections
+from redress_spine.store.commit import Committer, Item
+from redress_spine.store.database import PLANS
+from redress_spine.store.states import States
 
 SIZE = 600  # bytes of an event
 TYPE = "redress.intake.complaint-registered.v1"
@@ -63,7 +63,7 @@ async def ours(dsn: str, writers: int) -> None:
 
 
 async def _nothing(_: asyncpg.Connection) -> None:
-    """As in `redress_events.database`."""
+    """As in `redress_spine.store.database`."""
 
 
 def theirs(dsn: str, writers: int) -> None:

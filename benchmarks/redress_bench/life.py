@@ -16,19 +16,20 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from redress_bench.bodies import TEXTS
-from redress_events.clock import uuid7
-from redress_events.commit import Trace, prepare
 from redress_events.contracts import CONTRACTS
 from redress_events.contracts.callback import CallbackAttempted, CallbackScheduled, ComplaintClosed, SatisfactionRecorded
 from redress_events.contracts.handling import CaseAccepted, CaseOpened, CaseResolved, CaseTransferred, CustomerContacted, ProgressReported
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented
 from redress_events.contracts.sla_monitor import ClockMet, ClockStarted
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted, Evidence
-from redress_events.envelope import GENESIS, chain, headers
-from redress_events.facts import LIFECYCLE, Fact
-from redress_events.kafka_clients import Producer
-from redress_events.states import Codec, Row, partition_of
+from redress_events.event import Fact
+from redress_events.vocabulary import LIFECYCLE
 from redress_local.places import package
+from redress_spine.messaging.envelope import GENESIS, chain, headers
+from redress_spine.messaging.kafka_clients import Producer
+from redress_spine.processing.clock import uuid7
+from redress_spine.store.commit import Trace, prepare
+from redress_spine.store.states import Codec, Row, partition_of
 
 BEGUN = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 PLACEHOLDER = uuid.UUID(int=0x0189_0000_0000_7000_8000_0000_0000_0001)

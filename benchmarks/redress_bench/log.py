@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 from aiokafka import TopicPartition
 
-from redress_events.envelope import Envelope, decode
-from redress_events.facts import LIFECYCLE
-from redress_events.kafka_clients import KafkaClients
+from redress_events.vocabulary import LIFECYCLE
+from redress_spine.messaging.envelope import Envelope, decode
+from redress_spine.messaging.kafka_clients import KafkaClients
 
 
 async def lifecycle(kafka: str, partitions: int = 12) -> AsyncIterator[tuple[Envelope, int]]:

@@ -11,12 +11,12 @@ from redress_bench.figure import Figure, Limit, Line, Progress
 from redress_bench.life import interleaved, lives
 from redress_bench.stage import system
 from redress_bench.writing import write
-from redress_events import topics
-from redress_events.facts import LIFECYCLE
-from redress_events.migrate import migrate
-from redress_events.rebuild import Rebuild, Rebuilt
+from redress_events.vocabulary import LIFECYCLE
 from redress_local.places import migrations, package
 from redress_local.provision import Databases, provision
+from redress_spine.admin.rebuild import Rebuild, Rebuilt
+from redress_spine.messaging import topics
+from redress_spine.store.migrate import migrate
 
 SERVICE = "intake"  # of all services it listens to the most types: the slowest to rebuild
 PARTITIONS = 12

@@ -11,16 +11,17 @@ import uvloop
 from redress_bench.figure import Figure, Limit, Line, Progress, ratios
 from redress_bench.life import JOURNAL, Written, interleaved, journal_row, lives, send
 from redress_bench.stage import system
-from redress_events import connections, topics
-from redress_events.database import PLANS
-from redress_events.facts import LIFECYCLE
-from redress_events.kafka_clients import KafkaClients
-from redress_events.log_end import LogEnd
-from redress_events.migrate import migrate
-from redress_events.relay import PAGE, Relay
-from redress_events.topics import Topics
+from redress_events.vocabulary import LIFECYCLE
 from redress_local.places import migrations
 from redress_local.provision import Databases, provision
+from redress_spine.messaging import topics
+from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.messaging.log_end import LogEnd
+from redress_spine.messaging.relay import PAGE, Relay
+from redress_spine.messaging.topics import Topics
+from redress_spine.store import connections
+from redress_spine.store.database import PLANS
+from redress_spine.store.migrate import migrate
 
 SOURCE = "handling"  # its facts are many, and no keys go before them
 PARTITIONS = 12

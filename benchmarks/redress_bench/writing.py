@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from redress_bench.figure import Progress
 from redress_bench.life import JOURNAL, Written, journal_row, send
-from redress_events import connections
-from redress_events.kafka_clients import KafkaClients
+from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.store import connections
 
 CHUNK = 1_000
 

@@ -19,11 +19,11 @@ from aiokafka.admin import RecordsToDelete
 from live import Live, client
 from load import ANSWER_WITHIN, PATIENCE
 
-from redress_events.facts import LIFECYCLE
-from redress_events.kafka_clients import KafkaClients
+from redress_events.vocabulary import LIFECYCLE
 from redress_local.copies import promote, standby, synchronous
 from redress_local.places import SERVICES, free_ports, package
 from redress_local.processes import Child, StartFailed, run, start_child
+from redress_spine.messaging.kafka_clients import KafkaClients
 
 CURED_WITHIN = 300.0  # seconds, with as many attempts as that takes
 WORDS = "It is still the same, and nobody has called. " * 100

@@ -14,10 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from redress_cli.checks import known, master_key
 from redress_cli.console import DEFAULT_FOLDER, Folder, err, fail, kafka_of, out, running_stack
-from redress_events.adopt import Adopted, Adoption
-from redress_events.own_facts import AdoptionRefused, PassedOver, Place
 from redress_local.places import SERVICES, package
 from redress_local.state import Stack
+from redress_spine.admin.adopt import Adopted, Adoption
+from redress_spine.store.own_facts import AdoptionRefused, PassedOver, Place
 
 UNCHANGED = "Its journal is as it was: open to commands if it was, else still closed."
 

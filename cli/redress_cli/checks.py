@@ -16,14 +16,14 @@ from rich.table import Table
 
 from redress_cli.api import Api
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, out, running_stack
-from redress_events import connections
-from redress_events.errors import LogTruncated
-from redress_events.lookups import MasterKeyNeeded
-from redress_events.rebuild import NotSwapped, Rebuild, RebuildRunning, WouldLose
-from redress_events.verify import Report, Verified
-from redress_events.verify import verify as compare
 from redress_local.places import SERVICES, migrations, package
 from redress_local.state import Stack
+from redress_spine.admin.rebuild import NotSwapped, Rebuild, RebuildRunning, WouldLose
+from redress_spine.admin.verify import Report, Verified
+from redress_spine.admin.verify import verify as compare
+from redress_spine.store import connections
+from redress_spine.store.errors import LogTruncated
+from redress_spine.store.lookups import MasterKeyNeeded
 
 ServiceName = Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")]
 

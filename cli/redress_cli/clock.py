@@ -15,10 +15,10 @@ import typer
 from pydantic import TypeAdapter
 
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, moment, out, running_stack
-from redress_events.clock import ClockSetBack, ClockUnusable, SteppingClock
-from redress_events.quiet import Quiet
-from redress_events.stepping import PATIENCE, NotQuiet, Stepper
 from redress_local.state import Stack
+from redress_spine.processing.clock import ClockSetBack, ClockUnusable, SteppingClock
+from redress_spine.processing.quiet import Quiet
+from redress_spine.processing.stepping import PATIENCE, NotQuiet, Stepper
 
 ANSWER = TypeAdapter(Quiet)
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}

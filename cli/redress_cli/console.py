@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 
 from redress_chassis.settings import BadSettings, KafkaSettings
-from redress_events.kafka_clients import KafkaClients
 from redress_local.places import STACK
 from redress_local.state import NotRunning, Stack, read_stack
+from redress_spine.messaging.kafka_clients import KafkaClients
 
 # Into a file or a pipe tables are as wide as they need to be, not the 80 columns of an unknown terminal.
 out = Console() if sys.stdout.isatty() else Console(width=160)

@@ -20,13 +20,13 @@ from redress_cli.console import err, fail, out
 from redress_cli.log import collected, run, timeline_table
 from redress_cli.people import DemoFailed, People
 from redress_cli.play import play, told
-from redress_events.facts import family
-from redress_events.stepping import NotQuiet
-from redress_events.verify import Report
+from redress_events.event import family
 from redress_local.places import SERVICES
 from redress_local.processes import StartFailed
 from redress_local.state import Stack
 from redress_local.system import System
+from redress_spine.admin.verify import Report
+from redress_spine.processing.stepping import NotQuiet
 
 
 def demo(

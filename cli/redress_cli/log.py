@@ -16,14 +16,14 @@ from rich.text import Text
 from redress_cli.api import Api
 from redress_cli.checks import known
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, out, running_stack
-from redress_events.clock import monotonic
-from redress_events.envelope import Envelope, Malformed, decode
-from redress_events.facts import CLOSED, LIFECYCLE
-from redress_events.polling import poll
-from redress_events.relay import close
-from redress_events.states import partition_of
-from redress_events.whole_log import RESTORE_LOG, bounds, check_silence, reader, truncated
+from redress_events.vocabulary import CLOSED, LIFECYCLE
 from redress_local.state import Stack
+from redress_spine.messaging.envelope import Envelope, Malformed, decode
+from redress_spine.messaging.polling import poll
+from redress_spine.messaging.relay import close
+from redress_spine.messaging.whole_log import RESTORE_LOG, bounds, check_silence, reader, truncated
+from redress_spine.processing.clock import monotonic
+from redress_spine.store.states import partition_of
 
 COLOURS = {"intake": "cyan", "triage": "magenta", "handling": "blue", "sla-monitor": "yellow", "callback": "green"}
 MASK = "•••"

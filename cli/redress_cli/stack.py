@@ -15,10 +15,10 @@ import typer
 from rich.table import Column, Table
 
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, moment, out
-from redress_events.clock import SteppingClock
 from redress_local.processes import StartFailed
 from redress_local.state import COMPOSE, NotRunning, Stack, read_stack
 from redress_local.system import System
+from redress_spine.processing.clock import SteppingClock
 
 ClockChoice = Literal["wall", "stepping"]
 

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
-from redress_events.facts import Channel
+from redress_events.vocabulary import Channel
 
 # Column names that are understood without being told, per field of the complaint.
 USUAL = {

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from redress_cli.adopt import place_of, told
 from redress_cli.main import app
-from redress_events.adopt import Adopted
+from redress_spine.admin.adopt import Adopted
 
 
 def test_it_says_what_was_adopted():

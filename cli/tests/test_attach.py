@@ -17,14 +17,14 @@ from typer.testing import CliRunner, Result
 
 from redress_cli.console import kafka_of
 from redress_cli.main import app
-from redress_events import connections
-from redress_events.kafka_clients import KafkaClients
 from redress_local.issuer import Issuer
 from redress_local.places import SERVICES, free_ports
 from redress_local.prepare import prepare_database, prepare_topics
 from redress_local.processes import run
 from redress_local.provision import Databases, drop
 from redress_local.state import COMPOSE, Stack, read_stack
+from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.store import connections
 
 DOCKER = """\
 #!/bin/sh

@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 
 from redress_cli import main as main_module
 from redress_cli.main import app
-from redress_events import connections
 from redress_local.state import read_stack
+from redress_spine.store import connections
 
 SERVERS_ONLY = "import sys; from redress_local import system; system.System.__init__.__kwdefaults__['services'] = (); "
 PROGRAM = SERVERS_ONLY + "from redress_cli.main import main; main()"

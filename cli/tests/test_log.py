@@ -13,10 +13,10 @@ import pytest
 from aiokafka import TopicPartition
 
 from redress_cli import log
-from redress_events import topics, whole_log
-from redress_events.facts import LIFECYCLE
-from redress_events.kafka_clients import Consumer, KafkaClients
+from redress_events.vocabulary import LIFECYCLE
 from redress_local.kafka import Kafka
+from redress_spine.messaging import topics, whole_log
+from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 
 
 @pytest.fixture

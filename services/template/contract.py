@@ -1,5 +1,5 @@
 """What template publishes: nothing yet."""
 
-from redress_events.facts import Contract
+from redress_events.event import Contract
 
 TEMPLATE = Contract("template")

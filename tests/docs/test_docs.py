@@ -19,14 +19,15 @@ import typer
 from fastapi.routing import APIRoute
 from pages import ROOT, Page, mark, pages, script, unshown
 
-from redress_chassis import Settings, health, quiet
-from redress_chassis.call import asks
-from redress_chassis.metrics import GAUGES, Metrics
+from redress_chassis import Settings
+from redress_chassis.api.call import asks
+from redress_chassis.operations import health, quiet
+from redress_chassis.operations.metrics import GAUGES, Metrics
 from redress_chassis.service import DOCUMENTS
 from redress_chassis.settings import PREFIX
 from redress_cli.main import app
 from redress_events.contracts import CONTRACTS
-from redress_events.facts import Channel
+from redress_events.vocabulary import Channel
 from redress_local.places import SERVICES, package
 from redress_local.pytest_plugin import MakeSystem
 from redress_local.system import System
@@ -161,7 +162,7 @@ def test_channels_are_listed_in_one_place():
     every = [name for name in listed if not name.startswith("schemas/") and (ROOT / name).is_file()]
     texts = {name: (ROOT / name).read_bytes().decode(errors="replace") for name in every}
     channels = [re.compile(rf"[\"'`]{channel}[\"'`]") for channel in get_args(Channel)]
-    assert [name for name, text in texts.items() if all(each.search(text) for each in channels)] == ["libs/events/redress_events/facts.py"]
+    assert [name for name, text in texts.items() if all(each.search(text) for each in channels)] == ["libs/events/redress_events/event.py"]
 
 
 def test_the_personal_fields_are_those_of_the_contracts():

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from live import Live, eventually, ok
 
-from redress_events import connections
 from redress_local.places import SERVICES
 from redress_local.processes import run
+from redress_spine.store import connections
 
 random_words = random.Random(20260302)
 

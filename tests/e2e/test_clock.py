@@ -23,9 +23,9 @@ from redress_cli.demo import as_told
 from redress_cli.main import app
 from redress_cli.people import People
 from redress_cli.play import play
-from redress_events.log_end import MARGIN
 from redress_local.processes import StartFailed
 from redress_local.system import System
+from redress_spine.messaging.log_end import MARGIN
 
 PLAYED_WITHIN = 90.0  # seconds for three weeks; about 15 on a machine that does nothing else
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from live import CHARGED, CONTACT, RESOLVE, SLOW, UNCLEAR, Live, eventually, ok, problem
 
-from redress_events.facts import CLOSED
+from redress_events.vocabulary import CLOSED
 
 SATISFIED: dict[str, Any] = {"reached": True, "solved": True, "satisfaction": 5, "words": "谢谢"}
 UNHAPPY: dict[str, Any] = {"reached": True, "solved": False, "satisfaction": 1, "words": "还是老样子"}

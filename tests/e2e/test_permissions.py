@@ -18,9 +18,9 @@ import pytest
 from live import CHARGED, CONTACT, REJECT, RESOLVE, SLOW, Live, fresh_key
 from permission_page import service_of
 
-from redress_chassis import ops
-from redress_chassis.callers import ROLES
-from redress_chassis.permissions import ANYTHING, OWN_DEPARTMENT, Roles
+from redress_chassis.auth.callers import ROLES
+from redress_chassis.auth.permissions import ANYTHING, OWN_DEPARTMENT, Roles
+from redress_chassis.operations import parked as ops
 from redress_intake.domain.number import number_from
 from redress_local.places import SERVICES
 

@@ -13,12 +13,12 @@ from live import SLOW, Live, eventually, fresh_key, ok, problem
 from load import DECIDED
 from prometheus_client.parser import text_string_to_metric_families
 
-from redress_events.envelope import decode
-from redress_events.facts import LIFECYCLE
-from redress_events.states import partition_of
+from redress_events.vocabulary import LIFECYCLE
 from redress_local.kafka import Kafka
 from redress_local.places import SERVICES
 from redress_local.postgres import Postgres
+from redress_spine.messaging.envelope import decode
+from redress_spine.store.states import partition_of
 
 BODY = {"channel": "app", "text": SLOW}
 POSTERS, POSTS = 8, 200

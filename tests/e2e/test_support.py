@@ -12,10 +12,10 @@ import pytest
 from live import Databases
 from verdicts import NOTICED_WITHIN, RECOVERY, Unrest, noticed_late
 
-from redress_events.envelope import Envelope
-from redress_events.migrate import migrate
 from redress_local.places import migrations
 from redress_local.processes import run
+from redress_spine.messaging.envelope import Envelope
+from redress_spine.store.migrate import migrate
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SETTLE = 5.0

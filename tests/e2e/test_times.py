@@ -10,7 +10,7 @@ import httpx
 import pytest
 from live import CONTACT, SLOW, Live, ok, problem
 
-from redress_events.facts import SKEW
+from redress_events.event import SKEW
 from redress_local.places import SERVICES
 
 Field = tuple[str, str, str, str]  # service, method, path, name

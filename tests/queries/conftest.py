@@ -19,24 +19,24 @@ from redress_callback import testing as visits
 from redress_callback.domain.closing import end
 from redress_callback.domain.visit import KIND as VISIT
 from redress_chassis import Service
-from redress_events import connections
 from redress_events.contracts import CALLBACK, HANDLING, INTAKE, SLA_MONITOR, TRIAGE
 from redress_events.contracts.callback import ComplaintClosed
 from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
-from redress_events.database import PLANS
-from redress_events.facts import Kind, Table
-from redress_events.migrate import migrate
-from redress_events.projections import rows_of
-from redress_events.states import Codec
-from redress_events.testing import NOON, Spec, folded
 from redress_handling import testing as cases
 from redress_handling.domain.case import KIND as CASE
 from redress_intake.domain.complaint import KIND as COMPLAINT
 from redress_local.provision import Databases
 from redress_sla_monitor.domain.watch import KIND as WATCH
 from redress_sla_monitor.work import BREACH, SETTLE, START
+from redress_spine.aggregate import Kind, Table
+from redress_spine.processing.projections import rows_of
+from redress_spine.store import connections
+from redress_spine.store.database import PLANS
+from redress_spine.store.migrate import migrate
+from redress_spine.store.states import Codec
+from redress_spine.testing import NOON, Spec, folded
 from redress_triage.domain.complaint import KIND as TRIAGED
 
 MIGRATIONS = Path(__file__).parents[2] / "services"

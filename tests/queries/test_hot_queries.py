@@ -17,36 +17,20 @@ from typing import Any
 import pytest
 
 from redress_chassis import Service
-from redress_events import (
-    commit,
-    connections,
-    deciding,
-    entries,
-    lookups,
-    own_folding,
-    parking,
-    projections,
-    projector,
-    pruning,
-    quiet,
-    rebuild,
-    relay,
-    saving,
-    states,
-    vault,
-    watch,
-    work,
-)
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintWithdrawn
-from redress_events.database import PLANS
-from redress_events.migrate import migrate
-from redress_events.testing import NOON
 from redress_intake.domain.complaint import KIND as COMPLAINT
 from redress_intake.main import service as intake
 from redress_local.places import SERVICES as NAMES
 from redress_local.places import migrations, package
 from redress_local.provision import Databases
+from redress_spine.admin import rebuild
+from redress_spine.messaging import relay
+from redress_spine.processing import parking, projections, projector, pruning, quiet, watch, work
+from redress_spine.store import commit, connections, deciding, entries, lookups, own_folding, saving, states, vault
+from redress_spine.store.database import PLANS
+from redress_spine.store.migrate import migrate
+from redress_spine.testing import NOON
 
 SERVICES: list[Service] = [importlib.import_module(f"{package(name)}.main").service for name in NAMES]
 LARGE = re.compile(

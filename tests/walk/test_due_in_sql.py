@@ -12,13 +12,13 @@ from cast import Limits, Service, cast
 from rows import LATE
 from walks import moves_about, runs_late
 
-from redress_events import connections
-from redress_events.facts import micros
-from redress_events.migrate import migrate
-from redress_events.projections import changes, write
-from redress_events.states import Codec
+from redress_events.event import micros
 from redress_local.places import migrations
 from redress_local.provision import Databases
+from redress_spine.processing.projections import changes, write
+from redress_spine.store import connections
+from redress_spine.store.migrate import migrate
+from redress_spine.store.states import Codec
 
 INSERT = """
 INSERT INTO state (subject, partition, heard, done)

@@ -14,8 +14,8 @@ from lives import LIVES
 from redress_events.contracts import CONTRACTS
 from redress_events.contracts.callback import ComplaintReopened
 from redress_events.contracts.handling import CaseRejected
-from redress_events.envelope import decode
-from redress_events.facts import Fact
+from redress_events.event import Fact
+from redress_spine.messaging.envelope import decode
 
 SERVICES = folding()
 HANDLING = SERVICES["handling"]

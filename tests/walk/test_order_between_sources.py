@@ -19,10 +19,10 @@ from journey import Journey
 
 from redress_events.contracts import CONTRACTS
 from redress_events.contracts.handling import CaseTransferred
-from redress_events.envelope import decode
-from redress_events.facts import Fact
-from redress_events.records import as_folded
-from redress_events.testing import where_order_matters
+from redress_events.event import Fact
+from redress_spine.messaging.envelope import decode
+from redress_spine.messaging.records import as_folded
+from redress_spine.testing import where_order_matters
 
 SERVICES = cast(Limits(cycles=4, times=3, calls=3, talk=True))
 LIVES = [path.stem for path in sorted(LIFE_FILES.glob("*.jsonl"))]

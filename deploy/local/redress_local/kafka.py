@@ -18,10 +18,10 @@ from pathlib import Path
 
 from aiokafka.errors import KafkaError
 
-from redress_events.kafka_clients import KafkaClients
 from redress_local import places
 from redress_local.places import free_ports, is_free
 from redress_local.processes import Child, StartFailed, run, start_child
+from redress_spine.messaging.kafka_clients import KafkaClients
 
 LOGGING = Path(__file__).with_name("kafka-log4j2.xml")
 STARTED = "Kafka Server started"

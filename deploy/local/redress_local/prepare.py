@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from redress_chassis.settings import KafkaSettings
-from redress_events.kafka_clients import KafkaClients
 from redress_local.places import migrations, package
 from redress_local.provision import Databases, provision
+from redress_spine.messaging.kafka_clients import KafkaClients
 
 
 def told_kafka(bootstrap: str) -> KafkaClients:
@@ -22,7 +22,7 @@ async def prepare_topics(
 ) -> str | None:
     """Make the topics that are missing. factor and min_insync: replicas, and those that must be in sync; the profile's if not given.
     Returns a warning in a sentence where they can be had better. Raises TopicsNotMade, WrongPartitions."""
-    topics = importlib.import_module("redress_events.topics")
+    topics = importlib.import_module("redress_spine.messaging.topics")
     usual = topics.REPLICAS[profile]
     replicas = topics.Replicas(factor or usual.factor, min_insync or usual.min_insync)
     await topics.ensure(kafka=kafka, partitions=partitions, replicas=replicas)
@@ -44,7 +44,7 @@ async def prepare_database(
     before the service starts; one that is searched by personal values needs the master key for that.
 
     Raises MigrationFailed, and what a rebuild raises."""
-    migration, rebuilding = importlib.import_module("redress_events.migrate"), importlib.import_module("redress_events.rebuild")
+    migration, rebuilding = importlib.import_module("redress_spine.store.migrate"), importlib.import_module("redress_spine.admin.rebuild")
     definition = importlib.import_module(f"{package(service)}.main").service
     databases = await provision(admin_dsn, service, owner_password=owner_password, app_password=app_password)
     how: dict[str, Any] = {"owner_dsn": databases.owner_dsn, "app_role": databases.app_role, "service_migrations_dir": migrations(service)}

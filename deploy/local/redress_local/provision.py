@@ -6,8 +6,8 @@ import secrets
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
-from redress_events import connections
 from redress_local.places import ENTRIES
+from redress_spine.store import connections
 
 
 @dataclass(frozen=True)

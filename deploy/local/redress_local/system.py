@@ -242,7 +242,7 @@ class System:
             if self.at:
                 raise StartFailed("Nobody sets the wall clock: a time to start at needs the stepping clock.")
             return None
-        clocks = importlib.import_module("redress_events.clock")
+        clocks = importlib.import_module("redress_spine.processing.clock")
         if self.at or has is None:
             try:
                 clocks.SteppingClock.make(file, self.at or datetime.now(UTC))

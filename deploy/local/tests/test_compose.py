@@ -17,9 +17,6 @@ import yaml
 
 from redress_chassis import Settings
 from redress_chassis.settings import PREFIX, KafkaSettings
-from redress_events import connections, reality, topics
-from redress_events.errors import TopicsNotMade
-from redress_events.topics import REPLICAS
 from redress_local import setup_job
 from redress_local.compose import NoCompose, read_compose
 from redress_local.containers import KAFKA_IMAGE, POSTGRES_IMAGE, kafka_environment
@@ -30,6 +27,11 @@ from redress_local.postgres import SETTINGS
 from redress_local.provision import addresses, drop
 from redress_local.setup_job import STEPS, Missing, take
 from redress_sla_monitor import packs
+from redress_spine.messaging import topics
+from redress_spine.messaging.topics import REPLICAS
+from redress_spine.processing import reality
+from redress_spine.store import connections
+from redress_spine.store.errors import TopicsNotMade
 
 FILE = ROOT / "docker-compose.yml"
 BASE = "python:3.13.14-slim-trixie"

@@ -8,8 +8,8 @@ import uuid
 import asyncpg
 import pytest
 
-from redress_events import connections
 from redress_local.provision import drop, provision
+from redress_spine.store import connections
 
 
 async def test_the_app_role_owns_nothing_and_may_make_nothing(database):

@@ -17,11 +17,11 @@ import psutil
 import pytest
 from aiokafka.admin import NewTopic
 
-from redress_events import connections
-from redress_events.kafka_clients import KafkaClients
 from redress_local.kafka import Kafka
 from redress_local.postgres import Postgres
 from redress_local.processes import StartFailed
+from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.store import connections
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from redress_events import connections
-from redress_events.kafka_clients import KafkaClients
 from redress_local import prepare as module
 from redress_local.processes import StartFailed
 from redress_local.state import read_stack
 from redress_local.system import System
+from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.store import connections
 
 MAIN = """
 import os

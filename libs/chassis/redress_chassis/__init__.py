@@ -1,12 +1,12 @@
 """What every service's HTTP side shares: settings, problems, callers, idempotency, health, metrics and logs."""
 
-from redress_chassis.bodies import Body, ComplaintId, Label, Moment, Short, Words
-from redress_chassis.call import Call, Permitted
-from redress_chassis.callers import Caller
-from redress_chassis.openapi import problems
-from redress_chassis.paging import Cursor, Limit, Page
-from redress_chassis.permissions import ANYTHING, OWN_DEPARTMENT, Permissions, Roles
-from redress_chassis.problems import Problem
+from redress_chassis.api.bodies import Body, ComplaintId, Label, Moment, Short, Words
+from redress_chassis.api.call import Call, Permitted
+from redress_chassis.api.openapi import problems
+from redress_chassis.api.paging import Cursor, Limit, Page
+from redress_chassis.auth.callers import Caller
+from redress_chassis.auth.permissions import ANYTHING, OWN_DEPARTMENT, Permissions, Roles
+from redress_chassis.edge.problems import Problem
 from redress_chassis.service import Service
 from redress_chassis.settings import Settings
 

@@ -15,22 +15,26 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from redress_chassis import direct, health, logs, openapi, ops, query_string, quiet
-from redress_chassis.call import asks
-from redress_chassis.callers import Caller
-from redress_chassis.door import Door
-from redress_chassis.exchange import exchange_of
-from redress_chassis.jwks import Jwks
-from redress_chassis.metrics import Metrics
-from redress_chassis.permissions import Permissions
-from redress_chassis.problems import defect, problem_of, unavailable
+from redress_chassis.api import direct, openapi
+from redress_chassis.api.call import asks
+from redress_chassis.auth.callers import Caller
+from redress_chassis.auth.jwks import Jwks
+from redress_chassis.auth.permissions import Permissions
+from redress_chassis.auth.tokens import Tokens
+from redress_chassis.edge import logs, query_string
+from redress_chassis.edge.door import Door
+from redress_chassis.edge.exchange import exchange_of
+from redress_chassis.edge.problems import defect, problem_of, unavailable
+from redress_chassis.operations import health, quiet
+from redress_chassis.operations import parked as ops
+from redress_chassis.operations.metrics import Metrics
 from redress_chassis.settings import BadSettings, Settings
-from redress_chassis.tokens import Tokens
-from redress_events.clock import Clock, SteppingClock, wall_clock
-from redress_events.engine import Config, Engine, Health, JournalRestored, Measures, Unavailable
-from redress_events.facts import Contract, Kind, Work
-from redress_events.states import Query
-from redress_events.verify import Verified
+from redress_events.event import Contract
+from redress_spine.admin.verify import Verified
+from redress_spine.aggregate import Kind, Work
+from redress_spine.processing.clock import Clock, SteppingClock, wall_clock
+from redress_spine.store.engine import Config, Engine, Health, JournalRestored, Measures, Unavailable
+from redress_spine.store.states import Query
 
 PATIENCE = 5.0  # seconds that the start waits for the engine; then health is served, and 503 for the rest, until it is up
 RETRY = 1.0  # seconds between two starts

@@ -9,9 +9,9 @@ from typing import Literal, Self
 from pydantic import Field, PositiveInt, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from redress_events.clock import ClockUnusable, SteppingClock
-from redress_events.kafka_clients import KafkaClients, Mechanism, Security, tls
-from redress_events.topics import REPLICAS
+from redress_spine.messaging.kafka_clients import KafkaClients, Mechanism, Security, tls
+from redress_spine.messaging.topics import REPLICAS
+from redress_spine.processing.clock import ClockUnusable, SteppingClock
 
 PREFIX = "REDRESS_"
 KEY_BYTES = 32  # AES-256

@@ -34,11 +34,12 @@ from redress_chassis import (
     Words,
     problems,
 )
-from redress_events.clock import Clock, wall_clock
-from redress_events.engine import Asked, Health, KeyReused, Measures, Parked, Seen, Unknown
-from redress_events.facts import Context, Contract, Fact, Kind, Refused
-from redress_events.quiet import Quiet, StuckRow
-from redress_events.states import Query
+from redress_events.event import Contract, Fact
+from redress_spine.aggregate import Context, Kind, Refused
+from redress_spine.processing.clock import Clock, wall_clock
+from redress_spine.processing.quiet import Quiet, StuckRow
+from redress_spine.store.engine import Asked, Health, KeyReused, Measures, Parked, Seen, Unknown
+from redress_spine.store.states import Query
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 NOTES = Query(name="notes", where="true", order="number", index="state_notes", own="state_notes_of")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from redress_events.contracts.handling import CaseOpened, CaseTransferred
 from redress_events.contracts.triage import ComplaintRouted
-from redress_events.facts import Fact, replace
+from redress_events.event import Fact, replace
 
 
 @dataclass(frozen=True, slots=True)

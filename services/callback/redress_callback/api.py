@@ -16,7 +16,7 @@ from redress_callback.domain.visit import Visit
 from redress_callback.views import NotePage, NoteView, VisitPage, VisitSummary, VisitView, references, references_in
 from redress_callback.work import POLICY
 from redress_chassis import Body, ComplaintId, Cursor, Limit, Permitted, Words, problems
-from redress_events.states import Query
+from redress_spine.store.states import Query
 
 TO_VISIT = Query("visits", where="to_call IS NOT NULL", order="to_call", index="visits_to_call", table=VISITS)
 QUERIES = [TO_VISIT]

@@ -17,7 +17,7 @@ from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTr
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.sla_monitor import BreachAnnulled, Clock, DeadlineBreached
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
-from redress_events.testing import NOON
+from redress_spine.testing import NOON
 
 RECEIVED = NOON - timedelta(hours=3)
 POLICY = Policy(first_attempt=timedelta(hours=24), attempts=3, spacing=timedelta(hours=4), give_up=timedelta(hours=24), lowest_score=2)

@@ -16,9 +16,9 @@ from redress_events.contracts.callback import CloseReason, Outcome
 from redress_events.contracts.handling import ContactMeans
 from redress_events.contracts.intake import EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
-from redress_events.entries import Latest, Listed
-from redress_events.facts import Channel, ContactKind
-from redress_events.states import Seen
+from redress_events.vocabulary import Channel, ContactKind
+from redress_spine.store.entries import Latest, Listed
+from redress_spine.store.states import Seen
 
 Opened = Mapping[str, str]  # words in clear, by their reference; what was forgotten is missing
 NOTHING: Opened = MappingProxyType({})

@@ -8,7 +8,7 @@ from redress_callback.domain.give_up import give_up
 from redress_callback.domain.lists import VISITS
 from redress_callback.domain.schedule import schedule
 from redress_callback.domain.withdraw import close_withdrawn
-from redress_events.facts import Work
+from redress_spine.aggregate import Work
 
 POLICY = policies.return_visit()
 

@@ -10,7 +10,6 @@ from fastapi import Query as Parameter
 
 from redress_chassis import Body, ComplaintId, Cursor, Label, Limit, Moment, Permitted, Short, Words, problems
 from redress_events.contracts.handling import ContactMeans
-from redress_events.states import Query
 from redress_handling import policies
 from redress_handling.domain import lists
 from redress_handling.domain.accept import Accept, accept
@@ -34,6 +33,7 @@ from redress_handling.views import (
     references,
     references_in,
 )
+from redress_spine.store.states import Query
 
 CHOSEN = "s.stage = ANY ($1::text[])"
 TO_DO = Query("to-do", f"s.to_do IS NOT NULL AND {CHOSEN}", "to_do", "cases_to_do", own="cases_to_do", table=CASES)

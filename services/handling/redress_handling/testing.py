@@ -17,7 +17,7 @@ from redress_events.contracts.handling import (
 )
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
-from redress_events.testing import NOON
+from redress_spine.testing import NOON
 
 RECEIVED = NOON - timedelta(hours=3)
 

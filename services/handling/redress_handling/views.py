@@ -14,12 +14,12 @@ from pydantic import BaseModel
 from redress_events.contracts.handling import ContactMeans
 from redress_events.contracts.intake import EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
-from redress_events.entries import Latest, Listed
-from redress_events.facts import Channel, ContactKind
-from redress_events.states import Seen
+from redress_events.vocabulary import Channel, ContactKind
 from redress_handling.domain.case import Case, Stage
 from redress_handling.domain.done import Outcome
 from redress_handling.domain.history import CHASES, CONTACTS, OUTCOMES, REPORTS, SUPPLEMENTS
+from redress_spine.store.entries import Latest, Listed
+from redress_spine.store.states import Seen
 
 Opened = Mapping[str, str]  # words in clear, by their reference; what was forgotten is missing
 NOTHING: Opened = MappingProxyType({})

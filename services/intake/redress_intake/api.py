@@ -10,12 +10,10 @@ from fastapi import APIRouter, Header, Path
 from pydantic import AfterValidator
 
 from redress_chassis import Call, ComplaintId, Cursor, Limit, Permitted, problems
-from redress_chassis.problems import Problem, invalid
-from redress_chassis.validation import Flaw
+from redress_chassis.api.validation import Flaw
+from redress_chassis.edge.problems import Problem, invalid
 from redress_events.contracts.intake import EarlierComplaint
-from redress_events.errors import Unknown
-from redress_events.facts import Context, Fact
-from redress_events.states import Query, Seen
+from redress_events.event import Fact
 from redress_intake.bodies import ChaseBody, RegisterBody, SearchBody, SupplementBody, WithdrawBody
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import Complaint
@@ -43,6 +41,9 @@ from redress_intake.views import (
     references,
     references_said,
 )
+from redress_spine.aggregate import Context
+from redress_spine.store.errors import Unknown
+from redress_spine.store.states import Query, Seen
 
 router = APIRouter(tags=["complaints"])
 

@@ -9,8 +9,8 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from redress_chassis import Body, Label, Moment, Short, Words
-from redress_chassis.paging import MOST, USUAL
-from redress_events.facts import Channel, ContactKind
+from redress_chassis.api.paging import MOST, USUAL
+from redress_events.vocabulary import Channel, ContactKind
 from redress_intake.domain.number import parse_number
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from redress_events.facts import ContactKind
+from redress_events.vocabulary import ContactKind
 
 Language = Literal["en", "zh"]
 POLICY = Path(__file__).parent / "policies" / "first-answer-1.yaml"

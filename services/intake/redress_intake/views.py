@@ -15,14 +15,14 @@ from pydantic import BaseModel
 from redress_events.contracts.callback import CloseReason
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented, ComplaintWithdrawn, EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
-from redress_events.entries import Latest, Listed
-from redress_events.facts import Channel, ContactKind
-from redress_events.states import Seen
+from redress_events.vocabulary import Channel, ContactKind
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.heard import StageName
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.domain.next_step import next_step
 from redress_intake.first_answer import FirstAnswer, Language
+from redress_spine.store.entries import Latest, Listed
+from redress_spine.store.states import Seen
 
 # The personal fields of each part of an answer that not everybody is shown; who is: `reads` in permissions.py.
 CONTACT = ("customer", "on_behalf_of", "contact_person", "phone", "email", "address", "service_number", "instruction")

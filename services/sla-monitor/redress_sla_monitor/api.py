@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, Request
 from fastapi import Query as Parameter
 
 from redress_chassis import ComplaintId, Cursor, Limit, Moment, Permitted, problems
-from redress_events.facts import micros
-from redress_events.states import Query
+from redress_events.event import micros
 from redress_sla_monitor.domain.lists import WATCHES
 from redress_sla_monitor.domain.watch import Watch
 from redress_sla_monitor.views import ClocksView, WaitingPage, WaitingView, Which
+from redress_spine.store.states import Query
 
 # $1: an instant or none. next_breach is one microsecond after the deadline, hence <=.
 DUE = Query(

@@ -9,12 +9,12 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from redress_events.contracts.sla_monitor import Clock
-from redress_events.states import Seen
 from redress_sla_monitor.domain.done import Ended, Instance, Verdict
 from redress_sla_monitor.domain.reckoning import reckon
 from redress_sla_monitor.domain.target import Target
 from redress_sla_monitor.domain.watch import Watch
 from redress_sla_monitor.packs import calendars
+from redress_spine.store.states import Seen
 
 State = Literal["open", "late", "met", "cancelled"]
 Which = Literal["due", "late"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from redress_events.facts import Work
 from redress_sla_monitor.domain.breach import breach
 from redress_sla_monitor.domain.lists import WATCHES
 from redress_sla_monitor.domain.settle import settle
 from redress_sla_monitor.domain.start import start
 from redress_sla_monitor.packs import rules_in_force
+from redress_spine.aggregate import Work
 
 RULES = rules_in_force()
 

@@ -11,7 +11,7 @@ from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
-from redress_events.facts import Fact
+from redress_events.event import Fact
 from redress_sla_monitor.domain.policy import Policy, Rules
 from redress_sla_monitor.packs import calendars
 

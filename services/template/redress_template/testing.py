@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from redress_events.contracts.intake import ComplaintRegistered
-from redress_events.testing import NOON
+from redress_spine.testing import NOON
 
 RECEIVED = NOON - timedelta(hours=3)
 

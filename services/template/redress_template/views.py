@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from redress_events.states import Seen
+from redress_spine.store.states import Seen
 from redress_template.domain.complaint import Complaint
 
 

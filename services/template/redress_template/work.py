@@ -1,5 +1,5 @@
 """What template does by itself: nothing yet."""
 
-from redress_events.facts import Work
+from redress_spine.aggregate import Work
 
 WORK: list[Work] = []

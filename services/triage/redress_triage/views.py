@@ -9,8 +9,8 @@ from uuid import UUID
 
 from redress_chassis import Body
 from redress_events.contracts.triage import Category, Evidence, Severity
-from redress_events.facts import ContactKind
-from redress_events.states import Seen
+from redress_events.vocabulary import ContactKind
+from redress_spine.store.states import Seen
 from redress_triage.domain.complaint import By, Complaint
 from redress_triage.domain.rules import Rules
 from redress_triage.domain.taxonomy import Names

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from redress_events.facts import Work
-from redress_events.states import Query
+from redress_spine.aggregate import Work
+from redress_spine.store.states import Query
 from redress_triage.domain.classify import classify, text_of
 from redress_triage.domain.lists import WAITING
 from redress_triage.policies import rules_in_force

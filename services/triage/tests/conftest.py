@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from redress_events.contracts import TRIAGE
-from redress_events.testing import Spec
+from redress_spine.testing import Spec
 from redress_triage.domain.complaint import KIND
 from redress_triage.domain.reclassify import Reclassify, reclassify
 from redress_triage.domain.reroute import Reroute, reroute

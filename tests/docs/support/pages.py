@@ -94,7 +94,7 @@ def anchor(heading: str) -> str:
 
 
 def pages() -> list[Page]:
-    found = [ROOT / "README.md", ROOT / "libs/events/README.md", ROOT / "schemas/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    found = [ROOT / "README.md", ROOT / "libs/spine/README.md", ROOT / "schemas/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     return [Page(path) for path in found if path.exists()]
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 
 from pages import ROOT
 
-from redress_chassis import Service, ops
-from redress_chassis.callers import ROLES
-from redress_chassis.permissions import Roles
+from redress_chassis import Service
+from redress_chassis.auth.callers import ROLES
+from redress_chassis.auth.permissions import Roles
+from redress_chassis.operations import parked as ops
 from redress_local.places import SERVICES, package
 
 PAGE = ROOT / "docs/permissions.md"
@@ -47,7 +48,7 @@ def _parts() -> Iterator[list[str]]:
             yield ["Parts of an answer that some roles alone are shown:", "", "| part | roles |", "|---|---|"]
             yield [f"| {part} | {', '.join(role for role in ROLES if role in roles)} |" for part, roles in reads.items()]
             yield [""]
-    yield ["## Every service", "", "[`OPERATIONS`](../libs/chassis/redress_chassis/ops.py)", ""]
+    yield ["## Every service", "", "[`OPERATIONS`](../libs/chassis/redress_chassis/operations/parked.py)", ""]
     yield _table(ops.OPERATIONS)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from live import Live, eventually
 
-from redress_events import connections
 from redress_local.kafka import Kafka
 from redress_local.processes import run
+from redress_spine.store import connections
 
 LEADERSHIP = "hashtext('redress-relay')"
 

@@ -25,17 +25,19 @@ from prometheus_client.parser import text_string_to_metric_families
 from redress_chassis.service import Service
 from redress_cli.api import Api
 from redress_cli.log import facts
-from redress_events import connections
-from redress_events.envelope import Envelope
-from redress_events.facts import CLOSED, KEYS, LIFECYCLE, micros
-from redress_events.kafka_clients import Consumer, KafkaClients
-from redress_events.log_end import MARGIN
-from redress_events.quiet import next_due_sql
-from redress_events.verify import Report, verify
+from redress_events.event import micros
+from redress_events.vocabulary import CLOSED, LIFECYCLE
 from redress_local.places import SERVICES, package
 from redress_local.processes import run
 from redress_local.state import Stack
 from redress_local.system import System
+from redress_spine.admin.verify import Report, verify
+from redress_spine.aggregate import KEYS
+from redress_spine.messaging.envelope import Envelope
+from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
+from redress_spine.messaging.log_end import MARGIN
+from redress_spine.processing.quiet import next_due_sql
+from redress_spine.store import connections
 
 T = TypeVar("T")
 SOON = 30.0  # seconds in which a fact goes through all services on a machine that is busy with other things

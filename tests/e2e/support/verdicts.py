@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from live import Live, eventually
 from load import Load, Staff
 
-from redress_events.envelope import Envelope
+from redress_spine.messaging.envelope import Envelope
 
 GRACE = timedelta(seconds=30)  # before the last fact of all: a later deadline may not be judged yet
 NOTICED_WITHIN = timedelta(seconds=5)  # after the deadline, where the system is up

@@ -15,7 +15,7 @@ from redress_callback.domain.visit import Visit
 from redress_callback.work import CLOSE_WITHDRAWN, GIVE_UP, POLICY, PUBLISH_AGAIN, SCHEDULE
 from redress_events.contracts import CALLBACK, HANDLING, INTAKE, SLA_MONITOR, TRIAGE
 from redress_events.contracts.triage import Category
-from redress_events.facts import Context, Contract, Fact, Kind, Work
+from redress_events.event import Contract, Fact
 from redress_handling import policies
 from redress_handling.domain.accept import Accept, accept
 from redress_handling.domain.case import KIND as CASE
@@ -33,6 +33,7 @@ from redress_intake.domain.withdraw import Withdraw, withdraw
 from redress_sla_monitor.domain.watch import KIND as WATCH
 from redress_sla_monitor.domain.watch import Watch
 from redress_sla_monitor.work import BREACH, SETTLE, START
+from redress_spine.aggregate import Context, Kind, Work
 from redress_triage.domain.complaint import KIND as CLASSIFIED
 from redress_triage.domain.complaint import Complaint as Classified
 from redress_triage.domain.reclassify import Reclassify, reclassify

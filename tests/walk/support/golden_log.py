@@ -22,13 +22,13 @@ from cast import Service
 from lives import LIVES, told
 
 from redress_events.contracts import CONTRACTS
-from redress_events.entries import row_of
-from redress_events.envelope import decode
-from redress_events.facts import Kind
-from redress_events.projections import Facets, counted, rows_of
-from redress_events.records import as_folded
-from redress_events.states import Codec
 from redress_local.places import ROOT, SERVICES, package
+from redress_spine.aggregate import Kind
+from redress_spine.messaging.envelope import decode
+from redress_spine.messaging.records import as_folded
+from redress_spine.processing.projections import Facets, counted, rows_of
+from redress_spine.store.entries import row_of
+from redress_spine.store.states import Codec
 
 HERE = Path(__file__).parents[1] / "golden"
 LIFE_FILES = HERE / "lives"

@@ -11,8 +11,9 @@ from cast import WORDS, Act, Service
 from promises import Joint
 
 from redress_events.contracts.intake import ComplaintRegistered
-from redress_events.facts import Context, Fact, Refused
-from redress_events.testing import COMPLAINT, NOON
+from redress_events.event import Fact
+from redress_spine.aggregate import Context, Refused
+from redress_spine.testing import COMPLAINT, NOON
 
 LAST = timedelta(days=400)  # after every deadline that a journey can have
 

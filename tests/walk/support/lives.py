@@ -14,8 +14,8 @@ from uuid import UUID
 from cast import CLEAR, VAGUE, Limits, cast
 from journey import Journey
 
-from redress_events.envelope import Envelope, dataschema, encode, fact_id
-from redress_events.schemas.golden import sealed
+from redress_spine.messaging.envelope import Envelope, dataschema, encode, fact_id
+from redress_spine.schemas.golden import sealed
 
 SERVICES = cast(Limits(cycles=3, times=3, calls=3, talk=True))
 PAUSE = timedelta(minutes=40)  # after each step, so that each has a time of its own

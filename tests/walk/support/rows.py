@@ -8,9 +8,10 @@ from typing import Any
 
 from cast import WORDS, Act, Service
 
-from redress_events.facts import Context, Fact, Refused
-from redress_events.states import Codec
-from redress_events.testing import COMPLAINT, NOON
+from redress_events.event import Fact
+from redress_spine.aggregate import Context, Refused
+from redress_spine.store.states import Codec
+from redress_spine.testing import COMPLAINT, NOON
 
 LATE = NOON + timedelta(days=60)  # after every deadline of what began at NOON
 PEOPLE = Context(now=NOON, actor="handler:alice", subject=COMPLAINT, roles=frozenset({"handler"}), words=WORDS)

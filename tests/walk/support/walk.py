@@ -20,7 +20,7 @@ from rows import Facts, Rows, Step
 
 from redress_events.contracts import SLA_MONITOR
 from redress_events.contracts.intake import ComplaintRegistered
-from redress_events.testing import NOON
+from redress_spine.testing import NOON
 
 REGISTERED = ComplaintRegistered(number="7G2K-9QXR-4M", channel="hotline", kind="complaint", received_at=NOON, text=CLEAR)
 INTAKE, TRIAGE, HANDLING, CALLBACK, MONITOR = range(5)

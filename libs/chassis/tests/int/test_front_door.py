@@ -11,12 +11,12 @@ from pydantic import BaseModel
 from spine_stack import INTAKE_KIND, Stack, registered
 
 from redress_chassis import ANYTHING, Body, Call, ComplaintId, Permissions, Permitted, Service, Settings, Words, problems
-from redress_events import connections
 from redress_events.contracts import CONTRACTS, INTAKE
 from redress_events.contracts.intake import ComplaintChased
-from redress_events.engine import Engine
-from redress_events.facts import Refused
-from redress_events.states import Seen
+from redress_spine.aggregate import Refused
+from redress_spine.store import connections
+from redress_spine.store.engine import Engine
+from redress_spine.store.states import Seen
 
 GOOD = {"text": "没有信号"}
 NOWHERE = "127.0.0.1:9"  # the discard port: nobody answers

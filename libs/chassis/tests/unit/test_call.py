@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redress_chassis import etags, paging
-from redress_chassis.problems import Problem
-from redress_chassis.trace import continued
-from redress_events.engine import ClockOff, Conflict, Forgotten, KeyMissing, NotYet, TooLarge, Unavailable, WordsMissing
-from redress_events.states import Query
+from redress_chassis.api import etags, paging
+from redress_chassis.edge.problems import Problem
+from redress_chassis.edge.trace import continued
+from redress_spine.store.engine import ClockOff, Conflict, Forgotten, KeyMissing, NotYet, TooLarge, Unavailable, WordsMissing
+from redress_spine.store.states import Query
 
 GOOD = {"title": "a", "text": "b"}
 

@@ -10,10 +10,10 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
-from redress_chassis.callers import Caller
-from redress_chassis.jwks import Jwks, keys_in
-from redress_chassis.problems import Problem
-from redress_chassis.tokens import Tokens
+from redress_chassis.auth.callers import Caller
+from redress_chassis.auth.jwks import Jwks, keys_in
+from redress_chassis.auth.tokens import Tokens
+from redress_chassis.edge.problems import Problem
 
 ISSUER = "https://issuer.example"
 

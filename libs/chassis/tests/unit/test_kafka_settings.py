@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from spine_certificates import Authority
 
 from redress_chassis.settings import BadSettings, KafkaSettings
-from redress_events.kafka_clients import KafkaClients
+from redress_spine.messaging.kafka_clients import KafkaClients
 
 USER = {"SECURITY": "SASL_SSL", "SASL_MECHANISM": "SCRAM-SHA-512", "USERNAME": "redress"}
 

@@ -9,10 +9,11 @@ import pytest
 from fastapi import APIRouter
 
 from redress_chassis import ANYTHING, OWN_DEPARTMENT, Caller, Permissions, Permitted, Service
-from redress_chassis.permissions import NOBODY
-from redress_chassis.problems import Problem
-from redress_events.facts import Contract, Fact, Kind
-from redress_events.states import Query
+from redress_chassis.auth.permissions import NOBODY
+from redress_chassis.edge.problems import Problem
+from redress_events.event import Contract, Fact
+from redress_spine.aggregate import Kind
+from redress_spine.store.states import Query
 
 NOTE = "00000000-0000-4000-8000-000000000001"
 GOOD = {"title": "a", "text": "b"}

@@ -13,10 +13,10 @@ import structlog
 from pydantic import TypeAdapter
 
 import redress_chassis.service
-from redress_chassis import logs
+from redress_chassis.edge import logs
 from redress_chassis.settings import BadSettings, Settings
-from redress_events.clock import SteppingClock
-from redress_events.engine import JournalRestored, Quiet, Unavailable
+from redress_spine.processing.clock import SteppingClock
+from redress_spine.store.engine import JournalRestored, Quiet, Unavailable
 
 GOOD = {"title": "a", "text": "b"}
 SECRET = "secret words of a customer"

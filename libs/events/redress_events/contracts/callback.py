@@ -2,7 +2,8 @@
 
 from typing import ClassVar, Literal
 
-from redress_events.facts import CLOSED, Contract, Fact, Personal, UtcTime
+from redress_events.event import Contract, Fact, Personal, UtcTime
+from redress_events.vocabulary import CLOSED
 
 CloseReason = Literal["satisfied", "withdrawn", "unreachable"]
 Outcome = Literal["resolved", "rejected"]

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from redress_events.facts import Contract, Fact, Personal, UtcTime
+from redress_events.event import Contract, Fact, Personal, UtcTime
 
 ContactMeans = Literal["phone", "visit", "e-mail", "sms", "chat", "letter"]
 

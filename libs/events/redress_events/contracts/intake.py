@@ -2,7 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from redress_events.facts import Channel, ContactKind, Contract, Fact, Personal, UtcTime
+from redress_events.event import Contract, Fact, Personal, UtcTime
+from redress_events.vocabulary import Channel, ContactKind
 
 
 class EarlierComplaint(BaseModel):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from redress_events.facts import Contract, Fact, UtcTime
+from redress_events.event import Contract, Fact, UtcTime
 
 Clock = Literal["classify", "resolve"]
 

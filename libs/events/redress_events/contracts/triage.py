@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from redress_events.facts import ContactKind, Contract, Fact, Personal
+from redress_events.event import Contract, Fact, Personal
+from redress_events.vocabulary import ContactKind
 
 Category = Literal["service_quality", "billing_dispute", "business_process", "after_sales", "other"]
 Severity = Literal["minor", "normal", "serious", "major"]

@@ -9,7 +9,8 @@ from redress_callback.domain.done import Answer
 from redress_callback.domain.policy import Policy
 from redress_callback.domain.visit import Stage, Visit
 from redress_events.contracts.callback import CallbackAttempted, ComplaintReopened, SatisfactionRecorded
-from redress_events.facts import Context, Fact, Refused
+from redress_events.event import Fact
+from redress_spine.aggregate import Context, Refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from datetime import datetime
 from redress_callback.domain.done import did
 from redress_callback.domain.visit import Visit
 from redress_events.contracts.callback import ClosedComplaint, CloseReason, ComplaintClosed
-from redress_events.facts import Context, Fact, replace
+from redress_events.event import Fact, replace
+from redress_spine.aggregate import Context
 
 
 def end(visit: Visit, context: Context, reason: CloseReason, before: Sequence[Fact] = (), withdrawal: int = 0) -> list[Fact]:

@@ -14,7 +14,7 @@ from redress_events.contracts.callback import (
     ComplaintReopened,
     SatisfactionRecorded,
 )
-from redress_events.facts import Fact, Instant, replace
+from redress_events.event import Fact, Instant, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ to every complaint, Handbook 3.3.3; how words and attempts go together is ours°
 
 from redress_callback.domain.closing import end
 from redress_callback.domain.visit import Visit
-from redress_events.facts import Context, Fact
+from redress_events.event import Fact
+from redress_spine.aggregate import Context
 
 
 def give_up(visit: Visit, context: Context) -> list[Fact]:

@@ -16,8 +16,9 @@ from redress_events.contracts.intake import (
 )
 from redress_events.contracts.sla_monitor import BreachAnnulled, DeadlineBreached
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
-from redress_events.facts import Channel, ContactKind, Fact, Instant, replace
+from redress_events.event import Fact, Instant, replace
 from redress_events.placement import Placement, placed
+from redress_events.vocabulary import Channel, ContactKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from datetime import datetime
 
 from redress_events.contracts.callback import CallbackAttempted
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented
-from redress_events.facts import Entry, Fact
+from redress_events.event import Fact
+from redress_spine.aggregate import Entry
 
 NOTES, SAID = "notes", "said"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from redress_events.facts import Projection, Table, micros
+from redress_events.event import micros
+from redress_spine.aggregate import Projection, Table
 
 if TYPE_CHECKING:
     from redress_callback.domain.visit import Visit

@@ -5,7 +5,8 @@ from __future__ import annotations
 from redress_callback.domain.policy import Policy
 from redress_callback.domain.visit import Visit
 from redress_events.contracts.callback import CallbackScheduled
-from redress_events.facts import Context, Fact
+from redress_events.event import Fact
+from redress_spine.aggregate import Context
 
 
 def schedule(visit: Visit, context: Context, *, policy: Policy) -> list[Fact]:

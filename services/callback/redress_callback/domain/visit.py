@@ -10,7 +10,7 @@ from redress_callback.domain.done import Done, did
 from redress_callback.domain.heard import HEARS, Handled, Heard, hear
 from redress_callback.domain.history import entries
 from redress_callback.domain.lists import PROJECTIONS
-from redress_events.facts import Kind
+from redress_spine.aggregate import Kind
 
 
 class Stage(StrEnum):

@@ -2,7 +2,8 @@
 
 from redress_callback.domain.closing import end
 from redress_callback.domain.visit import Visit
-from redress_events.facts import Context, Fact
+from redress_events.event import Fact
+from redress_spine.aggregate import Context
 
 
 def close_withdrawn(visit: Visit, context: Context) -> list[Fact]:

@@ -17,14 +17,14 @@ from redress_callback import testing as say
 from redress_callback.domain.visit import KIND
 from redress_callback.main import service
 from redress_chassis import Settings
-from redress_events import connections
 from redress_events.contracts import CALLBACK
-from redress_events.migrate import migrate
-from redress_events.projections import changes, write
-from redress_events.states import Codec
-from redress_events.testing import NOON, Happened, Spec
-from redress_events.vault import Vault, seal
 from redress_local.issuer import AUDIENCE, ISSUER, Issuer
+from redress_spine.processing.projections import changes, write
+from redress_spine.store import connections
+from redress_spine.store.migrate import migrate
+from redress_spine.store.states import Codec
+from redress_spine.store.vault import Vault, seal
+from redress_spine.testing import NOON, Happened, Spec
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 CODEC = Codec(KIND)

@@ -26,7 +26,7 @@ from redress_callback.testing import (
 )
 from redress_events.contracts import CALLBACK
 from redress_events.contracts.callback import CallbackAttempted, ClosedComplaint, ComplaintClosed, ComplaintReopened, SatisfactionRecorded
-from redress_events.testing import NOON, Happened, Spec
+from redress_spine.testing import NOON, Happened, Spec
 
 callback = Spec(CALLBACK, KIND, {Attempt: partial(attempt, policy=POLICY)})
 MISSED = Attempt(note="nobody answered")

@@ -23,8 +23,8 @@ from redress_callback.testing import (
 from redress_callback.work import CLOSE_WITHDRAWN, PUBLISH_AGAIN
 from redress_events.contracts import CALLBACK
 from redress_events.contracts.callback import ClosedComplaint
-from redress_events.facts import CLOSED
-from redress_events.testing import COMPLAINT, NOON, Case, Spec
+from redress_events.vocabulary import CLOSED
+from redress_spine.testing import COMPLAINT, NOON, Case, Spec
 
 callback = Spec(CALLBACK, KIND)
 HOUR = timedelta(hours=1)

@@ -16,9 +16,10 @@ from redress_callback.domain.lists import VISITS, row
 from redress_callback.domain.visit import KIND, Visit
 from redress_callback.testing import POLICY
 from redress_callback.work import CLOSE_WITHDRAWN, GIVE_UP, PUBLISH_AGAIN, SCHEDULE, WORK
-from redress_events.facts import Context, Fact, Refused, Work, micros
-from redress_events.projections import changes
-from redress_events.testing import NOON
+from redress_events.event import Fact, micros
+from redress_spine.aggregate import Context, Refused, Work
+from redress_spine.processing.projections import changes
+from redress_spine.testing import NOON
 
 CYCLES, CLOCKS, NUMBERS = st.integers(1, 3), st.sampled_from(["classify", "resolve"]), st.integers(1, 2)
 # What may come next: a foreign fact, some of them absurd; an attempt, refused or not; a turn of the work loop; each some hours later.

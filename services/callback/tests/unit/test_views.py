@@ -26,8 +26,8 @@ from redress_callback.testing import (
 )
 from redress_callback.views import VisitSummary, VisitView, references, references_in
 from redress_events.contracts import CALLBACK
-from redress_events.states import Seen
-from redress_events.testing import COMPLAINT, NOON, Happened, Spec, listed
+from redress_spine.store.states import Seen
+from redress_spine.testing import COMPLAINT, NOON, Happened, Spec, listed
 
 callback = Spec(CALLBACK, KIND)
 DUE = [registered(), classified(), routed(), resolved(), scheduled()]

@@ -36,7 +36,7 @@ from redress_callback.testing import (
     withdrawn,
 )
 from redress_events.contracts import CALLBACK
-from redress_events.testing import NOON, Happened, Spec, listed
+from redress_spine.testing import NOON, Happened, Spec, listed
 
 callback = Spec(CALLBACK, KIND)
 

@@ -23,7 +23,7 @@ from redress_callback.testing import (
 from redress_callback.work import CLOSE_WITHDRAWN, GIVE_UP, SCHEDULE
 from redress_events.contracts import CALLBACK
 from redress_events.contracts.callback import CallbackScheduled, ClosedComplaint, ComplaintClosed
-from redress_events.testing import NOON, Spec
+from redress_spine.testing import NOON, Spec
 
 callback = Spec(CALLBACK, KIND)
 UNREACHED = [registered(), resolved(), scheduled(), missed(1), missed(2), missed(3)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redress_events.contracts.handling import CaseAccepted
-from redress_events.facts import Context, Fact
+from redress_events.event import Fact
 from redress_handling.domain.case import Case, expect_unfinished
+from redress_spine.aggregate import Context
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Cancel a case: callback closed the complaint while the department was still working on it."""
 
 from redress_events.contracts.handling import CaseCancelled
-from redress_events.facts import Context, Fact
+from redress_events.event import Fact
 from redress_handling.domain.case import Case
+from redress_spine.aggregate import Context
 
 
 def cancel(case: Case, context: Context) -> list[Fact]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from redress_events.facts import Context, Kind, Refused
 from redress_events.placement import Placement, Routed, Transferred
 from redress_handling.domain.done import Done, Transfer, did
 from redress_handling.domain.heard import HEARS, Heard, hear
 from redress_handling.domain.history import entries
 from redress_handling.domain.lists import PROJECTIONS
+from redress_spine.aggregate import Context, Kind, Refused
 
 
 class Stage(StrEnum):

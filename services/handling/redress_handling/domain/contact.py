@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from redress_events.contracts.handling import ContactMeans, CustomerContacted
-from redress_events.facts import Context, Fact, Refused, not_after, not_before
+from redress_events.event import Fact, not_after, not_before
 from redress_handling.domain.case import Case, expect_accepted
+from redress_spine.aggregate import Context, Refused
 
 
 @dataclass(frozen=True, slots=True)

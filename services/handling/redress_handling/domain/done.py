@@ -17,7 +17,7 @@ from redress_events.contracts.handling import (
     CustomerContacted,
     ProgressReported,
 )
-from redress_events.facts import Fact, Instant, replace
+from redress_events.event import Fact, Instant, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from datetime import datetime
 from redress_events.contracts.callback import CloseReason, ComplaintClosed, ComplaintReopened, SatisfactionRecorded
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, EarlierComplaint
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
-from redress_events.facts import Channel, ContactKind, Fact, Instant, replace
+from redress_events.event import Fact, Instant, replace
+from redress_events.vocabulary import Channel, ContactKind
 
 
 @dataclass(frozen=True, slots=True)

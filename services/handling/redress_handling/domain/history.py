@@ -10,7 +10,8 @@ from datetime import datetime
 
 from redress_events.contracts.handling import CaseCancelled, CaseRejected, CaseResolved, CustomerContacted, ProgressReported
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented
-from redress_events.facts import Entry, Fact
+from redress_events.event import Fact
+from redress_spine.aggregate import Entry
 
 SUPPLEMENTS, CHASES, CONTACTS, REPORTS, OUTCOMES = LISTS = ("supplements", "chases", "contacts", "reports", "outcomes")
 

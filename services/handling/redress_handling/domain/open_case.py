@@ -1,8 +1,9 @@
 """Open a case: a routed complaint is in a cycle that has none yet. (Handbook 6.2.1 b)"""
 
 from redress_events.contracts.handling import CaseOpened
-from redress_events.facts import Context, Fact
+from redress_events.event import Fact
 from redress_handling.domain.case import Case
+from redress_spine.aggregate import Context
 
 
 def open_case(case: Case, context: Context) -> list[Fact]:

@@ -6,8 +6,9 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from redress_events.contracts.handling import CaseTransferred
-from redress_events.facts import Context, Fact, Refused
+from redress_events.event import Fact
 from redress_handling.domain.case import Case, expect_unfinished
+from redress_spine.aggregate import Context, Refused
 
 
 @dataclass(frozen=True, slots=True)

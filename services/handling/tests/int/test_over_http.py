@@ -13,19 +13,19 @@ import pytest
 from fastapi.routing import APIRoute
 
 from redress_chassis import Settings
-from redress_events import connections
 from redress_events.contracts import HANDLING
-from redress_events.facts import Fact
-from redress_events.migrate import migrate
-from redress_events.projections import changes, write
-from redress_events.states import Codec
-from redress_events.testing import Spec
-from redress_events.vault import Vault, seal
+from redress_events.event import Fact
 from redress_handling import testing as say
 from redress_handling.api import router
 from redress_handling.domain.case import KIND
 from redress_handling.main import service
 from redress_local.issuer import AUDIENCE, ISSUER, Issuer
+from redress_spine.processing.projections import changes, write
+from redress_spine.store import connections
+from redress_spine.store.migrate import migrate
+from redress_spine.store.states import Codec
+from redress_spine.store.vault import Vault, seal
+from redress_spine.testing import Spec
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 CODEC = Codec(KIND)

@@ -6,8 +6,6 @@ from itertools import pairwise
 import pytest
 
 from redress_events.contracts import HANDLING
-from redress_events.states import Codec
-from redress_events.testing import NOON, Happened, Spec, listed
 from redress_handling.domain.case import KIND, Case, Stage
 from redress_handling.domain.done import Done, Outcome
 from redress_handling.domain.done import did as fold_own
@@ -34,6 +32,8 @@ from redress_handling.testing import (
     supplemented,
     transferred,
 )
+from redress_spine.store.states import Codec
+from redress_spine.testing import NOON, Happened, Spec, listed
 
 handling = Spec(HANDLING, KIND)
 

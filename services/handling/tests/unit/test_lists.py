@@ -10,9 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redress_events.contracts import HANDLING
-from redress_events.facts import Context, Fact, Refused, Work
-from redress_events.projections import changes
-from redress_events.testing import NOON, Spec
+from redress_events.event import Fact
 from redress_handling import testing as say
 from redress_handling.domain.accept import Accept, accept
 from redress_handling.domain.case import KIND, Case, Stage
@@ -22,6 +20,9 @@ from redress_handling.domain.reject import Reject, reject
 from redress_handling.domain.resolve import Resolve, resolve
 from redress_handling.domain.transfer import TransferCase, transfer
 from redress_handling.work import CANCEL, OPEN
+from redress_spine.aggregate import Context, Refused, Work
+from redress_spine.processing.projections import changes
+from redress_spine.testing import NOON, Spec
 
 DEPARTMENTS = ["technical_support", "finance", "consulting"]
 CYCLES = st.integers(1, 4)

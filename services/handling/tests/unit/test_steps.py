@@ -15,8 +15,7 @@ from redress_events.contracts.handling import (
     CustomerContacted,
     ProgressReported,
 )
-from redress_events.facts import SKEW
-from redress_events.testing import NOON, Spec
+from redress_events.event import SKEW
 from redress_handling import api
 from redress_handling.domain.accept import Accept, accept
 from redress_handling.domain.case import KIND, Case
@@ -41,6 +40,7 @@ from redress_handling.testing import (
     supplemented,
     transferred,
 )
+from redress_spine.testing import NOON, Spec
 
 handling = Spec(
     HANDLING,

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 
 from redress_events.contracts import HANDLING
-from redress_events.states import Seen
-from redress_events.testing import COMPLAINT, Happened, Spec, listed
 from redress_handling.domain.case import KIND
 from redress_handling.testing import (
     accepted,
@@ -24,6 +22,8 @@ from redress_handling.testing import (
     transferred,
 )
 from redress_handling.views import NOTHING, CaseSummary, CaseView, references
+from redress_spine.store.states import Seen
+from redress_spine.testing import COMPLAINT, Happened, Spec, listed
 
 handling = Spec(HANDLING, KIND)
 FULL = [

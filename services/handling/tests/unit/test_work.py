@@ -2,10 +2,10 @@
 
 from redress_events.contracts import HANDLING
 from redress_events.contracts.handling import CaseCancelled, CaseOpened
-from redress_events.testing import Spec
 from redress_handling.domain.case import KIND
 from redress_handling.testing import accepted, closed, contacted, opened, registered, reopened, resolved, routed, transferred
 from redress_handling.work import CANCEL, OPEN
+from redress_spine.testing import Spec
 
 handling = Spec(HANDLING, KIND)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from redress_events.facts import ContactKind, Kind, Refused
+from redress_events.vocabulary import ContactKind
 from redress_intake.domain.done import Done, did
 from redress_intake.domain.heard import HEARS, Heard, StageName, hear
 from redress_intake.domain.history import entries
 from redress_intake.domain.lists import PROJECTIONS
 from redress_intake.domain.lookup import LOOKUPS
+from redress_spine.aggregate import Kind, Refused
 
 # How far a cycle has come. The furthest stage counts, not the latest fact: a new routing takes nothing back. Progress reports move nothing.
 STAGES_IN_ORDER: tuple[StageName, ...] = (

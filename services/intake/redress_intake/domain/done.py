@@ -12,7 +12,8 @@ from redress_events.contracts.intake import (
     ComplaintWithdrawn,
     EarlierComplaint,
 )
-from redress_events.facts import EPOCH, Channel, ContactKind, Fact, Instant, replace
+from redress_events.event import EPOCH, Fact, Instant, replace
+from redress_events.vocabulary import Channel, ContactKind
 
 
 @dataclass(frozen=True, slots=True)

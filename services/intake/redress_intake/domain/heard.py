@@ -29,8 +29,9 @@ from redress_events.contracts.handling import (
     ProgressReported,
 )
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
-from redress_events.facts import ContactKind, Fact, Instant, replace
+from redress_events.event import Fact, Instant, replace
 from redress_events.placement import Placement, placed
+from redress_events.vocabulary import ContactKind
 
 StageName = Literal[
     "registered",

@@ -20,8 +20,9 @@ from redress_events.contracts.handling import (
 )
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
-from redress_events.facts import Entry, Fact
+from redress_events.event import Fact
 from redress_intake.domain.heard import StageName
+from redress_spine.aggregate import Entry
 
 SAID, STAGES = "said", "stages"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redress_events.facts import Refused
 from redress_intake.domain.complaint import Complaint, instead_of
+from redress_spine.aggregate import Refused
 
 
 @dataclass(frozen=True, slots=True)

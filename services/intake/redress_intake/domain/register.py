@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from redress_events.contracts.intake import ComplaintRegistered, EarlierComplaint
-from redress_events.facts import Channel, ContactKind, Context, Fact, not_after
+from redress_events.event import Fact, not_after
+from redress_events.vocabulary import Channel, ContactKind
 from redress_intake.domain.number import number_from
+from redress_spine.aggregate import Context
 
 
 class Implausible(Exception):

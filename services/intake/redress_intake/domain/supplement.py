@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from redress_events.contracts.intake import ComplaintSupplemented
-from redress_events.facts import Context, Fact
+from redress_events.event import Fact
 from redress_intake.domain.complaint import Complaint, refuse_if_closed
 from redress_intake.domain.limits import LIMITS, Limits, refuse_if_full
+from redress_spine.aggregate import Context
 
 
 @dataclass(frozen=True, slots=True)

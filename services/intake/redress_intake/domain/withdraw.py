@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from redress_events.contracts.intake import ComplaintWithdrawn
-from redress_events.facts import Context, Fact
+from redress_events.event import Fact
 from redress_intake.domain.complaint import Complaint, refuse_if_closed
+from redress_spine.aggregate import Context
 
 
 @dataclass(frozen=True, slots=True)

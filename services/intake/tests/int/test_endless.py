@@ -14,16 +14,17 @@ import httpx
 import pytest
 
 from redress_chassis import Settings
-from redress_events import connections
-from redress_events.engine import Asked, Engine
-from redress_events.facts import Context, Fact
-from redress_events.migrate import migrate
+from redress_events.event import Fact
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.limits import Limits
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.main import service
 from redress_local.issuer import AUDIENCE, ISSUER, Issuer
+from redress_spine.aggregate import Context
+from redress_spine.store import connections
+from redress_spine.store.engine import Asked, Engine
+from redress_spine.store.migrate import migrate
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 LONGEST = "诉" * 20_000  # 60 kB

@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from redress_chassis import Settings
-from redress_events import connections
-from redress_events.migrate import migrate
 from redress_intake.api import BY_NUMBER
 from redress_intake.main import service
 from redress_local.issuer import AUDIENCE, ISSUER, Issuer
+from redress_spine.store import connections
+from redress_spine.store.migrate import migrate
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 GIVEN = {"channel": "web", "text": "手机没有信号", "phone": "13900000000", "instruction": "Call after six", "area": "浦东"}

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from redress_chassis import Problem
-from redress_chassis.strict_json import strict_json
+from redress_chassis.api.strict_json import strict_json
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_intake.bodies import ChaseBody, RegisterBody, SupplementBody, WithdrawBody
 from redress_intake.domain.register import Register

@@ -15,8 +15,7 @@ from redress_events.contracts.intake import (
     ComplaintWithdrawn,
     EarlierComplaint,
 )
-from redress_events.facts import SKEW, Context
-from redress_events.testing import NOON, Spec
+from redress_events.event import SKEW
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import KIND
 from redress_intake.domain.limits import Limits
@@ -24,6 +23,8 @@ from redress_intake.domain.number import parse_number
 from redress_intake.domain.register import Implausible, Register, register
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.domain.withdraw import Withdraw, withdraw
+from redress_spine.aggregate import Context
+from redress_spine.testing import NOON, Spec
 
 intake = Spec(INTAKE, KIND, {Supplement: supplement, Chase: chase, Withdraw: withdraw})
 CONTEXT = Context(now=NOON, actor="agent:li", chance=bytes(range(16)))

@@ -25,13 +25,13 @@ from redress_events.contracts.handling import (
 )
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
-from redress_events.facts import Fact
-from redress_events.states import Codec
-from redress_events.testing import NOON, folded, listed
+from redress_events.event import Fact
 from redress_intake.domain.complaint import KIND, Complaint
 from redress_intake.domain.done import did
 from redress_intake.domain.heard import Classification, Heard, Visit, hear
 from redress_intake.domain.history import SAID, STAGES
+from redress_spine.store.states import Codec
+from redress_spine.testing import NOON, folded, listed
 
 WEEK, SECOND = timedelta(days=7), timedelta(seconds=1)
 TAXONOMY: dict[str, Any] = {"sub_category": "speed", "taxonomy": "telecom@1"}

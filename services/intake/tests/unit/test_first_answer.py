@@ -4,7 +4,7 @@ import typing
 
 import pytest
 
-from redress_events.facts import ContactKind
+from redress_events.vocabulary import ContactKind
 from redress_intake.first_answer import FirstAnswer, first_answer, language_of
 
 POLICY = first_answer()

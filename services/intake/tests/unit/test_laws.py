@@ -10,10 +10,11 @@ from redress_events.contracts.callback import CallbackScheduled, ComplaintClosed
 from redress_events.contracts.handling import CaseAccepted, CaseOpened, CaseTransferred, ProgressReported
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.triage import ComplaintRouted
-from redress_events.facts import Context, Fact, Refused
-from redress_events.testing import NOON, folded
+from redress_events.event import Fact
 from redress_intake.domain.complaint import KIND
 from redress_intake.domain.withdraw import Withdraw, withdraw
+from redress_spine.aggregate import Context, Refused
+from redress_spine.testing import NOON, folded
 
 small = st.integers(1, 3)
 departments = st.sampled_from(["finance", "technical-support"])

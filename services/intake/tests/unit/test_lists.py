@@ -6,10 +6,10 @@ from redress_events.contracts import INTAKE
 from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintRouted
-from redress_events.facts import micros
-from redress_events.testing import NOON, Spec
+from redress_events.event import micros
 from redress_intake.domain.complaint import KIND
 from redress_intake.domain.lists import COMPLAINTS
+from redress_spine.testing import NOON, Spec
 
 REGISTERED = ComplaintRegistered(number="N", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
 CLOSED = ComplaintClosed(cycle=1, reason="satisfied")

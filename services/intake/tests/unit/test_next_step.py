@@ -9,10 +9,10 @@ from redress_events.contracts.callback import CallbackAttempted, CallbackSchedul
 from redress_events.contracts.handling import CaseAccepted, CaseOpened, CaseResolved, CaseTransferred, CustomerContacted
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.triage import ComplaintRouted
-from redress_events.facts import Fact
-from redress_events.testing import NOON, Happened, folded
+from redress_events.event import Fact
 from redress_intake.domain.complaint import KIND
 from redress_intake.domain.next_step import next_step
+from redress_spine.testing import NOON, Happened, folded
 
 DAY = timedelta(days=1)
 REGISTERED = ComplaintRegistered(number="0000000000-0", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")

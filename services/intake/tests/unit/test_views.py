@@ -17,15 +17,15 @@ from redress_events.contracts.intake import (
     EarlierComplaint,
 )
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted
-from redress_events.entries import Latest
-from redress_events.facts import Fact
-from redress_events.states import Seen
-from redress_events.testing import COMPLAINT, NOON, folded, listed
+from redress_events.event import Fact
 from redress_intake.domain.complaint import KIND
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.first_answer import first_answer
 from redress_intake.permissions import PERMISSIONS
 from redress_intake.views import ComplaintView, RegisteredView, SaidAnswer, references, references_said
+from redress_spine.store.entries import Latest
+from redress_spine.store.states import Seen
+from redress_spine.testing import COMPLAINT, NOON, folded, listed
 
 REGISTERED = ComplaintRegistered(
     number="0000-0000-000",

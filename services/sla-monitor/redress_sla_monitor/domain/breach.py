@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from redress_events.facts import Context, Fact
+from redress_events.event import Fact
 from redress_sla_monitor.domain.settle import breached
 from redress_sla_monitor.domain.watch import Watch
+from redress_spine.aggregate import Context
 
 
 def breach(watch: Watch, context: Context) -> list[Fact]:

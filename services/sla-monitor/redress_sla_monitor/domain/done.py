@@ -15,7 +15,7 @@ from redress_events.contracts.sla_monitor import (
     ClockStarted,
     DeadlineBreached,
 )
-from redress_events.facts import Fact, Instant, replace
+from redress_events.event import Fact, Instant, replace
 from redress_sla_monitor.domain.heard import key
 
 Verdict = Literal["none", "breached", "annulled"]

@@ -17,8 +17,9 @@ from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTr
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.sla_monitor import Clock
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
-from redress_events.facts import ContactKind, Fact, Instant, replace
+from redress_events.event import Fact, Instant, replace
 from redress_events.placement import Placement, placed
+from redress_events.vocabulary import ContactKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from redress_events.contracts.sla_monitor import Clock, ClockStarted
 from redress_events.contracts.triage import Category, Severity
-from redress_events.facts import ContactKind
+from redress_events.vocabulary import ContactKind
 from redress_sla_monitor.domain.calendar import Calendar
 from redress_sla_monitor.domain.heard import Classification
 from redress_sla_monitor.domain.reckoning import reckon

@@ -10,11 +10,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from redress_events.contracts.sla_monitor import BreachAnnulled, ClockCancelled, ClockConfirmed, ClockMet, DeadlineBreached
-from redress_events.facts import Context, Fact, replace
+from redress_events.event import Fact, replace
 from redress_sla_monitor.domain.done import Ended, Instance, started
 from redress_sla_monitor.domain.heard import Classification
 from redress_sla_monitor.domain.policy import Rules
 from redress_sla_monitor.domain.watch import Watch
+from redress_spine.aggregate import Context
 
 
 def settle(watch: Watch, context: Context, rules: Rules) -> list[Fact]:

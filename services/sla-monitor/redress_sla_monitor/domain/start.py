@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from redress_events.facts import Context, Fact
+from redress_events.event import Fact
 from redress_sla_monitor.domain.heard import Classification, Heard, key
 from redress_sla_monitor.domain.policy import Rules
 from redress_sla_monitor.domain.watch import Watch
+from redress_spine.aggregate import Context
 
 
 def start(watch: Watch, context: Context, rules: Rules) -> list[Fact]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redress_events.facts import Kind
 from redress_sla_monitor.domain.done import Done, Instance, did
 from redress_sla_monitor.domain.heard import HEARS, Classification, End, Heard, hear
 from redress_sla_monitor.domain.lists import PROJECTIONS
+from redress_spine.aggregate import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,18 +15,19 @@ import pytest
 from spine_log import Author, Pen, Sent, pen, subject_of
 from spine_stack import MASTER, Stack, eventually
 
-from redress_events import connections, topics
 from redress_events.contracts import CONTRACTS, HANDLING, INTAKE, SLA_MONITOR, TRIAGE
 from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
-from redress_events.engine import Config, Engine
-from redress_events.facts import Fact
-from redress_events.migrate import migrate
-from redress_events.verify import Verified, verify
+from redress_events.event import Fact
 from redress_local.provision import Databases
 from redress_sla_monitor.domain.watch import KIND
 from redress_sla_monitor.main import service
+from redress_spine.admin.verify import Verified, verify
+from redress_spine.messaging import topics
+from redress_spine.store import connections
+from redress_spine.store.engine import Config, Engine
+from redress_spine.store.migrate import migrate
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 RECEIVED = datetime.now(UTC).replace(microsecond=0) - timedelta(days=90)  # every target of the handbook is over

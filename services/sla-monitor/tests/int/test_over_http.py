@@ -13,20 +13,20 @@ import httpx
 import pytest
 
 from redress_chassis import Settings
-from redress_events import connections
 from redress_events.contracts import SLA_MONITOR
 from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintRouted
-from redress_events.migrate import migrate
-from redress_events.projections import changes, write
-from redress_events.states import Codec
-from redress_events.testing import Case, Spec
 from redress_local.issuer import AUDIENCE, ISSUER, Issuer
 from redress_local.provision import Databases
 from redress_sla_monitor.domain.watch import KIND
 from redress_sla_monitor.main import service
 from redress_sla_monitor.work import BREACH, START
+from redress_spine.processing.projections import changes, write
+from redress_spine.store import connections
+from redress_spine.store.migrate import migrate
+from redress_spine.store.states import Codec
+from redress_spine.testing import Case, Spec
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 CODEC = Codec(KIND)

@@ -13,12 +13,12 @@ from redress_events.contracts.handling import CaseRejected, CaseResolved
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.contracts.sla_monitor import BreachAnnulled, ClockCancelled, ClockConfirmed, ClockMet, ClockStarted, DeadlineBreached
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, Severity
-from redress_events.facts import Fact
-from redress_events.testing import Happened, Spec
+from redress_events.event import Fact
 from redress_sla_monitor.domain.done import did
 from redress_sla_monitor.domain.heard import hear
 from redress_sla_monitor.domain.watch import KIND
 from redress_sla_monitor.work import BREACH, SETTLE, START
+from redress_spine.testing import Happened, Spec
 
 MONITOR = Spec(SLA_MONITOR, KIND)
 RECEIVED = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)  # Monday, ten in the morning in Shanghai

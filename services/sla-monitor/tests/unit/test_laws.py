@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from redress_events.contracts import SLA_MONITOR
-from redress_events.facts import Context, Fact
-from redress_events.testing import folded
+from redress_events.event import Fact
 from redress_sla_monitor.domain.breach import breach
 from redress_sla_monitor.domain.policy import Rules
 from redress_sla_monitor.domain.settle import settle
 from redress_sla_monitor.domain.start import start
 from redress_sla_monitor.domain.watch import KIND, Watch
+from redress_spine.aggregate import Context
+from redress_spine.testing import folded
 
 Step = tuple[Fact | str, datetime]
 Told = list[tuple[Fact, datetime]]

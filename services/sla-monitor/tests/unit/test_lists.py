@@ -13,8 +13,7 @@ from redress_events.contracts.callback import ComplaintClosed
 from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
-from redress_events.facts import Context, Fact, from_micros, micros
-from redress_events.projections import changes
+from redress_events.event import Fact, from_micros, micros
 from redress_sla_monitor.domain.breach import breach
 from redress_sla_monitor.domain.lists import WATCHES
 from redress_sla_monitor.domain.lists import row as row_of_watch
@@ -22,6 +21,8 @@ from redress_sla_monitor.domain.policy import Rules
 from redress_sla_monitor.domain.settle import settle
 from redress_sla_monitor.domain.start import start
 from redress_sla_monitor.domain.watch import KIND, Watch
+from redress_spine.aggregate import Context
+from redress_spine.processing.projections import changes
 
 BLANK = Watch()
 NOW = datetime(2026, 3, 2, 6, tzinfo=UTC)

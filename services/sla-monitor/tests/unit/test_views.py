@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.sla_monitor import ClockCancelled, ClockMet, DeadlineBreached
-from redress_events.facts import Context
-from redress_events.states import Seen
 from redress_sla_monitor.domain.watch import KIND, Watch
 from redress_sla_monitor.views import ClocksView, WaitingView
 from redress_sla_monitor.work import START
+from redress_spine.aggregate import Context
+from redress_spine.store.states import Seen
 
 RECEIVED = datetime(2026, 2, 13, 2, tzinfo=UTC)  # Friday, ten in the morning in Shanghai, before a Saturday that is worked
 DEADLINE = datetime(2026, 2, 14, 16, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redress_events.facts import Kind
+from redress_spine.aggregate import Kind
 from redress_template.domain.done import Done, did
 from redress_template.domain.heard import HEARS, Heard, hear
 from redress_template.domain.lists import PROJECTIONS

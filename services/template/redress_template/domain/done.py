@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from redress_events.facts import Fact
+from redress_events.event import Fact
 
 
 @dataclass(frozen=True, slots=True)

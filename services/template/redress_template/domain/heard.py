@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from redress_events.contracts.intake import ComplaintRegistered
-from redress_events.facts import Fact, Instant, replace
+from redress_events.event import Fact, Instant, replace
 
 
 @dataclass(frozen=True, slots=True)

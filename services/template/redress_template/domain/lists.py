@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from redress_events.facts import Count, Projection
+from redress_spine.aggregate import Count, Projection
 
 PROJECTIONS: tuple[Projection | Count, ...] = ()

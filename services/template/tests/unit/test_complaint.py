@@ -2,7 +2,7 @@
 
 from redress_events.contracts import TEMPLATE
 from redress_events.contracts.callback import ComplaintClosed
-from redress_events.testing import NOON, Spec
+from redress_spine.testing import NOON, Spec
 from redress_template.domain.complaint import KIND, Complaint
 from redress_template.domain.done import Done, did
 from redress_template.domain.heard import Heard, hear

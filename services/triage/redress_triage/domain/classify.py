@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted
-from redress_events.facts import Context, Fact
+from redress_events.event import Fact
+from redress_spine.aggregate import Context
 from redress_triage.domain.complaint import Complaint
 from redress_triage.domain.judge import judge
 from redress_triage.domain.rules import Rules

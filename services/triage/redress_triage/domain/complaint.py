@@ -10,8 +10,10 @@ from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.handling import CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Evidence, Severity
-from redress_events.facts import ContactKind, Fact, Instant, Kind, Refused, replace
+from redress_events.event import Fact, Instant, replace
 from redress_events.placement import Placement, Routed, Transferred
+from redress_events.vocabulary import ContactKind
+from redress_spine.aggregate import Kind, Refused
 from redress_triage.domain.lists import PROJECTIONS
 from redress_triage.domain.routing import Desk
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from redress_events.contracts.triage import Category, Evidence, Severity
-from redress_events.facts import ContactKind
+from redress_events.vocabulary import ContactKind
 from redress_triage.domain.taxonomy import Taxonomy
 
 GRAVITY: tuple[Severity, ...] = ("minor", "normal", "serious", "major")

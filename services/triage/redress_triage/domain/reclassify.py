@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redress_events.contracts.triage import Category, ComplaintReclassified, ComplaintRouted, Severity
-from redress_events.facts import ContactKind, Context, Fact
+from redress_events.event import Fact
+from redress_events.vocabulary import ContactKind
+from redress_spine.aggregate import Context
 from redress_triage.domain.complaint import Complaint
 from redress_triage.domain.rules import Rules
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redress_events.contracts.triage import ComplaintRouted
-from redress_events.facts import Context, Fact, Refused
+from redress_events.event import Fact
+from redress_spine.aggregate import Context, Refused
 from redress_triage.domain.complaint import Complaint
 from redress_triage.domain.routing import Desk
 

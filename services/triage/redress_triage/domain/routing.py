@@ -8,7 +8,7 @@ import yaml
 from pydantic import model_validator
 
 from redress_events.contracts.triage import Category
-from redress_events.facts import ContactKind
+from redress_events.vocabulary import ContactKind
 from redress_triage.domain.taxonomy import Names, Part, Taxonomy
 
 

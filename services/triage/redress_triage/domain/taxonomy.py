@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from redress_events.contracts.triage import Category, Severity
-from redress_events.facts import ContactKind
+from redress_events.vocabulary import ContactKind
 from redress_triage.domain.lexicon import Lexicon, Notation, Term
 from redress_triage.domain.negation import Negation
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted, Evidence
-from redress_events.facts import ContactKind
-from redress_events.testing import NOON, Spec
+from redress_events.vocabulary import ContactKind
+from redress_spine.testing import NOON, Spec
 from redress_triage.work import CLASSIFY
 
 TEXT = "intake/1/text"

@@ -10,9 +10,9 @@ from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.handling import CaseTransferred
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted, Evidence
-from redress_events.facts import Fact
-from redress_events.states import Codec
-from redress_events.testing import NOON, folded
+from redress_events.event import Fact
+from redress_spine.store.states import Codec
+from redress_spine.testing import NOON, folded
 from redress_triage.domain.complaint import KIND, Complaint, did, hear
 
 FOREIGN: list[Fact] = [

@@ -13,9 +13,9 @@ from redress_events.contracts import TRIAGE
 from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
-from redress_events.facts import Fact, micros
-from redress_events.projections import changes
-from redress_events.testing import NOON, Spec, folded
+from redress_events.event import Fact, micros
+from redress_spine.processing.projections import changes
+from redress_spine.testing import NOON, Spec, folded
 from redress_triage.domain.complaint import KIND, Complaint
 from redress_triage.domain.lists import WAITING, row
 from redress_triage.work import CLASSIFY

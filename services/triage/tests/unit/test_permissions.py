@@ -5,7 +5,7 @@ from __future__ import annotations
 from redress_chassis import Caller
 from redress_events.contracts import TRIAGE
 from redress_events.contracts.triage import ComplaintRouted
-from redress_events.testing import folded
+from redress_spine.testing import folded
 from redress_triage.domain.complaint import KIND, Complaint
 from redress_triage.permissions import PERMISSIONS
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from redress_events.contracts.triage import Category
-from redress_events.facts import ContactKind
+from redress_events.vocabulary import ContactKind
 from redress_triage.domain.routing import Desk, read_table
 from redress_triage.domain.rules import Rules
 from redress_triage.domain.taxonomy import read_taxonomy

@@ -8,7 +8,7 @@ from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.handling import CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
-from redress_events.testing import NOON, Spec
+from redress_spine.testing import NOON, Spec
 from redress_triage.domain.reclassify import Reclassify
 
 REGISTERED = ComplaintRegistered(number="7K3M", channel="hotline", kind="complaint", received_at=NOON, text="intake/1/text")

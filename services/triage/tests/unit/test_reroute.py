@@ -6,7 +6,7 @@ from redress_events.contracts.callback import ComplaintClosed
 from redress_events.contracts.handling import CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted
-from redress_events.testing import NOON, Spec
+from redress_spine.testing import NOON, Spec
 from redress_triage.domain.reroute import Reroute
 
 REGISTERED = ComplaintRegistered(number="7K3M", channel="hotline", kind="complaint", received_at=NOON, text="intake/1/text")

@@ -9,9 +9,9 @@ from redress_events.contracts import TRIAGE
 from redress_events.contracts.handling import CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted, Evidence
-from redress_events.facts import Fact
-from redress_events.states import Seen
-from redress_events.testing import COMPLAINT, NOON, folded
+from redress_events.event import Fact
+from redress_spine.store.states import Seen
+from redress_spine.testing import COMPLAINT, NOON, folded
 from redress_triage.bodies import ReclassificationBody, RoutingBody
 from redress_triage.domain.complaint import KIND
 from redress_triage.domain.rules import Rules

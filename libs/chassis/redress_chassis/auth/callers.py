@@ -1,0 +1,60 @@
+"""Who calls: a bearer token's subject, roles and department, and the token's way into a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from redress_chassis.edge.problems import Problem
+
+Role = Literal["front-end", "agent", "handler", "supervisor", "ops", "bi"]
+ROLES: tuple[Role, ...] = get_args(Role)
+LONGEST_NAME = 200  # characters of a subject, role or department: they go into facts
+LONGEST_TOKEN = 8192  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A verified caller. What they may do is the sum of what their roles may. (`permissions.py`)"""
+
+    sub: str
+    roles: frozenset[str]
+    department: str | None = None
+
+
+def caller_of(claims: Mapping[str, Any]) -> Caller:
+    """The caller that a verified token's claims name. Raises ValueError, which says what is wrong with them."""
+    roles = claims.get("roles", [])
+    if not isinstance(roles, list) or not all(_is_name(role) for role in roles):
+        raise ValueError("the claim roles is no list of names")
+    if not _is_name(claims.get("sub")):
+        raise ValueError("the claim sub is missing or no name")
+    if (department := claims.get("department")) is not None and not _is_name(department):
+        raise ValueError("the claim department is no name")
+    return Caller(claims["sub"], frozenset(roles), department)
+
+
+def _is_name(value: object) -> bool:
+    # Names go into facts and jsonb, where NUL and lone surrogates cannot be stored: neither is printable.
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
+
+
+def bearer(authorization: str | None) -> str:
+    """The token of an Authorization header. Raises the 401s that say how to ask."""
+    if authorization is None:
+        raise no_token()
+    scheme, _, token = authorization.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or len(token) > LONGEST_TOKEN or not token.isascii():
+        raise bad_token("The Authorization header holds no bearer token.")
+    return token
+
+
+def no_token() -> Problem:
+    return Problem(401, "no-token", "Send a bearer token.", headers={"www-authenticate": 'Bearer realm="redress"'})
+
+
+def bad_token(detail: str, code: str = "bad-token") -> Problem:
+    challenge = f'Bearer realm="redress", error="invalid_token", error_description="{detail}"'
+    return Problem(401, code, detail, headers={"www-authenticate": challenge})

@@ -1,0 +1,123 @@
+"""Who may do what, and to which objects: one table a service. Its endpoints, its documents and the tests read this table alone.
+
+Whoever has several roles may do what any one of them may. An operation that the table does not name is for nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from redress_chassis.auth.callers import Caller, Role
+from redress_chassis.edge.problems import Problem
+
+
+class Reach(StrEnum):
+    """On which objects a role may carry out an operation. A list holds those objects and no others."""
+
+    ANYTHING = "anything"
+    OWN_DEPARTMENT = "own department"  # what lies with the caller's department now; nothing for a caller without one
+
+
+ANYTHING, OWN_DEPARTMENT = Reach.ANYTHING, Reach.OWN_DEPARTMENT
+Roles = Mapping[Role, Reach]  # of one operation; a role that is not in it may not carry it out
+
+
+def _nobodys(state: Any) -> str | None:
+    return None
+
+
+def _always(state: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One operation: which roles may carry it out, and on which objects."""
+
+    roles: Roles
+    department: Callable[[Any], str | None] = _nobodys
+    known: Callable[[Any], bool] = _always
+
+    def admitted(self, caller: Caller) -> tuple[Role, ...]:
+        """Those of the caller's roles that may carry it out, the furthest-reaching first. Raises a 403 that names all that may."""
+        mine = [role for role in self.roles if role in caller.roles]
+        if not mine:
+            names, roles = ", ".join(self.roles), "roles" if len(self.roles) > 1 else "role"
+            raise Problem(403, "wrong-role", f"This is for the {roles} {names}.")
+        return tuple(sorted(mine, key=lambda role: self.roles[role] is not ANYTHING))
+
+    def on(self, caller: Caller, state: Any) -> frozenset[Role]:
+        """The roles in which the caller reaches this object; none: to them it does not exist."""
+        if not self.known(state):
+            return frozenset()
+        own = caller.department is not None and caller.department == self.department(state)
+        return frozenset(role for role, reach in self.roles.items() if role in caller.roles and (own or reach is ANYTHING))
+
+    def everywhere(self, caller: Caller) -> bool:
+        """Whether the caller reaches all objects, not those of their department alone."""
+        return any(reach is ANYTHING for role, reach in self.roles.items() if role in caller.roles)
+
+
+NOBODY = Permission({})
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """A service's table.
+
+    operations: `GET /notes/{note}` → which role reaches what.
+    reads: parts of an answer that some roles alone are shown → these roles. What is no such part is shown to all who reach the object.
+    department: which department an object lies with, None while it lies with none.
+    known: whether there is something to see yet; else the object does not exist for anybody.
+    """
+
+    operations: Mapping[str, Roles]
+    reads: Mapping[str, Collection[Role]] = field(default_factory=dict)
+    department: Callable[[Any], str | None] = _nobodys
+    known: Callable[[Any], bool] = _always
+    _of: dict[str, Permission] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._of.update({name: Permission(roles, self.department, self.known) for name, roles in self.operations.items()})
+
+    def __getitem__(self, operation: str) -> Permission:
+        return self._of.get(operation, NOBODY)
+
+    def of(self, route: APIRoute) -> Permission:
+        return self[operation_of(route)]
+
+    def shown(self, roles: Collection[str]) -> frozenset[str]:
+        """The parts of an answer that somebody is shown who reaches the object in these roles."""
+        return frozenset(part for part, readers in self.reads.items() if not set(readers).isdisjoint(roles))
+
+    def joined(self, other: Mapping[str, Roles]) -> Permissions:
+        """With the operations that every service has."""
+        return Permissions({**self.operations, **other}, self.reads, self.department, self.known)
+
+    def check(self, routes: Iterable[BaseRoute], asks: Callable[[APIRoute], bool], open_paths: Collection[str]) -> None:
+        """Raises ValueError where a route neither is open by declaration nor asks the table, where the table does not name it, and where an
+        entry has no route."""
+        names: list[str] = []
+        for route in routes:
+            path = getattr(route, "path", "")
+            if path in open_paths:
+                continue
+            if not isinstance(route, APIRoute) or not asks(route):
+                raise ValueError(f"{path} does not ask who may call it: give its function a parameter `call: Permitted[…]`.")
+            names.append(operation_of(route))
+        if unlisted := set(names) - self._of.keys():
+            raise ValueError(f"Nobody may call {', '.join(sorted(unlisted))}: the table of permissions does not name it.")
+        if stale := self._of.keys() - set(names):
+            raise ValueError(f"The table of permissions names {', '.join(sorted(stale))}, which is not there.")
+
+
+def operation_of(route: APIRoute) -> str:
+    """Its name in the table. HEAD is a GET without the body."""
+    (method,) = (route.methods or set()) - {"HEAD"}
+    return f"{method} {route.path}"

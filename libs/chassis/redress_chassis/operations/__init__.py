@@ -1,0 +1,1 @@
+"""What operators and their tools ask a service: health, metrics, parked subjects."""

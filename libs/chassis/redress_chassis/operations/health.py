@@ -1,0 +1,58 @@
+"""Is this process alive, is it ready for calls, and what can it count: for orchestrators and Prometheus, without a token."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Protocol
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from redress_chassis.operations.metrics import Metrics
+
+if TYPE_CHECKING:
+    from redress_spine.store.engine import Health, Measures
+
+PATHS = ("/health/live", "/health/ready", "/metrics")
+router = APIRouter(include_in_schema=False)
+
+
+class Patient(Protocol):
+    """What the service says of itself."""
+
+    metrics: Metrics
+
+    @property
+    def dying(self) -> list[str]: ...
+
+    async def health(self) -> Health: ...
+
+    def measures(self) -> Awaitable[Measures]: ...
+
+
+@router.get("/health/live")
+async def live(request: Request) -> Response:
+    """Restart me if this is no 200: the start failed for good, or a loop is stuck. A server that is away is no reason to."""
+    dying = _patient(request).dying
+    return JSONResponse({"status": "broken", "reasons": dying} if dying else {"status": "live"}, 503 if dying else 200)
+
+
+@router.get("/health/ready")
+async def ready(request: Request) -> Response:
+    """Send me calls if this is a 200. Kafka may be away: complaints are still taken down. alarms: what somebody must see to."""
+    found = await _patient(request).health()
+    alarms = {"alarms": found.alarms} if found.alarms else {}
+    if found.ready:
+        return JSONResponse({"status": "ready"} | alarms)
+    return JSONResponse({"status": "not-ready", "reasons": found.reasons or ["not ready"]} | alarms, 503)
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    patient = _patient(request)
+    return await patient.metrics.page(patient.measures)
+
+
+def _patient(request: Request) -> Patient:
+    patient: Patient = request.app.state.serving
+    return patient

@@ -1,0 +1,104 @@
+"""What can be counted: requests, commands by outcome, and how far the spine is behind. Prometheus's text, from a registry of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, Metric, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+from starlette.responses import Response
+
+from redress_spine.store.errors import JournalRestored
+
+if TYPE_CHECKING:
+    from redress_spine.store.engine import Measures
+
+BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
+# Measures of the engine: what each means to somebody who is woken by it.
+GAUGES = {
+    "backlog_facts": "Facts in the journal that the relay has not shipped; above 1,000 told by their positions, which have gaps.",
+    "lag_records": "Records on the log that are not projected.",
+    "lag_seconds": "Age of the oldest record that is not projected, at most; 0 when all is.",
+    "lost_records": "Records that were read and are no longer on the log.",
+    "refused_partitions": "Partitions of this replica that are not read, for their log is not the one that was read.",
+    "log_start_offset": "Highest first offset of the partitions from which nothing may ever be deleted: above 0 something was.",
+    "wrong_settings": "Settings of the topics that are not what they must be.",
+    "parked_subjects": "Subjects held back by a record that cannot be folded; counted to 10,000.",
+    "set_aside_records": "Records without a usable subject, or in the wrong place; counted to 10,000.",
+    "stuck_rows": "Rows whose work failed or changed nothing, waiting to be tried again; counted to 10,000.",
+    "timed_work_waits_seconds": "How long timed work that is due has waited for the log.",
+    "clock_skew_seconds": "By how much this replica's clock is ahead of its database's, at least; negative where it is behind.",
+    "relay_leader": "1 in the replica that ships the journal.",
+    "oldest_transaction_seconds": "Age of the oldest open write transaction of the cluster: it stalls every relay.",
+}
+
+
+class Metrics:
+    """One service's counters."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._spine = _Spine()
+        self.registry.register(self._spine)
+        self._commands = Counter(
+            "redress_commands_total",
+            "Commands by outcome: done, replayed or a problem's code.",
+            ["command", "outcome"],
+            registry=self.registry,
+        )
+        self._requests = Histogram(
+            "redress_request_seconds", "Duration of requests.", ["method", "route", "status"], registry=self.registry, buckets=BUCKETS
+        )
+        self._request = lru_cache(1024)(self._requests.labels)  # looking a child up costs more than observing
+        self._command = lru_cache(1024)(self._commands.labels)
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """route: the template, or empty. Made-up methods are counted as one, so that callers cannot make series."""
+        self._request(method if method in METHODS else "other", route, str(status)).observe(seconds)
+
+    def command(self, command: str, outcome: str) -> None:
+        self._command(command, outcome).inc()
+
+    async def page(self, measures: Callable[[], Awaitable[Measures]]) -> Response:
+        """What Prometheus reads. While the engine cannot be asked, its measures are missing rather than old."""
+        self._spine.restored = False
+        try:
+            self._spine.latest = await measures()
+        except Exception as error:
+            self._spine.latest = None
+            self._spine.restored = isinstance(error, JournalRestored)
+        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class _Spine(Collector):
+    """The engine's measures as they were last asked for."""
+
+    latest: Measures | None = None
+    restored = False
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily(
+            "redress_measured", "1 if the engine could be asked for the measures below.", float(self.latest is not None)
+        )
+        yield GaugeMetricFamily(
+            "redress_journal_restored", "1 if nothing is decided on the journal before `redress adopt`.", float(self.restored)
+        )
+        if self.latest is None:
+            return
+        for name, text in GAUGES.items():
+            yield GaugeMetricFamily(f"redress_{name}", text, float(getattr(self.latest, name)))
+        work = CounterMetricFamily(
+            "redress_work", "Rows decided by the work loop, by kind of work and outcome.", labels=["work", "outcome"]
+        )
+        for labels, count in self.latest.decided.items():
+            work.add_metric(labels, count)
+        yield work
+
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -1,0 +1,1 @@
+"""What operators ask for: verify, rebuild, adopt, restore the log."""

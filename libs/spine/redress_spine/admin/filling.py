@@ -1,0 +1,238 @@
+"""A new state schema filled, partition by partition: `heard` from the log, `done` from the journal, folded in memory and copied.
+
+Two partitions are held in memory at a time, and nobody searches them for cycles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeGuard
+
+import asyncpg
+import orjson
+from aiokafka import TopicPartition
+
+from redress_events.event import Contract
+from redress_spine.messaging.envelope import decode
+from redress_spine.messaging.kafka_clients import Consumer
+from redress_spine.messaging.records import Apart, Read, Reader, Record, Unfit, as_folded
+from redress_spine.messaging.spool import Spool
+from redress_spine.messaging.whole_log import ahead
+from redress_spine.processing.projections import COUNTED, LOOKUPS, Changes, changes
+from redress_spine.processing.skips import Skips, skip_of
+from redress_spine.store import entries
+from redress_spine.store.fold import Folding
+from redress_spine.store.lookups import Lookups
+from redress_spine.store.saving import PARK, SEAL, SET_ASIDE, parked_rows, set_aside_rows
+from redress_spine.store.states import States
+
+CHUNK = 1_000
+YIELD = 100  # records folded between two looks at the network
+# Everything below the watermark is visible for good. One pass, and no order: a partition's facts are put in order when its turn comes.
+JOURNAL = """
+SELECT global_position, stream, version, type, hash, data, partition FROM events WHERE transaction_id < $1::text::xid8
+"""
+INDEXES = """
+SELECT c.relname AS name, pg_get_indexdef(i.indexrelid) AS definition FROM pg_index i
+JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+WHERE n.nspname = $1 AND t.relname = ANY ($2::text[]) AND NOT i.indisprimary
+"""
+COLUMNS = ["subject", "partition", "revision", "decided", "parked", "read", "cause", "heard", "done"]
+
+
+@dataclass(slots=True)
+class Held:
+    """One partition in memory: who heard what, who did what, and the hashes that own facts are compared with."""
+
+    foldings: dict[str, Folding] = field(default_factory=dict)
+    done: dict[str, Any] = field(default_factory=dict)
+    sealed: list[tuple[str, str, bytes]] = field(default_factory=list)
+    entries: list[tuple[str, *entries.Row]] = field(default_factory=list)
+    hashes: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    apart: list[Apart] = field(default_factory=list)
+
+
+class Filling:
+    """connection: with the new schema first in its search path. base: the revision that every row begins with. heard: told what was folded,
+    again and again."""
+
+    def __init__(
+        self,
+        *,
+        contract: Contract,
+        states: States,
+        reader: Reader,
+        connection: asyncpg.Connection,
+        consumer: Consumer,
+        journal: Spool,
+        skips: Skips,
+        base: int,
+        lookups: Lookups | None,
+        heard: Callable[[TopicPartition, list[Record]], None],
+    ) -> None:
+        self._contract = contract
+        self._states = states
+        self._reader = reader
+        self._connection = connection
+        self._consumer = consumer
+        self._journal = journal
+        self._skips = skips
+        self._base = base
+        self._lookups = lookups
+        self._heard = heard
+
+    async def fill(self, place: TopicPartition, start: int, end: int) -> None:
+        """The log from the offset `start` to `end`, and the journal as it was split. Raises LogTruncated, ConnectionError."""
+        held = Held()
+        rows = sorted(self._journal.rows(place.partition), reverse=True)  # by position; taken from the end, so that each is let go at once
+        for n in itertools.count(1):
+            if not rows:
+                break
+            _, stream, version, kind, digest, data = rows.pop()
+            did(self._contract, self._states, (stream, kind, data), held.done, held.sealed, held.entries)
+            held.hashes[stream, version] = digest
+            if n % YIELD == 0:
+                await asyncio.sleep(0)
+        async for records in ahead(self._consumer, place, start, end):
+            await self._hear(records, held)
+            self._heard(place, records)
+        await self._copy(place.partition, held)
+
+    async def _hear(self, batch: Iterable[Record], held: Held) -> None:
+        for n, record in enumerate(batch):
+            if n % YIELD == 0:
+                await asyncio.sleep(0)  # for the next batch, which is on its way
+            if record.mark:
+                continue
+            item = self._reader.judge(record)
+            if isinstance(item, Apart):
+                held.apart.append(item)
+                continue
+            folding = held.foldings.get(item.subject)
+            if folding is None:
+                codec = self._states.codec(item.subject)
+                folding = held.foldings[item.subject] = Folding(item.subject, record.partition, codec, codec.kind.facets[0](), {})
+            skip = skip_of(self._skips, record)
+            if not self._ours(item):
+                folding.take(item, skip)
+            elif skip is None:
+                key = (item.subject, item.envelope.version)
+                if key not in held.hashes:  # appended since the watermark
+                    known = await self._connection.fetchval("SELECT hash FROM events WHERE stream = $1 AND version = $2", *key)
+                    held.hashes |= {key: known} if known else {}
+                folding.compare(item, held.hashes)
+
+    def _ours(self, item: Read | Unfit) -> TypeGuard[Read]:
+        return isinstance(item, Read) and item.envelope.source == self._reader.source
+
+    async def _copy(self, partition: int, held: Held) -> None:
+        rows = []
+        projected = Changes()
+        for n, subject in enumerate(held.foldings.keys() | held.done.keys()):
+            if n % YIELD == 0:
+                await asyncio.sleep(0)
+            codec = self._states.codec(subject)
+            folding = held.foldings.get(subject)
+            done = held.done.get(subject)
+            if folding is None or not (folding.touched or done):
+                if done is None:
+                    continue
+                folding = Folding(subject, partition, codec, codec.kind.facets[0](), {})
+            done_json = codec.dump_done(done) if done is not None else "{}"
+            if codec.kind.projections:
+                projected.add(changes(codec.kind, subject, None, (folding.heard, codec.nothing[1] if done is None else done)))
+            read = orjson.dumps(folding.read).decode()
+            heard_json = codec.dump_heard(folding.heard)
+            rows.append((subject, partition, self._base, self._base, folding.parked, read, folding.cause, heard_json, done_json))
+        rows.sort()
+        for start in range(0, len(rows), CHUNK):
+            await self._connection.copy_records_to_table("state", records=rows[start : start + CHUNK], columns=COLUMNS)
+        sealed = held.sealed + [(each.subject, *value) for each in held.foldings.values() for value in each.sealed]
+        for start in range(0, len(sealed), CHUNK):
+            await self._connection.execute(SEAL, *map(list, zip(*sealed[start : start + CHUNK], strict=True)))
+        entered = held.entries + [(each.subject, *row) for each in held.foldings.values() for row in each.entries]
+        for start in range(0, len(entered), CHUNK):
+            await self._connection.copy_records_to_table("entries", records=entered[start : start + CHUNK], columns=entries.COLUMNS)
+        if self._lookups is not None and (found := await self._lookups.rows(self._connection, held.sealed)):
+            projected.came[LOOKUPS] += sorted(found)
+        for table, shown in projected.came.items():
+            columns = ["subject", *table.columns]
+            for start in range(0, len(shown), CHUNK):
+                await self._connection.copy_records_to_table(table.name, records=shown[start : start + CHUNK], columns=columns)
+        if moved := projected.moved:
+            await self._connection.execute(COUNTED, *map(list, zip(*moved, strict=True)))
+        waiting = parked_rows(held.foldings.values())
+        for start in range(0, len(waiting), CHUNK):
+            await self._connection.execute(PARK, *map(list, zip(*waiting[start : start + CHUNK], strict=True)))
+        if held.apart:
+            await self._connection.execute(SET_ASIDE, *map(list, zip(*set_aside_rows(held.apart), strict=True)))
+
+
+def subject_of(contract: Contract, stream: str, type: str) -> str:
+    """The subject that a fact was decided on, whichever stream it stands in."""
+    return f"{contract.by_type[type].decided_on}/{stream.partition('/')[2]}"
+
+
+async def split_journal(
+    connection: asyncpg.Connection, contract: Contract, states: States, watermark: str, into: Spool
+) -> dict[tuple[str, int], int]:
+    """The journal below the watermark by partitions, read once. A row's partition is computed: the stored one was a setting's, once.
+
+    Returns the streams and versions where that one is another, with the partition where they belong.
+    """
+    wrong = {}
+    async with connection.transaction(readonly=True):
+        async for position, stream, version, kind, digest, data, stored in connection.cursor(JOURNAL, watermark, prefetch=CHUNK):
+            partition = states.partition(subject_of(contract, stream, kind))
+            into.put(partition, (position, stream, version, kind, digest, data))
+            if stored != partition:
+                wrong[stream, version] = partition
+    return wrong
+
+
+def did(
+    contract: Contract,
+    states: States,
+    row: tuple[str, str, bytes],
+    done: dict[str, Any],
+    sealed: list[tuple[str, str, bytes]],
+    entered: list[tuple[str, *entries.Row]],
+) -> str:
+    """Fold one journal row, its stream, type and data; returns its subject."""
+    stream, type, data = row
+    envelope = decode(data)
+    fact, values = as_folded(contract.by_type[type], envelope)
+    subject = subject_of(contract, stream, type)
+    kind = states.codec(subject).kind
+    done[subject] = kind.did(done[subject] if subject in done else kind.facets[1](), fact, envelope.time)
+    sealed.extend((subject, ref, blob) for ref, blob in values)
+    entry = entries.row_of(kind, fact, envelope.source, envelope.version, envelope.time, [blob for _, blob in values])
+    if entry is not None:
+        entered.append((subject, *entry))
+    return subject
+
+
+async def take_indexes_away(connection: asyncpg.Connection, schema: str, tables: Sequence[str]) -> list[tuple[str, str]]:
+    """All but the primary key are built after the copy; CONCURRENTLY, for an open write transaction would stall every relay."""
+    rows = await connection.fetch(INDEXES, schema, list(tables))
+    for row in rows:
+        await connection.execute(f"DROP INDEX {schema}.{row['name']}")
+    return [(row["name"], row["definition"].replace(" INDEX ", " INDEX CONCURRENTLY ", 1)) for row in rows]
+
+
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """A state in memory is millions of objects without a cycle: looking for cycles among them took a fifth of a rebuild."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+        gc.collect()

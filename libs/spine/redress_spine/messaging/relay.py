@@ -1,0 +1,357 @@
+"""Ships the journal to Kafka: in order, at least once, by one leader for each service.
+
+The reader stays below the oldest running transaction (`pg_snapshot_xmin`), so a fact that commits late is never passed over. The checkpoint
+moves by compare-and-set, only after every record of a page was acknowledged. Nothing is sent to a topic that was made anew: what was sent
+before is missing there, and `redress restore-log` could only write it behind. After any failure the producer is thrown away: aiokafka's
+idempotent producer cannot bump its epoch (aiokafka #1017), and its `stop` can hang.
+
+Longer than most: what may be sent, how it is sent and when the checkpoint moves are one argument, and are read together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+import orjson
+import structlog
+
+from redress_spine.messaging.envelope import headers
+from redress_spine.messaging.kafka_clients import KafkaClients, Producer
+from redress_spine.messaging.topic_metadata import ClusterSeen
+from redress_spine.messaging.topics import Topics
+from redress_spine.processing.clock import monotonic
+from redress_spine.store.errors import TopicMadeAnew, WrongCluster, told
+from redress_spine.store.states import Connection, one, partition_of
+from redress_spine.store.vault import PROOF
+
+log = structlog.get_logger(__name__)
+
+PAGE = 1_000
+# Index: events_relay. The row comparison walks it from the checkpoint; the watermark ends it.
+READ = """
+SELECT e.stream, e.version, e.topic, e.type, e.prevhash, e.hash, e.data, e.transaction_id::text AS transaction_id, e.global_position
+FROM events e
+WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2)
+  AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY e.transaction_id, e.global_position
+LIMIT $3
+"""
+# No EXISTS: planned for any cursor it expects every second row to match, and where none does it reads the whole journal, at each poll
+# (75 ms of 300,000 facts). The order, which EXISTS drops, holds it to the index: events_relay.
+AHEAD = """
+SELECT true FROM events e WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2)
+ORDER BY e.transaction_id, e.global_position LIMIT 1
+"""
+# Index: events_relay. It reads so many rows at most, however far Kafka is behind; `head` and `sent` tell the rest by their difference.
+COUNTED = 1_000
+BACKLOG = f"""
+SELECT (SELECT count(*) FROM (
+            SELECT 1 FROM events e WHERE (e.transaction_id, e.global_position) > (c.transaction_id, c.global_position)
+            ORDER BY e.transaction_id, e.global_position LIMIT {COUNTED + 1}
+        ) b) AS counted,
+       c.global_position AS sent,
+       coalesce((SELECT e.global_position FROM events e ORDER BY e.transaction_id DESC, e.global_position DESC LIMIT 1), 0) AS head
+FROM relay_checkpoint c
+"""
+CHECKPOINT = """
+SELECT c.transaction_id::text AS transaction_id, c.global_position, c.kafka_cluster, c.topic_ids::text AS topic_ids, c.keys_from,
+    b.timeline = timeline_now() AS at_home
+FROM relay_checkpoint c, birthplace b
+"""
+# Not while somebody adopts the journal.
+MOVE = """
+UPDATE relay_checkpoint SET transaction_id = $3::text::xid8, global_position = $4, kafka_cluster = $5
+WHERE transaction_id = $1::text::xid8 AND global_position = $2 AND EXISTS (SELECT FROM birthplace WHERE timeline = timeline_now())
+RETURNING 1
+"""
+SENT_TO = "UPDATE relay_checkpoint SET topic_ids = $3::jsonb WHERE transaction_id = $1::text::xid8 AND global_position = $2"
+BEGINNING = ("0", 0)  # the checkpoint where nothing was sent, or all is to be sent again
+UNACKNOWLEDGED = "SELECT subject, wrapped, proof FROM keys WHERE NOT acknowledged AND subject = ANY ($1::text[])"
+# A key that was destroyed while it was sent has a tombstone to be sent yet.
+ACKNOWLEDGE = """
+UPDATE keys k SET acknowledged = true FROM unnest($1::text[], $2::boolean[]) s (subject, destroyed)
+WHERE k.subject = s.subject AND k.destroyed = s.destroyed
+"""
+# All keys again, tombstones too, page by page between the facts. Index: keys_pkey.
+AGAIN = "SELECT subject, wrapped, proof FROM keys WHERE subject > $1 ORDER BY subject LIMIT $2"
+AGAIN_FROM = "UPDATE relay_checkpoint SET keys_from = $2 WHERE keys_from = $1"
+# Stands in the checkpoint for the cluster while the log is written anew: also where that was broken off, nobody ships behind half a log.
+RESTORING = "restore-log"
+LEAD = "SELECT pg_try_advisory_lock(hashtext('redress-relay'))"
+
+BREATH = 0.001, 0.010  # seconds for each row of a page that was not full, and at most: under load many share what one page costs
+POLL_WOKEN = 0.003  # seconds: rows are there but above the watermark
+POLL_BUSY = 0.025  # for other replicas' facts
+POLL_IDLE = 0.1  # after a while without any
+IDLE_AFTER = 200  # empty polls
+PING = 1.0  # seconds between two looks at what others wrote into the checkpoint
+SEND_TIMEOUT = 4.5  # below idle_session_timeout: a leader that waits longer has lost its lock
+CLOSE_TIMEOUT = 2.0
+
+# Topic, partition, key, value and headers of a record.
+Outgoing = tuple[str, int, bytes, bytes | None, list[tuple[str, bytes]]]
+
+
+class Deposed(Exception):
+    """Somebody else moved the checkpoint, or adopts the journal: this process is no longer the leader."""
+
+
+class Relay:
+    """connect: makes a database connection of the relay's own. topics_now: asks Kafka for its cluster and the topics' ids. sent: called
+    after each page. refused: why nothing may be sent, in a sentence."""
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        kafka: KafkaClients | str,
+        topics: Topics,
+        partitions: int,
+        connect: Callable[[], Awaitable[asyncpg.Connection]],
+        topics_now: Callable[[], Awaitable[ClusterSeen]],
+        sent: Callable[[], None] = lambda: None,
+        page: int = PAGE,
+    ) -> None:
+        self._source = source
+        self._topics = topics
+        self._partitions = partitions
+        self._connect = connect
+        self._topics_now = topics_now
+        self._sent = sent
+        self._page = page
+        self._size = page  # of the next page: halved after a failure, for a page that is too large to be sent in time would never go
+        self._woken = asyncio.Event()
+        self._sender = Sender(kafka, f"{source}-relay")
+        self._send = self._sender.send
+        self.leader = False
+        self.refused: str | None = None
+        self.progress = monotonic()  # of the last turn, whatever came of it: what liveness looks at
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Lead when nobody else does, for ever."""
+        delay = 0.1
+        while True:
+            self.progress = monotonic()
+            try:
+                async with asyncio.timeout(SEND_TIMEOUT):
+                    connection = await self._connect()
+                try:
+                    if await connection.fetchval(LEAD):
+                        self.leader = True
+                        delay = 0.1
+                        await self._lead(connection)
+                    else:
+                        self.refused = None  # whoever leads knows
+                finally:
+                    self.leader = False
+                    await self._sender.drop()
+                    connection.terminate()
+            except asyncio.CancelledError:
+                raise
+            except Deposed:
+                log.warning("relay-deposed", service=self._source)
+            except Exception as error:
+                self.refused = str(error) if isinstance(error, (WrongCluster, TopicMadeAnew)) else self.refused
+                log.warning("relay-failed", service=self._source, error=told(error))
+                delay = min(delay * 2, 2.0)
+                self._size = max(1, self._size // 2)
+            await asyncio.sleep(delay if delay > 0.1 else PING)
+
+    async def _lead(self, connection: asyncpg.Connection) -> None:
+        start = await one(connection, CHECKPOINT)
+        cursor = (start["transaction_id"], start["global_position"])
+        seen = await self._topics_now()
+        cluster = seen.cluster
+        if start["kafka_cluster"] == RESTORING:
+            raise WrongCluster("The log was being restored, and is not whole yet. Let that come to its end: redress restore-log")
+        if start["kafka_cluster"] not in (None, cluster):
+            raise WrongCluster(f"The relay's checkpoint belongs to the Kafka cluster {start['kafka_cluster']}, this one is {cluster}.")
+        # By the journal's names for them. From the beginning all is sent again, wherever that is.
+        sent_to: dict[str, str] = {} if cursor == BEGINNING else orjson.loads(start["topic_ids"])
+        self._compare(sent_to, seen)
+        self.refused = None
+        empty, looked, keys_from = 0, monotonic(), start["keys_from"]
+        following: list[Any] = []
+        while True:
+            self.progress = monotonic()
+            self._woken.clear()
+            if (now := monotonic()) - looked >= PING:  # somebody may have moved it, or asked for all keys: `redress send-keys`
+                looked, held = now, await one(connection, CHECKPOINT)
+                if not held["at_home"]:
+                    raise Deposed
+                keys_from = held["keys_from"]
+                if (moved := (held["transaction_id"], held["global_position"])) != cursor:
+                    log.warning("relay-checkpoint-moved", service=self._source)
+                    cursor, following = moved, []
+                    sent_to = {} if cursor == BEGINNING else orjson.loads(held["topic_ids"])
+                with suppress(ConnectionError):  # sending will tell
+                    seen = await self._topics_now()
+                    self._compare(sent_to, seen)
+            if keys_from is not None:
+                keys_from = await self._send_again(connection, keys_from)
+            if not following:
+                asked = self._size
+                following = await connection.fetch(READ, *cursor, asked)
+            rows, following = following, []
+            if rows:
+                empty = 0
+                last = (rows[-1]["transaction_id"], rows[-1]["global_position"])
+                full = len(rows) >= asked
+                asked = self._size
+                following = await self._ship(connection, rows, last if full else None)
+                if fresh := {row["topic"] for row in rows} - sent_to.keys():
+                    there = {name: seen.topics.get(self._topics(name)) for name in fresh}
+                    sent_to |= {name: topic.id for name, topic in there.items() if topic is not None}
+                    await connection.execute(SENT_TO, *cursor, orjson.dumps(sent_to).decode())
+                if not await connection.fetchval(MOVE, *cursor, *last, cluster):
+                    raise Deposed
+                cursor = last
+                self._size = min(self._page, self._size * 2)
+                self._sent()
+                if not full:
+                    await asyncio.sleep(min(BREATH[0] * len(rows), BREATH[1]))
+                continue
+            if keys_from is not None:
+                continue
+            ahead = await connection.fetchval(AHEAD, *cursor)
+            empty += 1
+            pause = POLL_WOKEN if ahead else POLL_BUSY if empty < IDLE_AFTER else POLL_IDLE
+            try:  # each turn asks the database something within a ping's time, so `idle_session_timeout` ends only a stopped leader
+                async with asyncio.timeout(pause):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+
+    def _compare(self, sent_to: Mapping[str, str], seen: ClusterSeen) -> None:
+        """Raises TopicMadeAnew."""
+        for name, id in sent_to.items():
+            topic = seen.topics.get(self._topics(name))
+            if topic is not None and topic.id != id:
+                raise TopicMadeAnew(
+                    f"Topic {self._topics(name)} was made anew: facts of {self._source} were sent to the one with id {id}, and this is "
+                    f"{topic.id}. Nothing is sent until they are there again: redress restore-log (docs/restore.md)."
+                )
+
+    async def _ship(self, connection: asyncpg.Connection, rows: Sequence[Any], after: tuple[str, int] | None) -> list[Any]:
+        """Keys first, and acknowledged; then the facts they seal. after: from a backlog, the page behind this one is read meanwhile."""
+        keys = await connection.fetch(UNACKNOWLEDGED, sorted({row["stream"] for row in rows}))
+        if keys:
+            await self._send(key_record(self._topics, row) for row in keys)
+            await connection.execute(ACKNOWLEDGE, [row["subject"] for row in keys], [row["wrapped"] is None for row in keys])
+        # One at a time: a page of them at once is what the garbage collector would walk.
+        records = (outgoing(self._topics, self._partitions, self._source, row) for row in rows)
+        if after is None:
+            await self._send(records)
+            return []
+        sending = asyncio.create_task(self._send(records))
+        try:
+            following = await connection.fetch(READ, *after, self._size)
+            await sending
+        finally:  # nothing is sent any more when this page has failed: the next one gets a producer of its own
+            sending.cancel()
+            await asyncio.wait([sending])
+        return list(following)
+
+    async def _send_again(self, connection: asyncpg.Connection, after: str) -> str | None:
+        """One page of all keys that there are, from behind this subject. → where the next one begins; None when all were sent."""
+        keys = await connection.fetch(AGAIN, after, self._page)
+        if keys:
+            await self._send(key_record(self._topics, row) for row in keys)
+        following = keys[-1]["subject"] if keys else None
+        await connection.execute(AGAIN_FROM, after, following)
+        return following
+
+    async def backlog(self, connection: Connection) -> int:
+        """Facts that are not shipped: counted up to 1,000, and beyond that told by positions, which have gaps where a commit failed."""
+        row = await one(connection, BACKLOG)
+        return int(row["counted"] if row["counted"] <= COUNTED else max(row["counted"], row["head"] - row["sent"]))
+
+
+def key_record(topics: Topics, row: Any) -> Outgoing:
+    """A wrapped key as a record of the topic of keys, or the tombstone of one that was destroyed."""
+    proof = [(PROOF, row["proof"])] if row["wrapped"] is None else []
+    return topics.keys, 0, row["subject"].encode(), row["wrapped"], proof
+
+
+def outgoing(topics: Topics, partitions: int, source: str, row: Any) -> Outgoing:
+    """A journal's row as a record of the log."""
+    stream = row["stream"]
+    own = headers(stream, source, row["type"], row["version"], row["prevhash"], row["hash"])
+    return topics(row["topic"]), partition_of(stream, partitions), stream.encode(), row["data"], own
+
+
+class Sender:
+    """Sends pages of records, in order and acknowledged by all replicas, by an idempotent producer that is thrown away after any failure.
+    timeout: seconds that a page may take."""
+
+    def __init__(self, kafka: KafkaClients | str, role: str, timeout: float = SEND_TIMEOUT) -> None:
+        self._kafka = KafkaClients.of(kafka)
+        self._role = role
+        self._timeout = timeout
+        self._producer: Producer | None = None
+
+    async def send(self, records: Iterable[Outgoing]) -> None:
+        """All records of a page, batched by partition; returns when every one is acknowledged by all replicas."""
+        async with asyncio.timeout(self._timeout):
+            producer = await self.open_producer()
+            batches: dict[tuple[str, int], Any] = {}
+            sent: list[asyncio.Future[Any]] = []
+            for topic, partition, key, value, own in records:
+                place = (topic, partition)
+                if place not in batches:
+                    batches[place] = producer.create_batch()
+                if batches[place].append(timestamp=None, key=key, value=value, headers=own) is None:
+                    # Acknowledged before this partition's next one goes: a producer that lets the first expire could still send the second.
+                    await (await producer.send_batch(batches[place], topic, partition=partition))
+                    batches[place] = producer.create_batch()
+                    if batches[place].append(timestamp=None, key=key, value=value, headers=own) is None:
+                        raise ValueError(f"A record of {len(value or b'')} bytes does not fit into a batch.")
+            for (topic, partition), batch in batches.items():
+                sent.append(await producer.send_batch(batch, topic, partition=partition))
+            await asyncio.gather(*sent)
+
+    async def open_producer(self) -> Producer:
+        if self._producer is None:
+            producer = self._kafka.producer(
+                self._role,
+                acks="all",
+                enable_idempotence=True,
+                request_timeout_ms=4_000,
+                max_batch_size=1_000_000,
+                max_request_size=1_048_576,
+                linger_ms=0,
+                metadata_max_age_ms=30_000,
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                await close(producer)
+                raise
+            self._producer = producer
+        return self._producer
+
+    async def drop(self) -> None:
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await close(producer)
+
+
+async def close(client: Any) -> None:
+    """Stop an aiokafka client that may hang or be broken already."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await (client.stop if hasattr(client, "stop") else client.close)()
+    except asyncio.CancelledError:  # aiokafka awaits tasks of its own that it has cancelled; if nobody cancels us, that is all it was
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        log.debug("client-closed-badly", error="CancelledError")
+    except Exception as error:
+        log.debug("client-closed-badly", error=type(error).__name__)

@@ -1,0 +1,192 @@
+"""The topics of the system, how they are made, and what must still be so: partitions are fixed at birth, facts are kept for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.admin import NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from redress_events.vocabulary import CLOSED, LIFECYCLE
+from redress_spine.aggregate import KEYS
+from redress_spine.messaging.kafka_clients import Admin, KafkaClients
+from redress_spine.store.errors import TopicsNotMade, WrongPartitions
+
+FOREVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+# A tombstone must clean a key for good within about a day: low dirty ratio, bounded lag, tombstones kept long enough for slow readers.
+COMPACTED = {
+    "cleanup.policy": "compact",
+    "min.cleanable.dirty.ratio": "0.01",
+    "max.compaction.lag.ms": str(24 * 3600 * 1000),
+    "delete.retention.ms": str(30 * 24 * 3600 * 1000),
+}
+
+
+MIN_INSYNC = "min.insync.replicas"
+RECREATED = 60.0  # seconds within which topics must have been deleted and made anew
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics' names on one Kafka. A prefix keeps systems apart that share it."""
+
+    prefix: str = ""
+
+    def __call__(self, topic: str) -> str:
+        return self.prefix + topic
+
+    @property
+    def lifecycle(self) -> str:
+        return self(LIFECYCLE)
+
+    @property
+    def keys(self) -> str:
+        return self(KEYS)
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """How often Kafka keeps a topic. factor: copies of each partition. min_insync: those of them that must have a record before it is
+    acknowledged."""
+
+    factor: int
+    min_insync: int
+
+    @property
+    def possible(self) -> bool:
+        return self.factor >= self.min_insync
+
+    @property
+    def to_spare(self) -> bool:
+        """Whether relays go on while one broker is away. Said of one broker alone it would be no news."""
+        return self.factor > self.min_insync or self.factor == 1
+
+    def __str__(self) -> str:
+        return f"{self.factor} {'replica' if self.factor == 1 else 'replicas'}, {self.min_insync} of them in sync"
+
+
+# By REDRESS_PROFILE, where the environment says nothing else.
+REPLICAS = {"local": Replicas(1, 1), "production": Replicas(3, 2)}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One topic as it must be."""
+
+    name: str
+    partitions: int
+    settings: Mapping[str, str]
+    min_insync: int
+
+
+def wanted(partitions: int, min_insync: int = 1, prefix: str = "") -> list[Wanted]:
+    return [
+        Wanted(prefix + LIFECYCLE, partitions, FOREVER, min_insync),
+        Wanted(prefix + CLOSED, partitions, FOREVER, min_insync),
+        Wanted(prefix + KEYS, 1, COMPACTED, min_insync),
+    ]
+
+
+async def ensure(kafka: KafkaClients | str, partitions: int = 12, replicas: Replicas = REPLICAS["local"], prefix: str = "") -> None:
+    """Make the topics that are missing; those that are there stay as they are. Raises WrongPartitions, TopicsNotMade."""
+    if not replicas.possible:
+        raise TopicsNotMade(f"There is no topic with {replicas}.")
+    admin = KafkaClients.of(kafka).admin()
+    await admin.start()
+    try:
+        there = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+        missing = []
+        for topic in wanted(partitions, replicas.min_insync, prefix):
+            if topic.name not in there:
+                settings = {**topic.settings, MIN_INSYNC: str(replicas.min_insync)}
+                missing.append(NewTopic(topic.name, topic.partitions, replicas.factor, topic_configs=settings))
+            elif there[topic.name] != topic.partitions:
+                raise WrongPartitions(wrong_partitions(topic, there[topic.name]))
+        if missing:
+            answer = await admin.create_topics(missing)
+            for name, code, *rest in answer.topic_errors:
+                if code not in (0, TopicAlreadyExistsError.errno):
+                    why = " ".join([for_code(code).__name__, *filter(None, rest)])
+                    raise TopicsNotMade(f"Kafka did not make topic {name} with {replicas}: {why}")
+    finally:
+        await admin.close()
+
+
+def wrong_partitions(topic: Wanted, there: int) -> str:
+    return (
+        f"Topic {topic.name} has {there} partitions, and REDRESS_PARTITIONS makes it {topic.partitions}. Whoever counts otherwise writes "
+        "where nobody reads: set REDRESS_PARTITIONS to what the journals were numbered for, or make the topic anew (docs/operate.md)."
+    )
+
+
+async def partitions_of(kafka: KafkaClients | str, names: Sequence[str]) -> dict[str, int | None]:
+    """How many partitions each of these topics has; None where there is no such topic."""
+    admin = KafkaClients.of(kafka).admin()
+    await admin.start()
+    try:
+        there = await _described(admin, names)
+        return {name: len(there[name]["partitions"]) if name in there else None for name in names}
+    finally:
+        await admin.close()
+
+
+async def replicas_for(kafka: KafkaClients | str, names: Sequence[str], prefix: str = "") -> Replicas | None:
+    """As many as these topics have; where none of them is there, as many as the other topics of the system have; else one, if Kafka has one
+    broker. None where nothing tells."""
+    admin = KafkaClients.of(kafka).admin()
+    await admin.start()
+    try:
+        others = [topic.name for topic in wanted(1, prefix=prefix)]
+        if there := await _described(admin, names) or await _described(admin, others):
+            factor = max(len(each["replicas"]) for topic in there.values() for each in topic["partitions"])
+            return Replicas(factor, max([await _min_insync(admin, name) for name in there]))
+        return Replicas(1, 1) if len((await admin.describe_cluster())["brokers"]) == 1 else None
+    finally:
+        await admin.close()
+
+
+async def brokers_of(kafka: KafkaClients | str) -> int:
+    """How many brokers Kafka has now."""
+    admin = KafkaClients.of(kafka).admin()
+    await admin.start()
+    try:
+        return len((await admin.describe_cluster())["brokers"])
+    finally:
+        await admin.close()
+
+
+async def recreate(kafka: KafkaClients | str, names: Sequence[str], partitions: int, replicas: Replicas, prefix: str = "") -> None:
+    """Delete these topics with all that is in them, and make them anew by the same rules, with so many replicas. Raises TopicsNotMade, and
+    TimeoutError where Kafka does not do it in time."""
+    admin = KafkaClients.of(kafka).admin()
+    await admin.start()
+    try:
+        async with asyncio.timeout(RECREATED):
+            if there := await _described(admin, names):
+                await admin.delete_topics(list(there))
+            while True:
+                if not await _described(admin, names):
+                    break
+                await asyncio.sleep(0.1)
+            await ensure(kafka, partitions, replicas, prefix)
+            while True:
+                made = (await _described(admin, names)).values()
+                if len(made) == len(names) and all(each["error_code"] == 0 for topic in made for each in topic["partitions"]):
+                    return
+                await asyncio.sleep(0.1)
+    finally:
+        await admin.close()
+
+
+async def _described(admin: Admin, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Those of these topics that are there. All are asked for: a broker may make one that is asked for by its name."""
+    return {each["topic"]: each for each in await admin.describe_topics() if each["topic"] in names}
+
+
+async def _min_insync(admin: Admin, name: str) -> int:
+    (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+    return int(next(value for _, _, _, _, settings in answer.resources for each, value, *_ in settings if each == MIN_INSYNC))

@@ -1,0 +1,293 @@
+"""Tables and counts that are made of states: what a state that changed does to them, and how that is written in the same transaction.
+
+Nobody reads them to write them. The rows are a pure function of one subject's state, so what has to go and what has to come is known from
+the state before and after; and whoever writes them holds the lock of the state's row. A count moves by the difference. Counts are written
+last, in the order of their names, behind the locks of all rows: nobody waits in a circle.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from operator import attrgetter
+from typing import Any
+
+from redress_spine.aggregate import Count, Kind, Projection, Table
+from redress_spine.store.states import Connection
+
+Facets = tuple[Any, Any]  # heard, done
+Value = tuple[Any, ...]
+COUNTED = """
+INSERT INTO counts (name, key, n) SELECT c.name, c.key, c.n FROM unnest($1::text[], $2::text[], $3::bigint[]) c (name, key, n)
+ORDER BY c.name, c.key ON CONFLICT (name, key) DO UPDATE SET n = counts.n + excluded.n
+"""
+# Index: counts_pkey.
+COUNTS = "SELECT key, n FROM counts WHERE name = $1 AND n <> 0 ORDER BY key"
+LOOKUPS = Table("lookups", {"digest": "bytea", "place": "bigint"}, key=("digest", "place"))
+
+
+class NotProjected(ValueError):
+    """A projection raised, or gave something that is no row of its table: the record's fault that made such a state."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """What is to be written. gone: keys, came: rows, each behind its subject, by table. counts: how far each moves, by name and key."""
+
+    gone: dict[Table, list[Value]] = field(default_factory=lambda: defaultdict(list))
+    came: dict[Table, list[Value]] = field(default_factory=lambda: defaultdict(list))
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, other: Changes) -> None:
+        for table, keys in other.gone.items():
+            self.gone[table].extend(keys)
+        for table, rows in other.came.items():
+            self.came[table].extend(rows)
+        for key, n in other.counts.items():
+            self.counts[key] += n
+
+    @property
+    def moved(self) -> list[tuple[str, str, int]]:
+        """The counts that moved, as rows, in their order."""
+        return sorted((name, key, n) for (name, key), n in self.counts.items() if n)
+
+
+class _Part:
+    """Some fields of a facet. values: as they are; seen: the facet with only these, the others with their defaults."""
+
+    def __init__(self, facet: Callable[..., Any], names: tuple[str, ...]) -> None:
+        self._facet, nothing = facet, facet()
+        fields = [each.name for each in dataclasses.fields(nothing)]
+        if unknown := set(names) - set(fields):
+            raise ValueError(f"{type(nothing).__name__} has no field {', '.join(sorted(unknown))}.")
+        self._nothing = [getattr(nothing, name) for name in fields]
+        self._places = [fields.index(name) for name in names]
+        # Of a single name attrgetter gives the value itself, and no tuple.
+        self.values: Callable[[Any], tuple[Any, ...]] = (
+            attrgetter(*names) if len(names) > 1 else lambda whole: tuple([getattr(whole, name) for name in names])
+        )
+
+    def seen(self, whole: Any) -> Any:
+        values = self._nothing[:]
+        for place, value in zip(self._places, self.values(whole), strict=True):
+            values[place] = value
+        return self._facet(*values)
+
+
+class _Shown:
+    """The projections of one kind that look at the same fields."""
+
+    def __init__(self, kind: Kind, fields: tuple[tuple[str, ...], tuple[str, ...]], projections: Sequence[Projection | Count]) -> None:
+        self._state: Callable[..., Any] = kind.state
+        self.heard, self.done = (_Part(facet, names) for facet, names in zip(kind.facets, fields, strict=True))
+        self.projections = [each for each in projections if isinstance(each, Projection)]
+        self.counts = [each for each in projections if isinstance(each, Count)]
+
+    def seen(self, state: Facets) -> Any:
+        """The state as they see it: they cannot depend on fields that they do not name."""
+        return self._state(heard=self.heard.seen(state[0]), done=self.done.seen(state[1]))
+
+
+@cache
+def _plan(kind: Kind) -> list[_Shown]:
+    by_fields: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Projection | Count]] = defaultdict(list)
+    for each in kind.projections:
+        by_fields[each.heard, each.done].append(each)
+    return [_Shown(kind, fields, projections) for fields, projections in by_fields.items()]
+
+
+def rows_of(kind: Kind, state: Facets) -> dict[Table, dict[Value, Value]]:
+    """A subject's rows, by table and key. Raises NotProjected."""
+    found: dict[Table, dict[Value, Value]] = {}
+    for shown in _plan(kind):
+        seen = shown.seen(state)
+        found |= {each.table: _by_key(each, _given(each.rows, each.table.name, seen)) for each in shown.projections}
+    return found
+
+
+def counted(kind: Kind, state: Facets) -> set[tuple[str, str]]:
+    """The counts in which a subject is, by name and key. Raises NotProjected."""
+    return {(each.name, key) for shown in _plan(kind) for each in shown.counts for key in _given(each.of, each.name, shown.seen(state))}
+
+
+def _given(make: Callable[[Any], Iterable[Any]], name: str, seen: Any) -> list[Any]:
+    try:
+        return list(make(seen))
+    except Exception as error:
+        raise NotProjected(f"{type(error).__name__} while projecting into {name}") from error
+
+
+def _by_key(each: Projection, rows: Sequence[Value]) -> dict[Value, Value]:
+    table = each.table
+    places = [list(table.columns).index(name) for name in table.key]
+    found: dict[Value, Value] = {}
+    for row in rows:
+        if len(row) != len(table.columns):
+            raise NotProjected(f"A row for {table.name} has not {len(table.columns)} values.")
+        if found.setdefault(tuple([row[place] for place in places]), row) is not row:
+            raise NotProjected(f"Two rows of one subject have the same key in {table.name}.")
+    return found
+
+
+def changes(kind: Kind, subject: str, before: Facets | None, after: Facets) -> Changes:
+    """What the step from one state to another does. before: None where nothing is known of the subject. Raises NotProjected."""
+    found = Changes()
+    for shown in _plan(kind):
+        if before is None:
+            was = None
+        elif not (_differ(shown.heard, before[0], after[0]) or _differ(shown.done, before[1], after[1])):
+            continue
+        else:
+            was = shown.seen(before)
+        now = shown.seen(after)
+        for each in shown.projections:
+            rows = _given(each.rows, each.table.name, now)
+            old_rows = [] if was is None else _given(each.rows, each.table.name, was)
+            if rows == old_rows:
+                continue
+            new, old = _by_key(each, rows), _by_key(each, old_rows)
+            if gone := [(subject, *place) for place in old if place not in new]:
+                found.gone[each.table] += gone
+            if came := [(subject, *row) for place, row in new.items() if old.get(place) != row]:
+                found.came[each.table] += came
+        for count in shown.counts:
+            names = _given(count.of, count.name, now)
+            old_names = [] if was is None else _given(count.of, count.name, was)
+            if names != old_names:
+                for name in {*names} ^ {*old_names}:
+                    found.counts[count.name, name] += 1 if name in names else -1
+    return found
+
+
+def shows_heard(kind: Kind, before: Any, after: Any) -> bool:
+    """Whether a step of `heard` may change rows."""
+    return any(_differ(shown.heard, before, after) for shown in _plan(kind))
+
+
+def shows_done(kind: Kind, before: Any, after: Any) -> bool:
+    """Whether a step of `done` may change rows, and so depends on what was heard."""
+    return any(_differ(shown.done, before, after) for shown in _plan(kind))
+
+
+def _differ(part: _Part, before: Any, after: Any) -> bool:
+    return before is not after and part.values(before) != part.values(after)
+
+
+def tables(kinds: Iterable[Kind]) -> list[Table]:
+    """All tables that these kinds' projections write."""
+    return [each.table for kind in kinds for each in kind.projections if isinstance(each, Projection)]
+
+
+def check(kind: Kind) -> None:
+    """Raises ValueError where a subject of which nothing is known has rows, or a projection names a field that `done` does not have."""
+    nothing = kind.facets[0](), kind.facets[1]()
+    there = [table.name for table, rows in rows_of(kind, nothing).items() if rows] + [name for name, _ in counted(kind, nothing)]
+    if there:
+        raise ValueError(f"A subject of which nothing is known is in {', '.join(there)}.")
+
+
+async def write(connection: Connection, found: Changes) -> None:
+    """Inside the transaction that holds the locks of the subjects' rows."""
+    for table, keys in found.gone.items():
+        await connection.execute(gone_sql(table), *map(list, zip(*keys, strict=True)))
+    for table, rows in found.came.items():
+        if not rows:
+            continue
+        await connection.execute(came_sql(table), *map(list, zip(*rows, strict=True)))
+    if moved := found.moved:
+        await connection.execute(COUNTED, *map(list, zip(*moved, strict=True)))
+
+
+def with_commit(commit: str, taken: int, found: Sequence[tuple[int, Changes]]) -> tuple[str, list[list[Any]]]:
+    """The statement that commits and, of the items that were committed, writes what they change; and its parameters behind the first
+    `taken`. found: by the item's number. With nothing to write it is `commit` itself."""
+    gone: dict[Table, list[Value]] = defaultdict(list)
+    came: dict[Table, list[Value]] = defaultdict(list)
+    counts: list[tuple[int, str, str, int]] = []
+    for item, each in found:
+        for table, keys in each.gone.items():
+            gone[table] += [(item, *key) for key in keys]
+        for table, rows in each.came.items():
+            came[table] += [(item, *row) for row in rows]
+        counts += [(item, *moved) for moved in each.moved]
+    parts: list[tuple[Callable[[int], str], list[Value]]] = []
+    parts += [(_gone_part(table), keys) for table, keys in sorted(gone.items(), key=_name)]
+    parts += [(_came_part(table), rows) for table, rows in sorted(came.items(), key=_name)]
+    if counts:
+        parts.append((_counted_part, list(counts)))
+    if not parts:
+        return commit, []
+    ctes = [f"outcomes AS MATERIALIZED ({commit})"]
+    parameters: list[list[Any]] = []
+    for n, (part, rows) in enumerate(parts):
+        ctes.append(f"part{n} AS ({part(taken + len(parameters) + 1)})")
+        parameters += [list(column) for column in zip(*rows, strict=True)]
+    return f"WITH {', '.join(ctes)} SELECT * FROM outcomes", parameters
+
+
+@cache
+def gone_sql(table: Table) -> str:
+    given, names = _parameters(table, ("subject", *table.key), 1)
+    return f"DELETE FROM {table.name} t USING unnest({given}) d ({names}) WHERE {_same(table)}"
+
+
+@cache
+def came_sql(table: Table) -> str:
+    given, names = _parameters(table, ("subject", *table.columns), 1)
+    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({given}) {_or_update(table)}"
+
+
+def _gone_part(table: Table) -> Callable[[int], str]:
+    def part(first: int) -> str:
+        given, names = _parameters(table, ("item", "subject", *table.key), first)
+        return (
+            f"DELETE FROM {table.name} t USING unnest({given}) d ({names}), outcomes o "
+            f"WHERE o.item = d.item AND o.outcome = 'committed' AND {_same(table)}"
+        )
+
+    return part
+
+
+def _came_part(table: Table) -> Callable[[int], str]:
+    def part(first: int) -> str:
+        given, names = _parameters(table, ("item", "subject", *table.columns), first)
+        values = ", ".join(f"d.{name}" for name in ("subject", *table.columns))
+        return (
+            f"INSERT INTO {table.name} ({', '.join(('subject', *table.columns))}) SELECT {values} FROM unnest({given}) d ({names}) "
+            f"JOIN outcomes o ON o.item = d.item WHERE o.outcome = 'committed' {_or_update(table)}"
+        )
+
+    return part
+
+
+def _counted_part(first: int) -> str:
+    item, name, key, n = (f"${first + place}" for place in range(4))
+    return (
+        f"INSERT INTO counts (name, key, n) SELECT d.name, d.key, sum(d.n) "
+        f"FROM unnest({item}::int[], {name}::text[], {key}::text[], {n}::bigint[]) d (item, name, key, n) "
+        "JOIN outcomes o ON o.item = d.item WHERE o.outcome = 'committed' GROUP BY d.name, d.key HAVING sum(d.n) <> 0 "
+        "ORDER BY d.name, d.key ON CONFLICT (name, key) DO UPDATE SET n = counts.n + excluded.n"
+    )
+
+
+def _parameters(table: Table, names: Sequence[str], first: int) -> tuple[str, str]:
+    types: Mapping[str, str] = {"item": "int", "subject": "text", **table.columns}
+    return ", ".join(f"${first + n}::{types[name]}[]" for n, name in enumerate(names)), ", ".join(names)
+
+
+def _same(table: Table) -> str:
+    return " AND ".join(f"t.{name} = d.{name}" for name in ("subject", *table.key))
+
+
+def _or_update(table: Table) -> str:
+    others = [name for name in table.columns if name not in table.key]
+    if not others:
+        return "ON CONFLICT DO NOTHING"
+    return f"ON CONFLICT ({', '.join(('subject', *table.key))}) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in others)}"
+
+
+def _name(item: tuple[Table, Any]) -> str:
+    return item[0].name

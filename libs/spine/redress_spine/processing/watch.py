@@ -1,0 +1,258 @@
+"""What operators watch of one process: is it ready, how far behind is it, what is parked or stuck, and who holds a transaction open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from functools import partial
+
+import asyncpg
+import structlog
+from aiokafka import TopicPartition
+
+from redress_spine.messaging.log_end import LogEnd
+from redress_spine.messaging.relay import Relay
+from redress_spine.processing.clock import CrossCheck, monotonic, wall_clock
+from redress_spine.processing.projector import Projector
+from redress_spine.processing.reality import Reality
+from redress_spine.processing.work import WorkLoop
+from redress_spine.store.database import LIVE
+from redress_spine.store.errors import JournalRestored, Unavailable
+from redress_spine.store.states import one
+
+log = structlog.get_logger(__name__)
+
+PULSE = 1.0
+STALLED = 60.0  # seconds: more than all the time limits of a turn together
+HELD = 60.0  # seconds beyond the settling time that timed work may wait for the log before somebody is told
+STARTS = 10.0  # seconds between two looks at where the log begins
+# However many there are, so many are read at most: who looks must not add to an outage. Index: state_parked, and the primary keys.
+COUNTED = 10_000
+COUNTS = f"""
+SELECT (SELECT count(*) FROM (SELECT 1 FROM state WHERE parked LIMIT {COUNTED}) n) AS parked,
+       (SELECT count(*) FROM (SELECT 1 FROM set_aside LIMIT {COUNTED}) n) AS set_aside,
+       (SELECT count(*) FROM (SELECT 1 FROM row_errors LIMIT {COUNTED}) n) AS stuck,
+       (SELECT timeline = timeline_now() FROM birthplace) AS at_home,
+       pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, pg_snapshot_xmax(pg_current_snapshot())::text AS xmax
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """reasons: why it is not ready. alarms: what somebody must see to while it serves."""
+
+    ready: bool
+    reasons: list[str]
+    alarms: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What operators watch. Seconds and counts. lost: read, and no longer on the log. log_start: the highest, of topics that keep all."""
+
+    backlog_facts: int
+    lag_records: int
+    lag_seconds: float
+    parked_subjects: int
+    set_aside_records: int
+    stuck_rows: int
+    clock_skew_seconds: float
+    oldest_transaction_seconds: float
+    relay_leader: bool
+    decided: Mapping[tuple[str, str], int]
+    lost_records: int = 0
+    refused_partitions: int = 0
+    log_start_offset: int = 0
+    wrong_settings: int = 0
+    timed_work_waits_seconds: float = 0.0
+
+
+class Watch:
+    """Looks at the parts of a running engine. places: what is read. kept: partitions from which nothing may ever be deleted. database: a
+    connection for reading, raising where there is none. on_live: asks again where a rebuild has swapped the state."""
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        fold: int,
+        places: Sequence[TopicPartition],
+        kept: Sequence[TopicPartition],
+        reality: Reality,
+        settle: float,
+        database: Callable[[], AbstractAsyncContextManager[asyncpg.pool.PoolConnectionProxy]],
+        on_live: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
+        relay: Relay,
+        projector: Projector,
+        work: WorkLoop,
+        log_end: LogEnd,
+        cross_check: CrossCheck,
+    ) -> None:
+        self.source = source
+        self.fold = fold
+        self._places = places
+        self._kept = kept
+        self._reality = reality
+        self._held = settle + HELD
+        self._database = database
+        self._on_live = on_live
+        self._relay = relay
+        self._projector = projector
+        self._work = work
+        self._log_end = log_end
+        self._cross_check = cross_check
+        self._watermark: tuple[str, float] = ("", 0.0)
+        self._caught_up = False
+        self._was_ready = False
+        self._read_before: Mapping[TopicPartition, int] = {}
+        self._lost: Mapping[TopicPartition, int] = {}  # read, and beyond the end of the log
+        self._starts: Mapping[TopicPartition, int] = {}
+        self._starts_at = -STARTS
+        self._told: set[str] = set()
+        self._all_read_at: dict[TopicPartition, float] = {}  # when a partition was last known to be read to its end
+
+    def stalled(self, after: float = STALLED) -> list[str]:
+        """Which loops have had no turn for so many seconds. One whose database or broker is away fails and tries again: that is a turn."""
+        loops = {"projector": self._projector.progress, "relay": self._relay.progress, "work": self._work.progress}
+        return [f"The {name} has made no turn for {after:.0f} s." for name, turn in loops.items() if monotonic() - turn > after]
+
+    async def health(self) -> Health:
+        """Ready: the database answers, is where its journal grew, has this fold's schema, was once read to the end of the log, and the
+        settings are what they must be. Those that only say how the log is kept count until it was ready once."""
+        reasons = [self._reality.wrong] if self._reality.wrong else [] if self._was_ready else list(self._reality.flaws)
+        try:
+            async with asyncio.timeout(2), self._database() as connection:
+                live = await connection.fetchrow(LIVE)
+                if live is None or live["fold"] != self.fold:
+                    reasons.append("The live state is not this release's.")
+                elif not live["at_home"]:
+                    reasons.append(str(JournalRestored(self.source)))
+                elif not self._caught_up:
+                    self._caught_up = bool(await connection.fetchval("SELECT true FROM caught_up"))
+                    if not self._caught_up:
+                        reasons += ["The log was not yet read to its end.", *self._refusal()]
+        except JournalRestored as error:
+            reasons.append(str(error))
+        except (Unavailable, TimeoutError, asyncpg.PostgresError):
+            reasons.append("The database does not answer.")
+        self._was_ready = self._was_ready or not reasons
+        return Health(not reasons, reasons, self.alarms())
+
+    def alarms(self) -> list[str]:
+        """What is wrong and stops nobody from calling, a sentence each."""
+        refused = [each.sentence for _, each in sorted(self._projector.refused.items())]
+        relay = [self._relay.refused] if self._relay.refused else []
+        return relay + refused + ([] if self._reality.wrong else self._reality.flaws) + self._found()
+
+    def _found(self) -> list[str]:
+        """Alarms that nobody else writes to the log."""
+        found = self._refusal()
+        for place, start in sorted(self._starts.items()):
+            if start > 0:
+                found.append(
+                    f"Partition {place.partition} of {place.topic} begins at offset {start}: what stood before was deleted, no state can "
+                    "be made from this log. Cure: set retention.ms=-1, then `redress restore-log` (docs/restore.md)."
+                )
+        for place, lost in sorted(self._lost.items()):
+            if place not in self._projector.refused:  # another replica's to say why
+                found.append(
+                    f"Partition {place.partition} of {place.topic} ends {lost} records before what was read: the log lost its end."
+                )
+        found += [
+            f"Partition {place.partition} of {place.topic} has no leader, or is not there: nothing can be written to it, nor read."
+            for place in sorted(self._log_end.unled.intersection(self._places))
+        ]
+        if (held := self._work.held_for) > self._held:
+            failure = f" The projector failed last with {self._projector.failure}." if self._projector.failing else ""
+            found.append(f"Timed work that is due has waited {held:.0f} s for the log: no deadline is judged meanwhile.{failure}")
+        return found
+
+    def _refusal(self) -> list[str]:
+        return [self._log_end.refusal] if self._log_end.refusal else []
+
+    async def measures(self) -> Measures:
+        """Raises Unavailable where the database does not answer, and JournalRestored."""
+        async with self._database() as connection:
+            backlog = await self._relay.backlog(connection)
+            counts = await one(connection, COUNTS)
+            read = await self._read(connection)
+        if not counts["at_home"]:
+            raise JournalRestored(self.source)
+        # The offsets in the database, not this process's positions: they tell the lag also while nobody reads.
+        lag, oldest = 0, 0.0
+        for place in self._places:
+            behind = self._log_end.ends.get(place, 0) - read.get(place, 0)
+            if behind <= 0:  # read beyond the end as it was a second ago; beyond the end as it is now: `lost`
+                continue
+            lag += behind
+            # What is not read is younger than the last record read, and than the moment when everything was read.
+            known = (self._projector.timestamps.get(place, 0) / 1000, self._all_read_at.get(place, 0.0))
+            if any(known):
+                oldest = min(oldest or max(known), max(known))
+        if counts["xmin"] != self._watermark[0] or counts["xmin"] == counts["xmax"]:
+            self._watermark = (counts["xmin"], monotonic())
+        return Measures(
+            backlog_facts=backlog,
+            lag_records=lag,
+            lag_seconds=max(0.0, wall_clock().timestamp() - oldest) if oldest else 0.0,
+            parked_subjects=counts["parked"],
+            set_aside_records=counts["set_aside"],
+            stuck_rows=counts["stuck"],
+            clock_skew_seconds=self._cross_check.skew,
+            oldest_transaction_seconds=monotonic() - self._watermark[1],
+            relay_leader=self._relay.leader,
+            decided=dict(self._work.counts),
+            lost_records=sum(self._lost.values()),
+            refused_partitions=len(self._projector.refused),
+            log_start_offset=max(self._starts.values(), default=0),
+            wrong_settings=len(self._reality.flaws),
+            timed_work_waits_seconds=self._work.held_for,
+        )
+
+    async def ask(self) -> Mapping[TopicPartition, int]:
+        """Where the log ends now. Raises ConnectionError."""
+        return await self._log_end.ask(self._places)
+
+    async def run(self) -> None:
+        """Each second: where the log ends (for lag), whether Kafka answers (for timed work), and the first catch-up."""
+        while True:
+            try:
+                asked = wall_clock().timestamp()
+                ends = await self._log_end.ask_led(self._places)
+                await self._on_live(partial(self._look_what_is_read, ends, asked))
+                await self._look_where_it_begins()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                log.debug("pulse-missed", service=self.source, error=type(error).__name__)
+            self._tell()
+            await asyncio.sleep(PULSE if self._caught_up else 0.1)
+
+    async def _read(self, connection: asyncpg.pool.PoolConnectionProxy) -> dict[TopicPartition, int]:
+        rows = await connection.fetch("SELECT topic, partition, next FROM consumer_offsets")
+        return {TopicPartition(row["topic"], row["partition"]): row["next"] for row in rows}
+
+    async def _look_what_is_read(self, ends: Mapping[TopicPartition, int], asked: float) -> None:
+        # Offsets that were read before the end was asked for: what is beyond it was on the log, and is not any more.
+        self._lost = {place: before - ends[place] for place, before in self._read_before.items() if ends.get(place, before) < before}
+        async with self._database() as connection:
+            self._read_before = read = await self._read(connection)
+            all_read = [place for place, end in ends.items() if read.get(place, -1) >= end]
+            self._all_read_at.update(dict.fromkeys(all_read, asked))
+            if not self._caught_up and len(all_read) == len(self._places):
+                await connection.execute("INSERT INTO caught_up DEFAULT VALUES ON CONFLICT DO NOTHING")
+                self._caught_up = True
+
+    async def _look_where_it_begins(self) -> None:
+        if monotonic() - self._starts_at > STARTS:
+            self._starts = await self._log_end.starts_of_led(self._kept)
+            self._starts_at = monotonic()
+
+    def _tell(self) -> None:
+        """Each alarm once, in the log, as long as it lasts. Those with seconds in them are one alarm."""
+        alarms = {alarm.partition(" has waited ")[0]: alarm for alarm in self._found()}
+        for name in alarms.keys() - self._told:
+            log.error("alarm", service=self.source, detail=alarms[name])
+        self._told = set(alarms)

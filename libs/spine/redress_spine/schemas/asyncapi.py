@@ -1,0 +1,152 @@
+"""One AsyncAPI 3.0 document for each service: what it sends, on which topic, under which key and with which headers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from redress_events.event import Contract, Fact
+from redress_events.vocabulary import LIFECYCLE
+from redress_spine.aggregate import KEYS
+from redress_spine.messaging.envelope import CONTENT_TYPE, DATA_CONTENT_TYPE, MAX_VERSION, SUBJECT, dataschema
+from redress_spine.schemas.json_schema import Schema
+
+Document = dict[str, Any]
+
+KEY_MAKER: Final = "intake"  # the only service that makes data keys and sends them
+BINDING: Final = "0.5.0"
+PARTITIONS: Final = 12  # fixed at birth
+TEXT: Final = {"type": "string", "minLength": 1}
+HASH: Final = {"type": "string", "format": "binary", "description": "Raw 32 bytes."}
+ABOUT: Final = (
+    "Facts of the Redress service `{source}`: CloudEvents 1.0 in structured mode. "
+    "Within a stream (subject and source) they are numbered 1, 2, 3 … and chained: hash = SHA-256(prevhash + the value's bytes). "
+    "Strings that begin with `sealed:1:` are personal data and can be opened only by services that hold the complaint's key."
+)
+
+
+def document(contract: Contract, schemas: dict[str, Schema], revision: int) -> Document:
+    """revision: how many forms of its facts were ever published; it grows with each change."""
+    topics: dict[str, dict[str, Any]] = {}
+    for fact in contract.type_of:
+        topics.setdefault(fact.topic, {})[fact.__name__] = {"$ref": f"#/components/messages/{fact.__name__}"}
+    channels = {topic: _channel(topic, messages) for topic, messages in topics.items()}
+    messages = {fact.__name__: _message(kind, fact, schemas[kind]) for kind, fact in contract.by_type.items()}
+    if contract.source == KEY_MAKER:
+        channels[KEYS] = _keys_channel()
+        messages["DataKey"] = _data_key()
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": f"Redress: {contract.source}", "version": f"1.{revision}.0", "description": ABOUT.format(source=contract.source)},
+        "defaultContentType": "application/cloudevents+json",
+        "channels": channels,
+        "operations": {f"send to {topic}": _operation(topic, channel) for topic, channel in channels.items()},
+        "components": {
+            "messages": messages,
+            "schemas": {"Envelope": _envelope(contract.source), "Headers": _headers(contract.source)},
+        },
+    }
+
+
+def _channel(topic: str, messages: dict[str, Any]) -> Document:
+    return {
+        "address": topic,
+        "description": "The log of all facts, kept for ever." if topic == LIFECYCLE else "A public record, kept for ever.",
+        "messages": messages,
+        "bindings": _topic(topic, PARTITIONS, {"cleanup.policy": ["delete"], "retention.ms": -1}),
+    }
+
+
+def _keys_channel() -> Document:
+    return {
+        "address": KEYS,
+        "description": "One data key for each complaint, until it is forgotten. A key arrives here before the facts it seals.",
+        "messages": {"DataKey": {"$ref": "#/components/messages/DataKey"}},
+        "bindings": _topic(KEYS, 1, {"cleanup.policy": ["compact"]}),
+    }
+
+
+def _topic(topic: str, partitions: int, settings: dict[str, Any]) -> Document:
+    return {"kafka": {"topic": topic, "partitions": partitions, "topicConfiguration": settings, "bindingVersion": BINDING}}
+
+
+def _operation(topic: str, channel: Document) -> Document:
+    return {
+        "action": "send",
+        "channel": {"$ref": f"#/channels/{topic}"},
+        "messages": [{"$ref": f"#/channels/{topic}/messages/{name}"} for name in channel["messages"]],
+    }
+
+
+def _message(kind: str, fact: type[Fact], schema: Schema) -> Document:
+    data = {key: value for key, value in schema.items() if key not in ("$schema", "$id", "title", "description", "x-topic")}
+    message = {
+        "name": kind,
+        "title": fact.__name__,
+        "contentType": CONTENT_TYPE,
+        "correlationId": {"location": "$message.payload#/correlationid"},
+        "headers": {"$ref": "#/components/schemas/Headers"},
+        "payload": {
+            "allOf": [
+                {"$ref": "#/components/schemas/Envelope"},
+                {"properties": {"type": {"const": kind}, "dataschema": {"const": dataschema(kind)}, "data": data}},
+            ]
+        },
+        "bindings": _key(f"The subject, `{fact.stream}/<id>`.", f"^{fact.stream}/"),
+    }
+    if "description" in schema:
+        message["description"] = schema["description"]
+    return message
+
+
+def _data_key() -> Document:
+    return {
+        "name": "data-key",
+        "title": "DataKey",
+        "contentType": "application/octet-stream",
+        "description": "A complaint's data key, wrapped by the master key. A record without a value destroys the key.",
+        "payload": {"type": ["string", "null"], "format": "binary"},
+        "bindings": _key("The subject whose personal fields it seals.", "^complaint/"),
+    }
+
+
+def _key(description: str, pattern: str) -> Document:
+    return {"kafka": {"key": {"type": "string", "pattern": pattern, "description": description}, "bindingVersion": BINDING}}
+
+
+def _envelope(source: str) -> Schema:
+    properties: dict[str, Any] = {
+        "specversion": {"const": "1.0"},
+        "id": TEXT | {"description": "`<subject>/<source>/<streamversion>`"},
+        "source": {"const": source},
+        "type": TEXT,
+        "subject": {"type": "string", "pattern": f"^{SUBJECT.pattern}$"},
+        "time": {"type": "string", "format": "date-time", "description": "When it was decided, UTC."},
+        "datacontenttype": {"const": DATA_CONTENT_TYPE},
+        "dataschema": TEXT,
+        "streamversion": {"type": "integer", "minimum": 1, "maximum": MAX_VERSION},
+        "actor": TEXT | {"description": "Who decided: a person, a model with its version, or a timer."},
+        "correlationid": TEXT,
+        "causationid": TEXT
+        | {"description": "Id of the last fact of another service that its service knew of the subject. Absent where it knew none."},
+        "traceparent": TEXT,
+        "data": {"type": "object"},
+    }
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in ("causationid", "traceparent")],
+    }
+
+
+def _headers(source: str) -> Schema:
+    properties: dict[str, Any] = {
+        "content-type": {"const": CONTENT_TYPE},
+        "id": TEXT,
+        "type": TEXT,
+        "source": {"const": source},
+        "subject": TEXT,
+        "streamversion": {"type": "string", "pattern": "^[1-9][0-9]*$"},
+        "hash": HASH,
+        "prevhash": HASH,
+    }
+    return {"type": "object", "properties": properties, "required": list(properties)}

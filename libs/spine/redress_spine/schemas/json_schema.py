@@ -1,0 +1,70 @@
+"""The JSON Schema (2020-12) of a fact's data, as it stands on the log."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from redress_events.event import Fact
+from redress_events.vocabulary import LIFECYCLE
+from redress_spine.messaging.envelope import dataschema
+
+Schema = dict[str, Any]
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+# On a public topic readers are strangers: their enumerations are open, so that a new value breaks nobody's validation.
+OPEN_ENUM: Final = "x-extensible-enum"
+
+
+def schema_of(kind: str, fact: type[Fact]) -> Schema:
+    """Properties in order of declaration; unknown ones are allowed. `x-topic` and `x-stream` say where such facts are found."""
+    body = _plain(inlined(fact.model_json_schema(mode="serialization", schema_generator=_NoTitles)), public=fact.topic != LIFECYCLE)
+    return {
+        "$schema": DIALECT,
+        "$id": dataschema(kind),
+        "title": fact.__name__,
+        "x-topic": fact.topic,
+        "x-stream": fact.stream,
+        **{key: body[key] for key in ("description", "type", "properties", "required") if key in body},
+    }
+
+
+def inlined(schema: Schema) -> Schema:
+    """The schema with its `$defs` put where they are referred to: it can then be embedded, and compared, as it is."""
+    definitions: dict[str, Any] = schema.get("$defs", {})
+
+    def resolved(value: Any) -> Any:
+        if isinstance(value, list):
+            return [resolved(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if isinstance(reference := value.get("$ref"), str):
+            return resolved(definitions[reference.rpartition("/")[2]] | {key: item for key, item in value.items() if key != "$ref"})
+        return {key: resolved(item) for key, item in value.items() if key != "$defs"}
+
+    result: Schema = resolved(schema)
+    return result
+
+
+class _NoTitles(GenerateJsonSchema):
+    """Titles that only repeat the field's name are noise."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def _plain(value: Any, *, public: bool) -> Any:
+    """Descriptions on one line, `const` as the enumeration it is, and open enumerations where the topic is public."""
+    if isinstance(value, list):
+        return [_plain(item, public=public) for item in value]
+    if not isinstance(value, dict):
+        return value
+    plain = {key: _plain(item, public=public) for key, item in value.items()}
+    if isinstance(text := plain.get("description"), str):
+        plain["description"] = " ".join(text.split())
+    if "const" in plain and "type" in plain:
+        plain["enum"] = [plain.pop("const")]
+    if public and isinstance(plain.get("enum"), list):
+        plain[OPEN_ENUM] = plain.pop("enum")
+    return plain

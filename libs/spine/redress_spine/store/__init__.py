@@ -1,0 +1,1 @@
+"""The journal and the states in PostgreSQL: decide, commit, fold, seal."""

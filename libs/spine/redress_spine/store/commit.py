@@ -1,0 +1,310 @@
+"""The one transaction that turns decisions, one or many, into journal and state: a single round trip, shared by all who wait.
+
+A decision is made on a row read without a lock. `Committer` gathers items while commits are under way and lets them share the next one
+(natural batching, no waiting time): one item per row and per key in a batch, the next waits in process.
+
+Longer than most: what an item holds, and what one statement makes of many of them, are read together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import orjson
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from redress_events.event import Contract, Fact
+from redress_spine.messaging.envelope import GENESIS, Envelope, chain, dataschema, encode, fact_id
+from redress_spine.processing.projections import LOOKUPS, Changes, changes, shows_done, with_commit
+from redress_spine.store import entries
+from redress_spine.store.database import AWAY, HELD, RESTORED
+from redress_spine.store.errors import JournalRestored
+from redress_spine.store.lookups import digest_of, place_of
+from redress_spine.store.states import Codec, Row
+from redress_spine.store.vault import on_the_log, reference, seal
+
+PARAMETERS = 27
+COMMIT = f"SELECT * FROM commit_decisions({', '.join(f'${n}' for n in range(1, PARAMETERS + 1))})"
+LARGEST_FACT = 768 * 1024  # bytes; Kafka refuses 1 MiB with headers, and one refused record would stall the relay
+AT_ONCE = 2  # commits under way; the next batch gathers meanwhile
+ENOUGH = 16  # items for a second one beside the first: a commit of many costs little more than one of few
+LARGEST_BATCH = 200  # items
+
+
+class FactTooLarge(Exception):
+    """The encoded fact is larger than a record may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Where a decision comes from: who decides, and the thread it belongs to."""
+
+    actor: str
+    correlation: str
+    causation: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An idempotency key and the digest of the request it stands for."""
+
+    key: str
+    request: bytes
+
+
+@dataclass(slots=True)
+class Item:
+    """One decision, ready to be committed. append: it depends on what was done alone; what was heard since it was read is no conflict,
+    unless a projection shows both. made: the last fact, with references for its words, and when."""
+
+    row: Row
+    done: Any
+    done_json: str
+    version: int  # of the subject's own stream, after
+    events: list[tuple[str, int, str, str, bytes, bytes, bytes]] = field(default_factory=list)
+    sealed: list[tuple[str, bytes]] = field(default_factory=list)
+    key: Key | None = None
+    wrapped: bytes | None = None
+    append: bool = False
+    entries: list[entries.Row] = field(default_factory=list)
+    changes: Changes = field(default_factory=Changes)
+    shown: bool = False
+    made: tuple[Fact, datetime] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """committed, conflict, order, or replayed with what was stored under the key."""
+
+    result: str
+    subject: str | None = None
+    version: int | None = None
+    request: bytes | None = None
+
+
+def prepare(
+    contract: Contract,
+    codec: Codec,
+    row: Row,
+    facts: Sequence[Fact],
+    now: datetime,
+    trace: Trace,
+    heads: Mapping[str, tuple[int, bytes]] = {},
+    cipher: AESGCM | None = None,
+    key: Key | None = None,
+    wrapped: bytes | None = None,
+    digests: bytes | None = None,
+) -> Item:
+    """Number, seal, chain, fold and project the facts. heads: the ends of the other streams they go to; cipher: the complaint's key where
+    they are personal; digests: the key of digests by which it is found. Raises FactTooLarge, NotProjected."""
+    ends = {row.subject: (row.version, row.hash)} | dict(heads)
+    item = Item(row, row.done, "", row.version, key=key, wrapped=wrapped)
+    kind_of_subject, _, identity = row.subject.partition("/")
+    for fact in facts:
+        stream = row.subject if fact.stream == kind_of_subject else f"{fact.stream}/{identity}"
+        last, prevhash = ends.get(stream, (0, GENESIS))
+        version = last + 1
+        kind = contract.type_of[type(fact)]
+        data = fact.model_dump(mode="json", exclude_none=True)
+        refs: dict[str, str] = {}
+        blobs: list[bytes] = []
+        for name in fact.personal_fields():
+            if (text := data.get(name)) is not None:
+                if cipher is None:
+                    raise ValueError(f"{kind} has the personal field {name} and there is no key to seal it.")
+                refs[name] = reference(contract.source, version, name)
+                blob = seal(cipher, stream, refs[name], text)
+                item.sealed.append((refs[name], blob))
+                blobs.append(blob)
+                data[name] = on_the_log(blob)
+                if name in codec.kind.lookups:
+                    if digests is None:
+                        raise ValueError(f"{kind} is found by {name} and there is no key for its digest.")
+                    if (digest := digest_of(codec.kind, digests, name, text)) is not None:
+                        item.changes.came[LOOKUPS].append((row.subject, digest, place_of(row.subject)))
+        value = encode(
+            Envelope(
+                id=fact_id(stream, contract.source, version),
+                source=contract.source,
+                type=kind,
+                subject=stream,
+                time=now,
+                version=version,
+                data=data,
+                actor=trace.actor,
+                correlation=trace.correlation,
+                causation=trace.causation,
+                traceparent=trace.traceparent,
+                dataschema=dataschema(kind),
+            )
+        )
+        if len(value) > LARGEST_FACT:
+            raise FactTooLarge(f"{kind} would have {len(value)} bytes, {LARGEST_FACT} are allowed.")
+        digest = chain(prevhash, value)
+        item.events.append((stream, version, fact.topic, kind, prevhash, digest, value))
+        ends[stream] = (version, digest)
+        folded = fact.model_copy(update=refs) if refs else fact
+        item.done = codec.kind.did(item.done, folded, now)
+        item.made = folded, now
+        if (entry := entries.row_of(codec.kind, folded, contract.source, version, now, blobs)) is not None:
+            item.entries.append(entry)
+    item.version = ends[row.subject][0]
+    item.done_json = codec.dump_done(item.done)
+    item.shown = shows_done(codec.kind, row.done, item.done)
+    before = (row.heard, row.done) if row.revision else None
+    item.changes.add(changes(codec.kind, row.subject, before, (row.heard, item.done)))
+    return item
+
+
+async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[Item]) -> list[Outcome]:
+    """All items in one autocommit statement; their outcomes in order. Database errors are raised, and then nothing of it is there."""
+    events = [(n, *event) for n, item in enumerate(items, 1) for event in item.events]
+    sealed = [(n, *value) for n, item in enumerate(items, 1) for value in item.sealed]
+    rows = [(n, *row) for n, item in enumerate(items, 1) for row in item.entries]
+    columns = tuple(list(column) for column in zip(*events, strict=True)) or ([],) * 8
+    sealed_columns = tuple(list(column) for column in zip(*sealed, strict=True)) or ([],) * 3
+    entry_columns = tuple(list(column) for column in zip(*rows, strict=True)) or ([],) * 7
+    statement, projected = with_commit(COMMIT, PARAMETERS, [(n, item.changes) for n, item in enumerate(items, 1)])
+    outcomes = await connection.fetch(
+        statement,
+        [item.row.subject for item in items],
+        [item.row.partition for item in items],
+        [item.row.revision for item in items],
+        [item.row.decided if item.append and not item.shown else None for item in items],
+        [item.done_json for item in items],
+        [item.key.key if item.key else None for item in items],
+        [item.key.request if item.key else None for item in items],
+        [item.version if item.events else 0 for item in items],  # kept with the key: which fact the command made, 0 where it made none
+        [item.wrapped for item in items],
+        *columns,
+        *sealed_columns,
+        *entry_columns,
+        *projected,
+    )
+    outcomes.sort(key=lambda row: int(row["item"]))
+    return [Outcome(row["outcome"], row["stored_subject"], row["stored_version"], row["stored_request"]) for row in outcomes]
+
+
+class Committer:
+    """Shares commits between all who decide in this process. `committed` is called after each one that wrote something.
+
+    What a commit ends with for those who wait: an outcome, JournalRestored, or the database's error."""
+
+    def __init__(self, source: str, pool: asyncpg.Pool, committed: Callable[[], None]) -> None:
+        self._source = source
+        self._pool = pool
+        self._committed = committed
+        self._waiting: deque[tuple[Item, asyncio.Future[Outcome]]] = deque()
+        self._under_way = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def commit(self, item: Item) -> Outcome:
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        self._start()
+        return await future
+
+    async def commit_all(self, items: Sequence[Item]) -> list[Outcome | BaseException]:
+        return await asyncio.gather(*(self.commit(item) for item in items), return_exceptions=True)
+
+    def _start(self) -> None:
+        while self._waiting and (not self._under_way or (self._under_way < AT_ONCE and len(self._waiting) >= ENOUGH)):
+            self._under_way += 1
+            task = asyncio.create_task(self._run(self._gather()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _gather(self) -> list[tuple[Item, asyncio.Future[Outcome]]]:
+        batch: list[tuple[Item, asyncio.Future[Outcome]]] = []
+        later: list[tuple[Item, asyncio.Future[Outcome]]] = []
+        subjects: set[str] = set()
+        keys: set[str] = set()
+        while self._waiting and len(batch) < LARGEST_BATCH:
+            item, future = self._waiting.popleft()
+            if item.row.subject in subjects or (item.key and item.key.key in keys):
+                later.append((item, future))
+                continue
+            subjects.add(item.row.subject)
+            if item.key:
+                keys.add(item.key.key)
+            batch.append((item, future))
+        self._waiting.extendleft(reversed(later))
+        return batch
+
+    async def _run(self, batch: list[tuple[Item, asyncio.Future[Outcome]]]) -> None:
+        try:
+            await self._settle(batch)
+        finally:
+            self._under_way -= 1
+            self._start()
+
+    async def _settle(self, batch: list[tuple[Item, asyncio.Future[Outcome]]]) -> None:
+        """Commit, and on a database error find the item it belongs to by halving."""
+        try:
+            outcomes = await self._commit_on_live([item for item, _ in batch])
+        except asyncpg.UniqueViolationError as error:
+            if len(batch) == 1:  # somebody else made this row or this version first
+                self._tell(batch, [Outcome("conflict")])
+            else:
+                await self._halve(batch, error)
+        except HELD as error:
+            await self._halve(batch, error)
+        except Exception as error:
+            if isinstance(error, asyncpg.PostgresError) and error.sqlstate == RESTORED:
+                self._fail(batch, JournalRestored(self._source))
+            elif isinstance(error, asyncpg.PostgresError) and not isinstance(error, AWAY):
+                await self._halve(batch, error)
+            else:  # halves would wait as long as the whole, one after the other
+                self._fail(batch, error)
+        except BaseException as error:
+            self._fail(batch, ConnectionError(f"The commit was interrupted: {error!r}"))
+            raise
+        else:
+            self._tell(batch, outcomes)
+
+    async def _commit_on_live(self, items: list[Item]) -> list[Outcome]:
+        """Once more where a rebuild swapped the state: nobody else tells the work loop, if no request comes. What was read before the swap
+        has another revision now, and is a conflict."""
+        try:
+            return await commit(self._pool, items)
+        except asyncpg.UndefinedTableError:
+            await self._pool.expire_connections()
+            return await commit(self._pool, items)
+
+    async def _halve(self, batch: list[tuple[Item, asyncio.Future[Outcome]]], error: Exception) -> None:
+        if len(batch) == 1:
+            if not batch[0][1].done():
+                batch[0][1].set_exception(error)
+            return
+        middle = len(batch) // 2
+        await self._settle(batch[:middle])
+        await self._settle(batch[middle:])
+
+    def _fail(self, batch: list[tuple[Item, asyncio.Future[Outcome]]], error: Exception) -> None:
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(error)
+
+    def _tell(self, batch: list[tuple[Item, asyncio.Future[Outcome]]], outcomes: list[Outcome]) -> None:
+        for (_, future), outcome in zip(batch, outcomes, strict=True):
+            if not future.done():
+                future.set_result(outcome)
+        if any(outcome.result == "committed" for outcome in outcomes):
+            self._committed()
+
+
+def cause_of(row: Row) -> Trace:
+    """The thread of work that no person asked for: it goes on from the last foreign fact that changed the row."""
+    return Trace("timer", row.cause.get("correlation") or row.subject, row.cause.get("id"), row.cause.get("traceparent"))
+
+
+def cause_json(envelope: Envelope) -> str:
+    cause = {"id": envelope.id, "correlation": envelope.correlation, "traceparent": envelope.traceparent}
+    return orjson.dumps({name: value for name, value in cause.items() if value is not None}).decode()

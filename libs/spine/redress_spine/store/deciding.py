@@ -1,0 +1,287 @@
+"""Decisions on one subject: the row as read, the decider, the commit; again where the row moved, once for each idempotency key.
+
+Commands on one subject take turns in this process. Across replicas they may still conflict. Most commands depend on all that they read, and
+are decided again a few times, then refused. An append (a customer's words, a chase, a note) depends on what its own service did and on
+nothing else: what the projector writes meanwhile is no conflict, and it is decided again until its time is over, and never refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from redress_events.event import Contract, Fact
+from redress_spine.aggregate import Context
+from redress_spine.messaging.envelope import decode
+from redress_spine.messaging.records import as_folded
+from redress_spine.messaging.turns import Turns
+from redress_spine.processing.clock import Clock, uuid7
+from redress_spine.store.commit import Committer, Item, Key, Outcome, Trace, prepare
+from redress_spine.store.database import UNREACHABLE, Database
+from redress_spine.store.errors import Conflict, KeyReused, Parked, Unavailable, Unknown
+from redress_spine.store.states import Row, Seen, States, heads
+from redress_spine.store.vault import Vault, needs_key
+
+BREATH = 50  # drafts numbered, sealed and chained before others have their turn
+ATTEMPTS = 4  # a decision whose row moved is decided again, three times
+# Seconds that a command may take with its waiting: its caller and what stands between them give up after ten and more, and would repeat it.
+BUDGET = 5.0
+JITTER = 0.002, 0.05  # seconds before an append is decided again: doubled each time from the first up to the second, and of that any part
+# Index: events_pkey.
+MADE = "SELECT type, data FROM events WHERE stream = $1 AND version = $2"
+STORED = "SELECT subject, version, request FROM idempotency WHERE key = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks for a decision. key: idempotency key, scoped to caller and route; request: digest of what was asked under it."""
+
+    actor: str
+    roles: frozenset[str]
+    department: str | None
+    correlation: str
+    traceparent: str | None
+    key: str | None = None
+    request: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Facts decided on a row as read, not yet numbered, sealed and chained."""
+
+    row: Row
+    facts: Sequence[Fact]
+    now: datetime
+    trace: Trace
+    key: Key | None = None
+
+
+class Deciding:
+    """digest_key, lookup_key: what digests of requests, and those by which a subject is found, are made with. chance: 16 random bytes for
+    each decision."""
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        contract: Contract,
+        states: States,
+        database: Database,
+        vault: Vault,
+        committer: Committer,
+        clock: Clock,
+        chance: Callable[[], bytes],
+        digest_key: bytes,
+        lookup_key: bytes,
+    ) -> None:
+        self._source = source
+        self._contract = contract
+        self._states = states
+        self._database = database
+        self._vault = vault
+        self._committer = committer
+        self._clock = clock
+        self._chance = chance
+        self._digest_key = digest_key
+        self._lookup_key = lookup_key
+        self.turns = Turns()
+
+    async def create(self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, id: UUID | None) -> tuple[Seen, bool]:
+        for _ in range(ATTEMPTS):
+            now = self._clock()
+            row = self._states.fresh(f"{kind}/{id or uuid7(now)}")
+            try:
+                facts = decide(self._context(row, asked, now))
+            except Exception:
+                if (replayed := await self._stored(asked)) is not None:
+                    return replayed, True
+                raise
+            cipher, wrapped = self._vault.make_key(row.subject)
+            item = prepare(
+                self._contract,
+                self._states.codec(row.subject),
+                row,
+                facts,
+                now,
+                self._trace(asked, row),
+                cipher=cipher,
+                key=self._key(asked),
+                wrapped=wrapped,
+                digests=self._lookup_key,
+            )
+            outcome = await self._commit(item)
+            if outcome.result == "committed":
+                return self._after(item), False
+            if outcome.result == "replayed":
+                return await self._replayed(asked, outcome), True
+        raise Conflict
+
+    async def decide(
+        self,
+        subject: str,
+        decide: Callable[[Any, Context], list[Fact]],
+        asked: Asked,
+        check: Callable[[Seen], None] | None,
+        while_parked: bool,
+        append: bool = False,
+    ) -> tuple[Seen, bool]:
+        """Raises Conflict where the row moved each time; an append raises Unavailable, once its time is over."""
+        until = asyncio.get_running_loop().time() + BUDGET
+        async with self.turns.of(subject, until):
+            attempt = 0
+            while True:
+                answer = await self._decide_once(subject, decide, asked, check, while_parked, append)
+                if answer is not None:
+                    return answer
+                attempt += 1
+                await self._before_the_next(attempt, until, append)
+
+    async def _before_the_next(self, attempt: int, until: float, append: bool) -> None:
+        if not append:
+            if attempt >= ATTEMPTS:
+                raise Conflict
+            return
+        pause = random.random() * min(JITTER[0] * 2**attempt, JITTER[1])
+        if asyncio.get_running_loop().time() + pause > until:
+            raise Unavailable("Others write to this complaint all the time.")
+        await asyncio.sleep(pause)
+
+    async def _decide_once(
+        self,
+        subject: str,
+        decide: Callable[[Any, Context], list[Fact]],
+        asked: Asked,
+        check: Callable[[Seen], None] | None,
+        while_parked: bool,
+        append: bool,
+    ) -> tuple[Seen, bool] | None:
+        """None where the row has moved since it was read. The commit finds a key that was used; only a refusal looks for it."""
+        row = await self._row(subject)
+        seen = self._states.codec(subject).seen(row)
+        try:
+            if check is not None:
+                check(seen)
+            if row.parked and not while_parked:
+                raise Parked(subject)
+            now = self._clock()
+            facts = decide(seen.state, self._context(row, asked, now))
+            if not facts and asked.key is None:
+                return seen, False
+            (item,) = await self.prepare([Draft(row, facts, now, self._trace(asked, row), self._key(asked))])
+            if isinstance(item, Exception):
+                raise item
+        except Exception:
+            if (replayed := await self._stored(asked)) is not None:
+                return replayed, True
+            raise
+        item.append = append
+        outcome = await self._commit(item)
+        if outcome.result == "committed":
+            return self._after(item), False
+        if outcome.result == "replayed":
+            return await self._replayed(asked, outcome), True
+        return None
+
+    async def seen(self, subject: str) -> Seen:
+        """Raises Unknown."""
+        return self._states.codec(subject).seen(await self._row(subject))
+
+    async def _row(self, subject: str) -> Row:
+        async with self._database.reading() as connection:
+            row = (await self._states.load(connection, [subject])).get(subject)
+        if row is None:
+            raise Unknown(subject)
+        return row
+
+    def _context(self, row: Row, asked: Asked, now: datetime) -> Context:
+        return Context(now, asked.actor, row.subject, asked.roles, asked.department, self._chance())
+
+    def _trace(self, asked: Asked, row: Row) -> Trace:
+        """The thread is the request's. The cause is what was known of the subject: behind it the decision stands in a restored log."""
+        return Trace(asked.actor, asked.correlation, row.cause.get("id"), asked.traceparent)
+
+    def _key(self, asked: Asked) -> Key | None:
+        return Key(asked.key, self._digest(asked)) if asked.key else None
+
+    def _digest(self, asked: Asked) -> bytes:
+        return hmac.digest(self._digest_key, asked.request, "sha256")
+
+    def _after(self, item: Item) -> Seen:
+        codec, row = self._states.codec(item.row.subject), item.row
+        state = codec.kind.state(heard=row.heard, done=item.done)
+        return Seen(row.subject, state, codec.etag(row.heard, item.done_json), row.parked, item.version, item.made)
+
+    async def _stored(self, asked: Asked) -> Seen | None:
+        if asked.key is None:
+            return None
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(STORED, asked.key)
+        if row is None:
+            return None
+        return await self._replayed(asked, Outcome("replayed", row["subject"], row["version"], row["request"]))
+
+    async def _replayed(self, asked: Asked, outcome: Outcome) -> Seen:
+        if outcome.subject is None or outcome.request is None or not hmac.compare_digest(outcome.request, self._digest(asked)):
+            raise KeyReused(asked.key)
+        seen = await self.seen(outcome.subject)
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(MADE, outcome.subject, outcome.version)
+        if row is None:  # it changed nothing
+            return seen
+        envelope = decode(row["data"])
+        fact, _ = as_folded(self._contract.by_type[row["type"]], envelope)
+        return replace(seen, made=(fact, envelope.time))
+
+    async def prepare(self, drafts: Sequence[Draft]) -> list[Item | Exception]:
+        """Number, seal, chain and fold what was decided, outside any transaction: for each draft its item, or why there is none (Forgotten,
+        KeyMissing, FactTooLarge, a fold's own). All drafts together wait for missing keys once. Raises Unavailable without a database."""
+        others = sorted({stream for draft in drafts for stream in _other_streams(draft)})
+        ends: dict[str, tuple[int, bytes]] = {}
+        if others:
+            async with self._database.reading() as connection:
+                ends = await heads(connection, others)
+        ciphers = await self._vault.ciphers({draft.row.subject for draft in drafts if needs_key(draft.facts)})
+        prepared: list[Item | Exception] = []
+        for n, draft in enumerate(drafts, 1):
+            if n % BREATH == 0:
+                await asyncio.sleep(0)
+            cipher = ciphers.get(draft.row.subject)
+            if isinstance(cipher, Exception):
+                prepared.append(cipher)
+                continue
+            codec = self._states.codec(draft.row.subject)
+            heads_of_others = {stream: ends[stream] for stream in _other_streams(draft) if stream in ends}
+            try:
+                item = prepare(
+                    self._contract,
+                    codec,
+                    draft.row,
+                    draft.facts,
+                    draft.now,
+                    draft.trace,
+                    heads_of_others,
+                    cipher,
+                    draft.key,
+                    digests=self._lookup_key,
+                )
+                prepared.append(item)
+            except Exception as error:
+                prepared.append(error)
+        return prepared
+
+    async def _commit(self, item: Item) -> Outcome:
+        try:
+            return await self._committer.commit(item)
+        except UNREACHABLE as error:
+            raise Unavailable(f"The database of {self._source} does not answer now.") from error
+
+
+def _other_streams(draft: Draft) -> set[str]:
+    kind, _, identity = draft.row.subject.partition("/")
+    return {f"{fact.stream}/{identity}" for fact in draft.facts if fact.stream != kind}

@@ -1,0 +1,430 @@
+"""One service's spine in one process: projector, work loop and relay around a journal and its state, and the way in for commands.
+
+Longer than most: all that a service asks of its spine stands here, in one place, and what is wired is seen beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from aiokafka import TopicPartition
+
+from redress_events.event import Contract, Fact
+from redress_spine.aggregate import Context, Kind, Work
+from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.messaging.log_end import LogEnd
+from redress_spine.messaging.records import Reader
+from redress_spine.messaging.relay import Relay
+from redress_spine.messaging.topics import FOREVER, Topics, wanted
+from redress_spine.processing import projections
+from redress_spine.processing.clock import Clock, CrossCheck, SteppingClock, follow, wall_clock
+from redress_spine.processing.parking import ParkedSubject, Parking, Redriven, SetAside
+from redress_spine.processing.projector import Projector
+from redress_spine.processing.pruning import Pruning
+from redress_spine.processing.quiet import Commands, Quiet, look
+from redress_spine.processing.reality import Reality
+from redress_spine.processing.watch import Health, Measures, Watch
+from redress_spine.processing.work import WorkLoop
+from redress_spine.store import entries
+from redress_spine.store.commit import Committer, FactTooLarge
+from redress_spine.store.database import Answer, Database
+from redress_spine.store.deciding import Asked, Deciding
+from redress_spine.store.entries import Latest, Place
+from redress_spine.store.errors import (
+    ClockOff,
+    Conflict,
+    JournalRestored,
+    KeyMissing,
+    KeyReused,
+    NotYet,
+    Parked,
+    Unavailable,
+    Unknown,
+    WordsMissing,
+    WrongPartitions,
+)
+from redress_spine.store.lookups import digest_of, lookup_key
+from redress_spine.store.states import Query, Seen, States
+from redress_spine.store.vault import Forgotten, Vault
+
+log = structlog.get_logger(__name__)
+
+NEXT = "SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = $2"
+KEYS_WAIT = 2.0  # seconds
+UNKNOWN_WAIT = 0.5  # seconds: many times what a fact takes from one service to another
+LOOK = 0.02  # seconds between two looks at what was read of a partition
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Where a service finds its database, its log and its master key. kafka: bootstrap addresses alone, where neither TLS nor a user is
+    needed. settle: seconds that Kafka must have answered before timed work.
+    keep_answers: how long a request that is repeated with its idempotency key gets the answer of the first.
+    clock_tolerance: seconds by which its clock and the database's may differ. min_insync: replicas of the topics that must have a record
+    before it counts as written."""
+
+    database_url: str
+    kafka: KafkaClients | str
+    master_key: bytes
+    partitions: int = 12
+    settle: float = 15.0
+    clock_tolerance: float = 60.0
+    topic_prefix: str = ""
+    keep_answers: timedelta = timedelta(days=7)
+    min_insync: int = 1
+
+
+class Engine:
+    """All that `redress_events` does for a service. Nothing happens before `start`."""
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        kinds: Mapping[str, Kind],
+        contract: Contract,
+        contracts: Mapping[str, Contract],
+        work: Sequence[Work],
+        queries: Sequence[Query],
+        fold: int,
+        config: Config,
+        clock: Clock = wall_clock,
+        chance: Callable[[], bytes] = lambda: os.urandom(16),
+    ) -> None:
+        self.source = source
+        self.fold = fold
+        self.clock = clock
+        self.states = States(kinds, config.partitions)
+        self.queries = list(queries)
+        self._config = config
+        self._contract = contract
+        for kind in kinds.values():
+            projections.check(kind)
+        self._topics = Topics(config.topic_prefix)
+        lifecycle = [TopicPartition(self._topics.lifecycle, n) for n in range(config.partitions)]
+        self._places = [*lifecycle, TopicPartition(self._topics.keys, 0)]
+        topics = wanted(config.partitions, config.min_insync, config.topic_prefix)
+        self._kept = [TopicPartition(topic.name, n) for topic in topics if topic.settings is FOREVER for n in range(topic.partitions)]
+        self._chance = chance
+        self._reader = Reader(source, kinds, contracts, config.partitions)
+        self._kafka = kafka = KafkaClients.of(config.kafka)
+        self._log_end = LogEnd(source, kafka)
+        self._reality = Reality(source, kafka, topics, self._log_end)
+        self._database = Database(source, config.database_url, fold)
+        self._cross_check = CrossCheck(source, clock, config.clock_tolerance)
+        self._lookup_key = lookup_key(config.master_key)
+        self._vault = Vault(config.master_key, self._database.reading, self._wait_for_keys)
+        self._next_wait: asyncio.Task[bool] | None = None
+        self._waiting = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._work = list(work)
+        self._commands = Commands()
+
+    # -- life
+
+    async def start(self) -> None:
+        """Returns once the database answered, has this fold's schema, and is numbered for as many partitions as we and the topics have.
+        Raises Unavailable, JournalRestored, WrongPartitions."""
+        await self._database.open()
+        async with self._database.watching() as connection:
+            await self._reality.begin(connection)
+        before = self.clock()
+        self._cross_check.compare(before, await self._database_time())
+        self.committer = Committer(self.source, self._database.commits, self._committed)
+        self.deciding = Deciding(
+            source=self.source,
+            contract=self._contract,
+            states=self.states,
+            database=self._database,
+            vault=self._vault,
+            committer=self.committer,
+            clock=self.clock,
+            chance=self._chance,
+            digest_key=self._config.master_key,
+            lookup_key=self._lookup_key,
+        )
+        self.parking = Parking(self.source, self.states, self._reader, self._database.reads)
+        self.relay = Relay(
+            source=self.source,
+            kafka=self._kafka,
+            topics=self._topics,
+            partitions=self._config.partitions,
+            connect=lambda: self._database.connect("relay", idle_session_timeout="5s"),
+            topics_now=self._reality.topics_now,
+        )
+        self.projector = Projector(
+            source=self.source,
+            kafka=self._kafka,
+            topics=self._topics,
+            states=self.states,
+            reader=self._reader,
+            vault=self._vault,
+            log_end=self._log_end,
+            connect=lambda: self._database.connect("projector", synchronous_commit="off"),
+            projected=lambda: self.work.wake(),
+        )
+        self.work = WorkLoop(
+            source=self.source,
+            topics=self._topics,
+            work=self._work,
+            states=self.states,
+            committer=self.committer,
+            projector=self.projector,
+            log_end=self._log_end,
+            settle=self._config.settle,
+            clock=self.clock,
+            cross_check=self._cross_check,
+            prepare=lambda drafts: self._database.on_live(lambda: self.deciding.prepare(drafts)),
+            words=lambda wanted: self._database.on_live(lambda: self._vault.open_all(wanted)),
+            connect=lambda: self._database.connect("work"),
+            chance=self._chance,
+        )
+        self.watch = Watch(
+            source=self.source,
+            fold=self.fold,
+            places=self._places,
+            kept=self._kept,
+            reality=self._reality,
+            settle=self._config.settle,
+            database=self._database.watching,
+            on_live=self._database.on_live,
+            relay=self.relay,
+            projector=self.projector,
+            work=self.work,
+            log_end=self._log_end,
+            cross_check=self._cross_check,
+        )
+        pruning = Pruning(source=self.source, database=self._database.reading, keep=self._config.keep_answers)
+        loops = {"projector": self.projector.run(), "relay": self.relay.run(), "work": self.work.run(), "pulse": self.watch.run()}
+        loops["pruning"] = pruning.run()
+        loops["reality"] = self._reality.run()
+        if isinstance(self.clock, SteppingClock):
+            loops["clock"] = follow(self.clock, self.work.wake)
+        else:
+            loops["clock"] = self._cross_check.run(self._database_time)
+        self._tasks = [asyncio.create_task(loop, name=f"{self.source}-{name}") for name, loop in loops.items()]
+
+    async def stop(self) -> None:
+        waiting = set(self._tasks)
+        while waiting:  # a cancellation may be lost inside a client that is just failing: it is said again
+            for task in waiting:
+                task.cancel()
+            _, waiting = await asyncio.wait(waiting, timeout=1.0)
+            if waiting:
+                log.warning("still-stopping", service=self.source, tasks=sorted(task.get_name() for task in waiting))
+        self._tasks = []
+        if self._next_wait is not None:
+            self._next_wait.cancel()
+        await self._log_end.stop()
+        await self._database.close()
+
+    def _committed(self) -> None:
+        self.relay.wake()
+        self.work.wake()
+
+    # -- commands and queries
+
+    def _refuse_what_reaches_nobody(self) -> None:
+        if self._reality.wrong:
+            raise WrongPartitions(self._reality.wrong, retry_after=60)
+
+    async def create(
+        self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, *, id: UUID | None = None
+    ) -> tuple[Seen, bool]:
+        """Decide the first facts of a new subject. True: answered from what was stored under the key. Raises KeyReused, Unavailable
+        (ClockOff).
+
+        The commit itself finds a key that was used, so a first request needs no look-up before; only a refusal does.
+        """
+        self._cross_check.demand()
+        self._refuse_what_reaches_nobody()
+        with self._commands.one():
+            return await self._database.on_live(lambda: self.deciding.create(kind, decide, asked, id))
+
+    async def decide(
+        self,
+        subject: str,
+        decide: Callable[[Any, Context], list[Fact]],
+        asked: Asked,
+        *,
+        check: Callable[[Seen], None] | None = None,
+        while_parked: bool = False,
+        append: bool = False,
+    ) -> tuple[Seen, bool]:
+        """Decide on the row as read and commit, again if it moved. check runs on each read, before anything else, and may raise.
+
+        append: the decision depends on what this service did, and on what it heard no more than if it had been made a moment before.
+        Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable (NotYet, KeyMissing, ClockOff), and the decider's Refused.
+        """
+        self._cross_check.demand()
+        self._refuse_what_reaches_nobody()
+        with self._commands.one():
+            return await self._certain(subject, lambda: self.deciding.decide(subject, decide, asked, check, while_parked, append))
+
+    async def read(self, subject: str) -> Seen:
+        """Raises Unknown, Unavailable (NotYet)."""
+        return await self._certain(subject, lambda: self.deciding.seen(subject))
+
+    async def page(self, query: Query, args: Sequence[Any], *, after: tuple[int, str] | None, limit: int) -> list[tuple[int, Seen]]:
+        """One page of a list, each with its place in the order: the cursor of the next one."""
+        place, subject = after or (-(2**63), "")
+
+        async def ask() -> list[tuple[int, Seen]]:
+            async with self._database.reading() as connection:
+                rows = await connection.fetch(query.sql(len(args)), *args, place, subject, limit)
+                loaded = await self.states.load(connection, [row["subject"] for row in rows])
+            found = [(row["place"], loaded.get(row["subject"])) for row in rows]
+            return [(at, self.states.codec(row.subject).seen(row)) for at, row in found if row is not None]
+
+        return await self._database.on_live(ask)
+
+    async def counts(self, name: str) -> dict[str, int]:
+        """How many subjects are what, by the names of this count."""
+
+        async def ask() -> dict[str, int]:
+            async with self._database.reading() as connection:
+                return {row["key"]: row["n"] for row in await connection.fetch(projections.COUNTS, name)}
+
+        return await self._database.on_live(ask)
+
+    def digest(self, kind: str, name: str, text: str) -> bytes | None:
+        """By what the query `lookups.FOUND` finds subjects whose field has this value in whatever form; None for what is no such value."""
+        return digest_of(self.states.codecs[kind].kind, self._lookup_key, name, text)
+
+    async def entries(
+        self, subject: str, lists: Sequence[str], *, limit: int, after: Place = entries.BEGINNING, most: int = entries.BYTES
+    ) -> dict[str, Latest]:
+        """The newest entries of these lists behind the place `after`, the newest first: up to `limit` of each, and no more than `most`
+        bytes and one entry, their words counted in."""
+
+        async def ask() -> dict[str, Latest]:
+            async with self._database.reading() as connection:
+                return await entries.latest(connection, subject, lists, limit, after, most)
+
+        return await self._database.on_live(ask)
+
+    async def open(self, subject: str, refs: Sequence[str]) -> dict[str, str]:
+        """Personal values in clear, by reference; what was forgotten is missing. Raises Unavailable (KeyMissing, WordsMissing)."""
+        return await self._database.on_live(lambda: self._vault.open(subject, refs))
+
+    async def parked(self) -> tuple[list[ParkedSubject], list[SetAside]]:
+        """What waits for operators: parked subjects, and records that belong to none; the newest 200 of each."""
+        return (await self._database.on_live(self.parking.subjects), await self._database.on_live(self.parking.set_aside))
+
+    async def redrive(self, subject: str) -> Redriven:
+        """Raises NotParked."""
+        with self._commands.one():
+            return await self._database.on_live(lambda: self.parking.redrive(subject))
+
+    async def skip(self, subject: str, who: str, why: str) -> Redriven:
+        """Raises NotParked."""
+        with self._commands.one():
+            return await self._database.on_live(lambda: self.parking.skip(subject, who, why))
+
+    async def health(self) -> Health:
+        return await self._database.on_live(self.watch.health)
+
+    def stalled(self) -> list[str]:
+        """Why a restart is needed: loops that are stuck or ended. What is away, and tried again and again, is no reason."""
+        return self.watch.stalled()
+
+    async def measures(self) -> Measures:
+        return await self._database.on_live(self.watch.measures)
+
+    async def quiet(self) -> Quiet:
+        """What this replica has to do now, and when next. Raises Unavailable where database or Kafka do not answer."""
+        try:
+            return await self._database.on_live(
+                lambda: look(
+                    source=self.source,
+                    clock=self.clock,
+                    works=self._work,
+                    places=self._places,
+                    commands=self._commands,
+                    database=self._database.watching,
+                    log_end=self._log_end,
+                    relay=self.relay,
+                    projector=self.projector,
+                    work=self.work,
+                )
+            )
+        except ConnectionError as error:
+            raise Unavailable(str(error)) from error
+
+    async def _database_time(self) -> datetime:
+        async with self._database.watching() as connection:
+            now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+        return now
+
+    async def _wait_for_keys(self) -> bool:
+        """Until the topic of keys was read, by whichever replica holds it, to an end asked after this call began; False where it was not in
+        time, or Kafka cannot say. All who come while one waits share the next wait."""
+        if self._next_wait is None:
+            self._next_wait = asyncio.create_task(self._keys_read())
+        return await asyncio.shield(self._next_wait)
+
+    async def _keys_read(self) -> bool:
+        async with self._waiting:
+            self._next_wait = None  # who comes from now on may miss a key that was sent after the end that is asked here
+            return await self._read_to_end(TopicPartition(self._topics.keys, 0), KEYS_WAIT)
+
+    async def _read_to_end(self, place: TopicPartition, within: float) -> bool:
+        """Wait until a partition was read, by whichever replica holds it, to an end asked now; False where it was not within so many
+        seconds, or Kafka cannot say."""
+        try:
+            end = (await self._log_end.ask([place]))[place]
+            async with asyncio.timeout(within):
+                while True:
+                    if await self._database.on_live(lambda: self._next(place)) >= end:
+                        return True
+                    await asyncio.sleep(LOOK)
+        except (ConnectionError, TimeoutError):
+            return False
+
+    async def _next(self, place: TopicPartition) -> int:
+        async with self._database.watching() as connection:
+            return await connection.fetchval(NEXT, *place) or 0
+
+    async def _certain(self, subject: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """What a question or command on a subject comes to. Where there is no such row, it is asked again once the log was read as far as
+        it goes now. Raises Unknown only then, NotYet before."""
+        try:
+            return await self._database.on_live(ask)
+        except Unknown:
+            if self.states.codec(subject).kind.begun_here:
+                raise
+        if not await self._read_to_end(TopicPartition(self._topics.lifecycle, self.states.partition(subject)), UNKNOWN_WAIT):
+            raise NotYet(f"{self.source} does not know {subject}, and has not read all that is on the log.", retry_after=1)
+        return await self._database.on_live(ask)
+
+
+TooLarge = FactTooLarge
+
+__all__ = [
+    "Asked",
+    "ClockOff",
+    "Config",
+    "Conflict",
+    "Engine",
+    "Forgotten",
+    "Health",
+    "JournalRestored",
+    "KeyMissing",
+    "KeyReused",
+    "Measures",
+    "NotYet",
+    "Parked",
+    "Quiet",
+    "Seen",
+    "TooLarge",
+    "Unavailable",
+    "Unknown",
+    "WordsMissing",
+]

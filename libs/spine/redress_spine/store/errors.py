@@ -1,0 +1,96 @@
+"""Why a command or a question could not be answered; the front door makes each a problem of its own."""
+
+from __future__ import annotations
+
+from redress_spine.aggregate import Refused
+
+
+class Unknown(Exception):
+    """There is no such subject."""
+
+
+class Parked(Exception):
+    """The subject is parked: operators must look at it first."""
+
+
+class KeyReused(Exception):
+    """The idempotency key was used for another request."""
+
+
+class Conflict(Exception):
+    """The row moved under every attempt."""
+
+
+class Unavailable(Exception):
+    """The database, or Kafka where it is needed, does not answer now. retry_after: seconds."""
+
+    def __init__(self, sentence: str, retry_after: int = 2) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class NotYet(Unavailable):
+    """There is no such subject here, and the log was not read as far as it goes: it may be on its way."""
+
+
+class KeyMissing(Unavailable):
+    """The key to a complaint's words is not here: late, lost, or unreadable. That is no proof that anybody destroyed it."""
+
+
+class WordsMissing(Unavailable):
+    """A complaint's key is here, and the ciphertext of some of its words is not, or does not open with it."""
+
+
+class ClockOff(Unavailable):
+    """This replica's clock and its database's are too far apart: whatever it decided would carry a wrong time for ever."""
+
+
+class WrongPartitions(Unavailable):
+    """Journal, topic and setting do not agree in how many partitions there are: what is written now might reach nobody."""
+
+
+class JournalRestored(Exception):
+    """This journal did not grow on the cluster and timeline that write it now, so it may be older than the log: nothing is decided on it,
+    nor told from it, before somebody has adopted it."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"The journal of {source} did not grow on this PostgreSQL cluster and timeline, and may be older than the log: "
+            f"redress adopt {source}"
+        )
+
+
+class KafkaRefuses(ConnectionError):
+    """Kafka is there and does not let us in: a certificate or a user is at fault. The sentence says which, and where it is set."""
+
+
+class WrongCluster(Exception):
+    """Offsets or a checkpoint were kept with another Kafka cluster than the one that answers."""
+
+
+class TopicMadeAnew(Exception):
+    """A topic that facts were sent to is another one now: what was sent is not on it, and what follows would stand before that."""
+
+
+class CannotRestore(Exception):
+    """The log cannot be written anew from the journals as they are. The sentence says what is in the way, and what to do."""
+
+
+class TopicsNotMade(Exception):
+    """Kafka did not make a topic as it must be. The sentence says which, and why."""
+
+
+class LogTruncated(Exception):
+    """The log does not begin at its first record, or lacks one that it had: what would be made of the rest is not whole."""
+
+
+def told(error: BaseException) -> str:
+    """An error for operators' eyes: its type and place, never its text, which may quote what a customer said.
+    Sentences of our own are told whole."""
+    if isinstance(error, KafkaRefuses | WrongCluster | TopicMadeAnew | JournalRestored | Unavailable):
+        return f"{type(error).__name__}: {error}"
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{f' {error.code}' if isinstance(error, Refused) else ''}{place}"

@@ -1,0 +1,103 @@
+"""What a fold came to, written: states, ciphertexts, entries, projections, what is parked or set aside, each as a set, rows by id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import asyncpg
+import orjson
+
+from redress_spine.messaging.records import Apart
+from redress_spine.processing import projections
+from redress_spine.processing.projections import Changes, shows_heard
+from redress_spine.store import entries
+from redress_spine.store.fold import Folding
+from redress_spine.store.states import Connection
+
+SAVE = """
+INSERT INTO state (subject, partition, revision, parked, read, cause, heard)
+SELECT n.subject, n.partition, 1, n.parked, n.read, n.cause, n.heard
+FROM unnest($1::text[], $2::int[], $3::boolean[], $4::jsonb[], $5::jsonb[], $6::jsonb[]) n (subject, partition, parked, read, cause, heard)
+ORDER BY n.subject
+ON CONFLICT (subject) DO UPDATE SET
+    parked = excluded.parked, read = excluded.read, cause = excluded.cause, heard = excluded.heard,
+    revision = state.revision + (state.heard <> excluded.heard OR state.parked <> excluded.parked)::int
+RETURNING subject, decided
+"""
+# Of rows that are locked. Index: state_pkey.
+DONE = "SELECT subject, done FROM state WHERE subject = ANY ($1::text[])"
+SEAL = """
+INSERT INTO sealed (subject, ref, ciphertext) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) ON CONFLICT DO NOTHING
+"""
+PARK = """
+INSERT INTO parked (subject, topic, partition, "offset", reason, detail, key, value, headers)
+SELECT n.subject, n.topic, n.partition, n."offset", n.reason, n.detail, n.key, n.value, n.headers
+FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::jsonb[])
+    n (subject, topic, partition, "offset", reason, detail, key, value, headers)
+ORDER BY n.topic, n.partition, n."offset" ON CONFLICT DO NOTHING
+"""
+SET_ASIDE = """
+INSERT INTO set_aside (topic, partition, "offset", reason, detail, hash)
+SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::bytea[]) ON CONFLICT DO NOTHING
+"""
+
+
+def headers_json(headers: Mapping[str, bytes]) -> str:
+    return orjson.dumps({name.replace("\0", ""): value.hex() for name, value in headers.items()}).decode()
+
+
+async def save(connection: Connection, foldings: list[Folding]) -> None:
+    """Write folded rows, their ciphertexts, their entries, what they parked, and their projections, each as a set, rows by id."""
+    foldings = sorted(foldings, key=lambda folding: folding.subject)
+    saved = await connection.fetch(
+        SAVE,
+        [each.subject for each in foldings],
+        [each.partition for each in foldings],
+        [each.parked for each in foldings],
+        [orjson.dumps(each.read).decode() for each in foldings],
+        [each.cause for each in foldings],
+        [each.codec.dump_heard(each.heard) for each in foldings],
+    )
+    sealed = [(each.subject, *value) for each in foldings for value in each.sealed]
+    if sealed:
+        await connection.execute(SEAL, *map(list, zip(*sealed, strict=True)))
+    if entered := [(each.subject, *row) for each in foldings for row in each.entries]:
+        await connection.execute(entries.WRITE, *map(list, zip(*entered, strict=True)))
+    if waiting := parked_rows(foldings):
+        await connection.execute(PARK, *map(list, zip(*waiting, strict=True)))
+    await _project(connection, foldings, {row["subject"]: row["decided"] for row in saved})
+
+
+async def _project(connection: Connection, foldings: Iterable[Folding], decided: Mapping[str, int]) -> None:
+    """The rows are locked now. Where something was decided since they were read, its projections are made anew, of what is stored."""
+    found = Changes()
+    overtaken = {}
+    for each in foldings:
+        if not shows_heard(each.codec.kind, each.before, each.heard):
+            continue
+        if decided[each.subject] != each.decided:
+            overtaken[each.subject] = each
+        else:
+            found.add(each.project() if each.changes is None else each.changes)
+    if overtaken:
+        for row in await connection.fetch(DONE, list(overtaken)):
+            found.add(overtaken[row["subject"]].project(row["done"]))
+    await projections.write(connection, found)
+
+
+def parked_rows(foldings: Iterable[Folding]) -> list[tuple[Any, ...]]:
+    return [
+        (each.subject, r.topic, r.partition, r.offset, parked.reason, parked.detail, r.key, r.value, headers_json(r.headers))
+        for each in foldings
+        for parked in each.waiting
+        for r in (parked.record,)
+    ]
+
+
+async def set_aside(connection: asyncpg.Connection, apart: list[Apart]) -> None:
+    await connection.execute(SET_ASIDE, *map(list, zip(*set_aside_rows(apart), strict=True)))
+
+
+def set_aside_rows(apart: Iterable[Apart]) -> list[tuple[Any, ...]]:
+    return [(one.record.topic, one.record.partition, one.record.offset, one.reason, one.detail, one.record.hash) for one in apart]

@@ -1,0 +1,198 @@
+"""Rows of state: read one or a thousand in one statement, with the head of their own journal stream beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+from pydantic import TypeAdapter
+
+from redress_events.event import Fact
+from redress_spine.aggregate import Kind, Table
+from redress_spine.messaging.envelope import GENESIS
+
+# State and journal head in one snapshot. Index: state_pkey, events_pkey.
+LOAD = """
+SELECT s.subject, s.partition, s.revision, s.decided, s.parked, s.heard, s.done, s.cause, h.version, h.hash
+FROM state s
+LEFT JOIN LATERAL (SELECT e.version, e.hash FROM events e WHERE e.stream = s.subject ORDER BY e.version DESC LIMIT 1) h ON true
+WHERE s.subject = ANY ($1::text[])
+"""
+HEADS = """
+SELECT w.stream, h.version, h.hash
+FROM unnest($1::text[]) w (stream)
+JOIN LATERAL (SELECT e.version, e.hash FROM events e WHERE e.stream = w.stream ORDER BY e.version DESC LIMIT 1) h ON true
+"""
+
+MURMUR = 0x5BD1E995
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A list that users page through. where: SQL over columns of the state, or of the projection's table that it names, `$1 …` its filters.
+    order: a bigint column, not null within it. own: the index that one department's part of it is read from, where the table has a column
+    `department`."""
+
+    name: str
+    where: str
+    order: str
+    index: str
+    own: str | None = None
+    table: Table | None = None
+
+    def of_department(self, filters: int) -> Query:
+        """One department's part; the filter after the others names it. Raises ValueError where the list has no such parts."""
+        if self.own is None:
+            raise ValueError(f"The list {self.name} is not told apart by department.")
+        return replace(self, where=f"({self.where}) AND s.department = ${filters + 1}::text", index=self.own)
+
+    def sql(self, filters: int) -> str:
+        after, subject, limit = (f"${filters + n}" for n in (1, 2, 3))
+        return (
+            f"SELECT s.subject, s.{self.order} AS place FROM {self.table.name if self.table else 'state'} s WHERE ({self.where}) AND "
+            f"(s.{self.order}, s.subject) > ({after}::bigint, {subject}::text) ORDER BY s.{self.order}, s.subject LIMIT {limit}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One subject as read: its state, and where its own stream ends. revision 0: not there yet. decided: moves with `done` alone."""
+
+    subject: str
+    partition: int
+    revision: int
+    parked: bool
+    heard: Any
+    done: Any
+    cause: Mapping[str, str]
+    version: int
+    hash: bytes
+    decided: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One subject as a caller sees it. made: the last fact of the command that it answers, its words as references, and when. What a
+    command made when it came first is what it makes when it is repeated."""
+
+    subject: str
+    state: Any
+    etag: str
+    parked: bool
+    version: int
+    made: tuple[Fact, datetime] | None = None
+
+    @property
+    def id(self) -> UUID:
+        return UUID(self.subject.partition("/")[2])
+
+
+class Codec:
+    """A kind's facets, to and from jsonb. Defaults are left out, so a new field changes no stored byte."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        heard, done = kind.facets
+        self.heard: TypeAdapter[Any] = TypeAdapter(heard)
+        self.done: TypeAdapter[Any] = TypeAdapter(done)
+        self.nothing = heard(), done()  # of a subject of which nothing is known yet; frozen, so one serves all
+
+    def dump_heard(self, heard: Any) -> str:
+        return _dump(self.heard, heard).decode()
+
+    def dump_done(self, done: Any) -> str:
+        return _dump(self.done, done).decode()
+
+    def load_heard(self, text: str) -> Any:
+        return self.heard.validate_json(text)
+
+    def load_done(self, text: str) -> Any:
+        return self.done.validate_json(text)
+
+    def etag(self, heard: Any, done_json: str) -> str:
+        """Equal after a rebuild, unchanged by facts that change nothing."""
+        heard_json = b"{}" if heard is self.nothing[0] else _dump(self.heard, heard)
+        return hashlib.sha256(heard_json + b"\n" + done_json.encode()).hexdigest()[:32]
+
+    def seen(self, row: Row) -> Seen:
+        state = self.kind.state(heard=row.heard, done=row.done)
+        return Seen(row.subject, state, self.etag(row.heard, self.dump_done(row.done)), row.parked, row.version)
+
+
+def _dump(adapter: TypeAdapter[Any], facet: Any) -> bytes:
+    """The same bytes for equal facets: jsonb gives a dict's keys back in an order of its own. Raises where a fold made another type."""
+    return orjson.dumps(adapter.dump_python(facet, mode="json", exclude_defaults=True, warnings="error"), option=orjson.OPT_SORT_KEYS)
+
+
+class States:
+    """The state table of one service. Kinds are told apart by the first part of the subject."""
+
+    def __init__(self, kinds: Mapping[str, Kind], partitions: int) -> None:
+        self.codecs = {name: Codec(kind) for name, kind in kinds.items()}
+        self.partitions = partitions
+
+    def codec(self, subject: str) -> Codec:
+        return self.codecs[subject.partition("/")[0]]
+
+    def partition(self, subject: str) -> int:
+        return partition_of(subject, self.partitions)
+
+    def fresh(self, subject: str) -> Row:
+        return Row(subject, self.partition(subject), 0, False, *self.codec(subject).nothing, {}, 0, GENESIS)
+
+    async def load(self, connection: Connection, subjects: Iterable[str]) -> dict[str, Row]:
+        """Rows that are there, by subject, read without a lock."""
+        return {record["subject"]: self.row(record) for record in await connection.fetch(LOAD, list(subjects))}
+
+    def row(self, record: asyncpg.Record) -> Row:
+        codec = self.codec(record["subject"])
+        return Row(
+            record["subject"],
+            record["partition"],
+            record["revision"],
+            record["parked"],
+            codec.load_heard(record["heard"]),
+            codec.load_done(record["done"]),
+            orjson.loads(record["cause"]),
+            record["version"] or 0,
+            record["hash"] or GENESIS,
+            record["decided"],
+        )
+
+
+Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy | asyncpg.Pool
+
+
+async def one(connection: Connection, query: str, *args: Any) -> asyncpg.Record:
+    """The row of a query that always has one."""
+    row = await connection.fetchrow(query, *args)
+    assert row is not None, query
+    return row
+
+
+async def heads(connection: Connection, streams: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+    """Last version and hash of streams other than the subject's own."""
+    return {row["stream"]: (row["version"], row["hash"]) for row in await connection.fetch(HEADS, list(streams))}
+
+
+@lru_cache(8192)  # each subject is asked for by commit, relay and projector
+def partition_of(key: str, partitions: int) -> int:
+    """Kafka's default partitioner: murmur2 of the key's bytes, four at a time (aiokafka goes byte by byte: three times as long)."""
+    raw = key.encode()
+    words, rest = divmod(len(raw), 4)
+    hashed = 0x9747B28C ^ len(raw)
+    for word in struct.unpack_from(f"<{words}I", raw):
+        word = word * MURMUR & 0xFFFFFFFF
+        hashed = hashed * MURMUR & 0xFFFFFFFF ^ (word ^ word >> 24) * MURMUR & 0xFFFFFFFF
+    if rest:
+        hashed = (hashed ^ int.from_bytes(raw[-rest:], "little")) * MURMUR & 0xFFFFFFFF
+    hashed = (hashed ^ hashed >> 13) * MURMUR & 0xFFFFFFFF
+    return ((hashed ^ hashed >> 15) & 0x7FFFFFFF) % partitions

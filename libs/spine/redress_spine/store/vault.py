@@ -1,0 +1,252 @@
+"""Personal fields: sealed before they reach the journal, opened for those who may read, lost for good when the key is destroyed.
+
+AES-256-GCM, one data key for each complaint, wrapped by a master key; the additional data is the fact's id and the field, so a ciphertext
+cannot be moved elsewhere. Only intake makes keys; the others hold what comes on the compacted topic of keys. A key that is not here is late
+or lost, and said to be; destroyed is what a tombstone with its proof destroyed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hmac
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from redress_events.event import Fact
+from redress_spine.store.errors import KeyMissing, WordsMissing
+from redress_spine.store.states import Connection
+
+PREFIX = "sealed:1:"
+PROOF = "proof"  # the header of a tombstone that has its proof
+OPENED_AT_ONCE = 256 * 1024  # bytes decrypted before others have their turn: about half a millisecond
+LATE, LOST = 2, 60  # seconds after which to ask again
+# One row for each value that is there, and one at least where the key is: the key is asked for each time, so that no replica keeps it in
+# memory beyond its destruction. Index: keys_pkey, sealed_pkey.
+OPEN = """
+SELECT k.subject, k.wrapped, k.proof, s.ref, s.ciphertext
+FROM keys k
+LEFT JOIN (unnest($2::text[], $3::text[]) w (subject, ref) JOIN sealed s USING (subject, ref)) ON s.subject = k.subject
+WHERE k.subject = ANY ($1::text[])
+"""
+# `destroyed` wins over any later key record, and a key is never exchanged for another. A key that comes does not acknowledge a tombstone
+# that is still to be sent.
+STORE = """
+INSERT INTO keys (subject, wrapped, destroyed, proof, acknowledged)
+SELECT k.subject, k.wrapped, k.wrapped IS NULL, k.proof, true
+FROM unnest($1::text[], $2::bytea[], $3::bytea[]) k (subject, wrapped, proof) ORDER BY k.subject
+ON CONFLICT (subject) DO UPDATE SET
+    wrapped = CASE WHEN keys.destroyed OR excluded.destroyed THEN NULL ELSE keys.wrapped END,
+    destroyed = keys.destroyed OR excluded.destroyed,
+    proof = coalesce(keys.proof, excluded.proof),
+    acknowledged = true
+WHERE excluded.destroyed AND NOT keys.destroyed OR NOT keys.acknowledged AND (excluded.destroyed OR NOT keys.destroyed)
+"""
+# By what was forgotten nobody is found. Index: lookups_subject.
+FORGET = "DELETE FROM lookups WHERE subject = ANY ($1::text[])"
+# What a service does whose topic of keys is no longer the one that it read: reads it from its beginning, which harms nobody, and sends what
+# keys it has again, for all that were acknowledged went to a log that is gone.
+ANEW = """
+WITH sent_again AS (UPDATE relay_checkpoint SET keys_from = '')
+UPDATE consumer_offsets SET next = 0, epoch = epoch + 1, topic_id = NULL, last_offset = NULL, last_hash = NULL WHERE topic = $1
+"""
+
+
+class Forgotten(Exception):
+    """The complaint's key was destroyed, which is proved: nothing can be sealed for it or opened any more."""
+
+
+class NotSealed(ValueError):
+    """A personal field stands in clear on the log, or its ciphertext is no ciphertext."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What came on the topic of keys: a wrapped key, or a tombstone (wrapped None) with its proof."""
+
+    wrapped: bytes | None
+    proof: bytes | None = None
+
+
+def reference(source: str, version: int, field: str) -> str:
+    """Under which a personal value is stored and found again: `<source>/<version>/<field>`."""
+    return f"{source}/{version}/{field}"
+
+
+def ciphertext_of(value: object) -> bytes:
+    """The bytes behind a sealed field on the log. Raises NotSealed."""
+    if not isinstance(value, str) or not value.startswith(PREFIX):
+        raise NotSealed("A personal field is not sealed.")
+    try:
+        blob = base64.b64decode(value[len(PREFIX) :], altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise NotSealed("A sealed field is not base64.") from error
+    if len(blob) < 28:
+        raise NotSealed("A sealed field is too short.")
+    return blob
+
+
+def tombstone_proof(master: bytes, subject: str) -> bytes:
+    """What a tombstone must carry to destroy the key of this subject: an HMAC (SHA-256) under a key derived from the master key (HKDF), so
+    that whoever can merely write to the topic of keys destroys nothing."""
+    return _proof(_proof_key(master), subject)
+
+
+def _proof_key(master: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=b"redress: proof of a tombstone").derive(master)
+
+
+def _proof(key: bytes, subject: str) -> bytes:
+    return hmac.digest(key, subject.encode(), "sha256")
+
+
+class Vault:
+    """One service's keys. `connect` lends a connection, never while waiting for a key.
+
+    `wait_for_keys` waits until the topic of keys was read to its end as of now; False where it was not in time, or Kafka cannot say.
+    """
+
+    def __init__(
+        self,
+        master: bytes,
+        connect: Callable[[], AbstractAsyncContextManager[Connection]],
+        wait_for_keys: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._master = AESGCM(master)
+        self._proof_key = _proof_key(master)
+        self._connect = connect
+        self._wait_for_keys = wait_for_keys
+
+    def make_key(self, subject: str) -> tuple[AESGCM, bytes]:
+        """A new data key and its wrapped form. The caller stores the latter in the same transaction as the first sealed fact."""
+        key = os.urandom(32)
+        nonce = os.urandom(12)
+        return AESGCM(key), nonce + self._master.encrypt(nonce, key, subject.encode())
+
+    def proves(self, subject: str, proof: bytes | None) -> bool:
+        """Whether this is the proof that the subject's key was destroyed."""
+        return proof is not None and hmac.compare_digest(proof, _proof(self._proof_key, subject))
+
+    def unwraps(self, subject: str, wrapped: bytes) -> bool:
+        """Whether this is a key that our master key wrapped for this subject."""
+        return self._unwrapped(subject, wrapped) is not None
+
+    def cipher(self, subject: str, wrapped: bytes) -> AESGCM | None:
+        """The subject's data key; None where our master key did not wrap it."""
+        key = self._unwrapped(subject, wrapped)
+        return AESGCM(key) if key else None
+
+    async def store(self, connection: Connection, records: Mapping[str, KeyRecord]) -> None:
+        """Keep what came on the topic of keys, by subject. Each unwraps, or is a tombstone that is proved."""
+        await connection.execute(
+            STORE, list(records), [each.wrapped for each in records.values()], [each.proof for each in records.values()]
+        )
+        if destroyed := [subject for subject, each in records.items() if each.wrapped is None]:
+            await connection.execute(FORGET, destroyed)
+
+    async def ciphers(self, subjects: Iterable[str]) -> dict[str, AESGCM | Forgotten | KeyMissing]:
+        """The keys of these complaints, or why there is none. Those that are not here are waited for, all at once."""
+        return {subject: held if isinstance(held, Exception) else held.cipher for subject, held in (await self._held(subjects, [])).items()}
+
+    async def open(self, subject: str, refs: Sequence[str]) -> dict[str, str]:
+        """Clear text by reference. A forgotten complaint opens to nothing. Raises KeyMissing, WordsMissing."""
+        opened = (await self.open_all({subject: refs}))[subject]
+        if isinstance(opened, Exception):
+            raise opened
+        return opened
+
+    async def open_all(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str] | KeyMissing | WordsMissing]:
+        """The same for many complaints: for each its clear text, or why it cannot be had. A missing key costs one wait for all of them."""
+        opened: dict[str, dict[str, str] | KeyMissing | WordsMissing] = {subject: {} for subject in wanted}
+        refs = [(subject, ref) for subject, each in wanted.items() for ref in each]
+        held = await self._held({subject for subject, _ in refs}, refs)
+        done = 0
+        for subject, ref in refs:
+            keys, words = held[subject], opened[subject]
+            if isinstance(keys, KeyMissing):
+                opened[subject] = keys
+            elif not isinstance(keys, Forgotten) and isinstance(words, dict):
+                blob = keys.sealed.get(ref, b"")
+                try:
+                    words[ref] = unseal(keys.cipher, subject, ref, blob)
+                except (InvalidTag, ValueError):
+                    which = "is sealed with another key than the complaint's" if blob else "is not here"
+                    opened[subject] = WordsMissing(f"The ciphertext {ref} of {subject} {which}. See: redress verify", LOST)
+                if (done := done + len(blob)) >= OPENED_AT_ONCE:
+                    done = 0
+                    await asyncio.sleep(0)
+        return opened
+
+    async def _held(self, subjects: Iterable[str], refs: Sequence[tuple[str, str]]) -> dict[str, _Held | Forgotten | KeyMissing]:
+        wanted = sorted(set(subjects))
+        if not wanted:
+            return {}
+        found = await self._found(wanted, refs)
+        whole = True
+        if missing := [subject for subject in wanted if subject not in found]:
+            whole = await self._wait_for_keys()
+            found |= await self._found(missing, [(subject, ref) for subject, ref in refs if subject not in found])
+        return {subject: self._judged(subject, found.get(subject), whole) for subject in wanted}
+
+    async def _found(self, subjects: Sequence[str], refs: Sequence[tuple[str, str]]) -> dict[str, list[Any]]:
+        async with self._connect() as connection:
+            rows = await connection.fetch(OPEN, subjects, [subject for subject, _ in refs], [ref for _, ref in refs])
+        found: dict[str, list[Any]] = {}
+        for row in rows:
+            found.setdefault(row["subject"], []).append(row)
+        return found
+
+    def _judged(self, subject: str, rows: Sequence[Any] | None, whole: bool) -> _Held | Forgotten | KeyMissing:
+        if not rows and not whole:
+            return KeyMissing(f"The key of {subject} is not here yet: the topic of keys could not be read to its end.", LATE)
+        if not rows:
+            return KeyMissing(
+                f"The key of {subject} is missing: it is neither here nor on the topic of keys. Send it again: redress send-keys intake",
+                LOST,
+            )
+        wrapped, proof = rows[0]["wrapped"], rows[0]["proof"]
+        if wrapped is None:
+            proved = self.proves(subject, proof)
+            return Forgotten(subject) if proved else KeyMissing(f"Nothing proves that the key of {subject} was destroyed.", LOST)
+        if (key := self._unwrapped(subject, wrapped)) is None:
+            return KeyMissing(f"The key of {subject} does not open: this is not the master key that wrapped it.", LOST)
+        return _Held(AESGCM(key), {row["ref"]: row["ciphertext"] for row in rows if row["ref"] is not None})
+
+    def _unwrapped(self, subject: str, wrapped: bytes) -> bytes | None:
+        try:
+            key = self._master.decrypt(wrapped[:12], wrapped[12:], subject.encode())
+        except (InvalidTag, ValueError):
+            return None
+        return key if len(key) == 32 else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    cipher: AESGCM
+    sealed: Mapping[str, bytes]
+
+
+def seal(key: AESGCM, subject: str, ref: str, text: str) -> bytes:
+    nonce = os.urandom(12)
+    return nonce + key.encrypt(nonce, text.encode(), f"{subject}/{ref}".encode())
+
+
+def unseal(key: AESGCM, subject: str, ref: str, blob: bytes) -> str:
+    return key.decrypt(blob[:12], blob[12:], f"{subject}/{ref}".encode()).decode()
+
+
+def on_the_log(blob: bytes) -> str:
+    return PREFIX + base64.urlsafe_b64encode(blob).decode()
+
+
+def needs_key(facts: Sequence[Fact]) -> bool:
+    return any(getattr(fact, name) is not None for fact in facts for name in fact.personal_fields())

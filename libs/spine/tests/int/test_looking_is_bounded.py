@@ -1,0 +1,89 @@
+"""What an operator's look reads does not grow with what there is to see: in an outage that is millions of rows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import asyncpg
+import pytest
+from spine_stack import OPEN, Stack
+
+from redress_spine.messaging.relay import BACKLOG, COUNTED, Relay
+from redress_spine.messaging.topics import Topics
+from redress_spine.processing.parking import ASIDE, LIST
+from redress_spine.processing.quiet import HEAD, STUCK, STUCK_NAMED, next_due_sql
+from redress_spine.processing.skips import AHEAD
+from redress_spine.processing.watch import COUNTS
+from redress_spine.store import connections
+from redress_spine.store.database import PLANS, TIMEOUTS
+
+ID = "lpad(to_hex(n), 32, '0')::uuid"
+ROWS = [
+    """INSERT INTO events (stream, version, topic, type, prevhash, hash, data, partition)
+       SELECT 'complaint/' || {id}, 1, 't', 't', decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex'), 'x', 0
+       FROM generate_series($1::int, $2::int) n""",
+    """INSERT INTO state (subject, partition, parked, heard)
+       SELECT 'complaint/' || {id}, 0, n % 2 = 0, '{{"registered_at": 1}}' FROM generate_series($1::int, $2::int) n""",
+    """INSERT INTO parked (subject, topic, partition, "offset", reason, detail, headers)
+       SELECT 'complaint/' || {id}, 't', 0, n, 'gap', '', '{{}}' FROM generate_series($1::int, $2::int) n WHERE n % 2 = 0""",
+    """INSERT INTO set_aside (topic, partition, "offset", reason, detail, hash)
+       SELECT 't', 0, n, 'no-subject', '', 'x' FROM generate_series($1::int, $2::int) n""",
+    """INSERT INTO row_errors (work, subject, error, attempts, retry_at)
+       SELECT 'other', 'complaint/' || {id}, 'E', n % 7, now() FROM generate_series($1::int, $2::int) n""",
+    """INSERT INTO skips (topic, partition, "offset", hash, reached, who, why)
+       SELECT 't', 0, n, 'x', 0, '', '' FROM generate_series($1::int, $2::int) n""",
+]
+LOOKS: dict[str, tuple[str, list[Any]]] = {
+    "backlog": (BACKLOG, []),
+    "counts": (COUNTS, []),
+    "head": (HEAD, []),
+    "stuck": (STUCK, [STUCK_NAMED]),
+    "due": (next_due_sql(OPEN), [0]),
+    "parked": (LIST, [200]),
+    "set aside": (ASIDE, [200]),
+    "skips": (AHEAD, [["t"], [0], [10**9]]),
+}
+
+
+async def fill(connection: asyncpg.Connection, first: int, last: int) -> None:
+    for sql in ROWS:
+        await connection.execute(sql.format(id=ID), first, last)
+    await connection.execute("VACUUM ANALYZE")
+
+
+async def reads(connection: asyncpg.Connection, sql: str, args: list[Any]) -> int:
+    """Pages that a question touches."""
+    (row,) = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", *args)
+    plan = json.loads(row[0])[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+@pytest.mark.slow
+async def test_four_times_as_much_costs_no_look_more(stack: Stack) -> None:
+    owner = await stack.connect("handling", owner=True)
+    await fill(owner, 1, 25_000)
+    made = await stack.database("handling")
+    settings = {"search_path": "fold1_1,public", **TIMEOUTS, **PLANS}
+    app = await connections.connect(made.app_dsn, server_settings=settings)
+    before = {name: await reads(app, *look) for name, look in LOOKS.items()}
+    await fill(owner, 25_001, 100_000)
+    await app.close()
+    app = await connections.connect(made.app_dsn, server_settings=settings)
+    after = {name: await reads(app, *look) for name, look in LOOKS.items()}
+    grown = {name: (before[name], pages) for name, pages in after.items() if pages > before[name] * 2 + 20}  # one level more of an index
+    assert not grown
+    assert max(after.values()) < 2_500, after
+    relay = Relay(source="handling", kafka="", topics=Topics(), partitions=4, connect=_never, topics_now=_never)
+    assert await relay.backlog(app) == 100_000
+    await owner.execute(
+        "UPDATE relay_checkpoint SET (transaction_id, global_position) = (SELECT transaction_id, global_position FROM events"
+        " ORDER BY transaction_id DESC, global_position DESC OFFSET 7 LIMIT 1)"
+    )
+    assert await relay.backlog(app) == 7 < COUNTED
+    await app.close()
+    await owner.close()
+
+
+async def _never() -> Any:
+    raise AssertionError("Nobody relays here.")

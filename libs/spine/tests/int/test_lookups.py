@@ -1,0 +1,124 @@
+"""A subject is found by what was written down of its customer, in whatever form, and by nothing once that was forgotten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from spine_log import Sent, described, pen, quiet, rebuild, states, verified
+from spine_stack import MASTER, Stack, asked, eventually, registered, with_toys
+
+from redress_spine.admin.rebuild import Rebuild
+from redress_spine.aggregate import KEYS
+from redress_spine.store.engine import Engine
+from redress_spine.store.lookups import FOUND, Lookups, MasterKeyNeeded
+from redress_spine.store.vault import PROOF, tombstone_proof
+
+PHONE = "139 0000 4711"
+
+
+async def new(intake: Engine, key: str, phone: str | None = PHONE) -> str:
+    seen, _ = await intake.create("complaint", lambda context: [registered(phone=phone)], asked(key))
+    return seen.subject
+
+
+async def found(intake: Engine, text: str, **page: object) -> list[str]:
+    digest = intake.digest("complaint", "phone", text)
+    rows = await intake.page(FOUND, [digest], **({"after": None, "limit": 10} | page))  # type: ignore[arg-type]
+    return [seen.subject for _, seen in rows]
+
+
+async def test_it_is_found_in_every_form_the_newest_first_page_by_page(stack: Stack) -> None:
+    intake = await stack.engine("intake")
+    subjects = [await new(intake, f"n-{n}") for n in range(5)]
+    await new(intake, "other", "139 0000 4712")
+    await new(intake, "none", None)
+    newest = sorted(subjects, reverse=True)
+    assert sorted(await found(intake, "13900004711")) == sorted(subjects)
+    assert [subject[:20] for subject in await found(intake, PHONE)] == [subject[:20] for subject in newest]
+    rows = await intake.page(FOUND, [intake.digest("complaint", "phone", PHONE)], after=None, limit=2)
+    rest = await found(intake, PHONE, after=(rows[-1][0], rows[-1][1].subject))
+    assert sorted([seen.subject for _, seen in rows] + rest) == sorted(subjects)
+    assert await found(intake, "13900004713") == [] and intake.digest("complaint", "phone", " ") is None
+    await quiet(intake)
+    await verified(stack, "intake")
+
+
+async def test_what_was_forgotten_finds_nothing_and_no_rebuild_brings_it_back(stack: Stack, tmp_path: Path) -> None:
+    intake = await stack.engine("intake")
+    kept, forgotten = await new(intake, "kept"), await new(intake, "forgotten")
+    await quiet(intake)
+    before = [row for row in await states(stack, "intake") if row[0] != forgotten]
+    tombstone = Sent(forgotten.encode(), None, [(PROOF, tombstone_proof(MASTER, forgotten))])
+    async with pen(stack) as hand:
+        await hand.write(tombstone, topic=KEYS)
+
+    async def gone() -> bool:
+        return await found(intake, PHONE) == [kept]
+
+    await eventually(gone)
+    connection = await stack.connect("intake")
+    assert await connection.fetchval("SELECT count(*) FROM lookups") == 1
+    await connection.close()
+    await quiet(intake)
+    await verified(stack, "intake")
+    await rebuild(stack, "intake", tmp_path)
+    assert [row for row in await states(stack, "intake") if row[0] != forgotten] == before
+    assert await found(intake, PHONE) == [kept]
+    await verified(stack, "intake")
+
+
+async def test_what_is_forgotten_while_a_rebuild_has_its_digest_already_finds_nothing(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake = await stack.engine("intake")
+    kept, forgotten = await new(intake, "kept"), await new(intake, "forgotten")
+    await quiet(intake)
+    rows = Lookups.rows
+
+    async def too_early(self: Lookups, connection: Any, sealed: Any) -> Any:
+        digests = await rows(self, connection, sealed)
+        if any(subject == forgotten for subject, _, _ in digests):
+            async with pen(stack) as hand:
+                tombstone = Sent(forgotten.encode(), None, [(PROOF, tombstone_proof(MASTER, forgotten))])
+                await hand.write(tombstone, topic=KEYS)
+
+            async def gone() -> bool:
+                return await found(intake, PHONE) == [kept]
+
+            await eventually(gone)
+        return digests
+
+    monkeypatch.setattr(Lookups, "rows", too_early)
+    await rebuild(stack, "intake", tmp_path)
+    monkeypatch.undo()
+    assert await found(intake, PHONE) == [kept]
+    await quiet(intake)
+    await verified(stack, "intake")
+
+
+async def test_without_the_master_key_nothing_is_rebuilt(stack: Stack, tmp_path: Path) -> None:
+    intake = await stack.engine("intake")
+    subject, database = await new(intake, "new"), await stack.database("intake")
+    work = Rebuild(
+        described(stack, "intake"),
+        fold=1,
+        owner_dsn=database.owner_dsn,
+        app_role=database.app_role,
+        service_migrations_dir=with_toys(tmp_path),
+        kafka=stack.kafka,
+    )
+    with pytest.raises(MasterKeyNeeded):
+        await work.run()
+    assert await found(intake, PHONE) == [subject]
+
+
+async def test_no_table_holds_the_number(stack: Stack) -> None:
+    intake = await stack.engine("intake")
+    await new(intake, "new")
+    connection = await stack.connect("intake", owner=True)
+    for table in ("state", "lookups", "sealed", "entries", "toys", "public.events", "public.keys", "public.idempotency"):
+        for row in await connection.fetch(f"SELECT t::text AS whole FROM {table} t"):
+            assert "00004711" not in row["whole"] and b"00004711".hex() not in row["whole"], table
+    await connection.close()

@@ -1,0 +1,128 @@
+"""One relay leads, another takes over, a deposed one begins where the checkpoint is; a page that fails is sent again in order."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from spine_log import made_anew, on_the_log, verified
+from spine_stack import Stack, asked, eventually, registered
+
+from redress_events.contracts.intake import ComplaintSupplemented
+from redress_events.vocabulary import LIFECYCLE
+from redress_spine.messaging.envelope import decode
+from redress_spine.store.engine import Engine
+
+LARGE = 480_000  # characters: 640 kB on the log, so that no two of them fit into one batch
+
+
+async def versions(stack: Stack) -> list[int]:
+    return [decode(record.value).version for record in await on_the_log(stack, LIFECYCLE, stack.partitions)]
+
+
+async def test_one_of_two_replicas_leads_and_the_other_takes_over(stack: Stack) -> None:
+    one, two = await stack.engine("intake"), await stack.engine("intake")
+    await one.create("complaint", lambda context: [registered()], asked("k1"))
+    await eventually(lambda: sent(stack, [1]))
+    leader, other = (one, two) if one.relay.leader else (two, one)
+    assert leader.relay.leader and not other.relay.leader
+    await stack.stop(leader)
+    await other.create("complaint", lambda context: [registered()], asked("k2"))
+    await eventually(lambda: sent(stack, [1, 1]))
+    assert other.relay.leader
+
+
+async def sent(stack: Stack, wanted: list[int]) -> bool:
+    return await versions(stack) == wanted
+
+
+async def test_a_leader_whose_checkpoint_was_moved_does_not_move_it_again_and_begins_there(stack: Stack) -> None:
+    intake = await stack.engine("intake")
+    connection = await stack.connect("intake")
+    seen, _ = await intake.create("complaint", lambda context: [registered()], asked("k1"))
+    await eventually(lambda: sent(stack, [1]))
+
+    async def noted() -> bool:
+        return bool(await connection.fetchval("SELECT global_position = 1 FROM relay_checkpoint"))
+
+    await eventually(noted)
+    await connection.execute("UPDATE relay_checkpoint SET transaction_id = '0', global_position = 0")
+    await supplement(intake, seen.subject, "more")
+    await eventually(lambda: sent(stack, [1, 2, 1, 2]))
+    await connection.close()
+
+
+async def test_a_leader_that_has_nothing_to_do_notices_that_its_checkpoint_was_moved(stack: Stack) -> None:
+    intake = await stack.engine("intake")
+    connection = await stack.connect("intake")
+    await intake.create("complaint", lambda context: [registered()], asked("k1"))
+
+    async def idle() -> bool:
+        return intake.relay.leader and (await intake.measures()).backlog_facts == 0
+
+    await eventually(idle)
+    await connection.execute("UPDATE relay_checkpoint SET transaction_id = '0', global_position = 0")
+    await eventually(lambda: sent(stack, [1, 1]))
+    await eventually(idle)
+    assert await versions(stack) == [1, 1], "it was sent again and again"
+    await connection.close()
+    await stack.stop(intake)
+    await verified(stack, "intake")
+
+
+async def supplement(intake: Engine, subject: str, text: str) -> None:
+    await intake.decide(subject, lambda toy, context: [ComplaintSupplemented(supplement=1, text=text)], asked())
+
+
+async def test_a_page_of_several_batches_is_sent_in_order_though_its_first_batch_is_lost(stack: Stack) -> None:
+    holding = await stack.connect("intake")
+    await holding.fetchval("SELECT pg_advisory_lock(hashtext('redress-relay'))")  # nobody leads until all is in the journal
+    intake, handling = await stack.engine("intake"), await stack.engine("handling")
+    seen, _ = await intake.create("complaint", lambda context: [registered()], asked("k1"))
+    for n in range(4):
+        await supplement(intake, seen.subject, str(n) * LARGE)
+    real, losses = intake.relay._sender.open_producer, [1]
+
+    async def open_producer() -> Any:
+        """Loses one batch of facts, as a broker that answers too late does."""
+        producer = await real()
+        send = producer.send_batch
+
+        async def send_batch(batch: Any, topic: str, **more: Any) -> Any:
+            if not losses[0] or not topic.endswith(LIFECYCLE):
+                return await send(batch, topic, **more)
+            losses[0] -= 1
+            lost = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_later(0.3, lost.set_exception, ConnectionError("injected"))
+            return lost
+
+        producer.send_batch = send_batch
+        return producer
+
+    intake.relay._sender.open_producer = open_producer  # type: ignore[method-assign]
+    await holding.close()
+    await eventually(lambda: read(stack, seen.subject, 5))
+    assert not losses[0] and await handling.parking.subjects() == []
+    own = [decode(record.value) for record in await on_the_log(stack, LIFECYCLE, stack.partitions)]
+    assert [each.version for each in own if each.source == "intake"] == [1, 2, 3, 4, 5], "a later batch went before an earlier one"
+    await verified(stack, "intake")
+
+
+async def read(stack: Stack, subject: str, version: int) -> bool:
+    connection = await stack.connect("handling")
+    found = await connection.fetchval("SELECT (read->'intake'->>'v')::int = $2 FROM state WHERE subject = $1", subject, version)
+    await connection.close()
+    return bool(found)
+
+
+async def test_a_topic_that_was_made_anew_before_anything_was_sent_to_it_is_sent_to(stack: Stack) -> None:
+    intake = await stack.engine("intake")
+
+    async def leads() -> bool:
+        return intake.relay.leader
+
+    await eventually(leads)
+    await made_anew(stack, LIFECYCLE)
+    await intake.create("complaint", lambda context: [registered()], asked("k1"))
+    await eventually(lambda: sent(stack, [1]))
+    assert intake.relay.refused is None

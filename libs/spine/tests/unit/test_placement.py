@@ -1,0 +1,69 @@
+"""Which department has a complaint, in whatever order triage and handling are heard."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redress_events.contracts.callback import ComplaintClosed
+from redress_events.contracts.handling import CaseOpened, CaseTransferred
+from redress_events.contracts.triage import ComplaintRouted
+from redress_events.event import Fact
+from redress_events.placement import Placement, placed
+
+
+def routed(routing: int, department: str) -> ComplaintRouted:
+    return ComplaintRouted(routing=routing, department=department, queue="any")
+
+
+def opened(routing: int, department: str) -> CaseOpened:
+    return CaseOpened(cycle=1, routing=routing, department=department)
+
+
+def moved(routing: int, transfer: int, department: str) -> CaseTransferred:
+    return CaseTransferred(cycle=1, routing=routing, transfer=transfer, department=department, reason="handling/1/reason")
+
+
+def placement(*told: Fact) -> Placement:
+    return reduce(placed, told, Placement())
+
+
+@pytest.mark.parametrize(
+    ("told", "department"),
+    [
+        ([], None),
+        ([routed(1, "network")], "network"),
+        ([routed(1, "network"), opened(1, "network"), moved(1, 1, "finance")], "finance"),
+        ([routed(1, "network"), moved(1, 1, "finance"), moved(1, 2, "network")], "network"),
+        ([routed(1, "network"), moved(1, 1, "finance"), routed(2, "legal")], "legal"),
+        ([moved(1, 1, "finance"), opened(2, "legal")], "legal"),  # the routing 2 is heard of later
+        ([moved(2, 1, "finance"), routed(1, "network")], "finance"),
+        ([routed(1, "network"), ComplaintClosed(cycle=1, reason="satisfied")], "network"),
+    ],
+)
+def test_the_highest_routing_and_what_answers_it_hold(told: list[Fact], department: str | None):
+    assert placement(*told).department == department
+
+
+def test_a_transfer_holds_while_its_routing_does():
+    before = placement(routed(1, "network"), moved(1, 1, "finance"))
+    assert before.transfer is not None
+    after = placed(before, routed(2, "legal"))
+    assert (after.routing, after.transfer) == (2, None)
+
+
+BY_TRIAGE = [routed(1, "network"), routed(2, "legal"), routed(3, "network")]
+BY_HANDLING = [opened(1, "network"), moved(1, 1, "finance"), opened(2, "legal"), moved(2, 2, "finance"), moved(2, 3, "billing")]
+
+
+@given(triage=st.integers(0, 3), handling=st.integers(0, 5), data=st.data())
+def test_it_does_not_matter_who_is_heard_first(triage: int, handling: int, data: st.DataObject):
+    """Each service keeps its own order; between them there is none."""
+    told: list[Fact] = []
+    waiting: list[list[Fact]] = [[*BY_TRIAGE[:triage]], [*BY_HANDLING[:handling]]]
+    while any(waiting):
+        told.append(data.draw(st.sampled_from([each for each in waiting if each])).pop(0))
+    assert placement(*told) == placement(*BY_TRIAGE[:triage], *BY_HANDLING[:handling])

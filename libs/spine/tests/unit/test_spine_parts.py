@@ -1,0 +1,203 @@
+"""The spine's small parts: what a state is stored as, what seals and opens, how facts are numbered and chained, ids and partitions."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka.partitioner import DefaultPartitioner
+from cryptography.exceptions import InvalidTag
+from hypothesis import given
+from hypothesis import strategies as st
+from spine_log import CIPHER, STATES, subject_of
+from spine_stack import AT, HANDLING_KIND, MASTER, Heard, registered
+
+from redress_events.contracts import INTAKE
+from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
+from redress_events.event import Fact, Instant, replace
+from redress_spine.aggregate import Kind
+from redress_spine.messaging.envelope import GENESIS, chain, decode
+from redress_spine.processing.clock import uuid7
+from redress_spine.store.commit import LARGEST_FACT, FactTooLarge, Item, Trace, cause_json, cause_of, prepare
+from redress_spine.store.states import Codec, partition_of
+from redress_spine.store.vault import OPENED_AT_ONCE, NotSealed, Vault, ciphertext_of, on_the_log, seal, tombstone_proof, unseal
+
+SUBJECT = subject_of(1)
+ROW = STATES.fresh(SUBJECT)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    by_department: dict[str, int] = field(default_factory=dict)
+    at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    heard: Counted = field(default_factory=Counted)
+    done: Counted = field(default_factory=Counted)
+
+
+COUNTING = Codec(Kind(Counting, lambda heard, fact, at: heard, lambda done, fact, at: done))
+
+
+def prepared(*facts: Fact, **more: Any) -> Item:
+    return prepare(INTAKE, STATES.codec(SUBJECT), ROW, facts, AT, Trace("agent:alice", "trace-1"), **({"cipher": CIPHER} | more))
+
+
+def test_defaults_are_left_out_of_what_is_stored_and_instants_are_microseconds() -> None:
+    codec = Codec(HANDLING_KIND)
+    assert codec.dump_heard(Heard()) == "{}" and codec.load_heard("{}") == Heard()
+    assert codec.dump_heard(Heard(registered_at=AT, chases=2)) == '{"chases":2,"registered_at":1772438400000000}'
+    assert codec.load_heard('{"registered_at":1772438400000000}') == Heard(registered_at=AT)
+
+
+@given(
+    st.dictionaries(st.text(max_size=5).filter(lambda key: "\0" not in key), st.integers(0, 9), max_size=6),
+    st.randoms(use_true_random=False),
+)
+def test_an_etag_is_the_same_after_the_database_gave_the_keys_back_in_its_own_order(counts: dict[str, int], chance: random.Random) -> None:
+    shuffled = chance.sample(sorted(counts.items()), len(counts))
+    before, after = (
+        Counted(counts, AT),
+        COUNTING.load_heard(orjson.dumps({"by_department": dict(shuffled), "at": 1772438400000000}).decode()),
+    )
+    assert COUNTING.etag(before, "{}") == COUNTING.etag(after, "{}") != COUNTING.etag(Counted(), COUNTING.dump_done(before))
+    assert COUNTING.etag(Counted(), "{}") == COUNTING.etag(COUNTING.nothing[0], "{}")
+    assert COUNTING.dump_heard(before) == COUNTING.dump_heard(after)
+
+
+def test_facts_are_numbered_chained_sealed_and_folded_as_the_log_will_read_them() -> None:
+    item = prepared(registered("我的手机没有信号"), ComplaintChased(chase=1), ComplaintChased(chase=2, text="again"))
+    before = GENESIS
+    for n, (stream, version, _, _, prevhash, digest, value) in enumerate(item.events, 1):
+        assert (stream, version, prevhash, digest) == (SUBJECT, n, before, chain(before, value))
+        assert decode(value).version == n and decode(value).time == AT and "信号".encode() not in value
+        before = digest
+    assert (item.version, item.done.chases, item.done.text) == (3, 2, "intake/1/text")
+    assert {ref: unseal(CIPHER, SUBJECT, ref, blob) for ref, blob in item.sealed} == {
+        "intake/1/text": "我的手机没有信号",
+        "intake/3/text": "again",
+    }
+    assert ciphertext_of(decode(item.events[2][6]).data["text"]) == item.sealed[1][1]
+
+
+def test_a_fact_that_kafka_would_refuse_is_refused_here_and_a_personal_field_needs_a_key() -> None:
+    with pytest.raises(FactTooLarge):
+        prepared(registered("x" * LARGEST_FACT))
+    with pytest.raises(ValueError, match="no key"):
+        prepared(registered(), cipher=None)
+
+
+def test_facts_of_another_stream_of_the_same_subject_continue_that_streams_chain() -> None:
+    class Elsewhere(ComplaintChased):
+        stream = "closed"
+
+    contract = type(INTAKE)("intake", ComplaintChased, Elsewhere)
+    said = [Elsewhere(chase=1), ComplaintChased(chase=1), Elsewhere(chase=2)]
+    item = prepare(contract, STATES.codec(SUBJECT), ROW, said, AT, Trace("a", "t"), heads={f"closed/{SUBJECT[10:]}": (4, b"h" * 32)})
+    assert [(stream.partition("/")[0], version) for stream, version, *_ in item.events] == [("closed", 5), ("complaint", 1), ("closed", 6)]
+    assert item.events[0][4] == b"h" * 32 and item.events[2][4] == item.events[0][5] and item.version == 1
+
+
+def test_work_goes_on_with_the_thread_of_the_fact_that_caused_it() -> None:
+    heard = decode(prepared(registered()).events[0][6])
+    cause = cause_of(replace(ROW, cause=orjson.loads(cause_json(heard))))
+    assert (cause.correlation, cause.causation, cause.traceparent) == ("trace-1", heard.id, None)
+    assert cause_of(ROW).correlation == SUBJECT
+
+
+def test_a_ciphertext_opens_in_its_own_place_alone() -> None:
+    blob = seal(CIPHER, SUBJECT, "intake/1/text", "words")
+    assert unseal(CIPHER, SUBJECT, "intake/1/text", blob) == "words" and ciphertext_of(on_the_log(blob)) == blob
+    for subject, ref in ((subject_of(2), "intake/1/text"), (SUBJECT, "intake/2/text"), (SUBJECT, "intake/1/phone")):
+        with pytest.raises(InvalidTag):
+            unseal(CIPHER, subject, ref, blob)
+    for wrong in ("words", "sealed:1:!", "sealed:1:QUJD", 7, None):
+        with pytest.raises(NotSealed):
+            ciphertext_of(wrong)
+
+
+def test_fresh_ids_are_version_7_and_lie_in_the_order_of_their_milliseconds() -> None:
+    ids = [uuid7(AT + timedelta(milliseconds=n)) for n in range(50)]
+    assert ids == sorted(ids) and len({*ids, *(uuid7(AT) for _ in range(50))}) == 100
+    assert all(each.version == 7 and each.variant == "specified in RFC 4122" for each in ids)
+    assert ids[0].int >> 80 == 1772438400000
+
+
+@given(st.text(max_size=40).filter(lambda key: key.isprintable()), st.integers(1, 50))
+def test_keys_go_where_kafkas_own_partitioner_puts_them(key: str, partitions: int) -> None:
+    every = [*range(partitions)]
+    assert partition_of(key, partitions) == DefaultPartitioner()(key.encode(), every, every)
+
+
+def test_an_instant_beyond_the_calendar_is_a_finding_and_no_crash() -> None:
+    good = registered().model_dump()
+    for wrong in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        with pytest.raises(ValueError, match="does not exist"):
+            ComplaintRegistered.model_validate(good | {"received_at": wrong})
+    east = ComplaintRegistered.model_validate(good | {"received_at": datetime(2026, 3, 2, 16, tzinfo=timezone(timedelta(hours=8)))})
+    assert east.received_at.tzinfo is UTC and east.received_at == AT
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    n: int = 0
+
+
+def test_the_quick_replace_does_what_that_of_dataclasses_does():
+    before = Heard(registered_at=AT, chases=2)
+    for changes in ({}, {"chases": 3}, {"registered_at": None, "chases": 0}):
+        after = replace(before, **changes)
+        assert after == dataclasses.replace(before, **changes) and type(after) is Heard
+    assert before == Heard(registered_at=AT, chases=2)
+    assert replace(Single(), n=5) == Single(5)
+    with pytest.raises(TypeError, match="chased"):
+        replace(before, chased=3)  # type: ignore[call-arg]
+
+
+def test_a_proof_is_of_one_subject_under_one_master_key() -> None:
+    vault, proof = Vault(MASTER, nobody, nobody), tombstone_proof(MASTER, SUBJECT)
+    assert vault.proves(SUBJECT, proof) and tombstone_proof(MASTER, SUBJECT) == proof
+    for subject, false in ((subject_of(2), proof), (SUBJECT, None), (SUBJECT, b""), (SUBJECT, proof[:-1]), (SUBJECT, bytes(32))):
+        assert not vault.proves(subject, false)
+    assert not Vault(bytes(32), nobody, nobody).proves(SUBJECT, proof)
+
+
+def nobody() -> Any:
+    raise AssertionError("Nobody is asked for this.")
+
+
+async def test_others_have_their_turn_while_many_long_words_are_opened() -> None:
+    """369 supplements of 20,000 characters. The rows are there at once, so that only opening them takes time."""
+    refs = [f"intake/{n}/text" for n in range(369)]
+    cipher, wrapped = Vault(MASTER, nobody, nobody).make_key(SUBJECT)
+    texts = [{"ref": ref, "ciphertext": seal(cipher, SUBJECT, ref, "x" * 20_000)} for ref in refs]
+
+    class There:
+        async def fetch(self, *_: object) -> list[dict[str, Any]]:
+            return [{"subject": SUBJECT, "wrapped": wrapped, "proof": None, **text} for text in texts]
+
+    @asynccontextmanager
+    async def lent() -> AsyncIterator[Any]:
+        yield There()
+
+    async def others() -> None:
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    turns: list[int] = []
+    waiting = asyncio.create_task(others())
+    opened = await Vault(MASTER, lent, nobody).open(SUBJECT, refs)
+    waiting.cancel()
+    assert opened == dict.fromkeys(refs, "x" * 20_000)
+    assert len(turns) >= 0.9 * 369 * 20_000 / OPENED_AT_ONCE
