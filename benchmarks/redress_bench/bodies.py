@@ -17,15 +17,15 @@ CHANNELS = ("hotline", "web", "app", "shop", "e-mail")
 
 def bodies(seed: int, count: int = 200) -> list[str]:
     """Request bodies for POST /complaints."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     made = []
     for n in range(count):
         body = {
-            "channel": chance.choice(CHANNELS),
-            "text": chance.choice(TEXTS),
+            "channel": rng.choice(CHANNELS),
+            "text": rng.choice(TEXTS),
             "customer": f"customer {n}",
             "phone": f"1380000{n:04}",
-            "address": f"Street {chance.randrange(400)}, Building {chance.randrange(40)}",
+            "address": f"Street {rng.randrange(400)}, Building {rng.randrange(40)}",
             "service_number": f"0571{n:07}",
             "product": "fibre 500",
             "area": "north",

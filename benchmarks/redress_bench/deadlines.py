@@ -37,14 +37,14 @@ class TooSlow(Exception):
 def measure(quick: bool, seed: int, progress: Progress) -> Figure:
     clocks, seconds = (20_000, 10) if quick else (100_000, 30)
     falling = RATE * seconds
-    patience = 2.5
+    timeout = 2.5
     while True:
         try:
-            noticed, logged = _stream(clocks, seconds, patience, progress)
+            noticed, logged = _stream(clocks, seconds, timeout, progress)
             break
         except TooSlow:
-            patience *= 2
-            if patience > 10:
+            timeout *= 2
+            if timeout > 10:
                 raise
             progress("the machine was too slow to be ready before the first deadline; once more")
     windows = [noticed[n : n + WINDOW * RATE] for n in range(0, falling, WINDOW * RATE)]
@@ -64,7 +64,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
     )
 
 
-def _stream(clocks: int, seconds: int, patience: float, progress: Progress) -> tuple[list[float], list[float]]:
+def _stream(clocks: int, seconds: int, timeout: float, progress: Progress) -> tuple[list[float], list[float]]:
     """Let them fall. patience: how much longer than writing the still clocks the rest of the preparation may take."""
     falling = RATE * seconds
     with system([SERVICE]) as stack:
@@ -72,7 +72,7 @@ def _stream(clocks: int, seconds: int, patience: float, progress: Progress) -> t
         life = Life(open_life(TEXTS[2]))
         began = time.monotonic()
         asyncio.run(_write(stack, _still(life, clocks - falling, stack.partitions), progress))
-        first = datetime.now(UTC) + timedelta(seconds=patience * (time.monotonic() - began) + 15)
+        first = datetime.now(UTC) + timedelta(seconds=timeout * (time.monotonic() - began) + 15)
         asyncio.run(_write(stack, _falling(life, falling, first, stack.partitions), progress))
         rebuilt = asyncio.run(_rebuild(stack))
         stack.start_service(SERVICE)
@@ -83,7 +83,7 @@ def _stream(clocks: int, seconds: int, patience: float, progress: Progress) -> t
             raise TooSlow
         time.sleep(left + seconds)
         wait(lambda: _breached(stack) >= falling, f"{falling} breaches", 60, pause=1.0)
-        wait(lambda: measures(stack.urls[SERVICE]).get("backlog_facts") == 0, "all is relayed", 30)
+        wait(lambda: measures(stack.urls[SERVICE]).get("backlog_events") == 0, "all is relayed", 30)
         return asyncio.run(_delays(stack.servers.kafka))
 
 
@@ -127,17 +127,17 @@ def _breached(stack: System) -> float:
     import httpx
 
     page = httpx.get(stack.urls[SERVICE] + "/metrics", trust_env=False, timeout=10).text
-    lines = [line for line in page.splitlines() if line.startswith("redress_work_total{") and 'work="breach"' in line]
+    lines = [line for line in page.splitlines() if line.startswith("redress_automations_total{") and 'work="breach"' in line]
     return sum(float(line.rpartition(" ")[2]) for line in lines if 'outcome="decided"' in line)
 
 
 async def _delays(kafka: str) -> tuple[list[float], list[float]]:
-    """Seconds from each deadline to its being noticed, and to the broker's taking the fact, in order of the deadlines."""
+    """Seconds from each deadline to its being noticed, and to the broker's taking the event, in order of the deadlines."""
     found = []
-    async for fact, taken in lifecycle(kafka):
-        if fact.type == "redress.sla-monitor.deadline-breached.v1":
-            deadline = datetime.fromisoformat(fact.data["deadline"])
-            noticed = (datetime.fromisoformat(fact.data["noticed_at"]) - deadline).total_seconds()
+    async for event, taken in lifecycle(kafka):
+        if event.type == "redress.sla-monitor.deadline-breached.v1":
+            deadline = datetime.fromisoformat(event.data["deadline"])
+            noticed = (datetime.fromisoformat(event.data["noticed_at"]) - deadline).total_seconds()
             found.append((deadline, noticed, taken / 1000 - deadline.timestamp()))
     found.sort()
     return [each[1] for each in found], [each[2] for each in found]

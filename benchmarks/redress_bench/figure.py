@@ -1,4 +1,4 @@
-"""What a benchmark comes to: lines with a median, a spread and a limit, and a sentence on what bounds it."""
+"""What a benchmark comes to: lines with a median, a spread and a limit, and a message on what bounds it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Line:
 
 @dataclass
 class Figure:
-    """One benchmark's result. how: what was measured, in a sentence. bound: what bounds it."""
+    """One benchmark's result. how: what was measured, in a message. bound: what bounds it."""
 
     name: str
     how: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redress_bench.bare_app import DSN, TABLE
 from redress_bench.bodies import bodies
 from redress_bench.figure import Figure, Limit, Line, Progress, percentile, ratios
-from redress_bench.load import Load, Seen, drive
+from redress_bench.load import Load, Measured, drive
 from redress_bench.stage import app, drained, measures, system
 from redress_local.places import free_ports
 from redress_local.processes import run
@@ -28,7 +28,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
         token = stack.issuer.mint("front-end", "bench", ttl=3600)
         ours = Load(stack.urls["intake"] + "/complaints", sent, seconds, CLIENTS, token=token)
         theirs = Load(f"http://127.0.0.1:{port}/complaints", sent, seconds, CLIENTS, keyed=False)
-        pairs: list[tuple[Seen, Seen]] = []
+        pairs: list[tuple[Measured, Measured]] = []
         behind: list[float] = []
         with app("redress_bench.bare_app:app", port, stack.folder, {DSN: dsn}):
             for each in (ours, theirs):
@@ -36,7 +36,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
             drained([ours.url.removesuffix("/complaints")])
             for n in range(rounds):
                 one = drive(ours)
-                behind.append(measures(stack.urls["intake"]).get("backlog_facts", 0.0))
+                behind.append(measures(stack.urls["intake"]).get("backlog_events", 0.0))
                 drained([stack.urls["intake"]])
                 other = drive(theirs)
                 pairs.append((one, other))
@@ -54,7 +54,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
             Line.of("FastAPI + one INSERT", "registrations/s", [other for _, other in rates]),
             Line.of("front door, p99", "ms", [percentile(one.latencies, 0.99) * 1000 for one, _ in pairs]),
         ],
-        [f"Facts not yet on the log when a round ended: at most {max(behind):.0f}."],
+        [f"Events not yet on the log when a round ended: at most {max(behind):.0f}."],
     )
 
 

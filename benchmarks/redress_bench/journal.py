@@ -83,7 +83,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
         lines.append(Line.of(f"{WRITERS} writers {name}: journal ÷ eventsourcing", "", ratios(pairs), limit))
         lines.append(Line.of(f"{WRITERS} writers {name}: journal", "appends/s", [one for one, _ in pairs]))
         lines.append(Line.of(f"{WRITERS} writers {name}: eventsourcing", "appends/s", [two for _, two in pairs]))
-    lines.append(Line("facts that a reader missed while they were written", "", appended - read, 0, appended - read, Limit("at most", 0)))
+    lines.append(Line("events that a reader missed while they were written", "", appended - read, 0, appended - read, Limit("at most", 0)))
     return Figure(
         "journal",
         f"One event of {SIZE} bytes to a new aggregate in each append, {WRITERS} writers, each waiting for its append to be durable: "
@@ -91,7 +91,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
         BOUND,
         rounds,
         lines,
-        [f"A reader that followed {WRITERS} writing processes by the relay's query saw {read:,} of {appended:,} facts."],
+        [f"A reader that followed {WRITERS} writing processes by the relay's query saw {read:,} of {appended:,} events."],
     )
 
 

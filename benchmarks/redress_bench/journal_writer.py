@@ -18,7 +18,7 @@ import asyncpg
 import uvloop
 
 from redress_events.vocabulary import LIFECYCLE
-from redress_intake.domain.complaint import KIND
+from redress_intake.domain.complaint import AGGREGATE
 from redress_spine.messaging.envelope import GENESIS
 from redress_spine.processing.clock import uuid7
 from redress_spine.store import connections
@@ -28,11 +28,11 @@ from redress_spine.store.states import States
 
 SIZE = 600  # bytes of an event
 TYPE = "redress.intake.complaint-registered.v1"
-STATES = States({"complaint": KIND}, 12)
+STATES = States({"complaint": AGGREGATE}, 12)
 
 
 def item() -> Item:
-    """The first fact of a new subject, ready to be committed."""
+    """The first event of a new subject, ready to be committed."""
     subject = f"complaint/{uuid7(datetime.now(UTC))}"
     data = os.urandom(SIZE // 2).hex().encode()
     digest = hashlib.sha256(GENESIS + data).digest()

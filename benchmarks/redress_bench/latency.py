@@ -17,7 +17,7 @@ RATE = 100.0  # registrations a second
 WARM = 5.0  # seconds
 WINDOW = 10  # seconds, for the spread
 BOUND = (
-    "Processor time: each service folds every fact, so a registration costs some thirty folds and commits on two cores, and what waits "
+    "Processor time: each service folds every event, so a registration costs some thirty folds and commits on two cores, and what waits "
     "behind another service's batch is the tail."
 )
 
@@ -66,9 +66,9 @@ async def _times(kafka: str) -> tuple[Mapping[str, datetime], Mapping[str, datet
     """By subject: when it was registered, and when its resolve clock was started."""
     registered: dict[str, datetime] = {}
     started: dict[str, datetime] = {}
-    async for fact, _ in lifecycle(kafka):
-        if fact.type == "redress.intake.complaint-registered.v1":
-            registered[fact.subject] = fact.time
-        elif fact.type == "redress.sla-monitor.clock-started.v1" and fact.data["clock"] == "resolve":
-            started.setdefault(fact.subject, fact.time)
+    async for event, _ in lifecycle(kafka):
+        if event.type == "redress.intake.complaint-registered.v1":
+            registered[event.subject] = event.time
+        elif event.type == "redress.sla-monitor.clock-started.v1" and event.data["clock"] == "resolve":
+            started.setdefault(event.subject, event.time)
     return registered, started

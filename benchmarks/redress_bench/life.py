@@ -22,7 +22,7 @@ from redress_events.contracts.handling import CaseAccepted, CaseOpened, CaseReso
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented
 from redress_events.contracts.sla_monitor import ClockMet, ClockStarted
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted, Evidence
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_events.vocabulary import LIFECYCLE
 from redress_local.places import package
 from redress_spine.messaging.envelope import GENESIS, chain, headers
@@ -36,12 +36,12 @@ PLACEHOLDER = uuid.UUID(int=0x0189_0000_0000_7000_8000_0000_0000_0001)
 NUMBER = "0000-0000-000"
 INSTANT = datetime(2031, 1, 1, 0, 0, 0, 123456, tzinfo=UTC)  # a deadline that is exchanged when a life is stamped
 CIPHER = AESGCM(bytes(32))
-Said = tuple[timedelta, str, Fact]
+Said = tuple[timedelta, str, Event]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One fact of a life, with the placeholder's ids in its bytes."""
+    """One event of a life, with the placeholder's ids in its bytes."""
 
     source: str
     kind: str
@@ -51,7 +51,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One fact of one complaint, as journal and log hold it."""
+    """One event of one complaint, as journal and log hold it."""
 
     subject: str
     source: str
@@ -181,17 +181,17 @@ class Life:
         self.steps: list[Step] = []
         subject = f"complaint/{PLACEHOLDER}"
         rows: dict[str, tuple[Codec, Row]] = {}
-        for after, source, fact in said:
+        for after, source, event in said:
             if source not in rows:
                 kind = importlib.import_module(f"{package(source)}.main").service.verified(12).kinds["complaint"]
-                heard, done = kind.facets
-                rows[source] = Codec(kind), Row(subject, 0, 0, False, heard(), done(), {}, 0, GENESIS)
+                observed, own = kind.facets
+                rows[source] = Codec(kind), Row(subject, 0, 0, False, observed(), own(), {}, 0, GENESIS)
             codec, row = rows[source]
             trace = Trace("timer", PLACEHOLDER.hex, None, f"00-{PLACEHOLDER.hex}-0189000000007000-01")
-            item = prepare(CONTRACTS[source], codec, row, [fact], BEGUN + after, trace, cipher=CIPHER, digests=bytes(32))
-            for _, version, _, kind_of_fact, _, _, value in item.events:
-                self.steps.append(Step(source, kind_of_fact, version, value))
-            rows[source] = codec, replace(row, done=item.done, version=item.version, hash=item.events[-1][5])
+            item = prepare(CONTRACTS[source], codec, row, [event], BEGUN + after, trace, cipher=CIPHER, digests=bytes(32))
+            for _, version, _, event_type, _, _, value in item.events:
+                self.steps.append(Step(source, event_type, version, value))
+            rows[source] = codec, replace(row, own=item.own, version=item.version, hash=item.events[-1][5])
 
     def stamp(self, identity: uuid.UUID, number: str, partitions: int, deadline: datetime | None = None) -> list[Written]:
         """This life as another complaint's. deadline: of its clocks, in the place of INSTANT."""
@@ -199,15 +199,15 @@ class Life:
         partition = partition_of(subject, partitions)
         old, new = str(PLACEHOLDER).encode(), str(identity).encode()
         last: dict[str, bytes] = {}
-        facts = []
+        events = []
         for step in self.steps:
             value = step.value.replace(old, new).replace(NUMBER.encode(), number.encode())
             if deadline is not None:
                 value = value.replace(_text(INSTANT), _text(deadline))
             prevhash = last.get(step.source, GENESIS)
             digest = last[step.source] = chain(prevhash, value)
-            facts.append(Written(subject, step.source, step.kind, step.version, prevhash, digest, value, partition))
-        return facts
+            events.append(Written(subject, step.source, step.kind, step.version, prevhash, digest, value, partition))
+        return events
 
 
 def _text(instant: datetime) -> bytes:
@@ -216,19 +216,19 @@ def _text(instant: datetime) -> bytes:
 
 def lives(seed: int) -> Callable[[], Life]:
     """Draws a whole life, longer or shorter, from a few that are encoded now."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     made = [Life(whole_life(text, later)) for text in TEXTS for later in (0, 0, 1, 2)]
-    return lambda: chance.choice(made)
+    return lambda: rng.choice(made)
 
 
 def number_of(n: int) -> str:
     return f"{n:011}"[:4] + "-" + f"{n:011}"[4:8] + "-" + f"{n:011}"[8:]
 
 
-def interleaved(draw: Callable[[], Life], facts: int, partitions: int, crowd: int = 400) -> Iterator[list[Written]]:
-    """About so many facts: `crowd` complaints at a time live side by side, so that neighbours on the log are of different complaints."""
+def interleaved(draw: Callable[[], Life], events: int, partitions: int, crowd: int = 400) -> Iterator[list[Written]]:
+    """About so many events: `crowd` complaints at a time live side by side, so that neighbours on the log are of different complaints."""
     made = 0
-    while made < facts:
+    while made < events:
         together = [draw().stamp(uuid7(BEGUN), number_of(made + n), partitions) for n in range(crowd)]
         page = []
         for step in range(max(map(len, together))):
@@ -240,15 +240,15 @@ def interleaved(draw: Callable[[], Life], facts: int, partitions: int, crowd: in
 async def send(producer: Producer, topic: str, page: Sequence[Written]) -> None:
     """Onto the log as a relay writes it, batched by partition."""
     batches: dict[int, Any] = {}
-    for fact in page:
-        key = fact.subject.encode()
-        own = headers(fact.subject, fact.source, fact.kind, fact.version, fact.prevhash, fact.hash)
-        if fact.partition not in batches:
-            batches[fact.partition] = producer.create_batch()
-        if batches[fact.partition].append(timestamp=None, key=key, value=fact.value, headers=own) is None:
-            await (await producer.send_batch(batches[fact.partition], topic, partition=fact.partition))
-            batches[fact.partition] = producer.create_batch()
-            batches[fact.partition].append(timestamp=None, key=key, value=fact.value, headers=own)
+    for event in page:
+        key = event.subject.encode()
+        own = headers(event.subject, event.source, event.kind, event.version, event.prevhash, event.hash)
+        if event.partition not in batches:
+            batches[event.partition] = producer.create_batch()
+        if batches[event.partition].append(timestamp=None, key=key, value=event.value, headers=own) is None:
+            await (await producer.send_batch(batches[event.partition], topic, partition=event.partition))
+            batches[event.partition] = producer.create_batch()
+            batches[event.partition].append(timestamp=None, key=key, value=event.value, headers=own)
     for acknowledged in [await producer.send_batch(batch, topic, partition=partition) for partition, batch in batches.items()]:
         await acknowledged
 
@@ -256,5 +256,5 @@ async def send(producer: Producer, topic: str, page: Sequence[Written]) -> None:
 JOURNAL = ["stream", "version", "topic", "type", "prevhash", "hash", "data", "partition"]
 
 
-def journal_row(fact: Written) -> tuple[Any, ...]:
-    return fact.subject, fact.version, LIFECYCLE, fact.kind, fact.prevhash, fact.hash, fact.value, fact.partition
+def journal_row(event: Written) -> tuple[Any, ...]:
+    return event.subject, event.version, LIFECYCLE, event.kind, event.prevhash, event.hash, event.value, event.partition

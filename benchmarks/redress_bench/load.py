@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parents[1]
 
 LENGTH = b"content-length: "
 END = b"\r\n\r\n"
-PATIENCE = 15.0  # seconds for what is under way when the time is over
+ANSWER_TIMEOUT = 15.0  # seconds for what is under way when the time is over
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Load:
 
 
 @dataclass
-class Seen:
+class Measured:
     """seconds: from the first request to the last answer. latencies in seconds, of answers with the wanted status."""
 
     answers: int = 0
@@ -57,7 +57,7 @@ class Seen:
         return self.answers / self.seconds
 
 
-def drive(load: Load) -> Seen:
+def drive(load: Load) -> Measured:
     """Run the generator in a process of its own. Raises RuntimeError where answers are missing or not 201."""
     line = [sys.executable, "-m", "redress_bench.load"]
     ran = subprocess.run(
@@ -65,13 +65,13 @@ def drive(load: Load) -> Seen:
         input=json.dumps(asdict(load)),
         capture_output=True,
         text=True,
-        timeout=load.seconds + PATIENCE + 15,
+        timeout=load.seconds + ANSWER_TIMEOUT + 15,
         check=False,
         env={**os.environ, "PYTHONPATH": str(HERE)},
     )
     if ran.returncode != 0:
         raise RuntimeError(f"The load generator ended with {ran.returncode}: {ran.stderr[-500:]}")
-    seen = Seen(**json.loads(ran.stdout))
+    seen = Measured(**json.loads(ran.stdout))
     if seen.others or not seen.answers:
         raise RuntimeError(f"{seen.others} answers of {seen.others + seen.answers} were not 201: {seen.example}")
     return seen
@@ -129,9 +129,9 @@ class Run:
         self._under_way = 0
         self._ends = 0.0
         self._done = asyncio.Event()
-        self.seen = Seen()
+        self.seen = Measured()
 
-    async def run(self) -> Seen:
+    async def run(self) -> Measured:
         loop = asyncio.get_running_loop()
         for _ in range(self._load.clients):
             await loop.create_connection(lambda: Client(self), *self.address)
@@ -142,7 +142,7 @@ class Run:
                 self._send(client, time.perf_counter())
         else:
             await self._steadily(began, self._load.rate)
-        async with asyncio.timeout(max(0.0, self._ends - time.perf_counter()) + PATIENCE):
+        async with asyncio.timeout(max(0.0, self._ends - time.perf_counter()) + ANSWER_TIMEOUT):
             await self._done.wait()
         self.seen.seconds = time.perf_counter() - began
         return self.seen

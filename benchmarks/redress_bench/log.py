@@ -12,7 +12,7 @@ from redress_spine.messaging.kafka_clients import KafkaClients
 
 
 async def lifecycle(kafka: str, partitions: int = 12) -> AsyncIterator[tuple[Envelope, int]]:
-    """Every fact with the time at which the broker took its record, in epoch milliseconds."""
+    """Every event with the time at which the broker took its record, in epoch milliseconds."""
     consumer = KafkaClients.of(kafka).consumer(enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:

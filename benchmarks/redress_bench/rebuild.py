@@ -1,4 +1,4 @@
-"""Facts a second of a service's rebuild, at a short log and at one ten times as long."""
+"""Events a second of a service's rebuild, at a short log and at one ten times as long."""
 
 from __future__ import annotations
 
@@ -35,37 +35,37 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
 async def _measure(kafka: str, postgres: str, short: int, long: int, rounds: int, seed: int, progress: Progress) -> Figure:
     written: dict[str, int] = {}
     databases: dict[str, Databases] = {}
-    for name, facts in (("short", short), ("long", long)):
-        databases[name] = await _filled(kafka, postgres, name, facts, seed, progress)
+    for name, events in (("short", short), ("long", long)):
+        databases[name] = await _filled(kafka, postgres, name, events, seed, progress)
     rates: dict[str, list[float]] = {"short": [], "long": []}
     for n in range(rounds):
         for name in ("short", "long") if n < 2 else ("short",):  # the long one twice: it takes most of the time
             done = await _rebuild(kafka, name, databases[name])
             assert done.parked == 0, done
-            written[name] = done.facts
-            rates[name].append(done.facts / done.seconds)
-            progress(f"{done.facts:,} facts, {done.states:,} states in {done.seconds:.1f} s, {rates[name][-1]:,.0f}/s")
+            written[name] = done.events
+            rates[name].append(done.events / done.seconds)
+            progress(f"{done.events:,} events, {done.states:,} states in {done.seconds:.1f} s, {rates[name][-1]:,.0f}/s")
     quotient = [statistics.median(rates["long"]) / statistics.median(rates["short"])]
     return Figure(
         "rebuild",
-        f"`redress rebuild {SERVICE}` from a log of whole lives of complaints (13 to 24 facts each), from its start to the swap.",
+        f"`redress rebuild {SERVICE}` from a log of whole lives of complaints (13 to 24 events each), from its start to the swap.",
         BOUND,
         rounds,
         [
-            Line.of(f"rebuild at {written['short']:,} facts", "facts/s", rates["short"], Limit("at least", 20_000, 30_000)),
-            Line.of(f"rebuild at {written['long']:,} facts", "facts/s", rates["long"], Limit("at least", 20_000, 30_000)),
+            Line.of(f"rebuild at {written['short']:,} events", "events/s", rates["short"], Limit("at least", 20_000, 30_000)),
+            Line.of(f"rebuild at {written['long']:,} events", "events/s", rates["long"], Limit("at least", 20_000, 30_000)),
             Line.of("long ÷ short", "", quotient, Limit("at least", 0.9)),
         ],
     )
 
 
-async def _filled(kafka: str, postgres: str, name: str, facts: int, seed: int, progress: Progress) -> Databases:
+async def _filled(kafka: str, postgres: str, name: str, events: int, seed: int, progress: Progress) -> Databases:
     prefix = f"{name}."
     await topics.ensure(kafka=kafka, partitions=PARTITIONS, prefix=prefix)
     database = await provision(postgres, SERVICE, database=f"bench_{name}")
     service = importlib.import_module(f"{package(SERVICE)}.main").service
     await migrate(owner_dsn=database.owner_dsn, app_role=database.app_role, service_migrations_dir=migrations(SERVICE), fold=service.fold)
-    pages = interleaved(lives(seed), facts, PARTITIONS)
+    pages = interleaved(lives(seed), events, PARTITIONS)
     await write(pages, kafka=kafka, topic=prefix + LIFECYCLE, source=SERVICE, owner_dsn=database.owner_dsn, progress=progress)
     return database
 

@@ -1,4 +1,4 @@
-"""Facts a second that the relay ships from a backlog, over aiokafka's bare send_batch of the same bytes."""
+"""Events a second that the relay ships from a backlog, over aiokafka's bare send_batch of the same bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from redress_spine.store import connections
 from redress_spine.store.database import PLANS
 from redress_spine.store.migrate import migrate
 
-SOURCE = "handling"  # its facts are many, and no keys go before them
+SOURCE = "handling"  # its events are many, and no keys go before them
 PARTITIONS = 12
 BOUND = (
     "Python on one core: reading the page from PostgreSQL and making keys and headers come on top of aiokafka's own work for each "
@@ -40,23 +40,23 @@ class Pages:
     def tick(self) -> None:
         self.at.append(time.perf_counter())
 
-    def rate(self, facts: int) -> float:
-        return (facts - PAGE) / (self.at[-1] - self.at[0])
+    def rate(self, events: int) -> float:
+        return (events - PAGE) / (self.at[-1] - self.at[0])
 
 
 def measure(quick: bool, seed: int, progress: Progress) -> Figure:
-    facts, rounds = (10_000, 3) if quick else (40_000, 7)
+    events, rounds = (10_000, 3) if quick else (40_000, 7)
     with system([]) as stack:
-        return uvloop.run(_measure(stack.servers.kafka, stack.servers.postgres, facts, rounds, seed, progress))
+        return uvloop.run(_measure(stack.servers.kafka, stack.servers.postgres, events, rounds, seed, progress))
 
 
-async def _measure(kafka: str, postgres: str, facts: int, rounds: int, seed: int, progress: Progress) -> Figure:
+async def _measure(kafka: str, postgres: str, events: int, rounds: int, seed: int, progress: Progress) -> Figure:
     for prefix in ("relay.", "bare."):
         await topics.ensure(kafka=kafka, partitions=PARTITIONS, prefix=prefix)
     database = await provision(postgres, SOURCE, database="bench_relay")
     await migrate(owner_dsn=database.owner_dsn, app_role=database.app_role, service_migrations_dir=migrations(SOURCE), fold=1)
-    backlog = await _backlog(database, facts, seed)
-    size = sum(len(fact.value) for fact in backlog) / len(backlog)
+    backlog = await _backlog(database, events, seed)
+    size = sum(len(event.value) for event in backlog) / len(backlog)
     pairs = []
     for n in range(rounds + 1):
         one, other = await _relayed(kafka, database, len(backlog)), await _bare(kafka, backlog)
@@ -65,34 +65,34 @@ async def _measure(kafka: str, postgres: str, facts: int, rounds: int, seed: int
             progress(f"round {n} of {rounds}: {one:,.0f}/s against {other:,.0f}/s, {one / other:.2f}")
     return Figure(
         "relay",
-        f"A backlog of {len(backlog):,} facts of {size:.0f} bytes: the relay (journal, keys, order, acknowledgement, checkpoint; pages of "
+        f"A backlog of {len(backlog):,} events of {size:.0f} bytes: the relay (journal, keys, order, acknowledgement, checkpoint; pages of "
         f"{PAGE:,}) over create_batch and send_batch of the same records from memory, same producer settings, same pages.",
         BOUND,
         rounds,
         [
             Line.of("relay ÷ bare send_batch", "", ratios(pairs), Limit("at least", 0.5, 0.6)),
-            Line.of("relay", "facts/s", [one for one, _ in pairs]),
-            Line.of("bare send_batch", "facts/s", [other for _, other in pairs]),
+            Line.of("relay", "events/s", [one for one, _ in pairs]),
+            Line.of("bare send_batch", "events/s", [other for _, other in pairs]),
         ],
     )
 
 
-async def _backlog(database: Databases, facts: int, seed: int) -> list[Written]:
+async def _backlog(database: Databases, events: int, seed: int) -> list[Written]:
     backlog: list[Written] = []
-    for page in interleaved(lives(seed), 10 * facts, PARTITIONS):
-        backlog += [fact for fact in page if fact.source == SOURCE]
-        if len(backlog) >= facts:
+    for page in interleaved(lives(seed), 10 * events, PARTITIONS):
+        backlog += [event for event in page if event.source == SOURCE]
+        if len(backlog) >= events:
             break
     connection = await connections.connect(database.owner_dsn)
-    for start in range(0, facts, 1000):
-        rows = [journal_row(fact) for fact in backlog[start : start + 1000]]
+    for start in range(0, events, 1000):
+        rows = [journal_row(event) for event in backlog[start : start + 1000]]
         await connection.copy_records_to_table("events", records=rows, columns=JOURNAL, schema_name="public")
     await connection.execute("VACUUM ANALYZE public.events")
     await connection.close()
-    return backlog[:facts]
+    return backlog[:events]
 
 
-async def _relayed(kafka: str, database: Databases, facts: int) -> float:
+async def _relayed(kafka: str, database: Databases, events: int) -> float:
     """One run of the relay over the whole backlog."""
     owner = await connections.connect(database.owner_dsn)
     await owner.execute("UPDATE public.relay_checkpoint SET transaction_id = '0', global_position = 0")
@@ -101,7 +101,7 @@ async def _relayed(kafka: str, database: Databases, facts: int) -> float:
 
     def sent() -> None:
         pages.tick()
-        if len(pages.at) * PAGE >= facts:
+        if len(pages.at) * PAGE >= events:
             arrived.set()
 
     log_end = LogEnd(SOURCE, kafka)
@@ -123,7 +123,7 @@ async def _relayed(kafka: str, database: Databases, facts: int) -> float:
         await asyncio.wait([running])
         await log_end.stop()
         await owner.close()
-    return pages.rate(facts)
+    return pages.rate(events)
 
 
 async def _bare(kafka: str, backlog: list[Written]) -> float:

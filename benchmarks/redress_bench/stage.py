@@ -73,11 +73,11 @@ def measures(url: str) -> dict[str, float]:
 
 
 def drained(urls: Sequence[str], within: float = 120.0) -> float:
-    """Wait until every fact is on the log and read by all of these. → the seconds that took."""
+    """Wait until every event is on the log and read by all of these. → the seconds that took."""
     began = time.monotonic()
 
     def idle() -> bool:
-        return all(found.get("backlog_facts") == 0 and found.get("lag_records") == 0 for found in map(measures, urls))
+        return all(found.get("backlog_events") == 0 and found.get("lag_records") == 0 for found in map(measures, urls))
 
     def twice() -> bool:  # the log's end is asked for each second
         if not idle():

@@ -1,4 +1,4 @@
-"""Puts a generated log where the services find it: on Kafka, and one service's own facts in its journal."""
+"""Puts a generated log where the services find it: on Kafka, and one service's own events in its journal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHUNK = 1_000
 async def write(
     pages: Iterable[list[Written]], *, kafka: str, topic: str, source: str, owner_dsn: str, progress: Progress, tell_every: int = 200_000
 ) -> int:
-    """Log and journal, up to the relay's checkpoint behind the last fact. → how many facts."""
+    """Log and journal, up to the relay's checkpoint behind the last event. → how many events."""
     producer = KafkaClients.of(kafka).producer(acks="all", enable_idempotence=True, max_batch_size=1_000_000, linger_ms=0)
     connection = await connections.connect(owner_dsn)
     await producer.start()
@@ -24,14 +24,14 @@ async def write(
     try:
         for page in pages:
             await send(producer, topic, page)
-            own += [journal_row(fact) for fact in page if fact.source == source]
+            own += [journal_row(event) for event in page if event.source == source]
             if len(own) >= CHUNK:
                 await connection.copy_records_to_table("events", records=own, columns=JOURNAL, schema_name="public")
                 own = []
             written += len(page)
             if written - told >= tell_every:
                 told = written
-                progress(f"{written:,} facts are on the log")
+                progress(f"{written:,} events are on the log")
         if own:
             await connection.copy_records_to_table("events", records=own, columns=JOURNAL, schema_name="public")
         await connection.execute(

@@ -17,7 +17,7 @@ import httpx
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from live import Live, client
-from load import ANSWER_WITHIN, PATIENCE
+from load import ANSWER_TIMEOUT, ANSWER_WITHIN
 
 from redress_events.vocabulary import LIFECYCLE
 from redress_local.copies import promote, standby, synchronous
@@ -36,7 +36,7 @@ class Command:
 
     def __init__(self, live: Live, *words: str) -> None:
         self._line = [sys.executable, "-m", "redress_cli.main", *words, "--folder", str(live.system.folder)]
-        self.told = " ".join(words)
+        self.description = " ".join(words)
         self._log = live.system.folder / "logs" / f"{words[0]}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -59,7 +59,7 @@ class Command:
                 self.start()
         except subprocess.TimeoutExpired as error:
             self.kill()
-            raise StartFailed(f"redress {self.told} did not go through: {self._log.read_text()[-500:]}") from error
+            raise StartFailed(f"redress {self.description} did not go through: {self._log.read_text()[-500:]}") from error
 
     def run(self, within: float = CURED_WITHIN) -> None:
         self.start()
@@ -195,7 +195,7 @@ class Endless:
         kept = self._live.sql("intake", ask, stream)[0][0]
         assert kept == answered, f"{answered} words about {stream} were answered, {kept} are kept"
         for service in SERVICES:
-            ask = "SELECT max(pg_column_size(heard) + pg_column_size(done) + pg_column_size(read)) FROM state WHERE subject = $1"
+            ask = "SELECT max(pg_column_size(observed) + pg_column_size(own) + pg_column_size(read)) FROM state WHERE subject = $1"
             size = self._live.sql(service, ask, stream)[0][0] or 0
             assert size < 16_384, f"{service}'s row of {stream} has {size} bytes after {kept} words"
         return complaint
@@ -211,7 +211,7 @@ class Endless:
         return said
 
     def _until_answered(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> None:
-        replicas, end = itertools.cycle(self._live.replicas("intake")), time.monotonic() + PATIENCE
+        replicas, end = itertools.cycle(self._live.replicas("intake")), time.monotonic() + ANSWER_TIMEOUT
         while time.monotonic() < end:
             try:
                 with client(next(replicas), headers, ANSWER_WITHIN) as http:
@@ -222,4 +222,4 @@ class Endless:
                 return
             assert answer is None or answer.status_code == 503, f"{path}: {answer.status_code} {answer.text[:300]}"
             time.sleep(0.05)
-        raise AssertionError(f"{path} was not answered within {PATIENCE:.0f} s")
+        raise AssertionError(f"{path} was not answered within {ANSWER_TIMEOUT:.0f} s")

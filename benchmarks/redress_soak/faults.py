@@ -26,7 +26,7 @@ class Fault:
     last: it is undone after the others, for it needs them."""
 
     kind: str
-    told: str
+    description: str
     touches: frozenset[str]
     lasts: float
     begin: Callable[[], None]
@@ -38,13 +38,13 @@ class Faults:
     """Draws faults for one system. kept_open: complaints that nobody may work on now, for their customer still talks. only: names of
     faults, or parts of them; none for all."""
 
-    def __init__(self, live: Live, load: Load, chance: random.Random, only: Sequence[str] = ()) -> None:
+    def __init__(self, live: Live, load: Load, rng: random.Random, only: Sequence[str] = ()) -> None:
         self.kept_open: set[str] = set()
         self._load = load
         self._number = 0
         self._live = live
         self._system = live.system
-        self._chance = chance
+        self._rng = rng
         self._kinds: tuple[Callable[[], Fault], ...] = (
             self._replica_killed,
             self._replica_killed,
@@ -70,22 +70,22 @@ class Faults:
 
     def draw(self) -> list[Fault]:
         """One fault, or two that touch different things."""
-        found = [self._chance.choice(self._kinds)()]
-        if self._chance.random() < 0.4:
-            second = self._chance.choice(self._kinds)()
+        found = [self._rng.choice(self._kinds)()]
+        if self._rng.random() < 0.4:
+            second = self._rng.choice(self._kinds)()
             if not second.touches & found[0].touches:
                 found.append(second)
         return found
 
     def _replica(self) -> str:
-        return replica_name(self._chance.choice(SERVICES), self._chance.randint(1, REPLICAS))
+        return replica_name(self._rng.choice(SERVICES), self._rng.randint(1, REPLICAS))
 
     def _service(self) -> tuple[str, list[str]]:
-        service = self._chance.choice(SERVICES)
+        service = self._rng.choice(SERVICES)
         return service, [replica_name(service, n) for n in range(1, REPLICAS + 1)]
 
     def _seconds(self, most: float) -> float:
-        return self._chance.uniform(0, most)
+        return self._rng.uniform(0, most)
 
     def _replica_killed(self) -> Fault:
         name = self._replica()
@@ -95,12 +95,12 @@ class Faults:
         service, names = self._service()
         return self._killed("a service killed", f"{service} killed", names, self._seconds(10))
 
-    def _killed(self, kind: str, told: str, names: list[str], lasts: float) -> Fault:
+    def _killed(self, kind: str, description: str, names: list[str], lasts: float) -> Fault:
         def begin() -> None:
             for name in names:
                 self._system.kill(name)
 
-        return Fault(kind, told, frozenset(names), lasts, begin, lambda: self._start(names))
+        return Fault(kind, description, frozenset(names), lasts, begin, lambda: self._start(names))
 
     def _start(self, names: Iterable[str]) -> None:
         for name in names:
@@ -114,13 +114,13 @@ class Faults:
         service, names = self._service()
         return self._paused("a service paused", f"{service} paused", names, self._seconds(12))
 
-    def _paused(self, kind: str, told: str, names: list[str], lasts: float) -> Fault:
+    def _paused(self, kind: str, description: str, names: list[str], lasts: float) -> Fault:
         def signalled(number: signal.Signals) -> None:
             for name in names:
                 self._system.children[name].popen.send_signal(number)
 
         begin, end = (lambda: signalled(signal.SIGSTOP)), (lambda: signalled(signal.SIGCONT))
-        return Fault(kind, told, frozenset(names), lasts, begin, end)
+        return Fault(kind, description, frozenset(names), lasts, begin, end)
 
     def _kafka_killed(self) -> Fault:
         kafka = self._system.servers.kafka_server
@@ -152,31 +152,31 @@ class Faults:
     def _postgres_restarted(self) -> Fault:
         postgres = self._system.servers.postgres_server
         assert postgres is not None
-        told = "PostgreSQL restarted"
-        return Fault(told, told, frozenset({"postgres"}), self._seconds(3), postgres.stop, postgres.start)
+        description = "PostgreSQL restarted"
+        return Fault(description, description, frozenset({"postgres"}), self._seconds(3), postgres.stop, postgres.start)
 
     def _no_database(self) -> Fault:
-        service = self._chance.choice(SERVICES)
+        service = self._rng.choice(SERVICES)
         touches = frozenset({"postgres", service})
         kind = "a service's database away"
         begin, end = (lambda: let_in(self._live, service, False)), (lambda: let_in(self._live, service, True))
         return Fault(kind, f"{service}'s database away", touches, self._seconds(10), begin, end)
 
     def _rebuild(self) -> Fault:
-        service = self._chance.choice(SERVICES)
+        service = self._rng.choice(SERVICES)
         rebuild, touches = Command(self._live, "rebuild", service), frozenset({"rebuild"})
         return Fault("a rebuild under way", f"{service} rebuilt", touches, 0.0, rebuild.start, lambda: rebuild.finish(REBUILT_WITHIN), True)
 
     def _rebuild_killed(self) -> Fault:
-        service, after = self._chance.choice(SERVICES), self._chance.uniform(0.5, 4)
+        service, after = self._rng.choice(SERVICES), self._rng.uniform(0.5, 4)
         rebuild = Command(self._live, "rebuild", service)
-        told = f"{service}'s rebuild killed after {after:.1f} s"
+        description = f"{service}'s rebuild killed after {after:.1f} s"
 
         def end() -> None:
             rebuild.kill()
             rebuild.finish(REBUILT_WITHIN)
 
-        return Fault("a rebuild killed and begun anew", told, frozenset({"rebuild"}), after, rebuild.start, end, True)
+        return Fault("a rebuild killed and begun anew", description, frozenset({"rebuild"}), after, rebuild.start, end, True)
 
     def _everything_killed(self) -> Fault:
         names = list(self._system.replicas)
@@ -212,10 +212,10 @@ class Faults:
         return Fault("the log's start deleted", "the log's start deleted, and restored", touches, 0.0, lost.begin, lost.end, True)
 
     def _wrong_partitions(self) -> Fault:
-        service = self._chance.choice(SERVICES)
+        service = self._rng.choice(SERVICES)
         wrong = WrongPartitions(self._live, service)
-        told = f"a process of {service} told of half the partitions"
-        return Fault("a process told of other partitions", told, frozenset({"wrong"}), self._seconds(8), wrong.begin, wrong.end)
+        description = f"a process of {service} told of half the partitions"
+        return Fault("a process told of other partitions", description, frozenset({"wrong"}), self._seconds(8), wrong.begin, wrong.end)
 
     def _endless(self) -> Fault:
         self._number += 1
@@ -229,6 +229,6 @@ class Faults:
         def end() -> None:
             self.kept_open.discard(endless.end())
 
-        told = "a customer who goes on and on"
+        description = "a customer who goes on and on"
         touches = frozenset({"endless"})
-        return Fault("a complaint that does not end", told, touches, self._seconds(8), endless.begin, end, last=True)
+        return Fault("a complaint that does not end", description, touches, self._seconds(8), endless.begin, end, last=True)

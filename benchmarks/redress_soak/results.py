@@ -34,7 +34,7 @@ def table(result: Result) -> str:
 def summary(result: Result) -> str:
     counts = (
         f"{result.complaints:,} complaints answered with 201 ({result.cut_off:,} posts were cut off or refused meanwhile, and repeated), "
-        f"{result.facts:,} facts, {result.deadlines:,} deadlines breached, {result.annulled:,} of them annulled"
+        f"{result.events:,} events, {result.deadlines:,} deadlines breached, {result.annulled:,} of them annulled"
     )
     if result.wrong:
         return f"{counts}. It did NOT hold: {len(result.wrong)} things are wrong."

@@ -47,7 +47,7 @@ class Result:
     happened: list[Happened] = field(default_factory=list)
     complaints: int = 0
     cut_off: int = 0
-    facts: int = 0
+    events: int = 0
     deadlines: int = 0
     annulled: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -58,7 +58,7 @@ def soak(minutes: float, seed: int, progress: Callable[[str], None], only: Seque
     folder = Path(tempfile.mkdtemp(prefix="redress-soak-"))
     system = System(folder, replicas=REPLICAS, settle_seconds=SETTLE, environment={"REDRESS_POLICY": str(POLICY)})
     result = Result(seed, minutes)
-    with _told_in(result), system, closing(Live(system)) as live:
+    with _written_into(result), system, closing(Live(system)) as live:
         progress(f"{len(system.children)} processes are ready; data and logs in {folder}")
         _shake(live, result, minutes * 60, progress, only)
     if not result.wrong:
@@ -67,7 +67,7 @@ def soak(minutes: float, seed: int, progress: Callable[[str], None], only: Seque
 
 
 @contextmanager
-def _told_in(result: Result) -> Iterator[None]:
+def _written_into(result: Result) -> Iterator[None]:
     """Whatever ends the block early, Ctrl-C apart, is told in the result: a soak that broke off says so beside what it came to."""
     try:
         yield
@@ -76,28 +76,28 @@ def _told_in(result: Result) -> Iterator[None]:
 
 
 def _shake(live: Live, result: Result, seconds: float, progress: Callable[[str], None], only: Sequence[str]) -> None:
-    chance, unrest, load = random.Random(result.seed), Unrest(SETTLE), Load(live, MIXED)
-    faults = Faults(live, load, chance, only)
+    rng, unrest, load = random.Random(result.seed), Unrest(SETTLE), Load(live, MIXED)
+    faults = Faults(live, load, rng, only)
     staff = Staff(live, lambda: [each for each in load.complaints if each not in faults.kept_open])
     end = time.monotonic() + seconds
     try:
         with load.going_on(POSTERS, PAUSE), staff.at_work():
             while time.monotonic() < end:
-                time.sleep(chance.uniform(0, CALM))
+                time.sleep(rng.uniform(0, CALM))
                 drawn = faults.draw()
                 with unrest.now():
                     recovered = _one_round(live, load, drawn, len(result.happened))
                 result.happened += [Happened(each.kind, each.lasts, recovered) for each in drawn]
-                closed = len(set(live.facts("callback", "complaint-closed")))
-                what = " and ".join(f"{each.told} ({each.lasts:.1f} s)" for each in drawn)
+                closed = len(set(live.events("callback", "complaint-closed")))
+                what = " and ".join(f"{each.description} ({each.lasts:.1f} s)" for each in drawn)
                 progress(f"{what}: back after {recovered:.1f} s; {len(load.answered)} complaints, {closed} closed")
         progress("faults are over; people work until everything is closed")
         ends_well(live, load, staff, unrest, CLOSED_WITHIN)
     finally:
         result.complaints, result.cut_off = len(load.answered), load.cut_off
-        with _told_in(result):  # of a server that is away nothing can be had
-            result.deadlines, result.annulled = (len(live.facts("sla-monitor", name)) for name in ("deadline-breached", "breach-annulled"))
-            result.facts = sum(live.journals().values())
+        with _written_into(result):  # of a server that is away nothing can be had
+            result.deadlines, result.annulled = (len(live.events("sla-monitor", name)) for name in ("deadline-breached", "breach-annulled"))
+            result.events = sum(live.journals().values())
 
 
 def _one_round(live: Live, load: Load, drawn: list[Fault], number: int) -> float:
@@ -114,7 +114,7 @@ def _one_round(live: Live, load: Load, drawn: list[Fault], number: int) -> float
     ended = time.monotonic()  # what restores a log takes the longer the longer the log is: the limit begins behind it
     live.system.wait_ready(limit=RECOVERED_WITHIN)
     subject = f"complaint/{load.post(FIRST_PROBE + number)}"
-    while not all(subject in live.facts(*fact) for fact in (("handling", "case-opened"), ("sla-monitor", "clock-started"))):
+    while not all(subject in live.events(*event) for event in (("handling", "case-opened"), ("sla-monitor", "clock-started"))):
         assert time.monotonic() - ended < RECOVERED_WITHIN, f"{subject} did not go its way within {RECOVERED_WITHIN:.0f} s"
         time.sleep(0.05)
     return time.monotonic() - undone

@@ -1,4 +1,4 @@
-"""Let a restored journal go on: take the log's newer facts into it, and commands in again."""
+"""Let a restored journal go on: take the log's newer events into it, and commands in again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from redress_cli.console import DEFAULT_FOLDER, Folder, err, fail, kafka_of, out
 from redress_local.places import SERVICES, package
 from redress_local.state import Stack
 from redress_spine.admin.adopt import Adopted, Adoption
-from redress_spine.store.own_facts import AdoptionRefused, PassedOver, Place
+from redress_spine.store.own_events import AdoptionRefused, PassedOver, Place
 
 UNCHANGED = "Its journal is as it was: open to commands if it was, else still closed."
 
@@ -26,7 +26,7 @@ def adopt(
     service: Annotated[list[str], typer.Argument(help=f"One or more of {', '.join(SERVICES)}.")],
     skip: Annotated[
         list[str] | None,
-        typer.Option("--skip", help="TOPIC/PARTITION@OFFSET of a record that is no fact of the service, though it says so, for ever."),
+        typer.Option("--skip", help="TOPIC/PARTITION@OFFSET of a record that is no event of the service, though it says so, for ever."),
     ] = None,
     why: Annotated[str | None, typer.Option(help="With --skip: why it may be passed over. It is kept.")] = None,
     although_truncated: Annotated[
@@ -38,7 +38,7 @@ def adopt(
     ] = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Let a service go on whose PostgreSQL was restored or failed over: take the log's newer facts into its journal, and commands in.
+    """Let a service go on whose PostgreSQL was restored or failed over: take the log's newer events into its journal, and commands in.
 
     First stop whatever may still write to the old server. Killed at any point, it is begun anew. Answers under idempotency keys are not
     on the log: those that the server lost are lost.
@@ -58,7 +58,7 @@ def adopt(
     stack = running_stack(folder)
     passed_over = PassedOver([place_of(each) for each in skip], getpass.getuser(), why) if skip and why else None
     for name in [known(each) for each in service]:
-        out.print(told(adopted(stack, name, passed_over, although_truncated, log_lost)), highlight=False)
+        out.print(described(adopted(stack, name, passed_over, although_truncated, log_lost)), highlight=False)
 
 
 def adopted(stack: Stack, service: str, passed_over: PassedOver | None, although_truncated: bool, log_lost: bool = False) -> Adopted:
@@ -83,7 +83,7 @@ def adopted(stack: Stack, service: str, passed_over: PassedOver | None, although
         try:
             return asyncio.run(work.run())
         except AdoptionRefused as refused:
-            fail("\n".join([f"{service} was not adopted.", *refused.sentences, _commands(work)]))
+            fail("\n".join([f"{service} was not adopted.", *refused.messages, _commands(work)]))
         except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             fail(f"{service} was not adopted: {type(error).__name__}: {error}. {_commands(work)}")
 
@@ -92,12 +92,12 @@ def _commands(work: Adoption) -> str:
     return "It takes no command until it is adopted: begin anew." if work.closed else UNCHANGED
 
 
-def told(done: Adopted) -> str:
+def described(done: Adopted) -> str:
     """What was adopted, in words."""
-    kinds = ", ".join(f"{count} {kind.rpartition('.v')[0].rpartition('.')[2]}" for kind, count in sorted(done.facts.items()))
+    kinds = ", ".join(f"{count} {kind.rpartition('.v')[0].rpartition('.')[2]}" for kind, count in sorted(done.events.items()))
     lines = [
-        f"{done.service}: took {done.facts.total()} facts of {len(done.streams)} streams from the log ({kinds})."
-        if done.facts
+        f"{done.service}: took {done.events.total()} events of {len(done.streams)} streams from the log ({kinds})."
+        if done.events
         else f"{done.service}: the journal lacked nothing that is on the log."
     ]
     if done.keys:

@@ -1,4 +1,4 @@
-"""Look after the services: compare log, journal and state, see to what could not be folded, and ask who owes what."""
+"""Look after the services: compare log, journal and state, see to what could not be folded, and ask who has what."""
 
 from __future__ import annotations
 
@@ -60,19 +60,21 @@ def verify(
 
 
 def verified(stack: Stack, names: list[str]) -> tuple[list[Report], list[str]]:
-    """Verify these services one after the other, with a progress bar: the reports, and a sentence for each that cannot be."""
+    """Verify these services one after the other, with a progress bar: the reports, and a message for each that cannot be."""
     reports, failed = list[Report](), list[str]()
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=err, transient=True) as progress:
         task = progress.add_task("verify", total=None)
         for name in names:
 
-            def told(what: str, done: int, every: int, name: str = name) -> None:
+            def described(what: str, done: int, every: int, name: str = name) -> None:
                 progress.update(task, description=f"{name}: {what}", completed=done, total=every)
 
             try:
                 definition = importlib.import_module(f"{package(name)}.main").service.verified(stack.partitions)
                 assert isinstance(definition, Verified)
-                reports.append(asyncio.run(compare(definition, stack.databases[name]["app_dsn"], kafka_of(stack), told, master_key(stack))))
+                reports.append(
+                    asyncio.run(compare(definition, stack.databases[name]["app_dsn"], kafka_of(stack), described, master_key(stack)))
+                )
             except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 failed.append(f"{name} cannot be verified: {type(error).__name__}: {error}")
     return reports, failed
@@ -90,7 +92,7 @@ def verify_table(reports: list[Report]) -> Table:
     table = Table("service", "journal", "log", "not yet sent", "resent", "lost", "doubled", "states", "parked", "set aside", "keys", "")
     for each in reports:
         numbers = (
-            each.journal_facts,
+            each.journal_events,
             each.log_records,
             each.waiting,
             each.duplicates,
@@ -98,7 +100,7 @@ def verify_table(reports: list[Report]) -> Table:
             each.doubled,
             each.states,
             each.parked,
-            each.set_aside,
+            each.dead_letters,
             "not compared" if each.keys is None else each.keys,
         )
         table.add_row(each.service, *map(str, numbers), "[green]equal" if each.equal else "[red]differs")
@@ -130,7 +132,7 @@ def parked(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
         for one in each["parked"]:
             place = f"{one['topic']}/{one['partition']}@{one['offset']}"
             table.add_row(service, one["subject"], str(one["records"]), one["since"], f"{one['reason']}: {one['detail']}", place)
-        for one in each["set_aside"]:
+        for one in each["dead_letters"]:
             aside.add_row(service, f"{one['topic']}/{one['partition']}@{one['offset']}", one["reason"], one["detail"], one["at"])
     for shown in (table, aside):
         out.print(shown if shown.row_count else f"{shown.title}: nothing.")
@@ -164,14 +166,14 @@ def redrive(
         fail(f"{'The next one is' if skip else 'Still'} in the way: {body['reason']}: {body['detail']} See: redress parked")
 
 
-def owes(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
-    """Show every open complaint and who owes its next step, the oldest first.
+def pending(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """Show every open complaint and who has its next step, the oldest first.
 
     Example:
 
-        redress owes
+        redress pending
     """
-    items = Api(running_stack(folder), "ops").all("intake", "/owes")
+    items = Api(running_stack(folder), "ops").all("intake", "/pending")
     if as_json:
         out.print_json(data=items)
         return
@@ -184,7 +186,7 @@ def owes(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
 def send_keys(service: ServiceName, folder: Folder = DEFAULT_FOLDER) -> None:
     """Let a service send all keys that it has to Kafka again, and the tombstones of those destroyed, after Kafka lost some.
 
-    Lost facts are another matter: sent again by one service, they would stand behind what follows from them. See: redress restore-log
+    Lost events are another matter: sent again by one service, they would stand behind what follows from them. See: redress restore-log
 
     Example:
 
@@ -207,7 +209,7 @@ def rebuild(
     service: ServiceName,
     accept_loss: Annotated[
         str | None,
-        typer.Option(metavar="SERVICE", help="The service again: swap though facts that the live state has read are lost."),
+        typer.Option(metavar="SERVICE", help="The service again: swap though events that the live state has read are lost."),
     ] = None,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
@@ -220,7 +222,7 @@ def rebuild(
         redress rebuild sla-monitor
     """
     if accept_loss is not None and accept_loss != service:
-        fail(f"--accept-loss names {accept_loss}, and {service} is to be rebuilt: name the service whose facts may be lost.")
+        fail(f"--accept-loss names {accept_loss}, and {service} is to be rebuilt: name the service whose events may be lost.")
     stack = running_stack(folder)
     definition = importlib.import_module(f"{package(known(service))}.main").service
     database = stack.databases[service]
@@ -245,7 +247,7 @@ def rebuild(
         except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             fail(f"{service} was not rebuilt, and its state is as it was: {type(error).__name__}: {error}")
     out.print(
-        f"{service}: {done.states} states from {done.facts} records in {done.seconds:.1f} s, now in schema {done.schema}. "
+        f"{service}: {done.states} states from {done.events} records in {done.seconds:.1f} s, now in schema {done.schema}. "
         f"Commands waited {done.locked * 1000:.0f} ms at the swap. {done.parked} parked."
     )
     if done.lost:

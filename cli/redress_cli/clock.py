@@ -17,10 +17,10 @@ from pydantic import TypeAdapter
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, moment, out, running_stack
 from redress_local.state import Stack
 from redress_spine.processing.clock import ClockSetBack, ClockUnusable, SteppingClock
-from redress_spine.processing.quiet import Quiet
-from redress_spine.processing.stepping import PATIENCE, NotQuiet, Stepper
+from redress_spine.processing.idle import Idle
+from redress_spine.processing.stepping import IDLE_TIMEOUT, NotIdle, Stepper
 
-ANSWER = TypeAdapter(Quiet)
+ANSWER = TypeAdapter(Idle)
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
@@ -39,7 +39,7 @@ def clock(
     ] = None,
     by: Annotated[timedelta | None, typer.Option(parser=duration, metavar="DURATION", help="So far: 3d, 36h, 1d12h30m.")] = None,
     to_end: Annotated[bool, typer.Option("--to-end", help="Until nothing is left that would happen by itself.")] = False,
-    patience: Annotated[float, typer.Option(help="Seconds to wait for quiet before each move.")] = PATIENCE,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for quiet before each move.")] = IDLE_TIMEOUT,
     as_json: AsJson = False,
 ) -> None:
     """Show the stepping clock, or move it: over every instant that something is due at, each time once all services are quiet.
@@ -61,7 +61,7 @@ def clock(
     if sum((to_next, until is not None, by is not None, to_end)) > 1:
         fail("Name one way to go: --next, --until, --by or --to-end.")
     stack = running_stack(folder)
-    step = stepper(stack, patience=patience, moved=lambda instant, records: err.print(f"  {told(instant)}  {records} new on the log"))
+    step = stepper(stack, timeout=timeout, moved=lambda instant, records: err.print(f"  {described(instant)}  {records} new on the log"))
     try:
         if to_next and not step.next():
             err.print("Nothing is due any more.")
@@ -70,33 +70,35 @@ def clock(
         if to_end:
             step.to_end()
         moving = to_next or until or by or to_end
-        _show(step, [] if moving else [what for each in rounds(stack)() for what in each.owes], as_json)
-    except (NotQuiet, ClockSetBack, ConnectionError) as error:
+        _show(step, [] if moving else [what for each in rounds(stack)() for what in each.pending], as_json)
+    except (NotIdle, ClockSetBack, ConnectionError) as error:
         fail(str(error))
     except KeyboardInterrupt:
-        err.print(f"Interrupted; the clock stands at {told(step.clock())}.")
+        err.print(f"Interrupted; the clock stands at {described(step.clock())}.")
         raise typer.Exit(130) from None
 
 
-def stepper(stack: Stack, *, patience: float = PATIENCE, moved: Callable[[datetime, int], None] = lambda instant, records: None) -> Stepper:
+def stepper(
+    stack: Stack, *, timeout: float = IDLE_TIMEOUT, moved: Callable[[datetime, int], None] = lambda instant, records: None
+) -> Stepper:
     """Whoever moves this stack's clock; ends the command where the stack has none."""
     if stack.clock_file is None:
         fail(f"The stack in {stack.folder} goes by the wall clock. A stepping one needs a folder of its own: redress up --clock stepping")
     try:
-        return Stepper(SteppingClock(Path(stack.clock_file)), rounds(stack), patience=patience, moved=moved)
+        return Stepper(SteppingClock(Path(stack.clock_file)), rounds(stack), timeout=timeout, moved=moved)
     except ClockUnusable as error:
         fail(str(error))
 
 
-def rounds(stack: Stack) -> Callable[[], Sequence[Quiet]]:
+def rounds(stack: Stack) -> Callable[[], Sequence[Idle]]:
     """Asks every replica at once, on connections that are kept. Raises ConnectionError, with the replica's name."""
     client, threads = httpx.Client(timeout=10, trust_env=False, verify=False), ThreadPoolExecutor(len(stack.all_urls))
     return lambda: list(threads.map(lambda item: _ask(client, *item), stack.all_urls.items()))
 
 
-def _ask(client: httpx.Client, name: str, url: str) -> Quiet:
+def _ask(client: httpx.Client, name: str, url: str) -> Idle:
     try:
-        answer = client.get(f"{url}/quiet")
+        answer = client.get(f"{url}/idle")
     except httpx.TransportError as error:
         raise ConnectionError(f"{name} does not answer: {type(error).__name__}") from error
     if answer.status_code != 200:
@@ -107,15 +109,15 @@ def _ask(client: httpx.Client, name: str, url: str) -> Quiet:
 def _show(step: Stepper, owed: Sequence[str], as_json: bool) -> None:
     due = None if owed else step.settle()
     if as_json:
-        print(json.dumps({"clock": step.clock().isoformat(), "next": due and due.isoformat(), "owes": list(owed)}))
+        print(json.dumps({"clock": step.clock().isoformat(), "next": due and due.isoformat(), "pending": list(owed)}))
         return
-    out.print(f"The clock stands at {told(step.clock())}.", highlight=False)
+    out.print(f"The clock stands at {described(step.clock())}.", highlight=False)
     if owed:
         out.print("Not quiet: " + "; ".join(owed) + ".", highlight=False, markup=False)
     else:
-        out.print(f"Next is due at {told(due)}." if due else "Nothing is due any more.", highlight=False)
+        out.print(f"Next is due at {described(due)}." if due else "Nothing is due any more.", highlight=False)
 
 
-def told(instant: datetime) -> str:
+def described(instant: datetime) -> str:
     """Local time, to the second: what is due at midnight is decided half a second later."""
     return instant.astimezone().strftime("%a %Y-%m-%d %H:%M:%S %z")

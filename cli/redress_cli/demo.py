@@ -14,26 +14,26 @@ import typer
 from rich.panel import Panel
 from rich.table import Table
 
-from redress_cli.cast import START, ZONE, Story
+from redress_cli.actors import Actors, DemoFailed
 from redress_cli.checks import verified, verify_table
 from redress_cli.console import err, fail, out
 from redress_cli.log import collected, run, timeline_table
-from redress_cli.people import DemoFailed, People
-from redress_cli.play import play, told
+from redress_cli.runner import described, run_scenario
+from redress_cli.scenario import START, ZONE, Story
 from redress_events.event import family
 from redress_local.places import SERVICES
 from redress_local.processes import StartFailed
 from redress_local.state import Stack
 from redress_local.system import System
 from redress_spine.admin.verify import Report
-from redress_spine.processing.stepping import NotQuiet
+from redress_spine.processing.stepping import NotIdle
 
 
 def demo(
     folder: Annotated[
         Path | None, typer.Option(help="Where the demo keeps its data; a temporary folder, removed at the end, if not given.")
     ] = None,
-    copies: Annotated[int, typer.Option(help="How often the cast of complaints is posted.", min=1, max=200)] = 1,
+    copies: Annotated[int, typer.Option(help="How often the scenario of complaints is posted.", min=1, max=200)] = 1,
 ) -> None:
     """Start everything, play weeks in the life of some complaints, show what happened, and stop everything.
 
@@ -51,8 +51,8 @@ def demo(
     try:
         err.rule("The system starts")
         stack = system.start()
-        err.rule(f"Complaints come in from {told(START)} on")
-        played = play(stack, copies)
+        err.rule(f"Complaints come in from {described(START)} on")
+        played = run_scenario(stack, copies)
         out.print()
         show(stack, played)
         reports, failed = verified(stack, list(SERVICES))
@@ -60,7 +60,7 @@ def demo(
         if failed:
             raise DemoFailed(" ".join(failed))
         conclude(played, reports, system.dead(), time.monotonic() - began)
-    except (StartFailed, DemoFailed, NotQuiet) as error:
+    except (StartFailed, DemoFailed, NotIdle) as error:
         fail(f"The demo failed: {error}\nLogs: {chosen}/logs")
     finally:
         system.stop()
@@ -69,16 +69,16 @@ def demo(
 
 
 def show(stack: Stack, stories: dict[str, Story]) -> None:
-    """What became of each complaint, one of them fact by fact, and how many facts of which type there are."""
-    people = People(stack)
+    """What became of each complaint, one of them event by event, and how many events of which type there are."""
+    actors = Actors(stack)
     table = Table(title="Complaints, China Standard Time", title_justify="left")
     for column in ("number", "what", "received", "deadline", "resolved", "closed", "kept", "cycles", "closed as"):
         table.add_column(column, no_wrap=column != "what")
     for complaint, story in stories.items():
-        table.add_row(*row(people.status(complaint), people.clocks(complaint), story))
+        table.add_row(*row(actors.status(complaint), actors.clocks(complaint), story))
     out.print(table)
-    as_told(people, stories)
-    out.print(timeline(stack, next(iter(stories)), people))
+    as_told(actors, stories)
+    out.print(timeline(stack, next(iter(stories)), actors))
 
 
 def row(status: dict[str, Any], clocks: list[dict[str, Any]], story: Story) -> list[str]:
@@ -108,19 +108,19 @@ def local_time(iso: str | None) -> str:
     return f"{instant - timedelta(minutes=1):%a %d %b} 24:00" if midnight else f"{instant:%a %d %b %H:%M}"
 
 
-def as_told(people: People, stories: dict[str, Story]) -> None:
+def as_told(actors: Actors, stories: dict[str, Story]) -> None:
     """Each story ended as it must: closed for its reason, late or not. Raises DemoFailed."""
     for complaint, story in stories.items():
-        end = people.status(complaint)["closed_as"]
-        late = any(clock["clock"] == "resolve" and clock["verdict"] == "breached" for clock in people.clocks(complaint))
+        end = actors.status(complaint)["closed_as"]
+        late = any(clock["clock"] == "resolve" and clock["verdict"] == "breached" for clock in actors.clocks(complaint))
         if (end, late) != (story.end, story.late):
             raise DemoFailed(
                 f"{story.name}: closed as {end}, {'late' if late else 'in time'}; it should be {story.end}, late: {story.late}."
             )
 
 
-def timeline(stack: Stack, complaint: str, people: People) -> Table:
-    number = people.status(complaint)["number"]
+def timeline(stack: Stack, complaint: str, actors: Actors) -> Table:
+    number = actors.status(complaint)["number"]
     title = f"The whole life of {number} (redress timeline {number}), China Standard Time"
     return timeline_table(run(collected(stack, f"complaint/{complaint}")), title, ZONE)
 
@@ -130,18 +130,18 @@ def conclude(stories: dict[str, Story], reports: list[Report], dead: list[str], 
     counts = Counter[str]()
     for report in reports:
         counts.update({family(name): count for name, count in report.types.items()})
-    table = Table("fact", "count", title="Facts on the log", title_justify="left")
+    table = Table("event", "count", title="Events on the log", title_justify="left")
     for name, count in sorted(counts.items()):
         table.add_row(name.removeprefix("redress."), str(count))
     out.print(table)
     lost, doubled = sum(report.lost for report in reports), sum(report.doubled for report in reports)
-    wrong = [report.service for report in reports if not report.equal or report.parked or report.set_aside or report.waiting]
+    wrong = [report.service for report in reports if not report.equal or report.parked or report.dead_letters or report.waiting]
     if lost or doubled or wrong or dead:
         first = next((each for report in reports for each in report.differences), None)
         raise DemoFailed(f"{lost} lost, {doubled} doubled; differing: {wrong}; dead: {dead}; {first}")
     out.print(
         Panel(
-            f"{len(stories)} complaints registered, {len(stories)} closed. {counts.total()} facts: 0 lost, 0 doubled; log, journals and "
+            f"{len(stories)} complaints registered, {len(stories)} closed. {counts.total()} events: 0 lost, 0 doubled; log, journals and "
             f"states of {len(reports)} services are equal. {seconds:.0f} s.",
             style="green",
         )

@@ -1,4 +1,4 @@
-"""Read the log: `tail` shows facts as they happen, `timeline` one complaint's from its first to its last."""
+"""Read the log: `tail` shows events as they happen, `timeline` one complaint's from its first to its last."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ MASK = "•••"
 
 def tail(
     folder: Folder = DEFAULT_FOLDER,
-    fact: Annotated[str | None, typer.Option("--type", help="Only types that contain this: complaint-closed, deadline.")] = None,
-    service: Annotated[str | None, typer.Option(help="Only this service's facts.")] = None,
+    event: Annotated[str | None, typer.Option("--type", help="Only types that contain this: complaint-closed, deadline.")] = None,
+    service: Annotated[str | None, typer.Option(help="Only this service's events.")] = None,
     complaint: Annotated[str | None, typer.Option(help="Only this complaint: its number or its id.")] = None,
-    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the first fact, not with the next one.")] = False,
-    limit: Annotated[int, typer.Option(help="End after so many facts; 0: go on until Ctrl-C.", min=0)] = 0,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the first event, not with the next one.")] = False,
+    limit: Annotated[int, typer.Option(help="End after so many events; 0: go on until Ctrl-C.", min=0)] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Show facts as they happen. Personal data is masked: it is sealed on the log.
+    """Show events as they happen. Personal data is masked: it is sealed on the log.
 
     Examples:
 
@@ -55,14 +55,14 @@ def tail(
 
     def wanted(envelope: Envelope) -> bool:
         return (
-            (not fact or fact in envelope.type)
+            (not event or event in envelope.type)
             and (not service or service == envelope.source)
             and (not subject or subject.partition("/")[2] in envelope.subject)
         )
 
     async def follow() -> None:
         shown = 0
-        async for envelope in facts(stack, subject, from_start=from_start, follow=True):
+        async for envelope in events(stack, subject, from_start=from_start, follow=True):
             if wanted(envelope):
                 print_json(envelope) if as_json else out.print(line(envelope))
                 shown += 1
@@ -70,7 +70,7 @@ def tail(
                     return
 
     if not as_json:
-        err.print("Waiting for facts; Ctrl-C ends it.", style="dim")
+        err.print("Waiting for events; Ctrl-C ends it.", style="dim")
     run(follow())
 
 
@@ -89,7 +89,7 @@ def timeline(
     subject = subject_of(stack, number)
     found = run(collected(stack, subject))
     if not found:
-        fail(f"The log has no fact about {number}.")
+        fail(f"The log has no event about {number}.")
     if as_json:
         for envelope in found:
             print_json(envelope)
@@ -98,9 +98,9 @@ def timeline(
 
 
 def timeline_table(envelopes: list[Envelope], title: str, zone: tzinfo | None = None) -> Table:
-    """Time (local unless another zone is named), service, fact, its data and who decided it, in the log's order."""
+    """Time (local unless another zone is named), service, event, its data and who decided it, in the log's order."""
     table = Table(title=title, title_justify="left", show_lines=False, expand=False)
-    for column in ("time", "service", "fact", "what", "by"):
+    for column in ("time", "service", "event", "what", "by"):
         table.add_column(column, overflow="fold", no_wrap=column in ("time", "service"))
     for envelope in envelopes:
         table.add_row(
@@ -114,16 +114,16 @@ def timeline_table(envelopes: list[Envelope], title: str, zone: tzinfo | None = 
 
 
 async def collected(stack: Stack, subject: str) -> list[Envelope]:
-    """All facts about one complaint, each once, in the log's order."""
+    """All events about one complaint, each once, in the log's order."""
     seen: dict[str, Envelope] = {}
-    async for envelope in facts(stack, subject, from_start=True, follow=False):
+    async for envelope in events(stack, subject, from_start=True, follow=False):
         if envelope.subject == subject:
             seen.setdefault(envelope.id, envelope)
     return list(seen.values())
 
 
-async def facts(stack: Stack, subject: str | None, *, from_start: bool, follow: bool) -> AsyncIterator[Envelope]:
-    """Facts of the lifecycle and of the public record. What is no fact is passed over; a start that is gone is said first. follow: wait
+async def events(stack: Stack, subject: str | None, *, from_start: bool, follow: bool) -> AsyncIterator[Envelope]:
+    """Events of the lifecycle and of the public record. What is no event is passed over; a start that is gone is said first. follow: wait
     for more, however long; else raises ConnectionError where Kafka gives nothing of what there is."""
     consumer = reader(kafka_of(stack))
     try:
@@ -132,19 +132,19 @@ async def facts(stack: Stack, subject: str | None, *, from_start: bool, follow: 
         consumer.assign(places)
         log = await bounds(consumer, places)
         starts, ends = {place: start for place, (start, _) in log.items()}, {place: end for place, (_, end) in log.items()}
-        if from_start and (sentence := truncated(starts)):
-            err.print(f"{sentence} What stood there is not shown. {RESTORE_LOG}", style="red", markup=False)
+        if from_start and (message := truncated(starts)):
+            err.print(f"{message} What stood there is not shown. {RESTORE_LOG}", style="red", markup=False)
         following = starts if from_start else dict(ends)
         for place, offset in following.items():
             consumer.seek(place, offset)
-        heard = monotonic()
+        observed = monotonic()
         while follow or any(following[place] < end for place, end in ends.items()):
             try:
                 polled = await poll(consumer, following, 500, 1_000)
             except OffsetOutOfRangeError:
                 fail(f"The log lost records while it was read. {RESTORE_LOG}")
             if not polled and not follow:
-                check_silence(heard)
+                check_silence(observed)
             for place, records in polled.items():
                 following[place] = records[-1].offset + 1
                 for record in records:
@@ -152,13 +152,13 @@ async def facts(stack: Stack, subject: str | None, *, from_start: bool, follow: 
                         yield decode(record.value or b"")
                     except Malformed:
                         continue
-            heard = monotonic() if polled else heard
+            observed = monotonic() if polled else observed
     finally:
         await close(consumer)
 
 
 def places_of(stack: Stack, subject: str | None) -> list[TopicPartition]:
-    """Where facts about a complaint stand, its public record among them; without one, every partition."""
+    """Where events about a complaint stand, its public record among them; without one, every partition."""
     if subject is None:
         return [TopicPartition(topic, partition) for topic in (LIFECYCLE, CLOSED) for partition in range(stack.partitions)]
     public = subject.replace("complaint/", "closed/")

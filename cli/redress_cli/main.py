@@ -32,7 +32,7 @@ app.command("token")(token.token)
 app.command("submit")(submit.submit)
 app.command("tail")(log.tail)
 app.command("timeline")(log.timeline)
-app.command("owes")(checks.owes)
+app.command("pending")(checks.pending)
 app.command("verify")(checks.verify)
 app.command("parked")(checks.parked)
 app.command("redrive")(checks.redrive)
@@ -44,7 +44,7 @@ app.command("demo")(demo.demo)
 
 
 def main() -> None:
-    """What is away in the midst of a command is a sentence, and no traceback."""
+    """What is away in the midst of a command is a message, and no traceback."""
     try:
         app()
     except AWAY as error:

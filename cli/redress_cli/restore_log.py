@@ -39,9 +39,9 @@ def restore_log(
     folder: Folder = DEFAULT_FOLDER,
     as_json: AsJson = False,
 ) -> None:
-    """Write to Kafka what it lost, from the journals of all services, each fact behind its cause. All journals must be there.
+    """Write to Kafka what it lost, from the journals of all services, each event behind its cause. All journals must be there.
 
-    A topic that lost its end or everything is gone on with. One that lost its start, or has facts in a wrong order, must be named. Services
+    A topic that lost its end or everything is gone on with. One that lost its start, or has events in a wrong order, must be named. Services
     may run and take commands meanwhile. Killed at any point, it is begun anew. Afterwards each service is rebuilt.
 
     Examples:
@@ -61,7 +61,7 @@ def restore_log(
     if as_json:
         out.print_json(data=asdict(done))
     else:
-        out.print("\n".join(told(done)), highlight=False, markup=False)
+        out.print("\n".join(described(done)), highlight=False, markup=False)
 
 
 def restored(stack: Stack, recreate: list[str], replicas: Replicas | None = None) -> Restored:
@@ -90,24 +90,24 @@ def _relays(work: RestoreLog) -> str:
     return "Relays wait until it is: run it again." if work.begun else "Nothing was changed: relays do what they did before."
 
 
-def told(done: Restored) -> list[str]:
+def described(done: Restored) -> list[str]:
     """What was restored, and what is to be done next, in words."""
     written = sum(done.written.values())
     services = ", ".join(f"{service} {count}" for service, count in done.written.items() if count)
     lines = [
-        f"The log had {done.found} facts. Wrote {written} more{f' ({services})' if services else ''}, and all {done.keys} keys once more."
+        f"The log had {done.found} events. Wrote {written} more{f' ({services})' if services else ''}, and all {done.keys} keys once more."
     ]
     if done.recreated:
         lines.insert(0, f"Made anew, with {done.replicas}: {', '.join(done.recreated)}.")
     if done.strangers:
-        lines.append(f"It also has {done.strangers} records that are no facts of ours; services set them aside or park them.")
+        lines.append(f"It also has {done.strangers} records that are no events of ours; services set them aside or park them.")
     if done.missing:
         some = ", ".join(done.missing[:NAMED])
         lines.append(
-            f"{len(done.missing)} facts that others were decided upon are in no journal: {some}. What followed stands by its time."
+            f"{len(done.missing)} events that others were decided upon are in no journal: {some}. What followed stands by its time."
         )
     if done.early:
-        lines.append(f"{done.early} facts stand before their cause, for each named the other.")
+        lines.append(f"{done.early} events stand before their cause, for each named the other.")
     if written or done.recreated:
         lines.append("Now make each service's state anew, while all run:")
         lines += [f"  redress rebuild {service}" for service in SERVICES]

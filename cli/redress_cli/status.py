@@ -16,7 +16,7 @@ from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, out, running_sta
 from redress_local.state import Stack
 
 METRICS = {
-    "backlog": "redress_backlog_facts",
+    "backlog": "redress_backlog_events",
     "lag_records": "redress_lag_records",
     "lag_seconds": "redress_lag_seconds",
     "parked": "redress_parked_subjects",
@@ -50,9 +50,9 @@ class ServiceStatus:
 
 
 def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
-    """Show each service, and each of its further replicas: ready, facts not yet on the log, records not yet read, records lost from
+    """Show each service, and each of its further replicas: ready, events not yet on the log, records not yet read, records lost from
     the log, partitions that are refused, subjects parked, and by how many seconds its clock is ahead of its database's; and each alarm in
-    a sentence.
+    a message.
 
     Ends with 1 if one is not ready, or has an alarm.
 
@@ -75,8 +75,8 @@ def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
             table.add_row(each.service, mark, *numbers, str(each.pid or "–"), each.url)
         out.print(table)
         for each in found:
-            for sentence in dict.fromkeys([*each.reasons, *each.alarms]):
-                out.print(f"[red]{each.service}[/red]: {escape(sentence)}", soft_wrap=True)
+            for message in dict.fromkeys([*each.reasons, *each.alarms]):
+                out.print(f"[red]{each.service}[/red]: {escape(message)}", soft_wrap=True)
     if not all(each.ready and not each.alarms for each in found):
         raise typer.Exit(1)
 

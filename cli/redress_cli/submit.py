@@ -40,7 +40,7 @@ PAUSES = (0.2, 0.5, 1, 2, 4, 8)  # seconds between tries while nobody answers
 
 @dataclass(slots=True)
 class Report:
-    """What became of the rows. refused: line, code and sentence."""
+    """What became of the rows. refused: line, code and message."""
 
     accepted: int = 0
     refused: list[tuple[int, str, str]] = field(default_factory=list)
@@ -158,12 +158,12 @@ async def post_all(url: str, token: str, rows: list[tuple[int, dict[str, Any]]],
 
         async def post(line: int, key: str, body: dict[str, Any]) -> None:
             async with gate:
-                code, sentence, number = await post_one(client, key, body)
+                code, message, number = await post_one(client, key, body)
                 if number:
                     report.accepted += 1
                     report.numbers.append(number)
                 else:
-                    report.refused.append((line, code, sentence))
+                    report.refused.append((line, code, message))
                 posted()
 
         await asyncio.gather(*(post(line, key, body) for (line, body), key in zip(rows, keys(rows), strict=True)))
@@ -184,7 +184,7 @@ def keys(rows: list[tuple[int, dict[str, Any]]]) -> list[str]:
 
 
 async def post_one(client: httpx.AsyncClient, key: str, body: dict[str, Any]) -> tuple[str, str, str | None]:
-    """code, sentence and, once it is on disk, the number. Sent again under the same key while the service is away."""
+    """code, message and, once it is on disk, the number. Sent again under the same key while the service is away."""
     last = ("unreachable", "intake does not answer")
     for pause in (*PAUSES, None):
         try:
@@ -208,6 +208,6 @@ def show(report: Report) -> None:
     out.print(f"{report.accepted} complaints registered, {len(report.refused)} rows refused.")
     if report.refused:
         table = Table("line", "code", "reason")
-        for line, code, sentence in report.refused[:50]:
-            table.add_row(str(line), code, sentence)
+        for line, code, message in report.refused[:50]:
+            table.add_row(str(line), code, message)
         out.print(table)

@@ -8,19 +8,19 @@ import pytest
 from typer import Exit
 from typer.testing import CliRunner
 
-from redress_cli.adopt import place_of, told
+from redress_cli.adopt import described, place_of
 from redress_cli.main import app
 from redress_spine.admin.adopt import Adopted
 
 
 def test_it_says_what_was_adopted():
-    facts = Counter({"redress.intake.complaint-registered.v1": 2, "redress.intake.complaint-chased.v1": 1})
-    done = Adopted("intake", facts, {"complaint/1", "complaint/2"}, keys=2, unparked=1, rebased=True)
-    assert told(done) == (
-        "intake: took 3 facts of 2 streams from the log (1 complaint-chased, 2 complaint-registered). 2 keys came back from the topic of "
+    events = Counter({"redress.intake.complaint-registered.v1": 2, "redress.intake.complaint-chased.v1": 1})
+    done = Adopted("intake", events, {"complaint/1", "complaint/2"}, keys=2, unparked=1, rebased=True)
+    assert described(done) == (
+        "intake: took 3 events of 2 streams from the log (1 complaint-chased, 2 complaint-registered). 2 keys came back from the topic of "
         "keys. 1 parked complaints were healed. Its transactions were numbered anew. Commands are taken again."
     )
-    assert told(Adopted("intake", was_at_home=True)) == "intake: the journal lacked nothing that is on the log. It was where it grew."
+    assert described(Adopted("intake", was_at_home=True)) == "intake: the journal lacked nothing that is on the log. It was where it grew."
 
 
 def test_a_place_is_topic_partition_and_offset():

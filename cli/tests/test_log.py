@@ -33,16 +33,16 @@ async def test_a_kafka_that_falls_silent_ends_a_timeline(kafka: Kafka, monkeypat
     await topics.ensure(kafka.address, partitions=2)
     producer = KafkaClients.of(kafka.address).producer()
     await producer.start()
-    await producer.send_and_wait(LIFECYCLE, b"no fact, but a record", partition=0)
+    await producer.send_and_wait(LIFECYCLE, b"no event, but a record", partition=0)
     await producer.stop()
 
     async def then_gone(consumer: Consumer, places: Collection[TopicPartition]) -> whole_log.Bounds:
-        told = await whole_log.bounds(consumer, places)
+        described = await whole_log.bounds(consumer, places)
         await asyncio.to_thread(kafka.kill)
-        return told
+        return described
 
     monkeypatch.setattr(log, "bounds", then_gone)
     stack: Any = SimpleNamespace(kafka=kafka.address, partitions=2)
-    reading = anext(log.facts(stack, None, from_start=True, follow=False))
+    reading = anext(log.events(stack, None, from_start=True, follow=False))
     with pytest.raises(ConnectionError, match="Kafka has given nothing for 2 s"):
         await asyncio.wait_for(reading, 30)

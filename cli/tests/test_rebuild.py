@@ -1,4 +1,4 @@
-"""Who lets facts go says of which service, and is not taken at their word for another one."""
+"""Who lets events go says of which service, and is not taken at their word for another one."""
 
 from typer.testing import CliRunner
 

@@ -14,8 +14,8 @@ from redress_cli.main import app
 from redress_cli.status import read_metrics, read_one
 
 PAGE = """\
-# TYPE redress_backlog_facts gauge
-redress_backlog_facts 3
+# TYPE redress_backlog_events gauge
+redress_backlog_events 3
 # TYPE redress_lag_records gauge
 redress_lag_records{partition="0"} 2
 redress_lag_records{partition="1"} 5

@@ -20,8 +20,8 @@ from fastapi.routing import APIRoute
 from pages import ROOT, Page, mark, pages, script, unshown
 
 from redress_chassis import Settings
-from redress_chassis.api.call import asks
-from redress_chassis.operations import health, quiet
+from redress_chassis.api.commands import asks
+from redress_chassis.operations import health, idle
 from redress_chassis.operations.metrics import GAUGES, Metrics
 from redress_chassis.service import DOCUMENTS
 from redress_chassis.settings import PREFIX
@@ -34,7 +34,7 @@ from redress_local.system import System
 
 PAGES = pages()
 RUN_SECONDS = 280
-OPEN = (*health.PATHS, quiet.PATH, *DOCUMENTS)  # without a token
+OPEN = (*health.PATHS, idle.PATH, *DOCUMENTS)  # without a token
 CODE_ROOTS = [*ROOT.glob("libs/*/redress_*"), *ROOT.glob("services/*/redress_*"), ROOT / "cli/redress_cli", ROOT / "deploy/local"]
 
 
@@ -141,7 +141,7 @@ def test_settings_are_those_of_the_code():
 def test_metrics_are_those_of_the_code():
     said = {row["metric"] for row in page("docs/operate.md").table("metric", "meaning", "alarm")}
     own = {metric.name for metric in Metrics().registry.collect() if metric.name.startswith("redress_")}
-    counters = {"redress_commands", "redress_work"}
+    counters = {"redress_commands", "redress_automations"}
     gauges = {f"redress_{name}" for name in GAUGES}
     assert said == (own - counters) | gauges | {f"{name}_total" for name in counters}
 
@@ -162,13 +162,15 @@ def test_channels_are_listed_in_one_place():
     every = [name for name in listed if not name.startswith("schemas/") and (ROOT / name).is_file()]
     texts = {name: (ROOT / name).read_bytes().decode(errors="replace") for name in every}
     channels = [re.compile(rf"[\"'`]{channel}[\"'`]") for channel in get_args(Channel)]
-    assert [name for name, text in texts.items() if all(each.search(text) for each in channels)] == ["libs/events/redress_events/event.py"]
+    assert [name for name, text in texts.items() if all(each.search(text) for each in channels)] == [
+        "libs/events/redress_events/vocabulary.py"
+    ]
 
 
 def test_the_personal_fields_are_those_of_the_contracts():
-    said = {row["fact"]: row["sealed"] for row in page("docs/personal-data.md").table("fact", "sealed")}
-    facts = [fact for contract in CONTRACTS.values() for fact in contract.by_type.values()]
-    assert said == {fact.__name__: ", ".join(fact.personal_fields()) for fact in facts if fact.personal_fields()}
+    said = {row["event"]: row["sealed"] for row in page("docs/personal-data.md").table("event", "sealed")}
+    events = [event for contract in CONTRACTS.values() for event in contract.by_type.values()]
+    assert said == {event.__name__: ", ".join(event.personal_fields()) for event in events if event.personal_fields()}
 
 
 def test_a_decision_is_a_page_of_the_same_shape():
@@ -186,8 +188,8 @@ def sources() -> Iterator[Path]:
 
 
 def answered_codes() -> Iterator[tuple[str, str]]:
-    """Every code that an answer may have, with its status where the code says it beside: in `Problem(status, code, …)` and `Refused`."""
-    passed = codes_passed_to({"Problem", "Refused", "bad_token", "_refused", "invalid"})
+    """Every code that an answer may have, with its status where the code says it beside: in `Problem(status, code, …)` and `CommandRejected`."""
+    passed = codes_passed_to({"Problem", "CommandRejected", "bad_token", "_refused", "invalid"})
     for code, statuses in passed.items():
         assert len(statuses - {""}) <= 1, f"{code} has the statuses {statuses}"
         yield code, "".join(statuses)
@@ -216,7 +218,7 @@ def codes_passed_to(callables: set[str]) -> dict[str, set[str]]:
             for constant in (one for one in given if isinstance(one, ast.Constant)):
                 first = call.args[0] if call.args else None
                 status = str(first.value) if name == "Problem" and isinstance(first, ast.Constant) else ""
-                found.setdefault(str(constant.value), set()).add("409" if name == "Refused" else status)
+                found.setdefault(str(constant.value), set()).add("409" if name == "CommandRejected" else status)
     return found
 
 

@@ -73,7 +73,7 @@ def kafka(shaken: Live) -> Iterator[Kafka]:
     server = shaken.system.servers.kafka_server
     if server is None:
         pytest.skip("only a local Kafka can be killed")
-    shaken.quiet()
+    shaken.idle()
     yield server
     if server.child is None:
         server.start()
@@ -84,7 +84,7 @@ def postgres(shaken: Live) -> Iterator[Postgres]:
     server = shaken.system.servers.postgres_server
     if server is None:
         pytest.skip("only a local PostgreSQL can be killed")
-    shaken.quiet()
+    shaken.idle()
     yield server
     if server.child is None:
         server.start()

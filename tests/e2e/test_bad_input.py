@@ -28,7 +28,7 @@ from redress_local.places import SERVICES
 
 GIVEN: dict[str, Any] = {"channel": "web", "text": SLOW}
 MOST = 256 * 1024
-TABLES = ("events", "state", "sealed", "keys", "idempotency", "parked", "set_aside")
+TABLES = ("events", "state", "sealed", "keys", "idempotency", "parked", "dead_letters")
 ROWS = "SELECT " + ", ".join(f"(SELECT count(*) FROM {table}) AS {table}" for table in TABLES)
 
 
@@ -45,7 +45,7 @@ def stranger(live: Live) -> str:
     """A complaint that lies with technical_support, not yet accepted, while nothing else happens."""
     complaint = live.register(SLOW)
     live.case(complaint, "technical_support")
-    live.quiet()
+    live.idle()
     return complaint
 
 
@@ -234,7 +234,7 @@ def test_the_same_key_with_another_body_is_422(live: Live):
     key = fresh_key()
     first = ok(live.front_end.post("intake", "/complaints", GIVEN, key=key), 201)
     live.case(first["id"], "technical_support")
-    live.quiet()
+    live.idle()
     before = rows(live)
     problem(live.front_end.post("intake", "/complaints", GIVEN | {"customer": "Li"}, key=key), 422, "idempotency-key-reused")
     assert ok(live.front_end.post("intake", "/complaints", dict(reversed(GIVEN.items())), key=key), 201) == first
@@ -315,7 +315,7 @@ def test_nobody_comes_in_without_a_token_of_the_issuer(
 WRONG_ROLES = [
     ("intake", "POST", "/complaints", "handler"),
     ("intake", "POST", "/complaints", "bi"),
-    ("intake", "GET", "/owes", "front-end"),
+    ("intake", "GET", "/pending", "front-end"),
     ("intake", "GET", "/complaints/{id}", "bi"),
     ("triage", "POST", "/complaints/{id}/reclassification", "handler"),
     ("triage", "GET", "/reviews", "front-end"),
@@ -379,7 +379,7 @@ def test_a_foreign_complaint_is_answered_like_one_that_is_not_there(live: Live, 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "cursor=x", "cursor=" + "x" * 401, "cursor=%00", "limit=1e400"])
 def test_a_page_that_is_none_is_refused(live: Live, untouched: None, query: str):
-    for service, path, role in (("intake", "/owes", "ops"), ("handling", "/cases", "supervisor"), ("callback", "/visits", "agent")):
+    for service, path, role in (("intake", "/pending", "ops"), ("handling", "/cases", "supervisor"), ("callback", "/visits", "agent")):
         with live.http(service, role) as client:
             answer = client.get(f"{path}?{query}")
         assert answer.status_code in (400, 422), answer.text
@@ -408,7 +408,7 @@ def test_a_step_that_the_case_is_not_ready_for_says_which_is_missing(
 def test_of_two_who_act_on_what_they_read_one_loses(live: Live):
     complaint = live.register(CHARGED)
     live.case(complaint, "finance")
-    live.quiet()
+    live.idle()
     tag = live.handler("finance").get("handling", f"/cases/{complaint}").headers["etag"]
     before, start = live.journals()["handling"], Barrier(2)
 
@@ -428,7 +428,7 @@ def test_of_two_who_act_on_what_they_read_one_loses(live: Live):
 
     tag = live.agent.get("intake", f"/complaints/{complaint}").headers["etag"]
     ok(live.front_end.post("intake", f"/complaints/{complaint}/chases", {}, headers={"if-match": tag}))
-    live.quiet()
+    live.idle()
     before_all = rows(live)
     for stale in (tag, '"nonsense"', "*, *", ""):
         refused = live.front_end.post("intake", f"/complaints/{complaint}/chases", {}, headers={"if-match": stale})

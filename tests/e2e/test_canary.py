@@ -70,7 +70,7 @@ def walked(live: Live) -> str:
     live.case(complaint, "complaint_handling", cycle=2)
     ok(live.front_end.post("intake", f"/complaints/{complaint}/withdrawal", {"reason": SAID_OF_IT["withdrawal"]}))
     live.reaches(complaint, "closed", cycle=2)
-    live.quiet()
+    live.idle()
     return complaint
 
 

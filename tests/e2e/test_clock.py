@@ -1,4 +1,4 @@
-"""Three weeks of complaints on the stepping clock, by one process of each service and by two: the same facts to the microsecond, and a
+"""Three weeks of complaints on the stepping clock, by one process of each service and by two: the same events to the microsecond, and a
 breach that nobody asked for; and the clock goes only where it may."""
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import pytest
 from live import Live, ok, problem
 from typer.testing import CliRunner, Result
 
-from redress_callback.work import POLICY
-from redress_cli.cast import START, Story, local
+from redress_callback.automations import POLICY
+from redress_cli.actors import Actors
 from redress_cli.clock import stepper
 from redress_cli.demo import as_told
 from redress_cli.main import app
-from redress_cli.people import People
-from redress_cli.play import play
+from redress_cli.runner import run_scenario
+from redress_cli.scenario import START, Story, local
 from redress_local.processes import StartFailed
 from redress_local.system import System
 from redress_spine.messaging.log_end import MARGIN
@@ -44,16 +44,16 @@ def stepping(folder: Path, replicas: int) -> System:
     return System(folder, replicas=replicas, settle_seconds=0.5, clock="stepping", at=START)
 
 
-def told(live: Live, stories: dict[str, Story]) -> dict[str, list[tuple[str, ...]]]:
-    """Each story's facts: when, by whom, what. Ids, numbers and what is sealed are chance; within one instant services and loops work side
-    by side, so its facts are sorted."""
+def described(live: Live, stories: dict[str, Story]) -> dict[str, list[tuple[str, ...]]]:
+    """Each story's events: when, by whom, what. Ids, numbers and what is sealed are entropy; within one instant services and loops work side
+    by side, so its events are sorted."""
     names = {complaint: story.name for complaint, story in stories.items()}
     found: dict[str, list[tuple[str, ...]]] = {name: [] for name in names.values()}
-    for fact in live.log():
-        name = names[fact.subject.partition("/")[2]]
-        data = {field: plain(field, value, names) for field, value in fact.data.items()}
-        found[name].append((fact.time.isoformat(), fact.source, fact.type, fact.actor, json.dumps(data, sort_keys=True)))
-    return {name: sorted(facts) for name, facts in found.items()}
+    for event in live.log():
+        name = names[event.subject.partition("/")[2]]
+        data = {field: plain(field, value, names) for field, value in event.data.items()}
+        found[name].append((event.time.isoformat(), event.source, event.type, event.actor, json.dumps(data, sort_keys=True)))
+    return {name: sorted(events) for name, events in found.items()}
 
 
 def plain(field: str, value: Any, names: dict[str, str]) -> Any:
@@ -71,10 +71,10 @@ def test_weeks_pass_in_seconds_the_same_way_each_time(folder: Path):
     for name, replicas in (("one", 1), ("two", 2)):
         with stepping(folder / name, replicas) as system, closing(Live(system)) as live:
             began = monotonic()
-            stories = play(system.stack(), 1)
+            stories = run_scenario(system.stack(), 1)
             assert monotonic() - began < PLAYED_WITHIN
-            as_told(People(system.stack()), stories)
-            runs.append(told(live, stories))
+            as_told(Actors(system.stack()), stories)
+            runs.append(described(live, stories))
             if name == "two":
                 goes_only_where_it_may(live)
                 live.verified()
@@ -83,11 +83,11 @@ def test_weeks_pass_in_seconds_the_same_way_each_time(folder: Path):
         with pytest.raises(StartFailed, match=r"made by a stepping clock|cannot go back"):
             System(folder / "two", **options).start()
     one, two = runs
-    for name, facts in one.items():
-        assert facts == two[name], name
-    late = [fact for facts in one.values() for fact in facts if fact[2].startswith("redress.sla-monitor.deadline-breached.")]
+    for name, events in one.items():
+        assert events == two[name], name
+    late = [event for events in one.values() for event in events if event[2].startswith("redress.sla-monitor.deadline-breached.")]
     # What happens at the deadline is in time, so the first late instant is a microsecond after it.
-    noticed = {datetime.fromisoformat(fact[0]) for fact in late if '"resolve"' in fact[4]}
+    noticed = {datetime.fromisoformat(event[0]) for event in late if '"resolve"' in event[4]}
     assert noticed == {local(3, 6) + timedelta(microseconds=1) + MARGIN}
 
 
@@ -95,7 +95,7 @@ def goes_only_where_it_may(live: Live) -> None:
     """By the command line, after the play."""
     where = "--folder", str(live.system.folder)
     shown = json.loads(redress("clock", "--json", *where).stdout)
-    assert (shown["next"], shown["owes"]) == (None, [])
+    assert (shown["next"], shown["pending"]) == (None, [])
     refused = redress("clock", "--until", "2026-02-13", *where)
     assert refused.exit_code == 1
     assert "cannot go back" in refused.stderr
@@ -140,4 +140,4 @@ def test_a_system_on_the_wall_clock_has_nothing_to_step(live: Live):
     refused = redress("clock", "--next", "--folder", str(live.system.folder))
     assert refused.exit_code == 1
     assert "goes by the wall clock" in refused.stderr
-    problem(live.page("intake", "/quiet"), 404, "not-found")
+    problem(live.page("intake", "/idle"), 404, "not-found")

@@ -35,7 +35,7 @@ def resolve_clock(live: Live, complaint: str) -> dict[str, Any] | None:
 
 
 def breaches(live: Live, complaint: str) -> int:
-    return live.facts("sla-monitor", "deadline-breached").count(f"complaint/{complaint}")
+    return live.events("sla-monitor", "deadline-breached").count(f"complaint/{complaint}")
 
 
 def breached(live: Live, complaint: str, deadline: datetime) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def test_a_deadline_breaches_by_itself_once_and_one_that_was_kept_does_not(shake
 def test_a_monitor_that_was_away_over_the_deadline_breaches_what_was_missed_and_not_what_was_kept(shaken: Live):
     in_time, _ = asked(shaken)
     missed, deadline = asked(shaken)
-    shaken.quiet()
+    shaken.idle()
     shaken.system.stop_service("sla-monitor")
     shaken.work(in_time, "consulting")
     assert datetime.now(UTC) < deadline, "it was resolved in time"
@@ -99,14 +99,14 @@ def test_a_monitor_that_was_away_over_the_deadline_breaches_what_was_missed_and_
     kept(shaken, in_time)
     shaken.verified()
     assert (breaches(shaken, missed), breaches(shaken, in_time)) == (1, 0)
-    assert not set(shaken.facts("sla-monitor", "breach-annulled")) & {f"complaint/{each}" for each in (in_time, missed)}
+    assert not set(shaken.events("sla-monitor", "breach-annulled")) & {f"complaint/{each}" for each in (in_time, missed)}
 
 
 def test_what_was_kept_while_kafka_was_away_is_not_breached_before_the_news_arrives(shaken: Live, kafka: Kafka):
     in_time, _ = asked(shaken)
     missed, deadline = asked(shaken)
     shaken.case(in_time, "consulting")
-    shaken.quiet()
+    shaken.idle()
     kafka.kill()
     shaken.work(in_time, "consulting")
     assert datetime.now(UTC) < deadline, "it was resolved in time"
@@ -140,7 +140,7 @@ def test_news_that_come_late_of_what_was_done_in_time_annul_a_breach_once_and_pu
     shaken.verified()
     assert public(shaken, complaint) == [(1, ["resolve/1"]), (2, [])]
     assert breaches(shaken, complaint) == 1
-    assert shaken.facts("sla-monitor", "breach-annulled").count(f"complaint/{complaint}") == 1
+    assert shaken.events("sla-monitor", "breach-annulled").count(f"complaint/{complaint}") == 1
     assert wrong_verdicts(shaken.log()) == []
 
 

@@ -12,7 +12,7 @@ BODY = {"channel": "app", "text": SLOW, "customer": "Li Na"}
 
 
 def test_fifty_posts_with_one_key_at_once_are_one_complaint_and_fifty_equal_answers(live: Live):
-    key, before = fresh_key(), len(live.facts("intake", "complaint-registered"))
+    key, before = fresh_key(), len(live.events("intake", "complaint-registered"))
     start = Barrier(AT_ONCE)
     clients = [live.http("intake") for _ in range(5)]  # several connections each
 
@@ -25,7 +25,7 @@ def test_fifty_posts_with_one_key_at_once_are_one_complaint_and_fifty_equal_answ
         answers = list(threads.map(post, range(AT_ONCE)))
     assert {answer[0] for answer in answers} == {201}, answers
     assert len({answer[:3] for answer in answers}) == 1, answers
-    after = live.facts("intake", "complaint-registered")
+    after = live.events("intake", "complaint-registered")
     assert len(after) == before + 1
     complaint = after[-1].partition("/")[2]
     assert answers[0][2] == f"/complaints/{complaint}"
@@ -40,11 +40,11 @@ def test_fifty_posts_with_one_key_at_once_are_one_complaint_and_fifty_equal_answ
 
 def test_a_step_that_is_said_again_under_its_key_happens_once(live: Live):
     complaint = live.register(SLOW)
-    key, before = fresh_key(), len(live.facts("intake", "complaint-supplemented"))
+    key, before = fresh_key(), len(live.events("intake", "complaint-supplemented"))
     answers = [live.front_end.post("intake", f"/complaints/{complaint}/supplements", {"text": "Again tonight."}, key=key) for _ in range(3)]
     assert {(ok(answer)["said"]["n"], answer.json()["counts"]["supplements"]) for answer in answers} == {(1, 1)}
-    assert len(live.facts("intake", "complaint-supplemented")) == before + 1
+    assert len(live.events("intake", "complaint-supplemented")) == before + 1
     # Another caller's key of the same name is another key, and so is the same key for another route.
     ok(live.api("front-end", subject="shop-2").post("intake", f"/complaints/{complaint}/supplements", {"text": "Again tonight."}, key=key))
     ok(live.front_end.post("intake", f"/complaints/{complaint}/chases", {}, key=key))
-    assert len(live.facts("intake", "complaint-supplemented")) == before + 2
+    assert len(live.events("intake", "complaint-supplemented")) == before + 2

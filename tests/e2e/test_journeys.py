@@ -124,7 +124,7 @@ def test_a_wish_to_withdraw_is_answered_whether_or_not_a_department_works_on_it(
     record = closed_record(live, complaint)
     assert record["reason"] == "withdrawn"
     assert "satisfaction" not in record
-    live.quiet()
+    live.idle()
     assert not any(each["complaint"] == complaint for each in live.supervisor.all("handling", "/cases"))
     assert not any(each["complaint"] == complaint for each in live.agent.all("callback", "/visits"))
     refused = live.supervisor.post("handling", f"/cases/{complaint}/accept")
@@ -209,7 +209,7 @@ def test_the_handler_reads_what_the_customer_said_later(live: Live):
         case = ok(live.handler("technical_support").get("handling", f"/cases/{complaint}"))
         return case if case["supplements"] and case["chases"] else None
 
-    case = eventually(told, "handling has heard of both")
+    case = eventually(told, "handling has learned of both")
     assert (case["text"], case["customer"], case["phone"]) == (SLOW, "王晓梅", "13800000001")
     assert [(each["words"], each["attachments"]) for each in case["supplements"]] == [("今天晚上又断了两次。", ["photo-1"])]
     assert [each["words"] for each in case["chases"]] == ["Is anybody there?"]
@@ -230,7 +230,7 @@ def spoken(live: Live, complaint: str, times: int) -> dict[str, Any]:
     return eventually(told, f"agents see that the customer of {complaint} came back {times} times")
 
 
-def test_words_after_the_resolution_reach_who_owes_the_next_step_and_stop_the_giving_up(live: Live):
+def test_words_after_the_resolution_reach_whose_step_is_next_and_stop_the_giving_up(live: Live):
     new = ok(live.front_end.post("intake", "/complaints", {"channel": "web", "text": SLOW}), 201)
     complaint = new["id"]
     live.case(complaint, "technical_support")

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 import pytest
-from hurry import play
+from hurry import run_scenario
 from live import Live, eventually
 from load import MIXED, Load, Staff
 from verdicts import Unrest, ends_well
@@ -22,7 +22,7 @@ KILLED_AT = (40, 100)  # answers
 
 
 def test_what_intake_answered_is_there_once_though_it_was_killed_twice_under_load(shaken: Live):
-    load, before = Load(shaken), len(shaken.facts("intake", "complaint-registered"))
+    load, before = Load(shaken), len(shaken.events("intake", "complaint-registered"))
     with ThreadPoolExecutor(POSTERS) as threads:
         posts = [threads.submit(load.post, number) for number in range(POSTS)]
         for count in KILLED_AT:
@@ -34,15 +34,15 @@ def test_what_intake_answered_is_there_once_though_it_was_killed_twice_under_loa
             post.result()
     assert load.cut_off > 0, "the kills cut posts off"
     assert len(set(load.complaints)) == POSTS
-    shaken.quiet()
+    shaken.idle()
     shaken.registered_once(load.complaints)
-    assert len(shaken.facts("intake", "complaint-registered")) == before + POSTS
-    routed = Counter(shaken.facts("triage", "complaint-routed"))
+    assert len(shaken.events("intake", "complaint-registered")) == before + POSTS
+    routed = Counter(shaken.events("triage", "complaint-routed"))
     assert all(routed[f"complaint/{complaint}"] == 1 for complaint in load.complaints), "each has found its department once"
     shaken.verified()
 
 
-# A fact of each service by which it is in the middle of the play, and how many of them.
+# An event of each service by which it is in the middle of the play, and how many of them.
 IN_THE_MIDDLE = {
     "triage": ("complaint-classified", 3),
     "sla-monitor": ("clock-started", 6),
@@ -53,15 +53,15 @@ IN_THE_MIDDLE = {
 
 def test_every_complaint_ends_though_each_other_service_was_killed_on_its_way(shaken: Live, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(api, "TRIES", 25)  # a start takes its time on a machine that is busy with other things
-    begun = {service: len(shaken.facts(service, fact)) for service, (fact, _) in IN_THE_MIDDLE.items()}
+    begun = {service: len(shaken.events(service, event)) for service, (event, _) in IN_THE_MIDDLE.items()}
     with ThreadPoolExecutor(1) as threads:
-        playing: Future[dict[str, object]] = threads.submit(play, shaken.stack, 2)  # type: ignore[arg-type]  # stories are objects
-        for service, (fact, count) in IN_THE_MIDDLE.items():
+        playing: Future[dict[str, object]] = threads.submit(run_scenario, shaken.stack, 2)  # type: ignore[arg-type]  # stories are objects
+        for service, (event, count) in IN_THE_MIDDLE.items():
 
-            def far_enough(service: str = service, fact: str = fact, count: int = count) -> bool:
-                return playing.done() or len(shaken.facts(service, fact)) >= begun[service] + count
+            def far_enough(service: str = service, event: str = event, count: int = count) -> bool:
+                return playing.done() or len(shaken.events(service, event)) >= begun[service] + count
 
-            eventually(far_enough, f"{service} has said {fact} {count} times", 120)
+            eventually(far_enough, f"{service} has said {event} {count} times", 120)
             assert not playing.done(), playing.result()
             shaken.system.kill(service)
             shaken.system.start_service(service, wait=False)
@@ -70,7 +70,7 @@ def test_every_complaint_ends_though_each_other_service_was_killed_on_its_way(sh
         shaken.reaches(complaint, "closed", cycle=shaken.view(complaint)["cycle"])
     shaken.verified()
     shaken.registered_once(complaints)
-    ends = Counter(shaken.facts("callback", "complaint-closed"))
+    ends = Counter(shaken.events("callback", "complaint-closed"))
     assert {ends[f"complaint/{complaint}"] for complaint in complaints} == {1}
     published = Counter((each.subject, each.version) for each in shaken.log() if "closed-complaint" in each.type)
     assert {published[f"closed/{complaint}", 1] for complaint in complaints} == {1}

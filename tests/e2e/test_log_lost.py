@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 
 from redress_cli.main import app
 from redress_events.vocabulary import CLOSED, LIFECYCLE
-from redress_handling.domain.case import KIND as CASE
-from redress_intake.domain.complaint import KIND as COMPLAINT
+from redress_handling.domain.case import AGGREGATE as CASE
+from redress_intake.domain.complaint import AGGREGATE as COMPLAINT
 from redress_local.kafka import Kafka
 from redress_local.places import SERVICES
 from redress_local.processes import run
@@ -61,8 +61,8 @@ def done(result: Result) -> str:
 
 def states(live: Live) -> States:
     """What each service knows of each complaint, as it stands in its database."""
-    ask = "SELECT subject, heard::text, done::text FROM state"
-    return {service: {row["subject"]: (row["heard"], row["done"]) for row in live.sql(service, ask)} for service in SERVICES}
+    ask = "SELECT subject, observed::text, own::text FROM state"
+    return {service: {row["subject"]: (row["observed"], row["own"]) for row in live.sql(service, ask)} for service in SERVICES}
 
 
 def lives(live: Live) -> list[str]:
@@ -102,23 +102,23 @@ def cured(live: Live, before: States, waiting: str) -> None:
 def same_view(live: Live, complaints: list[str]) -> None:
     """Who has a case, and who took it on, is for intake what it is for handling."""
     here, there = Codec(COMPLAINT), Codec(CASE)
-    ask = "SELECT heard::text, done::text FROM state WHERE subject = $1"
+    ask = "SELECT observed::text, own::text FROM state WHERE subject = $1"
     for complaint in complaints:
         (known,) = live.sql("intake", ask, f"complaint/{complaint}")
         (done,) = live.sql("handling", ask, f"complaint/{complaint}")
-        heard = here.load_heard(known["heard"])
-        case = CASE.state(heard=there.load_heard(done["heard"]), done=there.load_done(done["done"]))
-        assert (heard.department, heard.handler) == (case.department, case.handler), complaint
+        observed = here.load_observed(known["observed"])
+        case = CASE.state(observed=there.load_observed(done["observed"]), own=there.load_own(done["own"]))
+        assert (observed.department, observed.handler) == (case.department, case.handler), complaint
 
 
 def test_the_logs_end_is_lost_and_people_go_on_meanwhile(lossy: Live, broker: Kafka):
     begun = lossy.register(SLOW)
     lossy.case(begun, TECHNICAL)
-    lossy.quiet()
+    lossy.idle()
     saved = broker.save()
     complaints = lives(lossy)
     lossy.step(begun, TECHNICAL, "accept")
-    lossy.quiet()
+    lossy.idle()
     same_view(lossy, complaints)
     before = states(lossy)
     broker.put_back(saved)
@@ -139,7 +139,7 @@ def test_the_logs_end_is_lost_and_people_go_on_meanwhile(lossy: Live, broker: Ka
 
 def test_the_logs_start_is_lost(lossy: Live, broker: Kafka):
     complaints = lives(lossy)
-    lossy.quiet()
+    lossy.idle()
     before = states(lossy)
     records = lossy.records((LIFECYCLE,))
     ends = {record.partition: record.offset + 1 for record in records}
@@ -164,7 +164,7 @@ def test_the_logs_start_is_lost(lossy: Live, broker: Kafka):
 
 def test_the_whole_log_is_lost_and_another_cluster_takes_its_place(lossy: Live, broker: Kafka):
     complaints = lives(lossy)
-    lossy.quiet()
+    lossy.idle()
     before = states(lossy)
     keys = len({record.key for record in lossy.records((KEYS,))})
     lose_log(broker)
@@ -196,7 +196,7 @@ def test_without_the_master_key_old_complaints_go_their_way_without_words(lossy:
     key, body = fresh_key(), {"channel": "hotline", "text": SLOW}
     old = ok(lossy.front_end.post("intake", "/complaints", body, key=key), 201)["id"]
     lossy.case(old, TECHNICAL)
-    lossy.quiet()
+    lossy.idle()
     kept = lossy.system.issuer.master_key.read_bytes()
     with_master_key(lossy, bytes(32))
     try:
@@ -208,8 +208,8 @@ def test_without_the_master_key_old_complaints_go_their_way_without_words(lossy:
             url = f"/complaints/{old}/withdrawal"
             problem(agent.post(url, json={"reason": "Paid back."}, headers={"idempotency-key": fresh_key()}), 503, "key-missing")
             ok(agent.post(url, json={}, headers={"idempotency-key": fresh_key()}))
-        eventually(lambda: f"complaint/{old}" in lossy.facts("callback", "complaint-closed"), "it is closed")
-        lossy.quiet()
+        eventually(lambda: f"complaint/{old}" in lossy.events("callback", "complaint-closed"), "it is closed")
+        lossy.idle()
     finally:
         with_master_key(lossy, kept)
     assert lossy.view(old)["text"] == SLOW

@@ -88,7 +88,7 @@ def objects(live: Live) -> list[Object]:
         complaint = live.register(text)
         live.case(complaint, department)
         found.append(Object(complaint, live.view(complaint)["number"], department))
-    live.quiet()
+    live.idle()
     return [*found, Object(str(uuid.uuid4()), number_from(uuid.uuid4().bytes), None)]
 
 
@@ -142,7 +142,7 @@ def test_what_is_answered_is_what_the_table_says(live: Live, objects: list[Objec
     }
 
 
-LISTS = {"intake": "GET /owes", "handling": "GET /cases", "sla-monitor": "GET /deadlines"}
+LISTS = {"intake": "GET /pending", "handling": "GET /cases", "sla-monitor": "GET /deadlines"}
 
 
 @pytest.mark.parametrize("service", LISTS)

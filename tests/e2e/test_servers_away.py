@@ -36,7 +36,7 @@ def metric(live: Live, service: str, name: str) -> float:
 def test_with_kafka_away_complaints_are_taken_down_and_arrive_in_order_later(shaken: Live, kafka: Kafka):
     before = shaken.register(SLOW)
     shaken.case(before, "technical_support")
-    shaken.quiet()
+    shaken.idle()
     kafka.kill()
     with ThreadPoolExecutor(POSTERS) as threads:
         complaints = [complaint for some in threads.map(partial(registered, shaken), [POSTS // POSTERS] * POSTERS) for complaint in some]
@@ -48,19 +48,19 @@ def test_with_kafka_away_complaints_are_taken_down_and_arrive_in_order_later(sha
     shaken.step(before, "technical_support", "accept")  # a department works on as well
     for service in SERVICES:
         assert (health(shaken, service, "live").status_code, health(shaken, service, "ready").status_code) == (200, 200), service
-    assert metric(shaken, "intake", "redress_backlog_facts") == POSTS + 6
+    assert metric(shaken, "intake", "redress_backlog_events") == POSTS + 6
     assert {shaken.view(complaint)["stage"] for complaint in complaints[::20]} == {"registered"}
 
     kafka.start()
     expected = {f"complaint/{each}" for each in complaints}
-    eventually(lambda: expected <= set(shaken.facts("triage", "complaint-routed")), "each has found its department", 60)
+    eventually(lambda: expected <= set(shaken.events("triage", "complaint-routed")), "each has found its department", 60)
     eventually(lambda: shaken.view(before)["stage"] == "in-handling", "what the department did has arrived")
     shaken.verified()
     shaken.registered_once(complaints)
     for complaint, versions in ((before, [1, 2, 3, 4]), (complaints[0], [1, 2, 3, 4])):
         log = [each for each in shaken.log() if (each.subject, each.source) == (f"complaint/{complaint}", "intake")]
         assert [each.version for each in log] == versions
-        words = eventually(partial(heard, shaken, complaint), f"handling has heard of {complaint}'s supplements")
+        words = eventually(partial(observed, shaken, complaint), f"handling has learned of {complaint}'s supplements")
         assert words == ["First", "Second", "Third"]
     assert arrived(shaken, expected) == written(shaken, expected)
 
@@ -73,13 +73,13 @@ def registered(live: Live, count: int) -> list[str]:
 
 
 def arrived(live: Live, subjects: set[str]) -> dict[int, list[str]]:
-    """Intake's facts about these in the log's order, by partition: the first copy of each."""
+    """Intake's events about these in the log's order, by partition: the first copy of each."""
     places: dict[int, dict[str, None]] = {}
     for record in sorted(live.records((LIFECYCLE,)), key=lambda record: record.offset):
-        fact = decode(record.value)
-        if fact.source == "intake" and fact.subject in subjects:
-            places.setdefault(record.partition, {})[f"{fact.subject} {fact.version}"] = None
-    return {partition: list(facts) for partition, facts in places.items()}
+        event = decode(record.value)
+        if event.source == "intake" and event.subject in subjects:
+            places.setdefault(record.partition, {})[f"{event.subject} {event.version}"] = None
+    return {partition: list(events) for partition, events in places.items()}
 
 
 def written(live: Live, subjects: set[str]) -> dict[int, list[str]]:
@@ -92,7 +92,7 @@ def written(live: Live, subjects: set[str]) -> dict[int, list[str]]:
     return places
 
 
-def heard(live: Live, complaint: str) -> list[str]:
+def observed(live: Live, complaint: str) -> list[str]:
     case = ok(live.handler("technical_support").get("handling", f"/cases/{complaint}"))
     words = [each["words"] for each in case["supplements"]]
     return words if len(words) == 3 else []
@@ -101,14 +101,14 @@ def heard(live: Live, complaint: str) -> list[str]:
 def test_while_one_service_has_no_database_the_others_go_on_and_it_catches_up_later(shaken: Live):
     before = shaken.register(SLOW)
     shaken.case(before, "technical_support")
-    shaken.quiet()
+    shaken.idle()
     with no_database(shaken, "triage"):
         complaints = registered(shaken, 20)
         shaken.work(before, "technical_support")
         shaken.visit(before, reached=True, solved=True, satisfaction=5)
         shaken.reaches(before, "closed")
         expected = {f"complaint/{each}" for each in complaints}
-        eventually(lambda: expected <= set(shaken.facts("sla-monitor", "clock-started")), "their clocks run")
+        eventually(lambda: expected <= set(shaken.events("sla-monitor", "clock-started")), "their clocks run")
         with shaken.http("triage", "agent") as client:
             away(client.get(f"/complaints/{before}/classification"))
             refused = client.post(f"/complaints/{before}/reclassification", json=DECIDED, headers={"idempotency-key": fresh_key()})
@@ -116,7 +116,7 @@ def test_while_one_service_has_no_database_the_others_go_on_and_it_catches_up_la
         assert (health(shaken, "triage", "live").status_code, health(shaken, "triage", "ready").status_code) == (200, 503)
         assert {health(shaken, service, "ready").status_code for service in SERVICES if service != "triage"} == {200}
         assert {shaken.view(complaint)["stage"] for complaint in complaints} == {"registered"}
-    eventually(lambda: expected <= set(shaken.facts("triage", "complaint-routed")), "each has found its department")
+    eventually(lambda: expected <= set(shaken.events("triage", "complaint-routed")), "each has found its department")
     shaken.verified()
     shaken.registered_once([before, *complaints])
 
@@ -124,7 +124,7 @@ def test_while_one_service_has_no_database_the_others_go_on_and_it_catches_up_la
 def test_with_postgres_away_the_answer_is_503_and_the_same_key_makes_one_complaint_later(shaken: Live, postgres: Postgres):
     complaint = shaken.register(SLOW)
     shaken.case(complaint, "technical_support")
-    shaken.quiet()
+    shaken.idle()
     before, keys = shaken.journals(), [fresh_key() for _ in range(5)]
     postgres.kill()
     with shaken.http("intake") as client:

@@ -55,7 +55,7 @@ def written(folder: Path, rows: Sequence[Sequence[str]]) -> str:
 
 def test_a_file_goes_in_once_and_what_is_refused_is_said_by_line(live: Live, tmp_path: Path):
     file = written(tmp_path, [*GOOD, *BAD])
-    before = len(live.facts("intake", "complaint-registered"))
+    before = len(live.events("intake", "complaint-registered"))
     first = redress(live, "submit", "--csv", file, *MAP, "--json")
     assert first.exit_code == 1, "some rows were refused"
     report = json.loads(first.stdout)
@@ -65,11 +65,11 @@ def test_a_file_goes_in_once_and_what_is_refused_is_said_by_line(live: Live, tmp
     assert [(line, code, reason.partition(":")[0]) for line, code, reason in report["refused"]] == [
         (line, "invalid", pointer) for line, pointer in expected
     ]
-    assert len(live.facts("intake", "complaint-registered")) == before + len(GOOD)
+    assert len(live.events("intake", "complaint-registered")) == before + len(GOOD)
 
     again = json.loads(redress(live, "submit", "--csv", file, *MAP, "--json").stdout)
     assert sorted(again["numbers"]) == sorted(report["numbers"])
-    assert len(live.facts("intake", "complaint-registered")) == before + len(GOOD), "the same file makes no second complaint"
+    assert len(live.events("intake", "complaint-registered")) == before + len(GOOD), "the same file makes no second complaint"
     for_people = redress(live, "submit", "--csv", file, *MAP)
     assert "4 complaints registered, 5 rows refused." in for_people.stdout
     assert "/channel" in for_people.stdout
@@ -95,17 +95,17 @@ def by_number(live: Live, number: str) -> dict[str, Any]:
     ],
 )
 def test_a_mapping_that_makes_no_sense_is_said_and_nothing_is_posted(live: Live, tmp_path: Path, words: list[str], said: str):
-    before = len(live.facts("intake", "complaint-registered"))
+    before = len(live.events("intake", "complaint-registered"))
     result = redress(live, "submit", "--csv", written(tmp_path, GOOD), *words)
     assert result.exit_code == 1
     assert said in " ".join(result.stderr.split())
-    assert len(live.facts("intake", "complaint-registered")) == before
+    assert len(live.events("intake", "complaint-registered")) == before
 
 
 def test_every_command_that_looks_at_the_system_answers(live: Live):
     complaint = live.register("宽带断网三天了。", customer="Canary Tailfeather")
     number = live.reaches(complaint, "routed")["number"]
-    live.quiet()
+    live.idle()
 
     tailed = redress(live, "tail", "--from-start", "--limit", "5", "--json")
     assert tailed.exit_code == 0, tailed.stderr
@@ -128,14 +128,14 @@ def test_every_command_that_looks_at_the_system_answers(live: Live):
     unknown = redress(live, "timeline", "0000-0000-001")
     assert unknown.exit_code == 1
 
-    owed = next(each for each in answered(live, "owes") if each["number"] == number)
+    owed = next(each for each in answered(live, "pending") if each["number"] == number)
     assert owed["owner"] == "department:technical_support"
-    assert number in redress(live, "owes").stdout
+    assert number in redress(live, "pending").stdout
     reports = answered(live, "verify")
     assert [each["service"] for each in reports] == list(SERVICES)
     assert all(not each["differences"] and each["states"] for each in reports)
     assert "equal" in redress(live, "verify", "intake").stdout
-    assert answered(live, "parked") == {service: {"parked": [], "set_aside": []} for service in SERVICES}
+    assert answered(live, "parked") == {service: {"parked": [], "dead_letters": []} for service in SERVICES}
     assert "nothing" in redress(live, "parked").stdout
     status = answered(live, "status")
     assert [(each["service"], each["ready"], each["parked"], each["backlog"]) for each in status] == [(s, True, 0, 0) for s in SERVICES]
@@ -152,7 +152,7 @@ def test_every_real_complaint_reaches_a_department(live: Live, name: str, rows: 
     result = redress(live, "submit", "--csv", str(Path(REAL_TEXTS or "") / name), *words, "--json")
     report = json.loads(result.stdout)
     assert (report["accepted"], report["refused"], result.exit_code) == (rows, [], 0)
-    live.quiet(within=120)
+    live.idle(within=120)
 
     def placed() -> bool:
         departments = {each["number"]: each["owner"] for each in live.owed().values()}

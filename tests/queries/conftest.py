@@ -17,7 +17,7 @@ import pytest
 
 from redress_callback import testing as visits
 from redress_callback.domain.closing import end
-from redress_callback.domain.visit import KIND as VISIT
+from redress_callback.domain.visit import AGGREGATE as VISIT
 from redress_chassis import Service
 from redress_events.contracts import CALLBACK, HANDLING, INTAKE, SLA_MONITOR, TRIAGE
 from redress_events.contracts.callback import ComplaintClosed
@@ -25,31 +25,31 @@ from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
 from redress_handling import testing as cases
-from redress_handling.domain.case import KIND as CASE
-from redress_intake.domain.complaint import KIND as COMPLAINT
+from redress_handling.domain.case import AGGREGATE as CASE
+from redress_intake.domain.complaint import AGGREGATE as COMPLAINT
 from redress_local.provision import Databases
-from redress_sla_monitor.domain.watch import KIND as WATCH
-from redress_sla_monitor.work import BREACH, SETTLE, START
-from redress_spine.aggregate import Kind, Table
+from redress_sla_monitor.automations import BREACH, SETTLE, START
+from redress_sla_monitor.domain.watch import AGGREGATE as WATCH
+from redress_spine.aggregate import Aggregate, Table
 from redress_spine.processing.projections import rows_of
 from redress_spine.store import connections
 from redress_spine.store.database import PLANS
 from redress_spine.store.migrate import migrate
 from redress_spine.store.states import Codec
 from redress_spine.testing import NOON, Spec, folded
-from redress_triage.domain.complaint import KIND as TRIAGED
+from redress_triage.domain.complaint import AGGREGATE as TRIAGED
 
 MIGRATIONS = Path(__file__).parents[2] / "services"
 ROWS = 50_000
 NTH = 7_777_777  # stands in a shape where each row has a number of its own: 1 … 50,000
 # A shape is drawn by its share of a thousand; of each thousand the last one is parked.
 FILL = """
-INSERT INTO state (subject, partition, revision, parked, heard, done)
+INSERT INTO state (subject, partition, revision, parked, observed, own)
 SELECT 'complaint/' || lpad(to_hex(n), 8, '0') || '-0000-7000-8000-000000000000', (n / 1000 + n) % 12, 1, n % 1000 = 999,
     replace(($2::text[])[shape], $5, n::text)::jsonb, replace(($3::text[])[shape], $5, n::text)::jsonb
 FROM generate_series(1, $1::int) n CROSS JOIN LATERAL (SELECT width_bucket(n % 1000, $4::int[]) + 1 AS shape) s
 """
-# What the spine keeps beside: two facts of each complaint, shipped up to the last 100; a key, a sealed text,
+# What the spine keeps beside: two events of each complaint, shipped up to the last 100; a key, a sealed text,
 # four entries and an answer of each.
 SPINE = (
     """
@@ -78,27 +78,27 @@ INSERT INTO row_errors SELECT $1, subject, 'KeyError', 1, now() FROM state WHERE
 
 @dataclass(frozen=True)
 class Shape:
-    """A state, how many of a thousand complaints are in it, and where in it each has a number of its own: `done.due_at`."""
+    """A state, how many of a thousand complaints are in it, and where in it each has a number of its own: `own.due_at`."""
 
     of_1000: int
     state: Any
     own: tuple[str, ...] = ()
 
     def dumped(self, codec: Codec) -> tuple[str, str]:
-        facets = {"heard": json.loads(codec.dump_heard(self.state.heard)), "done": json.loads(codec.dump_done(self.state.done))}
+        facets = {"observed": json.loads(codec.dump_observed(self.state.observed)), "own": json.loads(codec.dump_own(self.state.own))}
         for path in self.own:
             *way, last = path.split(".")
             place: Any = facets
             for step in way:
                 place = place[int(step) if isinstance(place, list) else step]
             place[last] = f"N{NTH}" if last == "number" else NTH
-        return json.dumps(facets["heard"]), json.dumps(facets["done"])
+        return json.dumps(facets["observed"]), json.dumps(facets["own"])
 
 
 def intake() -> list[Shape]:
     """open, closed"""
     registered = ComplaintRegistered(number="N", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
-    own = ("done.number", "done.registered_at")
+    own = ("own.number", "own.registered_at")
     closed = folded(INTAKE, COMPLAINT, [registered, ComplaintClosed(cycle=1, reason="satisfied")])
     return [Shape(50, folded(INTAKE, COMPLAINT, [registered]), own), Shape(950, closed, own)]
 
@@ -110,7 +110,7 @@ def triage() -> list[Shape]:
     unsure = ComplaintClassified(classification=1, confidence=0.1, review=True, **said)
     sure = ComplaintReclassified(classification=2, reason="r", **said)
     states = [folded(TRIAGE, TRIAGED, story) for story in ([new], [new, unsure], [new, unsure, sure])]
-    return [Shape(1, states[0]), Shape(20, states[1], ("done.review_since",)), Shape(979, states[2])]
+    return [Shape(1, states[0]), Shape(20, states[1], ("own.review_since",)), Shape(979, states[2])]
 
 
 def handling() -> list[Shape]:
@@ -120,8 +120,8 @@ def handling() -> list[Shape]:
     states = [Spec(HANDLING, CASE).given(*story).state for story in (opened[:3], [*opened, cases.closed()], opened, resolved)]
     shapes = [Shape(1, states[0]), Shape(5, states[1])]
     for n in range(7):
-        to_do, ended = [replace(each, heard=replace(each.heard, department=f"d{n}")) for each in states[2:]]
-        shapes += [Shape(7, to_do, ("heard.registration.received_at",)), Shape(135, ended, ("done.outcome.at",))]
+        to_do, ended = [replace(each, observed=replace(each.observed, department=f"d{n}")) for each in states[2:]]
+        shapes += [Shape(7, to_do, ("observed.registration.received_at",)), Shape(135, ended, ("own.outcome.at",))]
     return shapes
 
 
@@ -137,7 +137,7 @@ def sla_monitor() -> list[Shape]:
     running = new.when_due(START).after.when_due(SETTLE).after
     late = running.at(received + timedelta(days=60)).when_due(BREACH).after
     settling = Spec(SLA_MONITOR, WATCH).given(*running.happened, (resolved, received))
-    own = ("done.clocks.1.deadline",)
+    own = ("own.clocks.1.deadline",)
     return [Shape(1, new.state), Shape(1, settling.state), Shape(100, late.state, own), Shape(898, running.state, own)]
 
 
@@ -151,7 +151,7 @@ def callback() -> list[Shape]:
     changed = Spec(CALLBACK, VISIT).given(*closed.happened, visits.breached())
     unreached = Spec(CALLBACK, VISIT).given(*visited.happened, visits.missed(1), visits.missed(2), visits.missed(3))
     few = [Shape(1, each.state) for each in (new, withdrawn, changed)]
-    return [*few, Shape(50, visited.state, ("done.due_at",)), Shape(50, unreached.state, ("done.give_up_at",)), Shape(897, closed.state)]
+    return [*few, Shape(50, visited.state, ("own.due_at",)), Shape(50, unreached.state, ("own.give_up_at",)), Shape(897, closed.state)]
 
 
 SHAPES = {
@@ -219,13 +219,13 @@ def filled(module_database: Callable[[str], Databases]) -> Iterator[Callable[[Se
             runner.run(each.connection.close())
 
 
-async def project(connection: asyncpg.Connection, kind: Kind, drawn: list[Shape], bounds: list[int]) -> None:
+async def project(connection: asyncpg.Connection, aggregate: Aggregate, drawn: list[Shape], bounds: list[int]) -> None:
     """The rows that these states have in their projections' tables."""
-    codec, dumped = Codec(kind), [shape.dumped(Codec(kind)) for shape in drawn]
+    codec, dumped = Codec(aggregate), [shape.dumped(Codec(aggregate)) for shape in drawn]
     shown: dict[Table, list[tuple[Any, ...]]] = defaultdict(list)
     for n in range(1, ROWS + 1):
-        heard, done = (text.replace(str(NTH), str(n)) for text in dumped[bisect_right(bounds, n % 1000)])
-        for table, rows in rows_of(kind, (codec.load_heard(heard), codec.load_done(done))).items():
+        observed, own = (text.replace(str(NTH), str(n)) for text in dumped[bisect_right(bounds, n % 1000)])
+        for table, rows in rows_of(aggregate, (codec.load_observed(observed), codec.load_own(own))).items():
             shown[table] += [(f"complaint/{n:08x}-0000-7000-8000-000000000000", *row) for row in rows.values()]
     for table, records in shown.items():
         await connection.copy_records_to_table(table.name, records=records, columns=["subject", *table.columns])
@@ -235,15 +235,15 @@ async def fill_one(databases: Databases, service: Service) -> asyncpg.Connection
     folder = MIGRATIONS / service.name / "migrations"
     schema = await migrate(owner_dsn=databases.owner_dsn, app_role=databases.app_role, service_migrations_dir=folder, fold=1)
     connection = await connections.connect(databases.owner_dsn, server_settings={"search_path": f"{schema},public"})
-    kind, shapes = SHAPES[service.name]
+    aggregate, shapes = SHAPES[service.name]
     drawn = shapes()
     assert sum(shape.of_1000 for shape in drawn) == 1000
-    heard, done = zip(*(shape.dumped(Codec(kind)) for shape in drawn), strict=True)
+    observed, own = zip(*(shape.dumped(Codec(aggregate)) for shape in drawn), strict=True)
     bounds = [sum(shape.of_1000 for shape in drawn[: n + 1]) for n in range(len(drawn) - 1)]
-    await connection.execute(FILL, ROWS, list(heard), list(done), bounds, str(NTH))
-    await project(connection, kind, drawn, bounds)
-    for work in service.work:
-        await connection.execute(ERRORS, work.name)
+    await connection.execute(FILL, ROWS, list(observed), list(own), bounds, str(NTH))
+    await project(connection, aggregate, drawn, bounds)
+    for automation in service.automations:
+        await connection.execute(ERRORS, automation.name)
     if service.name == "intake":
         for statement in SPINE:
             await connection.execute(statement)

@@ -1,7 +1,7 @@
 """Each statement that is asked again and again is answered from its index, on 50,000 analysed rows: as the services have it planned, and
 where PostgreSQL chooses itself.
 
-What the work loops and the lists ask is taken from the services as they are put together, so that none can be forgotten.
+What the automation loop and the lists ask is taken from the services as they are put together, so that none can be forgotten.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import pytest
 from redress_chassis import Service
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintWithdrawn
-from redress_intake.domain.complaint import KIND as COMPLAINT
+from redress_intake.domain.complaint import AGGREGATE as COMPLAINT
 from redress_intake.main import service as intake
 from redress_local.places import SERVICES as NAMES
 from redress_local.places import migrations, package
 from redress_local.provision import Databases
 from redress_spine.admin import rebuild
 from redress_spine.messaging import relay
-from redress_spine.processing import parking, projections, projector, pruning, quiet, watch, work
+from redress_spine.processing import automations, idle, parking, projections, projector, pruning, watch
 from redress_spine.store import commit, connections, deciding, entries, lookups, own_folding, saving, states, vault
 from redress_spine.store.database import PLANS
 from redress_spine.store.migrate import migrate
@@ -63,7 +63,7 @@ class Hot:
 # What a list is asked for, by service and name: its filters.
 ASKED: dict[tuple[str, str], list[tuple[Any, ...]]] = {
     ("intake", "by-number"): [("N25000",)],
-    ("intake", "owes"): [()],
+    ("intake", "pending"): [()],
     ("triage", "reviews"): [()],
     ("handling", "to-do"): [(["open", "accepted"],)],
     ("handling", "ended"): [(["resolved"],)],
@@ -88,20 +88,20 @@ def lists() -> list[Hot]:
 
 
 def works() -> list[Hot]:
-    """Timed work at an instant when few rows are due, and at one when all are."""
+    """Timed automations at an instant when few rows are due, and at one when all are."""
     found = []
     for service in SERVICES:
-        for each in service.work:
+        for each in service.automations:
             either = (each.index, "state_pkey")
             found += [
-                Hot(service, f"{each.name} due at {at}", work.due_sql(each), (PARTITIONS, at, 200), (each.index,))
+                Hot(service, f"{each.name} due at {at}", automations.due_sql(each), (PARTITIONS, at, 200), (each.index,))
                 for at in ((500, 2**62) if each.at else (0,))
             ]
-            found.append(Hot(service, f"{each.name} still due", work.still_due_sql(each), (SUBJECTS, 500, ONES), either))
-            found.append(Hot(service, f"{each.name} settled", work.settled_sql(each), (), either))
-            found.append(Hot(service, f"{each.name} quiet", quiet.next_due_sql(each), (500,), (each.index,)))
+            found.append(Hot(service, f"{each.name} still due", automations.still_due_sql(each), (SUBJECTS, 500, ONES), either))
+            found.append(Hot(service, f"{each.name} settled", automations.settled_sql(each), (), either))
+            found.append(Hot(service, f"{each.name} quiet", idle.next_due_sql(each), (500,), (each.index,)))
             if each.at:
-                found.append(Hot(service, f"{each.name} next", work.next_sql(each), (PARTITIONS,), (each.index,), sorts=False))
+                found.append(Hot(service, f"{each.name} next", automations.next_sql(each), (PARTITIONS,), (each.index,), sorts=False))
     return found
 
 
@@ -120,7 +120,7 @@ def spine() -> list[Hot]:
         ("keys that went", relay.ACKNOWLEDGE, (SUBJECTS, [False] * 200), "keys_", True),
         ("keys that go again", relay.AGAIN, (SUBJECTS[0], 1_000), "keys_pkey", False),
         ("rows to be folded", projector.ROWS, (SUBJECTS,), "state_pkey", True),
-        ("own facts read back", projector.JOURNAL, streams, "events_pkey", True),
+        ("own events read back", projector.JOURNAL, streams, "events_pkey", True),
         ("the fence", projector.FENCE, fence, "consumer_offsets_pkey", True),
         ("an answer given before", deciding.STORED, (f"key-{SUBJECTS[0]}",), "idempotency_pkey", False),
         ("answers that are too old", pruning.PRUNE, (timedelta(days=7), 500), "idempotency_at", True),
@@ -134,17 +134,17 @@ def spine() -> list[Hot]:
         ("a parked row", parking.LOCK_ROW, (PARKED,), "state_p", False),
         ("what a redrive folded", parking.REMOVE, (PARKED, [1, 2, 3]), "parked_", True),
         ("what it stumbles over", parking.TELL, (PARKED, 1, "gap", ""), "parked_", True),
-        ("the journal's head", quiet.HEAD, (), "events_relay", False),
+        ("the journal's head", idle.HEAD, (), "events_relay", False),
         ("how many are parked", watch.COUNTS, (), "state_parked", True),
         ("what a rebuild follows", rebuild.BEYOND, (*NEAR_THE_END, False, 1_000), "events_relay", False),
-        ("states of a rebuild", own_folding.DONE, (SUBJECTS,), "state_pkey", True),
-        ("what was decided meanwhile", saving.DONE, (SUBJECTS,), "state_pkey", True),
+        ("states of a rebuild", own_folding.OWN, (SUBJECTS,), "state_pkey", True),
+        ("what was decided meanwhile", saving.OWN, (SUBJECTS,), "state_pkey", True),
         ("who is found by a number", lookups.FOUND.sql(1), (HASH, *FIRST, 51), "lookups_pkey", False),
         ("by what the forgotten were found", vault.FORGET, (SUBJECTS,), "lookups_subject", True),
         ("keys of a rebuild", lookups.KEYS, (SUBJECTS,), "keys_pkey", True),
         ("words of keys that came later", lookups.SEALED, (SUBJECTS, "intake"), "sealed_pkey", True),
         ("how many are what", projections.COUNTS, ("workload",), "counts_pkey", True),
-        ("errors that are over", work.CLEAR, ("open", SUBJECTS), "row_errors_pkey or row_errors_attempts", True),
+        ("errors that are over", automations.CLEAR, ("open", SUBJECTS), "row_errors_pkey or row_errors_attempts", True),
     ]
     small = ("consumer_offsets_pkey", "row_errors_pkey or row_errors_attempts")  # a row of each partition, and of each row whose work fails
     return [Hot(intake, name, sql, values, tuple(index.split(" or ")), sorts, index in small) for name, sql, values, index, sorts in table]

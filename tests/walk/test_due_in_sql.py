@@ -1,4 +1,4 @@
-"""In every state that a service can come to, its columns in PostgreSQL say of each kind of work what the walk took for due."""
+"""In every state that a service can come to, its columns in PostgreSQL say of each automation what the walk took for due."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from cast import Limits, Service, cast
+from machines import Limits, Service, machines
 from rows import LATE
 from walks import moves_about, runs_late
 
@@ -21,37 +21,39 @@ from redress_spine.store.migrate import migrate
 from redress_spine.store.states import Codec
 
 INSERT = """
-INSERT INTO state (subject, partition, heard, done)
-SELECT 'complaint/' || gen_random_uuid(), 0, heard::jsonb, done::jsonb
-FROM unnest($1::text[], $2::text[]) WITH ORDINALITY given (heard, done, nth) ORDER BY nth
+INSERT INTO state (subject, partition, observed, own)
+SELECT 'complaint/' || gen_random_uuid(), 0, observed::jsonb, own::jsonb
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY given (observed, own, nth) ORDER BY nth
 RETURNING """
-WORKING = [service for service in cast(Limits()) if any(act.work for act in service.acts)]
+WORKING = [service for service in machines(Limits()) if any(act.automation for act in service.acts)]
 
 
 @pytest.fixture(scope="module")
 def columns(module_database: Callable[[str], Databases]) -> Iterator[Callable[[Service, list[Any]], list[asyncpg.Record]]]:
-    """What the columns of this service say of these states: for each kind of work by its name, whether it is due at LATE."""
+    """What the columns of this service say of these states: for each automation by its name, whether it is due at LATE."""
 
     async def ask(service: Service, states: list[Any]) -> list[asyncpg.Record]:
-        databases, codec = module_database(service.name), Codec(service.kind)
+        databases, codec = module_database(service.name), Codec(service.aggregate)
         schema = await migrate(
             owner_dsn=databases.owner_dsn, app_role=databases.app_role, service_migrations_dir=migrations(service.name), fold=1
         )
         conditions = [
-            (act.work, f"coalesce({act.work.at} <= {micros(LATE)}, false)" if act.work.at else "true") for act in service.acts if act.work
+            (act.automation, f"coalesce({act.automation.at} <= {micros(LATE)}, false)" if act.automation.at else "true")
+            for act in service.acts
+            if act.automation
         ]
-        wanted = ", ".join(f'({work.due}) AND {time} AS "{work.name}"' for work, time in conditions)
+        wanted = ", ".join(f'({automation.due}) AND {time} AS "{automation.name}"' for automation, time in conditions)
         connection = await connections.connect(databases.owner_dsn, server_settings={"search_path": f"{schema},public"})
         try:
-            heard, done = [codec.dump_heard(state.heard) for state in states], [codec.dump_done(state.done) for state in states]
-            if not service.kind.projections:
-                return list(await connection.fetch(INSERT + wanted, heard, done))
-            subjects = [row["subject"] for row in await connection.fetch(INSERT + "subject", heard, done)]
+            observed, own = [codec.dump_observed(state.observed) for state in states], [codec.dump_own(state.own) for state in states]
+            if not service.aggregate.projections:
+                return list(await connection.fetch(INSERT + wanted, observed, own))
+            subjects = [row["subject"] for row in await connection.fetch(INSERT + "subject", observed, own)]
             for subject, state in zip(subjects, states, strict=True):
-                await write(connection, changes(service.kind, subject, None, (state.heard, state.done)))
+                await write(connection, changes(service.aggregate, subject, None, (state.observed, state.own)))
             columns = ", ".join(
-                f'coalesce((SELECT ({work.due}) AND {time} FROM {work.rows} s WHERE s.subject = w.subject), false) AS "{work.name}"'
-                for work, time in conditions
+                f'coalesce((SELECT ({automation.due}) AND {time} FROM {automation.rows} s WHERE s.subject = w.subject), false) AS "{automation.name}"'
+                for automation, time in conditions
             )
             return list(
                 await connection.fetch(f"SELECT {columns} FROM unnest($1::text[]) WITH ORDINALITY w (subject, nth) ORDER BY nth", subjects)
@@ -67,7 +69,7 @@ def columns(module_database: Callable[[str], Databases]) -> Iterator[Callable[[S
 @pytest.mark.parametrize("service", WORKING, ids=lambda service: service.name)
 def test_what_is_due_in_the_walk_is_due_in_sql(service: Service, columns: Callable[[Service, list[Any]], list[asyncpg.Record]]):
     states = [*moves_about().rows[service.name], *runs_late().rows[service.name]]
-    works = [act for act in service.acts if act.work]
+    works = [act for act in service.acts if act.automation]
     fell_due = set()
     for state, row in zip(states, columns(service, states), strict=True):
         said, walked = dict(row), {act.name: act.due(state, LATE) for act in works}

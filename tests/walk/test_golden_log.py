@@ -1,4 +1,4 @@
-"""A fold that makes other rows of the same facts needs another number: the golden log tells, by name, what is folded otherwise."""
+"""A fold that makes other rows of the same events needs another number: the golden log tells, by name, what is folded otherwise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lives import LIVES
 from redress_events.contracts import CONTRACTS
 from redress_events.contracts.callback import ComplaintReopened
 from redress_events.contracts.handling import CaseRejected
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_spine.messaging.envelope import decode
 
 SERVICES = folding()
@@ -28,7 +28,7 @@ def test_every_fold_makes_of_the_golden_log_what_is_recorded_for_its_number():
     assert recorded().keys() == SERVICES.keys()
 
 
-def test_the_golden_log_has_every_life_and_every_fact():
+def test_the_golden_log_has_every_life_and_every_event():
     assert {path.stem for path in LIFE_FILES.glob("*.jsonl")} == set(LIVES), "run `make folds`, and commit what it writes"
     types = {decode(value).type for life in LIVES for value in stories()[life]}
     everything = {name for contract in CONTRACTS.values() for name in contract.by_type}
@@ -40,27 +40,27 @@ def test_each_service_folds_something_of_each_life():
         assert fold.digests.keys() >= set(LIVES), name
 
 
-def forgetting(fold: Callable[[Any, Fact, datetime], Any], fact: type[Fact]) -> Callable[[Any, Fact, datetime], Any]:
-    """The same fold, which no longer looks at this fact."""
-    return lambda facet, happened, at: facet if isinstance(happened, fact) else fold(facet, happened, at)
+def forgetting(fold: Callable[[Any, Event, datetime], Any], event: type[Event]) -> Callable[[Any, Event, datetime], Any]:
+    """The same fold, which no longer looks at this event."""
+    return lambda facet, happened, at: facet if isinstance(happened, event) else fold(facet, happened, at)
 
 
 @pytest.mark.parametrize(
     ("change", "noticed_in"),
     [
-        ({"hear": forgetting(HANDLING.kind.hear, ComplaintReopened)}, "not-solved-then-solved"),
-        ({"did": forgetting(HANDLING.kind.did, CaseRejected)}, "rejected-and-never-reached"),
-        ({"entries": lambda fact, at: None}, "not-solved-then-solved"),
+        ({"observe": forgetting(HANDLING.aggregate.observe, ComplaintReopened)}, "not-solved-then-solved"),
+        ({"evolve": forgetting(HANDLING.aggregate.evolve, CaseRejected)}, "rejected-and-never-reached"),
+        ({"entries": lambda event, at: None}, "not-solved-then-solved"),
     ],
-    ids=["hear", "did", "entries"],
+    ids=["observe", "evolve", "entries"],
 )
 def test_a_changed_fold_is_told_to_raise_its_number_and_then_to_be_recorded(change: dict[str, Any], noticed_in: str):
-    changed = replace(HANDLING, kind=replace(HANDLING.kind, **change))
+    changed = replace(HANDLING, aggregate=replace(HANDLING.aggregate, **change))
     number = recorded()["handling"].number
     before = folds([HANDLING], {"handling": number})
     same, raised = folds([changed], {"handling": number}), folds([changed], {"handling": number + 1})
-    (sentence,) = refusals(before, same)
-    assert f"Raise `fold` in services/handling/redress_handling/main.py to {number + 1}" in sentence and "make folds" in sentence
+    (message,) = refusals(before, same)
+    assert f"Raise `fold` in services/handling/redress_handling/main.py to {number + 1}" in message and "make folds" in message
     assert same["handling"].digests[noticed_in] != before["handling"].digests[noticed_in]
     assert refusals(before, raised) == []
     assert "make folds" in drift(before, raised)[0]
@@ -80,7 +80,7 @@ def test_a_number_is_not_taken_back():
 
 
 def test_a_row_on_the_way_counts_and_not_only_the_last():
-    """Two facts, of which the second hides what the first did: the digest still tells them apart."""
+    """Two events, of which the second hides what the first did: the digest still tells them apart."""
     life = stories()["passed-on"]
     transfers = [n for n, value in enumerate(life) if decode(value).type == "redress.handling.case-transferred.v1"]
     without = [value for n, value in enumerate(life) if n != transfers[0]]

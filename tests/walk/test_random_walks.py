@@ -7,14 +7,14 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from cast import CLEAR, VAGUE, Limits, cast
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from journey import LAST, Journey
-from promises import agree, nothing_left, somebody_owes
+from machines import CLEAR, VAGUE, Limits, machines
+from promises import agree, nothing_left, something_is_pending
 
 Step = tuple[int, bool, timedelta]
-SERVICES = cast(Limits(cycles=4, times=3, calls=3, talk=True))
+SERVICES = machines(Limits(cycles=4, times=3, calls=3, talk=True))
 PAUSES = [timedelta(0), timedelta(0), timedelta(minutes=20), timedelta(hours=9), timedelta(days=4)]
 # Which of the things that may happen next happens, whether it may be one that ends the complaint (else few would live long), and how much
 # time passes then.
@@ -41,13 +41,13 @@ def check(journey: Journey) -> str | None:
     joint = journey.joint
     agree(joint)
     if not joint.ended:
-        return somebody_owes(joint, journey.can)
+        return something_is_pending(joint, journey.can)
     nothing_left(joint)
     return None
 
 
-def test_whatever_happened_who_owes_the_next_step_brings_it_to_its_end():
-    did: Counter[str] = Counter()
+def test_whatever_happened_whose_step_is_next_brings_it_to_its_end():
+    evolve: Counter[str] = Counter()
     ends: Counter[str] = Counter()
 
     @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -60,11 +60,11 @@ def test_whatever_happened_who_owes_the_next_step_brings_it_to_its_end():
         except Exception as error:
             error.add_note("\n".join(["It came to this so:", *journey.told]))
             raise
-        did.update(journey.did)
-        ends[f"{journey.joint.callback.done.reason} in cycle {journey.joint.callback.done.cycle}"] += 1
+        evolve.update(journey.evolve)
+        ends[f"{journey.joint.callback.own.reason} in cycle {journey.joint.callback.own.cycle}"] += 1
 
     walk()
-    assert set(did) >= BEYOND
+    assert set(evolve) >= BEYOND
     assert sum(ends[each] for each in ends if not each.endswith("cycle 1")) > 3
 
 
@@ -93,7 +93,7 @@ def wander(journey: Journey, steps: list[Step]) -> None:
         turned = choice % max(1, len(moves))
         next(filter(journey.make, moves[turned:] + moves[:turned]), None)  # the first that is not refused
         journey.pause(pause)
-        assert journey.joint.intake.closed or journey.joint.owed, "it is open, and nobody owes the next step"
+        assert journey.joint.intake.closed or journey.joint.owed, "it is open, and nobody has the next step"
     journey.settle()
 
 

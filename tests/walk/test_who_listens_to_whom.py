@@ -11,7 +11,7 @@ from redress_local.manifest import ServiceEntry
 from redress_local.places import ENTRIES, SERVICES
 
 FOLDING = folding()
-PUBLISHER = {fact: source for source, service in FOLDING.items() for fact in service.contract.type_of}
+PUBLISHER = {event: source for source, service in FOLDING.items() for event in service.contract.type_of}
 
 
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=lambda entry: entry.name)
@@ -19,5 +19,5 @@ def test_a_service_publishes_and_listens_to_what_its_entry_says(entry: ServiceEn
     service = FOLDING[entry.name]
     assert service.contract is getattr(importlib.import_module(entry.contract), entry.constant)
     assert service.contract.source == entry.name
-    sources = {PUBLISHER[fact] for fact in service.kind.hears} - {entry.name}
+    sources = {PUBLISHER[event] for event in service.aggregate.observes} - {entry.name}
     assert list(entry.listens_to) == [name for name in SERVICES if name in sources]

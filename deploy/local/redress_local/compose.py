@@ -30,10 +30,10 @@ def read_compose(folder: Path) -> Stack:
     keys = folder.resolve() / KEYS
     keys.mkdir(parents=True, exist_ok=True, mode=0o700)
     _compose("cp", "setup:/keys/.", str(keys))
-    told = services["setup"]["environment"]
+    environment = services["setup"]["environment"]
     host = f"127.0.0.1:{_port(services['postgres'])}"
-    admin = told["REDRESS_POSTGRES_ADMIN_DSN"].replace("@postgres:5432/", f"@{host}/")
-    owner, app = told["REDRESS_OWNER_PASSWORD"], told["REDRESS_APP_PASSWORD"]
+    admin = environment["REDRESS_POSTGRES_ADMIN_DSN"].replace("@postgres:5432/", f"@{host}/")
+    owner, app = environment["REDRESS_OWNER_PASSWORD"], environment["REDRESS_APP_PASSWORD"]
     databases = {service: addresses(admin, service, owner_password=owner, app_password=app) for service in SERVICES}
     signer = Issuer(keys)
     return Stack(
@@ -41,7 +41,7 @@ def read_compose(folder: Path) -> Stack:
         servers=COMPOSE,
         kafka=f"127.0.0.1:{_port(services['kafka'])}",
         postgres=admin,
-        partitions=int(told.get("REDRESS_PARTITIONS") or 12),
+        partitions=int(environment.get("REDRESS_PARTITIONS") or 12),
         urls={service: f"http://127.0.0.1:{_port(services[service])}" for service in SERVICES},
         logs={service: f"docker compose logs {service}" for service in SERVICES},
         databases={

@@ -11,7 +11,7 @@ from pathlib import Path
 from redress_local.postgres import PROGRAMS, Postgres, as_user, system_user
 from redress_local.processes import StartFailed
 
-PATIENCE = 30.0  # seconds
+COPY_TIMEOUT = 30.0  # seconds
 
 
 def standby(primary: Postgres, folder: Path, name: str = "standby") -> Postgres:
@@ -50,7 +50,7 @@ def cut_off(copy: Postgres) -> None:
 
 def promote(copy: Postgres) -> None:
     """Make the standby a primary, by a fast promotion: the control file gets the new timeline with the next checkpoint."""
-    copy.sql(f"SELECT pg_promote(true, {PATIENCE:.0f})")
+    copy.sql(f"SELECT pg_promote(true, {COPY_TIMEOUT:.0f})")
 
 
 def archiving(archive: Path) -> Mapping[str, str]:
@@ -108,9 +108,9 @@ def until_primary(copy: Postgres) -> None:
 
 
 def _until(check: Callable[[], bool], server: Postgres, what: str) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + COPY_TIMEOUT
     while not check():
         if time.monotonic() > end:
             assert server.child is not None
-            raise server.child.failed(f"did not {what} within {PATIENCE:.0f} s")
+            raise server.child.failed(f"did not {what} within {COPY_TIMEOUT:.0f} s")
         time.sleep(0.05)

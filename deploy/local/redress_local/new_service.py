@@ -17,7 +17,7 @@ LONGEST = 40  # letters; PostgreSQL cuts names at 63, and roles are named `redre
 
 
 class NotMade(Exception):
-    """Why there is no new service, in a sentence. Nothing was written."""
+    """Why there is no new service, in a message. Nothing was written."""
 
 
 def make(root: Path, name: str) -> ServiceEntry:

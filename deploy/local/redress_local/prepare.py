@@ -21,7 +21,7 @@ async def prepare_topics(
     kafka: KafkaClients | str, partitions: int, profile: str, *, factor: int | None = None, min_insync: int | None = None
 ) -> str | None:
     """Make the topics that are missing. factor and min_insync: replicas, and those that must be in sync; the profile's if not given.
-    Returns a warning in a sentence where they can be had better. Raises TopicsNotMade, WrongPartitions."""
+    Returns a warning in a message where they can be had better. Raises TopicsNotMade, WrongPartitions."""
     topics = importlib.import_module("redress_spine.messaging.topics")
     usual = topics.REPLICAS[profile]
     replicas = topics.Replicas(factor or usual.factor, min_insync or usual.min_insync)
@@ -52,14 +52,14 @@ async def prepare_database(
         await migration.migrate(**how, fold=definition.fold, partitions=partitions)
     except migration.NeedsRebuild as needed:
         progress(f"{service}: {needed}")
-        told = Told(service, progress)
+        environment = RebuildProgress(service, progress)
         how |= {"fold": definition.fold, "kafka": kafka, "master": master}
-        done = await rebuilding.Rebuild(definition.verified(partitions), **how, progress=told).run()
-        progress(f"{service}: rebuilt {done.states} states from {done.facts} records in {done.seconds:.1f} s")
+        done = await rebuilding.Rebuild(definition.verified(partitions), **how, progress=environment).run()
+        progress(f"{service}: rebuilt {done.states} states from {done.events} records in {done.seconds:.1f} s")
     return databases
 
 
-class Told:
+class RebuildProgress:
     """Passes a rebuild's progress on, once for each tenth of a step."""
 
     def __init__(self, service: str, progress: Callable[[str], None]) -> None:

@@ -41,7 +41,7 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
     for step in steps:
         if step == "topics":
             warning = await prepare_topics(
-                told_kafka(told("REDRESS_KAFKA")),
+                told_kafka(setting("REDRESS_KAFKA")),
                 number("REDRESS_PARTITIONS") or 12,
                 profile(),
                 factor=number("REDRESS_REPLICATION_FACTOR"),
@@ -50,13 +50,13 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
             say(f"topics are there{f'. {warning}' if warning else ''}")
         elif step == "databases":
             for service in services:
-                owner, app = told("REDRESS_OWNER_PASSWORD"), told("REDRESS_APP_PASSWORD")
+                owner, app = setting("REDRESS_OWNER_PASSWORD"), setting("REDRESS_APP_PASSWORD")
                 made = await prepare_database(
-                    told("REDRESS_POSTGRES_ADMIN_DSN"),
+                    setting("REDRESS_POSTGRES_ADMIN_DSN"),
                     service,
                     owner_password=owner,
                     app_password=app,
-                    kafka=told_kafka(told("REDRESS_KAFKA")),
+                    kafka=told_kafka(setting("REDRESS_KAFKA")),
                     partitions=number("REDRESS_PARTITIONS") or 12,
                     master=master_key(),
                     progress=say,
@@ -65,10 +65,10 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
         elif profile() != "local":
             raise Missing("The development issuer is for REDRESS_PROFILE=local alone: whoever has its key may be anybody.")
         else:
-            say(f"keys are in {Issuer(Path(told('REDRESS_KEYS'))).folder}")
+            say(f"keys are in {Issuer(Path(setting('REDRESS_KEYS'))).folder}")
 
 
-def told(name: str) -> str:
+def setting(name: str) -> str:
     """A variable's value. Raises Missing."""
     value = os.environ.get(name)
     if not value:

@@ -62,12 +62,12 @@ def test_every_service_is_there_and_is_told_all_that_it_needs(services):
     assert set(services) == {*SERVICES, "setup", "kafka", "postgres"}
     settings = {PREFIX + name.upper() for name in Settings.model_fields}
     for service in SERVICES:
-        told = services[service]["environment"]
-        assert set(told) == settings - FIXED | ({packs.SETTING} if service == "sla-monitor" else set())
+        environment = services[service]["environment"]
+        assert set(environment) == settings - FIXED | ({packs.SETTING} if service == "sla-monitor" else set())
         name = "redress_" + service.replace("-", "_")
-        assert told["REDRESS_DATABASE_URL"].startswith(f"postgresql://{name}_app:")
-        assert told["REDRESS_DATABASE_URL"].endswith(f"/{name}")
-        assert (told["REDRESS_PROFILE"], told["REDRESS_ISSUER"]) == ("local", ISSUER)
+        assert environment["REDRESS_DATABASE_URL"].startswith(f"postgresql://{name}_app:")
+        assert environment["REDRESS_DATABASE_URL"].endswith(f"/{name}")
+        assert (environment["REDRESS_PROFILE"], environment["REDRESS_ISSUER"]) == ("local", ISSUER)
         assert services[service]["build"]["args"] == {"SERVICE": service}
 
 
@@ -85,21 +85,21 @@ def test_what_the_environment_says_is_passed_on(tmp_path):
     policy = tmp_path / "policy.yaml"
     policy.touch()
     said = {"REDRESS_POLICY": str(policy), "REDRESS_MAX_WORDS": "7", "REDRESS_PARTITIONS": "3", "REDRESS_SETTLE_SECONDS": "9"}
-    told = composed(said)
+    environment = composed(said)
     assert (
-        told["intake"]["environment"].items()
+        environment["intake"]["environment"].items()
         >= {"REDRESS_MAX_WORDS": "7", "REDRESS_PARTITIONS": "3", "REDRESS_SETTLE_SECONDS": "9"}.items()
     )
-    assert told["setup"]["environment"]["REDRESS_PARTITIONS"] == "3"
-    assert told["sla-monitor"]["environment"]["REDRESS_POLICY"] == "/policy.yaml"
-    assert {each["target"]: each["source"] for each in told["sla-monitor"]["volumes"]}["/policy.yaml"] == str(policy)
+    assert environment["setup"]["environment"]["REDRESS_PARTITIONS"] == "3"
+    assert environment["sla-monitor"]["environment"]["REDRESS_POLICY"] == "/policy.yaml"
+    assert {each["target"]: each["source"] for each in environment["sla-monitor"]["volumes"]}["/policy.yaml"] == str(policy)
 
 
 def test_without_an_environment_the_defaults_hold(monkeypatch):
     """A variable that is passed on and is not set is not there at all, and an empty policy is none."""
-    told = composed({})["sla-monitor"]["environment"]
+    environment = composed({})["sla-monitor"]["environment"]
     monkeypatch.setattr(
-        os, "environ", {name: value for name, value in told.items() if value is not None and name != "REDRESS_MASTER_KEY_FILE"}
+        os, "environ", {name: value for name, value in environment.items() if value is not None and name != "REDRESS_MASTER_KEY_FILE"}
     )
     with tempfile.NamedTemporaryFile() as key:
         key.write(bytes(32))
@@ -239,8 +239,8 @@ async def test_the_setup_job_takes_no_number_of_replicas_that_is_none(monkeypatc
 
 async def test_the_setup_job_prepares_one_service_and_may_be_repeated(monkeypatch, postgres_admin, kafka_address):
     passwords = {"owner_password": "owner-1", "app_password": "app-1"}
-    told = {"KAFKA": kafka_address, "POSTGRES_ADMIN_DSN": postgres_admin, "PROFILE": "local"}
-    for name, value in (told | {name.upper(): value for name, value in passwords.items()}).items():
+    environment = {"KAFKA": kafka_address, "POSTGRES_ADMIN_DSN": postgres_admin, "PROFILE": "local"}
+    for name, value in (environment | {name.upper(): value for name, value in passwords.items()}).items():
         monkeypatch.setenv(PREFIX + name, value)
     databases = addresses(postgres_admin, "callback", **passwords)
     try:

@@ -62,7 +62,7 @@ def test_a_name_that_cannot_be_is_refused_and_nothing_is_written(copy: Path, nam
     assert files(copy) == before
 
 
-def test_facts_that_are_there_already_are_not_overwritten(copy: Path):
+def test_events_that_are_there_already_are_not_overwritten(copy: Path):
     make(copy, NAME)
     shutil.rmtree(copy / "services" / NAME)
     (copy / FILE).write_text((ROOT / FILE).read_text())

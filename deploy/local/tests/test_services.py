@@ -75,13 +75,15 @@ def test_a_service_that_leaves_the_list_leaves_every_file(copy: Path):
 def test_what_one_container_has_beside_the_others_stands_in_its_entry_alone(copy: Path):
     (copy / FILE).write_text(f"{TEXT}environment = {{ REDRESS_TONE = 'loud' }}\nvolumes = [{{ type = 'tmpfs', target = '/tone' }}]\n")
     write(copy)
-    told = {name: each for name, each in yaml.safe_load((copy / "docker-compose.yml").read_text())["services"].items() if name in SERVICES}
-    assert [name for name, each in told.items() if "REDRESS_TONE" in each["environment"]] == [ENTRIES[-1].name]
-    assert told[ENTRIES[-1].name]["volumes"] == [*told["intake"]["volumes"], {"type": "tmpfs", "target": "/tone"}]
+    environment = {
+        name: each for name, each in yaml.safe_load((copy / "docker-compose.yml").read_text())["services"].items() if name in SERVICES
+    }
+    assert [name for name, each in environment.items() if "REDRESS_TONE" in each["environment"]] == [ENTRIES[-1].name]
+    assert environment[ENTRIES[-1].name]["volumes"] == [*environment["intake"]["volumes"], {"type": "tmpfs", "target": "/tone"}]
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("text", "message"),
     [
         (
             swapped('name = "triage"\npackage = "redress_triage"', 'name = "intake"\npackage = "redress_intake"'),
@@ -101,6 +103,6 @@ def test_what_one_container_has_beside_the_others_stands_in_its_entry_alone(copy
         (swapped('name = "triage"', 'name = "kafka"'), "'kafka' is no name of a service"),
     ],
 )
-def test_a_list_that_cannot_be_is_refused_with_its_reason(text: str, sentence: str):
-    with pytest.raises(BadManifest, match=sentence):
+def test_a_list_that_cannot_be_is_refused_with_its_reason(text: str, message: str):
+    with pytest.raises(BadManifest, match=message):
         parsed(text)

@@ -71,11 +71,15 @@ async def test_services_are_told_all_they_need_and_come_back_after_sigkill(folde
     with System(folder, services=["toy", "toy-two"], environment={"REDRESS_SPECIAL": "1"}, progress=said.append) as system:
         assert "toy-two is ready" in said
         assert {"complaints.lifecycle.v1", "complaints.keys.v1"} <= await topics(system.servers.kafka)
-        told = httpx.get(system.urls["toy-two"] + "/told").json()
-        assert told["REDRESS_KAFKA"] == system.servers.kafka
-        assert len(Path(told["REDRESS_MASTER_KEY_FILE"]).read_bytes()) == 32
-        assert (told["REDRESS_AUDIENCE"], told["REDRESS_PROFILE"], told["REDRESS_SPECIAL"]) == ("redress", "local", "1")
-        app = await connections.connect(told["REDRESS_DATABASE_URL"])
+        environment = httpx.get(system.urls["toy-two"] + "/told").json()
+        assert environment["REDRESS_KAFKA"] == system.servers.kafka
+        assert len(Path(environment["REDRESS_MASTER_KEY_FILE"]).read_bytes()) == 32
+        assert (environment["REDRESS_AUDIENCE"], environment["REDRESS_PROFILE"], environment["REDRESS_SPECIAL"]) == (
+            "redress",
+            "local",
+            "1",
+        )
+        app = await connections.connect(environment["REDRESS_DATABASE_URL"])
         assert await app.fetchval("SELECT count(*) FROM live") == 1
         await app.close()
         assert read_stack(folder).running == ["postgres", "kafka", "toy", "toy-two"]

@@ -1,7 +1,7 @@
 """What every service's HTTP side shares: settings, problems, callers, idempotency, health, metrics and logs."""
 
 from redress_chassis.api.bodies import Body, ComplaintId, Label, Moment, Short, Words
-from redress_chassis.api.call import Call, Permitted
+from redress_chassis.api.commands import Commands, Permitted
 from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import Cursor, Limit, Page
 from redress_chassis.auth.callers import Caller
@@ -14,8 +14,8 @@ __all__ = [
     "ANYTHING",
     "OWN_DEPARTMENT",
     "Body",
-    "Call",
     "Caller",
+    "Commands",
     "ComplaintId",
     "Cursor",
     "Label",

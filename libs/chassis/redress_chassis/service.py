@@ -16,27 +16,27 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from redress_chassis.api import direct, openapi
-from redress_chassis.api.call import asks
+from redress_chassis.api.commands import asks
 from redress_chassis.auth.callers import Caller
 from redress_chassis.auth.jwks import Jwks
 from redress_chassis.auth.permissions import Permissions
 from redress_chassis.auth.tokens import Tokens
 from redress_chassis.edge import logs, query_string
-from redress_chassis.edge.door import Door
-from redress_chassis.edge.exchange import exchange_of
+from redress_chassis.edge.middleware import EdgeMiddleware
 from redress_chassis.edge.problems import defect, problem_of, unavailable
-from redress_chassis.operations import health, quiet
+from redress_chassis.edge.request_context import request_context_of
+from redress_chassis.operations import health, idle
 from redress_chassis.operations import parked as ops
 from redress_chassis.operations.metrics import Metrics
 from redress_chassis.settings import BadSettings, Settings
 from redress_events.event import Contract
 from redress_spine.admin.verify import Verified
-from redress_spine.aggregate import Kind, Work
+from redress_spine.aggregate import Aggregate, Automation
 from redress_spine.processing.clock import Clock, SteppingClock, wall_clock
 from redress_spine.store.engine import Config, Engine, Health, JournalRestored, Measures, Unavailable
 from redress_spine.store.states import Query
 
-PATIENCE = 5.0  # seconds that the start waits for the engine; then health is served, and 503 for the rest, until it is up
+START_TIMEOUT = 5.0  # seconds that the start waits for the engine; then health is served, and 503 for the rest, until it is up
 RETRY = 1.0  # seconds between two starts
 DOCUMENTS = ("/docs", "/openapi.json")
 log = structlog.get_logger()
@@ -49,11 +49,11 @@ class Service:
         self,
         name: str,
         *,
-        kinds: Mapping[str, Kind],
+        aggregates: Mapping[str, Aggregate],
         contract: Contract,
         contracts: Mapping[str, Contract],
         permissions: Permissions,
-        work: Sequence[Work] = (),
+        automations: Sequence[Automation] = (),
         routes: Sequence[APIRouter] = (),
         queries: Sequence[Query] = (),
         fold: int = 1,
@@ -63,10 +63,10 @@ class Service:
         self.metrics = Metrics()
         self.access = logs.AccessLog(name)
         self.permissions = permissions.joined(ops.OPERATIONS)
-        self._kinds = kinds
+        self._kinds = aggregates
         self._contract = contract
         self._contracts = contracts
-        self.work = tuple(work)
+        self.automations = tuple(automations)
         self._routes = routes
         self.queries = tuple(queries)
         self.fold = fold
@@ -91,7 +91,7 @@ class Service:
             self._engine = engine or self._made(self._settings)
             self.starting = asyncio.create_task(self._start(self._engine), name="engine-start")
             try:
-                await self._started_or_patience()
+                await self._started_or_timeout()
                 _spare_the_collector()
                 yield
             finally:
@@ -109,15 +109,15 @@ class Service:
             exception_handlers={HTTPException: _answered, RequestValidationError: _answered},
         )
         app.state.serving = self
-        for router in (*self._routes, ops.router, health.router, quiet.router):
+        for router in (*self._routes, ops.router, health.router, idle.router):
             # Not include_router: it matches each path three times, 40 µs of a request's 230 (FastAPI 0.165).
             app.router.routes.extend(router.routes)
-        open_paths = (*health.PATHS, quiet.PATH, *DOCUMENTS)
+        open_paths = (*health.PATHS, idle.PATH, *DOCUMENTS)
         self.permissions.check(app.router.routes, asks, open_paths)
         for route in app.router.routes:
             direct.take(route)
             query_string.guard(route)
-        app.add_middleware(Door, gate=self, open_paths=open_paths)
+        app.add_middleware(EdgeMiddleware, gate=self, open_paths=open_paths)
         _complete_document(app)
         return app
 
@@ -176,10 +176,10 @@ class Service:
     def _made(self, settings: Settings) -> Engine:
         return Engine(
             source=self.name,
-            kinds=self._kinds,
+            aggregates=self._kinds,
             contract=self._contract,
             contracts=self._contracts,
-            work=self.work,
+            automations=self.automations,
             queries=self.queries,
             fold=self.fold,
             config=Config(
@@ -209,10 +209,10 @@ class Service:
             await engine.stop()
             await asyncio.sleep(RETRY)
 
-    async def _started_or_patience(self) -> None:
+    async def _started_or_timeout(self) -> None:
         """Return once the engine runs, or after a while without it. A start that fails at once ends the process, with its reason."""
         assert self.starting is not None
-        await asyncio.wait({self.starting}, timeout=PATIENCE)
+        await asyncio.wait({self.starting}, timeout=START_TIMEOUT)
         if self.starting.done():
             self._report(self.starting)
             self.starting.result()
@@ -251,10 +251,10 @@ def _settings(name: str) -> Settings:
 
 async def _answered(request: Request, error: Exception) -> Response:
     """What the framework would answer, as a problem. All other failures go through to the door."""
-    exchange = exchange_of(request.scope)
+    request_context = request_context_of(request.scope)
     problem = problem_of(error) or defect()
-    exchange.code = problem.code
-    return problem.response(exchange.trace.trace)
+    request_context.code = problem.code
+    return problem.response(request_context.trace.trace)
 
 
 def _complete_document(app: FastAPI) -> None:

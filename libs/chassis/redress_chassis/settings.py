@@ -145,7 +145,7 @@ class Settings(KafkaSettings):
     audience: str = Field("redress", min_length=1)
     profile: Literal["local", "production"] = "production"
     clock_file: Path | None = None  # of a stepping clock, in the local profile alone; without it the wall clock
-    settle_seconds: float = Field(15.0, ge=0, le=600)  # before timed work, after a start or an outage
+    settle_seconds: float = Field(15.0, ge=0, le=600)  # before timed automations, after a start or an outage
     clock_tolerance_seconds: float = Field(60.0, ge=1, le=3600)  # between our clock and the database's, before nothing is decided
     partitions: PositiveInt = 12  # fixed at the topics' birth
     min_insync_replicas: PositiveInt | None = None  # of the topics; 1 in the local profile, 2 in production

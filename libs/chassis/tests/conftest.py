@@ -34,11 +34,11 @@ from redress_chassis import (
     Words,
     problems,
 )
-from redress_events.event import Contract, Fact
-from redress_spine.aggregate import Context, Kind, Refused
+from redress_events.event import Contract, Event
+from redress_spine.aggregate import Aggregate, CommandRejected, Context
 from redress_spine.processing.clock import Clock, wall_clock
-from redress_spine.processing.quiet import Quiet, StuckRow
-from redress_spine.store.engine import Asked, Health, KeyReused, Measures, Parked, Seen, Unknown
+from redress_spine.processing.idle import Idle, StuckRow
+from redress_spine.store.engine import CommandMetadata, Health, KeyReused, Loaded, Measures, Parked, Unknown
 from redress_spine.store.states import Query
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -57,7 +57,7 @@ PERMISSIONS = Permissions(
 )
 
 
-class NoteTaken(Fact):
+class NoteTaken(Event):
     text: str
 
 
@@ -84,13 +84,13 @@ class NotesView(BaseModel):
     next: str | None = None
 
 
-def view(seen: Seen) -> NoteView:
-    return NoteView(id=seen.id, texts=list(seen.state))
+def view(loaded: Loaded) -> NoteView:
+    return NoteView(id=loaded.id, texts=list(loaded.state))
 
 
-def add(state: Any, command: NoteBody, context: Context) -> list[Fact]:
+def add(state: Any, command: NoteBody, context: Context) -> list[Event]:
     if command.text == "refuse":
-        raise Refused("jar-full", "Empty the jar first.")
+        raise CommandRejected("jar-full", "Empty the jar first.")
     if command.text == "explode":
         raise LookupError("secret words of a customer")
     if command.text == "cut the line":
@@ -99,27 +99,27 @@ def add(state: Any, command: NoteBody, context: Context) -> list[Fact]:
 
 
 @router.post("/notes", status_code=201, responses=problems(409))
-async def take_note(body: NoteBody, call: Permitted[Any]) -> NoteView:
+async def take_note(body: NoteBody, commands: Permitted[Any]) -> NoteView:
     """Take down a note."""
-    seen = await call.create(lambda context: add((), body, context), kind="note")
-    call.created(f"/notes/{seen.id}")
-    return view(seen)
+    loaded = await commands.create(lambda context: add((), body, context), kind="note")
+    commands.created(f"/notes/{loaded.id}")
+    return view(loaded)
 
 
 @router.post("/notes/{note}/add", responses=problems(404, 409, 412))
-async def add_note(note: ComplaintId, body: NoteBody, call: Permitted[Any]) -> NoteView:
-    return view(await call.decide(note, body, add, kind="note"))
+async def add_note(note: ComplaintId, body: NoteBody, commands: Permitted[Any]) -> NoteView:
+    return view(await commands.decide(note, body, add, kind="note"))
 
 
 @router.get("/notes/{note}", responses=problems(404))
-async def read_note(note: ComplaintId, call: Permitted[Any]) -> NoteView:
-    return view(await call.read(note, kind="note"))
+async def read_note(note: ComplaintId, commands: Permitted[Any]) -> NoteView:
+    return view(await commands.read(note, kind="note"))
 
 
 @router.get("/notes")
-async def list_notes(call: Permitted[Any], word: str = "", limit: Limit = 50, cursor: Cursor = None) -> NotesView:
-    page = await call.page(NOTES, word, limit=limit, cursor=cursor)
-    return NotesView(items=[view(seen) for seen in page.items], next=page.next)
+async def list_notes(commands: Permitted[Any], word: str = "", limit: Limit = 50, cursor: Cursor = None) -> NotesView:
+    page = await commands.page(NOTES, word, limit=limit, cursor=cursor)
+    return NotesView(items=[view(loaded) for loaded in page.items], next=page.next)
 
 
 @dataclass
@@ -128,7 +128,7 @@ class Jar:
 
     rows: dict[str, tuple[str, ...]] = field(default_factory=dict)
     answers: dict[str, tuple[bytes, str]] = field(default_factory=dict)
-    asked: list[Asked] = field(default_factory=list)
+    metadata: list[CommandMetadata] = field(default_factory=list)
     pages: list[tuple[Query, Sequence[Any]]] = field(default_factory=list)
     parked: set[str] = field(default_factory=set)
     ready: bool = True
@@ -145,64 +145,64 @@ class Jar:
     async def stop(self) -> None:
         self.running = False
 
-    def seen(self, subject: str) -> Seen:
+    def loaded(self, subject: str) -> Loaded:
         if subject not in self.rows:
             raise Unknown(subject)
-        return Seen(subject, self.rows[subject], f"etag{len(self.rows[subject])}", subject in self.parked, len(self.rows[subject]))
+        return Loaded(subject, self.rows[subject], f"etag{len(self.rows[subject])}", subject in self.parked, len(self.rows[subject]))
 
-    def replayed(self, asked: Asked) -> Seen | None:
-        self.asked.append(asked)
+    def replayed(self, metadata: CommandMetadata) -> Loaded | None:
+        self.metadata.append(metadata)
         if self.fails:
             raise self.fails
-        if asked.key not in self.answers:
+        if metadata.key not in self.answers:
             return None
-        request, subject = self.answers[asked.key]
-        if request != asked.request:
+        request, subject = self.answers[metadata.key]
+        if request != metadata.request:
             raise KeyReused
-        return self.seen(subject)
+        return self.loaded(subject)
 
-    def commit(self, subject: str, facts: Sequence[Any], asked: Asked) -> Seen:
-        self.rows[subject] = (*self.rows.get(subject, ()), *(fact.text for fact in facts))
-        if asked.key:
-            self.answers[asked.key] = asked.request, subject
-        return self.seen(subject)
+    def commit(self, subject: str, events: Sequence[Any], metadata: CommandMetadata) -> Loaded:
+        self.rows[subject] = (*self.rows.get(subject, ()), *(event.text for event in events))
+        if metadata.key:
+            self.answers[metadata.key] = metadata.request, subject
+        return self.loaded(subject)
 
     async def create(
-        self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, *, id: UUID | None = None
-    ) -> tuple[Seen, bool]:
-        if seen := self.replayed(asked):
-            return seen, True
+        self, kind: str, decide: Callable[[Context], list[Event]], metadata: CommandMetadata, *, id: UUID | None = None
+    ) -> tuple[Loaded, bool]:
+        if loaded := self.replayed(metadata):
+            return loaded, True
         subject = f"{kind}/{id or uuid4()}"
-        return self.commit(subject, decide(Context(now=NOW, actor=asked.actor, subject=subject)), asked), False
+        return self.commit(subject, decide(Context(now=NOW, actor=metadata.actor, subject=subject)), metadata), False
 
     async def decide(
         self,
         subject: str,
-        decide: Callable[[Any, Context], list[Fact]],
-        asked: Asked,
+        decide: Callable[[Any, Context], list[Event]],
+        metadata: CommandMetadata,
         *,
-        check: Callable[[Seen], None] | None = None,
+        check: Callable[[Loaded], None] | None = None,
         while_parked: bool = False,
         append: bool = False,
-    ) -> tuple[Seen, bool]:
-        before = self.seen(subject)
-        if seen := self.replayed(asked):
-            return seen, True
+    ) -> tuple[Loaded, bool]:
+        before = self.loaded(subject)
+        if loaded := self.replayed(metadata):
+            return loaded, True
         if check:
             check(before)
         if before.parked and not while_parked:
             raise Parked
-        return self.commit(subject, decide(before.state, Context(now=NOW, actor=asked.actor, subject=subject)), asked), False
+        return self.commit(subject, decide(before.state, Context(now=NOW, actor=metadata.actor, subject=subject)), metadata), False
 
-    async def read(self, subject: str) -> Seen:
+    async def read(self, subject: str) -> Loaded:
         if self.fails:
             raise self.fails
-        return self.seen(subject)
+        return self.loaded(subject)
 
-    async def page(self, query: Query, args: Sequence[Any], *, after: tuple[int, str] | None, limit: int) -> list[tuple[int, Seen]]:
+    async def page(self, query: Query, args: Sequence[Any], *, after: tuple[int, str] | None, limit: int) -> list[tuple[int, Loaded]]:
         self.pages.append((query, args))
-        rows = [(number, self.seen(subject)) for number, subject in enumerate(self.rows)]
-        return [(number, seen) for number, seen in rows if after is None or (number, seen.subject) > after][:limit]
+        rows = [(number, self.loaded(subject)) for number, subject in enumerate(self.rows)]
+        return [(number, loaded) for number, loaded in rows if after is None or (number, loaded.subject) > after][:limit]
 
     async def open(self, subject: str, refs: Sequence[str]) -> Mapping[str, str]:
         return {ref: f"clear {ref}" for ref in refs}
@@ -213,9 +213,9 @@ class Jar:
     def stalled(self) -> list[str]:
         return self.stuck
 
-    async def quiet(self) -> Quiet:
+    async def idle(self) -> Idle:
         stuck = (StuckRow("open", "note/1", "ValueError at jar.py:1", 2),)
-        return Quiet("jar", 0, 3, 7, 1, stuck, NOW, 5, 20, 27, 4, self.clock())
+        return Idle("jar", 0, 3, 7, 1, stuck, NOW, 5, 20, 27, 4, self.clock())
 
     async def measures(self) -> Measures:
         if self.fails:
@@ -274,10 +274,10 @@ def jar() -> Jar:
 @pytest.fixture
 def service() -> Service:
     contract = Contract("jar", NoteTaken)
-    kind = Kind(object, lambda heard, fact, at: heard, lambda done, fact, at: done)
+    kind = Aggregate(object, lambda observed, event, at: observed, lambda own, event, at: own)
     return Service(
         "jar",
-        kinds={"note": kind},
+        aggregates={"note": kind},
         contract=contract,
         contracts={"jar": contract},
         permissions=PERMISSIONS,

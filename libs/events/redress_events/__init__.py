@@ -1,1 +1,1 @@
-"""The spine of every service: contracts, journal, relay, projector, work loop, vault and verification."""
+"""The spine of every service: contracts, journal, relay, projector, automation loop, vault and verification."""

@@ -1,4 +1,4 @@
-"""What a fact is: a frozen model that a service publishes, its place on the log, and which of its fields are personal."""
+"""What an event is: a frozen model that a service publishes, its place on the log, and which of its fields are personal."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def not_before(told: datetime, earliest: datetime) -> datetime | None:
     return max(told, earliest) if told >= earliest - SKEW else None
 
 
-# An instant in a fact: RFC 3339 text in UTC.
+# An instant in an event: RFC 3339 text in UTC.
 UtcTime = Annotated[AwareDatetime, AfterValidator(to_utc)]
-# An instant in a state (Heard, Done): epoch microseconds in jsonb, an aware datetime in Python.
+# An instant in a state (Observed, Own): epoch microseconds in jsonb, an aware datetime in Python.
 Instant = Annotated[datetime, BeforeValidator(from_micros), PlainSerializer(micros, return_type=int)]
 
 
@@ -84,14 +84,14 @@ class PersonalMark:
 Personal = Annotated[str, PersonalMark(), WithJsonSchema({"type": "string", "pattern": "^sealed:1:", "x-personal": True})]
 
 
-class Fact(BaseModel):
+class Event(BaseModel):
     """Something that happened, in the past tense. A published type only gains optional fields; a new meaning is a new `V2` class."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     topic: ClassVar[str] = LIFECYCLE
     stream: ClassVar[str] = "complaint"  # kind of the stream it stands in; the id part is always the decided subject's
-    decided_on: ClassVar[str] = "complaint"  # kind of the subject whose `did` folds it
+    decided_on: ClassVar[str] = "complaint"  # kind of the subject whose `evolve` folds it
 
     @classmethod
     def personal_fields(cls) -> tuple[str, ...]:
@@ -100,8 +100,8 @@ class Fact(BaseModel):
 
 
 @cache
-def _personal_fields(fact: type[Fact]) -> tuple[str, ...]:
-    return tuple(name for name, info in fact.model_fields.items() if _marked(info.annotation, info.metadata))
+def _personal_fields(event: type[Event]) -> tuple[str, ...]:
+    return tuple(name for name, info in event.model_fields.items() if _marked(info.annotation, info.metadata))
 
 
 def _marked(annotation: object, metadata: list[Any]) -> bool:
@@ -119,17 +119,17 @@ def family_and_version(name: str) -> tuple[str, int]:
 
 
 class Contract:
-    """All facts that one service publishes: the one place where its types are registered."""
+    """All events that one service publishes: the one place where its types are registered."""
 
-    def __init__(self, source: str, *facts: type[Fact]) -> None:
+    def __init__(self, source: str, *events: type[Event]) -> None:
         self.source = source
-        self.by_type: dict[str, type[Fact]] = {}
-        self.type_of: dict[type[Fact], str] = {}
-        for fact in facts:
-            name, version = family_and_version(fact.__name__)
+        self.by_type: dict[str, type[Event]] = {}
+        self.type_of: dict[type[Event], str] = {}
+        for event in events:
+            name, version = family_and_version(event.__name__)
             kind = f"redress.{source}.{name}.v{version}"
-            self.by_type[kind] = fact
-            self.type_of[fact] = kind
+            self.by_type[kind] = event
+            self.type_of[event] = kind
 
 
 def family(kind: str) -> str:

@@ -1,7 +1,7 @@
 """Which department has a complaint: the one rule, for every service that must know it.
 
 Triage routes it; handling opens a case for the routing, and may transfer it. A transfer and an opened case name the routing that they
-answer. The highest routing that anybody named holds and beats whatever answers an earlier one, so it does not matter who was heard first.
+answer. The highest routing that anybody named holds and beats whatever answers an earlier one, so it does not matter who was observed first.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from redress_events.contracts.handling import CaseOpened, CaseTransferred
 from redress_events.contracts.triage import ComplaintRouted
-from redress_events.event import Fact, replace
+from redress_events.event import Event, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,13 @@ class Placement:
         return self.routed.department if self.routed else None
 
 
-def placed(placement: Placement, fact: Fact) -> Placement:
-    """After this fact."""
-    match fact:
+def placed(placement: Placement, event: Event) -> Placement:
+    """After this event."""
+    match event:
         case ComplaintRouted():
-            return replace(placement, routed=Routed(fact.routing, fact.department))
+            return replace(placement, routed=Routed(event.routing, event.department))
         case CaseTransferred():
-            return replace(placement, transferred=Transferred(fact.transfer, fact.routing, fact.department))
+            return replace(placement, transferred=Transferred(event.transfer, event.routing, event.department))
         case CaseOpened():
-            return replace(placement, opened=Opened(fact.routing, fact.department))
+            return replace(placement, opened=Opened(event.routing, event.department))
     return placement

@@ -12,18 +12,18 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from redress_events.event import Fact
+from redress_events.event import Event
 
 KEYS = "complaints.keys.v1"
 
 
-class Refused(Exception):
+class CommandRejected(Exception):
     """A command that the domain does not allow now. `code` is stable and for programs, `sentence` for people."""
 
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
         self.code = code
-        self.sentence = sentence
+        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Context:
     """All that a decider may know beside state and command.
 
     now: aware UTC, from the clock port. actor: who decides (`handler:alice`, `rules@telecom-1`, `timer`). subject: `complaint/<uuid>`.
-    chance: 16 fresh random bytes. words: opened personal fields by their reference; a forgotten one is missing.
-    passed: timed work alone: the instant up to which the log was read. A deadline after it is not judged yet, even if it lies before `now`.
+    entropy: 16 fresh random bytes. words: opened personal fields by their reference; a forgotten one is missing.
+    passed: timed automations alone: the instant up to which the log was read. A deadline after it is not judged yet, even if it lies before `now`.
     """
 
     now: datetime
@@ -40,22 +40,22 @@ class Context:
     subject: str = ""
     roles: frozenset[str] = frozenset()
     department: str | None = None
-    chance: bytes = b""
-    words: Mapping[str, str] = field(default_factory=dict)
+    entropy: bytes = b""
+    plaintext: Mapping[str, str] = field(default_factory=dict)
     passed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a fact adds to one of a subject's lists. data: becomes JSON; words in it are references. at: its place in the list, where that
-    is not the fact's time. A list holds facts that stand in the subject's own stream."""
+    """What an event adds to one of a subject's lists. data: becomes JSON; words in it are references. at: its place in the list, where that
+    is not the event's time. A list holds events that stand in the subject's own stream."""
 
     list: str
     data: Mapping[str, Any]
     at: datetime | None = None
 
 
-def _no_entry(fact: Any, at: datetime) -> Entry | None:
+def _no_entry(event: Any, at: datetime) -> Entry | None:
     return None
 
 
@@ -74,46 +74,46 @@ class Projection:
     """Rows that say what a subject's state means to a list, a search or a board. They are written with the state, in one transaction.
 
     rows(state): all rows of the subject, each with a value for every column; of a subject of which nothing is known, none. It looks at
-    nothing but the state, so in whatever order services are heard, equal states have equal rows.
-    heard, done: the fields of each that `rows` looks at; the others have their defaults there. What changes none of them changes no row,
-    and a command that changes none of `done` conflicts with nothing that is heard meanwhile.
+    nothing but the state, so in whatever order services are observed, equal states have equal rows.
+    observed, own: the fields of each that `rows` looks at; the others have their defaults there. What changes none of them changes no row,
+    and a command that changes none of `own` conflicts with nothing that is observed meanwhile.
     """
 
     table: Table
     rows: Callable[[Any], Iterable[tuple[Any, ...]]]
-    heard: tuple[str, ...] = ()
-    done: tuple[str, ...] = ()
+    observed: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Count:
-    """How many subjects are what. of(state): the names under which this subject counts now, each once; heard, done: as in a
+    """How many subjects are what. of(state): the names under which this subject counts now, each once; observed, own: as in a
     `Projection`."""
 
     name: str
     of: Callable[[Any], Iterable[str]]
-    heard: tuple[str, ...] = ()
-    done: tuple[str, ...] = ()
+    observed: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kind:
+class Aggregate:
     """How one kind of subject is folded in one service.
 
-    state: a frozen dataclass with the fields `heard` and `done`, each a frozen dataclass with defaults for everything.
-    hear(heard, fact, at) folds other services' facts, did(done, fact, at) the service's own; `at` is the fact's `time`.
-    hears: the foreign types that `hear` reads. All others are counted for their chain and otherwise ignored.
-    entries(fact, at): what a fact, own or heard, adds to a list that grows with the history, and so has no place in the state.
-    begun_here: whether the first fact of each such subject is this service's own. Who has no row here then does not exist; elsewhere it may
+    state: a frozen dataclass with the fields `observed` and `own`, each a frozen dataclass with defaults for everything.
+    observe(observed, event, at) folds other services' events, evolve(own, event, at) the service's own; `at` is the event's `time`.
+    observes: the foreign types that `observe` reads. All others are counted for their chain and otherwise ignored.
+    entries(event, at): what an event, own or observed, adds to a list that grows with the history, and so has no place in the state.
+    begun_here: whether the first event of each such subject is this service's own. Who has no row here then does not exist; elsewhere it may
     be on its way.
     projections: tables and counts that are made of the state.
-    lookups: by which personal fields of its own facts a subject is found, each with its normal form (None: nothing to be found by).
+    lookups: by which personal fields of its own events a subject is found, each with its normal form (None: nothing to be found by).
     """
 
     state: type[Any]
-    hear: Callable[[Any, Any, datetime], Any]
-    did: Callable[[Any, Any, datetime], Any]
-    hears: tuple[type[Fact], ...] = ()
+    observe: Callable[[Any, Any, datetime], Any]
+    evolve: Callable[[Any, Any, datetime], Any]
+    observes: tuple[type[Event], ...] = ()
     entries: Callable[[Any, datetime], Entry | None] = _no_entry
     begun_here: bool = False
     projections: tuple[Projection | Count, ...] = ()
@@ -127,23 +127,23 @@ class Kind:
 @cache
 def _facets(state: Any) -> tuple[type[Any], type[Any]]:
     hints = typing.get_type_hints(state)
-    return hints["heard"], hints["done"]
+    return hints["observed"], hints["own"]
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Automation:
     """Work that no person asks for: whatever row satisfies `due` is decided, again and again, until it no longer does.
 
     due: a SQL condition on columns of the state, and of `table` where the work has one: a projection's with one row for each subject.
     index: the partial index that serves it.
-    at: the bigint column (epoch microseconds) of timed work: a row is due once it passed *and* the log was read past it.
-    decide(state, context) → at least one fact, after which the row is not due.
+    at: the bigint column (epoch microseconds) of timed automations: a row is due once it passed *and* the log was read past it.
+    decide(state, context) → at least one event, after which the row is not due.
     opens(state): references of personal fields that the decider needs in `context.words`.
     """
 
     name: str
     due: str
-    decide: Callable[[Any, Context], list[Fact]]
+    decide: Callable[[Any, Context], list[Event]]
     index: str
     at: str | None = None
     opens: Callable[[Any], list[str]] | None = None

@@ -1,4 +1,4 @@
-"""Given / when / then for deciders, and a law that every fold must keep: the order between other services' facts does not matter.
+"""Given / when / then for deciders, and a law that every fold must keep: the order between other services' events does not matter.
 
 handling = Spec(HANDLING, KIND, {Accept: accept, Resolve: resolve})
 
@@ -17,76 +17,78 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from redress_events.event import Contract, Fact
+from redress_events.event import Contract, Event
+from redress_spine.aggregate import Aggregate, Automation, CommandRejected, Table
 from redress_spine.aggregate import Context as Context
-from redress_spine.aggregate import Kind, Refused, Table, Work
 from redress_spine.processing.projections import counted, rows_of
 from redress_spine.store.entries import Latest, Listed
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)  # a Monday
 COMPLAINT = "complaint/01890000-0000-7000-8000-000000000001"
 
-# A fact, or a fact with the time at which it was decided.
-Happened = Fact | tuple[Fact, datetime]
+# An event, or an event with the time at which it was decided.
+Happened = Event | tuple[Event, datetime]
 
 
-def folded(contract: Contract, kind: Kind, happened: Sequence[Happened]) -> Any:
-    """The state after these facts in this order: own ones by `did`, foreign ones that the service hears by `hear`."""
-    heard_type, done_type = kind.facets
-    heard, done = heard_type(), done_type()
+def folded(contract: Contract, aggregate: Aggregate, happened: Sequence[Happened]) -> Any:
+    """The state after these events in this order: own ones by `evolve`, foreign ones that the service observes by `observe`."""
+    observed_type, own_type = aggregate.facets
+    observed, own = observed_type(), own_type()
     for item in happened:
-        fact, at = item if isinstance(item, tuple) else (item, NOON)
-        if type(fact) in contract.type_of:
-            done = kind.did(done, fact, at)
-        elif type(fact) in kind.hears:
-            heard = kind.hear(heard, fact, at)
-    return kind.state(heard=heard, done=done)
+        event, at = item if isinstance(item, tuple) else (item, NOON)
+        if type(event) in contract.type_of:
+            own = aggregate.evolve(own, event, at)
+        elif type(event) in aggregate.observes:
+            observed = aggregate.observe(observed, event, at)
+    return aggregate.state(observed=observed, own=own)
 
 
-def listed(contract: Contract, kind: Kind, happened: Sequence[Happened]) -> Mapping[str, Latest]:
-    """All entries that these facts make, by list, the newest first. Sources are named by their facts' module."""
+def listed(contract: Contract, aggregate: Aggregate, happened: Sequence[Happened]) -> Mapping[str, Latest]:
+    """All entries that these events make, by list, the newest first. Sources are named by their events' module."""
     found: dict[str, list[Listed]] = defaultdict(list)
     versions: Counter[str] = Counter()
     for item in happened:
-        fact, at = item if isinstance(item, tuple) else (item, NOON)
-        if type(fact) not in contract.type_of and type(fact) not in kind.hears:
+        event, at = item if isinstance(item, tuple) else (item, NOON)
+        if type(event) not in contract.type_of and type(event) not in aggregate.observes:
             continue
-        source = type(fact).__module__.rpartition(".")[2]
+        source = type(event).__module__.rpartition(".")[2]
         versions[source] += 1
-        if (entry := kind.entries(fact, at)) is not None:
+        if (entry := aggregate.entries(event, at)) is not None:
             found[entry.list].append(Listed(source, versions[source], entry.at or at, entry.data))
     newest = {name: Latest(sorted(entries, key=lambda each: each.place, reverse=True)) for name, entries in found.items()}
     return defaultdict(Latest, newest)
 
 
-def where_order_matters(contract: Contract, kind: Kind, log: Sequence[tuple[str, Fact, datetime]]) -> str | None:
-    """The first two facts of different sources that make another `heard` when they come the other way round, in a sentence; None where
+def where_order_matters(contract: Contract, aggregate: Aggregate, log: Sequence[tuple[str, Event, datetime]]) -> str | None:
+    """The first two events of different sources that make another `observed` when they come the other way round, in a message; None where
     no order that keeps each source's own makes a difference.
 
-    log: one subject's facts as (source, fact, time), each source's in its order. A log restored after a loss may have any such order. All
-    of them are tried, not some: they are the ways through a lattice whose points are how much of each source was heard, so whatever way
-    leads to a point, it must have the same `heard`. Takes (facts + 1) of each heard source, multiplied, times their number.
+    log: one subject's events as (source, event, time), each source's in its order. A log restored after a loss may have any such order. All
+    of them are tried, not some: they are the ways through a lattice whose points are how much of each source was observed, so whatever way
+    leads to a point, it must have the same `observed`. Takes (events + 1) of each observed source, multiplied, times their number.
     """
-    heard_by_source: dict[str, list[tuple[Fact, datetime]]] = {}
-    for source, fact, at in log:
-        if type(fact) in kind.hears and type(fact) not in contract.type_of:
-            heard_by_source.setdefault(source, []).append((fact, at))
-    sources = list(heard_by_source.items())
-    level: dict[tuple[int, ...], Any] = {(0,) * len(sources): kind.facets[0]()}
+    observed_by_source: dict[str, list[tuple[Event, datetime]]] = {}
+    for source, event, at in log:
+        if type(event) in aggregate.observes and type(event) not in contract.type_of:
+            observed_by_source.setdefault(source, []).append((event, at))
+    sources = list(observed_by_source.items())
+    level: dict[tuple[int, ...], Any] = {(0,) * len(sources): aggregate.facets[0]()}
     while level:
         following: dict[tuple[int, ...], tuple[Any, int]] = {}
-        for point, heard in level.items():
-            for n, (_, facts) in enumerate(sources):
-                if point[n] == len(facts):
+        for point, observed in level.items():
+            for n, (_, events) in enumerate(sources):
+                if point[n] == len(events):
                     continue
-                after = kind.hear(heard, *facts[point[n]])
+                after = aggregate.observe(observed, *events[point[n]])
                 there = (*point[:n], point[n] + 1, *point[n + 1 :])
                 known, by = following.setdefault(there, (after, n))
                 if known != after:
                     names = [f"{type(sources[s][1][there[s] - 1][0]).__name__} ({sources[s][0]})" for s in (by, n)]
                     other = [each.name for each in fields(known) if getattr(known, each.name) != getattr(after, each.name)]
-                    return f"It matters which comes first, {' or '.join(names)}: to {', '.join(other)}. At {there} of {[*heard_by_source]}."
-        level = {point: heard for point, (heard, _) in following.items()}
+                    return (
+                        f"It matters which comes first, {' or '.join(names)}: to {', '.join(other)}. At {there} of {[*observed_by_source]}."
+                    )
+        level = {point: observed for point, (observed, _) in following.items()}
     return None
 
 
@@ -95,11 +97,11 @@ class Spec:
     """One service's contract, fold and deciders, for the tests of its domain."""
 
     contract: Contract
-    kind: Kind
-    deciders: Mapping[type[Any], Callable[[Any, Any, Context], list[Fact]]] = field(default_factory=dict)
+    aggregate: Aggregate
+    deciders: Mapping[type[Any], Callable[[Any, Any, Context], list[Event]]] = field(default_factory=dict)
 
     def given(self, *happened: Happened) -> Case:
-        return Case(self, happened, Context(now=NOON, actor="tester", subject=COMPLAINT, chance=bytes(range(16))))
+        return Case(self, happened, Context(now=NOON, actor="tester", subject=COMPLAINT, entropy=bytes(range(16))))
 
 
 @dataclass(frozen=True)
@@ -117,39 +119,39 @@ class Case:
         return replace(self, context=replace(self.context, actor=actor, roles=frozenset(roles), department=department))
 
     def knowing(self, words: Mapping[str, str]) -> Case:
-        return replace(self, context=replace(self.context, words=words))
+        return replace(self, context=replace(self.context, plaintext=words))
 
     def read_to(self, passed: datetime) -> Case:
-        """For timed work: the log was read up to this instant and no further."""
+        """For timed automations: the log was read up to this instant and no further."""
         return replace(self, context=replace(self.context, passed=passed))
 
     @property
     def state(self) -> Any:
-        return folded(self.spec.contract, self.spec.kind, self.happened)
+        return folded(self.spec.contract, self.spec.aggregate, self.happened)
 
     def shows(self, table: Table) -> list[dict[str, Any]]:
         """The rows that these events leave in a projection's table, in the order of their keys."""
         state = self.state
-        rows = rows_of(self.spec.kind, (state.heard, state.done))[table]
+        rows = rows_of(self.spec.aggregate, (state.observed, state.own))[table]
         return [dict(zip(table.columns, rows[key], strict=True)) for key in sorted(rows)]
 
     def counts(self, name: str) -> set[str]:
         """Under which names of this count the subject counts."""
         state = self.state
-        return {key for each, key in counted(self.spec.kind, (state.heard, state.done)) if each == name}
+        return {key for each, key in counted(self.spec.aggregate, (state.observed, state.own)) if each == name}
 
     def when(self, command: Any) -> Outcome:
         decider = self.spec.deciders[type(command)]
         return self._decided(lambda: decider(self.state, command, self.context))
 
-    def when_due(self, work: Work) -> Outcome:
-        """What the work loop would decide on this row. That the row is due is SQL, and the integration tests' affair."""
-        return self._decided(lambda: work.decide(self.state, self.context))
+    def when_due(self, automation: Automation) -> Outcome:
+        """What the automation loop would decide on this row. That the row is due is SQL, and the integration tests' affair."""
+        return self._decided(lambda: automation.decide(self.state, self.context))
 
-    def _decided(self, run: Callable[[], list[Fact]]) -> Outcome:
+    def _decided(self, run: Callable[[], list[Event]]) -> Outcome:
         try:
             return Outcome(self, run(), None)
-        except Refused as refusal:
+        except CommandRejected as refusal:
             return Outcome(self, [], refusal)
 
 
@@ -158,23 +160,23 @@ class Outcome:
     """What a decision came to."""
 
     case: Case
-    facts: list[Fact]
-    refusal: Refused | None
+    events: list[Event]
+    refusal: CommandRejected | None
 
-    def then(self, *expected: Fact) -> Self:
-        assert self.refusal is None, f"refused as {self.refusal.code}: {self.refusal.sentence}"
-        assert self.facts == list(expected)
+    def then(self, *expected: Event) -> Self:
+        assert self.refusal is None, f"refused as {self.refusal.code}: {self.refusal.message}"
+        assert self.events == list(expected)
         return self
 
     def then_nothing(self) -> Self:
         return self.then()
 
     def refused(self, code: str) -> Self:
-        assert self.refusal is not None, f"not refused, but decided {self.facts}"
+        assert self.refusal is not None, f"not refused, but decided {self.events}"
         assert self.refusal.code == code, f"refused as {self.refusal.code}, expected {code}"
         return self
 
     @property
     def after(self) -> Case:
-        """The story with these facts in it."""
-        return replace(self.case, happened=(*self.case.happened, *((fact, self.case.context.now) for fact in self.facts)))
+        """The story with these events in it."""
+        return replace(self.case, happened=(*self.case.happened, *((event, self.case.context.now) for event in self.events)))

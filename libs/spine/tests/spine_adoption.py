@@ -32,7 +32,7 @@ async def main(source: str, dsn: str, kafka: str, prefix: str, partitions: int, 
     stack.prefix, stack.partitions = prefix, partitions
     steps = 0
 
-    def count(what: str, done: int, every: int) -> None:
+    def count(what: str, own: int, every: int) -> None:
         nonlocal steps
         steps += what.startswith(named)
         if steps == step:

@@ -15,10 +15,10 @@ from uuid import UUID
 from aiokafka import TopicPartition
 from aiokafka.record.util import calc_crc32c
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from spine_stack import AT, HANDLING_KIND, INTAKE_KIND, MASTER, Stack, eventually, registered, with_toys
+from spine_stack import AT, HANDLING_AGGREGATE, INTAKE_AGGREGATE, MASTER, Stack, eventually, registered, with_toys
 
 from redress_events.contracts import CONTRACTS, INTAKE
-from redress_events.event import Contract, Fact
+from redress_events.event import Contract, Event
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.admin.adopt import Adopted, Adoption
 from redress_spine.admin.rebuild import Rebuild, Rebuilt
@@ -32,16 +32,16 @@ from redress_spine.store.engine import Engine
 from redress_spine.store.states import Codec, Row, States, partition_of
 
 CIPHER = AESGCM(bytes(32))
-STATES = States({"complaint": HANDLING_KIND}, 4)
+STATES = States({"complaint": HANDLING_AGGREGATE}, 4)
 
 
 def subject_of(n: int) -> str:
     return f"complaint/{UUID(int=(0x01890000 << 96) | (0x7 << 76) | (0x2 << 62) | n)}"
 
 
-def item(row: Row, *facts: Fact, key: str | None = None) -> Item:
+def item(row: Row, *events: Event, key: str | None = None) -> Item:
     """A decision of intake on this row, ready to be committed."""
-    said = facts or (registered(),)
+    said = events or (registered(),)
     return prepare(
         INTAKE, STATES.codec(row.subject), row, said, AT, Trace("tester", "t"), cipher=CIPHER, key=Key(key, b"digest") if key else None
     )
@@ -75,10 +75,10 @@ class Author:
         self.contract = contract
         self.row: Row = STATES.fresh(subject)
 
-    def say(self, *facts: Fact, at: datetime = AT) -> list[Sent]:
+    def say(self, *events: Event, at: datetime = AT) -> list[Sent]:
         codec: Codec = STATES.codec(self.subject)
-        item = prepare(self.contract, codec, self.row, facts, at, Trace("tester", "trace-1"), cipher=CIPHER)
-        self.row = replace(self.row, version=item.version, hash=item.events[-1][5], done=item.done)
+        item = prepare(self.contract, codec, self.row, events, at, Trace("tester", "trace-1"), cipher=CIPHER)
+        self.row = replace(self.row, version=item.version, hash=item.events[-1][5], own=item.own)
         source = self.contract.source
         return [
             Sent(stream.encode(), value, headers(stream, source, kind, version, prev, own))
@@ -98,8 +98,8 @@ class Pen:
         offsets = []
         for each in records:
             place = 0 if topic != LIFECYCLE else each.place()
-            done = await self.producer.send_and_wait(self.prefix + topic, each.value, each.key, place, headers=each.headers)
-            offsets.append(done.offset)
+            own = await self.producer.send_and_wait(self.prefix + topic, each.value, each.key, place, headers=each.headers)
+            offsets.append(own.offset)
         return offsets
 
 
@@ -155,7 +155,7 @@ async def on_the_log(stack: Stack, topic: str, partitions: int, kafka: KafkaClie
 
 def described(stack: Stack, source: str) -> Verified:
     """What verify and rebuild need to know of a service of the stack."""
-    kind = INTAKE_KIND if source == "intake" else HANDLING_KIND
+    kind = INTAKE_AGGREGATE if source == "intake" else HANDLING_AGGREGATE
     return Verified(source, {"complaint": kind}, CONTRACTS[source], CONTRACTS, stack.partitions, stack.prefix)
 
 
@@ -198,17 +198,17 @@ async def adopted(stack: Stack, source: str, settle: float = 0.0, **options: Any
     ).run()
 
 
-async def quiet(*engines: Engine) -> None:
+async def idle(*engines: Engine) -> None:
     async def still() -> bool:
         await asyncio.gather(*(engine.watch.ask() for engine in engines))
         numbers = [await engine.measures() for engine in engines]
-        return all(n.backlog_facts == n.lag_records == 0 for n in numbers)
+        return all(n.backlog_events == n.lag_records == 0 for n in numbers)
 
     for _ in range(2):
         await eventually(still)
 
 
-ALL_STATES = "SELECT subject, partition, parked, read::text, cause::text, heard::text, done::text FROM state ORDER BY subject"
+ALL_STATES = "SELECT subject, partition, parked, read::text, cause::text, observed::text, own::text FROM state ORDER BY subject"
 ALL_SHOWN = (
     "SELECT * FROM toys ORDER BY subject, what",
     "SELECT * FROM counts WHERE n <> 0 ORDER BY name, key",

@@ -94,7 +94,7 @@ async def replica(stack: Stack, source: str, *, hold: str = "", stop: bool = Fal
 
 
 def hold_still(engine: Engine, where: str, stop: bool) -> None:
-    """Puts a halt into the engine, at the first page of facts or the first batch of the lifecycle."""
+    """Puts a halt into the engine, at the first page of events or the first batch of the lifecycle."""
     halted: list[int] = []
 
     async def halt(records: int) -> None:

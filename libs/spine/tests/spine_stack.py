@@ -1,4 +1,4 @@
-"""A small system of two real engines on real servers: an intake that registers, and a handling that opens a case for what it hears."""
+"""A small system of two real engines on real servers: an intake that registers, and a handling that opens a case for what it observes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from aiokafka.errors import KafkaError
 from redress_events.contracts import CONTRACTS
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
-from redress_events.event import Fact, Instant
+from redress_events.event import Event, Instant
 from redress_local.provision import Databases
-from redress_spine.aggregate import Context, Count, Entry, Kind, Projection, Table, Work
+from redress_spine.aggregate import Aggregate, Automation, Context, Count, Entry, Projection, Table
 from redress_spine.messaging import topics
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.processing.clock import Clock, wall_clock
 from redress_spine.store import connections
-from redress_spine.store.engine import Asked, Config, Engine, Unavailable
+from redress_spine.store.engine import CommandMetadata, Config, Engine, Unavailable
 from redress_spine.store.migrate import migrate
 
 MASTER = bytes(range(32))
@@ -33,7 +33,7 @@ AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Observed:
     text: str | None = None
     registered_at: Instant | None = None
     chases: int = 0
@@ -41,7 +41,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Own:
     number: str | None = None
     text: str | None = None
     chases: int = 0
@@ -50,47 +50,47 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Toy:
-    heard: Heard = field(default_factory=Heard)
-    done: Done = field(default_factory=Done)
+    observed: Observed = field(default_factory=Observed)
+    own: Own = field(default_factory=Own)
 
 
-def hear(heard: Heard, fact: Fact, at: datetime) -> Heard:
-    match fact:
+def observe(observed: Observed, event: Event, at: datetime) -> Observed:
+    match event:
         case ComplaintRegistered():
-            return replace(heard, text=fact.text, registered_at=at)
+            return replace(observed, text=event.text, registered_at=at)
         case ComplaintChased():
-            return replace(heard, chases=heard.chases + 1)
+            return replace(observed, chases=observed.chases + 1)
         case CaseOpened():
-            return replace(heard, opened=heard.opened + 1)
-    return heard
+            return replace(observed, opened=observed.opened + 1)
+    return observed
 
 
-def did(done: Done, fact: Fact, at: datetime) -> Done:
-    match fact:
+def evolve(own: Own, event: Event, at: datetime) -> Own:
+    match event:
         case ComplaintRegistered():
-            return replace(done, number=fact.number, text=fact.text)
+            return replace(own, number=event.number, text=event.text)
         case ComplaintChased():
-            return replace(done, chases=done.chases + 1)
+            return replace(own, chases=own.chases + 1)
         case CaseOpened():
-            return replace(done, opened=done.opened + 1)
-    return done
+            return replace(own, opened=own.opened + 1)
+    return own
 
 
-def entries(fact: Fact, at: datetime) -> Entry | None:
+def entries(event: Event, at: datetime) -> Entry | None:
     """Chases with words, and cases, in the list of what happened."""
-    match fact:
+    match event:
         case ComplaintChased(text=str()):
-            return Entry("history", {"chase": fact.chase, "words": fact.text})
+            return Entry("history", {"chase": event.chase, "words": event.text})
         case CaseOpened():
-            return Entry("history", {"department": fact.department}, at)
+            return Entry("history", {"department": event.department}, at)
     return None
 
 
-def open_case(toy: Toy, context: Context) -> list[Fact]:
+def open_case(toy: Toy, context: Context) -> list[Event]:
     return [CaseOpened(cycle=1, routing=1, department="customer_service")]
 
 
-OPEN = Work("open", due="heard ? 'registered_at' AND NOT done ? 'opened'", decide=open_case, index="state_pkey")
+OPEN = Automation("open", due="observed ? 'registered_at' AND NOT own ? 'opened'", decide=open_case, index="state_pkey")
 TOYS = Table("toys", {"what": "text", "n": "bigint", "name": "text"}, key=("what",))
 TOYS_SQL = """
 -- migrate:up
@@ -103,27 +103,29 @@ DROP TABLE toys;
 
 def toys(toy: Toy) -> list[tuple[str, int, str | None]]:
     """Up to three rows, of which each has something of both facets. Own chases are in none of them."""
-    counts = {"opened": toy.heard.opened + toy.done.opened, "chased": toy.heard.chases, "named": int(toy.done.number is not None)}
-    return [(what, n, toy.done.number) for what, n in counts.items() if n]
+    counts = {"opened": toy.observed.opened + toy.own.opened, "chased": toy.observed.chases, "named": int(toy.own.number is not None)}
+    return [(what, n, toy.own.number) for what, n in counts.items() if n]
 
 
 def stages(toy: Toy) -> list[str]:
-    return ["opened" if toy.heard.opened + toy.done.opened else "new"] if toy.heard.text or toy.done.number else []
+    return ["opened" if toy.observed.opened + toy.own.opened else "new"] if toy.observed.text or toy.own.number else []
 
 
 SHOWN = ("text", "chases", "opened"), ("number", "opened")
 PROJECTIONS = (Projection(TOYS, toys, *SHOWN), Count("stage", stages, *SHOWN))
-INTAKE_KIND = Kind(
+INTAKE_AGGREGATE = Aggregate(
     Toy,
-    hear,
-    did,
-    hears=(CaseOpened,),
+    observe,
+    evolve,
+    observes=(CaseOpened,),
     entries=entries,
     begun_here=True,
     projections=PROJECTIONS,
     lookups={"phone": lambda text: text.replace(" ", "") or None},
 )
-HANDLING_KIND = Kind(Toy, hear, did, hears=(ComplaintRegistered, ComplaintChased), entries=entries, projections=PROJECTIONS)
+HANDLING_AGGREGATE = Aggregate(
+    Toy, observe, evolve, observes=(ComplaintRegistered, ComplaintChased), entries=entries, projections=PROJECTIONS
+)
 
 
 def registered(text: str = "no signal since Sunday", number: str = "X", phone: str | None = None) -> ComplaintRegistered:
@@ -137,8 +139,8 @@ def with_toys(folder: Path) -> Path:
     return folder
 
 
-def asked(key: str | None = None, request: bytes = b"body") -> Asked:
-    return Asked("front-end:app", frozenset({"front-end"}), None, "trace-1", None, key, request)
+def metadata(key: str | None = None, request: bytes = b"body") -> CommandMetadata:
+    return CommandMetadata("front-end:app", frozenset({"front-end"}), None, "trace-1", None, key, request)
 
 
 def engine_of(
@@ -148,18 +150,18 @@ def engine_of(
     prefix: str,
     partitions: int,
     *,
-    work: list[Work] | None = None,
+    automations: list[Automation] | None = None,
     settle: float = 0.2,
     clock: Clock = wall_clock,
     fold: int = 1,
 ) -> Engine:
-    """One replica of intake, handling or another that hears what handling does; not started. work None: what the service has."""
+    """One replica of intake, handling or another that observes what handling does; not started. work None: what the service has."""
     return Engine(
         source=source,
-        kinds={"complaint": INTAKE_KIND if source == "intake" else HANDLING_KIND},
+        aggregates={"complaint": INTAKE_AGGREGATE if source == "intake" else HANDLING_AGGREGATE},
         contract=CONTRACTS[source],
         contracts=CONTRACTS,
-        work=([OPEN] if source == "handling" else []) if work is None else work,
+        automations=([OPEN] if source == "handling" else []) if automations is None else automations,
         queries=[],
         fold=fold,
         config=Config(dsn, kafka, MASTER, partitions, settle, topic_prefix=prefix),
@@ -192,13 +194,15 @@ class Stack:
         source: str = "intake",
         *,
         start: bool = True,
-        work: list[Work] | None = None,
+        automations: list[Automation] | None = None,
         kafka: KafkaClients | str | None = None,
         settle: float = 0.2,
         clock: Clock = wall_clock,
     ) -> Engine:
         made = await self.database(source)
-        engine = engine_of(source, made.app_dsn, kafka or self.kafka, self.prefix, self.partitions, work=work, settle=settle, clock=clock)
+        engine = engine_of(
+            source, made.app_dsn, kafka or self.kafka, self.prefix, self.partitions, automations=automations, settle=settle, clock=clock
+        )
         if start:
             await engine.start()
             self.engines.append(engine)

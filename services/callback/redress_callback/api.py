@@ -8,13 +8,13 @@ from typing import Annotated, Self
 from fastapi import APIRouter
 from pydantic import Field, model_validator
 
+from redress_callback.automations import POLICY
 from redress_callback.domain.attempt import Attempt, attempt
-from redress_callback.domain.done import Answer
 from redress_callback.domain.history import NOTES, SAID
 from redress_callback.domain.lists import VISITS
+from redress_callback.domain.own import Answer
 from redress_callback.domain.visit import Visit
 from redress_callback.views import NotePage, NoteView, VisitPage, VisitSummary, VisitView, references, references_in
-from redress_callback.work import POLICY
 from redress_chassis import Body, ComplaintId, Cursor, Limit, Permitted, Words, problems
 from redress_spine.store.states import Query
 

@@ -5,8 +5,8 @@ from redress_chassis import ANYTHING, Permissions, Roles
 
 
 def known(visit: Visit) -> bool:
-    """There is something to see once its registration was heard of."""
-    return visit.heard.registration is not None
+    """There is something to see once its registration was known."""
+    return visit.observed.registration is not None
 
 
 VISITS: Roles = {"agent": ANYTHING, "supervisor": ANYTHING}

@@ -1,4 +1,4 @@
-"""Facts as callback hears and says them, with plausible content, for tests."""
+"""Events as callback observes and says them, with plausible content, for tests."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from redress_events.contracts.intake import EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
 from redress_events.vocabulary import Channel, ContactKind
 from redress_spine.store.entries import Latest, Listed
-from redress_spine.store.states import Seen
+from redress_spine.store.states import Loaded
 
 Opened = Mapping[str, str]  # words in clear, by their reference; what was forgotten is missing
 NOTHING: Opened = MappingProxyType({})
@@ -56,8 +56,8 @@ class VisitSummary(BaseModel):
     closed_at: datetime | None
 
     @classmethod
-    def of(cls, seen: Seen) -> VisitSummary:
-        return cls.model_validate(_summary(seen))
+    def of(cls, loaded: Loaded) -> VisitSummary:
+        return cls.model_validate(_summary(loaded))
 
 
 class VisitPage(BaseModel):
@@ -101,13 +101,13 @@ class VisitView(VisitSummary):
     notes: list[str]
 
     @classmethod
-    def with_history(cls, seen: Seen, history: Mapping[str, Latest], opened: Opened = NOTHING) -> VisitView:
-        visit: Visit = seen.state
+    def with_history(cls, loaded: Loaded, history: Mapping[str, Latest], opened: Opened = NOTHING) -> VisitView:
+        visit: Visit = loaded.state
         return cls.model_validate(
-            _summary(seen)
+            _summary(loaded)
             | {name: opened.get(reference) for name, reference in _words(visit).items()}
             | {
-                "refers_to": visit.heard.registration and visit.heard.registration.refers_to,
+                "refers_to": visit.observed.registration and visit.observed.registration.refers_to,
                 "told_customer": visit.handled and visit.handled.told_customer,
                 "said": [SaidView.of(each, opened) for each in reversed(history[SAID].entries)],
                 "notes": [opened[note.data["words"]] for note in reversed(history[NOTES].entries) if note.data["words"] in opened],
@@ -152,16 +152,16 @@ def _to_be_made(visit: Visit) -> bool:
 
 
 def _words(visit: Visit) -> dict[str, str]:
-    given = visit.heard.registration.words if visit.heard.registration else {}
+    given = visit.observed.registration.words if visit.observed.registration else {}
     said = visit.handled.words if visit.handled else {}
     return {name: reference for name, reference in (given | said).items() if name in VisitView.model_fields}
 
 
-def _summary(seen: Seen) -> dict[str, object]:
-    visit: Visit = seen.state
-    registration, found, handled, answer = visit.heard.registration, visit.heard.classification, visit.handled, visit.done.answer
+def _summary(loaded: Loaded) -> dict[str, object]:
+    visit: Visit = loaded.state
+    registration, found, handled, answer = visit.observed.registration, visit.observed.classification, visit.handled, visit.own.answer
     return {
-        "complaint": seen.id,
+        "complaint": loaded.id,
         "number": registration and registration.number,
         "channel": registration and registration.channel,
         "kind": found.kind if found else registration and registration.kind,
@@ -169,18 +169,18 @@ def _summary(seen: Seen) -> dict[str, object]:
         "area": registration and registration.area,
         "category": found and found.category,
         "severity": found and found.severity,
-        "department": visit.heard.department,
+        "department": visit.observed.department,
         "outcome": handled and handled.outcome,
         "handled_at": handled and handled.at,
-        "cycle": visit.done.cycle,
+        "cycle": visit.own.cycle,
         "stage": visit.stage,
         "visit_at": visit.visit_at,
-        "attempts": visit.done.tries,
+        "attempts": visit.own.tries,
         "said_since": visit.said_since,
-        "said_at": visit.heard.said_at if visit.said_since else None,
-        "give_up_at": None if visit.unanswered else visit.done.give_up_at,
+        "said_at": visit.observed.said_at if visit.said_since else None,
+        "give_up_at": None if visit.unanswered else visit.own.give_up_at,
         "solved": answer and answer.solved,
         "satisfaction": answer and answer.score,
-        "closed_as": visit.done.reason,
-        "closed_at": visit.done.closed_at,
+        "closed_as": visit.own.reason,
+        "closed_at": visit.own.closed_at,
     }

@@ -3,17 +3,17 @@
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, HANDLING
 from redress_handling import api
-from redress_handling.domain.case import KIND
+from redress_handling.automations import CANCEL, OPEN
+from redress_handling.domain.case import AGGREGATE
 from redress_handling.permissions import PERMISSIONS
-from redress_handling.work import CANCEL, OPEN
 
 service = Service(
     "handling",
-    kinds={"complaint": KIND},
+    aggregates={"complaint": AGGREGATE},
     contract=HANDLING,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
-    work=[OPEN, CANCEL],
+    automations=[OPEN, CANCEL],
     queries=api.QUERIES,
     routes=[api.router],
     fold=3,

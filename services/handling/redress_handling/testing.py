@@ -1,4 +1,4 @@
-"""Facts as handling hears and says them, with plausible content, for tests."""
+"""Events as handling observes and says them, with plausible content, for tests."""
 
 from __future__ import annotations
 

@@ -16,10 +16,10 @@ from redress_events.contracts.intake import EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
 from redress_events.vocabulary import Channel, ContactKind
 from redress_handling.domain.case import Case, Stage
-from redress_handling.domain.done import Outcome
 from redress_handling.domain.history import CHASES, CONTACTS, OUTCOMES, REPORTS, SUPPLEMENTS
+from redress_handling.domain.own import Outcome
 from redress_spine.store.entries import Latest, Listed
-from redress_spine.store.states import Seen
+from redress_spine.store.states import Loaded
 
 Opened = Mapping[str, str]  # words in clear, by their reference; what was forgotten is missing
 NOTHING: Opened = MappingProxyType({})
@@ -68,8 +68,8 @@ class CaseSummary(BaseModel):
     counts: Counts
 
     @classmethod
-    def of(cls, seen: Seen) -> CaseSummary:
-        return cls.model_validate(_summary(seen))
+    def of(cls, loaded: Loaded) -> CaseSummary:
+        return cls.model_validate(_summary(loaded))
 
 
 class DepartmentLoad(BaseModel):
@@ -190,28 +190,28 @@ class CaseView(CaseSummary):
     answer: AnswerView | None
 
     @classmethod
-    def with_history(cls, seen: Seen, history: Mapping[str, Latest], opened: Opened = NOTHING) -> CaseView:
-        case: Case = seen.state
-        heard, done, registration = case.heard, case.done, case.heard.registration
+    def with_history(cls, loaded: Loaded, history: Mapping[str, Latest], opened: Opened = NOTHING) -> CaseView:
+        case: Case = loaded.state
+        observed, own, registration = case.observed, case.own, case.observed.registration
         given = {name: opened.get(reference) for name, reference in registration.words.items()} if registration else {}
-        answer = heard.answer
+        answer = observed.answer
         ended = [OutcomeView.of(entry, opened) for entry in reversed(history[OUTCOMES].entries)]
         remarks = {
             name: [Remark.of(entry, opened) for entry in reversed(history[name].entries)]
             for name in (SUPPLEMENTS, CHASES, CONTACTS, REPORTS)
         }
         return cls.model_validate(
-            _summary(seen)
+            _summary(loaded)
             | given
             | remarks
             | {
                 "since": registration.since if registration else None,
                 "attachments": registration.attachments if registration else (),
                 "refers_to": registration.refers_to if registration else None,
-                "routed_because": opened.get(heard.routed_because or ""),
+                "routed_because": opened.get(observed.routed_because or ""),
                 "transferred_because": opened.get(case.transfer.reason) if case.transfer else None,
-                "outcome": _outcome(done.outcome, opened) if done.outcome else None,
-                "earlier": [each for each in ended if not done.outcome or each.cycle != done.outcome.cycle],
+                "outcome": _outcome(own.outcome, opened) if own.outcome else None,
+                "earlier": [each for each in ended if not own.outcome or each.cycle != own.outcome.cycle],
                 "answer": answer and AnswerView.model_validate(asdict(answer) | {"words": opened.get(answer.words or "")}),
             }
         )
@@ -219,13 +219,13 @@ class CaseView(CaseSummary):
 
 def references(case: Case, history: Mapping[str, Latest]) -> list[str | None]:
     """Everything that a view of this case shows in clear."""
-    heard, outcome = case.heard, case.done.outcome
+    observed, outcome = case.observed, case.own.outcome
     return [
-        *(heard.registration.words.values() if heard.registration else ()),
-        heard.routed_because,
+        *(observed.registration.words.values() if observed.registration else ()),
+        observed.routed_because,
         case.transfer.reason if case.transfer else None,
         *(outcome.words.values() if outcome else ()),
-        heard.answer.words if heard.answer else None,
+        observed.answer.words if observed.answer else None,
         *(reference for latest in history.values() for reference in references_in(latest.entries)),
     ]
 
@@ -239,11 +239,11 @@ def references_in(entries: Sequence[Listed]) -> list[str | None]:
     return found
 
 
-def _summary(seen: Seen) -> dict[str, object]:
-    case: Case = seen.state
-    registration, found, done = case.heard.registration, case.heard.classification, case.done
+def _summary(loaded: Loaded) -> dict[str, object]:
+    case: Case = loaded.state
+    registration, found, own = case.observed.registration, case.observed.classification, case.own
     return {
-        "complaint": seen.id,
+        "complaint": loaded.id,
         "number": registration and registration.number,
         "channel": registration and registration.channel,
         "kind": found.kind if found else registration and registration.kind,
@@ -255,23 +255,23 @@ def _summary(seen: Seen) -> dict[str, object]:
         "severity": found and found.severity,
         "department": case.department,
         "queue": case.queue,
-        "cycle": case.heard.cycle,
+        "cycle": case.observed.cycle,
         "urgency": case.urgency,
         "stage": case.stage,
         "handler": case.handler,
-        "opened_at": done.opened_at,
-        "contacted_at": done.contacted_at,
-        "ended_at": done.outcome and done.outcome.at,
+        "opened_at": own.opened_at,
+        "contacted_at": own.contacted_at,
+        "ended_at": own.outcome and own.outcome.at,
         "closed": case.closed,
         "counts": Counts(
-            supplements=case.heard.supplements,
-            supplemented_at=case.heard.supplemented_at,
-            chases=case.heard.chases,
-            chased_at=case.heard.chased_at,
+            supplements=case.observed.supplements,
+            supplemented_at=case.observed.supplemented_at,
+            chases=case.observed.chases,
+            chased_at=case.observed.chased_at,
             said_since=case.said_since,
             said_at=case.said_at,
-            contacts=done.contacts,
-            reports=done.reports,
+            contacts=own.contacts,
+            reports=own.reports,
         ),
     }
 

@@ -1,4 +1,4 @@
--- A complaint is found by its number, and no number is given twice. Open ones are listed with whoever owes their next step. Python says what
+-- A complaint is found by its number, and no number is given twice. Open ones are listed with whoever has their next step. Python says what
 -- is in the rows: domain/lists.py.
 
 -- migrate:up

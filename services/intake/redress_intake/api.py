@@ -9,11 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path
 from pydantic import AfterValidator
 
-from redress_chassis import Call, ComplaintId, Cursor, Limit, Permitted, problems
+from redress_chassis import Commands, ComplaintId, Cursor, Limit, Permitted, problems
 from redress_chassis.api.validation import Flaw
 from redress_chassis.edge.problems import Problem, invalid
 from redress_events.contracts.intake import EarlierComplaint
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_intake.bodies import ChaseBody, RegisterBody, SearchBody, SupplementBody, WithdrawBody
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import Complaint
@@ -29,8 +29,8 @@ from redress_intake.views import (
     ComplaintView,
     FoundPage,
     FoundView,
-    OwesPage,
-    OwesView,
+    PendingPage,
+    PendingView,
     RegisteredView,
     SaidAnswer,
     SaidPage,
@@ -43,12 +43,12 @@ from redress_intake.views import (
 )
 from redress_spine.aggregate import Context
 from redress_spine.store.errors import Unknown
-from redress_spine.store.states import Query, Seen
+from redress_spine.store.states import Loaded, Query
 
 router = APIRouter(tags=["complaints"])
 
 BY_NUMBER = Query(name="by-number", where="number = $1", order="registered_at", index="complaints_number", table=COMPLAINTS)
-OWES = Query(name="owes", where="open_since IS NOT NULL", order="open_since", index="complaints_open", table=COMPLAINTS)
+PENDING = Query(name="pending", where="open_since IS NOT NULL", order="open_since", index="complaints_open", table=COMPLAINTS)
 FIRST_ANSWER = first_answer()
 NO_WORDS, NO_REASON = ChaseBody(), WithdrawBody()
 UUID_LENGTH = 36  # characters; a number has 13
@@ -58,105 +58,105 @@ Language = Annotated[str | None, Header(alias="Accept-Language", description="en
 
 
 @router.post("/complaints", status_code=201, response_model_exclude_none=True, responses=problems(409))
-async def register_complaint(body: RegisterBody, call: Permitted[Complaint], accept_language: Language = None) -> RegisteredView:
+async def register_complaint(body: RegisterBody, commands: Permitted[Complaint], accept_language: Language = None) -> RegisteredView:
     """Take down a complaint. The answer has its number, and what happens next and by when."""
-    command = Register(**body.model_dump(exclude={"refers_to"}), refers_to=await _earlier(call, body.refers_to))
+    command = Register(**body.model_dump(exclude={"refers_to"}), refers_to=await _earlier(commands, body.refers_to))
 
-    def decide(context: Context) -> list[Fact]:
+    def decide(context: Context) -> list[Event]:
         try:
             return register(command, context)
         except Implausible as error:
-            raise invalid([Flaw(f"/{error.field}", error.sentence, "out-of-range")]) from None
+            raise invalid([Flaw(f"/{error.field}", error.message, "out-of-range")]) from None
 
-    seen = await call.create(decide)
-    call.created(path_of(seen))
-    return RegisteredView.of(seen, FIRST_ANSWER, language_of(accept_language))
+    loaded = await commands.create(decide)
+    commands.created(path_of(loaded))
+    return RegisteredView.of(loaded, FIRST_ANSWER, language_of(accept_language))
 
 
-@router.get("/owes", response_model_exclude_none=True)
-async def list_next_steps(call: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> OwesPage:
-    """Every open complaint, oldest first, and who owes its next step."""
-    page = await call.page(OWES, limit=limit, cursor=cursor)
-    return OwesPage(items=[view for seen in page.items if (view := OwesView.of(seen))], next=page.next)
+@router.get("/pending", response_model_exclude_none=True)
+async def list_next_steps(commands: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> PendingPage:
+    """Every open complaint, oldest first, and who has its next step."""
+    page = await commands.page(PENDING, limit=limit, cursor=cursor)
+    return PendingPage(items=[view for loaded in page.items if (view := PendingView.of(loaded))], next=page.next)
 
 
 @router.post("/complaints/search", response_model_exclude_none=True, responses=problems(400))
-async def search_complaints(body: SearchBody, call: Permitted[Complaint]) -> FoundPage:
+async def search_complaints(body: SearchBody, commands: Permitted[Complaint]) -> FoundPage:
     """A customer's complaints by the number that they gave, the newest first. The number is in the body, for addresses are logged."""
     name, text = ("phone", body.phone) if body.phone is not None else ("service_number", body.service_number or "")
-    page = await call.found(name, text, limit=body.limit, cursor=body.cursor)
-    return FoundPage(items=[FoundView.of(seen) for seen in page.items], next=page.next)
+    page = await commands.found(name, text, limit=body.limit, cursor=body.cursor)
+    return FoundPage(items=[FoundView.of(loaded) for loaded in page.items], next=page.next)
 
 
 @router.get("/complaints/{complaint}", response_model_exclude_none=True, responses=problems(404))
-async def read_complaint(complaint: ComplaintId, call: Permitted[Complaint]) -> ComplaintView:
+async def read_complaint(complaint: ComplaintId, commands: Permitted[Complaint]) -> ComplaintView:
     """Where it stands, and the latest steps of the way there."""
-    return await _shown(call, await call.read(complaint))
+    return await _shown(commands, await commands.read(complaint))
 
 
 @router.get("/complaints/by-number/{number}", response_model_exclude_none=True, responses=problems(404))
-async def read_complaint_by_number(number: Number, call: Permitted[Complaint]) -> ComplaintView:
+async def read_complaint_by_number(number: Number, commands: Permitted[Complaint]) -> ComplaintView:
     """The same, by the number that the customer has."""
-    return await _shown(call, await call.find(BY_NUMBER, number))
+    return await _shown(commands, await commands.find(BY_NUMBER, number))
 
 
 @router.get("/complaints/{complaint}/said", response_model_exclude_none=True, responses=problems(400, 404))
-async def list_said(complaint: ComplaintId, call: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> SaidPage:
+async def list_said(complaint: ComplaintId, commands: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> SaidPage:
     """All that the customer said later, the latest first. Chases without words are only counted."""
-    seen = await call.read(complaint)
-    page = await call.entries(seen, SAID, limit=limit, cursor=cursor)
-    words = await call.words(seen, *references_said(page.items, call.shown(seen)))
+    loaded = await commands.read(complaint)
+    page = await commands.entries(loaded, SAID, limit=limit, cursor=cursor)
+    words = await commands.words(loaded, *references_said(page.items, commands.shown(loaded)))
     return SaidPage(items=[SaidView.of(entry, words) for entry in page.items], next=page.next)
 
 
 @router.get("/complaints/{complaint}/stages", response_model_exclude_none=True, responses=problems(400, 404))
-async def list_stages(complaint: ComplaintId, call: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> StagePage:
+async def list_stages(complaint: ComplaintId, commands: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> StagePage:
     """All stages since the registration, the latest first."""
-    seen = await call.read(complaint)
-    page = await call.entries(seen, STAGES, limit=limit, cursor=cursor)
+    loaded = await commands.read(complaint)
+    page = await commands.entries(loaded, STAGES, limit=limit, cursor=cursor)
     return StagePage(items=in_order(page.items), next=page.next)
 
 
 @router.post("/complaints/{complaint}/supplements", response_model_exclude_none=True, responses=problems(404, 409, 412))
-async def supplement_complaint(complaint: ComplaintId, body: SupplementBody, call: Permitted[Complaint]) -> SaidAnswer:
+async def supplement_complaint(complaint: ComplaintId, body: SupplementBody, commands: Permitted[Complaint]) -> SaidAnswer:
     """The customer adds something."""
-    decider = partial(supplement, limits=_limits(call))
-    return await _said(call, complaint, Supplement(body.text, body.attachments), decider, append=True)
+    decider = partial(supplement, limits=_limits(commands))
+    return await _said(commands, complaint, Supplement(body.text, body.attachments), decider, append=True)
 
 
 @router.post("/complaints/{complaint}/chases", response_model_exclude_none=True, responses=problems(404, 409, 412))
-async def chase_complaint(complaint: ComplaintId, call: Permitted[Complaint], body: ChaseBody = NO_WORDS) -> SaidAnswer:
+async def chase_complaint(complaint: ComplaintId, commands: Permitted[Complaint], body: ChaseBody = NO_WORDS) -> SaidAnswer:
     """The customer asks where it stays."""
-    return await _said(call, complaint, Chase(body.text), partial(chase, limits=_limits(call)), append=True)
+    return await _said(commands, complaint, Chase(body.text), partial(chase, limits=_limits(commands)), append=True)
 
 
 @router.post("/complaints/{complaint}/withdrawal", response_model_exclude_none=True, responses=problems(404, 409, 412))
-async def withdraw_complaint(complaint: ComplaintId, call: Permitted[Complaint], body: WithdrawBody = NO_REASON) -> SaidAnswer:
+async def withdraw_complaint(complaint: ComplaintId, commands: Permitted[Complaint], body: WithdrawBody = NO_REASON) -> SaidAnswer:
     """The customer wishes to end it. It ends when callback answers the wish; to wish it again meanwhile changes nothing."""
-    return await _said(call, complaint, Withdraw(body.reason), withdraw)
+    return await _said(commands, complaint, Withdraw(body.reason), withdraw)
 
 
-async def _said(call: Call[Complaint], complaint: ComplaintId, command: Any, decider: Any, append: bool = False) -> SaidAnswer:
+async def _said(commands: Commands[Complaint], complaint: ComplaintId, command: Any, decider: Any, append: bool = False) -> SaidAnswer:
     """The customer's words are taken down even while the complaint is parked: they need nothing of what others said."""
-    return SaidAnswer.of(await call.decide(complaint, command, decider, while_parked=True, append=append))
+    return SaidAnswer.of(await commands.decide(complaint, command, decider, while_parked=True, append=append))
 
 
-async def _earlier(call: Call[Complaint], told: str | None) -> EarlierComplaint | None:
+async def _earlier(commands: Commands[Complaint], told: str | None) -> EarlierComplaint | None:
     """The complaint with this number or id."""
     if told is None:
         return None
     try:
-        seen = await (call.read(UUID(told)) if len(told) == UUID_LENGTH else call.find(BY_NUMBER, told))
+        loaded = await (commands.read(UUID(told)) if len(told) == UUID_LENGTH else commands.find(BY_NUMBER, told))
     except (Problem, Unknown):
         raise invalid([Flaw("/refers_to", "There is no complaint with this number or id.", "unknown-complaint")]) from None
-    return EarlierComplaint(complaint=str(seen.id), number=seen.state.done.number)
+    return EarlierComplaint(complaint=str(loaded.id), number=loaded.state.own.number)
 
 
-def _limits(call: Call[Complaint]) -> Limits:
-    return Limits(call.settings.max_words, call.settings.max_attachments)
+def _limits(commands: Commands[Complaint]) -> Limits:
+    return Limits(commands.settings.max_words, commands.settings.max_attachments)
 
 
-async def _shown(call: Call[Complaint], seen: Seen) -> ComplaintView:
-    history, shown = await call.latest(seen, STAGES, SAID), call.shown(seen)
-    words = await call.words(seen, *references(seen.state, shown), *references_said(history[SAID].entries, shown))
-    return ComplaintView.of(seen, shown, history, words)
+async def _shown(commands: Commands[Complaint], loaded: Loaded) -> ComplaintView:
+    history, shown = await commands.latest(loaded, STAGES, SAID), commands.shown(loaded)
+    words = await commands.words(loaded, *references(loaded.state, shown), *references_said(history[SAID].entries, shown))
+    return ComplaintView.of(loaded, shown, history, words)

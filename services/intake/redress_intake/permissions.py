@@ -5,11 +5,11 @@ from redress_intake.domain.complaint import Complaint
 
 
 def department(complaint: Complaint) -> str | None:
-    return complaint.heard.department
+    return complaint.observed.department
 
 
 def known(complaint: Complaint) -> bool:
-    """Registered here, and not merely heard of from others."""
+    """Registered here, and not merely learned of from others."""
     return complaint.registered
 
 
@@ -31,7 +31,7 @@ PERMISSIONS = Permissions(
         "GET /complaints/by-number/{number}": LOOKS,
         "GET /complaints/{complaint}/said": LOOKS,
         "GET /complaints/{complaint}/stages": LOOKS,
-        "GET /owes": WATCHES,
+        "GET /pending": WATCHES,
     },
     # A handler reads the customer's words and contact data at their case; operations need neither.
     reads={

@@ -17,12 +17,12 @@ from redress_events.contracts.intake import ComplaintChased, ComplaintSupplement
 from redress_events.contracts.triage import Category, Severity
 from redress_events.vocabulary import Channel, ContactKind
 from redress_intake.domain.complaint import Complaint
-from redress_intake.domain.heard import StageName
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.domain.next_step import next_step
+from redress_intake.domain.observed import StageName
 from redress_intake.first_answer import FirstAnswer, Language
 from redress_spine.store.entries import Latest, Listed
-from redress_spine.store.states import Seen
+from redress_spine.store.states import Loaded
 
 # The personal fields of each part of an answer that not everybody is shown; who is: `reads` in permissions.py.
 CONTACT = ("customer", "on_behalf_of", "contact_person", "phone", "email", "address", "service_number", "instruction")
@@ -64,16 +64,16 @@ class RegisteredView(BaseModel):
     next: Next
 
     @classmethod
-    def of(cls, seen: Seen, policy: FirstAnswer, language: Language) -> RegisteredView:
-        done = seen.state.done
+    def of(cls, loaded: Loaded, policy: FirstAnswer, language: Language) -> RegisteredView:
+        own = loaded.state.own
         return cls(
-            id=seen.id,
-            number=done.number,
-            status=path_of(seen),
-            received_at=done.received_at,
-            registered_at=done.registered_at,
-            refers_to=EarlierView.of(done.refers_to),
-            next=Next(sentence=policy.sentence(done.kind, language), working_days=policy.working_days),
+            id=loaded.id,
+            number=own.number,
+            status=path_of(loaded),
+            received_at=own.received_at,
+            registered_at=own.registered_at,
+            refers_to=EarlierView.of(own.refers_to),
+            next=Next(sentence=policy.sentence(own.kind, language), working_days=policy.working_days),
         )
 
 
@@ -177,8 +177,8 @@ class FoundView(ComplaintHead):
     """A complaint that was found."""
 
     @classmethod
-    def of(cls, seen: Seen) -> FoundView:
-        return cls(**_head(seen))
+    def of(cls, loaded: Loaded) -> FoundView:
+        return cls(**_head(loaded))
 
 
 class FoundPage(BaseModel):
@@ -194,8 +194,8 @@ class SaidAnswer(ComplaintHead):
     said: SaidView | None = None
 
     @classmethod
-    def of(cls, seen: Seen) -> SaidAnswer:
-        return cls(**_head(seen), said=_taken_down(seen))
+    def of(cls, loaded: Loaded) -> SaidAnswer:
+        return cls(**_head(loaded), said=_taken_down(loaded))
 
 
 class ComplaintView(ComplaintHead):
@@ -215,28 +215,28 @@ class ComplaintView(ComplaintHead):
     internal: InternalView | None = None
 
     @classmethod
-    def of(cls, seen: Seen, shown: Collection[str], history: Mapping[str, Latest], words: Mapping[str, str]) -> ComplaintView:
-        complaint: Complaint = seen.state
-        done = complaint.done
+    def of(cls, loaded: Loaded, shown: Collection[str], history: Mapping[str, Latest], words: Mapping[str, str]) -> ComplaintView:
+        complaint: Complaint = loaded.state
+        own = complaint.own
         opened = _opened(complaint, words)
         return cls(
-            **_head(seen),
+            **_head(loaded),
             text=opened.get("text"),
             remedy=opened.get("remedy"),
-            product=done.product,
-            area=done.area,
-            since=done.since,
-            attachments=done.attachments,
-            refers_to=EarlierView.of(done.refers_to),
+            product=own.product,
+            area=own.area,
+            since=own.since,
+            attachments=own.attachments,
+            refers_to=EarlierView.of(own.refers_to),
             stages=_way(complaint, history[STAGES]),
             said=[SaidView.of(entry, words) for entry in reversed(history[SAID].entries)],
             visit=_visit(complaint),
-            internal=_internal(seen, opened) if "internal" in shown else None,
+            internal=_internal(loaded, opened) if "internal" in shown else None,
         )
 
 
-class OwesView(BaseModel):
-    """An open complaint and who owes its next step. parked: the way it came may be longer than is known here."""
+class PendingView(BaseModel):
+    """An open complaint and who has its next step. parked: the way it came may be longer than is known here."""
 
     id: UUID
     number: str
@@ -249,37 +249,37 @@ class OwesView(BaseModel):
     parked: bool
 
     @classmethod
-    def of(cls, seen: Seen) -> OwesView | None:
+    def of(cls, loaded: Loaded) -> PendingView | None:
         """None for a complaint that was closed since the list was read."""
-        complaint: Complaint = seen.state
+        complaint: Complaint = loaded.state
         step = next_step(complaint)
         if step is None:
             return None
         return cls(
-            id=seen.id,
-            number=complaint.done.number,
+            id=loaded.id,
+            number=complaint.own.number,
             stage=complaint.stage,
-            cycle=complaint.heard.cycle,
+            cycle=complaint.observed.cycle,
             owner=step.owner,
             step=step.step,
             since=step.since,
             by=step.by,
-            parked=seen.parked,
+            parked=loaded.parked,
         )
 
 
-class OwesPage(BaseModel):
-    items: list[OwesView]
+class PendingPage(BaseModel):
+    items: list[PendingView]
     next: str | None = None
 
 
-def path_of(seen: Seen) -> str:
-    return f"/complaints/{seen.subject.partition('/')[2]}"
+def path_of(loaded: Loaded) -> str:
+    return f"/complaints/{loaded.subject.partition('/')[2]}"
 
 
 def references(complaint: Complaint, shown: Collection[str]) -> list[str]:
     """The personal fields that the complaint was given with, of the parts that are shown."""
-    personal = complaint.done.personal
+    personal = complaint.own.personal
     return [personal[name] for part, names in PERSONAL.items() if part in shown for name in names if name in personal]
 
 
@@ -288,34 +288,34 @@ def references_said(entries: Sequence[Listed], shown: Collection[str]) -> list[s
     return [entry.data["words"] for entry in entries if entry.data["words"]] if "words" in shown else []
 
 
-def _head(seen: Seen) -> dict[str, Any]:
-    complaint: Complaint = seen.state
-    heard, done = complaint.heard, complaint.done
+def _head(loaded: Loaded) -> dict[str, Any]:
+    complaint: Complaint = loaded.state
+    observed, own = complaint.observed, complaint.own
     return {
-        "id": seen.id,
-        "number": done.number,
-        "channel": done.channel,
+        "id": loaded.id,
+        "number": own.number,
+        "channel": own.channel,
         "kind": complaint.kind,
         "stage": complaint.stage,
-        "cycle": heard.cycle,
-        "received_at": done.received_at,
-        "registered_at": done.registered_at,
-        "category": heard.classification.category if heard.classification else None,
-        "department": heard.department,
-        "closed_as": heard.reason if complaint.closed else None,
+        "cycle": observed.cycle,
+        "received_at": own.received_at,
+        "registered_at": own.registered_at,
+        "category": observed.classification.category if observed.classification else None,
+        "department": observed.department,
+        "closed_as": observed.reason if complaint.closed else None,
         "withdrawal_pending": complaint.withdrawal_pending,
-        "counts": Counts(supplements=done.supplements, chases=done.chases, chased_first_at=done.chased_first_at, chased_at=done.chased_at),
+        "counts": Counts(supplements=own.supplements, chases=own.chases, chased_first_at=own.chased_first_at, chased_at=own.chased_at),
     }
 
 
-def _taken_down(seen: Seen) -> SaidView | None:
-    match seen.made:
-        case (ComplaintSupplemented() as fact, at):
-            return SaidView(what="supplement", n=fact.supplement, at=at, attachments=fact.attachments)
-        case (ComplaintChased() as fact, at):
-            return SaidView(what="chase", n=fact.chase, at=at)
-        case (ComplaintWithdrawn() as fact, at):
-            return SaidView(what="withdrawal", n=fact.withdrawal, at=at)
+def _taken_down(loaded: Loaded) -> SaidView | None:
+    match loaded.made:
+        case (ComplaintSupplemented() as event, at):
+            return SaidView(what="supplement", n=event.supplement, at=at, attachments=event.attachments)
+        case (ComplaintChased() as event, at):
+            return SaidView(what="chase", n=event.chase, at=at)
+        case (ComplaintWithdrawn() as event, at):
+            return SaidView(what="withdrawal", n=event.withdrawal, at=at)
     return None
 
 
@@ -329,29 +329,29 @@ def _way(complaint: Complaint, latest: Latest) -> list[StageView]:
     """From the registration on, where nothing between is left out, to a wish to withdraw that nobody has answered."""
     way = in_order(latest.entries)[::-1]
     if not latest.more:
-        way.insert(0, StageView(stage="registered", at=complaint.done.registered_at, cycle=1))
-    if complaint.withdrawal_pending and complaint.done.withdrawn_at:
-        way.append(StageView(stage="withdrawal-pending", at=complaint.done.withdrawn_at, cycle=complaint.heard.cycle))
+        way.insert(0, StageView(stage="registered", at=complaint.own.registered_at, cycle=1))
+    if complaint.withdrawal_pending and complaint.own.withdrawn_at:
+        way.append(StageView(stage="withdrawal-pending", at=complaint.own.withdrawn_at, cycle=complaint.observed.cycle))
     return way
 
 
 def _opened(complaint: Complaint, words: Mapping[str, str]) -> dict[str, str]:
-    return {name: words[reference] for name, reference in complaint.done.personal.items() if reference in words}
+    return {name: words[reference] for name, reference in complaint.own.personal.items() if reference in words}
 
 
 def _visit(complaint: Complaint) -> VisitView | None:
-    visit = complaint.heard.visit
-    if visit is None or visit.cycle != complaint.heard.cycle:
+    visit = complaint.observed.visit
+    if visit is None or visit.cycle != complaint.observed.cycle:
         return None
     return VisitView(due_at=visit.due_at, attempts=visit.attempts, solved=visit.solved, satisfaction=visit.score)
 
 
-def _internal(seen: Seen, opened: Mapping[str, str]) -> InternalView:
-    found = seen.state.heard.classification
+def _internal(loaded: Loaded, opened: Mapping[str, str]) -> InternalView:
+    found = loaded.state.observed.classification
     return InternalView(
-        parked=seen.parked,
+        parked=loaded.parked,
         sub_category=found.sub_category if found else None,
         severity=found.severity if found else None,
-        handler=seen.state.heard.handler,
+        handler=loaded.state.observed.handler,
         **{name: opened.get(name) for name in CONTACT},
     )

@@ -3,17 +3,17 @@
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, SLA_MONITOR
 from redress_sla_monitor import api
-from redress_sla_monitor.domain.watch import KIND
+from redress_sla_monitor.automations import BREACH, SETTLE, START
+from redress_sla_monitor.domain.watch import AGGREGATE
 from redress_sla_monitor.permissions import PERMISSIONS
-from redress_sla_monitor.work import BREACH, SETTLE, START
 
 service = Service(
     "sla-monitor",
-    kinds={"complaint": KIND},
+    aggregates={"complaint": AGGREGATE},
     contract=SLA_MONITOR,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
-    work=[START, SETTLE, BREACH],
+    automations=[START, SETTLE, BREACH],
     queries=api.QUERIES,
     routes=[api.router],
     fold=3,

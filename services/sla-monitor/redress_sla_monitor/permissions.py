@@ -5,7 +5,7 @@ from redress_sla_monitor.domain.watch import Watch
 
 
 def department(watch: Watch) -> str | None:
-    return watch.heard.department
+    return watch.observed.department
 
 
 WATCHES: Roles = {"agent": ANYTHING, "handler": OWN_DEPARTMENT, "supervisor": ANYTHING, "ops": ANYTHING}

@@ -9,12 +9,12 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from redress_events.contracts.sla_monitor import Clock
-from redress_sla_monitor.domain.done import Ended, Instance, Verdict
-from redress_sla_monitor.domain.reckoning import reckon
+from redress_sla_monitor.domain.deadline import compute_deadline
+from redress_sla_monitor.domain.own import Ended, Instance, Verdict
 from redress_sla_monitor.domain.target import Target
 from redress_sla_monitor.domain.watch import Watch
 from redress_sla_monitor.packs import calendars
-from redress_spine.store.states import Seen
+from redress_spine.store.states import Loaded
 
 State = Literal["open", "late", "met", "cancelled"]
 Which = Literal["due", "late"]
@@ -72,9 +72,9 @@ class ClocksView(BaseModel):
     clocks: list[ClockView]
 
     @classmethod
-    def of(cls, seen: Seen, now: datetime) -> ClocksView:
-        watch: Watch = seen.state
-        return cls(complaint=seen.id, number=watch.heard.number, clocks=[ClockView.of(each, now) for each in watch.done.clocks])
+    def of(cls, loaded: Loaded, now: datetime) -> ClocksView:
+        watch: Watch = loaded.state
+        return cls(complaint=loaded.id, number=watch.observed.number, clocks=[ClockView.of(each, now) for each in watch.own.clocks])
 
 
 class WaitingView(BaseModel):
@@ -86,15 +86,15 @@ class WaitingView(BaseModel):
     clocks: list[DeadlineView]
 
     @classmethod
-    def of(cls, seen: Seen, which: Which, now: datetime) -> WaitingView | None:
+    def of(cls, loaded: Loaded, which: Which, now: datetime) -> WaitingView | None:
         """None where it was settled while the list was read."""
-        watch: Watch = seen.state
-        shown = [each for each in watch.done.clocks if (watch.awaited(each) if which == "due" else each.late)]
+        watch: Watch = loaded.state
+        shown = [each for each in watch.own.clocks if (watch.awaited(each) if which == "due" else each.late)]
         if not shown:
             return None
         return cls(
-            complaint=seen.id,
-            number=watch.heard.number,
+            complaint=loaded.id,
+            number=watch.observed.number,
             deadline=min(each.deadline for each in shown),
             clocks=[DeadlineView.of(each, now) for each in shown],
         )
@@ -134,12 +134,12 @@ def _shown(instance: Instance, now: datetime) -> dict[str, object]:
 
 
 def _explained(instance: Instance) -> list[IntervalView]:
-    """Reckoned again, by the calendar that the clock was started with."""
+    """Computed again, by the calendar that the clock was started with."""
     calendar = calendars()[instance.calendar]
-    reckoning = reckon(instance.starts_at, Target.parse(instance.target), calendar)
+    computed = compute_deadline(instance.starts_at, Target.parse(instance.target), calendar)
     return [
         IntervalView(
             start=each.start.astimezone(calendar.zone), end=each.end.astimezone(calendar.zone), counts=each.counts, reason=each.reason
         )
-        for each in reckoning.intervals
+        for each in computed.intervals
     ]

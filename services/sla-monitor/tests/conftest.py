@@ -11,12 +11,12 @@ from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_sla_monitor.domain.policy import Policy, Rules
 from redress_sla_monitor.packs import calendars
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
-# Targets of few hours, so that facts fall before, at and after deadlines.
+# Targets of few hours, so that events fall before, at and after deadlines.
 CLOCKS = {
     "classify": {"target": "2 natural hours"},
     "resolve": {
@@ -26,8 +26,8 @@ CLOCKS = {
     },
 }
 
-# A foreign fact that becomes known, with the time at which it was decided; or a kind of work that looks at the complaint, and when.
-Step = tuple[Fact | str, datetime]
+# A foreign event that becomes known, with the time at which it was decided; or a automation that looks at the complaint, and when.
+Step = tuple[Event | str, datetime]
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +37,8 @@ def rules() -> Rules:
 
 @pytest.fixture(scope="session")
 def histories() -> st.SearchStrategy[list[Step]]:
-    """Foreign facts of up to three cycles at any times, also such as no service would publish, and work in between; mostly it begins as
-    complaints do, and all work is done after each fact."""
+    """Foreign events of up to three cycles at any times, also such as no service would publish, and work in between; mostly it begins as
+    complaints do, and all work is done after each event."""
     work = st.sampled_from(["start", "settle", "breach"])
     some = st.lists(st.tuples(st.one_of(_foreign(), work), _hours()), max_size=15)
     usual = st.builds(lambda received, rest: [(registered(received), received), *rest], _hours(), some)
@@ -47,7 +47,7 @@ def histories() -> st.SearchStrategy[list[Step]]:
 
 @pytest.fixture(scope="session")
 def journeys() -> st.SearchStrategy[list[Step]]:
-    """Foreign facts as services publish them, in the order of their times."""
+    """Foreign events as services publish them, in the order of their times."""
     return st.lists(st.tuples(_foreign(), st.integers(1, 3)), max_size=12).map(_plausible)
 
 
@@ -63,7 +63,7 @@ def registered(received_at: datetime) -> ComplaintRegistered:
     return ComplaintRegistered(number="C", channel="web", kind="complaint", received_at=received_at, text="")
 
 
-def _foreign() -> st.SearchStrategy[Fact]:
+def _foreign() -> st.SearchStrategy[Event]:
     cycles = st.integers(1, 3)
     said = {
         "category": st.sampled_from(["service_quality", "billing_dispute", "other"]),
@@ -89,44 +89,44 @@ def _foreign() -> st.SearchStrategy[Fact]:
 
 
 def _worked(steps: list[Step]) -> list[Step]:
-    return [part for fact, at in steps for part in ((fact, at), ("start", at), ("settle", at), ("breach", at))]
+    return [part for event, at in steps for part in ((event, at), ("start", at), ("settle", at), ("breach", at))]
 
 
 def _numbered(steps: list[Step]) -> list[Step]:
     """With one registration, the first, and classifications counted."""
     told: list[Step] = []
     classification = 0
-    for fact, at in steps:
-        if isinstance(fact, ComplaintRegistered) and any(isinstance(earlier, ComplaintRegistered) for earlier, _ in told):
+    for event, at in steps:
+        if isinstance(event, ComplaintRegistered) and any(isinstance(earlier, ComplaintRegistered) for earlier, _ in told):
             continue
-        if isinstance(fact, ComplaintClassified | ComplaintReclassified):
+        if isinstance(event, ComplaintClassified | ComplaintReclassified):
             classification += 1
-            told.append((fact.model_copy(update={"classification": classification}), at))
+            told.append((event.model_copy(update={"classification": classification}), at))
             continue
-        told.append((fact, at))
+        told.append((event, at))
     return told
 
 
-def _plausible(drawn: list[tuple[Fact, int]]) -> list[Step]:
-    """Registered first; a cycle is resolved once, and reopened only when it was resolved or closed; time goes on with each fact."""
+def _plausible(drawn: list[tuple[Event, int]]) -> list[Step]:
+    """Registered first; a cycle is resolved once, and reopened only when it was resolved or closed; time goes on with each event."""
     now = 1
     cycle, ended, over = 1, False, False
     told: list[Step] = [
         (registered(hour(0)), hour(now)),
     ]
-    for fact, hours in drawn:
-        match fact:
+    for event, hours in drawn:
+        match event:
             case CaseResolved() | CaseRejected() if not ended:
-                ended, fact = True, fact.model_copy(update={"cycle": cycle})
+                ended, event = True, event.model_copy(update={"cycle": cycle})
             case ComplaintReopened() if ended or over:
                 cycle, ended, over = cycle + 1, False, False
-                fact = fact.model_copy(update={"cycle": cycle})
+                event = event.model_copy(update={"cycle": cycle})
             case ComplaintClosed() if not over:
-                over, fact = True, fact.model_copy(update={"cycle": cycle})
+                over, event = True, event.model_copy(update={"cycle": cycle})
             case ComplaintClassified() | ComplaintReclassified() | ComplaintRouted() | CaseTransferred():
                 pass
             case _:
                 continue
         now += hours
-        told.append((fact, hour(now)))
+        told.append((event, hour(now)))
     return _numbered(told)

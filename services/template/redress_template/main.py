@@ -3,17 +3,17 @@
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, TEMPLATE
 from redress_template import api
-from redress_template.domain.complaint import KIND
+from redress_template.automations import AUTOMATIONS
+from redress_template.domain.complaint import AGGREGATE
 from redress_template.permissions import PERMISSIONS
-from redress_template.work import WORK
 
 service = Service(
     "template",
-    kinds={"complaint": KIND},
+    aggregates={"complaint": AGGREGATE},
     contract=TEMPLATE,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
-    work=WORK,
+    automations=AUTOMATIONS,
     queries=api.QUERIES,
     routes=[api.router],
     fold=1,

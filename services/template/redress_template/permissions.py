@@ -5,8 +5,8 @@ from redress_template.domain.complaint import Complaint
 
 
 def known(complaint: Complaint) -> bool:
-    """There is something to see once its registration was heard of."""
-    return complaint.heard.number is not None
+    """There is something to see once its registration was known."""
+    return complaint.observed.number is not None
 
 
 PERMISSIONS = Permissions({"GET /complaints/{complaint}": {"supervisor": ANYTHING}}, known=known)

@@ -1,4 +1,4 @@
-"""Facts as template hears them, with plausible content, for tests."""
+"""Events as template observes them, with plausible content, for tests."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from redress_spine.store.states import Seen
+from redress_spine.store.states import Loaded
 from redress_template.domain.complaint import Complaint
 
 
@@ -20,6 +20,6 @@ class ComplaintView(BaseModel):
     received_at: datetime | None
 
     @classmethod
-    def of(cls, seen: Seen) -> Self:
-        state: Complaint = seen.state
-        return cls(complaint=seen.id, number=state.heard.number, received_at=state.heard.received_at)
+    def of(cls, loaded: Loaded) -> Self:
+        state: Complaint = loaded.state
+        return cls(complaint=loaded.id, number=state.observed.number, received_at=state.observed.received_at)

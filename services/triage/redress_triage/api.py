@@ -7,12 +7,12 @@ from functools import partial
 from fastapi import APIRouter
 
 from redress_chassis import ComplaintId, Cursor, Limit, Permitted, problems
+from redress_triage.automations import REVIEWS, RULES
 from redress_triage.bodies import ReclassificationBody, RoutingBody
 from redress_triage.domain.complaint import Complaint
 from redress_triage.domain.reclassify import Reclassify, reclassify
 from redress_triage.domain.reroute import Reroute, reroute
 from redress_triage.views import ClassificationView, ReviewPage, ReviewView, TaxonomyView, references
-from redress_triage.work import REVIEWS, RULES
 
 router = APIRouter()
 
@@ -43,9 +43,9 @@ async def list_reviews(call: Permitted[Complaint], limit: Limit = 50, cursor: Cu
     """What a person must decide because the rules were not sure enough, the longest waiting first."""
     page = await call.page(REVIEWS, limit=limit, cursor=cursor)
     items = [
-        ReviewView.of(seen, since, await call.words(seen, seen.state.heard.text) if "words" in call.shown(seen) else {})
+        ReviewView.of(seen, since, await call.words(seen, seen.state.observed.text) if "words" in call.shown(seen) else {})
         for seen in page.items
-        if (since := seen.state.done.review_since)  # none: decided while the page was read
+        if (since := seen.state.own.review_since)  # none: decided while the page was read
     ]
     return ReviewPage(items=items, next=page.next)
 

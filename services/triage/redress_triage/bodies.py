@@ -7,7 +7,7 @@ from pydantic import ValidationInfo, field_validator
 from redress_chassis import Body, Short, Words
 from redress_events.contracts.triage import Category, Severity
 from redress_events.vocabulary import ContactKind
-from redress_triage.work import RULES
+from redress_triage.automations import RULES
 
 
 class ReclassificationBody(Body):

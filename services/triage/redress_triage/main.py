@@ -3,17 +3,17 @@
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, TRIAGE
 from redress_triage import api
-from redress_triage.domain.complaint import KIND
+from redress_triage.automations import CLASSIFY, REVIEWS
+from redress_triage.domain.complaint import AGGREGATE
 from redress_triage.permissions import PERMISSIONS
-from redress_triage.work import CLASSIFY, REVIEWS
 
 service = Service(
     "triage",
-    kinds={"complaint": KIND},
+    aggregates={"complaint": AGGREGATE},
     contract=TRIAGE,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
-    work=[CLASSIFY],
+    automations=[CLASSIFY],
     queries=[REVIEWS],
     routes=[api.router],
     fold=2,

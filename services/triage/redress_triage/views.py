@@ -10,7 +10,7 @@ from uuid import UUID
 from redress_chassis import Body
 from redress_events.contracts.triage import Category, Evidence, Severity
 from redress_events.vocabulary import ContactKind
-from redress_spine.store.states import Seen
+from redress_spine.store.states import Loaded
 from redress_triage.domain.complaint import By, Complaint
 from redress_triage.domain.rules import Rules
 from redress_triage.domain.taxonomy import Names
@@ -20,7 +20,7 @@ EXCERPT = 200  # characters of the text that the queue shows
 
 def references(complaint: Complaint) -> tuple[str | None, ...]:
     """What a classification's view shows in clear."""
-    return complaint.heard.text, complaint.done.classification.reason, complaint.done.routing.reason
+    return complaint.observed.text, complaint.own.classification.reason, complaint.own.routing.reason
 
 
 class EvidenceView(Body):
@@ -54,8 +54,8 @@ class ClassView(Body):
 
     @classmethod
     def of(cls, complaint: Complaint, words: Mapping[str, str]) -> Self:
-        found = complaint.done.classification
-        text = words.get(complaint.heard.text or "")
+        found = complaint.own.classification
+        text = words.get(complaint.observed.text or "")
         return cls(
             number=found.number,
             at=found.at,
@@ -84,7 +84,7 @@ class RoutingView(Body):
 
     @classmethod
     def of(cls, complaint: Complaint, words: Mapping[str, str]) -> Self:
-        routing = complaint.done.routing
+        routing = complaint.own.routing
         return cls(
             number=routing.number,
             at=routing.at,
@@ -108,16 +108,16 @@ class ClassificationView(Body):
     review_since: datetime | None
 
     @classmethod
-    def of(cls, seen: Seen, words: Mapping[str, str]) -> Self:
-        complaint: Complaint = seen.state
+    def of(cls, loaded: Loaded, words: Mapping[str, str]) -> Self:
+        complaint: Complaint = loaded.state
         return cls(
-            id=seen.id,
-            number=complaint.heard.number,
+            id=loaded.id,
+            number=complaint.observed.number,
             closed=complaint.closed,
-            text=words.get(complaint.heard.text or ""),
-            classification=ClassView.of(complaint, words) if complaint.done.classification.number else None,
-            routing=RoutingView.of(complaint, words) if complaint.done.routing.number else None,
-            review_since=None if complaint.closed else complaint.done.review_since,
+            text=words.get(complaint.observed.text or ""),
+            classification=ClassView.of(complaint, words) if complaint.own.classification.number else None,
+            routing=RoutingView.of(complaint, words) if complaint.own.routing.number else None,
+            review_since=None if complaint.closed else complaint.own.review_since,
         )
 
 
@@ -136,13 +136,13 @@ class ReviewView(Body):
     excerpt: str | None
 
     @classmethod
-    def of(cls, seen: Seen, waiting_since: datetime, words: Mapping[str, str]) -> Self:
-        complaint: Complaint = seen.state
-        found = complaint.done.classification
-        text = words.get(complaint.heard.text or "")
+    def of(cls, loaded: Loaded, waiting_since: datetime, words: Mapping[str, str]) -> Self:
+        complaint: Complaint = loaded.state
+        found = complaint.own.classification
+        text = words.get(complaint.observed.text or "")
         return cls(
-            id=seen.id,
-            number=complaint.heard.number,
+            id=loaded.id,
+            number=complaint.observed.number,
             waiting_since=waiting_since,
             kind=found.kind,
             category=found.category,

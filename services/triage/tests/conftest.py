@@ -8,7 +8,7 @@ import pytest
 
 from redress_events.contracts import TRIAGE
 from redress_spine.testing import Spec
-from redress_triage.domain.complaint import KIND
+from redress_triage.domain.complaint import AGGREGATE
 from redress_triage.domain.reclassify import Reclassify, reclassify
 from redress_triage.domain.reroute import Reroute, reroute
 from redress_triage.domain.rules import Rules
@@ -22,4 +22,4 @@ def rules() -> Rules:
 
 @pytest.fixture(scope="session")
 def triage(rules: Rules) -> Spec:
-    return Spec(TRIAGE, KIND, {Reclassify: partial(reclassify, rules=rules), Reroute: reroute})
+    return Spec(TRIAGE, AGGREGATE, {Reclassify: partial(reclassify, rules=rules), Reroute: reroute})

@@ -24,7 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from redress_chassis.service import Service
 from redress_cli.api import Api
-from redress_cli.log import facts
+from redress_cli.log import events
 from redress_events.event import micros
 from redress_events.vocabulary import CLOSED, LIFECYCLE
 from redress_local.places import SERVICES, package
@@ -36,13 +36,13 @@ from redress_spine.aggregate import KEYS
 from redress_spine.messaging.envelope import Envelope
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.log_end import MARGIN
-from redress_spine.processing.quiet import next_due_sql
+from redress_spine.processing.idle import next_due_sql
 from redress_spine.store import connections
 
 T = TypeVar("T")
-SOON = 30.0  # seconds in which a fact goes through all services on a machine that is busy with other things
+SOON = 30.0  # seconds in which an event goes through all services on a machine that is busy with other things
 PAUSE = 0.05  # seconds between two looks
-HELD_BACK = ("redress_stuck_rows", "redress_parked_subjects", "redress_set_aside_records")
+HELD_BACK = ("redress_stuck_rows", "redress_parked_subjects", "redress_dead_letters")
 GONE = (  # the connection, or with a rebuild the schema that its search path names
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
@@ -201,11 +201,11 @@ class Live:
         return ok(self.api(role).get("intake", f"/complaints/{complaint}"))
 
     def owed(self) -> dict[str, dict[str, Any]]:
-        """Every open complaint, by id, with who owes its next step."""
-        return {each["id"]: each for each in self.api("ops").all("intake", "/owes")}
+        """Every open complaint, by id, with who has its next step."""
+        return {each["id"]: each for each in self.api("ops").all("intake", "/pending")}
 
     def reaches(self, complaint: str, stage: str, cycle: int = 1, owner: str | None = None) -> dict[str, Any]:
-        """Wait until it stands there. Unless it is closed, somebody named owes its next step."""
+        """Wait until it stands there. Unless it is closed, somebody named has its next step."""
 
         def stands() -> dict[str, Any] | None:
             seen = self.view(complaint)
@@ -216,7 +216,7 @@ class Live:
         if stage == "closed":
             assert owed is None
         else:
-            assert owed is not None, f"nobody owes the next step of {complaint}, which is {stage}"
+            assert owed is not None, f"nobody has the next step of {complaint}, which is {stage}"
             assert owed["owner"], owed
             assert owed["step"], owed
             assert owner is None or owed["owner"] == owner, owed
@@ -261,22 +261,22 @@ class Live:
 
         return self._databases.fetch(service, statement, *values)
 
-    def facts(self, service: str, name: str = "%") -> list[str]:
-        """The subjects of this service's facts of one type (`deadline-breached`), in the journal's order."""
+    def events(self, service: str, name: str = "%") -> list[str]:
+        """The subjects of this service's events of one type (`deadline-breached`), in the journal's order."""
         rows = self.sql(
             service, "SELECT stream FROM public.events WHERE type LIKE $1 ORDER BY global_position", f"redress.{service}.{name}.v%"
         )
         return [row["stream"] for row in rows]
 
     def journals(self) -> dict[str, int]:
-        """How many facts each service has written."""
+        """How many events each service has written."""
         return {service: self.sql(service, "SELECT count(*) FROM public.events")[0][0] for service in SERVICES}
 
     def log(self) -> list[Envelope]:
-        """Every fact on the lifecycle and the public topic, each once."""
+        """Every event on the lifecycle and the public topic, each once."""
 
         async def read() -> list[Envelope]:
-            found = [each async for each in facts(self.stack, None, from_start=True, follow=False)]
+            found = [each async for each in events(self.stack, None, from_start=True, follow=False)]
             return list({each.id + each.type: each for each in found}.values())
 
         return run(read())
@@ -311,7 +311,7 @@ class Live:
 
     # -- proof
 
-    def quiet(self, within: float = 60.0) -> None:
+    def idle(self, within: float = 60.0) -> None:
         """Wait until every journal is on the log, the log is read by all, nothing is due or held back, and nobody has written since."""
         before: dict[str, int] = {}
 
@@ -337,15 +337,15 @@ class Live:
         found = []
         for service in SERVICES:
             if backlog := self.sql(service, BACKLOG)[0][0]:
-                found.append(f"{service} has yet to send {backlog} facts")
+                found.append(f"{service} has yet to send {backlog} events")
             rows = self.sql(service, "SELECT topic, partition, next FROM consumer_offsets")
             read = {TopicPartition(row["topic"], row["partition"]): row["next"] for row in rows}
             if lag := sum(end - read.get(place, 0) for place, end in behind.items()):
                 found.append(f"{service} has yet to read {lag} records")
             found += [
-                f"{service} has yet to decide {work.name} of {due} rows"
-                for work in self._service(service).work
-                if (due := self.sql(service, next_due_sql(work), micros(datetime.now(UTC) - MARGIN))[0]["due"])
+                f"{service} has yet to decide {automation.name} of {due} rows"
+                for automation in self._service(service).automations
+                if (due := self.sql(service, next_due_sql(automation), micros(datetime.now(UTC) - MARGIN))[0]["due"])
             ]
             for url in self.replicas(service):
                 with client(url, {}) as http:
@@ -359,7 +359,7 @@ class Live:
 
     def verified(self, services: Sequence[str] = SERVICES) -> dict[str, Report]:
         """Quiet, then each service's log, journal and state compared: nothing lost, doubled, parked or different, and no process died."""
-        self.quiet()
+        self.idle()
         reports = {service: self._verify(service) for service in services}
         assert self.wrong(reports) == []
         return reports
@@ -369,7 +369,7 @@ class Live:
         found = [f"{name} ended by itself" for name in self.system.dead()]
         for service, report in (reports or {service: self._verify(service) for service in SERVICES}).items():
             found += [f"{service} differs: {each}" for each in report.differences]
-            held = (report.lost, report.doubled, report.parked, report.set_aside, report.waiting)
+            held = (report.lost, report.doubled, report.parked, report.dead_letters, report.waiting)
             if any(held):
                 found.append(f"{service}: lost, doubled, parked, set aside, waiting: {held}")
         return found
@@ -389,7 +389,7 @@ class Live:
     def not_once(self, complaints: Sequence[str], log: Sequence[Envelope]) -> list[str]:
         """Which of these, or of all others, are registered otherwise. log: as log() gives it."""
         on_log = Counter(each.subject for each in log if each.type.startswith("redress.intake.complaint-registered."))
-        in_journal = Counter(self.facts("intake", "complaint-registered"))
+        in_journal = Counter(self.events("intake", "complaint-registered"))
         return [
             f"{each} has {in_journal[each]} registrations in the journal and {on_log[each]} on the log"
             for each in sorted({*on_log, *in_journal, *(f"complaint/{complaint}" for complaint in complaints)})

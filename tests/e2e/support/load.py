@@ -15,7 +15,7 @@ import httpx
 import typer
 from live import CHARGED, CONTACT, RESOLVE, SLOW, UNCLEAR, Live, client
 
-PATIENCE = 120.0  # seconds that a poster tries one post
+ANSWER_TIMEOUT = 120.0  # seconds that a poster tries one post
 ANSWER_WITHIN = 10.0  # seconds; a stopped process takes connections, and answers none of them
 QUESTION = "What does roaming in Portugal cost, and from which day on?"
 CONSULTATION = {"channel": "app", "text": QUESTION, "kind": "consultation"}  # due within seconds where quick-policy.yaml is in force
@@ -54,7 +54,7 @@ class Load:
         return [] if made == answers == keys else [f"{keys} keys were answered by {answers} complaints, and {made} were registered"]
 
     def _registered(self) -> int:
-        return len(self._live.facts("intake", "complaint-registered"))
+        return len(self._live.events("intake", "complaint-registered"))
 
     def post(self, number: int, spoken: Callable[[str], object] = lambda _: None) -> str:
         """One complaint, until it is answered; its id, of which `spoken` is told before anybody works on it. Raises AssertionError for an
@@ -62,7 +62,7 @@ class Load:
         key = f"load-{id(self)}-{number}"
         body = {**self._bodies[number % len(self._bodies)], "customer": f"Customer {number}"}
         headers = {"authorization": f"Bearer {self._token}", "idempotency-key": key}
-        replicas, end = itertools.cycle(self._live.replicas("intake")), monotonic() + PATIENCE
+        replicas, end = itertools.cycle(self._live.replicas("intake")), monotonic() + ANSWER_TIMEOUT
         for _ in range(number % 2):
             next(replicas)
         while monotonic() < end:
@@ -81,7 +81,7 @@ class Load:
             with self._lock:
                 self.cut_off += 1
             self._retry.wait(0.05)
-        raise AssertionError(f"post {number} was not answered within {PATIENCE:.0f} s")
+        raise AssertionError(f"post {number} was not answered within {ANSWER_TIMEOUT:.0f} s")
 
     @contextmanager
     def going_on(self, posters: int = 2, pause: float = 0.6) -> Iterator[None]:

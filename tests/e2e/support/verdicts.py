@@ -14,7 +14,7 @@ from load import Load, Staff
 
 from redress_spine.messaging.envelope import Envelope
 
-GRACE = timedelta(seconds=30)  # before the last fact of all: a later deadline may not be judged yet
+GRACE = timedelta(seconds=30)  # before the last event of all: a later deadline may not be judged yet
 NOTICED_WITHIN = timedelta(seconds=5)  # after the deadline, where the system is up
 RECOVERY = timedelta(seconds=5)  # beyond settling: consumers find their group again, and read what has gathered
 
@@ -59,10 +59,10 @@ def ends_well(live: Live, load: Load, staff: Staff, unrest: Unrest, within: floa
 
     def all_closed() -> bool:
         staff.turn()
-        return expected <= set(live.facts("callback", "complaint-closed"))
+        return expected <= set(live.events("callback", "complaint-closed"))
 
     eventually(all_closed, "everything is closed", within)
-    live.quiet()
+    live.idle()
     assert wrong(live, load, unrest) == []
 
 
@@ -80,15 +80,15 @@ def wrong(live: Live, load: Load, unrest: Unrest) -> list[str]:
 
 
 def wrong_verdicts(log: Sequence[Envelope]) -> list[str]:
-    """Deadlines that were judged otherwise than the other services' facts say; `log` is every fact once."""
+    """Deadlines that were judged otherwise than the other services' events say; `log` is every event once."""
     started, breaches, annulments = (of(log, "sla-monitor", name) for name in ("clock-started", "deadline-breached", "breach-annulled"))
-    times, breached, annulled = (Counter(map(deadline_of, facts)) for facts in (started, breaches, annulments))
+    times, breached, annulled = (Counter(map(deadline_of, events)) for events in (started, breaches, annulments))
     cancelled = of(log, "sla-monitor", "clock-cancelled")
     renewed = {deadline_of(each): instant(each, "cancelled_at") for each in cancelled if each.data["reason"] == "new-target"}
     ends, until = _ends(log), max((each.time for each in log), default=datetime.min.replace(tzinfo=UTC))
     found = [f"{each} was started {count} times" for each, count in times.items() if count > 1]
-    for fact in started:
-        which, due = deadline_of(fact), instant(fact, "deadline")
+    for event in started:
+        which, due = deadline_of(event), instant(event, "deadline")
         end = renewed.get(which) or ends.get(which[:3])
         told = f"{which} due at {due}, its end at {end}: breached {breached[which]} times, annulled {annulled[which]} times"
         if end is not None and end <= due:
@@ -105,17 +105,17 @@ def wrong_verdicts(log: Sequence[Envelope]) -> list[str]:
 def noticed_late(log: Sequence[Envelope], complaints: Sequence[str], unrest: Unrest) -> list[str]:
     """Breaches of these that were noticed more than five seconds after their deadline, or after all that was away was back."""
     found, ours = [], {f"complaint/{each}" for each in complaints}
-    for fact in of(log, "sla-monitor", "deadline-breached"):
-        due, noticed = instant(fact, "deadline"), instant(fact, "noticed_at")
-        if fact.subject in ours and noticed > (free := unrest.over(due)) + NOTICED_WITHIN:
-            found.append(f"{deadline_of(fact)} due at {due}, with nothing away from {free} on, was noticed at {noticed}")
+    for event in of(log, "sla-monitor", "deadline-breached"):
+        due, noticed = instant(event, "deadline"), instant(event, "noticed_at")
+        if event.subject in ours and noticed > (free := unrest.over(due)) + NOTICED_WITHIN:
+            found.append(f"{deadline_of(event)} due at {due}, with nothing away from {free} on, was noticed at {noticed}")
     return found
 
 
 def not_published_once(log: Sequence[Envelope], complaints: Sequence[str]) -> list[str]:
     """Complaints that were not closed once, or whose last public record does not name the breaches that hold."""
     closings = Counter(each.subject for each in of(log, "callback", "complaint-closed"))
-    public = {each.subject: each for each in sorted(of(log, "callback", "closed-complaint"), key=lambda fact: fact.version)}
+    public = {each.subject: each for each in sorted(of(log, "callback", "closed-complaint"), key=lambda event: event.version)}
     breached, annulled = ({deadline_of(each) for each in of(log, "sla-monitor", name)} for name in ("deadline-breached", "breach-annulled"))
     held: dict[str, set[str]] = {}
     for each in breached - annulled:
@@ -134,26 +134,26 @@ def of(log: Sequence[Envelope], source: str, name: str) -> list[Envelope]:
     return [each for each in log if each.source == source and each.type.startswith(f"redress.{source}.{name}.")]
 
 
-def deadline_of(fact: Envelope) -> Deadline:
-    return Deadline(fact.subject, fact.data["clock"], fact.data["cycle"], fact.data["n"])
+def deadline_of(event: Envelope) -> Deadline:
+    return Deadline(event.subject, event.data["clock"], event.data["cycle"], event.data["n"])
 
 
-def instant(fact: Envelope, field: str) -> datetime:
-    return datetime.fromisoformat(fact.data[field])
+def instant(event: Envelope, field: str) -> datetime:
+    return datetime.fromisoformat(event.data[field])
 
 
 def _ends(log: Sequence[Envelope]) -> dict[tuple[Any, ...], datetime]:
     """When each clock's task was done, as the others said it: the earliest of what meets or ends it."""
     ends: dict[tuple[Any, ...], datetime] = {}
-    for fact in log:
-        if fact.type.startswith("redress.triage.complaint-classified."):
-            which = [(fact.subject, "classify", 1)]
-        elif fact.type.startswith(("redress.handling.case-resolved.", "redress.handling.case-rejected.")):
-            which = [(fact.subject, "resolve", fact.data["cycle"])]
-        elif fact.type.startswith("redress.callback.complaint-closed."):
-            which = [(fact.subject, "classify", 1), *((fact.subject, "resolve", cycle) for cycle in range(1, fact.data["cycle"] + 1))]
+    for event in log:
+        if event.type.startswith("redress.triage.complaint-classified."):
+            which = [(event.subject, "classify", 1)]
+        elif event.type.startswith(("redress.handling.case-resolved.", "redress.handling.case-rejected.")):
+            which = [(event.subject, "resolve", event.data["cycle"])]
+        elif event.type.startswith("redress.callback.complaint-closed."):
+            which = [(event.subject, "classify", 1), *((event.subject, "resolve", cycle) for cycle in range(1, event.data["cycle"] + 1))]
         else:
             continue
         for each in which:
-            ends[each] = min(fact.time, ends.get(each, fact.time))
+            ends[each] = min(event.time, ends.get(each, event.time))
     return ends

@@ -1,10 +1,10 @@
 """The golden log guards the number of each fold: `python -m golden_log` (`make folds`) records what today's folds make of it.
 
-A database has rows that were folded by an older release. Where today's code would fold the same facts to other rows, the service has to be
-rebuilt before it serves, and it is, if its fold has another number (docs/adr/0015). So what each service's fold makes of facts that never
+A database has rows that were folded by an older release. Where today's code would fold the same events to other rows, the service has to be
+rebuilt before it serves, and it is, if its fold has another number (docs/adr/0015). So what each service's fold makes of events that never
 change is recorded together with its number: other rows need another number.
 
-The facts: whole lives (golden/lives, told by lives.py), and each form of each fact, with everything and with the least (schemas/golden).
+The events: whole lives (golden/lives, told by lives.py), and each form of each event, with everything and with the least (schemas/golden).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from cast import Service
 from lives import LIVES, told
+from machines import Service
 
 from redress_events.contracts import CONTRACTS
 from redress_local.places import ROOT, SERVICES, package
-from redress_spine.aggregate import Kind
+from redress_spine.aggregate import Aggregate
 from redress_spine.messaging.envelope import decode
 from redress_spine.messaging.records import as_folded
 from redress_spine.processing.projections import Facets, counted, rows_of
@@ -45,7 +45,7 @@ class Fold:
 
 
 def stories() -> dict[str, list[bytes]]:
-    """All facts that the folds are tried on, in their order, by the story they tell."""
+    """All events that the folds are tried on, in their order, by the story they tell."""
     lives = {path.stem: path.read_bytes().splitlines() for path in sorted(LIFE_FILES.glob("*.jsonl"))}
     return lives | {str(path.relative_to(FORMS).with_suffix("")): [path.read_bytes()] for path in sorted(FORMS.rglob("*.json"))}
 
@@ -55,7 +55,7 @@ def folding() -> dict[str, Service]:
     found = {}
     for name in SERVICES:
         defined = importlib.import_module(f"{package(name)}.main").service.verified(1)
-        found[name] = Service(name, defined.contract, defined.kinds["complaint"], acts=())
+        found[name] = Service(name, defined.contract, defined.aggregates["complaint"], acts=())
     return found
 
 
@@ -64,38 +64,38 @@ def folds(services: Iterable[Service], numbers: Mapping[str, int]) -> dict[str, 
     read = stories()
     found = {}
     for service in services:
-        digests = {name: digest for name, facts in read.items() if (digest := digest_of(service, facts))}
+        digests = {name: digest for name, events in read.items() if (digest := digest_of(service, events))}
         found[service.name] = Fold(numbers[service.name], digests)
     return found
 
 
-def digest_of(service: Service, facts: Sequence[bytes]) -> str | None:
-    """Of the rows after each of these facts that it folds, as they stand in the database. None if they leave no trace in this service."""
-    codec, state = Codec(service.kind), service.kind.state()
-    heard, done, digest, entered = state.heard, state.done, sha256(), False
-    for value in facts:
+def digest_of(service: Service, events: Sequence[bytes]) -> str | None:
+    """Of the rows after each of these events that it folds, as they stand in the database. None if they leave no trace in this service."""
+    codec, state = Codec(service.aggregate), service.aggregate.state()
+    observed, own, digest, entered = state.observed, state.own, sha256(), False
+    for value in events:
         envelope = decode(value)
-        fact, sealed = as_folded(CONTRACTS[envelope.source].by_type[envelope.type], envelope)
-        if type(fact) in service.contract.type_of:
-            done = service.kind.did(done, fact, envelope.time)
-        elif service.hears(fact):
-            heard = service.kind.hear(heard, fact, envelope.time)
+        event, sealed = as_folded(CONTRACTS[envelope.source].by_type[envelope.type], envelope)
+        if type(event) in service.contract.type_of:
+            own = service.aggregate.evolve(own, event, envelope.time)
+        elif service.observes(event):
+            observed = service.aggregate.observe(observed, event, envelope.time)
         else:
             continue
-        digest.update(f"{codec.dump_heard(heard)}\n{codec.dump_done(done)}\n".encode())
-        if shown := projected(service.kind, (heard, done)):
+        digest.update(f"{codec.dump_observed(observed)}\n{codec.dump_own(own)}\n".encode())
+        if shown := projected(service.aggregate, (observed, own)):
             digest.update(f"{shown}\n".encode())
-        row = row_of(service.kind, fact, envelope.source, envelope.version, envelope.time, [blob for _, blob in sealed])
+        row = row_of(service.aggregate, event, envelope.source, envelope.version, envelope.time, [blob for _, blob in sealed])
         if row is not None:
             digest.update(f"{row}\n".encode())
             entered = True
-    return digest.hexdigest()[:16] if entered or (heard, done) != (state.heard, state.done) else None
+    return digest.hexdigest()[:16] if entered or (observed, own) != (state.observed, state.own) else None
 
 
-def projected(kind: Kind, state: Facets) -> list[Any]:
+def projected(aggregate: Aggregate, state: Facets) -> list[Any]:
     """All rows and counts that are made of this state."""
-    rows = [(table.name, sorted(rows.values())) for table, rows in rows_of(kind, state).items()]
-    return [*rows, *sorted(counted(kind, state))]
+    rows = [(table.name, sorted(rows.values())) for table, rows in rows_of(aggregate, state).items()]
+    return [*rows, *sorted(counted(aggregate, state))]
 
 
 def numbers_in_force(services: Iterable[Service]) -> dict[str, int]:
@@ -108,7 +108,7 @@ def recorded() -> dict[str, Fold]:
 
 def refusals(before: Mapping[str, Fold], now: Mapping[str, Fold]) -> list[str]:
     """Sentences, each a reason to record nothing: what it would hide is rows that no longer fit their code."""
-    return [sentence for name in now if name in before for sentence in _refused(name, before[name], now[name])]
+    return [message for name in now if name in before for message in _refused(name, before[name], now[name])]
 
 
 def _refused(name: str, before: Fold, now: Fold) -> Iterable[str]:
@@ -124,16 +124,16 @@ def _refused(name: str, before: Fold, now: Fold) -> Iterable[str]:
 
 def drift(before: Mapping[str, Fold], now: Mapping[str, Fold]) -> list[str]:
     """Sentences for what is not recorded yet, and may be."""
-    sentences = []
+    messages = []
     for name, fold in now.items():
         known = before.get(name)
         if known is None or known.number != fold.number:
-            sentences.append(f"{name}: fold {fold.number} is not recorded. Run `make folds`, read what it says, and commit what it writes.")
+            messages.append(f"{name}: fold {fold.number} is not recorded. Run `make folds`, read what it says, and commit what it writes.")
         elif missing := sorted(fold.digests.keys() - known.digests.keys()):
-            sentences.append(
+            messages.append(
                 f"{name}: {', '.join(missing[:3])} is not recorded, of {len(missing)} stories. Run `make folds`, and commit what it writes."
             )
-    return sentences
+    return messages
 
 
 def remarks(before: Mapping[str, Fold], now: Mapping[str, Fold]) -> list[str]:

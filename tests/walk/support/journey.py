@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from cast import WORDS, Act, Service
+from machines import WORDS, Act, Service
 from promises import Joint
 
 from redress_events.contracts.intake import ComplaintRegistered
-from redress_events.event import Fact
-from redress_spine.aggregate import Context, Refused
+from redress_events.event import Event
+from redress_spine.aggregate import CommandRejected, Context
 from redress_spine.testing import COMPLAINT, NOON
 
 LAST = timedelta(days=400)  # after every deadline that a journey can have
@@ -31,15 +31,15 @@ class Journey:
     services: Sequence[Service]
     text: str
     now: datetime = NOON
-    log: list[tuple[int, Fact, datetime]] = field(default_factory=list)
+    log: list[tuple[int, Event, datetime]] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     states: list[Any] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
-    did: list[str] = field(default_factory=list)
+    evolve: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.places = [0 for _ in self.services]
-        self.states = [service.kind.state() for service in self.services]
+        self.states = [service.aggregate.state() for service in self.services]
         self._say(0, [ComplaintRegistered(number="7G2K-9QXR-4M", channel="web", kind="complaint", received_at=NOON, text=self.text)])
 
     @property
@@ -55,13 +55,13 @@ class Journey:
         if move.act is None:
             self._read(move.service)
             return True
-        facts = self._decided(move.service, move.act, self.now)
-        if not facts:
+        events = self._decided(move.service, move.act, self.now)
+        if not events:
             return False
         self.told.append(f"{self.services[move.service].name}: {move.act.name}")
-        self.did.append(move.act.name)
-        self._say(move.service, facts)
-        again = move.act.work and move.act.due(self.states[move.service], self.now)
+        self.evolve.append(move.act.name)
+        self._say(move.service, events)
+        again = move.act.automation and move.act.due(self.states[move.service], self.now)
         assert not again, f"{move.act.name} is due again after it was done"
         return True
 
@@ -73,7 +73,7 @@ class Journey:
         return act.may(self.states[n]) and bool(self._decided(n, act, when))
 
     def do(self, name: str) -> None:
-        """The act of this name; timed work as soon as it is due."""
+        """The act of this name; timed automations as soon as it is due."""
         n, act, self.now = self._named(name)
         assert self.make(Move(n, act)), f"{name} was owed, and refused"
 
@@ -99,7 +99,7 @@ class Journey:
 
     def _left(self) -> Iterator[Move]:
         yield from self._reads()
-        yield from (Move(n, act) for n, act in self._acts() if act.work)
+        yield from (Move(n, act) for n, act in self._acts() if act.automation)
 
     def _reads(self) -> list[Move]:
         return [Move(n) for n, place in enumerate(self.places) if place < len(self.log)]
@@ -108,30 +108,30 @@ class Journey:
         for n, service in enumerate(self.services):
             yield from ((n, act) for act in service.acts if act.due(self.states[n], self.now))
 
-    def _decided(self, n: int, act: Act, when: datetime) -> list[Fact]:
-        context = Context(now=when, actor="handler:alice", subject=COMPLAINT, roles=frozenset({"handler"}), words=WORDS)
+    def _decided(self, n: int, act: Act, when: datetime) -> list[Event]:
+        context = Context(now=when, actor="handler:alice", subject=COMPLAINT, roles=frozenset({"handler"}), plaintext=WORDS)
         try:
-            facts = act.decide(self.states[n], replace(context, passed=when) if act.timed else context)
-        except Refused:
-            assert act.work is None, f"{act.name} was due and refused"
+            events = act.decide(self.states[n], replace(context, passed=when) if act.timed else context)
+        except CommandRejected:
+            assert act.automation is None, f"{act.name} was due and refused"
             return []
-        assert facts or act.work is None, f"{act.name} is due for ever"
-        return facts
+        assert events or act.automation is None, f"{act.name} is due for ever"
+        return events
 
-    def _say(self, n: int, facts: list[Fact]) -> None:
-        done = self.states[n].done
-        for fact in facts:
-            done = self.services[n].kind.did(done, fact, self.now)
-            self.log.append((n, fact, self.now))
-        self.states[n] = replace(self.states[n], done=done)
+    def _say(self, n: int, events: list[Event]) -> None:
+        own = self.states[n].own
+        for event in events:
+            own = self.services[n].aggregate.evolve(own, event, self.now)
+            self.log.append((n, event, self.now))
+        self.states[n] = replace(self.states[n], own=own)
 
     def _read(self, n: int) -> None:
         """The next record that concerns it."""
         service = self.services[n]
         while self.places[n] < len(self.log):
-            _, fact, at = self.log[self.places[n]]
+            _, event, at = self.log[self.places[n]]
             self.places[n] += 1
-            if service.hears(fact):
-                self.told.append(f"{service.name}: reads {type(fact).__name__}")
-                self.states[n] = replace(self.states[n], heard=service.kind.hear(self.states[n].heard, fact, at))
+            if service.observes(event):
+                self.told.append(f"{service.name}: reads {type(event).__name__}")
+                self.states[n] = replace(self.states[n], observed=service.aggregate.observe(self.states[n].observed, event, at))
                 return

@@ -1,7 +1,7 @@
 """Whole lives of complaints, told by the real deciders and written down as on the log: what the golden log is made of.
 
-A life that was told once is never told again: its file stays as it is, whatever the deciders say later, as facts on a log do. For a new
-fact, or another turn of a story, add a life at the end; `make folds` writes its file.
+A life that was told once is never told again: its file stays as it is, whatever the deciders say later, as events on a log do. For a new
+event, or another turn of a story, add a life at the end; `make folds` writes its file.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections import defaultdict
 from datetime import timedelta
 from uuid import UUID
 
-from cast import CLEAR, VAGUE, Limits, cast
 from journey import Journey
+from machines import CLEAR, VAGUE, Limits, machines
 
-from redress_spine.messaging.envelope import Envelope, dataschema, encode, fact_id
+from redress_spine.messaging.envelope import Envelope, dataschema, encode, event_id
 from redress_spine.schemas.golden import sealed
 
-SERVICES = cast(Limits(cycles=3, times=3, calls=3, talk=True))
+SERVICES = machines(Limits(cycles=3, times=3, calls=3, talk=True))
 PAUSE = timedelta(minutes=40)  # after each step, so that each has a time of its own
 LATER = timedelta(days=30)  # every deadline has passed
 
-# Steps are acts (cast.py) by their names, `<service> reads`, or `days pass`. All is read and done after each; but `…` says that this waits.
+# Steps are acts (machines.py) by their names, `<service> reads`, or `days pass`. All is read and done after each; but `…` says that this waits.
 SOLVED = ["accept", "contact", "progress", "resolve", "satisfied"]
 LIVES: dict[str, tuple[str, list[str]]] = {
     "solved": (CLEAR, SOLVED),
@@ -35,7 +35,7 @@ LIVES: dict[str, tuple[str, list[str]]] = {
     "classified-by-a-person": (VAGUE, ["reclassify", "reclassify", "reclassify", *SOLVED]),
     "late": (CLEAR, ["days pass", *SOLVED]),
     "late-in-its-second-cycle": (CLEAR, ["accept", "contact", "resolve", "dissatisfied", "days pass", *SOLVED]),
-    "in-time-and-heard-of-late": (CLEAR, ["accept", "contact", "resolve…", "breach", "satisfied"]),
+    "in-time-and-known-late": (CLEAR, ["accept", "contact", "resolve…", "breach", "satisfied"]),
     "published-again": (CLEAR, ["accept", "withdraw…", "callback reads…", "close-withdrawn…", "breach…", "callback reads", "days pass"]),
     "still-broken-and-never-reached": (
         CLEAR,
@@ -46,7 +46,7 @@ LIVES: dict[str, tuple[str, list[str]]] = {
 
 
 def told(life: str) -> list[bytes]:
-    """The facts of this life in their order, each as on the log."""
+    """The events of this life in their order, each as on the log."""
     text, steps = LIVES[life]
     journey = Journey(SERVICES, text)
     for step in ["settle", *steps]:
@@ -58,17 +58,17 @@ def told(life: str) -> list[bytes]:
     identity = UUID(int=0x0189_0000_0000_7000_8000_0000_0000_0000 + 1 + list(LIVES).index(life))
     versions: dict[tuple[str, str], int] = defaultdict(int)
     lines = []
-    for n, fact, at in journey.log:
+    for n, event, at in journey.log:
         contract = SERVICES[n].contract
-        subject = f"{fact.stream}/{identity}"
+        subject = f"{event.stream}/{identity}"
         versions[contract.source, subject] += 1
-        version, kind = versions[contract.source, subject], contract.type_of[type(fact)]
-        data = json.loads(fact.model_dump_json(exclude_none=True))
-        data |= {name: sealed(name) for name in fact.personal_fields() if name in data}
+        version, kind = versions[contract.source, subject], contract.type_of[type(event)]
+        data = json.loads(event.model_dump_json(exclude_none=True))
+        data |= {name: sealed(name) for name in event.personal_fields() if name in data}
         lines.append(
             encode(
                 Envelope(
-                    id=fact_id(subject, contract.source, version),
+                    id=event_id(subject, contract.source, version),
                     source=contract.source,
                     type=kind,
                     subject=subject,

@@ -1,4 +1,4 @@
-"""What the services promise together: who owes the next step, that he can take it, and that all agree once all is read."""
+"""What the services promise together: who has the next step, that he can take it, and that all agree once all is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from redress_intake.domain.next_step import NextStep, next_step
 from redress_sla_monitor.domain.watch import Watch
 from redress_triage.domain.complaint import Complaint as Classified
 
-# What is asked of people in the words of `redress owes` and GET /owes, and the act that does it.
+# What is asked of people in the words of `redress pending` and GET /pending, and the act that does it.
 ASKED = {
     "accept the case": "accept",
     "contact the customer": "contact",
@@ -53,18 +53,18 @@ class Joint:
 
 def agree(joint: Joint) -> None:
     """All have read all and nothing is due: department, cycle and end are the same for everybody."""
-    cycles = [joint.intake.heard.cycle, joint.triage.heard.cycle, joint.handling.heard.cycle, joint.callback.done.cycle]
-    cycles.append(max(cycle.number for cycle in joint.monitor.heard.cycles))
+    cycles = [joint.intake.observed.cycle, joint.triage.observed.cycle, joint.handling.observed.cycle, joint.callback.own.cycle]
+    cycles.append(max(cycle.number for cycle in joint.monitor.observed.cycles))
     assert len(set(cycles)) == 1, f"they do not agree on the cycle, {cycles}"
     ends = [joint.intake.closed, joint.triage.closed, joint.handling.closed, joint.callback.closed]
-    ends.append(joint.monitor.heard.cycles[-1].closed_at is not None)
+    ends.append(joint.monitor.observed.cycles[-1].closed_at is not None)
     assert len(set(ends)) == 1, f"they do not agree whether it has ended, {ends}"
     departments = [
-        joint.intake.heard.department,
+        joint.intake.observed.department,
         joint.triage.department or None,
         joint.handling.department,
-        joint.callback.heard.department,
-        joint.monitor.heard.department,
+        joint.callback.observed.department,
+        joint.monitor.observed.department,
     ]
     assert len(set(departments)) == 1, f"they do not agree where it is, {departments}"
 
@@ -73,17 +73,17 @@ def nothing_left(joint: Joint) -> None:
     """It has ended and all know it: nobody works on it, no clock runs, and the public record says what is known."""
     assert joint.owed is None, f"it has ended, and {joint.owed} is owed"
     assert joint.handling.stage not in (Stage.OPEN, Stage.ACCEPTED), "it has ended, and the case is in a department's list"
-    running = [clock for clock in joint.monitor.done.clocks if clock.ended is None]
+    running = [clock for clock in joint.monitor.own.clocks if clock.ended is None]
     assert not running, "it has ended, and a clock runs"
-    assert joint.callback.done.revision > 0, "it has ended, and nothing is published"
-    late = {f"{clock.clock}/{clock.cycle}" for clock in joint.monitor.done.clocks if clock.verdict == "breached"}
-    assert set(joint.callback.done.published) == late, "other deadlines are published as missed than were missed"
+    assert joint.callback.own.revision > 0, "it has ended, and nothing is published"
+    late = {f"{clock.clock}/{clock.cycle}" for clock in joint.monitor.own.clocks if clock.verdict == "breached"}
+    assert set(joint.callback.own.published) == late, "other deadlines are published as missed than were missed"
 
 
-def somebody_owes(joint: Joint, can: Callable[[str], bool]) -> str:
-    """It has not ended: whom intake names owes the next step, and can take it now. can: is this act possible now. Returns the act."""
+def something_is_pending(joint: Joint, can: Callable[[str], bool]) -> str:
+    """It has not ended: whom intake names has the next step, and can take it now. can: is this act possible now. Returns the act."""
     owed = joint.owed
-    assert owed is not None, "it is open, and nobody owes the next step"
+    assert owed is not None, "it is open, and nobody has the next step"
     act = ASKED.get(owed.step)
     assert act is not None, f"nothing is due, and {owed.owner} is said to owe it: {owed.step}"
     assert can(act), f"{owed.owner} is said to owe it, and cannot: {owed.step}"

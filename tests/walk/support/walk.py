@@ -1,11 +1,11 @@
 """A walk over the joint states of the services: every order in which they may read, decide and be told, each state met once.
 
-A joint state is one row of each service and, before each, the facts that it has not read. What two services' facts do to one row does not
-depend on their order (two facets), and a fact is known to its own service at once: so nothing else is needed, no log and no offsets. Two
+A joint state is one row of each service and, before each, the events that it has not read. What two services' events do to one row does not
+depend on their order (two facets), and an event is known to its own service at once: so nothing else is needed, no log and no offsets. Two
 short cuts leave states out, and never a quiet one (`test_the_short_cuts_lose_no_quiet_state` compares):
 
-- a fact that makes no difference to what its reader may do (`Rows.careless`) is read at once;
-- nobody who acts waits for sla-monitor, so it goes first where it has something to read. For this, its facts wait before callback in a lane
+- an event that makes no difference to what its reader may do (`Rows.careless`) is read at once;
+- nobody who acts waits for sla-monitor, so it goes first where it has something to read. For this, its events wait before callback in a lane
   of their own: callback may then read them even earlier than a log would let it, which adds states and hides none.
 """
 
@@ -15,8 +15,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from cast import CLEAR, Service
-from rows import Facts, Rows, Step
+from machines import CLEAR, Service
+from rows import Events, Rows, Step
 
 from redress_events.contracts import SLA_MONITOR
 from redress_events.contracts.intake import ComplaintRegistered
@@ -28,8 +28,8 @@ READERS = (INTAKE, TRIAGE, HANDLING, CALLBACK, MONITOR, CALLBACK)  # of each lan
 TO_MONITOR, FROM_MONITOR = 4, 5
 PASSES = "the deadlines pass"
 
-Came = tuple[int, str, int]  # by which service, what it did, and with which fact
-Unread = tuple[tuple[int, bool], ...]  # a fact's number, and whether it was decided after the deadlines: sla-monitor alone looks at that
+Came = tuple[int, str, int]  # by which service, what it did, and with which event
+Unread = tuple[tuple[int, bool], ...]  # an event's number, and whether it was decided after the deadlines: sla-monitor alone looks at that
 
 
 class State(NamedTuple):
@@ -44,8 +44,8 @@ class Walk:
     """passes: at any moment, once, the deadlines may pass. Without, sla-monitor's are never reached."""
 
     def __init__(self, services: Sequence[Service], *, passes: bool = False, short: bool = True) -> None:
-        self.facts = Facts()
-        self.rows = [Rows(service, self.facts) for service in services]
+        self.events = Events()
+        self.rows = [Rows(service, self.events) for service in services]
         self.passes, self.short = passes, short
         self._lanes: dict[int, list[int]] = {}
         self._came: dict[State, tuple[Came, State] | None] = {}
@@ -68,7 +68,7 @@ class Walk:
             assert len(self._came) <= most, f"more than {most} states: limit what is new, or leave it to test_random_walks.py"
 
     @property
-    def did(self) -> Counter[str]:
+    def evolve(self) -> Counter[str]:
         """How often states followed from each act."""
         return Counter(came[0][1] for came in self._came.values() if came)
 
@@ -76,14 +76,14 @@ class Walk:
         """What happened before, in one of the orders that lead here; what made no difference is left out."""
         way: list[str] = []
         while (came := self._came[state]) is not None:
-            (service, what, fact), state = came
-            who, said = self.rows[service].service.name, type(self.facts.known[fact]).__name__
+            (service, what, event), state = came
+            who, said = self.rows[service].service.name, type(self.events.known[event]).__name__
             way.append(what if what == PASSES else f"{who}: {what} {said}")
         return way[::-1]
 
-    def quiet(self, state: State) -> bool:
+    def idle(self, state: State) -> bool:
         """All is read, and nothing is due."""
-        return not any(state.lanes) and not any(step.act.work and not self._waits(step, state) for _, step in self.steps(state))
+        return not any(state.lanes) and not any(step.act.automation and not self._waits(step, state) for _, step in self.steps(state))
 
     def steps(self, state: State) -> Iterator[tuple[int, Step]]:
         for service, row in enumerate(state.rows):
@@ -100,8 +100,8 @@ class Walk:
                 yield (READERS[lane], "reads", unread[0][0]), self._careless(self._read(state, lane))
         for service, step in self.steps(state):
             if not first or service == MONITOR:
-                told = self._told(state, service, step.facts, step.row)
-                yield (service, step.act.name, step.facts[0]), self._careless(told)
+                told = self._last_message(state, service, step.events, step.row)
+                yield (service, step.act.name, step.events[0]), self._careless(told)
         if not settled:
             yield (MONITOR, PASSES, 0), self._careless(state._replace(late=True))
 
@@ -110,30 +110,30 @@ class Walk:
         return step.act.timed and not (step.act.name == "breach" and state.late)
 
     def _first(self) -> State:
-        blank = [rows.number(rows.service.kind.state()) for rows in self.rows]
-        registered = self.rows[INTAKE].did(blank[INTAKE], [REGISTERED])
+        blank = [rows.number(rows.service.aggregate.state()) for rows in self.rows]
+        registered = self.rows[INTAKE].evolve(blank[INTAKE], [REGISTERED])
         return self._careless(
-            self._told(State(tuple(blank), ((),) * len(READERS), False), INTAKE, (self.facts.number(REGISTERED),), registered)
+            self._last_message(State(tuple(blank), ((),) * len(READERS), False), INTAKE, (self.events.number(REGISTERED),), registered)
         )
 
-    def _told(self, state: State, by: int, facts: tuple[int, ...], row: int) -> State:
+    def _last_message(self, state: State, by: int, events: tuple[int, ...], row: int) -> State:
         rows, lanes = list(state.rows), list(state.lanes)
         rows[by] = row
-        for fact in facts:
-            for lane in self._lanes_of(fact):
-                lanes[lane] = (*lanes[lane], (fact, state.late and lane == TO_MONITOR))
+        for event in events:
+            for lane in self._lanes_of(event):
+                lanes[lane] = (*lanes[lane], (event, state.late and lane == TO_MONITOR))
         return State(tuple(rows), tuple(lanes), state.late)
 
-    def _lanes_of(self, fact: int) -> list[int]:
-        if fact not in self._lanes:
-            what = self.facts.known[fact]
+    def _lanes_of(self, event: int) -> list[int]:
+        if event not in self._lanes:
+            what = self.events.known[event]
             lanes = (FROM_MONITOR,) if type(what) in SLA_MONITOR.type_of else range(FROM_MONITOR)
-            self._lanes[fact] = [lane for lane in lanes if self.rows[READERS[lane]].service.hears(what)]
-        return self._lanes[fact]
+            self._lanes[event] = [lane for lane in lanes if self.rows[READERS[lane]].service.observes(what)]
+        return self._lanes[event]
 
     def _read(self, state: State, lane: int) -> State:
         rows, lanes = list(state.rows), list(state.lanes)
-        rows[READERS[lane]] = self.rows[READERS[lane]].hear(rows[READERS[lane]], *lanes[lane][0])
+        rows[READERS[lane]] = self.rows[READERS[lane]].observe(rows[READERS[lane]], *lanes[lane][0])
         lanes[lane] = lanes[lane][1:]
         return State(tuple(rows), tuple(lanes), state.late)
 

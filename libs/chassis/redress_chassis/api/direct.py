@@ -20,10 +20,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from redress_chassis.api.call import Answer, Calls
-from redress_chassis.edge.exchange import Exchange, exchange_of
+from redress_chassis.api.commands import Answer, CommandsDependency
+from redress_chassis.edge.request_context import RequestContext, request_context_of
 
-Given = Callable[[Exchange, Scope], Any]  # what was sent for a parameter, or MISSING
+Given = Callable[[RequestContext, Scope], Any]  # what was sent for a parameter, or MISSING
 MISSING: Any = object()
 
 
@@ -38,7 +38,7 @@ def take(route: BaseRoute) -> bool:
 def _is_plain(route: APIRoute) -> bool:
     wanted = route.dependant
     return (
-        [type(each.call) for each in wanted.dependencies] == [Calls]
+        [type(each.call) for each in wanted.dependencies] == [CommandsDependency]
         and not (wanted.query_params or wanted.cookie_params or wanted.request_param_name or wanted.response_param_name)
         and not (wanted.http_connection_param_name or wanted.background_tasks_param_name or wanted.security_scopes_param_name)
         and all(each.field_info.alias for each in wanted.header_params)
@@ -53,8 +53,8 @@ def _is_plain(route: APIRoute) -> bool:
 
 def _app(route: APIRoute) -> ASGIApp:
     (dependency,) = route.dependant.dependencies
-    calls, call_name, endpoint = dependency.call, dependency.name, route.dependant.call
-    assert isinstance(calls, Calls)
+    commands, call_name, endpoint = dependency.call, dependency.name, route.dependant.call
+    assert isinstance(commands, CommandsDependency)
     assert call_name is not None
     assert endpoint is not None
     parameters = [_in_path(field) for field in route.dependant.path_params] + [_in_header(field) for field in route.dependant.header_params]
@@ -62,17 +62,17 @@ def _app(route: APIRoute) -> ASGIApp:
     usual = route.status_code
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        exchange, answer = exchange_of(scope), Answer()
-        values: dict[str, Any] = {call_name: calls.call(scope, answer)}
+        request_context, answer = request_context_of(scope), Answer()
+        values: dict[str, Any] = {call_name: commands.commands(scope, answer)}
         errors: list[Any] = []
         for field, where, given in parameters:
-            values[field.name], found = _validated(field, given(exchange, scope), (where, field.alias))
+            values[field.name], found = _validated(field, given(request_context, scope), (where, field.alias))
             errors += found
         if body is not None:
-            values[body.name], found = _body(body, exchange)
+            values[body.name], found = _body(body, request_context)
             errors += found
         if errors:
-            raise RequestValidationError(errors, body=exchange.body)
+            raise RequestValidationError(errors, body=request_context.body)
         content = _content(route, await endpoint(**values))
         headers = [(b"content-length", b"%d" % len(content)), (b"content-type", b"application/json")]
         headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
@@ -89,21 +89,21 @@ def _in_path(field: ModelField) -> tuple[ModelField, str, Given]:
 def _in_header(field: ModelField) -> tuple[ModelField, str, Given]:
     name = field.alias.lower().encode()
 
-    def given(exchange: Exchange, _: Scope) -> Any:
-        value = exchange.header(name)
+    def given(request_context: RequestContext, _: Scope) -> Any:
+        value = request_context.header(name)
         return MISSING if value is None else value
 
     return field, "header", given
 
 
-def _body(field: ModelField, exchange: Exchange) -> tuple[Any, list[Any]]:
+def _body(field: ModelField, request_context: RequestContext) -> tuple[Any, list[Any]]:
     model = field.field_info.annotation
-    if exchange.raw and isinstance(model, type) and issubclass(model, BaseModel):
+    if request_context.raw and isinstance(model, type) and issubclass(model, BaseModel):
         try:
-            return model.__pydantic_validator__.validate_json(exchange.raw), []
+            return model.__pydantic_validator__.validate_json(request_context.raw), []
         except (ValidationError, OverflowError):
             pass  # what is wrong is said below, in the words that FastAPI finds for it
-    return _validated(field, exchange.body if exchange.raw else MISSING, ("body",))
+    return _validated(field, request_context.body if request_context.raw else MISSING, ("body",))
 
 
 def _validated(field: ModelField, value: Any, place: tuple[str, ...]) -> tuple[Any, list[Any]]:

@@ -7,18 +7,18 @@ import hashlib
 import orjson
 
 from redress_chassis.api.validation import Flaw
-from redress_chassis.edge.exchange import Exchange
 from redress_chassis.edge.problems import Problem
+from redress_chassis.edge.request_context import RequestContext
 
 HEADER = "Idempotency-Key"
 LONGEST = 200  # characters
 
 
-def key_of(exchange: Exchange) -> str | None:
+def key_of(request_context: RequestContext) -> str | None:
     """The request's key, required where it is a POST. Raises the 400s."""
-    key = exchange.header(b"idempotency-key")
+    key = request_context.header(b"idempotency-key")
     if key is None:
-        if exchange.method == "POST":
+        if request_context.method == "POST":
             raise _refused(
                 "idempotency-key-missing", f"Send the header {HEADER} with a value of your own, the same when you repeat this request."
             )
@@ -33,10 +33,10 @@ def scoped(key: str, caller: str, method: str, route: str) -> str:
     return _digest(caller.encode(), method.encode(), route.encode(), key.encode()).hex()
 
 
-def digest(exchange: Exchange, query: bytes) -> bytes:
+def digest(request_context: RequestContext, query: bytes) -> bytes:
     """What the request says, in a form in which JSON's spaces and order of names make no difference. 32 bytes."""
-    body = orjson.dumps(exchange.body, option=orjson.OPT_SORT_KEYS)
-    return _digest(exchange.method.encode(), exchange.path.encode("utf-8", "surrogatepass"), query, body)
+    body = orjson.dumps(request_context.body, option=orjson.OPT_SORT_KEYS)
+    return _digest(request_context.method.encode(), request_context.path.encode("utf-8", "surrogatepass"), query, body)
 
 
 def _digest(*parts: bytes) -> bytes:

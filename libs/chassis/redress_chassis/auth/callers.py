@@ -10,7 +10,7 @@ from redress_chassis.edge.problems import Problem
 
 Role = Literal["front-end", "agent", "handler", "supervisor", "ops", "bi"]
 ROLES: tuple[Role, ...] = get_args(Role)
-LONGEST_NAME = 200  # characters of a subject, role or department: they go into facts
+LONGEST_NAME = 200  # characters of a subject, role or department: they go into events
 LONGEST_TOKEN = 8192  # bytes
 
 
@@ -36,7 +36,7 @@ def caller_of(claims: Mapping[str, Any]) -> Caller:
 
 
 def _is_name(value: object) -> bool:
-    # Names go into facts and jsonb, where NUL and lone surrogates cannot be stored: neither is printable.
+    # Names go into events and jsonb, where NUL and lone surrogates cannot be stored: neither is printable.
     return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
 
 

@@ -21,7 +21,7 @@ Key = RSAKey | ECKey
 REFRESH_EVERY = 30.0  # seconds at least between two askings, or made-up key ids would make us hammer the issuer
 RETRY_EVERY = 2.0  # seconds, while no key was ever seen
 STALE_AFTER = 600.0  # seconds: a key that the issuer withdrew is trusted no longer than this
-PATIENCE = 5.0  # seconds for the issuer to answer
+ISSUER_TIMEOUT = 5.0  # seconds for the issuer to answer
 SMALLEST_RSA = 2048  # bits (NIST SP 800-131A)
 
 
@@ -68,7 +68,7 @@ class Jwks:
     async def _fetch(self) -> bytes:
         if not self._source.startswith(("http://", "https://")):
             return await asyncio.to_thread(Path(self._source).read_bytes)
-        async with httpx.AsyncClient(timeout=PATIENCE) as client:
+        async with httpx.AsyncClient(timeout=ISSUER_TIMEOUT) as client:
             return (await client.get(self._source)).raise_for_status().content
 
 

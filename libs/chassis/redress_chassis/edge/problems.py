@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from redress_chassis.api.validation import Flaw, flaws
-from redress_spine.aggregate import Refused
+from redress_spine.aggregate import CommandRejected
 from redress_spine.store import engine
 from redress_spine.store.database import UNREACHABLE
 
@@ -26,12 +26,12 @@ RESTORED = (
 
 NOT_YET = "This service does not know it, and has not read everything yet. Repeat after a moment with the same key."
 KEY_MISSING = "The key to this complaint's words is not here, so they can be neither read nor added to. Repeat with the same key, or later."
-WORDS_MISSING = "Some words of this complaint cannot be read here. They were not deleted: tell operations."
+PLAINTEXT_MISSING = "Some words of this complaint cannot be read here. They were not deleted: tell operations."
 CLOCK_OFF = "This server's clock is wrong, so it decides nothing. Repeat with the same key: another server may answer."
 
 
 class Problem(Exception):
-    """An answer that is no success. code: stable, for programs. detail: a sentence for people, free of input."""
+    """An answer that is no success. code: stable, for programs. detail: a message for people, free of input."""
 
     def __init__(self, status: int, code: str, detail: str, errors: Sequence[Flaw] = (), headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -81,8 +81,8 @@ def problem_of(error: BaseException) -> Problem | None:
     match error:
         case Problem():
             return error
-        case Refused():
-            return Problem(409, error.code, error.sentence)
+        case CommandRejected():
+            return Problem(409, error.code, error.message)
         case RequestValidationError():
             return invalid(flaws(error.errors(), error.body))
         case HTTPException():
@@ -105,8 +105,8 @@ def problem_of(error: BaseException) -> Problem | None:
             return Problem(503, "not-yet", NOT_YET, headers=_retry(error.retry_after))
         case engine.KeyMissing():
             return Problem(503, "key-missing", KEY_MISSING, headers=_retry(error.retry_after))
-        case engine.WordsMissing():
-            return Problem(503, "words-missing", WORDS_MISSING, headers=_retry(error.retry_after))
+        case engine.PlaintextMissing():
+            return Problem(503, "words-missing", PLAINTEXT_MISSING, headers=_retry(error.retry_after))
         case engine.ClockOff():
             return Problem(503, "clock-off", CLOCK_OFF, headers=_retry(error.retry_after))
         case engine.Unavailable():

@@ -17,7 +17,7 @@ PATHS = ("/health/live", "/health/ready", "/metrics")
 router = APIRouter(include_in_schema=False)
 
 
-class Patient(Protocol):
+class HealthSource(Protocol):
     """What the service says of itself."""
 
     metrics: Metrics
@@ -53,6 +53,6 @@ async def metrics(request: Request) -> Response:
     return await patient.metrics.page(patient.measures)
 
 
-def _patient(request: Request) -> Patient:
-    patient: Patient = request.app.state.serving
+def _patient(request: Request) -> HealthSource:
+    patient: HealthSource = request.app.state.serving
     return patient

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
 # Measures of the engine: what each means to somebody who is woken by it.
 GAUGES = {
-    "backlog_facts": "Facts in the journal that the relay has not shipped; above 1,000 told by their positions, which have gaps.",
+    "backlog_events": "Events in the journal that the relay has not shipped; above 1,000 told by their positions, which have gaps.",
     "lag_records": "Records on the log that are not projected.",
     "lag_seconds": "Age of the oldest record that is not projected, at most; 0 when all is.",
     "lost_records": "Records that were read and are no longer on the log.",
@@ -28,9 +28,9 @@ GAUGES = {
     "log_start_offset": "Highest first offset of the partitions from which nothing may ever be deleted: above 0 something was.",
     "wrong_settings": "Settings of the topics that are not what they must be.",
     "parked_subjects": "Subjects held back by a record that cannot be folded; counted to 10,000.",
-    "set_aside_records": "Records without a usable subject, or in the wrong place; counted to 10,000.",
+    "dead_letters": "Records without a usable subject, or in the wrong place; counted to 10,000.",
     "stuck_rows": "Rows whose work failed or changed nothing, waiting to be tried again; counted to 10,000.",
-    "timed_work_waits_seconds": "How long timed work that is due has waited for the log.",
+    "timed_automations_wait_seconds": "How long timed automations that is due has waited for the log.",
     "clock_skew_seconds": "By how much this replica's clock is ahead of its database's, at least; negative where it is behind.",
     "relay_leader": "1 in the replica that ships the journal.",
     "oldest_transaction_seconds": "Age of the oldest open write transaction of the cluster: it stalls every relay.",
@@ -93,12 +93,12 @@ class _Spine(Collector):
             return
         for name, text in GAUGES.items():
             yield GaugeMetricFamily(f"redress_{name}", text, float(getattr(self.latest, name)))
-        work = CounterMetricFamily(
-            "redress_work", "Rows decided by the work loop, by kind of work and outcome.", labels=["work", "outcome"]
+        automations = CounterMetricFamily(
+            "redress_automations", "Rows decided by the automation loop, by automation and outcome.", labels=["work", "outcome"]
         )
         for labels, count in self.latest.decided.items():
-            work.add_metric(labels, count)
-        yield work
+            automations.add_metric(labels, count)
+        yield automations
 
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

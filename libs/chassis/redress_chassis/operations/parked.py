@@ -9,7 +9,7 @@ from typing import Any, cast
 from fastapi import APIRouter, Request
 
 from redress_chassis.api.bodies import Body, ComplaintId, Words
-from redress_chassis.api.call import Permitted
+from redress_chassis.api.commands import Permitted
 from redress_chassis.api.openapi import problems
 from redress_chassis.auth.permissions import ANYTHING, Roles
 from redress_chassis.edge.problems import not_found
@@ -34,8 +34,8 @@ class SkipBody(Body):
 @router.get("/parked")
 async def list_parked(request: Request, call: Permitted[Any]) -> dict[str, Any]:
     """Parked subjects with the record that each stumbled over, and records that belong to no subject; the newest 200 of each."""
-    parked, set_aside = await _engine(request).parked()
-    return {"parked": [asdict(each) for each in parked], "set_aside": [asdict(each) for each in set_aside]}
+    parked, dead_letters = await _engine(request).parked()
+    return {"parked": [asdict(each) for each in parked], "dead_letters": [asdict(each) for each in dead_letters]}
 
 
 @router.post("/parked/{complaint}/redrive", responses=problems(404))

@@ -8,15 +8,15 @@ import httpx
 import pytest
 from fastapi import APIRouter
 from pydantic import BaseModel
-from spine_stack import INTAKE_KIND, Stack, registered
+from spine_stack import INTAKE_AGGREGATE, Stack, registered
 
-from redress_chassis import ANYTHING, Body, Call, ComplaintId, Permissions, Permitted, Service, Settings, Words, problems
+from redress_chassis import ANYTHING, Body, Commands, ComplaintId, Permissions, Permitted, Service, Settings, Words, problems
 from redress_events.contracts import CONTRACTS, INTAKE
 from redress_events.contracts.intake import ComplaintChased
-from redress_spine.aggregate import Refused
+from redress_spine.aggregate import CommandRejected
 from redress_spine.store import connections
 from redress_spine.store.engine import Engine
-from redress_spine.store.states import Seen
+from redress_spine.store.states import Loaded
 
 GOOD = {"text": "没有信号"}
 NOWHERE = "127.0.0.1:9"  # the discard port: nobody answers
@@ -40,32 +40,32 @@ class View(BaseModel):
     text: str | None
 
 
-async def view(call: Call[Any], seen: Seen) -> View:
-    words = await call.words(seen, seen.state.done.text)
-    return View(id=str(seen.id), chases=seen.state.done.chases, text=words.get(seen.state.done.text))
+async def view(commands: Commands[Any], loaded: Loaded) -> View:
+    words = await commands.words(loaded, loaded.state.own.text)
+    return View(id=str(loaded.id), chases=loaded.state.own.chases, text=words.get(loaded.state.own.text))
 
 
 def chase(state: Any, command: TextBody, context: Any) -> list[Any]:
     if command.text == "refuse":
-        raise Refused("not-now", "Not now.")
-    return [ComplaintChased(chase=state.done.chases + 1, text=command.text)]
+        raise CommandRejected("not-now", "Not now.")
+    return [ComplaintChased(chase=state.own.chases + 1, text=command.text)]
 
 
 @router.post("/complaints", status_code=201)
-async def register(body: TextBody, call: Permitted[Any]) -> View:
-    seen = await call.create(lambda context: [registered(body.text)])
-    call.created(f"/complaints/{seen.id}")
-    return await view(call, seen)
+async def register(body: TextBody, commands: Permitted[Any]) -> View:
+    loaded = await commands.create(lambda context: [registered(body.text)])
+    commands.created(f"/complaints/{loaded.id}")
+    return await view(commands, loaded)
 
 
 @router.post("/complaints/{complaint}/chase", responses=problems(404, 409, 412))
-async def chase_complaint(complaint: ComplaintId, body: TextBody, call: Permitted[Any]) -> View:
-    return await view(call, await call.decide(complaint, body, chase))
+async def chase_complaint(complaint: ComplaintId, body: TextBody, commands: Permitted[Any]) -> View:
+    return await view(commands, await commands.decide(complaint, body, chase))
 
 
 @router.get("/complaints/{complaint}", responses=problems(404))
-async def read(complaint: ComplaintId, call: Permitted[Any]) -> View:
-    return await view(call, await call.read(complaint))
+async def read(complaint: ComplaintId, commands: Permitted[Any]) -> View:
+    return await view(commands, await commands.read(complaint))
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ async def engine(stack: Stack) -> Engine:
 @pytest.fixture
 async def front(engine: Engine, settings: Settings, issuer: Any) -> AsyncIterator[httpx.AsyncClient]:
     service = Service(
-        "intake", kinds={"complaint": INTAKE_KIND}, contract=INTAKE, contracts=CONTRACTS, permissions=PERMISSIONS, routes=[router]
+        "intake", aggregates={"complaint": INTAKE_AGGREGATE}, contract=INTAKE, contracts=CONTRACTS, permissions=PERMISSIONS, routes=[router]
     )
     app = service.app(settings, engine=engine)
     headers = {"authorization": f"Bearer {issuer.token('front-end')}", "idempotency-key": "k"}

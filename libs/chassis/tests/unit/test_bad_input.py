@@ -180,7 +180,7 @@ async def test_what_a_path_does_not_know_is_not_asked_of_it(alice, query, found)
     assert found[0][0] in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics", "/quiet", "/docs", "/openapi.json", "/ops/parked"])
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics", "/idle", "/docs", "/openapi.json", "/ops/parked"])
 async def test_what_the_chassis_answers_knows_no_parameters(alice, path):
     assert (await alice.get(f"{path}?colour=red")).status_code == 422
 
@@ -188,11 +188,11 @@ async def test_what_the_chassis_answers_knows_no_parameters(alice, path):
 async def test_a_command_knows_no_parameters(alice, jar):
     answer = await alice.post("/notes?colour=red", json={"title": "a", "text": "b"}, headers={"idempotency-key": "k"})
 
-    assert (answer.status_code, answer.json()["pointer"], jar.asked) == (422, "/colour", [])
+    assert (answer.status_code, answer.json()["pointer"], jar.metadata) == (422, "/colour", [])
 
 
 @pytest.mark.parametrize(
-    "path", ["/health/live", "/health/ready", "/metrics", "/quiet", "/docs", "/openapi.json", "/notes", "/nowhere", "/notes/x"]
+    "path", ["/health/live", "/health/ready", "/metrics", "/idle", "/docs", "/openapi.json", "/notes", "/nowhere", "/notes/x"]
 )
 async def test_head_says_what_get_says_without_its_content(alice, path):
     head, get = await alice.head(path), await alice.get(path)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redress_chassis.api import etags, paging
 from redress_chassis.edge.problems import Problem
 from redress_chassis.edge.trace import continued
-from redress_spine.store.engine import ClockOff, Conflict, Forgotten, KeyMissing, NotYet, TooLarge, Unavailable, WordsMissing
+from redress_spine.store.engine import ClockOff, Conflict, Forgotten, KeyMissing, NotYet, PlaintextMissing, TooLarge, Unavailable
 from redress_spine.store.states import Query
 
 GOOD = {"title": "a", "text": "b"}
@@ -23,8 +23,8 @@ async def test_creating_answers_201_with_the_place_and_the_tag(alice, jar):
     assert answer.status_code == 201
     assert answer.headers["location"] == f"/notes/{answer.json()['id']}"
     assert answer.headers["etag"] == '"etag1"'
-    assert jar.asked[0].actor == "front-end:alice"
-    assert jar.asked[0].department == "network"
+    assert jar.metadata[0].actor == "front-end:alice"
+    assert jar.metadata[0].department == "network"
 
 
 async def test_the_same_key_and_the_same_request_are_one_request(alice, jar):
@@ -49,7 +49,7 @@ async def test_anothers_key_is_another_key(alice, jar, issuer):
     await alice.post("/notes", json=GOOD, headers={"authorization": f"Bearer {issuer.token('agent', sub='bob')}"})
 
     assert len(jar.rows) == 2
-    assert all(re.fullmatch("[0-9a-f]{64}", asked.key) and len(asked.request) == 32 for asked in jar.asked)
+    assert all(re.fullmatch("[0-9a-f]{64}", metadata.key) and len(metadata.request) == 32 for metadata in jar.metadata)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ async def test_a_parked_subject_is_read_but_not_decided(alice, note, jar):
         (Unavailable("Kafka", 7), 503, "unavailable"),
         (NotYet("complaint/1", 1), 503, "not-yet"),
         (KeyMissing("complaint/1", 60), 503, "key-missing"),
-        (WordsMissing("complaint/1", 60), 503, "words-missing"),
+        (PlaintextMissing("complaint/1", 60), 503, "words-missing"),
         (ClockOff("an hour"), 503, "clock-off"),
         (ConnectionRefusedError(), 503, "unavailable"),
         (TimeoutError(), 503, "unavailable"),
@@ -220,10 +220,10 @@ def test_a_malformed_trace_is_replaced(header):
     assert continued(header).trace != "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-async def test_the_trace_goes_from_the_header_to_the_facts_and_into_the_problem(alice, jar):
+async def test_the_trace_goes_from_the_header_to_the_events_and_into_the_problem(alice, jar):
     await alice.post("/notes", json=GOOD, headers={"traceparent": PARENT})
-    assert jar.asked[0].correlation == "4bf92f3577b34da6a3ce929d0e0e4736"
-    assert jar.asked[0].traceparent.startswith("00-4bf92f3577b34da6a3ce929d0e0e4736-")
+    assert jar.metadata[0].correlation == "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert jar.metadata[0].traceparent.startswith("00-4bf92f3577b34da6a3ce929d0e0e4736-")
 
     answer = await alice.get("/nowhere", headers={"traceparent": PARENT})
     assert answer.json()["trace"] == "4bf92f3577b34da6a3ce929d0e0e4736"

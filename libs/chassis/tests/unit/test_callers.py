@@ -181,10 +181,10 @@ async def test_without_the_issuers_keys_nobody_is_turned_away_as_a_liar(clock, t
 
 
 async def test_keys_come_over_http_too(monkeypatch, issuer, clock):
-    asked = []
+    metadata = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(str(request.url))
+        metadata.append(str(request.url))
         return httpx.Response(200, content=issuer.jwks.read_bytes())
 
     real = httpx.AsyncClient
@@ -192,8 +192,8 @@ async def test_keys_come_over_http_too(monkeypatch, issuer, clock):
     tokens = Tokens(Jwks("https://issuer.example/jwks", clock), ISSUER, "redress", clock)
 
     for _ in range(3):
-        await tokens.caller(issuer.token("ops", jti=str(len(asked))))
-    assert asked == ["https://issuer.example/jwks"]
+        await tokens.caller(issuer.token("ops", jti=str(len(metadata))))
+    assert metadata == ["https://issuer.example/jwks"]
 
 
 @pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from redress_chassis import Service
 from redress_chassis.api import direct
-from redress_chassis.api.call import Permitted
+from redress_chassis.api.commands import Permitted
 
 NOTE = "00000000-0000-4000-8000-000000000001"
 GOOD = b'{"title": "a", "text": "b", "tags": ["x"], "at": "2026-03-02T12:00:00+08:00", "weight": 1.5, "mixed": "7"}'

@@ -11,8 +11,8 @@ from fastapi import APIRouter
 from redress_chassis import ANYTHING, OWN_DEPARTMENT, Caller, Permissions, Permitted, Service
 from redress_chassis.auth.permissions import NOBODY
 from redress_chassis.edge.problems import Problem
-from redress_events.event import Contract, Fact
-from redress_spine.aggregate import Kind
+from redress_events.event import Contract, Event
+from redress_spine.aggregate import Aggregate
 from redress_spine.store.states import Query
 
 NOTE = "00000000-0000-4000-8000-000000000001"
@@ -96,7 +96,7 @@ async def test_a_command_is_decided_in_the_role_that_reaches_its_subject(alice: 
         headers = {"authorization": f"Bearer {issuer.token(*roles, department=department)}", "idempotency-key": str(n)}
         statuses.append((await alice.post(f"/notes/{NOTE}/add", json=GOOD, headers=headers)).status_code)
     assert statuses == [404, 200, 200]
-    assert [asked.actor for asked in jar.asked[-2:]] == ["supervisor:alice", "handler:alice"]
+    assert [metadata.actor for metadata in jar.metadata[-2:]] == ["supervisor:alice", "handler:alice"]
 
 
 async def test_a_list_holds_what_is_reached_and_nothing_else(alice: httpx.AsyncClient, jar: Any, issuer: Any):
@@ -135,7 +135,7 @@ async def unasked() -> dict[str, str]:
     ],
 )
 def test_no_service_is_made_whose_table_and_routes_differ(routes: list[Any], table: Any, said: str):
-    class Happened(Fact):
+    class Happened(Event):
         pass
 
     contract, router = Contract("jar", Happened), APIRouter()
@@ -143,7 +143,7 @@ def test_no_service_is_made_whose_table_and_routes_differ(routes: list[Any], tab
         router.get(path)(endpoint)
     service = Service(
         "jar",
-        kinds={"note": Kind(object, lambda heard, fact, at: heard, lambda done, fact, at: done)},
+        aggregates={"note": Aggregate(object, lambda observed, event, at: observed, lambda own, event, at: own)},
         contract=contract,
         contracts={"jar": contract},
         permissions=Permissions(table),

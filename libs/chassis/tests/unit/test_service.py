@@ -16,7 +16,7 @@ import redress_chassis.service
 from redress_chassis.edge import logs
 from redress_chassis.settings import BadSettings, Settings
 from redress_spine.processing.clock import SteppingClock
-from redress_spine.store.engine import JournalRestored, Quiet, Unavailable
+from redress_spine.store.engine import Idle, JournalRestored, Unavailable
 
 GOOD = {"title": "a", "text": "b"}
 SECRET = "secret words of a customer"
@@ -81,13 +81,13 @@ def test_a_stepping_clock_is_for_the_local_profile_alone(environment, tmp_path):
 
 
 async def test_quiet_is_told_where_the_clock_steps_and_nowhere_else(client, jar, tmp_path):
-    answer = await client.get("/quiet")
+    answer = await client.get("/idle")
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
 
     jar.clock = SteppingClock.make(tmp_path / "clock", datetime(2026, 2, 13, tzinfo=UTC))
-    answer = await client.get("/quiet")
+    answer = await client.get("/idle")
     assert answer.status_code == 200
-    assert TypeAdapter(Quiet).validate_json(answer.content) == await jar.quiet()
+    assert TypeAdapter(Idle).validate_json(answer.content) == await jar.idle()
     assert answer.json()["clock"] == "2026-02-13T00:00:00Z"
 
 
@@ -113,7 +113,7 @@ async def test_a_service_whose_loop_is_stuck_asks_to_be_restarted_and_still_answ
 
 
 async def test_a_service_starts_without_its_database_and_goes_on_when_it_comes(service, settings, jar, issuer, monkeypatch):
-    monkeypatch.setattr(redress_chassis.service, "PATIENCE", 0.01)
+    monkeypatch.setattr(redress_chassis.service, "START_TIMEOUT", 0.01)
     monkeypatch.setattr(redress_chassis.service, "RETRY", 0.01)
     jar.fails = Unavailable("The database of jar does not answer.")
     app = service.app(settings, engine=jar)
@@ -133,7 +133,7 @@ async def test_a_service_starts_without_its_database_and_goes_on_when_it_comes(s
 
 
 async def test_a_restored_journal_waits_for_its_adoption_and_says_so_to_everybody(service, settings, jar, issuer, monkeypatch):
-    monkeypatch.setattr(redress_chassis.service, "PATIENCE", 0.01)
+    monkeypatch.setattr(redress_chassis.service, "START_TIMEOUT", 0.01)
     monkeypatch.setattr(redress_chassis.service, "RETRY", 0.01)
     jar.fails = JournalRestored("jar")
     app = service.app(settings, engine=jar)
@@ -178,15 +178,15 @@ async def test_the_spine_can_be_watched(alice, jar):
     text = (await alice.get("/metrics")).text
 
     for line in (
-        "redress_backlog_facts 3.0",
+        "redress_backlog_events 3.0",
         "redress_lag_records 7.0",
         "redress_lag_seconds 1.5",
         "redress_parked_subjects 1.0",
-        "redress_set_aside_records 2.0",
+        "redress_dead_letters 2.0",
         "redress_stuck_rows 0.0",
         "redress_oldest_transaction_seconds 0.25",
         "redress_relay_leader 1.0",
-        'redress_work_total{outcome="decided",work="open"} 4.0',
+        'redress_automations_total{outcome="decided",work="open"} 4.0',
         'redress_commands_total{command="take_note",outcome="done"} 1.0',
         'redress_commands_total{command="take_note",outcome="replayed"} 1.0',
         'redress_commands_total{command="take_note",outcome="jar-full"} 1.0',
@@ -203,7 +203,7 @@ async def test_measures_that_cannot_be_had_are_missing_not_old(alice, jar):
     text = (await alice.get("/metrics")).text
 
     assert "redress_measured 0.0" in text
-    assert "redress_backlog_facts" not in text
+    assert "redress_backlog_events" not in text
 
 
 def lines(captured: str) -> list[dict[str, Any]]:

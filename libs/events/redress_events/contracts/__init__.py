@@ -1,4 +1,4 @@
-"""Every fact of every service, by service. A fact's type on the log is `redress.<service>.<name>.v<version>`."""
+"""Every event of every service, by service. An event's type on the log is `redress.<service>.<name>.v<version>`."""
 
 # from services.toml: contracts
 from redress_events.contracts.callback import CALLBACK

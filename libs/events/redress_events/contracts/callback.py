@@ -2,14 +2,14 @@
 
 from typing import ClassVar, Literal
 
-from redress_events.event import Contract, Fact, Personal, UtcTime
+from redress_events.event import Contract, Event, Personal, UtcTime
 from redress_events.vocabulary import CLOSED
 
 CloseReason = Literal["satisfied", "withdrawn", "unreachable"]
 Outcome = Literal["resolved", "rejected"]
 
 
-class CallbackScheduled(Fact):
+class CallbackScheduled(Event):
     """A return visit is due. (Handbook 3.3.3: to every complaint, a rejected one too)"""
 
     cycle: int
@@ -17,7 +17,7 @@ class CallbackScheduled(Fact):
     due_at: UtcTime  # first attempt by then
 
 
-class CallbackAttempted(Fact):
+class CallbackAttempted(Event):
     """Somebody tried to reach the customer."""
 
     cycle: int
@@ -29,7 +29,7 @@ class CallbackAttempted(Fact):
     said: int = 0  # how many supplements and chases were known: any further one is unanswered until the next attempt
 
 
-class SatisfactionRecorded(Fact):
+class SatisfactionRecorded(Event):
     """What the customer said: is it solved, and how satisfied is he."""
 
     cycle: int
@@ -38,14 +38,14 @@ class SatisfactionRecorded(Fact):
     words: Personal | None = None
 
 
-class ComplaintReopened(Fact):
+class ComplaintReopened(Event):
     """The customer is not satisfied: a new cycle goes back to handling, more urgent."""
 
     cycle: int  # the new one
     urgency: int
 
 
-class ComplaintClosed(Fact):
+class ComplaintClosed(Event):
     """The end of a complaint; only callback says it."""
 
     cycle: int
@@ -53,7 +53,7 @@ class ComplaintClosed(Fact):
     withdrawal: int = 0  # the withdrawal it answers
 
 
-class ClosedComplaint(Fact):
+class ClosedComplaint(Event):
     """One flat record for each closing, for business intelligence: complete in itself and free of personal data. Sent again with a higher
     revision when something late changes it. Durations in whole seconds of natural time."""
 

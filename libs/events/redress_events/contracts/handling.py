@@ -2,12 +2,12 @@
 
 from typing import Literal
 
-from redress_events.event import Contract, Fact, Personal, UtcTime
+from redress_events.event import Contract, Event, Personal, UtcTime
 
 ContactMeans = Literal["phone", "visit", "e-mail", "sms", "chat", "letter"]
 
 
-class CaseOpened(Fact):
+class CaseOpened(Event):
     """A department has a case for this cycle of the complaint."""
 
     cycle: int
@@ -16,14 +16,14 @@ class CaseOpened(Fact):
     urgency: int = 0  # raised by one with each cycle
 
 
-class CaseCancelled(Fact):
+class CaseCancelled(Event):
     """The complaint was closed while the case was still open: there is nothing left to do."""
 
     cycle: int
     reason: str
 
 
-class CaseAccepted(Fact):
+class CaseAccepted(Event):
     """A handler takes it on. It holds only where the case was then: after a new routing or transfer the new department accepts again."""
 
     cycle: int
@@ -32,7 +32,7 @@ class CaseAccepted(Fact):
     transfer: int = 0  # the transfer that brought it here, 0 where the routing did
 
 
-class CustomerContacted(Fact):
+class CustomerContacted(Event):
     """A person spoke with the customer (a bot does not count)."""
 
     cycle: int
@@ -41,12 +41,12 @@ class CustomerContacted(Fact):
     note: Personal | None = None
 
 
-class ProgressReported(Fact):
+class ProgressReported(Event):
     cycle: int
     note: Personal
 
 
-class CaseTransferred(Fact):
+class CaseTransferred(Event):
     """The case goes to another department. It holds only for the routing it names: a new routing beats it."""
 
     cycle: int
@@ -56,7 +56,7 @@ class CaseTransferred(Fact):
     reason: Personal
 
 
-class CaseResolved(Fact):
+class CaseResolved(Event):
     """What was wrong, what was done, who is responsible, and how the customer was told. (Handbook 3.3.2, 6.2.1 d)"""
 
     cycle: int
@@ -68,7 +68,7 @@ class CaseResolved(Fact):
     said: int = 0  # how many supplements and chases the department knew of: any further one came after
 
 
-class CaseRejected(Fact):
+class CaseRejected(Event):
     """The department does not follow the complaint, and says why. A rejected complaint is visited like a resolved one."""
 
     cycle: int

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from redress_events.event import Contract, Fact, Personal, UtcTime
+from redress_events.event import Contract, Event, Personal, UtcTime
 from redress_events.vocabulary import Channel, ContactKind
 
 
@@ -15,7 +15,7 @@ class EarlierComplaint(BaseModel):
     number: str
 
 
-class ComplaintRegistered(Fact):
+class ComplaintRegistered(Event):
     """A complaint was taken down and has a number. (Handbook 3.3.1, 6.2.1 a)"""
 
     number: str
@@ -39,7 +39,7 @@ class ComplaintRegistered(Fact):
     refers_to: EarlierComplaint | None = None  # the one that this one takes up again, most often because that is closed
 
 
-class ComplaintSupplemented(Fact):
+class ComplaintSupplemented(Event):
     """The customer added something."""
 
     supplement: int  # 1, 2, 3 … on this complaint
@@ -47,14 +47,14 @@ class ComplaintSupplemented(Fact):
     attachments: tuple[str, ...] = ()
 
 
-class ComplaintChased(Fact):
+class ComplaintChased(Event):
     """The customer asked where it stays."""
 
     chase: int
     text: Personal | None = None
 
 
-class ComplaintWithdrawn(Fact):
+class ComplaintWithdrawn(Event):
     """The customer wishes to end it. A wish, not an end: callback answers the number with ComplaintClosed."""
 
     withdrawal: int

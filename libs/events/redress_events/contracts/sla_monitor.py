@@ -2,12 +2,12 @@
 
 from typing import Literal
 
-from redress_events.event import Contract, Fact, UtcTime
+from redress_events.event import Contract, Event, UtcTime
 
 Clock = Literal["classify", "resolve"]
 
 
-class ClockStarted(Fact):
+class ClockStarted(Event):
     """A deadline is set. Carries every value of the policy it came from: nothing looks the policy up later."""
 
     clock: Clock
@@ -22,7 +22,7 @@ class ClockStarted(Fact):
     provisional: bool = False  # the deadline falls in a year whose calendar is not yet published
 
 
-class ClockConfirmed(Fact):
+class ClockConfirmed(Event):
     """A reclassification asked for the target that the clock has already: it runs on as it is."""
 
     clock: Clock
@@ -31,23 +31,23 @@ class ClockConfirmed(Fact):
     classification: int  # the one that is answered
 
 
-class ClockMet(Fact):
+class ClockMet(Event):
     clock: Clock
     cycle: int
     n: int
-    met_at: UtcTime  # the time of the fact that met it
+    met_at: UtcTime  # the time of the event that met it
     in_time: bool
 
 
-class ClockCancelled(Fact):
+class ClockCancelled(Event):
     clock: Clock
     cycle: int
     n: int
     reason: Literal["closed", "new-target", "reopened"]
-    cancelled_at: UtcTime  # the time of the fact that cancelled it
+    cancelled_at: UtcTime  # the time of the event that cancelled it
 
 
-class DeadlineBreached(Fact):
+class DeadlineBreached(Event):
     """Nothing met the clock by its deadline. Said once for each instance; `noticed_at` is when sla-monitor saw it."""
 
     clock: Clock
@@ -57,8 +57,8 @@ class DeadlineBreached(Fact):
     noticed_at: UtcTime
 
 
-class BreachAnnulled(Fact):
-    """A fact that came late shows that the deadline was kept after all. Final."""
+class BreachAnnulled(Event):
+    """An event that came late shows that the deadline was kept after all. Final."""
 
     clock: Clock
     cycle: int

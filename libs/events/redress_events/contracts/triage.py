@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from redress_events.event import Contract, Fact, Personal
+from redress_events.event import Contract, Event, Personal
 from redress_events.vocabulary import ContactKind
 
 Category = Literal["service_quality", "billing_dispute", "business_process", "after_sales", "other"]
@@ -21,7 +21,7 @@ class Evidence(BaseModel):
     term: str  # the term's id in the taxonomy
 
 
-class ComplaintClassified(Fact):
+class ComplaintClassified(Event):
     """The rules of a taxonomy said what it is. `review`: confidence is below the limit, a person has to decide. (Handbook 6.1.2)"""
 
     classification: int  # 1, 2, 3 …, shared with ComplaintReclassified
@@ -35,7 +35,7 @@ class ComplaintClassified(Fact):
     review: bool = False
 
 
-class ComplaintReclassified(Fact):
+class ComplaintReclassified(Event):
     """A person said what it is, with a reason; the confirmation of a proposed class too."""
 
     classification: int
@@ -47,7 +47,7 @@ class ComplaintReclassified(Fact):
     reason: Personal
 
 
-class ComplaintRouted(Fact):
+class ComplaintRouted(Event):
     """It goes to a department and one of its queues. (Handbook 6.2.1 b)"""
 
     routing: int  # 1, 2, 3 …: a transfer answers the routing it names

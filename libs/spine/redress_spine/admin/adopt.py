@@ -1,6 +1,6 @@
 """Takes into a journal what the log has and it lacks: after a restore to a point in time, or a failover that lost what was committed last.
 
-The journal is closed, compared with the log from where its state had read, and only if both agree its own newer facts are written to it as
+The journal is closed, compared with the log from where its state had read, and only if both agree its own newer events are written to it as
 they stand there: bytes, hashes and order. Then it is let in where it is now. Killed at any point it is begun anew without harm: each step
 finds what the last run did. Nothing of the journal that is newer than the log is touched: the relay ships that.
 
@@ -31,17 +31,17 @@ from redress_spine.processing.clock import monotonic
 from redress_spine.processing.parking import NotParked, Parking
 from redress_spine.store import connections
 from redress_spine.store.database import PLANS
-from redress_spine.store.errors import told
+from redress_spine.store.errors import safe_message
 from redress_spine.store.lookups import Lookups
-from redress_spine.store.own_facts import CURE, AdoptionRefused, Continuation, Forked, Own, OwnFacts, PassedOver, Ranges, records_of
+from redress_spine.store.own_events import CURE, AdoptionRefused, Continuation, Forked, OwnEvent, OwnEvents, PassedOver, Ranges, records_of
 from redress_spine.store.own_folding import fold_own
 from redress_spine.store.states import States
 from redress_spine.store.vault import PROOF, KeyRecord, Vault
 
-BATCH = 500  # facts in a transaction
+BATCH = 500  # events in a transaction
 SETTLE = 2 * SEND_TIMEOUT  # seconds after which no relay still sends a page that it read from the server that was lost
 LEADER = 10.0  # seconds to wait for the relay to notice that the journal is closed
-TOLD = 20  # differences that a refusal names
+NAMED = 20  # differences that a refusal names
 LEASE = "SELECT pg_try_advisory_lock(hashtext('redress-adopt'))"
 HERE = """
 SELECT l.schema, l.fold, b.timeline, b.system_identifier = s.system_identifier AND b.timeline = timeline_now() AS at_home
@@ -50,11 +50,11 @@ FROM live l, birthplace b, pg_control_system() s
 MARK = "UPDATE birthplace SET timeline = $1"
 AT_HOME = "UPDATE birthplace SET system_identifier = s.system_identifier, timeline = timeline_now() FROM pg_control_system() s"
 CLUSTERS = "SELECT kafka_cluster FROM consumer_offsets UNION SELECT kafka_cluster FROM relay_checkpoint WHERE kafka_cluster IS NOT NULL"
-# The reasons why an own fact waits: the log has it, and the journal has not, or has another one.
-OWN = "('not-in-journal', 'fork')"
+# The reasons why an own event waits: the log has it, and the journal has not, or has another one.
+OWN_REASONS = "('not-in-journal', 'fork')"
 READ = f"""
 SELECT o.topic, o.partition, o.next, o.topic_id, o.last_offset, o.last_hash, least(o.next, (
-    SELECT min(p."offset") FROM parked p WHERE p.topic = o.topic AND p.partition = o.partition AND p.reason IN {OWN}
+    SELECT min(p."offset") FROM parked p WHERE p.topic = o.topic AND p.partition = o.partition AND p.reason IN {OWN_REASONS}
 )) AS begin FROM consumer_offsets o
 """
 APPEND = """
@@ -64,19 +64,19 @@ FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::b
     WITH ORDINALITY e (stream, version, topic, type, prevhash, hash, data, partition, ord) ORDER BY e.ord
 """
 LOCK_ROWS = "SELECT 1 FROM state WHERE subject = ANY ($1::text[]) ORDER BY subject FOR UPDATE"
-# Like a redrive: a projector that compared an own fact with the journal before it was taken in has lost its fence.
+# Like a redrive: a projector that compared an own event with the journal before it was taken in has lost its fence.
 TELL_PROJECTORS = "UPDATE consumer_offsets SET epoch = epoch + 1 WHERE topic = $1"
-LACKED = f"SELECT DISTINCT subject FROM parked WHERE reason IN {OWN} ORDER BY subject"
+LACKED = f"SELECT DISTINCT subject FROM parked WHERE reason IN {OWN_REASONS} ORDER BY subject"
 Ends = Mapping[TopicPartition, int]
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(slots=True)
 class Adopted:
-    """What an adoption came to. facts: by type, those taken in by this run. rebased: whether transactions were numbered anew."""
+    """What an adoption came to. events: by type, those taken in by this run. rebased: whether transactions were numbered anew."""
 
     service: str
-    facts: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)
     streams: set[str] = field(default_factory=set)
     keys: int = 0
     unparked: int = 0
@@ -86,7 +86,7 @@ class Adopted:
 
 class Adoption:
     """fold: of this release. master_key: to tell keys from what is none. settle: seconds, see SETTLE; 0 where nothing can be under way.
-    batch: facts in a transaction.
+    batch: events in a transaction.
     although_truncated: an operator says that nothing of ours was lost with the log's start. log_lost: and that the log that the journal was
     shipped to is gone, so there is nothing to take from it. progress(what, done, all). closed: this run closed the journal to commands and
     did not open it again."""
@@ -117,13 +117,13 @@ class Adoption:
         self.closed = False
         self._progress = progress
         self._topics = Topics(service.topic_prefix)
-        self._states = States(service.kinds, service.partitions)
-        self._reader = Reader(service.source, service.kinds, service.contracts, service.partitions)
+        self._states = States(service.aggregates, service.partitions)
+        self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions)
         self._vault = Vault(master_key, _never, _never)
         self._lookups = Lookups(self._states, master_key)
-        names = sorted({self._topics(fact.topic) for fact in service.contract.by_type.values()} | {self._topics.lifecycle})
+        names = sorted({self._topics(event.topic) for event in service.contract.by_type.values()} | {self._topics.lifecycle})
         self._places = [TopicPartition(name, n) for name in names for n in range(service.partitions)]
-        self._log = OwnFacts(service, batch, passed_over)
+        self._log = OwnEvents(service, batch, passed_over)
         self._adopted = Adopted(service.source)
 
     async def run(self) -> Adopted:
@@ -145,12 +145,12 @@ class Adoption:
             except Forked:
                 raise
             except BaseException as error:
-                if before["at_home"] and not self._adopted.facts:  # it took commands before, and nothing says that it must not
+                if before["at_home"] and not self._adopted.events:  # it took commands before, and nothing says that it must not
                     try:
                         await connection.execute(MARK, before["timeline"])
                         self.closed = False
                     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as second:
-                        error.add_note(f"{self._service.source} stays closed to commands until it is adopted: {told(second)}")
+                        error.add_note(f"{self._service.source} stays closed to commands until it is adopted: {safe_message(second)}")
                 raise
             await connection.execute(AT_HOME)
             self.closed = False
@@ -259,21 +259,21 @@ class Adoption:
             if starts[place] > begin[place]
         ]
         if gone and not self._although_truncated:
-            raise AdoptionRefused(*gone[:TOLD], "If you know that nothing of this service was in it, say --although-truncated.")
+            raise AdoptionRefused(*gone[:NAMED], "If you know that nothing of this service was in it, say --although-truncated.")
         return {place: max(at, starts[place]) for place, at in begin.items()}
 
     async def _look(self, connection: asyncpg.Connection, consumer: Consumer, ranges: Ranges) -> None:
         """Whether all that is missing continues the journal. Raises Forked, before anything was written."""
         problems: list[str] = []
         look = Continuation()
-        async for batch in self._log.read(connection, consumer, ranges, lambda *told: self._progress("comparing", *told)):
+        async for batch in self._log.read(connection, consumer, ranges, lambda *safe_message: self._progress("comparing", *safe_message)):
             await look.missing(connection, batch, problems)
         if problems:
-            more = [f"… and {len(problems) - TOLD} more."] if len(problems) > TOLD else []
-            raise Forked(*problems[:TOLD], *more, CURE)
+            more = [f"… and {len(problems) - NAMED} more."] if len(problems) > NAMED else []
+            raise Forked(*problems[:NAMED], *more, CURE)
 
     async def _take(self, connection: asyncpg.Connection, consumer: Consumer, ranges: Ranges) -> None:
-        async for batch in self._log.read(connection, consumer, ranges, lambda *told: self._progress("adopting", *told)):
+        async for batch in self._log.read(connection, consumer, ranges, lambda *safe_message: self._progress("adopting", *safe_message)):
             async with connection.transaction():
                 await connection.execute(LOCK_ROWS, sorted({own.subject for own in batch}))
                 problems: list[str] = []
@@ -282,19 +282,19 @@ class Adoption:
                     raise Forked(*problems, CURE)
                 if missing:
                     await self._append(connection, missing)
-            self._adopted.facts.update(own.type for own in missing)
+            self._adopted.events.update(own.type for own in missing)
             self._adopted.streams.update(own.stream for own in missing)
 
-    async def _append(self, connection: asyncpg.Connection, facts: list[Own]) -> None:
+    async def _append(self, connection: asyncpg.Connection, events: list[OwnEvent]) -> None:
         columns = [
             (own.stream, own.version, own.topic, own.type, own.prevhash, own.hash, own.data, self._states.partition(own.subject))
-            for own in facts
+            for own in events
         ]
         await connection.execute(APPEND, *map(list, zip(*columns, strict=True)))
         self._progress("writing", 0, 0)
-        own_facts = [(own.stream, own.type, own.data) for own in facts]
-        subjects = {own.subject for own in facts}
-        await fold_own(connection, self._service.contract, self._states, self._lookups, own_facts, subjects, 1)
+        own_events = [(own.stream, own.type, own.data) for own in events]
+        subjects = {own.subject for own in events}
+        await fold_own(connection, self._service.contract, self._states, self._lookups, own_events, subjects, 1)
 
     async def _take_keys(self, connection: asyncpg.Connection, consumer: Consumer, ranges: Ranges) -> None:
         """The keys that came since. What destroys one is the projector's to read: it goes on from the same place."""

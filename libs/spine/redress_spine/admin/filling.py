@@ -1,4 +1,4 @@
-"""A new state schema filled, partition by partition: `heard` from the log, `done` from the journal, folded in memory and copied.
+"""A new state schema filled, partition by partition: `observed` from the log, `own` from the journal, folded in memory and copied.
 
 Two partitions are held in memory at a time, and nobody searches them for cycles.
 """
@@ -20,7 +20,7 @@ from aiokafka import TopicPartition
 from redress_events.event import Contract
 from redress_spine.messaging.envelope import decode
 from redress_spine.messaging.kafka_clients import Consumer
-from redress_spine.messaging.records import Apart, Read, Reader, Record, Unfit, as_folded
+from redress_spine.messaging.records import DeadLetter, DecodedRecord, Reader, Record, RejectedRecord, as_folded
 from redress_spine.messaging.spool import Spool
 from redress_spine.messaging.whole_log import ahead
 from redress_spine.processing.projections import COUNTED, LOOKUPS, Changes, changes
@@ -28,12 +28,12 @@ from redress_spine.processing.skips import Skips, skip_of
 from redress_spine.store import entries
 from redress_spine.store.fold import Folding
 from redress_spine.store.lookups import Lookups
-from redress_spine.store.saving import PARK, SEAL, SET_ASIDE, parked_rows, set_aside_rows
+from redress_spine.store.saving import PARK, SEAL, STORE_DEAD_LETTERS, dead_letter_rows, parked_rows
 from redress_spine.store.states import States
 
 CHUNK = 1_000
 YIELD = 100  # records folded between two looks at the network
-# Everything below the watermark is visible for good. One pass, and no order: a partition's facts are put in order when its turn comes.
+# Everything below the watermark is visible for good. One pass, and no order: a partition's events are put in order when its turn comes.
 JOURNAL = """
 SELECT global_position, stream, version, type, hash, data, partition FROM events WHERE transaction_id < $1::text::xid8
 """
@@ -42,23 +42,23 @@ SELECT c.relname AS name, pg_get_indexdef(i.indexrelid) AS definition FROM pg_in
 JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace
 WHERE n.nspname = $1 AND t.relname = ANY ($2::text[]) AND NOT i.indisprimary
 """
-COLUMNS = ["subject", "partition", "revision", "decided", "parked", "read", "cause", "heard", "done"]
+COLUMNS = ["subject", "partition", "revision", "decided", "parked", "read", "cause", "observed", "own"]
 
 
 @dataclass(slots=True)
 class Held:
-    """One partition in memory: who heard what, who did what, and the hashes that own facts are compared with."""
+    """One partition in memory: who observed what, who did what, and the hashes that own events are compared with."""
 
     foldings: dict[str, Folding] = field(default_factory=dict)
-    done: dict[str, Any] = field(default_factory=dict)
+    own: dict[str, Any] = field(default_factory=dict)
     sealed: list[tuple[str, str, bytes]] = field(default_factory=list)
     entries: list[tuple[str, *entries.Row]] = field(default_factory=list)
     hashes: dict[tuple[str, int], bytes] = field(default_factory=dict)
-    apart: list[Apart] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
 
 
 class Filling:
-    """connection: with the new schema first in its search path. base: the revision that every row begins with. heard: told what was folded,
+    """connection: with the new schema first in its search path. base: the revision that every row begins with. observed: told what was folded,
     again and again."""
 
     def __init__(
@@ -73,7 +73,7 @@ class Filling:
         skips: Skips,
         base: int,
         lookups: Lookups | None,
-        heard: Callable[[TopicPartition, list[Record]], None],
+        observed: Callable[[TopicPartition, list[Record]], None],
     ) -> None:
         self._contract = contract
         self._states = states
@@ -84,7 +84,7 @@ class Filling:
         self._skips = skips
         self._base = base
         self._lookups = lookups
-        self._heard = heard
+        self._observed = observed
 
     async def fill(self, place: TopicPartition, start: int, end: int) -> None:
         """The log from the offset `start` to `end`, and the journal as it was split. Raises LogTruncated, ConnectionError."""
@@ -94,29 +94,29 @@ class Filling:
             if not rows:
                 break
             _, stream, version, kind, digest, data = rows.pop()
-            did(self._contract, self._states, (stream, kind, data), held.done, held.sealed, held.entries)
+            evolve(self._contract, self._states, (stream, kind, data), held.own, held.sealed, held.entries)
             held.hashes[stream, version] = digest
             if n % YIELD == 0:
                 await asyncio.sleep(0)
         async for records in ahead(self._consumer, place, start, end):
-            await self._hear(records, held)
-            self._heard(place, records)
+            await self._observe(records, held)
+            self._observed(place, records)
         await self._copy(place.partition, held)
 
-    async def _hear(self, batch: Iterable[Record], held: Held) -> None:
+    async def _observe(self, batch: Iterable[Record], held: Held) -> None:
         for n, record in enumerate(batch):
             if n % YIELD == 0:
                 await asyncio.sleep(0)  # for the next batch, which is on its way
             if record.mark:
                 continue
             item = self._reader.judge(record)
-            if isinstance(item, Apart):
-                held.apart.append(item)
+            if isinstance(item, DeadLetter):
+                held.dead_letters.append(item)
                 continue
             folding = held.foldings.get(item.subject)
             if folding is None:
                 codec = self._states.codec(item.subject)
-                folding = held.foldings[item.subject] = Folding(item.subject, record.partition, codec, codec.kind.facets[0](), {})
+                folding = held.foldings[item.subject] = Folding(item.subject, record.partition, codec, codec.aggregate.facets[0](), {})
             skip = skip_of(self._skips, record)
             if not self._ours(item):
                 folding.take(item, skip)
@@ -127,28 +127,28 @@ class Filling:
                     held.hashes |= {key: known} if known else {}
                 folding.compare(item, held.hashes)
 
-    def _ours(self, item: Read | Unfit) -> TypeGuard[Read]:
-        return isinstance(item, Read) and item.envelope.source == self._reader.source
+    def _ours(self, item: DecodedRecord | RejectedRecord) -> TypeGuard[DecodedRecord]:
+        return isinstance(item, DecodedRecord) and item.envelope.source == self._reader.source
 
     async def _copy(self, partition: int, held: Held) -> None:
         rows = []
         projected = Changes()
-        for n, subject in enumerate(held.foldings.keys() | held.done.keys()):
+        for n, subject in enumerate(held.foldings.keys() | held.own.keys()):
             if n % YIELD == 0:
                 await asyncio.sleep(0)
             codec = self._states.codec(subject)
             folding = held.foldings.get(subject)
-            done = held.done.get(subject)
-            if folding is None or not (folding.touched or done):
-                if done is None:
+            own = held.own.get(subject)
+            if folding is None or not (folding.touched or own):
+                if own is None:
                     continue
-                folding = Folding(subject, partition, codec, codec.kind.facets[0](), {})
-            done_json = codec.dump_done(done) if done is not None else "{}"
-            if codec.kind.projections:
-                projected.add(changes(codec.kind, subject, None, (folding.heard, codec.nothing[1] if done is None else done)))
+                folding = Folding(subject, partition, codec, codec.aggregate.facets[0](), {})
+            own_json = codec.dump_own(own) if own is not None else "{}"
+            if codec.aggregate.projections:
+                projected.add(changes(codec.aggregate, subject, None, (folding.observed, codec.nothing[1] if own is None else own)))
             read = orjson.dumps(folding.read).decode()
-            heard_json = codec.dump_heard(folding.heard)
-            rows.append((subject, partition, self._base, self._base, folding.parked, read, folding.cause, heard_json, done_json))
+            observed_json = codec.dump_observed(folding.observed)
+            rows.append((subject, partition, self._base, self._base, folding.parked, read, folding.cause, observed_json, own_json))
         rows.sort()
         for start in range(0, len(rows), CHUNK):
             await self._connection.copy_records_to_table("state", records=rows[start : start + CHUNK], columns=COLUMNS)
@@ -169,12 +169,12 @@ class Filling:
         waiting = parked_rows(held.foldings.values())
         for start in range(0, len(waiting), CHUNK):
             await self._connection.execute(PARK, *map(list, zip(*waiting[start : start + CHUNK], strict=True)))
-        if held.apart:
-            await self._connection.execute(SET_ASIDE, *map(list, zip(*set_aside_rows(held.apart), strict=True)))
+        if held.dead_letters:
+            await self._connection.execute(STORE_DEAD_LETTERS, *map(list, zip(*dead_letter_rows(held.dead_letters), strict=True)))
 
 
 def subject_of(contract: Contract, stream: str, type: str) -> str:
-    """The subject that a fact was decided on, whichever stream it stands in."""
+    """The subject that an event was decided on, whichever stream it stands in."""
     return f"{contract.by_type[type].decided_on}/{stream.partition('/')[2]}"
 
 
@@ -195,23 +195,23 @@ async def split_journal(
     return wrong
 
 
-def did(
+def evolve(
     contract: Contract,
     states: States,
     row: tuple[str, str, bytes],
-    done: dict[str, Any],
+    own: dict[str, Any],
     sealed: list[tuple[str, str, bytes]],
     entered: list[tuple[str, *entries.Row]],
 ) -> str:
     """Fold one journal row, its stream, type and data; returns its subject."""
     stream, type, data = row
     envelope = decode(data)
-    fact, values = as_folded(contract.by_type[type], envelope)
+    event, values = as_folded(contract.by_type[type], envelope)
     subject = subject_of(contract, stream, type)
-    kind = states.codec(subject).kind
-    done[subject] = kind.did(done[subject] if subject in done else kind.facets[1](), fact, envelope.time)
+    kind = states.codec(subject).aggregate
+    own[subject] = kind.evolve(own[subject] if subject in own else kind.facets[1](), event, envelope.time)
     sealed.extend((subject, ref, blob) for ref, blob in values)
-    entry = entries.row_of(kind, fact, envelope.source, envelope.version, envelope.time, [blob for _, blob in values])
+    entry = entries.row_of(kind, event, envelope.source, envelope.version, envelope.time, [blob for _, blob in values])
     if entry is not None:
         entered.append((subject, *entry))
     return subject

@@ -12,7 +12,7 @@ import asyncpg
 import orjson
 
 from redress_spine.admin.causal_order import Journaled, Place
-from redress_spine.messaging.envelope import decode, fact_id
+from redress_spine.messaging.envelope import decode, event_id
 from redress_spine.messaging.relay import CHECKPOINT, MOVE, RESTORING, SENT_TO
 from redress_spine.store import connections
 from redress_spine.store.database import LIVE, PLANS
@@ -103,12 +103,12 @@ class Journal:
         await self.connection.copy_records_to_table("on_the_log", records=list(versions.items()))
 
     async def set_watermark(self) -> int:
-        """What is committed by now is what will be written: nothing older can appear any more. Returns how many facts are to be written."""
+        """What is committed by now is what will be written: nothing older can appear any more. Returns how many events are to be written."""
         await self.connection.execute("ANALYZE on_the_log")
         self.watermark = await self.connection.fetchval(WATERMARK)
         return int(await self.connection.fetchval(MISSING_ON_LOG, self.watermark))
 
-    async def facts(self, journals: Mapping[str, Journal]) -> AsyncIterator[Journaled]:
+    async def events(self, journals: Mapping[str, Journal]) -> AsyncIterator[Journaled]:
         """What the log lacks, in the journal's order. journals: all of them, to find each cause in its own."""
         cursor = ("0", 0)
         while rows := await self.connection.fetch(READ, *cursor, self.watermark, PAGE):
@@ -132,7 +132,7 @@ class Journal:
             if (journal := journals.get(source)) is None:
                 continue
             for row in await journal.connection.fetch(CAUSES, [stream for stream, _ in keys], [version for _, version in keys]):
-                cause = fact_id(row["stream"], source, row["version"])
+                cause = event_id(row["stream"], source, row["version"])
                 found[cause] = None if row["written"] else (cause, source, (int(row["transaction_id"]), row["global_position"]))
         self.missing += sorted(causes - found.keys())
         return found

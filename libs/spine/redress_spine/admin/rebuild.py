@@ -46,7 +46,7 @@ from redress_spine.store.states import States, one
 from redress_spine.store.vault import Vault
 
 LANES = 2  # partitions filled at a time: while one waits for its first records the other folds
-FETCH = 4 * 1024 * 1024  # bytes asked for at a time: some 4,000 facts, 0.1 s of folding
+FETCH = 4 * 1024 * 1024  # bytes asked for at a time: some 4,000 events, 0.1 s of folding
 LAST_ROWS = 2_000  # journal rows that may be folded while the live state is locked
 SWAP_TRIES = 200
 WAIT = 0.05  # seconds between two of them
@@ -82,7 +82,7 @@ EPOCHS = "SELECT topic, partition, epoch FROM {schema}.consumer_offsets ORDER BY
 STUMBLED = """
 SELECT subject, ((array_agg((topic, partition, "offset") ORDER BY position))[1], count(*))::text AS stumbled FROM {schema}.parked GROUP BY 1
 """
-# What a run with another number of partitions stored, for a moment of a wrong setting. Not hashed, and of no fact.
+# What a run with another number of partitions stored, for a moment of a wrong setting. Not hashed, and of no event.
 SET_RIGHT = """
 UPDATE public.events e SET partition = w.partition
 FROM unnest($1::text[], $2::bigint[], $3::int[]) w (stream, version, partition) WHERE e.stream = w.stream AND e.version = w.version
@@ -110,7 +110,7 @@ class Rebuilt:
 
     service: str
     schema: str
-    facts: int
+    events: int
     states: int
     parked: int
     seconds: float
@@ -148,9 +148,9 @@ class Rebuild:
         self._kafka = KafkaClients.of(kafka)
         self._progress = progress
         self._topics = Topics(service.topic_prefix)
-        self._states = States(service.kinds, service.partitions)
+        self._states = States(service.aggregates, service.partitions)
         self._lookups = Lookups(self._states, master) if master is not None and Lookups.needed(self._states) else None
-        self._reader = Reader(service.source, service.kinds, service.contracts, service.partitions)
+        self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions)
         self._skips: Skips = {}
         self._lost = Loss()
         self._cluster = ""
@@ -158,7 +158,7 @@ class Rebuild:
         self._anchors: dict[TopicPartition, Anchor] = {}  # the records that the live state has read last
         self._last: dict[TopicPartition, Anchor] = {}  # and those that the new one has
         self._another_log = False  # than the live state has read: their offsets say nothing of each other
-        self._facts = 0
+        self._events = 0
         self._base = 0  # revisions of this schema begin here, so that no decision on an old row fits a new one
 
     async def run(self) -> Rebuilt:
@@ -186,7 +186,7 @@ class Rebuild:
             finally:
                 await close(consumer)
                 await connection.close()
-            return Rebuilt(self._service.source, schema, self._facts, states, parked, monotonic() - began, locked, self._lost)
+            return Rebuilt(self._service.source, schema, self._events, states, parked, monotonic() - began, locked, self._lost)
         finally:
             await lease.close()
 
@@ -198,8 +198,8 @@ class Rebuild:
             starts = {place: start for place, (start, _) in (await bounds(consumer, places)).items()}
         finally:
             await close(consumer)
-        if (sentence := truncated(starts)) and not self._accept_loss:
-            raise LogTruncated(f"{sentence} {RESTORE_LOG}")
+        if (message := truncated(starts)) and not self._accept_loss:
+            raise LogTruncated(f"{message} {RESTORE_LOG}")
         return starts
 
     async def _fill_and_swap(
@@ -220,7 +220,7 @@ class Rebuild:
                 position.topic_id not in (None, self._topic_id) or position.next > ends.get(place, 0) for place, position in held.items()
             )
             watermark = await connection.fetchval(WATERMARK)
-            shown = [table.name for table in tables(self._service.kinds.values())]
+            shown = [table.name for table in tables(self._service.aggregates.values())]
             indexes = await take_indexes_away(connection, schema, ["state", "lookups", *shown])
             self._progress("journal", 0, 0)
             wrong = await split_journal(connection, self._service.contract, self._states, watermark, journal)
@@ -265,7 +265,7 @@ class Rebuild:
                 skips=self._skips,
                 base=self._base,
                 lookups=self._lookups,
-                heard=lambda place, records: self._heard("log", {place: records}, ends, losses),
+                observed=lambda place, records: self._observed("log", {place: records}, ends, losses),
             )
             for place in left:
                 await filling.fill(place, starts[place], ends[place])
@@ -280,16 +280,16 @@ class Rebuild:
         # fetch_max_wait_ms: the answer at a partition's end comes before the next one's first records
         return reader(self._kafka, max_partition_fetch_bytes=FETCH, fetch_max_wait_ms=20)
 
-    def _heard(self, what: str, batch: Mapping[TopicPartition, list[Record]], ends: Ends, losses: Losses) -> None:
+    def _observed(self, what: str, batch: Mapping[TopicPartition, list[Record]], ends: Ends, losses: Losses) -> None:
         for place, records in batch.items():
-            losses.heard(place, records)
-            self._facts += len(records)
+            losses.observed(place, records)
+            self._events += len(records)
             anchor = self._anchors.get(place)
             if anchor and records and records[0].offset <= anchor.offset <= records[-1].offset:
                 self._another_log |= all(anchor != (each.offset, each.hash) for each in records)
             if last := next((each for each in reversed(records) if not each.mark), None):
                 self._last[place] = Anchor(last.offset, last.hash)
-        self._progress(what, self._facts, sum(ends.values()))
+        self._progress(what, self._events, sum(ends.values()))
 
     async def _follow_and_swap(
         self,
@@ -323,10 +323,10 @@ class Rebuild:
             wanted = await log_end.ask(list(ends))
             async for batch in self._until(consumer, projector, wanted):
                 await projector.project(connection, batch)
-                self._heard("following the log", batch, wanted, losses)
+                self._observed("following the log", batch, wanted, losses)
             folded = int(await connection.fetchval(WATERMARK))
             while True:
-                cursor, rows = await self._did_beyond(connection, cursor, everything=False, limit=LAST_ROWS)
+                cursor, rows = await self._evolved_beyond(connection, cursor, everything=False, limit=LAST_ROWS)
                 if rows < LAST_ROWS:
                     break
             epochs = await self._redrive_as_there(connection, projector, schema, losses)
@@ -388,7 +388,7 @@ class Rebuild:
         return list(epochs)
 
     async def _until(self, consumer: Consumer, projector: Projector, wanted: Ends) -> AsyncIterator[dict[TopicPartition, list[Record]]]:
-        heard = monotonic()
+        observed = monotonic()
         while any(projector.positions[place].next < end for place, end in wanted.items()):
             following = {place: position.next for place, position in projector.positions.items()}
             try:
@@ -396,20 +396,20 @@ class Rebuild:
             except OffsetOutOfRangeError as error:
                 raise LogTruncated("The log lost records while the new state followed it. Nothing was swapped.") from error
             if batch:
-                heard = monotonic()
+                observed = monotonic()
                 yield batch
             else:
-                check_silence(heard)
+                check_silence(observed)
 
-    async def _did_beyond(self, connection: asyncpg.Connection, cursor: Cursor, *, everything: bool, limit: int) -> tuple[Cursor, int]:
+    async def _evolved_beyond(self, connection: asyncpg.Connection, cursor: Cursor, *, everything: bool, limit: int) -> tuple[Cursor, int]:
         """Fold journal rows beyond the cursor into the new state. everything: no writer is left who could come below."""
         rows = await connection.fetch(BEYOND, *cursor, everything, limit)
         if not rows:
             return cursor, 0
         contract = self._service.contract
         subjects = {subject_of(contract, row["stream"], row["type"]) for row in rows}
-        facts = [(row["stream"], row["type"], row["data"]) for row in rows]
-        await fold_own(connection, contract, self._states, self._lookups, facts, subjects, self._base)
+        events = [(row["stream"], row["type"], row["data"]) for row in rows]
+        await fold_own(connection, contract, self._states, self._lookups, events, subjects, self._base)
         return (rows[-1]["transaction_id"], rows[-1]["global_position"]), len(rows)
 
     async def _swap(
@@ -439,8 +439,8 @@ class Rebuild:
                 raise NotSwapped("The live state has read much further.")
             async for batch in self._until(consumer, projector, live):  # it stands still now: what it read since is soon read here
                 await projector.project(connection, batch)
-                self._heard("following the log", batch, live, losses)
-            _, last = await self._did_beyond(connection, cursor, everything=True, limit=LAST_ROWS + 1)
+                self._observed("following the log", batch, live, losses)
+            _, last = await self._evolved_beyond(connection, cursor, everything=True, limit=LAST_ROWS + 1)
             if last > LAST_ROWS:
                 raise NotSwapped("The journal has grown too far.")
             if (loss := await losses.since(connection, LAST_ROWS)) is None:
@@ -448,7 +448,7 @@ class Rebuild:
             if loss:
                 self._refuse(loss)
             await connection.execute(KEYS_OFFSETS.format(live=old), self._topics.keys, self._cluster)
-            await connection.execute(f"INSERT INTO set_aside SELECT * FROM {old}.set_aside WHERE topic = $1", self._topics.keys)
+            await connection.execute(f"INSERT INTO dead_letters SELECT * FROM {old}.dead_letters WHERE topic = $1", self._topics.keys)
             await connection.execute(FORGET_ALL)  # of whom was forgotten since his values were opened; nobody forgets now
             await connection.execute("INSERT INTO caught_up DEFAULT VALUES")
             await connection.execute("UPDATE public.live SET schema = $1, fold = $2", schema, self._fold)

@@ -1,11 +1,11 @@
 """Writes the log anew from the journals of all services, after it lost its end, its start, or everything.
 
-A journal has its service's facts alone, and for ever; the log has all of them in the order in which they were decided upon each other. So
-the journals are merged: a fact behind its cause, behind its own predecessor, and else by time (`redress_spine.admin.causal_order`). Services
+A journal has its service's events alone, and for ever; the log has all of them in the order in which they were decided upon each other. So
+the journals are merged: an event behind its cause, behind its own predecessor, and else by time (`redress_spine.admin.causal_order`). Services
 may run meanwhile and take commands: their relays wait, for this process holds the lead of each.
 
 Killed at any point it is begun anew without harm: what the log has is compared with the journals and gone on with. A log that cannot be
-gone on with (its start has gone, or facts stand in a wrong order) is deleted and made again, only where the operator names the topic.
+gone on with (its start has gone, or events stand in a wrong order) is deleted and made again, only where the operator names the topic.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 PAGE = 1_000
 SEND_LIMIT = 30.0  # seconds for a page, while a broker that lost its data still settles
 IN_FLIGHT = SEND_TIMEOUT + CLOSE_TIMEOUT  # seconds after which no relay that lost its lead still sends a page
-TOLD = 10  # causes that are named
+NAMED = 10  # causes that are named
 KEYS_OF = "intake"  # the service that makes keys
 
 
@@ -49,10 +49,10 @@ class Access:
 
 @dataclass(slots=True)
 class Restored:
-    """What a restore came to. replicas: those of the topics that were made anew. found: facts that the log had. strangers: records there
+    """What a restore came to. replicas: those of the topics that were made anew. found: events that the log had. strangers: records there
     that are none. written: by service.
 
-    missing: causes that are in no journal; what was decided upon them went by time. early: facts that went though their cause came later.
+    missing: causes that are in no journal; what was decided upon them went by time. early: events that went though their cause came later.
     """
 
     recreated: list[str] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Restored:
 
 
 class RestoreLog:
-    """services: all that publish, in the order in which facts of one time go. recreate: topics, by their names without a prefix, that are
+    """services: all that publish, in the order in which events of one time go. recreate: topics, by their names without a prefix, that are
     deleted and made anew. replicas: how many these get; as they had if not given. progress(what, done, all) is told as it goes on.
     begun: from then on relays wait until a restore has come to its end."""
 
@@ -115,7 +115,7 @@ class RestoreLog:
                 restored.recreated, restored.replicas = self._recreate, replicas
             now = await self._topics_now()
             await self._write_keys(journals[KEYS_OF], restored)
-            await self._write_facts(journals, restored)
+            await self._write_events(journals, restored)
             for journal in journals.values():
                 await journal.finish(*now)
             return restored
@@ -182,7 +182,7 @@ class RestoreLog:
             raise CannotRestore(f"{content.broken} Nothing can be written behind that. Let the topic be made anew: --recreate {name}")
 
     async def _write_keys(self, journal: Journal, restored: Restored) -> None:
-        """All keys once more, and the tombstones of the destroyed, before the facts that need them. Readers keep the first key of each."""
+        """All keys once more, and the tombstones of the destroyed, before the events that need them. Readers keep the first key of each."""
         after = ""
         while rows := await journal.connection.fetch(AGAIN, after, PAGE):
             await self._sender.send(key_record(self._topics, row) for row in rows)
@@ -191,33 +191,33 @@ class RestoreLog:
             after = rows[-1]["subject"]
             self._progress("keys", restored.keys, 0)
 
-    async def _write_facts(self, journals: Mapping[str, Journal], restored: Restored) -> None:
+    async def _write_events(self, journals: Mapping[str, Journal], restored: Restored) -> None:
         everything = sum([await journal.set_watermark() for journal in journals.values()])
         restored.written = dict.fromkeys(journals, 0)
         order, page, done = CausalOrder(), list[Journaled](), 0
-        async for fact in merged({source: journal.facts(journals) for source, journal in journals.items()}):
-            page += order.take(fact)
+        async for event in merged({source: journal.events(journals) for source, journal in journals.items()}):
+            page += order.take(event)
             if len(page) >= PAGE:
                 await self._send(page, restored)
                 done += len(page)
-                self._progress("facts", done, everything)
+                self._progress("events", done, everything)
                 page = []
-        for fact, early in order.rest():
-            page.append(fact)
+        for event, early in order.rest():
+            page.append(event)
             restored.early += early
         for start in range(0, len(page), PAGE):
             await self._send(page[start : start + PAGE], restored)
         restored.missing = [cause for journal in journals.values() for cause in journal.missing]
         if restored.missing or restored.early:
-            log.warning("causes-not-before", missing=len(restored.missing), early=restored.early, first=restored.missing[:TOLD])
+            log.warning("causes-not-before", missing=len(restored.missing), early=restored.early, first=restored.missing[:NAMED])
 
     async def _send(self, page: Sequence[Journaled], restored: Restored) -> None:
         await self._sender.send(self._records(page))
-        for fact in page:
-            restored.written[fact.source] += 1
+        for event in page:
+            restored.written[event.source] += 1
 
     def _records(self, page: Sequence[Journaled]) -> Iterable[Outgoing]:
-        return (outgoing(self._topics, self._partitions, fact.source, fact.row) for fact in page)
+        return (outgoing(self._topics, self._partitions, event.source, event.row) for event in page)
 
     async def _topics_now(self) -> tuple[str, dict[str, str]]:
         """The cluster, and the ids of the topics."""

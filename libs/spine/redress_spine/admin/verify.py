@@ -1,7 +1,7 @@
 """Compares log, journal and state of one service, and says which record differs, where, and what to do.
 
-journal: chains are gapless and true. log: it begins at its first record, every relayed fact is there, first copies in order, none that the
-journal does not know. state: `heard` is the fold of the log up to the stored offsets, `done` the fold of the journal.
+journal: chains are gapless and true. log: it begins at its first record, every relayed event is there, first copies in order, none that the
+journal does not know. state: `observed` is the fold of the log up to the stored offsets, `own` the fold of the journal.
 
 One partition is in memory at a time: journal and state are read once and split on disk, the log is kept by partitions anyway. Longer than
 most: all three walk the same partition at once.
@@ -21,14 +21,14 @@ from aiokafka import TopicPartition
 
 from redress_events.event import Contract
 from redress_events.vocabulary import LIFECYCLE
-from redress_spine.admin.filling import did, subject_of
+from redress_spine.admin.filling import evolve, subject_of
 from redress_spine.admin.key_check import KeyCheck
-from redress_spine.aggregate import Kind, Table
+from redress_spine.aggregate import Aggregate, Table
 from redress_spine.messaging.envelope import GENESIS, chain, decode
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.positions import Position, position_of
-from redress_spine.messaging.records import Apart, Read, Reader, Record, Unfit
+from redress_spine.messaging.records import DeadLetter, DecodedRecord, Reader, Record, RejectedRecord
 from redress_spine.messaging.relay import close
 from redress_spine.messaging.spool import Spool
 from redress_spine.messaging.topics import Topics
@@ -50,7 +50,7 @@ SELECT global_position, stream, version, topic, type, prevhash, hash, data, part
        (transaction_id, global_position) <= ($1::text::xid8, $2::bigint) AS relayed
 FROM events
 """
-ROWS = "SELECT subject, partition, revision, parked, read, heard, done FROM state"
+ROWS = "SELECT subject, partition, revision, parked, read, observed, own FROM state"
 ENTRIES = "SELECT subject, list, at, source, version, data, size FROM entries"
 SEALED = "SELECT subject, ref, sha256(ciphertext) FROM sealed"
 COUNTS = "SELECT name, key, n FROM counts WHERE n <> 0"
@@ -74,15 +74,15 @@ class Report:
     """Counts of what was compared, and what differs (the first `most` differences; `more` were not kept)."""
 
     service: str
-    journal_facts: int = 0
+    journal_events: int = 0
     log_records: int = 0
     duplicates: int = 0
     lost: int = 0
     doubled: int = 0  # versions that the log has twice with different bytes
     states: int = 0
     parked: int = 0
-    set_aside: int = 0
-    waiting: int = 0  # facts not yet relayed
+    dead_letters: int = 0
+    waiting: int = 0  # events not yet relayed
     keys: int | None = None  # None: they were not compared, for the master key was not given
     types: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
@@ -105,7 +105,7 @@ class Verified:
     """What verify needs to know of a service."""
 
     source: str
-    kinds: Mapping[str, Kind]
+    aggregates: Mapping[str, Aggregate]
     contract: Contract
     contracts: Mapping[str, Contract]
     partitions: int = 12
@@ -134,8 +134,8 @@ class _Part:
     unsent: set[tuple[str, int]] = field(default_factory=set)
     seen: dict[str, dict[int, bytes]] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
-    done: dict[str, Any] = field(default_factory=dict)
-    sealed: dict[tuple[str, str], bytes] = field(default_factory=dict)  # digests of the ciphertexts that the facts have
+    own: dict[str, Any] = field(default_factory=dict)
+    sealed: dict[tuple[str, str], bytes] = field(default_factory=dict)  # digests of the ciphertexts that the events have
     found: list[tuple[str, str, bytes]] = field(default_factory=list)  # the ciphertexts of what a subject is found by
     shown: dict[Table, dict[tuple[Any, ...], tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(dict))  # rows by subject and key
     entries: dict[tuple[str, str, int, str, int], bytes] = field(default_factory=dict)  # of the lists, by place: their digests
@@ -149,12 +149,12 @@ class _Check:
         self._service = service
         self._topics = Topics(service.topic_prefix)
         self._progress = progress
-        self._states = States(service.kinds, service.partitions)
-        self._reader = Reader(service.source, service.kinds, service.contracts, service.partitions)
+        self._states = States(service.aggregates, service.partitions)
+        self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions)
         self._report = Report(service.source)
-        self._publishes = {self._topics(fact.topic) for fact in service.contract.by_type.values()} - {self._topics.lifecycle}
+        self._publishes = {self._topics(event.topic) for event in service.contract.by_type.values()} - {self._topics.lifecycle}
         self._journal, self._public, self._rows, self._sealed, self._entries, self._parked, self._found = [Spool() for _ in range(7)]
-        self._shown = {table: Spool() for table in tables(service.kinds.values())}
+        self._shown = {table: Spool() for table in tables(service.aggregates.values())}
         self._spools = (
             self._journal,
             self._public,
@@ -178,7 +178,7 @@ class _Check:
         self._revisions = 0
         self._log_done = self._log_all = 0
         self._rebuild = f"Make the state anew from the log: redress rebuild {service.source}"
-        # On the log, and not among the journal's facts of this partition: CHUNK and what is polled at a time, at most.
+        # On the log, and not among the journal's events of this partition: CHUNK and what is polled at a time, at most.
         self._unknown: dict[tuple[str, int, bytes], str] = {}
 
     async def run(self, dsn: str, kafka: KafkaClients | str) -> Report:
@@ -223,10 +223,10 @@ class _Check:
         checkpoint = await one(connection, "SELECT transaction_id::text AS transaction_id, global_position FROM relay_checkpoint")
         count = await connection.fetchval("SELECT count(*) FROM events")
         async for row in connection.cursor(JOURNAL, checkpoint["transaction_id"], checkpoint["global_position"], prefetch=CHUNK):
-            self._report.journal_facts += 1
-            self._put_fact(row)
-            if self._report.journal_facts % CHUNK == 0:
-                self._progress("journal", self._report.journal_facts, max(count, self._report.journal_facts))
+            self._report.journal_events += 1
+            self._put_event(row)
+            if self._report.journal_events % CHUNK == 0:
+                self._progress("journal", self._report.journal_events, max(count, self._report.journal_events))
         self._progress("journal", count, count)
         async for row in connection.cursor(ROWS, prefetch=CHUNK):
             self._report.states += 1
@@ -245,9 +245,9 @@ class _Check:
             self._report.keys = await self._keys.split(connection)
         self._skips = await load_skips(connection)
         self._revisions = await connection.fetchval(REVISIONS)
-        self._report.set_aside = await connection.fetchval("SELECT count(*) FROM set_aside")
+        self._report.dead_letters = await connection.fetchval("SELECT count(*) FROM dead_letters")
 
-    def _put_fact(self, row: asyncpg.Record) -> None:
+    def _put_event(self, row: asyncpg.Record) -> None:
         position, stream, version, topic, type, prevhash, digest, data, stored, relayed = row
         self._report.types[type] = self._report.types.get(type, 0) + 1
         self._report.waiting += not relayed
@@ -299,7 +299,7 @@ class _Check:
         self._compare(n, part)
 
     def _walk_journal(self, n: int, part: _Part) -> None:
-        """Own facts of all streams fold into the subject that they were decided on, in the order of their decisions."""
+        """Own events of all streams fold into the subject that they were decided on, in the order of their decisions."""
         ends: dict[str, tuple[int, bytes]] = {}
         rows = sorted(self._journal.rows(n), reverse=True)  # taken from the end, so that each is let go at once
         while rows:
@@ -318,15 +318,15 @@ class _Check:
             try:
                 sealed: list[tuple[str, str, bytes]] = []
                 entered: list[tuple[str, *entries.Row]] = []
-                did(self._service.contract, self._states, (stream, type, data), part.done, sealed, entered)
+                evolve(self._service.contract, self._states, (stream, type, data), part.own, sealed, entered)
                 part.sealed.update(((subject, ref), sha256(blob).digest()) for subject, ref, blob in sealed)
-                part.found += [each for each in sealed if each[1].rpartition("/")[2] in self._states.codec(each[0]).kind.lookups]
+                part.found += [each for each in sealed if each[1].rpartition("/")[2] in self._states.codec(each[0]).aggregate.lookups]
                 _expect_entries(part, entered)
             except (ValueError, KeyError) as error:
                 self._report.differs("journal", which, f"cannot be folded: {error.__class__.__name__}", RESTORE)
 
     async def _walk(self, connection: asyncpg.Connection, consumer: Consumer, place: TopicPartition, log: Bounds, part: _Part) -> None:
-        """One partition of a topic: own facts against the journal; on the lifecycle what the state has read is folded too."""
+        """One partition of a topic: own events against the journal; on the lifecycle what the state has read is folded too."""
         start, end = log[place]
         read = self._read.get(place, Position(0, 0))
         part.gone = self._amiss(place, start, end)
@@ -353,7 +353,7 @@ class _Check:
         self._report.lost += lost
         if part.gone:
             which = f"{place.topic}/{place.partition}"
-            self._report.differs("log", which, f"{part.gone}: {lost} facts of {self._service.source} are no longer on it", RESTORE_LOG)
+            self._report.differs("log", which, f"{part.gone}: {lost} events of {self._service.source} are no longer on it", RESTORE_LOG)
 
     def _look_at(self, record: Record, part: _Part, read: Position) -> None:
         judged = self._reader.judge(record)
@@ -364,25 +364,25 @@ class _Check:
             self._look_at_own(record, *own, part)
         if read.last is not None and record.offset == read.last.offset and record.hash != read.last.hash and not part.gone:
             part.gone = f"has at offset {record.offset} another record than was read there"
-        if record.topic != self._topics.lifecycle or record.offset >= read.next or isinstance(judged, Apart) or part.gone:
+        if record.topic != self._topics.lifecycle or record.offset >= read.next or isinstance(judged, DeadLetter) or part.gone:
             return
         replay = part.replays.get(judged.subject)
         if replay is None:
             codec = self._states.codec(judged.subject)
-            folding = Folding(judged.subject, record.partition, codec, codec.kind.facets[0](), {})
+            folding = Folding(judged.subject, record.partition, codec, codec.aggregate.facets[0](), {})
             replay = part.replays[judged.subject] = Replay(folding, part.stay.get(judged.subject, frozenset()))
         if own is None:
             replay.take(judged, skip)
-        elif isinstance(judged, Read) and skip is None:
+        elif isinstance(judged, DecodedRecord) and skip is None:
             version = judged.envelope.version
             known = part.hashes.get(judged.subject, {}).get(version)
             replay.compare(judged, {} if known is None else {(judged.subject, version): known})
 
-    def _own(self, record: Record, judged: Apart | Unfit | Read) -> tuple[str, int] | None:
-        """Stream and version of a fact of this service, on whichever topic."""
+    def _own(self, record: Record, judged: DeadLetter | RejectedRecord | DecodedRecord) -> tuple[str, int] | None:
+        """Stream and version of an event of this service, on whichever topic."""
         if record.topic != self._topics.lifecycle:
             return self._public_record(record)
-        if isinstance(judged, Read) and judged.envelope.source == self._service.source:
+        if isinstance(judged, DecodedRecord) and judged.envelope.source == self._service.source:
             return judged.subject, judged.envelope.version
         return None
 
@@ -390,11 +390,11 @@ class _Check:
         """Stream and version of a public record. Nobody reads that topic but strangers, so its one writer tells what is not his."""
         try:
             envelope = decode(record.value or b"")
-            fact_type = self._service.contract.by_type.get(envelope.type)
+            event_type = self._service.contract.by_type.get(envelope.type)
             true = chain(record.headers.get("prevhash", b""), record.value or b"") == record.headers.get("hash")
         except ValueError:
-            fact_type, true = None, False
-        if true and fact_type and self._topics(fact_type.topic) == record.topic and record.key == envelope.subject.encode():
+            event_type, true = None, False
+        if true and event_type and self._topics(event_type.topic) == record.topic and record.key == envelope.subject.encode():
             return envelope.subject, envelope.version
         which = f"{record.topic}/{record.partition} offset {record.offset}"
         self._report.differs("log", which, f"is no public record of {self._service.source}", FORGED)
@@ -434,7 +434,7 @@ class _Check:
 
     def _compare(self, n: int, part: _Part) -> None:
         """The state's rows of one partition with what they should be."""
-        for subject, partition, revision, parked, read, heard, done in self._rows.rows(n):
+        for subject, partition, revision, parked, read, observed, own in self._rows.rows(n):
             codec = self._states.codec(subject)
             self._report.parked += parked
             if partition != n:
@@ -443,26 +443,26 @@ class _Check:
                 self._report.differs("state", subject, f"has the revision {revision}, which no schema gives", self._rebuild)
             replay = part.replays.pop(subject, None) or self._replay(subject, n, part)
             if not part.gone:
-                self._compare_heard(subject, replay, codec, part, (parked, read, heard))
-            expected = part.done.pop(subject, None) or codec.kind.facets[1]()
-            if codec.dump_done(expected) != codec.dump_done(codec.load_done(done)):
-                self._report.differs("state", subject, "done is not the fold of the journal", self._rebuild)
-            self._expect_shown(part, subject, (codec.load_heard(heard), codec.load_done(done)))
+                self._compare_observed(subject, replay, codec, part, (parked, read, observed))
+            expected = part.own.pop(subject, None) or codec.aggregate.facets[1]()
+            if codec.dump_own(expected) != codec.dump_own(codec.load_own(own)):
+                self._report.differs("state", subject, "own is not the fold of the journal", self._rebuild)
+            self._expect_shown(part, subject, (codec.load_observed(observed), codec.load_own(own)))
         for subject, replay in part.replays.items():  # those without a row
             self._expect(part, subject, replay)
         self._compare_sealed(n, part)
         self._compare_entries(n, part)
         self._compare_shown(n, part)
-        for subject in [*(subject for subject, replay in part.replays.items() if replay.folding.touched), *part.done]:
-            self._report.differs("state", subject, "has facts and no row", self._rebuild)
+        for subject in [*(subject for subject, replay in part.replays.items() if replay.folding.touched), *part.own]:
+            self._report.differs("state", subject, "has events and no row", self._rebuild)
         self._progress("state", n + 1, self._service.partitions)
 
     def _replay(self, subject: str, partition: int, part: _Part) -> Replay:
         codec = self._states.codec(subject)
-        return Replay(Folding(subject, partition, codec, codec.kind.facets[0](), {}), part.stay.get(subject, frozenset()))
+        return Replay(Folding(subject, partition, codec, codec.aggregate.facets[0](), {}), part.stay.get(subject, frozenset()))
 
-    def _compare_heard(self, subject: str, replay: Replay, codec: Codec, part: _Part, row: tuple[bool, str, str]) -> None:
-        parked, read, heard = row
+    def _compare_observed(self, subject: str, replay: Replay, codec: Codec, part: _Part, row: tuple[bool, str, str]) -> None:
+        parked, read, observed = row
         replay.settle(self._service.source, _of_subject(part, subject))
         folding = replay.folding
         if folding.parked != parked:
@@ -475,8 +475,8 @@ class _Check:
             record = replay.foldable
             what = f"is parked at {record.topic}/{record.partition} offset {record.offset}, which can be folded"
             self._report.differs("state", subject, what, f"redress redrive {self._service.source} {subject.partition('/')[2]}")
-        if codec.dump_heard(folding.heard) != codec.dump_heard(codec.load_heard(heard)):
-            self._report.differs("state", subject, "heard is not the fold of the log", self._rebuild)
+        if codec.dump_observed(folding.observed) != codec.dump_observed(codec.load_observed(observed)):
+            self._report.differs("state", subject, "observed is not the fold of the log", self._rebuild)
         if folding.read != orjson.loads(read):
             self._report.differs("state", subject, "the versions read are not those of the log", self._rebuild)
         self._expect(part, subject, replay)
@@ -501,7 +501,7 @@ class _Check:
 
     def _expect_shown(self, part: _Part, subject: str, state: Facets) -> None:
         """Projections are those of the state as it is stored: that this is the fold of log and journal is compared beside."""
-        kind = self._states.codec(subject).kind
+        kind = self._states.codec(subject).aggregate
         try:
             self._counts.subtract(counted(kind, state))
             for table, rows in rows_of(kind, state).items():
@@ -527,7 +527,7 @@ class _Check:
         for subject, ref, stored in self._sealed.rows(n):
             digest = part.sealed.pop((subject, ref), None)
             if digest != stored and (not part.gone or ref.startswith(ours)):
-                what = "is sealed for no fact" if digest is None else "is not the ciphertext that its fact has"
+                what = "is sealed for no event" if digest is None else "is not the ciphertext that its event has"
                 self._report.differs("state", f"{subject} {ref}", what, self._rebuild)
         for subject, ref in part.sealed:
             self._report.differs("state", f"{subject} {ref}", "has no ciphertext", self._rebuild)
@@ -537,7 +537,7 @@ class _Check:
             digest = part.entries.pop((subject, name, at, source, version), None)
             data = orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS)
             if digest != sha256(b"%d %b" % (size, data)).digest() and (not part.gone or source == self._service.source):
-                what = "is an entry of no fact" if digest is None else "is another entry than its fact's"
+                what = "is an entry of no event" if digest is None else "is another entry than its event's"
                 self._report.differs("state", f"{subject} {name} {source} {version}", what, self._rebuild)
         for subject, name, _, source, version in part.entries:
             self._report.differs("state", f"{subject} {name} {source} {version}", "has no entry", self._rebuild)
@@ -558,6 +558,6 @@ def _of_subject(part: _Part, subject: str) -> dict[tuple[str, int], bytes]:
     return {(subject, version): digest for version, digest in part.hashes.get(subject, {}).items()}
 
 
-ANOTHER = "is another fact than the journal has under this version"
+ANOTHER = "is another event than the journal has under this version"
 RESTORE = "Nobody may change a journal. Its bytes are on the log: put them back, or restore a backup. Rebuild nothing until then."
 FORGED = "If the journal lost it: redress adopt, and skip nothing before. If somebody else wrote it, close the topic to them, then skip."

@@ -1,4 +1,4 @@
-"""The envelope of a fact: CloudEvents 1.0 in structured mode, the bytes that the chain is computed over, and the headers beside them."""
+"""The envelope of an event: CloudEvents 1.0 in structured mode, the bytes that the chain is computed over, and the headers beside them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import orjson
 
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=UTF-8"
 DATA_CONTENT_TYPE: Final = "application/json"
-GENESIS: Final = bytes(32)  # what the first fact of a stream is chained to
+GENESIS: Final = bytes(32)  # what the first event of a stream is chained to
 
 MAX_VERSION: Final = 2**31 - 1  # an Integer of CloudEvents is 32 bits wide
 MAX_NUMBER: Final = 2**63  # beyond it a generated bigint column overflows, and PostgreSQL refuses the whole batch
@@ -26,18 +26,18 @@ TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}
 
 
 class Malformed(ValueError):
-    """These bytes are not the envelope of a fact, or this envelope could not be read back. The sentence says why and quotes no data."""
+    """These bytes are not the envelope of an event, or this envelope could not be read back. The message says why and quotes no data."""
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One fact with everything around it.
+    """One event with everything around it.
 
-    id: `fact_id(subject, source, version)`. source: the service. subject: `<kind>/<id>`, also the record's key. time: aware UTC.
+    id: `event_id(subject, source, version)`. source: the service. subject: `<kind>/<id>`, also the record's key. time: aware UTC.
     version: 1, 2, 3 … of this source on this subject (`streamversion`). data: plain JSON values, personal fields sealed.
     """
 
@@ -55,7 +55,7 @@ class Envelope:
     dataschema: str
 
 
-def fact_id(subject: str, source: str, version: int) -> str:
+def event_id(subject: str, source: str, version: int) -> str:
     return f"{subject}/{source}/{version}"
 
 
@@ -131,7 +131,7 @@ def decode(value: bytes) -> Envelope:
 
 
 def chain(prevhash: bytes, value: bytes) -> bytes:
-    """The hash of a fact: over the hash before it on its stream (GENESIS for the first) and its own bytes."""
+    """The hash of an event: over the hash before it on its stream (GENESIS for the first) and its own bytes."""
     return sha256(prevhash + value).digest()
 
 
@@ -140,7 +140,7 @@ def headers(stream: str, source: str, type_: str, version: int, prevhash: bytes,
     which would make the official SDK take a record for one in binary mode."""
     return [
         ("content-type", CONTENT_TYPE.encode()),
-        ("id", fact_id(stream, source, version).encode()),
+        ("id", event_id(stream, source, version).encode()),
         ("type", type_.encode()),
         ("source", source.encode()),
         ("subject", stream.encode()),

@@ -63,7 +63,7 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
         self._ids: dict[str, str] = {}  # of topics, as they were seen last
         self._epochs: dict[TopicPartition, int] = {}  # of the leaders under which positions were compared
         self._windows: dict[TopicPartition, list[Anchor]] = {}  # what was read since the last look
-        self._told: dict[TopicPartition, str] = {}
+        self._last_message: dict[TopicPartition, str] = {}
         self._paused = False  # whether the client may have paused partitions
         self.joining = False  # the client joins its group again: what is held is let go when it is taken up next
         self._looked = monotonic()
@@ -150,7 +150,7 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
         held = self.positions.keys() | self._proving.keys() | self.refused.keys()
         for gone in held - assigned:
             self.let_go([gone])
-            for each in (self.refused, self._not_before, self._windows, self._told):
+            for each in (self.refused, self._not_before, self._windows, self._last_message):
                 each.pop(gone, None)
         now = monotonic()
         new = sorted(place for place in assigned - self.positions.keys() - self._proving.keys() if self._not_before.get(place, now) <= now)
@@ -171,7 +171,7 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
         refusal = refused(place, position_of(row), row["kafka_cluster"], log_now, self._source)
         if refusal is None or refusal.reason not in ("recreated", "shorter"):
             return False
-        log.error("keys-topic-lost", service=self._source, topic=place.topic, detail=refusal.sentence)
+        log.error("keys-topic-lost", service=self._source, topic=place.topic, detail=refusal.message)
         return True
 
     async def _rows(
@@ -216,7 +216,7 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
         self.positions[place] = position
         self.refused.pop(place, None)
         self._not_before.pop(place, None)
-        if self._told.pop(place, None):
+        if self._last_message.pop(place, None):
             log.warning("partition-read-again", service=self._source, topic=place.topic, partition=place.partition)
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -224,9 +224,9 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
         self.let_go([place])
         self.refused[place] = refusal
         self._not_before[place] = monotonic() + AGAIN
-        if self._told.get(place) != refusal.sentence:  # once, however often it is compared
-            self._told[place] = refusal.sentence
-            log.error("partition-refused", service=self._source, reason=refusal.reason, detail=refusal.sentence)
+        if self._last_message.get(place) != refusal.message:  # once, however often it is compared
+            self._last_message[place] = refusal.message
+            log.error("partition-refused", service=self._source, reason=refusal.reason, detail=refusal.message)
 
     def _hold(self, consumer: Consumer) -> None:
         """The client does not fetch what is refused; after a rebalance it has forgotten that."""

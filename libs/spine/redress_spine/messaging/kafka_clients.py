@@ -78,7 +78,7 @@ class KafkaClients:
         return AIOKafkaClient(bootstrap_servers=self.bootstrap, **self._access(role), **options)
 
     async def refusal(self) -> str | None:
-        """Why brokers that answer do not let us in: a sentence about certificates or users, None where neither is at fault.
+        """Why brokers that answer do not let us in: a message about certificates or users, None where neither is at fault.
 
         A client that cannot start raises the same error for all of these, so one connection is made only to learn the reason.
         """

@@ -1,6 +1,6 @@
 """What the log has of the journals, partition by partition, and whether it can be gone on with.
 
-A log can be gone on with where each service's facts on a subject stand there from the first one without a gap, and each behind its cause.
+A log can be gone on with where each service's events on a subject stand there from the first one without a gap, and each behind its cause.
 That is so of a log whose end was lost, and of one that was being restored, whatever else was written to the journals since.
 """
 
@@ -22,7 +22,7 @@ from redress_spine.store.states import partition_of
 
 FORGED = "if somebody else wrote it, close the topic to them and pass it over for ever: redress adopt {source} --skip {place} --why TEXT"
 FORKED = (
-    "{where} has {id}, which is another fact than the journal of {source} has under this version. Find out which is right. If an older "
+    "{where} has {id}, which is another event than the journal of {source} has under this version. Find out which is right. If an older "
     "database was restored, restore the newer one; " + FORGED
 )
 UNKNOWN = (
@@ -33,7 +33,7 @@ UNKNOWN = (
 
 @dataclass(slots=True)
 class Content:
-    """records: facts of ours that the log has. strangers: records that are none. broken: why nothing can be written behind them."""
+    """records: events of ours that the log has. strangers: records that are none. broken: why nothing can be written behind them."""
 
     records: int = 0
     strangers: int = 0
@@ -42,11 +42,11 @@ class Content:
 
 @dataclass(slots=True)
 class _Partition:
-    """How far each service's facts on each stream stand here, by (source, stream)."""
+    """How far each service's events on each stream stand here, by (source, stream)."""
 
     place: TopicPartition
     versions: dict[tuple[str, str], int] = field(default_factory=dict)
-    early: dict[str, str] = field(default_factory=dict)  # causes that were not there yet, by the fact that stood before them
+    early: dict[str, str] = field(default_factory=dict)  # causes that were not there yet, by the event that stood before them
 
 
 class Log:
@@ -69,9 +69,9 @@ class Log:
         self._progress = progress
 
     async def look(self, topic: str, partitions: int, kept: bool) -> Content:
-        """Compare every fact with its journal. partitions: that the topic has. kept: it is gone on with, so the journals remember what is
-        there; else it will be deleted, and a fact in a wrong partition or topic counts too, for nobody else may have it. Raises
-        CannotRestore: a fork, or facts that a journal lacks; ConnectionError where Kafka says nothing; LogTruncated where the log loses
+        """Compare every event with its journal. partitions: that the topic has. kept: it is gone on with, so the journals remember what is
+        there; else it will be deleted, and an event in a wrong partition or topic counts too, for nobody else may have it. Raises
+        CannotRestore: a fork, or events that a journal lacks; ConnectionError where Kafka says nothing; LogTruncated where the log loses
         records meanwhile."""
         content = Content()
         log = await bounds(self._consumer, [TopicPartition(topic, n) for n in range(partitions)])
@@ -92,7 +92,7 @@ class Log:
         return content
 
     async def _take(self, records: Sequence[Record], partition: _Partition, content: Content, kept: bool) -> None:
-        ours = [(record, envelope) for record in records if (envelope := self._fact_of_ours(record, anywhere=not kept))]
+        ours = [(record, envelope) for record in records if (envelope := self._event_of_ours(record, anywhere=not kept))]
         content.strangers += len(records) - len(ours)
         known: dict[tuple[str, str, int], tuple[str, bytes]] = {}
         for source, journal in self._journals.items():
@@ -107,8 +107,8 @@ class Log:
                     continue
                 where = f"{record.topic}/{record.partition} offset {record.offset}"
                 place = f"{record.topic}/{record.partition}@{record.offset}"
-                sentence = UNKNOWN if found is None else FORKED
-                raise CannotRestore(sentence.format(where=where, place=place, id=envelope.id, source=envelope.source))
+                message = UNKNOWN if found is None else FORKED
+                raise CannotRestore(message.format(where=where, place=place, id=envelope.id, source=envelope.source))
             if kept and record.topic != self._topics(found[0]):  # a copy where nobody reads it
                 content.strangers += 1
                 continue
@@ -130,16 +130,16 @@ class Log:
                 partition.early[envelope.id] = envelope.causation
 
     async def _settle(self, partition: _Partition, content: Content) -> None:
-        """A fact whose cause is in no journal cannot stand behind it. Any other that does not, stands wrongly."""
-        for fact, cause in partition.early.items():
+        """An event whose cause is in no journal cannot stand behind it. Any other that does not, stands wrongly."""
+        for event, cause in partition.early.items():
             stream, source, version = cause.rsplit("/", 2)
             journal = self._journals.get(source)
             if content.broken is None and journal is not None and await journal.hashes([(stream, int(version))]):
                 place = f"{partition.place.topic}/{partition.place.partition}"
-                content.broken = f"{place} has {fact} without its cause {cause} before it: services' facts stand there in a wrong order."
+                content.broken = f"{place} has {event} without its cause {cause} before it: services' events stand there in a wrong order."
 
-    def _fact_of_ours(self, record: Record, anywhere: bool) -> Envelope | None:
-        """None where it is no fact with its chain in its partition, or anywhere. Readers set such records aside, or park them."""
+    def _event_of_ours(self, record: Record, anywhere: bool) -> Envelope | None:
+        """None where it is no event with its chain in its partition, or anywhere. Readers set such records aside, or park them."""
         prevhash, hash = record.headers.get("prevhash"), record.headers.get("hash")
         if record.unreadable or record.value is None or prevhash is None or hash != chain(prevhash, record.value):
             return None

@@ -1,6 +1,6 @@
 """Where the log ends and begins and which log it is, asked by clients of its own, and since when Kafka has answered without a break.
 
-`end_offsets` on the projector's consumer would queue behind its long poll (366 ms against 2 ms). Timed work waits for what is asked here:
+`end_offsets` on the projector's consumer would queue behind its long poll (366 ms against 2 ms). Timed automations waits for what is asked here:
 a deadline is judged only once everything that was on the log half a second after it has been read.
 
 A partition without a leader, or a topic that is not there, is nobody's trouble but of those who ask for it: the others are told.
@@ -230,7 +230,7 @@ class LogEnd:
 
 
 def _unsaid(what: str, error: Exception) -> ConnectionError:
-    """What is raised for a question that got no answer: our own sentence where there is one, else the error's type alone."""
+    """What is raised for a question that got no answer: our own message where there is one, else the error's type alone."""
     if isinstance(error, KafkaRefuses):
         return KafkaRefuses(str(error))
     return ConnectionError(f"Kafka did not say {what}: {type(error).__name__}")

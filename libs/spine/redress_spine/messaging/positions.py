@@ -1,7 +1,7 @@
 """What makes a position in the log more than a number: the topic's id, and the record that was read last.
 
 An offset means something in one log alone. A topic that was deleted and made again, a log that lost its end and grew anew, or whose start
-was deleted, has other records at the same offsets, and who reads on at a number passes over facts in silence. So a position is compared
+was deleted, has other records at the same offsets, and who reads on at a number passes over events in silence. So a position is compared
 with the log when a partition is taken up and when somebody else may lead it, and a partition whose log is another is refused, alone.
 """
 
@@ -27,7 +27,7 @@ class Anchor(NamedTuple):
 
 @dataclass(slots=True)
 class Position:
-    """next: the offset to be read. epoch: moved by whoever else changes `heard`. last: the last real record below `next`, where known."""
+    """next: the offset to be read. epoch: moved by whoever else changes `observed`. last: the last real record below `next`, where known."""
 
     next: int
     epoch: int
@@ -46,7 +46,7 @@ class Refusal:
     cure: str
 
     @property
-    def sentence(self) -> str:
+    def message(self) -> str:
         return (
             f"Partition {self.place.partition} of {self.place.topic} is not read ({self.reason}): "
             f"{self.expected} was expected, {self.found} found. Cure: {self.cure}."

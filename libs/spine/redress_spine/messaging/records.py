@@ -1,4 +1,4 @@
-"""A record of the log, judged: whose fact it is, whether this service can fold it, and if not, why."""
+"""A record of the log, judged: whose event it is, whether this service can fold it, and if not, why."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from redress_events.event import Contract, Fact, family
-from redress_spine.aggregate import Kind
+from redress_events.event import Contract, Event, family
+from redress_spine.aggregate import Aggregate
 from redress_spine.messaging.envelope import Envelope, Malformed, chain, decode
 from redress_spine.store.states import partition_of
 from redress_spine.store.vault import NotSealed, ciphertext_of, reference
@@ -39,7 +39,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
+class DeadLetter:
     """It belongs to no subject of ours: set aside, shown, and in nobody's way."""
 
     record: Record
@@ -48,7 +48,7 @@ class Apart:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfit:
+class RejectedRecord:
     """It belongs to this subject and cannot be folded. version and envelope where they could be read."""
 
     record: Record
@@ -58,14 +58,14 @@ class Unfit:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """A fact with its chain. fact is None where this service does not listen to the type; `problem` where it does and cannot read it."""
+class DecodedRecord:
+    """An event with its chain. event is None where this service does not listen to the type; `problem` where it does and cannot read it."""
 
     record: Record
     subject: str
     envelope: Envelope
     prevhash: bytes
-    fact: Fact | None
+    event: Event | None
     sealed: Sequence[tuple[str, bytes]] = ()
     problem: tuple[str, str] | None = None
 
@@ -73,16 +73,16 @@ class Read:
 class Reader:
     """Judges records for one service."""
 
-    def __init__(self, source: str, kinds: Mapping[str, Kind], contracts: Mapping[str, Contract], partitions: int) -> None:
+    def __init__(self, source: str, aggregates: Mapping[str, Aggregate], contracts: Mapping[str, Contract], partitions: int) -> None:
         self.source = source
         self._partitions = partitions
-        self._subject = re.compile(rf"(?:{'|'.join(map(re.escape, kinds))})/{UUID_PART}")
-        self._types: dict[str, dict[str, type[Fact]]] = {}  # by kind of subject, the types listened to
+        self._subject = re.compile(rf"(?:{'|'.join(map(re.escape, aggregates))})/{UUID_PART}")
+        self._types: dict[str, dict[str, type[Event]]] = {}  # by kind of subject, the types listened to
         self._families: dict[str, set[str]] = {}
-        by_class = {fact: name for contract in contracts.values() for name, fact in contract.by_type.items()}
-        for kind_name, kind in kinds.items():
-            self._types[kind_name] = {by_class[fact]: fact for fact in kind.hears}
-            self._families[kind_name] = {family(by_class[fact]) for fact in kind.hears}
+        by_class = {event: name for contract in contracts.values() for name, event in contract.by_type.items()}
+        for aggregate_name, kind in aggregates.items():
+            self._types[aggregate_name] = {by_class[event]: event for event in kind.observes}
+            self._families[aggregate_name] = {family(by_class[event]) for event in kind.observes}
         self._sources = set(contracts)
 
     def is_subject(self, key: str) -> bool:
@@ -98,62 +98,68 @@ class Reader:
             return None
         return (key, int(version)) if self.is_subject(key) and partition_of(key, self._partitions) == record.partition else None
 
-    def judge(self, record: Record) -> Apart | Unfit | Read:
+    def judge(self, record: Record) -> DeadLetter | RejectedRecord | DecodedRecord:
         """Never raises: what cannot be read is the answer."""
         if record.unreadable:
-            return Apart(record, "unreadable", "The client could not take the record apart: a header or a codec that it does not know.")
+            return DeadLetter(
+                record, "unreadable", "The client could not take the record apart: a header or a codec that it does not know."
+            )
         key = (record.key or b"").decode("utf-8", "replace")
         if not self.is_subject(key):
-            return Apart(record, "no-subject", "The key is not the subject of a complaint.")
+            return DeadLetter(record, "no-subject", "The key is not the subject of a complaint.")
         if partition_of(key, self._partitions) != record.partition:
-            return Apart(record, "wrong-partition", f"The key belongs into partition {partition_of(key, self._partitions)}.")
+            return DeadLetter(record, "wrong-partition", f"The key belongs into partition {partition_of(key, self._partitions)}.")
         if record.value is None:
-            return Unfit(record, key, "malformed", "It has no value.")
+            return RejectedRecord(record, key, "malformed", "It has no value.")
         try:
             envelope = decode(record.value)
         except Malformed as error:
-            return Unfit(record, key, "malformed", error.sentence)
+            return RejectedRecord(record, key, "malformed", error.message)
         if envelope.subject != key:
-            return Apart(record, "key-is-not-subject", "The key is not the subject that the fact names.")
+            return DeadLetter(record, "key-is-not-subject", "The key is not the subject that the event names.")
         if envelope.source not in self._sources or not envelope.type.startswith(f"redress.{envelope.source}."):
-            return Unfit(record, key, "foreign-source", "No service of this name publishes this type.")
+            return RejectedRecord(record, key, "foreign-source", "No service of this name publishes this type.")
         prevhash, digest = record.headers.get("prevhash"), record.headers.get("hash")
         if prevhash is None or digest is None:
-            return Unfit(record, key, "no-chain", "It carries no hash and prevhash.")
+            return RejectedRecord(record, key, "no-chain", "It carries no hash and prevhash.")
         if chain(prevhash, record.value) != digest:
-            return Unfit(record, key, "wrong-hash", "Its hash is not that of its bytes.")
+            return RejectedRecord(record, key, "wrong-hash", "Its hash is not that of its bytes.")
         if envelope.source == self.source:
-            return Read(record, key, envelope, prevhash, None)
+            return DecodedRecord(record, key, envelope, prevhash, None)
         return self._listen(record, key, envelope, prevhash)
 
-    def _listen(self, record: Record, subject: str, envelope: Envelope, prevhash: bytes) -> Read:
+    def _listen(self, record: Record, subject: str, envelope: Envelope, prevhash: bytes) -> DecodedRecord:
         kind = subject.partition("/")[0]
-        fact_type = self._types[kind].get(envelope.type)
-        if fact_type is None:
+        event_type = self._types[kind].get(envelope.type)
+        if event_type is None:
             problem = None
             if family(envelope.type) in self._families[kind]:
                 problem = ("unknown-version", f"{envelope.type} is of a family that is listened to, in a version that is not known.")
-            return Read(record, subject, envelope, prevhash, None, problem=problem)
+            return DecodedRecord(record, subject, envelope, prevhash, None, problem=problem)
         try:
-            fact, sealed = as_folded(fact_type, envelope)
+            event, sealed = as_folded(event_type, envelope)
         except NotSealed as error:
-            return Read(record, subject, envelope, prevhash, None, problem=("not-sealed", str(error)))
+            return DecodedRecord(record, subject, envelope, prevhash, None, problem=("not-sealed", str(error)))
         except ValidationError as error:
             where = ", ".join(sorted({"/".join(str(part) for part in each["loc"]) for each in error.errors(include_input=False)}))[:200]
-            return Read(record, subject, envelope, prevhash, None, problem=("broken-schema", f"It is not a valid {envelope.type}: {where}"))
+            return DecodedRecord(
+                record, subject, envelope, prevhash, None, problem=("broken-schema", f"It is not a valid {envelope.type}: {where}")
+            )
         except Exception as error:  # a validator that raises anything else must not stop the projector
             name = type(error).__name__
-            return Read(record, subject, envelope, prevhash, None, problem=("broken-schema", f"It is not a valid {envelope.type}: {name}"))
-        return Read(record, subject, envelope, prevhash, fact, sealed)
+            return DecodedRecord(
+                record, subject, envelope, prevhash, None, problem=("broken-schema", f"It is not a valid {envelope.type}: {name}")
+            )
+        return DecodedRecord(record, subject, envelope, prevhash, event, sealed)
 
 
-def as_folded(fact_type: type[Fact], envelope: Envelope) -> tuple[Fact, tuple[tuple[str, bytes], ...]]:
-    """The fact with references in the place of its personal fields, and their ciphertexts. Raises NotSealed, ValidationError."""
+def as_folded(event_type: type[Event], envelope: Envelope) -> tuple[Event, tuple[tuple[str, bytes], ...]]:
+    """The event with references in the place of its personal fields, and their ciphertexts. Raises NotSealed, ValidationError."""
     data: dict[str, Any] = dict(envelope.data)
     sealed: list[tuple[str, bytes]] = []
-    for name in fact_type.personal_fields():
+    for name in event_type.personal_fields():
         if data.get(name) is not None:
             ref = reference(envelope.source, envelope.version, name)
             sealed.append((ref, ciphertext_of(data[name])))
             data[name] = ref
-    return fact_type.model_validate(data), tuple(sealed)
+    return event_type.model_validate(data), tuple(sealed)

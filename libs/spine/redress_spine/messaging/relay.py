@@ -1,6 +1,6 @@
 """Ships the journal to Kafka: in order, at least once, by one leader for each service.
 
-The reader stays below the oldest running transaction (`pg_snapshot_xmin`), so a fact that commits late is never passed over. The checkpoint
+The reader stays below the oldest running transaction (`pg_snapshot_xmin`), so an event that commits late is never passed over. The checkpoint
 moves by compare-and-set, only after every record of a page was acknowledged. Nothing is sent to a topic that was made anew: what was sent
 before is missing there, and `redress restore-log` could only write it behind. After any failure the producer is thrown away: aiokafka's
 idempotent producer cannot bump its epoch (aiokafka #1017), and its `stop` can hang.
@@ -24,7 +24,7 @@ from redress_spine.messaging.kafka_clients import KafkaClients, Producer
 from redress_spine.messaging.topic_metadata import ClusterSeen
 from redress_spine.messaging.topics import Topics
 from redress_spine.processing.clock import monotonic
-from redress_spine.store.errors import TopicMadeAnew, WrongCluster, told
+from redress_spine.store.errors import TopicMadeAnew, WrongCluster, safe_message
 from redress_spine.store.states import Connection, one, partition_of
 from redress_spine.store.vault import PROOF
 
@@ -41,7 +41,7 @@ ORDER BY e.transaction_id, e.global_position
 LIMIT $3
 """
 # No EXISTS: planned for any cursor it expects every second row to match, and where none does it reads the whole journal, at each poll
-# (75 ms of 300,000 facts). The order, which EXISTS drops, holds it to the index: events_relay.
+# (75 ms of 300,000 events). The order, which EXISTS drops, holds it to the index: events_relay.
 AHEAD = """
 SELECT true FROM events e WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2)
 ORDER BY e.transaction_id, e.global_position LIMIT 1
@@ -76,16 +76,16 @@ ACKNOWLEDGE = """
 UPDATE keys k SET acknowledged = true FROM unnest($1::text[], $2::boolean[]) s (subject, destroyed)
 WHERE k.subject = s.subject AND k.destroyed = s.destroyed
 """
-# All keys again, tombstones too, page by page between the facts. Index: keys_pkey.
+# All keys again, tombstones too, page by page between the events. Index: keys_pkey.
 AGAIN = "SELECT subject, wrapped, proof FROM keys WHERE subject > $1 ORDER BY subject LIMIT $2"
 AGAIN_FROM = "UPDATE relay_checkpoint SET keys_from = $2 WHERE keys_from = $1"
 # Stands in the checkpoint for the cluster while the log is written anew: also where that was broken off, nobody ships behind half a log.
 RESTORING = "restore-log"
 LEAD = "SELECT pg_try_advisory_lock(hashtext('redress-relay'))"
 
-BREATH = 0.001, 0.010  # seconds for each row of a page that was not full, and at most: under load many share what one page costs
+MAX_BATCH_PAUSE = 0.001, 0.010  # seconds for each row of a page that was not full, and at most: under load many share what one page costs
 POLL_WOKEN = 0.003  # seconds: rows are there but above the watermark
-POLL_BUSY = 0.025  # for other replicas' facts
+POLL_BUSY = 0.025  # for other replicas' events
 POLL_IDLE = 0.1  # after a while without any
 IDLE_AFTER = 200  # empty polls
 PING = 1.0  # seconds between two looks at what others wrote into the checkpoint
@@ -102,7 +102,7 @@ class Deposed(Exception):
 
 class Relay:
     """connect: makes a database connection of the relay's own. topics_now: asks Kafka for its cluster and the topics' ids. sent: called
-    after each page. refused: why nothing may be sent, in a sentence."""
+    after each page. refused: why nothing may be sent, in a message."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class Relay:
                 log.warning("relay-deposed", service=self._source)
             except Exception as error:
                 self.refused = str(error) if isinstance(error, (WrongCluster, TopicMadeAnew)) else self.refused
-                log.warning("relay-failed", service=self._source, error=told(error))
+                log.warning("relay-failed", service=self._source, error=safe_message(error))
                 delay = min(delay * 2, 2.0)
                 self._size = max(1, self._size // 2)
             await asyncio.sleep(delay if delay > 0.1 else PING)
@@ -216,7 +216,7 @@ class Relay:
                 self._size = min(self._page, self._size * 2)
                 self._sent()
                 if not full:
-                    await asyncio.sleep(min(BREATH[0] * len(rows), BREATH[1]))
+                    await asyncio.sleep(min(MAX_BATCH_PAUSE[0] * len(rows), MAX_BATCH_PAUSE[1]))
                 continue
             if keys_from is not None:
                 continue
@@ -235,12 +235,12 @@ class Relay:
             topic = seen.topics.get(self._topics(name))
             if topic is not None and topic.id != id:
                 raise TopicMadeAnew(
-                    f"Topic {self._topics(name)} was made anew: facts of {self._source} were sent to the one with id {id}, and this is "
+                    f"Topic {self._topics(name)} was made anew: events of {self._source} were sent to the one with id {id}, and this is "
                     f"{topic.id}. Nothing is sent until they are there again: redress restore-log (docs/restore.md)."
                 )
 
     async def _ship(self, connection: asyncpg.Connection, rows: Sequence[Any], after: tuple[str, int] | None) -> list[Any]:
-        """Keys first, and acknowledged; then the facts they seal. after: from a backlog, the page behind this one is read meanwhile."""
+        """Keys first, and acknowledged; then the events they seal. after: from a backlog, the page behind this one is read meanwhile."""
         keys = await connection.fetch(UNACKNOWLEDGED, sorted({row["stream"] for row in rows}))
         if keys:
             await self._send(key_record(self._topics, row) for row in keys)
@@ -269,7 +269,7 @@ class Relay:
         return following
 
     async def backlog(self, connection: Connection) -> int:
-        """Facts that are not shipped: counted up to 1,000, and beyond that told by positions, which have gaps where a commit failed."""
+        """Events that are not shipped: counted up to 1,000, and beyond that told by positions, which have gaps where a commit failed."""
         row = await one(connection, BACKLOG)
         return int(row["counted"] if row["counted"] <= COUNTED else max(row["counted"], row["head"] - row["sent"]))
 

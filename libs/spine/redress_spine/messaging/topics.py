@@ -1,4 +1,4 @@
-"""The topics of the system, how they are made, and what must still be so: partitions are fixed at birth, facts are kept for ever."""
+"""The topics of the system, how they are made, and what must still be so: partitions are fixed at birth, events are kept for ever."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ async def bounds(consumer: Consumer, places: Collection[TopicPartition]) -> Boun
 
 
 def truncated(starts: Mapping[TopicPartition, int]) -> str | None:
-    """A sentence about the partitions that do not begin at offset 0; None where all do."""
+    """A message about the partitions that do not begin at offset 0; None where all do."""
     gone = sorted(place for place, start in starts.items() if start > 0)
     if not gone:
         return None
@@ -59,7 +59,7 @@ async def ahead(consumer: Consumer, place: TopicPartition, start: int, end: int)
     consumer.assign([place])
     consumer.seek(place, start)
     following: asyncio.Task[dict[TopicPartition, list[Record]]] | None = None
-    read, heard = start, monotonic()
+    read, observed = start, monotonic()
     try:
         while read < end:
             if following is None:
@@ -70,9 +70,9 @@ async def ahead(consumer: Consumer, place: TopicPartition, start: int, end: int)
                 raise LogTruncated(f"{place.topic}/{place.partition} has no offset {read}, though it had an offset {end - 1}.") from error
             following = None
             if not records:
-                check_silence(heard)
+                check_silence(observed)
                 continue
-            read, heard = records[-1].offset + 1, monotonic()
+            read, observed = records[-1].offset + 1, monotonic()
             if read < end:
                 following = asyncio.create_task(poll(consumer, {place: read}, AWAIT_MS, MOST))
             yield [record for record in records if record.offset < end]
@@ -82,7 +82,7 @@ async def ahead(consumer: Consumer, place: TopicPartition, start: int, end: int)
             await asyncio.wait([following])
 
 
-def check_silence(heard: float) -> None:
-    """heard: when something came last, by the monotonic clock. Raises ConnectionError."""
-    if monotonic() - heard > SILENCE:
+def check_silence(observed: float) -> None:
+    """observed: when something came last, by the monotonic clock. Raises ConnectionError."""
+    if monotonic() - observed > SILENCE:
         raise ConnectionError(f"Kafka has given nothing for {SILENCE:.0f} s, though the log goes on.")

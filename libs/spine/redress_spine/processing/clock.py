@@ -1,4 +1,4 @@
-"""The clock port and fresh ids: the only places where time and chance enter; and whether the clock agrees with the database's."""
+"""The clock port and fresh ids: the only places where time and entropy enter; and whether the clock agrees with the database's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 
 from redress_events.event import EPOCH, micros
-from redress_spine.store.errors import ClockOff, told
+from redress_spine.store.errors import ClockOff, safe_message
 
 log = structlog.get_logger(__name__)
 
@@ -153,12 +153,12 @@ class CrossCheck:
                 before = self._clock()
                 self.compare(before, await ask())
             except Exception as error:
-                log.debug("clock-not-compared", service=self._source, error=told(error))
+                log.debug("clock-not-compared", service=self._source, error=safe_message(error))
             await asyncio.sleep(COMPARE)
 
 
 def uuid7(now: datetime) -> UUID:
-    """A version 7 UUID (RFC 9562): 48 bits of milliseconds and 74 of chance, so that new rows lie together in the index."""
+    """A version 7 UUID (RFC 9562): 48 bits of milliseconds and 74 of entropy, so that new rows lie together in the index."""
     value = int(now.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | 0x7 << 76
     return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)

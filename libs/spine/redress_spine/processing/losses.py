@@ -19,27 +19,27 @@ from redress_spine.processing.projector import JOURNAL
 # One pass over both states, joined by their primary keys. Rows whose versions are the same, nearly all, are not looked into.
 # {which}: all, or those named in $1.
 BEHIND = """
-SELECT l.subject, l.done <> '{{}}' AS done,
+SELECT l.subject, l.own <> '{{}}' AS own,
        (SELECT coalesce(jsonb_object_agg(r.key, r.value -> 'v'), '{{}}') FROM jsonb_each(l.read) r)::text AS versions
 FROM {live}.state l LEFT JOIN {new}.state n ON n.subject = l.subject
-WHERE {which} AND (n.subject IS NULL AND (l.parked OR l.done <> '{{}}' OR l.read <> '{{}}')
-    OR l.done <> '{{}}' AND n.done = '{{}}'
+WHERE {which} AND (n.subject IS NULL AND (l.parked OR l.own <> '{{}}' OR l.read <> '{{}}')
+    OR l.own <> '{{}}' AND n.own = '{{}}'
     OR l.read <> n.read AND EXISTS (
         SELECT FROM jsonb_each(l.read) r WHERE (r.value ->> 'v')::bigint > coalesce((n.read -> r.key ->> 'v')::bigint, 0)))
 """
 HERE = """
-SELECT n.subject, n.done <> '{{}}' AS done,
+SELECT n.subject, n.own <> '{{}}' AS own,
        (SELECT coalesce(jsonb_object_agg(r.key, r.value -> 'v'), '{{}}') FROM jsonb_each(n.read) r)::text AS versions
 FROM {new}.state n WHERE n.subject = ANY ($1::text[])
 """
-# Own facts that the log has and the journal lacks, where the live state does not say so.
+# Own events that the log has and the journal lacks, where the live state does not say so.
 NOT_IN_JOURNAL = """
-SELECT n.subject, count(*) AS facts FROM {new}.parked n
+SELECT n.subject, count(*) AS events FROM {new}.parked n
 WHERE n.reason = 'not-in-journal' AND NOT EXISTS (SELECT FROM {live}.parked l WHERE l.subject = n.subject AND l.reason = n.reason)
 GROUP BY n.subject ORDER BY n.subject
 """
-# Facts that wait there and not here: where the log lost its end, nobody else who reads it has them. Not those without the headers of a
-# fact, nor what nobody could fold (a stranger's), nor what was passed over or set aside. {which}: as above, of p.
+# Events that wait there and not here: where the log lost its end, nobody else who reads it has them. Not those without the headers of a
+# event, nor what nobody could fold (a stranger's), nor what was passed over or set aside. {which}: as above, of p.
 WAITING = """
 SELECT p.subject, p.headers ->> 'source' AS source, p.headers ->> 'streamversion' AS version, p.headers ->> 'hash' AS hash
 FROM {live}.parked p
@@ -47,7 +47,7 @@ WHERE {which} AND p.headers ?& ARRAY['source', 'streamversion', 'hash'] AND p.re
     AND NOT EXISTS (SELECT FROM {new}.parked n WHERE n.subject = p.subject AND n.headers = p.headers)
     AND NOT EXISTS (SELECT FROM public.skips s WHERE (s.topic, s.partition, s."offset", s.hash)
         = (p.topic, p.partition, p."offset", decode(p.headers ->> 'hash', 'hex')))
-    AND NOT EXISTS (SELECT FROM {new}.set_aside a WHERE (a.topic, a.partition, a."offset", a.hash)
+    AND NOT EXISTS (SELECT FROM {new}.dead_letters a WHERE (a.topic, a.partition, a."offset", a.hash)
         = (p.topic, p.partition, p."offset", decode(p.headers ->> 'hash', 'hex')))
 """
 WAITING_HERE = """
@@ -64,7 +64,7 @@ MOST_DIGITS = 19  # of a version: PostgreSQL's bigint
 
 @dataclass(slots=True)
 class Loss:
-    """rows: subjects that would have no row, or no own facts. versions: facts that the new state, or the journal, knows nothing of."""
+    """rows: subjects that would have no row, or no own events. versions: events that the new state, or the journal, knows nothing of."""
 
     rows: int = 0
     versions: int = 0
@@ -86,7 +86,7 @@ class Loss:
             self.named.append(subject)
 
 
-Waits = tuple[str, int, bytes]  # source, version and hash of a fact
+Waits = tuple[str, int, bytes]  # source, version and hash of an event
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,26 +100,26 @@ class Losses:
     """Captures what the new state lacks, all of it the first time and from then on where the live state went on; judges it once the new
     state has followed as far; and looks, under the locks, at what the live state has read since.
 
-    following: the live offsets at the beginning. Of records from there on it must be told by `heard`.
-    late: subjects whose own facts are committed and not folded yet: an older transaction that is still open anywhere in the cluster
+    following: the live offsets at the beginning. Of records from there on it must be told by `observed`.
+    late: subjects whose own events are committed and not folded yet: an older transaction that is still open anywhere in the cluster
     holds the watermark below theirs. Under the locks, where all of the journal is folded, `since` looks at them.
     """
 
     def __init__(self, live: str, new: str, following: Mapping[TopicPartition, int]) -> None:
         self._names = {"live": live, "new": new}
         self._following = following
-        self._heard: defaultdict[TopicPartition, list[tuple[int, str]]] = defaultdict(list)
+        self._observed: defaultdict[TopicPartition, list[tuple[int, str]]] = defaultdict(list)
         self._captured: dict[TopicPartition, int] | None = None  # the live offsets then
         self._below = 0  # the transaction below which all is that was seen then
         self.late: set[str] = set()
         self._touched: set[str] = set()  # by operators since
         self._candidates: dict[str, _Row] = {}
 
-    def heard(self, place: TopicPartition, records: Sequence[Record]) -> None:
+    def observed(self, place: TopicPartition, records: Sequence[Record]) -> None:
         following = self._following.get(place, 0)
         if records and records[-1].offset >= following:
             late = (each for each in records if each.offset >= following and each.key is not None)
-            self._heard[place] += [(each.offset, (each.key or b"").decode("utf-8", "replace")) for each in late]
+            self._observed[place] += [(each.offset, (each.key or b"").decode("utf-8", "replace")) for each in late]
 
     def touched(self, subjects: Iterable[str]) -> None:
         self._touched.update(subjects)
@@ -152,7 +152,7 @@ class Losses:
         if not loss:
             self._candidates = {subject: self._candidates[subject] for subject in self.late}
         for row in await connection.fetch(NOT_IN_JOURNAL.format(**self._names)):
-            loss.add(row["subject"], False, row["facts"])
+            loss.add(row["subject"], False, row["events"])
         return loss
 
     async def since(self, connection: asyncpg.Connection, most: int) -> Loss | None:
@@ -177,8 +177,8 @@ class Losses:
 
     def _due(self, now: Mapping[TopicPartition, int], before: Mapping[TopicPartition, int]) -> Set[str]:
         due = set(self._touched)
-        for place, heard in self._heard.items():
-            due.update(subject for offset, subject in heard if before.get(place, 0) <= offset < now.get(place, 0))
+        for place, observed in self._observed.items():
+            due.update(subject for offset, subject in observed if before.get(place, 0) <= offset < now.get(place, 0))
         return due
 
     async def _behind(self, connection: asyncpg.Connection, due: Set[str] | None) -> dict[str, _Row]:
@@ -186,15 +186,15 @@ class Losses:
         rows = await connection.fetch(BEHIND.format(**self._names, which=which.format("l")), *named)
         behind = {row["subject"]: _row(row) for row in rows}
         waiting = _waiting(await connection.fetch(WAITING.format(**self._names, which=which.format("p")), *named))
-        for subject, facts in waiting.items():
+        for subject, events in waiting.items():
             row = behind.get(subject, _Row(False, {}))
-            behind[subject] = replace(row, waiting=frozenset(facts))
+            behind[subject] = replace(row, waiting=frozenset(events))
         return behind
 
     async def _here(self, connection: asyncpg.Connection, there: Mapping[str, _Row]) -> dict[str, _Row]:
         """The new state's rows of these subjects. What the journal has by now counts as waiting: it is not lost."""
         here = {row["subject"]: _row(row) for row in await connection.fetch(HERE.format(**self._names), list(there))}
-        if due := [(subject, *fact) for subject, row in there.items() for fact in row.waiting]:
+        if due := [(subject, *event) for subject, row in there.items() for event in row.waiting]:
             subjects = sorted({subject for subject, *_ in due})
             waiting = _waiting(await connection.fetch(WAITING_HERE.format(**self._names), subjects))
             rows = await connection.fetch(JOURNAL, [subject for subject, *_ in due], [version for _, _, version, _ in due])
@@ -208,7 +208,7 @@ class Losses:
 
 
 def _row(row: asyncpg.Record) -> _Row:
-    return _Row(row["done"], orjson.loads(row["versions"]))
+    return _Row(row["own"], orjson.loads(row["versions"]))
 
 
 def _waiting(rows: Iterable[asyncpg.Record]) -> defaultdict[str, set[Waits]]:
@@ -222,7 +222,7 @@ def _waiting(rows: Iterable[asyncpg.Record]) -> defaultdict[str, set[Waits]]:
 
 
 def _lacks(there: _Row, here: _Row | None) -> tuple[bool, int]:
-    """Whether its row, or its own facts, would be gone; and how many versions."""
+    """Whether its row, or its own events, would be gone; and how many versions."""
     read = here.versions if here is not None else {}
     versions = sum(max(0, version - read.get(source, 0)) for source, version in there.versions.items())
     waiting = there.waiting - (here.waiting if here is not None else frozenset())

@@ -11,7 +11,7 @@ import asyncpg
 import orjson
 import structlog
 
-from redress_spine.messaging.records import Apart, Read, Reader, Record, Unfit
+from redress_spine.messaging.records import DeadLetter, DecodedRecord, Reader, Record, RejectedRecord
 from redress_spine.processing.projector import NOT_STORABLE, NOT_STORED, ROWS
 from redress_spine.processing.skips import Skips, save_skip, skip_of, skips_at
 from redress_spine.store.fold import Folding, ParkedRecord, Waiting, redrive
@@ -29,7 +29,7 @@ FROM (SELECT subject FROM state WHERE parked ORDER BY subject LIMIT $1) s
 CROSS JOIN LATERAL (SELECT * FROM parked p WHERE p.subject = s.subject ORDER BY p.position LIMIT 1) f
 ORDER BY s.subject
 """
-ASIDE = 'SELECT topic, partition, "offset", reason, detail, at FROM set_aside ORDER BY at DESC LIMIT $1'
+DEAD_LETTERS = 'SELECT topic, partition, "offset", reason, detail, at FROM dead_letters ORDER BY at DESC LIMIT $1'
 RECORDS = """
 SELECT position, topic, partition, "offset", reason, detail, key, value, headers FROM parked WHERE subject = $1 ORDER BY position
 """
@@ -58,7 +58,7 @@ class ParkedSubject:
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class DeadLetterEntry:
     """One record that belongs to no subject."""
 
     topic: str
@@ -99,8 +99,8 @@ class Parking:
     async def subjects(self, limit: int = 200) -> list[ParkedSubject]:
         return [ParkedSubject(**row) for row in await self._pool.fetch(LIST, limit)]
 
-    async def set_aside(self, limit: int = 200) -> list[SetAside]:
-        return [SetAside(**row) for row in await self._pool.fetch(ASIDE, limit)]
+    async def dead_letters(self, limit: int = 200) -> list[DeadLetterEntry]:
+        return [DeadLetterEntry(**row) for row in await self._pool.fetch(DEAD_LETTERS, limit)]
 
     async def skip(self, subject: str, who: str, why: str) -> Redriven:
         """Pass over the first parked record of the subject for ever, then redrive. Raises NotParked."""
@@ -183,7 +183,7 @@ class Parking:
     def _reached(self, row: asyncpg.Record | None, record: Record) -> int:
         """How far the record's source was read."""
         item = self._reader.judge(record)
-        return self._folding(row).version(item.envelope.source) if row is not None and isinstance(item, Read) else 0
+        return self._folding(row).version(item.envelope.source) if row is not None and isinstance(item, DecodedRecord) else 0
 
     def _folding(self, row: Any) -> Folding:
         codec = self._states.codec(row["subject"])
@@ -192,12 +192,12 @@ class Parking:
             subject,
             self._states.partition(subject),
             codec,
-            codec.load_heard(row["heard"]),
+            codec.load_observed(row["observed"]),
             orjson.loads(row["read"]),
             row["cause"],
             True,
             True,
-            stored_done=row["done"],
+            stored_done=row["own"],
             decided=row["decided"],
         )
 
@@ -211,8 +211,8 @@ class Parking:
         for row in records:
             parked = ParkedRecord(record_of_row(row), row["reason"], row["detail"])
             item = self._reader.judge(parked.record)
-            if isinstance(item, Apart):  # it was a subject's when it was parked: another partition count since
-                item = Unfit(parked.record, subject, item.reason, item.detail)
+            if isinstance(item, DeadLetter):  # it was a subject's when it was parked: another partition count since
+                item = RejectedRecord(parked.record, subject, item.reason, item.detail)
             items.append((parked, item, skip_of(skips, parked.record)))
         return items
 

@@ -15,10 +15,10 @@ from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from redress_spine.aggregate import Count, Kind, Projection, Table
+from redress_spine.aggregate import Aggregate, Count, Projection, Table
 from redress_spine.store.states import Connection
 
-Facets = tuple[Any, Any]  # heard, done
+Facets = tuple[Any, Any]  # observed, own
 Value = tuple[Any, ...]
 COUNTED = """
 INSERT INTO counts (name, key, n) SELECT c.name, c.key, c.n FROM unnest($1::text[], $2::text[], $3::bigint[]) c (name, key, n)
@@ -80,37 +80,41 @@ class _Part:
 class _Shown:
     """The projections of one kind that look at the same fields."""
 
-    def __init__(self, kind: Kind, fields: tuple[tuple[str, ...], tuple[str, ...]], projections: Sequence[Projection | Count]) -> None:
-        self._state: Callable[..., Any] = kind.state
-        self.heard, self.done = (_Part(facet, names) for facet, names in zip(kind.facets, fields, strict=True))
+    def __init__(
+        self, aggregate: Aggregate, fields: tuple[tuple[str, ...], tuple[str, ...]], projections: Sequence[Projection | Count]
+    ) -> None:
+        self._state: Callable[..., Any] = aggregate.state
+        self.observed, self.own = (_Part(facet, names) for facet, names in zip(aggregate.facets, fields, strict=True))
         self.projections = [each for each in projections if isinstance(each, Projection)]
         self.counts = [each for each in projections if isinstance(each, Count)]
 
     def seen(self, state: Facets) -> Any:
         """The state as they see it: they cannot depend on fields that they do not name."""
-        return self._state(heard=self.heard.seen(state[0]), done=self.done.seen(state[1]))
+        return self._state(observed=self.observed.seen(state[0]), own=self.own.seen(state[1]))
 
 
 @cache
-def _plan(kind: Kind) -> list[_Shown]:
+def _plan(aggregate: Aggregate) -> list[_Shown]:
     by_fields: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Projection | Count]] = defaultdict(list)
-    for each in kind.projections:
-        by_fields[each.heard, each.done].append(each)
-    return [_Shown(kind, fields, projections) for fields, projections in by_fields.items()]
+    for each in aggregate.projections:
+        by_fields[each.observed, each.own].append(each)
+    return [_Shown(aggregate, fields, projections) for fields, projections in by_fields.items()]
 
 
-def rows_of(kind: Kind, state: Facets) -> dict[Table, dict[Value, Value]]:
+def rows_of(aggregate: Aggregate, state: Facets) -> dict[Table, dict[Value, Value]]:
     """A subject's rows, by table and key. Raises NotProjected."""
     found: dict[Table, dict[Value, Value]] = {}
-    for shown in _plan(kind):
+    for shown in _plan(aggregate):
         seen = shown.seen(state)
         found |= {each.table: _by_key(each, _given(each.rows, each.table.name, seen)) for each in shown.projections}
     return found
 
 
-def counted(kind: Kind, state: Facets) -> set[tuple[str, str]]:
+def counted(aggregate: Aggregate, state: Facets) -> set[tuple[str, str]]:
     """The counts in which a subject is, by name and key. Raises NotProjected."""
-    return {(each.name, key) for shown in _plan(kind) for each in shown.counts for key in _given(each.of, each.name, shown.seen(state))}
+    return {
+        (each.name, key) for shown in _plan(aggregate) for each in shown.counts for key in _given(each.of, each.name, shown.seen(state))
+    }
 
 
 def _given(make: Callable[[Any], Iterable[Any]], name: str, seen: Any) -> list[Any]:
@@ -132,13 +136,13 @@ def _by_key(each: Projection, rows: Sequence[Value]) -> dict[Value, Value]:
     return found
 
 
-def changes(kind: Kind, subject: str, before: Facets | None, after: Facets) -> Changes:
+def changes(aggregate: Aggregate, subject: str, before: Facets | None, after: Facets) -> Changes:
     """What the step from one state to another does. before: None where nothing is known of the subject. Raises NotProjected."""
     found = Changes()
-    for shown in _plan(kind):
+    for shown in _plan(aggregate):
         if before is None:
             was = None
-        elif not (_differ(shown.heard, before[0], after[0]) or _differ(shown.done, before[1], after[1])):
+        elif not (_differ(shown.observed, before[0], after[0]) or _differ(shown.own, before[1], after[1])):
             continue
         else:
             was = shown.seen(before)
@@ -162,29 +166,29 @@ def changes(kind: Kind, subject: str, before: Facets | None, after: Facets) -> C
     return found
 
 
-def shows_heard(kind: Kind, before: Any, after: Any) -> bool:
-    """Whether a step of `heard` may change rows."""
-    return any(_differ(shown.heard, before, after) for shown in _plan(kind))
+def shows_heard(aggregate: Aggregate, before: Any, after: Any) -> bool:
+    """Whether a step of `observed` may change rows."""
+    return any(_differ(shown.observed, before, after) for shown in _plan(aggregate))
 
 
-def shows_done(kind: Kind, before: Any, after: Any) -> bool:
-    """Whether a step of `done` may change rows, and so depends on what was heard."""
-    return any(_differ(shown.done, before, after) for shown in _plan(kind))
+def shows_done(aggregate: Aggregate, before: Any, after: Any) -> bool:
+    """Whether a step of `own` may change rows, and so depends on what was observed."""
+    return any(_differ(shown.own, before, after) for shown in _plan(aggregate))
 
 
 def _differ(part: _Part, before: Any, after: Any) -> bool:
     return before is not after and part.values(before) != part.values(after)
 
 
-def tables(kinds: Iterable[Kind]) -> list[Table]:
+def tables(aggregates: Iterable[Aggregate]) -> list[Table]:
     """All tables that these kinds' projections write."""
-    return [each.table for kind in kinds for each in kind.projections if isinstance(each, Projection)]
+    return [each.table for aggregate in aggregates for each in aggregate.projections if isinstance(each, Projection)]
 
 
-def check(kind: Kind) -> None:
-    """Raises ValueError where a subject of which nothing is known has rows, or a projection names a field that `done` does not have."""
-    nothing = kind.facets[0](), kind.facets[1]()
-    there = [table.name for table, rows in rows_of(kind, nothing).items() if rows] + [name for name, _ in counted(kind, nothing)]
+def check(aggregate: Aggregate) -> None:
+    """Raises ValueError where a subject of which nothing is known has rows, or a projection names a field that `own` does not have."""
+    nothing = aggregate.facets[0](), aggregate.facets[1]()
+    there = [table.name for table, rows in rows_of(aggregate, nothing).items() if rows] + [name for name, _ in counted(aggregate, nothing)]
     if there:
         raise ValueError(f"A subject of which nothing is known is in {', '.join(there)}.")
 

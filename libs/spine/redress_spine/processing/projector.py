@@ -1,4 +1,4 @@
-"""Kafka → state: facts folded in batches, offset and state moved in one transaction, what cannot be folded parked.
+"""Kafka → state: events folded in batches, offset and state moved in one transaction, what cannot be folded parked.
 
 The offset in PostgreSQL is the truth. Its fence (`next` and `epoch` as expected) is the first statement of every transaction, because
 aiokafka makes an assignment live before its listener runs (#738) and rebalances while a batch is processed (#929): whoever does not hold
@@ -25,23 +25,23 @@ from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.polling import POLL_TIMEOUT, poll
 from redress_spine.messaging.positions import Anchor, Position, Refusal
-from redress_spine.messaging.records import Apart, Read, Reader, Record, Unfit
+from redress_spine.messaging.records import DeadLetter, DecodedRecord, Reader, Record, RejectedRecord
 from redress_spine.messaging.relay import close
 from redress_spine.messaging.topics import Topics
 from redress_spine.processing.clock import monotonic
 from redress_spine.processing.projections import NotProjected
 from redress_spine.processing.skips import Skips, skip_of, skips_ahead
-from redress_spine.store.errors import told
+from redress_spine.store.errors import safe_message
 from redress_spine.store.fold import Folding
-from redress_spine.store.saving import save, set_aside
+from redress_spine.store.saving import save, store_dead_letters
 from redress_spine.store.states import States
 from redress_spine.store.vault import PROOF, KeyRecord, Vault
 
 log = structlog.get_logger(__name__)
 
-BATCH = 500  # records in a transaction: 1 gives 1.6k facts/s, 500 give 134k
+BATCH = 500  # records in a transaction: 1 gives 1.6k events/s, 500 give 134k
 POLL_MS = 200
-BREATH = 0.001, 0.010  # seconds for each record of a projection, and at most: for commands, and so that the next has more to fold
+MAX_BATCH_PAUSE = 0.001, 0.010  # seconds for each record of a projection, and at most: for commands, and so that the next has more to fold
 LAZY_COMMIT = 5.0
 FAILING = 60.0  # seconds after a failure: long enough to be seen by who looks now and then
 
@@ -54,7 +54,7 @@ WHERE o.topic = p.topic AND o.partition = p.partition AND o.next = p.expected AN
 RETURNING o.topic, o.partition
 """
 # Index: state_pkey.
-ROWS = "SELECT subject, parked, read, cause, heard, done, decided FROM state WHERE subject = ANY ($1::text[])"
+ROWS = "SELECT subject, parked, read, cause, observed, own, decided FROM state WHERE subject = ANY ($1::text[])"
 # Index: events_pkey.
 JOURNAL = """
 SELECT e.stream, e.version, e.hash FROM events e JOIN unnest($1::text[], $2::bigint[]) w (stream, version) USING (stream, version)
@@ -151,7 +151,7 @@ class Projector:
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                self.failed_at, self.failure = monotonic(), told(error)
+                self.failed_at, self.failure = monotonic(), safe_message(error)
                 log.warning("projector-failed", service=self._source, error=self.failure)
                 self.size = max(1, self.size // 2)
                 delay = min(delay * 2, 2.0) if consumer is None or monotonic() - started < 1 else 0.1
@@ -198,7 +198,7 @@ class Projector:
                 continue
             except OffsetOutOfRangeError as error:  # of these alone: what is wrong with them is found when they are taken up again
                 self._following.let_go(error.args[0])
-                await asyncio.sleep(BREATH[1])
+                await asyncio.sleep(MAX_BATCH_PAUSE[1])
                 continue
             finally:
                 self.progress = monotonic()
@@ -221,7 +221,7 @@ class Projector:
                 self._following.moved(batch)
                 self.size = min(BATCH, self.size * 2)
                 self._projected()
-                await asyncio.sleep(min(BREATH[0] * sum(map(len, batch.values())), BREATH[1]))
+                await asyncio.sleep(min(MAX_BATCH_PAUSE[0] * sum(map(len, batch.values())), MAX_BATCH_PAUSE[1]))
             if monotonic() - committed > LAZY_COMMIT:
                 committed = monotonic()
                 await self._commit_lazily(consumer)
@@ -254,26 +254,26 @@ class Projector:
     async def _project(
         self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]], refused: str | None = None
     ) -> None:
-        apart: list[Apart] = []
+        dead_letters: list[DeadLetter] = []
         keys: dict[str, KeyRecord] = {}
-        items: list[Read | Unfit] = []
+        items: list[DecodedRecord | RejectedRecord] = []
         records = [record for each in batch.values() for record in each if not record.mark]
         known = await self._written_by_us(connection, records)
         for n, record in enumerate(records):
             if n % 50 == 49:
                 await asyncio.sleep(0)
             if record.topic == self._topics.keys:
-                self._take_key(record, keys, apart)
+                self._take_key(record, keys, dead_letters)
             elif n not in known:
                 judged = self._reader.judge(record)
-                apart.append(judged) if isinstance(judged, Apart) else items.append(judged)
-        own = [item for item in items if isinstance(item, Read) and item.envelope.source == self._source]
+                dead_letters.append(judged) if isinstance(judged, DeadLetter) else items.append(judged)
+        own = [item for item in items if isinstance(item, DecodedRecord) and item.envelope.source == self._source]
         foldings = await self._load(connection, {item.subject for item in items})
         journal = await self._journal(connection, [(item.subject, item.envelope.version) for item in own])
         for n, item in enumerate(items):
             if n % 50 == 49:
                 await asyncio.sleep(0)
-            if isinstance(item, Read) and item.envelope.source == self._source:
+            if isinstance(item, DecodedRecord) and item.envelope.source == self._source:
                 if skip_of(self.skips, item.record) is None:
                     foldings[item.subject].compare(item, journal)
             elif refused:
@@ -295,8 +295,8 @@ class Projector:
                 await save(connection, touched)
             if keys:
                 await self._vault.store(connection, keys)
-            if apart:
-                await set_aside(connection, apart)
+            if dead_letters:
+                await store_dead_letters(connection, dead_letters)
         for place, records in batch.items():
             self.positions[place] = read[place]
             self.timestamps[place] = records[-1].timestamp or self.timestamps.get(place, 0)
@@ -304,21 +304,21 @@ class Projector:
             for waiting in folding.waiting[:1]:
                 if waiting.reason != "behind":
                     log.error("parked", service=self._source, subject=folding.subject, reason=waiting.reason, detail=waiting.detail)
-        for one in apart:
+        for one in dead_letters:
             log.error("set-aside", service=self._source, topic=one.record.topic, offset=one.record.offset, reason=one.reason)
 
     def _move(self, place: TopicPartition, read: Position) -> tuple[int, int, int, str | None, int | None, bytes | None]:
         held = self.positions[place]
         return held.next, held.epoch, read.next, read.topic_id, *(read.last or (None, None))
 
-    def _take_key(self, record: Record, keys: dict[str, KeyRecord], apart: list[Apart]) -> None:
+    def _take_key(self, record: Record, keys: dict[str, KeyRecord], dead_letters: list[DeadLetter]) -> None:
         subject, proof = (record.key or b"").decode("utf-8", "replace"), record.headers.get(PROOF)
         if not self._reader.is_subject(subject):
-            apart.append(Apart(record, "no-subject", "The key is not the subject of a complaint."))
+            dead_letters.append(DeadLetter(record, "no-subject", "The key is not the subject of a complaint."))
         elif record.value is None and not self._vault.proves(subject, proof):
-            apart.append(Apart(record, "not-proved", "It would destroy this complaint's key, and has no proof that it may."))
+            dead_letters.append(DeadLetter(record, "not-proved", "It would destroy this complaint's key, and has no proof that it may."))
         elif record.value is not None and not self._vault.unwraps(subject, record.value):
-            apart.append(Apart(record, "not-our-key", "It was not wrapped by our master key for this complaint."))
+            dead_letters.append(DeadLetter(record, "not-our-key", "It was not wrapped by our master key for this complaint."))
         elif subject not in keys or record.value is None:  # a key is never exchanged for another, and a tombstone wins
             keys[subject] = KeyRecord(record.value, proof if record.value is None else None)
 
@@ -332,9 +332,11 @@ class Projector:
         codec = self._states.codec(subject)
         partition = self._states.partition(subject)
         if row is None:
-            return Folding(subject, partition, codec, codec.kind.facets[0](), {})
-        heard, read = codec.load_heard(row["heard"]), orjson.loads(row["read"])
-        return Folding(subject, partition, codec, heard, read, row["cause"], row["parked"], stored_done=row["done"], decided=row["decided"])
+            return Folding(subject, partition, codec, codec.aggregate.facets[0](), {})
+        observed, read = codec.load_observed(row["observed"]), orjson.loads(row["read"])
+        return Folding(
+            subject, partition, codec, observed, read, row["cause"], row["parked"], stored_done=row["own"], decided=row["decided"]
+        )
 
     async def _written_by_us(self, connection: asyncpg.Connection, records: Sequence[Record]) -> set[int]:
         """The places of records that are to the byte what our journal has: there is nothing in them to judge or to compare."""

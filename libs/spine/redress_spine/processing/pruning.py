@@ -10,12 +10,12 @@ from datetime import timedelta
 import asyncpg
 import structlog
 
-from redress_spine.store.errors import told
+from redress_spine.store.errors import safe_message
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500  # rows in a transaction: a few milliseconds, in which a request that repeats one of these very keys waits
-BREATH = 0.1  # seconds between two batches: at most 5,000 rows a second, above what one service takes down
+MAX_BATCH_PAUSE = 0.1  # seconds between two batches: at most 5,000 rows a second, above what one service takes down
 PAUSE = 60.0  # seconds between two looks
 # One statement, one transaction: the lock goes with it, so a replica that stands still holds it for no longer than a transaction may take.
 # Index: idempotency_at, idempotency_pkey.
@@ -54,11 +54,11 @@ class Pruning:
             pause = PAUSE
             try:
                 if await self.prune() == self._batch:
-                    pause = BREATH
+                    pause = MAX_BATCH_PAUSE
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                log.warning("not-pruned", service=self._source, error=told(error))
+                log.warning("not-pruned", service=self._source, error=safe_message(error))
 
     async def prune(self) -> int:
         """One batch, the oldest first; how many went. 0 also where another replica is at it."""

@@ -20,7 +20,7 @@ from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.relay import close
 from redress_spine.messaging.topic_metadata import ClusterSeen
 from redress_spine.messaging.topics import MIN_INSYNC, Replicas, Wanted, wrong_partitions
-from redress_spine.store.errors import Unavailable, WrongPartitions, told
+from redress_spine.store.errors import Unavailable, WrongPartitions, safe_message
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ COUNTED = "SELECT partitions FROM public.partitioning"
 
 
 class Reality:
-    """wrong: why commands are refused, if they are. flaws: what else is not as it must be. topics: the one of the facts first."""
+    """wrong: why commands are refused, if they are. flaws: what else is not as it must be. topics: the one of the events first."""
 
     def __init__(self, source: str, kafka: KafkaClients | str, topics: Sequence[Wanted], log_end: LogEnd) -> None:
         self._source = source
@@ -109,7 +109,7 @@ class Reality:
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                log.debug("settings-not-compared", service=self._source, error=told(error))
+                log.debug("settings-not-compared", service=self._source, error=safe_message(error))
                 await asyncio.sleep(SOON)
                 continue
             await asyncio.sleep(SOON if self.flaws else EVERY)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
-from redress_spine.messaging.records import Read, Record, Unfit
+from redress_spine.messaging.records import DecodedRecord, Record, RejectedRecord
 from redress_spine.store.fold import Folding, ParkedRecord, Place, Waiting, place_of, redrive
 
 
@@ -24,7 +24,7 @@ class Replay:
     strange: frozenset[Place] = frozenset()  # wait there and not by the log, or the other way round
     _items: list[Waiting] = field(default_factory=list)
 
-    def take(self, item: Read | Unfit, skip: int | None) -> None:
+    def take(self, item: DecodedRecord | RejectedRecord, skip: int | None) -> None:
         """The next foreign record of the log."""
         folding = self.folding
         if place_of(item.record) not in self.stay:
@@ -32,25 +32,25 @@ class Replay:
         elif folding.parked:
             folding.wait(item.record)
         else:
-            before = folding.heard, dict(folding.read), folding.changed_by
+            before = folding.observed, dict(folding.read), folding.changed_by
             sealed, entered = len(folding.sealed), len(folding.entries)
             folding.take(item)
             if not folding.parked:
-                folding.heard, folding.read, folding.changed_by = before
+                folding.observed, folding.read, folding.changed_by = before
                 del folding.sealed[sealed:], folding.entries[entered:]
                 folding.park(item.record, "stays", "")
                 self.foldable = item.record
         self._remember(item, skip)
 
-    def compare(self, item: Read, journal: Mapping[tuple[str, int], bytes]) -> None:
-        """The next record of the log that calls itself an own fact, and that nobody skipped."""
+    def compare(self, item: DecodedRecord, journal: Mapping[tuple[str, int], bytes]) -> None:
+        """The next record of the log that calls itself an own event, and that nobody skipped."""
         self.folding.compare(item, journal)
         if place_of(item.record) in self.stay and len(self.folding.waiting) == len(self._items):
             self.folding.park(item.record, "stays", "")
             self.foldable = item.record
         self._remember(item, None)
 
-    def _remember(self, item: Read | Unfit, skip: int | None) -> None:
+    def _remember(self, item: DecodedRecord | RejectedRecord, skip: int | None) -> None:
         if len(self.folding.waiting) > len(self._items):
             self._items.append((self.folding.waiting[-1], item, skip))
 
@@ -69,4 +69,4 @@ class Replay:
         if place_of(parked.record) in self.stay:
             return True
         item = next(item for each, item, _ in self._items if each.record is parked.record)
-        return not (isinstance(item, Read) and self.folding.known(item))
+        return not (isinstance(item, DecodedRecord) and self.folding.known(item))

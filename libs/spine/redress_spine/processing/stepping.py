@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from redress_spine.processing.clock import ClockSetBack, SteppingClock
-from redress_spine.processing.quiet import Quiet
+from redress_spine.processing.idle import Idle
 
-PATIENCE = 30.0  # seconds without quiet
+IDLE_TIMEOUT = 30.0  # seconds without quiet
 PAUSE = 0.01  # seconds between two rounds
 TRIED = 3  # attempts after which a row that was set aside counts as stuck: one failure may be a key that was late
 
 
-class NotQuiet(Exception):
+class NotIdle(Exception):
     """The system does not come to rest at this instant; the message says what is left to do."""
 
 
@@ -31,48 +31,48 @@ class Stepper:
     def __init__(
         self,
         clock: SteppingClock,
-        ask: Callable[[], Sequence[Quiet]],
+        ask: Callable[[], Sequence[Idle]],
         *,
-        patience: float = PATIENCE,
+        timeout: float = IDLE_TIMEOUT,
         moved: Callable[[datetime, int], None] = lambda instant, records: None,
     ) -> None:
         self.clock = clock
         self._ask = ask
-        self._patience = patience
+        self._timeout = timeout
         self._moved = moved
         self._records = 0
 
     def settle(self) -> datetime | None:
         """Wait until two rounds in a row find nothing to do and the same counters; the next instant that something is due at, if any.
-        Raises NotQuiet."""
-        end = time.monotonic() + self._patience
-        before: Sequence[Quiet] = ()
+        Raises NotIdle."""
+        end = time.monotonic() + self._timeout
+        before: Sequence[Idle] = ()
         while True:
             try:
                 round_ = self._ask()
-                owed = [what for each in round_ for what in each.owes]
+                owed = [what for each in round_ for what in each.pending]
             except ConnectionError as error:
                 round_, owed = (), [str(error)]
             if round_ and not owed and [each.counters for each in round_] == [each.counters for each in before]:
                 self._records = max(each.ends for each in round_)
                 return min((each.next for each in round_ if each.next), default=None)
             if any(row.attempts >= TRIED for each in round_ for row in each.stuck):
-                raise NotQuiet(self._said("Something is stuck", owed))
+                raise NotIdle(self._said("Something is stuck", owed))
             if time.monotonic() > end:
-                raise NotQuiet(self._said(f"Not quiet within {self._patience:.0f} s", owed or ["something happens again and again"]))
+                raise NotIdle(self._said(f"Not quiet within {self._timeout:.0f} s", owed or ["something happens again and again"]))
             before = () if owed else round_
             if owed:
                 time.sleep(PAUSE)
 
     def next(self) -> bool:
-        """To the next instant that something is due at; False if there is none. Raises NotQuiet."""
+        """To the next instant that something is due at; False if there is none. Raises NotIdle."""
         due = self.settle()
         if due is not None:
             self._move(due)
         return due is not None
 
     def until(self, instant: datetime) -> None:
-        """To this instant (aware), by way of all that something is due at before. Raises ClockSetBack, NotQuiet."""
+        """To this instant (aware), by way of all that something is due at before. Raises ClockSetBack, NotIdle."""
         if instant < self.clock():
             raise ClockSetBack(
                 f"The clock stands at {self.clock().isoformat()} and cannot go back to {instant.astimezone(UTC).isoformat()}."
@@ -83,7 +83,7 @@ class Stepper:
         self._move(instant)
 
     def to_end(self) -> None:
-        """Until nothing is left that would happen by itself. Raises NotQuiet."""
+        """Until nothing is left that would happen by itself. Raises NotIdle."""
         due = self.settle()
         while due is not None:
             due = self._move(due)

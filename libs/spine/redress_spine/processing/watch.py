@@ -14,10 +14,10 @@ from aiokafka import TopicPartition
 
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.relay import Relay
+from redress_spine.processing.automations import AutomationLoop
 from redress_spine.processing.clock import CrossCheck, monotonic, wall_clock
 from redress_spine.processing.projector import Projector
 from redress_spine.processing.reality import Reality
-from redress_spine.processing.work import WorkLoop
 from redress_spine.store.database import LIVE
 from redress_spine.store.errors import JournalRestored, Unavailable
 from redress_spine.store.states import one
@@ -26,13 +26,13 @@ log = structlog.get_logger(__name__)
 
 PULSE = 1.0
 STALLED = 60.0  # seconds: more than all the time limits of a turn together
-HELD = 60.0  # seconds beyond the settling time that timed work may wait for the log before somebody is told
+HELD = 60.0  # seconds beyond the settling time that timed automations may wait for the log before somebody is told
 STARTS = 10.0  # seconds between two looks at where the log begins
 # However many there are, so many are read at most: who looks must not add to an outage. Index: state_parked, and the primary keys.
 COUNTED = 10_000
 COUNTS = f"""
 SELECT (SELECT count(*) FROM (SELECT 1 FROM state WHERE parked LIMIT {COUNTED}) n) AS parked,
-       (SELECT count(*) FROM (SELECT 1 FROM set_aside LIMIT {COUNTED}) n) AS set_aside,
+       (SELECT count(*) FROM (SELECT 1 FROM dead_letters LIMIT {COUNTED}) n) AS dead_letters,
        (SELECT count(*) FROM (SELECT 1 FROM row_errors LIMIT {COUNTED}) n) AS stuck,
        (SELECT timeline = timeline_now() FROM birthplace) AS at_home,
        pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, pg_snapshot_xmax(pg_current_snapshot())::text AS xmax
@@ -52,11 +52,11 @@ class Health:
 class Measures:
     """What operators watch. Seconds and counts. lost: read, and no longer on the log. log_start: the highest, of topics that keep all."""
 
-    backlog_facts: int
+    backlog_events: int
     lag_records: int
     lag_seconds: float
     parked_subjects: int
-    set_aside_records: int
+    dead_letters: int
     stuck_rows: int
     clock_skew_seconds: float
     oldest_transaction_seconds: float
@@ -66,7 +66,7 @@ class Measures:
     refused_partitions: int = 0
     log_start_offset: int = 0
     wrong_settings: int = 0
-    timed_work_waits_seconds: float = 0.0
+    timed_automations_wait_seconds: float = 0.0
 
 
 class Watch:
@@ -86,7 +86,7 @@ class Watch:
         on_live: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
         relay: Relay,
         projector: Projector,
-        work: WorkLoop,
+        automations: AutomationLoop,
         log_end: LogEnd,
         cross_check: CrossCheck,
     ) -> None:
@@ -100,7 +100,7 @@ class Watch:
         self._on_live = on_live
         self._relay = relay
         self._projector = projector
-        self._work = work
+        self._automations = automations
         self._log_end = log_end
         self._cross_check = cross_check
         self._watermark: tuple[str, float] = ("", 0.0)
@@ -110,12 +110,12 @@ class Watch:
         self._lost: Mapping[TopicPartition, int] = {}  # read, and beyond the end of the log
         self._starts: Mapping[TopicPartition, int] = {}
         self._starts_at = -STARTS
-        self._told: set[str] = set()
+        self._last_message: set[str] = set()
         self._all_read_at: dict[TopicPartition, float] = {}  # when a partition was last known to be read to its end
 
     def stalled(self, after: float = STALLED) -> list[str]:
         """Which loops have had no turn for so many seconds. One whose database or broker is away fails and tries again: that is a turn."""
-        loops = {"projector": self._projector.progress, "relay": self._relay.progress, "work": self._work.progress}
+        loops = {"projector": self._projector.progress, "relay": self._relay.progress, "work": self._automations.progress}
         return [f"The {name} has made no turn for {after:.0f} s." for name, turn in loops.items() if monotonic() - turn > after]
 
     async def health(self) -> Health:
@@ -141,8 +141,8 @@ class Watch:
         return Health(not reasons, reasons, self.alarms())
 
     def alarms(self) -> list[str]:
-        """What is wrong and stops nobody from calling, a sentence each."""
-        refused = [each.sentence for _, each in sorted(self._projector.refused.items())]
+        """What is wrong and stops nobody from calling, a message each."""
+        refused = [each.message for _, each in sorted(self._projector.refused.items())]
         relay = [self._relay.refused] if self._relay.refused else []
         return relay + refused + ([] if self._reality.wrong else self._reality.flaws) + self._found()
 
@@ -164,9 +164,9 @@ class Watch:
             f"Partition {place.partition} of {place.topic} has no leader, or is not there: nothing can be written to it, nor read."
             for place in sorted(self._log_end.unled.intersection(self._places))
         ]
-        if (held := self._work.held_for) > self._held:
+        if (held := self._automations.held_for) > self._held:
             failure = f" The projector failed last with {self._projector.failure}." if self._projector.failing else ""
-            found.append(f"Timed work that is due has waited {held:.0f} s for the log: no deadline is judged meanwhile.{failure}")
+            found.append(f"Timed automations that is due has waited {held:.0f} s for the log: no deadline is judged meanwhile.{failure}")
         return found
 
     def _refusal(self) -> list[str]:
@@ -194,21 +194,21 @@ class Watch:
         if counts["xmin"] != self._watermark[0] or counts["xmin"] == counts["xmax"]:
             self._watermark = (counts["xmin"], monotonic())
         return Measures(
-            backlog_facts=backlog,
+            backlog_events=backlog,
             lag_records=lag,
             lag_seconds=max(0.0, wall_clock().timestamp() - oldest) if oldest else 0.0,
             parked_subjects=counts["parked"],
-            set_aside_records=counts["set_aside"],
+            dead_letters=counts["dead_letters"],
             stuck_rows=counts["stuck"],
             clock_skew_seconds=self._cross_check.skew,
             oldest_transaction_seconds=monotonic() - self._watermark[1],
             relay_leader=self._relay.leader,
-            decided=dict(self._work.counts),
+            decided=dict(self._automations.counts),
             lost_records=sum(self._lost.values()),
             refused_partitions=len(self._projector.refused),
             log_start_offset=max(self._starts.values(), default=0),
             wrong_settings=len(self._reality.flaws),
-            timed_work_waits_seconds=self._work.held_for,
+            timed_automations_wait_seconds=self._automations.held_for,
         )
 
     async def ask(self) -> Mapping[TopicPartition, int]:
@@ -216,7 +216,7 @@ class Watch:
         return await self._log_end.ask(self._places)
 
     async def run(self) -> None:
-        """Each second: where the log ends (for lag), whether Kafka answers (for timed work), and the first catch-up."""
+        """Each second: where the log ends (for lag), whether Kafka answers (for timed automations), and the first catch-up."""
         while True:
             try:
                 asked = wall_clock().timestamp()
@@ -253,6 +253,6 @@ class Watch:
     def _tell(self) -> None:
         """Each alarm once, in the log, as long as it lasts. Those with seconds in them are one alarm."""
         alarms = {alarm.partition(" has waited ")[0]: alarm for alarm in self._found()}
-        for name in alarms.keys() - self._told:
+        for name in alarms.keys() - self._last_message:
             log.error("alarm", service=self.source, detail=alarms[name])
-        self._told = set(alarms)
+        self._last_message = set(alarms)

@@ -1,4 +1,4 @@
-"""The published form of the facts: JSON Schemas, AsyncAPI documents and golden files, and the law of their evolution.
+"""The published form of the events: JSON Schemas, AsyncAPI documents and golden files, and the law of their evolution.
 
 `python -m redress_spine.schemas` writes the folder `schemas/` at the root of the repository, `--check` compares it with the code.
 Inside `schemas/`, `json/` and `asyncapi/` mirror the code and are written anew each time; `published/` and `golden/` only ever grow.

@@ -1,4 +1,4 @@
-"""Write the published form of the facts, or check it: `python -m redress_spine.schemas [--check]`."""
+"""Write the published form of the events, or check it: `python -m redress_spine.schemas [--check]`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from redress_spine.schemas.folder import Plan
 
 FOLDER: Final = Path(__file__).parents[4] / "schemas"  # libs/spine/redress_spine/schemas/ is four below the root
 DESCRIPTION: Final = """\
-Write JSON Schemas, AsyncAPI documents and golden files of every fact into schemas/. Nothing is written when a published
-type changed in a way that its readers, or the facts on the log, do not allow; the sentence says what to do instead.
+Write JSON Schemas, AsyncAPI documents and golden files of every event into schemas/. Nothing is written when a published
+type changed in a way that its readers, or the events on the log, do not allow; the message says what to do instead.
 """
 
 

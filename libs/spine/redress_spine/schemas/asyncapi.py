@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from redress_events.event import Contract, Fact
+from redress_events.event import Contract, Event
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.aggregate import KEYS
 from redress_spine.messaging.envelope import CONTENT_TYPE, DATA_CONTENT_TYPE, MAX_VERSION, SUBJECT, dataschema
@@ -18,19 +18,19 @@ PARTITIONS: Final = 12  # fixed at birth
 TEXT: Final = {"type": "string", "minLength": 1}
 HASH: Final = {"type": "string", "format": "binary", "description": "Raw 32 bytes."}
 ABOUT: Final = (
-    "Facts of the Redress service `{source}`: CloudEvents 1.0 in structured mode. "
+    "Events of the Redress service `{source}`: CloudEvents 1.0 in structured mode. "
     "Within a stream (subject and source) they are numbered 1, 2, 3 … and chained: hash = SHA-256(prevhash + the value's bytes). "
     "Strings that begin with `sealed:1:` are personal data and can be opened only by services that hold the complaint's key."
 )
 
 
 def document(contract: Contract, schemas: dict[str, Schema], revision: int) -> Document:
-    """revision: how many forms of its facts were ever published; it grows with each change."""
+    """revision: how many forms of its events were ever published; it grows with each change."""
     topics: dict[str, dict[str, Any]] = {}
-    for fact in contract.type_of:
-        topics.setdefault(fact.topic, {})[fact.__name__] = {"$ref": f"#/components/messages/{fact.__name__}"}
+    for event in contract.type_of:
+        topics.setdefault(event.topic, {})[event.__name__] = {"$ref": f"#/components/messages/{event.__name__}"}
     channels = {topic: _channel(topic, messages) for topic, messages in topics.items()}
-    messages = {fact.__name__: _message(kind, fact, schemas[kind]) for kind, fact in contract.by_type.items()}
+    messages = {event.__name__: _message(kind, event, schemas[kind]) for kind, event in contract.by_type.items()}
     if contract.source == KEY_MAKER:
         channels[KEYS] = _keys_channel()
         messages["DataKey"] = _data_key()
@@ -50,7 +50,7 @@ def document(contract: Contract, schemas: dict[str, Schema], revision: int) -> D
 def _channel(topic: str, messages: dict[str, Any]) -> Document:
     return {
         "address": topic,
-        "description": "The log of all facts, kept for ever." if topic == LIFECYCLE else "A public record, kept for ever.",
+        "description": "The log of all events, kept for ever." if topic == LIFECYCLE else "A public record, kept for ever.",
         "messages": messages,
         "bindings": _topic(topic, PARTITIONS, {"cleanup.policy": ["delete"], "retention.ms": -1}),
     }
@@ -59,7 +59,7 @@ def _channel(topic: str, messages: dict[str, Any]) -> Document:
 def _keys_channel() -> Document:
     return {
         "address": KEYS,
-        "description": "One data key for each complaint, until it is forgotten. A key arrives here before the facts it seals.",
+        "description": "One data key for each complaint, until it is forgotten. A key arrives here before the events it seals.",
         "messages": {"DataKey": {"$ref": "#/components/messages/DataKey"}},
         "bindings": _topic(KEYS, 1, {"cleanup.policy": ["compact"]}),
     }
@@ -77,11 +77,11 @@ def _operation(topic: str, channel: Document) -> Document:
     }
 
 
-def _message(kind: str, fact: type[Fact], schema: Schema) -> Document:
+def _message(kind: str, event: type[Event], schema: Schema) -> Document:
     data = {key: value for key, value in schema.items() if key not in ("$schema", "$id", "title", "description", "x-topic")}
     message = {
         "name": kind,
-        "title": fact.__name__,
+        "title": event.__name__,
         "contentType": CONTENT_TYPE,
         "correlationId": {"location": "$message.payload#/correlationid"},
         "headers": {"$ref": "#/components/schemas/Headers"},
@@ -91,7 +91,7 @@ def _message(kind: str, fact: type[Fact], schema: Schema) -> Document:
                 {"properties": {"type": {"const": kind}, "dataschema": {"const": dataschema(kind)}, "data": data}},
             ]
         },
-        "bindings": _key(f"The subject, `{fact.stream}/<id>`.", f"^{fact.stream}/"),
+        "bindings": _key(f"The subject, `{event.stream}/<id>`.", f"^{event.stream}/"),
     }
     if "description" in schema:
         message["description"] = schema["description"]
@@ -127,7 +127,7 @@ def _envelope(source: str) -> Schema:
         "actor": TEXT | {"description": "Who decided: a person, a model with its version, or a timer."},
         "correlationid": TEXT,
         "causationid": TEXT
-        | {"description": "Id of the last fact of another service that its service knew of the subject. Absent where it knew none."},
+        | {"description": "Id of the last event of another service that its service knew of the subject. Absent where it knew none."},
         "traceparent": TEXT,
         "data": {"type": "object"},
     }

@@ -1,10 +1,10 @@
 """May a published type change like this: full transitive compatibility, and what to do instead.
 
-Facts are kept for ever, and services are deployed one by one. So today's readers must understand every fact ever written under a type, and
-yesterday's readers every fact written today. A published type may gain optional fields, and nothing else, with one decided exception:
+Events are kept for ever, and services are deployed one by one. So today's readers must understand every event ever written under a type, and
+yesterday's readers every event written today. A published type may gain optional fields, and nothing else, with one decided exception:
 
 **An enumeration may gain values, never lose them.** Strictly that breaks yesterday's closed readers. Here it costs little: readers are
-deployed before writers, a service that meets a value it does not know parks that subject, and its facts are folded in order once the
+deployed before writers, a service that meets a value it does not know parks that subject, and its events are folded in order once the
 service is deployed. Making `ComplaintRegisteredV2` for each new channel would cost every reader more. On public topics, whose readers are
 strangers, the schema shows enumerations open (`x-extensible-enum`), and the contract tells readers to expect values they do not know.
 """
@@ -40,7 +40,7 @@ def _differences(old: Schema, new: Schema, where: str) -> list[str]:
         if (keyword in old) != (keyword in new):
             found.append(f"{_named(where)} {'is no longer' if keyword in old else 'became'} an enumeration")
         elif lost := [value for value in old.get(keyword, ()) if value not in new[keyword]]:
-            found.append(f"{_named(where)} lost the value{'s' * (len(lost) > 1)} {', '.join(map(str, lost))}, which facts on the log have")
+            found.append(f"{_named(where)} lost the value{'s' * (len(lost) > 1)} {', '.join(map(str, lost))}, which events on the log have")
     if ("items" in old) != ("items" in new) or len(old.get("anyOf", ())) != len(new.get("anyOf", ())):
         found.append(f"{_named(where)} changed its type")
     else:
@@ -58,17 +58,17 @@ def _fields(old: Schema, new: Schema, where: str) -> list[str]:
     for name, was in before.items():
         path = f"{where}.{name}".lstrip(".")
         if name not in after:
-            found.append(f"{_named(path)} is gone, but facts on the log have it and readers may need it")
+            found.append(f"{_named(path)} is gone, but events on the log have it and readers may need it")
             continue
         if name in must_before - must_after:
             found.append(f"{_named(path)} became optional, but readers rely on it")
         elif name in must_after - must_before:
-            found.append(f"{_named(path)} became required, but facts on the log lack it")
+            found.append(f"{_named(path)} became required, but events on the log lack it")
         found += _differences(was, after[name], path)
     for name in after.keys() - before.keys():
         if name in must_after:
             path = f"{where}.{name}".lstrip(".")
-            found.append(f"{_named(path)} is new and required, but facts on the log lack it: give it a default")
+            found.append(f"{_named(path)} is new and required, but events on the log lack it: give it a default")
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 import yaml
 
-from redress_events.event import Contract, Fact, family_and_version
+from redress_events.event import Contract, Event, family_and_version
 from redress_spine.schemas import golden
 from redress_spine.schemas.asyncapi import document
 from redress_spine.schemas.compatibility import incompatibilities, same
@@ -44,15 +44,15 @@ class Plan:
         refusals: list[str] = []
         known: set[str] = set()
         for contract in contracts:
-            schemas = {kind: schema_of(kind, fact) for kind, fact in contract.by_type.items()}
+            schemas = {kind: schema_of(kind, event) for kind, event in contract.by_type.items()}
             known |= schemas.keys()
             revision = 0
-            for kind, fact in contract.by_type.items():
+            for kind, event in contract.by_type.items():
                 mirrored[f"json/{kind}.json"] = _json(schemas[kind])
                 history = _History.read(root, kind)
-                refusals += history.refusals(kind, fact, schemas[kind])
+                refusals += history.refusals(kind, event, schemas[kind])
                 try:
-                    added = history.additions(kind, fact, schemas[kind])
+                    added = history.additions(kind, event, schemas[kind])
                 except golden.NoSample as refusal:
                     refusals.append(str(refusal))
                     continue
@@ -116,7 +116,7 @@ class _History:
                 entries.append((place, json.loads(content)))
         return cls(tuple(entries), frozenset(path.name for path in (root / "golden" / kind).glob("*")), tuple(faults))
 
-    def refusals(self, kind: str, fact: type[Fact], schema: Schema) -> list[str]:
+    def refusals(self, kind: str, event: type[Event], schema: Schema) -> list[str]:
         reasons: dict[str, str] = {}  # each reason once, with the first form that it breaks
         for place, old in self.entries:
             for reason in incompatibilities(old, schema):
@@ -124,13 +124,13 @@ class _History:
         return [
             *self.faults,
             *(
-                f"{kind}: {reason}. Leave {fact.__name__} as it was published, and make a {_next(fact)} class for the new meaning."
+                f"{kind}: {reason}. Leave {event.__name__} as it was published, and make a {_next(event)} class for the new meaning."
                 f" (Against {place}. {_unreleased(kind)})"
                 for reason, place in reasons.items()
             ),
         ]
 
-    def additions(self, kind: str, fact: type[Fact], schema: Schema) -> dict[str, bytes]:
+    def additions(self, kind: str, event: type[Event], schema: Schema) -> dict[str, bytes]:
         """Files by path: a new entry if the type changed, and golden files of the newest form if they are missing."""
         content = _json(schema)
         changed = not self.entries or not same(self.entries[-1][1], schema)
@@ -139,21 +139,21 @@ class _History:
         suffix = f"-{number}" if number > 1 else ""  # the first two are full.json and minimal.json; a form with more fields adds its own
         for name, make in ((f"full{suffix}.json", golden.full), (f"minimal{suffix}.json", golden.minimal)):
             if name not in self.golden and (number == 1 or make is golden.full):
-                added[f"golden/{kind}/{name}"] = make(kind, fact, schema) + b"\n"
+                added[f"golden/{kind}/{name}"] = make(kind, event, schema) + b"\n"
         return added
 
 
 def _orphan(kind: str) -> str:
-    return f"{kind} is published, but no contract has its class. Facts of it are on the log for ever: put it back. ({_unreleased(kind)})"
+    return f"{kind} is published, but no contract has its class. Events of it are on the log for ever: put it back. ({_unreleased(kind)})"
 
 
 def _unreleased(kind: str) -> str:
     return f"If no release ever carried it, delete schemas/published/{kind} and schemas/golden/{kind} and generate again."
 
 
-def _next(fact: type[Fact]) -> str:
-    _, version = family_and_version(fact.__name__)
-    return f"{fact.__name__.removesuffix(f'V{version}')}V{version + 1}"
+def _next(event: type[Event]) -> str:
+    _, version = family_and_version(event.__name__)
+    return f"{event.__name__.removesuffix(f'V{version}')}V{version + 1}"
 
 
 def _digest(content: bytes) -> str:

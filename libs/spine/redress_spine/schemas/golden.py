@@ -1,4 +1,4 @@
-"""Golden files: for each published form of a fact one envelope with everything and one with the least, byte for byte as on the log."""
+"""Golden files: for each published form of an event one envelope with everything and one with the least, byte for byte as on the log."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from redress_events.event import Fact
-from redress_spine.messaging.envelope import Envelope, dataschema, encode, fact_id
+from redress_events.event import Event
+from redress_spine.messaging.envelope import Envelope, dataschema, encode, event_id
 from redress_spine.schemas.json_schema import OPEN_ENUM, Schema
 
 AT: Final = datetime(2026, 3, 2, 12, 0, 0, 123456, tzinfo=UTC)
@@ -48,17 +48,17 @@ SAMPLES: Final[dict[str, Any]] = {
 
 
 class NoSample(Exception):
-    """A fact refuses the value that a golden file would give one of its fields. The sentence says which."""
+    """An event refuses the value that a golden file would give one of its fields. The message says which."""
 
 
-def full(kind: str, fact: type[Fact], schema: Schema) -> bytes:
+def full(kind: str, event: type[Event], schema: Schema) -> bytes:
     """Every field and every attribute of the envelope has a value."""
-    return _envelope(kind, fact, {name: sample(name, field) for name, field in schema["properties"].items()}, version=2)
+    return _envelope(kind, event, {name: sample(name, field) for name, field in schema["properties"].items()}, version=2)
 
 
-def minimal(kind: str, fact: type[Fact], schema: Schema) -> bytes:
+def minimal(kind: str, event: type[Event], schema: Schema) -> bytes:
     """Only what is required."""
-    return _envelope(kind, fact, {name: sample(name, schema["properties"][name]) for name in schema.get("required", ())}, version=1)
+    return _envelope(kind, event, {name: sample(name, schema["properties"][name]) for name in schema.get("required", ())}, version=1)
 
 
 def sample(name: str, schema: Schema) -> Any:
@@ -88,18 +88,18 @@ def sealed(name: str) -> str:
     return "sealed:1:" + base64.urlsafe_b64encode(sha256(name.encode()).digest()).decode()
 
 
-def _envelope(kind: str, fact: type[Fact], data: dict[str, Any], version: int) -> bytes:
+def _envelope(kind: str, event: type[Event], data: dict[str, Any], version: int) -> bytes:
     try:
-        happened = fact.model_validate(data)
+        happened = event.model_validate(data)
     except ValidationError as error:
         fields = ", ".join(sorted({f"`{detail['loc'][0]}`" for detail in error.errors()}))
         raise NoSample(f"{kind}: the golden file's value for {fields} does not fit. Put one into SAMPLES of schemas/golden.py.") from None
     source = kind.split(".")[1]
-    subject = f"{fact.stream}/{ID}"
+    subject = f"{event.stream}/{ID}"
     everything = version > 1
     return encode(
         Envelope(
-            id=fact_id(subject, source, version),
+            id=event_id(subject, source, version),
             source=source,
             type=kind,
             subject=subject,
@@ -108,7 +108,7 @@ def _envelope(kind: str, fact: type[Fact], data: dict[str, Any], version: int) -
             data=happened.model_dump(mode="json", exclude_unset=True),
             actor="handler:handler-17",
             correlation="01890000-0000-7000-8000-0000000000c0",
-            causation=fact_id(subject, "intake", 1) if everything else None,
+            causation=event_id(subject, "intake", 1) if everything else None,
             traceparent=TRACE if everything else None,
             dataschema=dataschema(kind),
         )

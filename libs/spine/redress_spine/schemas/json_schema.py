@@ -1,4 +1,4 @@
-"""The JSON Schema (2020-12) of a fact's data, as it stands on the log."""
+"""The JSON Schema (2020-12) of an event's data, as it stands on the log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.messaging.envelope import dataschema
 
@@ -17,15 +17,15 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 OPEN_ENUM: Final = "x-extensible-enum"
 
 
-def schema_of(kind: str, fact: type[Fact]) -> Schema:
-    """Properties in order of declaration; unknown ones are allowed. `x-topic` and `x-stream` say where such facts are found."""
-    body = _plain(inlined(fact.model_json_schema(mode="serialization", schema_generator=_NoTitles)), public=fact.topic != LIFECYCLE)
+def schema_of(kind: str, event: type[Event]) -> Schema:
+    """Properties in order of declaration; unknown ones are allowed. `x-topic` and `x-stream` say where such events are found."""
+    body = _plain(inlined(event.model_json_schema(mode="serialization", schema_generator=_NoTitles)), public=event.topic != LIFECYCLE)
     return {
         "$schema": DIALECT,
         "$id": dataschema(kind),
-        "title": fact.__name__,
-        "x-topic": fact.topic,
-        "x-stream": fact.stream,
+        "title": event.__name__,
+        "x-topic": event.topic,
+        "x-stream": event.stream,
         **{key: body[key] for key in ("description", "type", "properties", "required") if key in body},
     }
 

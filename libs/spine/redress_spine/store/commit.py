@@ -19,8 +19,8 @@ import asyncpg
 import orjson
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from redress_events.event import Contract, Fact
-from redress_spine.messaging.envelope import GENESIS, Envelope, chain, dataschema, encode, fact_id
+from redress_events.event import Contract, Event
+from redress_spine.messaging.envelope import GENESIS, Envelope, chain, dataschema, encode, event_id
 from redress_spine.processing.projections import LOOKUPS, Changes, changes, shows_done, with_commit
 from redress_spine.store import entries
 from redress_spine.store.database import AWAY, HELD, RESTORED
@@ -31,14 +31,14 @@ from redress_spine.store.vault import on_the_log, reference, seal
 
 PARAMETERS = 27
 COMMIT = f"SELECT * FROM commit_decisions({', '.join(f'${n}' for n in range(1, PARAMETERS + 1))})"
-LARGEST_FACT = 768 * 1024  # bytes; Kafka refuses 1 MiB with headers, and one refused record would stall the relay
+LARGEST_EVENT = 768 * 1024  # bytes; Kafka refuses 1 MiB with headers, and one refused record would stall the relay
 AT_ONCE = 2  # commits under way; the next batch gathers meanwhile
 ENOUGH = 16  # items for a second one beside the first: a commit of many costs little more than one of few
 LARGEST_BATCH = 200  # items
 
 
-class FactTooLarge(Exception):
-    """The encoded fact is larger than a record may be."""
+class EventTooLarge(Exception):
+    """The encoded event is larger than a record may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ class Key:
 
 @dataclass(slots=True)
 class Item:
-    """One decision, ready to be committed. append: it depends on what was done alone; what was heard since it was read is no conflict,
-    unless a projection shows both. made: the last fact, with references for its words, and when."""
+    """One decision, ready to be committed. append: it depends on what was done alone; what was observed since it was read is no conflict,
+    unless a projection shows both. made: the last event, with references for its words, and when."""
 
     row: Row
-    done: Any
-    done_json: str
+    own: Any
+    own_json: str
     version: int  # of the subject's own stream, after
     events: list[tuple[str, int, str, str, bytes, bytes, bytes]] = field(default_factory=list)
     sealed: list[tuple[str, bytes]] = field(default_factory=list)
@@ -76,7 +76,7 @@ class Item:
     entries: list[entries.Row] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
     shown: bool = False
-    made: tuple[Fact, datetime] | None = None
+    made: tuple[Event, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def prepare(
     contract: Contract,
     codec: Codec,
     row: Row,
-    facts: Sequence[Fact],
+    events: Sequence[Event],
     now: datetime,
     trace: Trace,
     heads: Mapping[str, tuple[int, bytes]] = {},
@@ -102,20 +102,20 @@ def prepare(
     wrapped: bytes | None = None,
     digests: bytes | None = None,
 ) -> Item:
-    """Number, seal, chain, fold and project the facts. heads: the ends of the other streams they go to; cipher: the complaint's key where
-    they are personal; digests: the key of digests by which it is found. Raises FactTooLarge, NotProjected."""
+    """Number, seal, chain, fold and project the events. heads: the ends of the other streams they go to; cipher: the complaint's key where
+    they are personal; digests: the key of digests by which it is found. Raises EventTooLarge, NotProjected."""
     ends = {row.subject: (row.version, row.hash)} | dict(heads)
-    item = Item(row, row.done, "", row.version, key=key, wrapped=wrapped)
+    item = Item(row, row.own, "", row.version, key=key, wrapped=wrapped)
     kind_of_subject, _, identity = row.subject.partition("/")
-    for fact in facts:
-        stream = row.subject if fact.stream == kind_of_subject else f"{fact.stream}/{identity}"
+    for event in events:
+        stream = row.subject if event.stream == kind_of_subject else f"{event.stream}/{identity}"
         last, prevhash = ends.get(stream, (0, GENESIS))
         version = last + 1
-        kind = contract.type_of[type(fact)]
-        data = fact.model_dump(mode="json", exclude_none=True)
+        kind = contract.type_of[type(event)]
+        data = event.model_dump(mode="json", exclude_none=True)
         refs: dict[str, str] = {}
         blobs: list[bytes] = []
-        for name in fact.personal_fields():
+        for name in event.personal_fields():
             if (text := data.get(name)) is not None:
                 if cipher is None:
                     raise ValueError(f"{kind} has the personal field {name} and there is no key to seal it.")
@@ -124,14 +124,14 @@ def prepare(
                 item.sealed.append((refs[name], blob))
                 blobs.append(blob)
                 data[name] = on_the_log(blob)
-                if name in codec.kind.lookups:
+                if name in codec.aggregate.lookups:
                     if digests is None:
                         raise ValueError(f"{kind} is found by {name} and there is no key for its digest.")
-                    if (digest := digest_of(codec.kind, digests, name, text)) is not None:
+                    if (digest := digest_of(codec.aggregate, digests, name, text)) is not None:
                         item.changes.came[LOOKUPS].append((row.subject, digest, place_of(row.subject)))
         value = encode(
             Envelope(
-                id=fact_id(stream, contract.source, version),
+                id=event_id(stream, contract.source, version),
                 source=contract.source,
                 type=kind,
                 subject=stream,
@@ -145,21 +145,21 @@ def prepare(
                 dataschema=dataschema(kind),
             )
         )
-        if len(value) > LARGEST_FACT:
-            raise FactTooLarge(f"{kind} would have {len(value)} bytes, {LARGEST_FACT} are allowed.")
+        if len(value) > LARGEST_EVENT:
+            raise EventTooLarge(f"{kind} would have {len(value)} bytes, {LARGEST_EVENT} are allowed.")
         digest = chain(prevhash, value)
-        item.events.append((stream, version, fact.topic, kind, prevhash, digest, value))
+        item.events.append((stream, version, event.topic, kind, prevhash, digest, value))
         ends[stream] = (version, digest)
-        folded = fact.model_copy(update=refs) if refs else fact
-        item.done = codec.kind.did(item.done, folded, now)
+        folded = event.model_copy(update=refs) if refs else event
+        item.own = codec.aggregate.evolve(item.own, folded, now)
         item.made = folded, now
-        if (entry := entries.row_of(codec.kind, folded, contract.source, version, now, blobs)) is not None:
+        if (entry := entries.row_of(codec.aggregate, folded, contract.source, version, now, blobs)) is not None:
             item.entries.append(entry)
     item.version = ends[row.subject][0]
-    item.done_json = codec.dump_done(item.done)
-    item.shown = shows_done(codec.kind, row.done, item.done)
-    before = (row.heard, row.done) if row.revision else None
-    item.changes.add(changes(codec.kind, row.subject, before, (row.heard, item.done)))
+    item.own_json = codec.dump_own(item.own)
+    item.shown = shows_done(codec.aggregate, row.own, item.own)
+    before = (row.observed, row.own) if row.revision else None
+    item.changes.add(changes(codec.aggregate, row.subject, before, (row.observed, item.own)))
     return item
 
 
@@ -178,10 +178,10 @@ async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[
         [item.row.partition for item in items],
         [item.row.revision for item in items],
         [item.row.decided if item.append and not item.shown else None for item in items],
-        [item.done_json for item in items],
+        [item.own_json for item in items],
         [item.key.key if item.key else None for item in items],
         [item.key.request if item.key else None for item in items],
-        [item.version if item.events else 0 for item in items],  # kept with the key: which fact the command made, 0 where it made none
+        [item.version if item.events else 0 for item in items],  # kept with the key: which event the command made, 0 where it made none
         [item.wrapped for item in items],
         *columns,
         *sealed_columns,
@@ -270,7 +270,7 @@ class Committer:
             self._tell(batch, outcomes)
 
     async def _commit_on_live(self, items: list[Item]) -> list[Outcome]:
-        """Once more where a rebuild swapped the state: nobody else tells the work loop, if no request comes. What was read before the swap
+        """Once more where a rebuild swapped the state: nobody else tells the automation loop, if no request comes. What was read before the swap
         has another revision now, and is a conflict."""
         try:
             return await commit(self._pool, items)
@@ -301,7 +301,7 @@ class Committer:
 
 
 def cause_of(row: Row) -> Trace:
-    """The thread of work that no person asked for: it goes on from the last foreign fact that changed the row."""
+    """The thread of work that no person asked for: it goes on from the last foreign event that changed the row."""
     return Trace("timer", row.cause.get("correlation") or row.subject, row.cause.get("id"), row.cause.get("traceparent"))
 
 

@@ -50,7 +50,7 @@ def for_dbmate(dsn: str, search_path: str) -> str:
 
 
 def refusal(error: BaseException) -> str | None:
-    """Why a server that answers does not let us in: a sentence about certificates or passwords, None where neither is at fault."""
+    """Why a server that answers does not let us in: a message about certificates or passwords, None where neither is at fault."""
     match error:
         case ssl.SSLCertVerificationError():
             return f"has a certificate that is not trusted: {error.verify_message}. See sslrootcert in the address."

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from redress_events.event import Contract, Fact
+from redress_events.event import Contract, Event
 from redress_spine.aggregate import Context
 from redress_spine.messaging.envelope import decode
 from redress_spine.messaging.records import as_folded
@@ -25,10 +25,10 @@ from redress_spine.processing.clock import Clock, uuid7
 from redress_spine.store.commit import Committer, Item, Key, Outcome, Trace, prepare
 from redress_spine.store.database import UNREACHABLE, Database
 from redress_spine.store.errors import Conflict, KeyReused, Parked, Unavailable, Unknown
-from redress_spine.store.states import Row, Seen, States, heads
+from redress_spine.store.states import Loaded, Row, States, heads
 from redress_spine.store.vault import Vault, needs_key
 
-BREATH = 50  # drafts numbered, sealed and chained before others have their turn
+TURN_SIZE = 50  # drafts numbered, sealed and chained before others have their turn
 ATTEMPTS = 4  # a decision whose row moved is decided again, three times
 # Seconds that a command may take with its waiting: its caller and what stands between them give up after ten and more, and would repeat it.
 BUDGET = 5.0
@@ -39,7 +39,7 @@ STORED = "SELECT subject, version, request FROM idempotency WHERE key = $1"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CommandMetadata:
     """Who asks for a decision. key: idempotency key, scoped to caller and route; request: digest of what was asked under it."""
 
     actor: str
@@ -53,17 +53,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Facts decided on a row as read, not yet numbered, sealed and chained."""
+    """Events decided on a row as read, not yet numbered, sealed and chained."""
 
     row: Row
-    facts: Sequence[Fact]
+    events: Sequence[Event]
     now: datetime
     trace: Trace
     key: Key | None = None
 
 
 class Deciding:
-    """digest_key, lookup_key: what digests of requests, and those by which a subject is found, are made with. chance: 16 random bytes for
+    """digest_key, lookup_key: what digests of requests, and those by which a subject is found, are made with. entropy: 16 random bytes for
     each decision."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Deciding:
         vault: Vault,
         committer: Committer,
         clock: Clock,
-        chance: Callable[[], bytes],
+        entropy: Callable[[], bytes],
         digest_key: bytes,
         lookup_key: bytes,
     ) -> None:
@@ -87,19 +87,21 @@ class Deciding:
         self._vault = vault
         self._committer = committer
         self._clock = clock
-        self._chance = chance
+        self._entropy = entropy
         self._digest_key = digest_key
         self._lookup_key = lookup_key
         self.turns = Turns()
 
-    async def create(self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, id: UUID | None) -> tuple[Seen, bool]:
+    async def create(
+        self, kind: str, decide: Callable[[Context], list[Event]], metadata: CommandMetadata, id: UUID | None
+    ) -> tuple[Loaded, bool]:
         for _ in range(ATTEMPTS):
             now = self._clock()
             row = self._states.fresh(f"{kind}/{id or uuid7(now)}")
             try:
-                facts = decide(self._context(row, asked, now))
+                events = decide(self._context(row, metadata, now))
             except Exception:
-                if (replayed := await self._stored(asked)) is not None:
+                if (replayed := await self._stored(metadata)) is not None:
                     return replayed, True
                 raise
             cipher, wrapped = self._vault.make_key(row.subject)
@@ -107,11 +109,11 @@ class Deciding:
                 self._contract,
                 self._states.codec(row.subject),
                 row,
-                facts,
+                events,
                 now,
-                self._trace(asked, row),
+                self._trace(metadata, row),
                 cipher=cipher,
-                key=self._key(asked),
+                key=self._key(metadata),
                 wrapped=wrapped,
                 digests=self._lookup_key,
             )
@@ -119,24 +121,24 @@ class Deciding:
             if outcome.result == "committed":
                 return self._after(item), False
             if outcome.result == "replayed":
-                return await self._replayed(asked, outcome), True
+                return await self._replayed(metadata, outcome), True
         raise Conflict
 
     async def decide(
         self,
         subject: str,
-        decide: Callable[[Any, Context], list[Fact]],
-        asked: Asked,
-        check: Callable[[Seen], None] | None,
+        decide: Callable[[Any, Context], list[Event]],
+        metadata: CommandMetadata,
+        check: Callable[[Loaded], None] | None,
         while_parked: bool,
         append: bool = False,
-    ) -> tuple[Seen, bool]:
+    ) -> tuple[Loaded, bool]:
         """Raises Conflict where the row moved each time; an append raises Unavailable, once its time is over."""
         until = asyncio.get_running_loop().time() + BUDGET
         async with self.turns.of(subject, until):
             attempt = 0
             while True:
-                answer = await self._decide_once(subject, decide, asked, check, while_parked, append)
+                answer = await self._decide_once(subject, decide, metadata, check, while_parked, append)
                 if answer is not None:
                     return answer
                 attempt += 1
@@ -155,29 +157,29 @@ class Deciding:
     async def _decide_once(
         self,
         subject: str,
-        decide: Callable[[Any, Context], list[Fact]],
-        asked: Asked,
-        check: Callable[[Seen], None] | None,
+        decide: Callable[[Any, Context], list[Event]],
+        metadata: CommandMetadata,
+        check: Callable[[Loaded], None] | None,
         while_parked: bool,
         append: bool,
-    ) -> tuple[Seen, bool] | None:
+    ) -> tuple[Loaded, bool] | None:
         """None where the row has moved since it was read. The commit finds a key that was used; only a refusal looks for it."""
         row = await self._row(subject)
-        seen = self._states.codec(subject).seen(row)
+        loaded = self._states.codec(subject).loaded(row)
         try:
             if check is not None:
-                check(seen)
+                check(loaded)
             if row.parked and not while_parked:
                 raise Parked(subject)
             now = self._clock()
-            facts = decide(seen.state, self._context(row, asked, now))
-            if not facts and asked.key is None:
-                return seen, False
-            (item,) = await self.prepare([Draft(row, facts, now, self._trace(asked, row), self._key(asked))])
+            events = decide(loaded.state, self._context(row, metadata, now))
+            if not events and metadata.key is None:
+                return loaded, False
+            (item,) = await self.prepare([Draft(row, events, now, self._trace(metadata, row), self._key(metadata))])
             if isinstance(item, Exception):
                 raise item
         except Exception:
-            if (replayed := await self._stored(asked)) is not None:
+            if (replayed := await self._stored(metadata)) is not None:
                 return replayed, True
             raise
         item.append = append
@@ -185,12 +187,12 @@ class Deciding:
         if outcome.result == "committed":
             return self._after(item), False
         if outcome.result == "replayed":
-            return await self._replayed(asked, outcome), True
+            return await self._replayed(metadata, outcome), True
         return None
 
-    async def seen(self, subject: str) -> Seen:
+    async def loaded(self, subject: str) -> Loaded:
         """Raises Unknown."""
-        return self._states.codec(subject).seen(await self._row(subject))
+        return self._states.codec(subject).loaded(await self._row(subject))
 
     async def _row(self, subject: str) -> Row:
         async with self._database.reading() as connection:
@@ -199,57 +201,57 @@ class Deciding:
             raise Unknown(subject)
         return row
 
-    def _context(self, row: Row, asked: Asked, now: datetime) -> Context:
-        return Context(now, asked.actor, row.subject, asked.roles, asked.department, self._chance())
+    def _context(self, row: Row, metadata: CommandMetadata, now: datetime) -> Context:
+        return Context(now, metadata.actor, row.subject, metadata.roles, metadata.department, self._entropy())
 
-    def _trace(self, asked: Asked, row: Row) -> Trace:
+    def _trace(self, metadata: CommandMetadata, row: Row) -> Trace:
         """The thread is the request's. The cause is what was known of the subject: behind it the decision stands in a restored log."""
-        return Trace(asked.actor, asked.correlation, row.cause.get("id"), asked.traceparent)
+        return Trace(metadata.actor, metadata.correlation, row.cause.get("id"), metadata.traceparent)
 
-    def _key(self, asked: Asked) -> Key | None:
-        return Key(asked.key, self._digest(asked)) if asked.key else None
+    def _key(self, metadata: CommandMetadata) -> Key | None:
+        return Key(metadata.key, self._digest(metadata)) if metadata.key else None
 
-    def _digest(self, asked: Asked) -> bytes:
-        return hmac.digest(self._digest_key, asked.request, "sha256")
+    def _digest(self, metadata: CommandMetadata) -> bytes:
+        return hmac.digest(self._digest_key, metadata.request, "sha256")
 
-    def _after(self, item: Item) -> Seen:
+    def _after(self, item: Item) -> Loaded:
         codec, row = self._states.codec(item.row.subject), item.row
-        state = codec.kind.state(heard=row.heard, done=item.done)
-        return Seen(row.subject, state, codec.etag(row.heard, item.done_json), row.parked, item.version, item.made)
+        state = codec.aggregate.state(observed=row.observed, own=item.own)
+        return Loaded(row.subject, state, codec.etag(row.observed, item.own_json), row.parked, item.version, item.made)
 
-    async def _stored(self, asked: Asked) -> Seen | None:
-        if asked.key is None:
+    async def _stored(self, metadata: CommandMetadata) -> Loaded | None:
+        if metadata.key is None:
             return None
         async with self._database.reading() as connection:
-            row = await connection.fetchrow(STORED, asked.key)
+            row = await connection.fetchrow(STORED, metadata.key)
         if row is None:
             return None
-        return await self._replayed(asked, Outcome("replayed", row["subject"], row["version"], row["request"]))
+        return await self._replayed(metadata, Outcome("replayed", row["subject"], row["version"], row["request"]))
 
-    async def _replayed(self, asked: Asked, outcome: Outcome) -> Seen:
-        if outcome.subject is None or outcome.request is None or not hmac.compare_digest(outcome.request, self._digest(asked)):
-            raise KeyReused(asked.key)
-        seen = await self.seen(outcome.subject)
+    async def _replayed(self, metadata: CommandMetadata, outcome: Outcome) -> Loaded:
+        if outcome.subject is None or outcome.request is None or not hmac.compare_digest(outcome.request, self._digest(metadata)):
+            raise KeyReused(metadata.key)
+        loaded = await self.loaded(outcome.subject)
         async with self._database.reading() as connection:
             row = await connection.fetchrow(MADE, outcome.subject, outcome.version)
         if row is None:  # it changed nothing
-            return seen
+            return loaded
         envelope = decode(row["data"])
-        fact, _ = as_folded(self._contract.by_type[row["type"]], envelope)
-        return replace(seen, made=(fact, envelope.time))
+        event, _ = as_folded(self._contract.by_type[row["type"]], envelope)
+        return replace(loaded, made=(event, envelope.time))
 
     async def prepare(self, drafts: Sequence[Draft]) -> list[Item | Exception]:
         """Number, seal, chain and fold what was decided, outside any transaction: for each draft its item, or why there is none (Forgotten,
-        KeyMissing, FactTooLarge, a fold's own). All drafts together wait for missing keys once. Raises Unavailable without a database."""
+        KeyMissing, EventTooLarge, a fold's own). All drafts together wait for missing keys once. Raises Unavailable without a database."""
         others = sorted({stream for draft in drafts for stream in _other_streams(draft)})
         ends: dict[str, tuple[int, bytes]] = {}
         if others:
             async with self._database.reading() as connection:
                 ends = await heads(connection, others)
-        ciphers = await self._vault.ciphers({draft.row.subject for draft in drafts if needs_key(draft.facts)})
+        ciphers = await self._vault.ciphers({draft.row.subject for draft in drafts if needs_key(draft.events)})
         prepared: list[Item | Exception] = []
         for n, draft in enumerate(drafts, 1):
-            if n % BREATH == 0:
+            if n % TURN_SIZE == 0:
                 await asyncio.sleep(0)
             cipher = ciphers.get(draft.row.subject)
             if isinstance(cipher, Exception):
@@ -262,7 +264,7 @@ class Deciding:
                     self._contract,
                     codec,
                     draft.row,
-                    draft.facts,
+                    draft.events,
                     draft.now,
                     draft.trace,
                     heads_of_others,
@@ -284,4 +286,4 @@ class Deciding:
 
 def _other_streams(draft: Draft) -> set[str]:
     kind, _, identity = draft.row.subject.partition("/")
-    return {f"{fact.stream}/{identity}" for fact in draft.facts if fact.stream != kind}
+    return {f"{event.stream}/{identity}" for event in draft.events if event.stream != kind}

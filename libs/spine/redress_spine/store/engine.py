@@ -1,4 +1,4 @@
-"""One service's spine in one process: projector, work loop and relay around a journal and its state, and the way in for commands.
+"""One service's spine in one process: projector, automation loop and relay around a journal and its state, and the way in for commands.
 
 Longer than most: all that a service asks of its spine stands here, in one place, and what is wired is seen beside it.
 """
@@ -16,26 +16,26 @@ from uuid import UUID
 import structlog
 from aiokafka import TopicPartition
 
-from redress_events.event import Contract, Fact
-from redress_spine.aggregate import Context, Kind, Work
+from redress_events.event import Contract, Event
+from redress_spine.aggregate import Aggregate, Automation, Context
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.records import Reader
 from redress_spine.messaging.relay import Relay
 from redress_spine.messaging.topics import FOREVER, Topics, wanted
 from redress_spine.processing import projections
+from redress_spine.processing.automations import AutomationLoop
 from redress_spine.processing.clock import Clock, CrossCheck, SteppingClock, follow, wall_clock
-from redress_spine.processing.parking import ParkedSubject, Parking, Redriven, SetAside
+from redress_spine.processing.idle import Idle, InFlight, look
+from redress_spine.processing.parking import DeadLetterEntry, ParkedSubject, Parking, Redriven
 from redress_spine.processing.projector import Projector
 from redress_spine.processing.pruning import Pruning
-from redress_spine.processing.quiet import Commands, Quiet, look
 from redress_spine.processing.reality import Reality
 from redress_spine.processing.watch import Health, Measures, Watch
-from redress_spine.processing.work import WorkLoop
 from redress_spine.store import entries
-from redress_spine.store.commit import Committer, FactTooLarge
+from redress_spine.store.commit import Committer, EventTooLarge
 from redress_spine.store.database import Answer, Database
-from redress_spine.store.deciding import Asked, Deciding
+from redress_spine.store.deciding import CommandMetadata, Deciding
 from redress_spine.store.entries import Latest, Place
 from redress_spine.store.errors import (
     ClockOff,
@@ -45,27 +45,27 @@ from redress_spine.store.errors import (
     KeyReused,
     NotYet,
     Parked,
+    PlaintextMissing,
     Unavailable,
     Unknown,
-    WordsMissing,
     WrongPartitions,
 )
 from redress_spine.store.lookups import digest_of, lookup_key
-from redress_spine.store.states import Query, Seen, States
+from redress_spine.store.states import Loaded, Query, States
 from redress_spine.store.vault import Forgotten, Vault
 
 log = structlog.get_logger(__name__)
 
 NEXT = "SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = $2"
 KEYS_WAIT = 2.0  # seconds
-UNKNOWN_WAIT = 0.5  # seconds: many times what a fact takes from one service to another
+UNKNOWN_WAIT = 0.5  # seconds: many times what an event takes from one service to another
 LOOK = 0.02  # seconds between two looks at what was read of a partition
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """Where a service finds its database, its log and its master key. kafka: bootstrap addresses alone, where neither TLS nor a user is
-    needed. settle: seconds that Kafka must have answered before timed work.
+    needed. settle: seconds that Kafka must have answered before timed automations.
     keep_answers: how long a request that is repeated with its idempotency key gets the answer of the first.
     clock_tolerance: seconds by which its clock and the database's may differ. min_insync: replicas of the topics that must have a record
     before it counts as written."""
@@ -88,32 +88,32 @@ class Engine:
         self,
         *,
         source: str,
-        kinds: Mapping[str, Kind],
+        aggregates: Mapping[str, Aggregate],
         contract: Contract,
         contracts: Mapping[str, Contract],
-        work: Sequence[Work],
+        automations: Sequence[Automation],
         queries: Sequence[Query],
         fold: int,
         config: Config,
         clock: Clock = wall_clock,
-        chance: Callable[[], bytes] = lambda: os.urandom(16),
+        entropy: Callable[[], bytes] = lambda: os.urandom(16),
     ) -> None:
         self.source = source
         self.fold = fold
         self.clock = clock
-        self.states = States(kinds, config.partitions)
+        self.states = States(aggregates, config.partitions)
         self.queries = list(queries)
         self._config = config
         self._contract = contract
-        for kind in kinds.values():
+        for kind in aggregates.values():
             projections.check(kind)
         self._topics = Topics(config.topic_prefix)
         lifecycle = [TopicPartition(self._topics.lifecycle, n) for n in range(config.partitions)]
         self._places = [*lifecycle, TopicPartition(self._topics.keys, 0)]
         topics = wanted(config.partitions, config.min_insync, config.topic_prefix)
         self._kept = [TopicPartition(topic.name, n) for topic in topics if topic.settings is FOREVER for n in range(topic.partitions)]
-        self._chance = chance
-        self._reader = Reader(source, kinds, contracts, config.partitions)
+        self._entropy = entropy
+        self._reader = Reader(source, aggregates, contracts, config.partitions)
         self._kafka = kafka = KafkaClients.of(config.kafka)
         self._log_end = LogEnd(source, kafka)
         self._reality = Reality(source, kafka, topics, self._log_end)
@@ -124,8 +124,8 @@ class Engine:
         self._next_wait: asyncio.Task[bool] | None = None
         self._waiting = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
-        self._work = list(work)
-        self._commands = Commands()
+        self._automations = list(automations)
+        self._in_flight = InFlight()
 
     # -- life
 
@@ -146,7 +146,7 @@ class Engine:
             vault=self._vault,
             committer=self.committer,
             clock=self.clock,
-            chance=self._chance,
+            entropy=self._entropy,
             digest_key=self._config.master_key,
             lookup_key=self._lookup_key,
         )
@@ -168,12 +168,12 @@ class Engine:
             vault=self._vault,
             log_end=self._log_end,
             connect=lambda: self._database.connect("projector", synchronous_commit="off"),
-            projected=lambda: self.work.wake(),
+            projected=lambda: self.automations.wake(),
         )
-        self.work = WorkLoop(
+        self.automations = AutomationLoop(
             source=self.source,
             topics=self._topics,
-            work=self._work,
+            automations=self._automations,
             states=self.states,
             committer=self.committer,
             projector=self.projector,
@@ -184,7 +184,7 @@ class Engine:
             prepare=lambda drafts: self._database.on_live(lambda: self.deciding.prepare(drafts)),
             words=lambda wanted: self._database.on_live(lambda: self._vault.open_all(wanted)),
             connect=lambda: self._database.connect("work"),
-            chance=self._chance,
+            entropy=self._entropy,
         )
         self.watch = Watch(
             source=self.source,
@@ -197,16 +197,16 @@ class Engine:
             on_live=self._database.on_live,
             relay=self.relay,
             projector=self.projector,
-            work=self.work,
+            automations=self.automations,
             log_end=self._log_end,
             cross_check=self._cross_check,
         )
         pruning = Pruning(source=self.source, database=self._database.reading, keep=self._config.keep_answers)
-        loops = {"projector": self.projector.run(), "relay": self.relay.run(), "work": self.work.run(), "pulse": self.watch.run()}
+        loops = {"projector": self.projector.run(), "relay": self.relay.run(), "work": self.automations.run(), "pulse": self.watch.run()}
         loops["pruning"] = pruning.run()
         loops["reality"] = self._reality.run()
         if isinstance(self.clock, SteppingClock):
-            loops["clock"] = follow(self.clock, self.work.wake)
+            loops["clock"] = follow(self.clock, self.automations.wake)
         else:
             loops["clock"] = self._cross_check.run(self._database_time)
         self._tasks = [asyncio.create_task(loop, name=f"{self.source}-{name}") for name, loop in loops.items()]
@@ -227,7 +227,7 @@ class Engine:
 
     def _committed(self) -> None:
         self.relay.wake()
-        self.work.wake()
+        self.automations.wake()
 
     # -- commands and queries
 
@@ -236,52 +236,52 @@ class Engine:
             raise WrongPartitions(self._reality.wrong, retry_after=60)
 
     async def create(
-        self, kind: str, decide: Callable[[Context], list[Fact]], asked: Asked, *, id: UUID | None = None
-    ) -> tuple[Seen, bool]:
-        """Decide the first facts of a new subject. True: answered from what was stored under the key. Raises KeyReused, Unavailable
+        self, kind: str, decide: Callable[[Context], list[Event]], metadata: CommandMetadata, *, id: UUID | None = None
+    ) -> tuple[Loaded, bool]:
+        """Decide the first events of a new subject. True: answered from what was stored under the key. Raises KeyReused, Unavailable
         (ClockOff).
 
         The commit itself finds a key that was used, so a first request needs no look-up before; only a refusal does.
         """
         self._cross_check.demand()
         self._refuse_what_reaches_nobody()
-        with self._commands.one():
-            return await self._database.on_live(lambda: self.deciding.create(kind, decide, asked, id))
+        with self._in_flight.one():
+            return await self._database.on_live(lambda: self.deciding.create(kind, decide, metadata, id))
 
     async def decide(
         self,
         subject: str,
-        decide: Callable[[Any, Context], list[Fact]],
-        asked: Asked,
+        decide: Callable[[Any, Context], list[Event]],
+        metadata: CommandMetadata,
         *,
-        check: Callable[[Seen], None] | None = None,
+        check: Callable[[Loaded], None] | None = None,
         while_parked: bool = False,
         append: bool = False,
-    ) -> tuple[Seen, bool]:
+    ) -> tuple[Loaded, bool]:
         """Decide on the row as read and commit, again if it moved. check runs on each read, before anything else, and may raise.
 
-        append: the decision depends on what this service did, and on what it heard no more than if it had been made a moment before.
-        Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable (NotYet, KeyMissing, ClockOff), and the decider's Refused.
+        append: the decision depends on what this service did, and on what it observed no more than if it had been made a moment before.
+        Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable (NotYet, KeyMissing, ClockOff), and the decider's CommandRejected.
         """
         self._cross_check.demand()
         self._refuse_what_reaches_nobody()
-        with self._commands.one():
-            return await self._certain(subject, lambda: self.deciding.decide(subject, decide, asked, check, while_parked, append))
+        with self._in_flight.one():
+            return await self._certain(subject, lambda: self.deciding.decide(subject, decide, metadata, check, while_parked, append))
 
-    async def read(self, subject: str) -> Seen:
+    async def read(self, subject: str) -> Loaded:
         """Raises Unknown, Unavailable (NotYet)."""
-        return await self._certain(subject, lambda: self.deciding.seen(subject))
+        return await self._certain(subject, lambda: self.deciding.loaded(subject))
 
-    async def page(self, query: Query, args: Sequence[Any], *, after: tuple[int, str] | None, limit: int) -> list[tuple[int, Seen]]:
+    async def page(self, query: Query, args: Sequence[Any], *, after: tuple[int, str] | None, limit: int) -> list[tuple[int, Loaded]]:
         """One page of a list, each with its place in the order: the cursor of the next one."""
         place, subject = after or (-(2**63), "")
 
-        async def ask() -> list[tuple[int, Seen]]:
+        async def ask() -> list[tuple[int, Loaded]]:
             async with self._database.reading() as connection:
                 rows = await connection.fetch(query.sql(len(args)), *args, place, subject, limit)
                 loaded = await self.states.load(connection, [row["subject"] for row in rows])
             found = [(row["place"], loaded.get(row["subject"])) for row in rows]
-            return [(at, self.states.codec(row.subject).seen(row)) for at, row in found if row is not None]
+            return [(at, self.states.codec(row.subject).loaded(row)) for at, row in found if row is not None]
 
         return await self._database.on_live(ask)
 
@@ -296,7 +296,7 @@ class Engine:
 
     def digest(self, kind: str, name: str, text: str) -> bytes | None:
         """By what the query `lookups.FOUND` finds subjects whose field has this value in whatever form; None for what is no such value."""
-        return digest_of(self.states.codecs[kind].kind, self._lookup_key, name, text)
+        return digest_of(self.states.codecs[kind].aggregate, self._lookup_key, name, text)
 
     async def entries(
         self, subject: str, lists: Sequence[str], *, limit: int, after: Place = entries.BEGINNING, most: int = entries.BYTES
@@ -311,21 +311,21 @@ class Engine:
         return await self._database.on_live(ask)
 
     async def open(self, subject: str, refs: Sequence[str]) -> dict[str, str]:
-        """Personal values in clear, by reference; what was forgotten is missing. Raises Unavailable (KeyMissing, WordsMissing)."""
+        """Personal values in clear, by reference; what was forgotten is missing. Raises Unavailable (KeyMissing, PlaintextMissing)."""
         return await self._database.on_live(lambda: self._vault.open(subject, refs))
 
-    async def parked(self) -> tuple[list[ParkedSubject], list[SetAside]]:
+    async def parked(self) -> tuple[list[ParkedSubject], list[DeadLetterEntry]]:
         """What waits for operators: parked subjects, and records that belong to none; the newest 200 of each."""
-        return (await self._database.on_live(self.parking.subjects), await self._database.on_live(self.parking.set_aside))
+        return (await self._database.on_live(self.parking.subjects), await self._database.on_live(self.parking.dead_letters))
 
     async def redrive(self, subject: str) -> Redriven:
         """Raises NotParked."""
-        with self._commands.one():
+        with self._in_flight.one():
             return await self._database.on_live(lambda: self.parking.redrive(subject))
 
     async def skip(self, subject: str, who: str, why: str) -> Redriven:
         """Raises NotParked."""
-        with self._commands.one():
+        with self._in_flight.one():
             return await self._database.on_live(lambda: self.parking.skip(subject, who, why))
 
     async def health(self) -> Health:
@@ -338,21 +338,21 @@ class Engine:
     async def measures(self) -> Measures:
         return await self._database.on_live(self.watch.measures)
 
-    async def quiet(self) -> Quiet:
+    async def idle(self) -> Idle:
         """What this replica has to do now, and when next. Raises Unavailable where database or Kafka do not answer."""
         try:
             return await self._database.on_live(
                 lambda: look(
                     source=self.source,
                     clock=self.clock,
-                    works=self._work,
+                    works=self._automations,
                     places=self._places,
-                    commands=self._commands,
+                    in_flight=self._in_flight,
                     database=self._database.watching,
                     log_end=self._log_end,
                     relay=self.relay,
                     projector=self.projector,
-                    work=self.work,
+                    automations=self.automations,
                 )
             )
         except ConnectionError as error:
@@ -398,33 +398,33 @@ class Engine:
         try:
             return await self._database.on_live(ask)
         except Unknown:
-            if self.states.codec(subject).kind.begun_here:
+            if self.states.codec(subject).aggregate.begun_here:
                 raise
         if not await self._read_to_end(TopicPartition(self._topics.lifecycle, self.states.partition(subject)), UNKNOWN_WAIT):
             raise NotYet(f"{self.source} does not know {subject}, and has not read all that is on the log.", retry_after=1)
         return await self._database.on_live(ask)
 
 
-TooLarge = FactTooLarge
+TooLarge = EventTooLarge
 
 __all__ = [
-    "Asked",
     "ClockOff",
+    "CommandMetadata",
     "Config",
     "Conflict",
     "Engine",
     "Forgotten",
     "Health",
+    "Idle",
     "JournalRestored",
     "KeyMissing",
     "KeyReused",
+    "Loaded",
     "Measures",
     "NotYet",
     "Parked",
-    "Quiet",
-    "Seen",
+    "PlaintextMissing",
     "TooLarge",
     "Unavailable",
     "Unknown",
-    "WordsMissing",
 ]

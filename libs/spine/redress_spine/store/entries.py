@@ -1,7 +1,7 @@
-"""Lists that grow with a subject's history: each entry is a row of its own, made of one fact, and a page of them is bounded in bytes.
+"""Lists that grow with a subject's history: each entry is a row of its own, made of one event, and a page of them is bounded in bytes.
 
-A state that is rewritten with each fact holds none of them, and no answer holds all. An entry's place is its time, so it does not matter in
-which order the facts of several services come. It is made of facts in the subject's own stream: source and version name it.
+A state that is rewritten with each event holds none of them, and no answer holds all. An entry's place is its time, so it does not matter in
+which order the events of several services come. It is made of events in the subject's own stream: source and version name it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import asyncpg
 import orjson
 
-from redress_events.event import EPOCH, Fact, micros
-from redress_spine.aggregate import Kind
+from redress_events.event import EPOCH, Event, micros
+from redress_spine.aggregate import Aggregate
 from redress_spine.store.states import Connection
 
 BYTES = 256 * 1024  # of a page: the entry that passes it is the last one
@@ -66,9 +66,9 @@ class Latest:
     more: bool = False
 
 
-def row_of(kind: Kind, fact: Fact, source: str, version: int, at: datetime, blobs: Iterable[bytes]) -> Row | None:
-    """What this fact adds to a list. blobs: its ciphertexts, for their size: what an answer would have to open."""
-    entry = kind.entries(fact, at)
+def row_of(aggregate: Aggregate, event: Event, source: str, version: int, at: datetime, blobs: Iterable[bytes]) -> Row | None:
+    """What this event adds to a list. blobs: its ciphertexts, for their size: what an answer would have to open."""
+    entry = aggregate.entries(event, at)
     if entry is None:
         return None
     data = orjson.dumps(entry.data, option=orjson.OPT_SORT_KEYS)

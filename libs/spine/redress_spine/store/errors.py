@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redress_spine.aggregate import Refused
+from redress_spine.aggregate import CommandRejected
 
 
 class Unknown(Exception):
@@ -24,8 +24,8 @@ class Conflict(Exception):
 class Unavailable(Exception):
     """The database, or Kafka where it is needed, does not answer now. retry_after: seconds."""
 
-    def __init__(self, sentence: str, retry_after: int = 2) -> None:
-        super().__init__(sentence)
+    def __init__(self, message: str, retry_after: int = 2) -> None:
+        super().__init__(message)
         self.retry_after = retry_after
 
 
@@ -37,7 +37,7 @@ class KeyMissing(Unavailable):
     """The key to a complaint's words is not here: late, lost, or unreadable. That is no proof that anybody destroyed it."""
 
 
-class WordsMissing(Unavailable):
+class PlaintextMissing(Unavailable):
     """A complaint's key is here, and the ciphertext of some of its words is not, or does not open with it."""
 
 
@@ -61,7 +61,7 @@ class JournalRestored(Exception):
 
 
 class KafkaRefuses(ConnectionError):
-    """Kafka is there and does not let us in: a certificate or a user is at fault. The sentence says which, and where it is set."""
+    """Kafka is there and does not let us in: a certificate or a user is at fault. The message says which, and where it is set."""
 
 
 class WrongCluster(Exception):
@@ -69,22 +69,22 @@ class WrongCluster(Exception):
 
 
 class TopicMadeAnew(Exception):
-    """A topic that facts were sent to is another one now: what was sent is not on it, and what follows would stand before that."""
+    """A topic that events were sent to is another one now: what was sent is not on it, and what follows would stand before that."""
 
 
 class CannotRestore(Exception):
-    """The log cannot be written anew from the journals as they are. The sentence says what is in the way, and what to do."""
+    """The log cannot be written anew from the journals as they are. The message says what is in the way, and what to do."""
 
 
 class TopicsNotMade(Exception):
-    """Kafka did not make a topic as it must be. The sentence says which, and why."""
+    """Kafka did not make a topic as it must be. The message says which, and why."""
 
 
 class LogTruncated(Exception):
     """The log does not begin at its first record, or lacks one that it had: what would be made of the rest is not whole."""
 
 
-def told(error: BaseException) -> str:
+def safe_message(error: BaseException) -> str:
     """An error for operators' eyes: its type and place, never its text, which may quote what a customer said.
     Sentences of our own are told whole."""
     if isinstance(error, KafkaRefuses | WrongCluster | TopicMadeAnew | JournalRestored | Unavailable):
@@ -93,4 +93,4 @@ def told(error: BaseException) -> str:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     place = f" at {trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
-    return f"{type(error).__name__}{f' {error.code}' if isinstance(error, Refused) else ''}{place}"
+    return f"{type(error).__name__}{f' {error.code}' if isinstance(error, CommandRejected) else ''}{place}"

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_spine.messaging.envelope import GENESIS, Envelope
-from redress_spine.messaging.records import Read, Record, Unfit
+from redress_spine.messaging.records import DecodedRecord, Record, RejectedRecord
 from redress_spine.processing.projections import Changes, changes, shows_heard
 from redress_spine.store import entries
 from redress_spine.store.commit import cause_json
@@ -41,7 +41,7 @@ class Folding:
     subject: str
     partition: int
     codec: Codec
-    heard: Any
+    observed: Any
     read: dict[str, dict[str, Any]]
     stored_cause: str = "{}"
     parked: bool = False
@@ -52,54 +52,54 @@ class Folding:
     changed_by: Envelope | None = None
     stored_done: str = "{}"
     decided: int = 0
-    before: Any = None  # `heard` as it is stored
+    before: Any = None  # `observed` as it is stored
     changes: Changes | None = None  # of the projections, by `stored_done`
 
     def __post_init__(self) -> None:
-        self.before = self.heard
+        self.before = self.observed
 
     def project(self, stored_done: str | None = None) -> Changes:
         """What the folded records do to projections. stored_done: what is stored now, where something else was read.
 
         Raises NotProjected."""
-        if not shows_heard(self.codec.kind, self.before, self.heard):
+        if not shows_heard(self.codec.aggregate, self.before, self.observed):
             return Changes()
-        done = self.codec.load_done(self.stored_done if stored_done is None else stored_done)
-        return changes(self.codec.kind, self.subject, (self.before, done), (self.heard, done))
+        own = self.codec.load_own(self.stored_done if stored_done is None else stored_done)
+        return changes(self.codec.aggregate, self.subject, (self.before, own), (self.observed, own))
 
     def saved(self) -> None:
         """Its transaction was committed; more records may follow."""
         self.sealed, self.entries, self.waiting = [], [], []
-        self.before, self.changes = self.heard, None
+        self.before, self.changes = self.observed, None
 
     @property
     def cause(self) -> str:
-        """The last foreign fact that changed the row, as `cause_json`: what work on it goes on from."""
+        """The last foreign event that changed the row, as `cause_json`: what work on it goes on from."""
         return self.stored_cause if self.changed_by is None else cause_json(self.changed_by)
 
-    def take(self, item: Read | Unfit, skip: int | None = None) -> None:
+    def take(self, item: DecodedRecord | RejectedRecord, skip: int | None = None) -> None:
         """Fold a foreign record, pass over a duplicate, or park.
 
         skip: somebody skipped the record when its source was read up to this version. It waits until that is so here too, then it is passed
         over, and counts as its version where it continues the chain.
         """
-        if isinstance(item, Read) and self.known(item):
+        if isinstance(item, DecodedRecord) and self.known(item):
             pass
         elif self.parked:
             self.wait(item.record)
         elif skip is not None:
             self._pass_over(item, skip)
-        elif isinstance(item, Unfit):
+        elif isinstance(item, RejectedRecord):
             self.park(item.record, item.reason, item.detail)
         elif (defect := self.defect(item) or item.problem) is not None:
             self.park(item.record, *defect)
-        elif item.fact is None:
+        elif item.event is None:
             self._count(item)
         else:
-            self._hear(item, item.fact)
+            self._observe(item, item.event)
 
-    def _pass_over(self, item: Read | Unfit, skip: int) -> None:
-        if isinstance(item, Read):
+    def _pass_over(self, item: DecodedRecord | RejectedRecord, skip: int) -> None:
+        if isinstance(item, DecodedRecord):
             if (defect := self.defect(item)) is None:
                 self._count(item)
             elif self.version(item.envelope.source) < skip:
@@ -109,33 +109,33 @@ class Folding:
         """How far this source was read."""
         return int(self.read[source]["v"]) if source in self.read else 0
 
-    def _hear(self, item: Read, fact: Fact) -> None:
+    def _observe(self, item: DecodedRecord, event: Event) -> None:
         try:
-            heard = self.codec.kind.hear(self.heard, fact, item.envelope.time)
-            if type(heard) is not type(self.heard):
+            observed = self.codec.aggregate.observe(self.observed, event, item.envelope.time)
+            if type(observed) is not type(self.observed):
                 raise TypeError("A fold gave something else than its facet.")
-            if changed := heard != self.heard:
-                self.codec.dump_heard(heard)  # now, and not when it is saved: this record is the one that cannot be folded
+            if changed := observed != self.observed:
+                self.codec.dump_observed(observed)  # now, and not when it is saved: this record is the one that cannot be folded
             envelope, blobs = item.envelope, [blob for _, blob in item.sealed]
-            entry = entries.row_of(self.codec.kind, fact, envelope.source, envelope.version, envelope.time, blobs)
+            entry = entries.row_of(self.codec.aggregate, event, envelope.source, envelope.version, envelope.time, blobs)
         except Exception as error:
             self.park(item.record, "fold-failed", f"{type(error).__name__} while folding {item.envelope.type}")
             return
         if changed:
-            self.heard = heard
+            self.observed = observed
             self.changed_by = item.envelope
         self.sealed.extend(item.sealed)
         if entry is not None:
             self.entries.append(entry)
         self._count(item)
 
-    def compare(self, item: Read, journal: Mapping[tuple[str, int], bytes]) -> None:
-        """An own fact read back: the journal must know it."""
+    def compare(self, item: DecodedRecord, journal: Mapping[tuple[str, int], bytes]) -> None:
+        """An own event read back: the journal must know it."""
         own = journal.get((item.subject, item.envelope.version))
         if own is None:
-            self.park(item.record, "not-in-journal", "The log has a fact of this service that its journal does not have.")
+            self.park(item.record, "not-in-journal", "The log has an event of this service that its journal does not have.")
         elif own != item.record.hash:
-            self.park(item.record, "fork", "The log has another fact of this service under this version than its journal.")
+            self.park(item.record, "fork", "The log has another event of this service under this version than its journal.")
 
     def park(self, record: Record, reason: str, detail: str) -> None:
         self.parked = True
@@ -145,7 +145,7 @@ class Folding:
         self.touched = True
         self.waiting.append(ParkedRecord(record, reason, detail))
 
-    def known(self, item: Read) -> bool:
+    def known(self, item: DecodedRecord) -> bool:
         """Version and hash as read before, or older than the window: a duplicate. A fork is not."""
         known = self.read.get(item.envelope.source)
         if known is None or item.envelope.version > known["v"]:
@@ -154,7 +154,7 @@ class Folding:
         end = len(kept) - (known["v"] - item.envelope.version) * SHORT * 2
         return end <= 0 or kept[end - SHORT * 2 : end] == item.record.hash[:SHORT].hex()
 
-    def defect(self, item: Read) -> tuple[str, str] | None:
+    def defect(self, item: DecodedRecord) -> tuple[str, str] | None:
         known = self.read.get(item.envelope.source)
         last, lasthash = (known["v"], bytes.fromhex(known["h"])) if known else (0, GENESIS)
         source, version = item.envelope.source, item.envelope.version
@@ -166,7 +166,7 @@ class Folding:
             return "wrong-chain", f"{source}'s version {version} is not chained to its version {last}."
         return None
 
-    def _count(self, item: Read) -> None:
+    def _count(self, item: DecodedRecord) -> None:
         self.touched = True
         known = self.read.get(item.envelope.source)
         digest = item.record.hash.hex()
@@ -174,7 +174,7 @@ class Folding:
         self.read[item.envelope.source] = {"v": item.envelope.version, "h": digest, "p": prefixes[-WINDOW * SHORT * 2 :]}
 
 
-Waiting = tuple[ParkedRecord, Read | Unfit, int | None]  # a parked record, its judgement, and its skip, as in `take`
+Waiting = tuple[ParkedRecord, DecodedRecord | RejectedRecord, int | None]  # a parked record, its judgement, and its skip, as in `take`
 Place = tuple[str, int, int]  # topic, partition, offset
 
 
@@ -188,7 +188,7 @@ def redrive(
 ) -> list[ParkedRecord]:
     """Fold a subject's parked records in their order, and return those that still wait.
 
-    source, journal: whose facts are not folded here, and which of them it has. One that it does not have stops all behind it.
+    source, journal: whose events are not folded here, and which of them it has. One that it does not have stops all behind it.
     stay, most: see `redriven`.
     """
     foreign: list[Waiting] = []
@@ -196,7 +196,7 @@ def redrive(
     for parked, item, skip in items:
         if stuck:  # in order: nothing behind it is folded
             stuck.append(ParkedRecord(parked.record, "behind", BEHIND))
-        elif not isinstance(item, Read) or item.envelope.source != source:
+        elif not isinstance(item, DecodedRecord) or item.envelope.source != source:
             foreign.append((parked, item, skip))
         elif skip is None and (place_of(item.record) in stay or journal.get((item.subject, item.envelope.version)) != item.record.hash):
             stuck.append(parked)
@@ -228,12 +228,12 @@ def redriven(folding: Folding, items: Collection[Waiting], stay: Set[Place] = fr
 def _next(folding: Folding, left: Sequence[Waiting], stay: Set[Place]) -> int:
     """The place of the record to fold: the first, or the one that closes the gap before it."""
     first, skip = left[0][1:]
-    if isinstance(first, Read):
+    if isinstance(first, DecodedRecord):
         source = first.envelope.source
         wanted = folding.version(source) + 1
         if wanted < first.envelope.version and (skip is None or wanted <= skip):
             for n, (parked, item, _) in enumerate(left):
-                closes = isinstance(item, Read) and (item.envelope.source, item.envelope.version) == (source, wanted)
+                closes = isinstance(item, DecodedRecord) and (item.envelope.source, item.envelope.version) == (source, wanted)
                 if closes and place_of(parked.record) not in stay:
                     return n
     return 0

@@ -1,6 +1,6 @@
 """By which personal values a subject is found: keyed digests of their normal forms, in rows beside the state, and nowhere on the log.
 
-Whoever commits a fact has its words in clear, and writes the rows with it. A rebuild opens the ciphertexts with the keys that are there, so
+Whoever commits an event has its words in clear, and writes the rows with it. A rebuild opens the ciphertexts with the keys that are there, so
 what was forgotten gets no row again. The digest's key is derived from the master key: who has the database alone can try no numbers.
 """
 
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from redress_spine.aggregate import Kind
+from redress_spine.aggregate import Aggregate
 from redress_spine.processing.projections import LOOKUPS, Changes, write
 from redress_spine.store.states import Connection, Query, States
 from redress_spine.store.vault import Vault, unseal
@@ -44,9 +44,9 @@ def lookup_key(master: bytes) -> bytes:
     return HKDF(SHA256(), 32, salt=None, info=b"redress: lookup of personal values").derive(master)
 
 
-def digest_of(kind: Kind, key: bytes, name: str, text: str) -> bytes | None:
+def digest_of(aggregate: Aggregate, key: bytes, name: str, text: str) -> bytes | None:
     """HMAC-SHA-256 over the field's name and the value's normal form; None where there is nothing to be found by."""
-    form = kind.lookups.get(name)
+    form = aggregate.lookups.get(name)
     normal = form(text) if form else None
     return hmac.digest(key, f"{name}\0{normal}".encode(), "sha256") if normal else None
 
@@ -57,7 +57,7 @@ def place_of(subject: str) -> int:
 
 
 class Lookups:
-    """Makes the rows of one service's own facts anew from their ciphertexts."""
+    """Makes the rows of one service's own events anew from their ciphertexts."""
 
     def __init__(self, states: States, master: bytes) -> None:
         self._states = states
@@ -66,11 +66,11 @@ class Lookups:
 
     @staticmethod
     def needed(states: States) -> bool:
-        return any(codec.kind.lookups for codec in states.codecs.values())
+        return any(codec.aggregate.lookups for codec in states.codecs.values())
 
     async def rows(self, connection: Connection, sealed: Iterable[tuple[str, str, bytes]]) -> set[ROW]:
         """sealed: subject, reference and ciphertext. A value without a key that opens it has no row: forgotten, or not readable here."""
-        wanted = [each for each in sealed if each[1].rpartition("/")[2] in self._states.codec(each[0]).kind.lookups]
+        wanted = [each for each in sealed if each[1].rpartition("/")[2] in self._states.codec(each[0]).aggregate.lookups]
         found: set[ROW] = set()
         for start in range(0, len(wanted), CHUNK):
             part = wanted[start : start + CHUNK]
@@ -88,12 +88,12 @@ class Lookups:
                     text = unseal(cipher, subject, ref, blob)
                 except (InvalidTag, ValueError):
                     continue
-                if (digest := digest_of(self._states.codec(subject).kind, self._key, ref.rpartition("/")[2], text)) is not None:
+                if (digest := digest_of(self._states.codec(subject).aggregate, self._key, ref.rpartition("/")[2], text)) is not None:
                     found.add((subject, digest, place_of(subject)))
         return found
 
     async def write(self, connection: Connection, source: str, subjects: Sequence[str]) -> None:
-        """The rows of subjects whose keys came later than their facts."""
+        """The rows of subjects whose keys came later than their events."""
         for start in range(0, len(subjects), CHUNK):
             sealed = [tuple(row) for row in await connection.fetch(SEALED, subjects[start : start + CHUNK], source)]
             found = Changes()

@@ -1,4 +1,4 @@
-"""Own facts folded into states that are there, with all that belongs to them: a rebuild's last ones, and those that an adoption takes."""
+"""Own events folded into states that are there, with all that belongs to them: a rebuild's last ones, and those that an adoption takes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from redress_events.event import Contract
-from redress_spine.admin.filling import did
+from redress_spine.admin.filling import evolve
 from redress_spine.processing import projections
 from redress_spine.processing.projections import LOOKUPS, Changes, changes
 from redress_spine.store import entries
@@ -16,12 +16,12 @@ from redress_spine.store.saving import SEAL
 from redress_spine.store.states import States
 
 # Index: state_pkey. Whoever calls holds the locks, or is alone.
-DONE = "SELECT subject, heard, done FROM state WHERE subject = ANY ($1::text[])"
-SAVE_DONE = """
-INSERT INTO state (subject, partition, revision, decided, done)
-SELECT d.subject, d.partition, $4::bigint, $4::bigint, d.done FROM unnest($1::text[], $2::int[], $3::jsonb[]) d (subject, partition, done)
+OWN = "SELECT subject, observed, own FROM state WHERE subject = ANY ($1::text[])"
+SAVE_OWN = """
+INSERT INTO state (subject, partition, revision, decided, own)
+SELECT d.subject, d.partition, $4::bigint, $4::bigint, d.own FROM unnest($1::text[], $2::int[], $3::jsonb[]) d (subject, partition, own)
 ORDER BY d.subject
-ON CONFLICT (subject) DO UPDATE SET done = excluded.done, revision = state.revision + 1, decided = state.decided + 1
+ON CONFLICT (subject) DO UPDATE SET own = excluded.own, revision = state.revision + 1, decided = state.decided + 1
 """
 
 
@@ -30,30 +30,30 @@ async def fold_own(
     contract: Contract,
     states: States,
     lookups: Lookups | None,
-    facts: Sequence[tuple[str, str, bytes]],
+    events: Sequence[tuple[str, str, bytes]],
     subjects: set[str],
     base: int,
 ) -> None:
-    """facts: stream, type and data in the journal's order; subjects: those that they were decided on. base: the revision of a new row."""
+    """events: stream, type and data in the journal's order; subjects: those that they were decided on. base: the revision of a new row."""
     before = {
-        row["subject"]: (states.codec(row["subject"]).load_heard(row["heard"]), states.codec(row["subject"]).load_done(row["done"]))
-        for row in await connection.fetch(DONE, sorted(subjects))
+        row["subject"]: (states.codec(row["subject"]).load_observed(row["observed"]), states.codec(row["subject"]).load_own(row["own"]))
+        for row in await connection.fetch(OWN, sorted(subjects))
     }
-    done = {subject: own for subject, (_, own) in before.items()}
+    own = {subject: own for subject, (_, own) in before.items()}
     sealed: list[tuple[str, str, bytes]] = []
     entered: list[tuple[str, *entries.Row]] = []
-    for fact in facts:
-        did(contract, states, fact, done, sealed, entered)
+    for event in events:
+        evolve(contract, states, event, own, sealed, entered)
     touched, found = sorted(subjects), Changes()
     for subject in touched:
-        kind = states.codec(subject).kind
+        aggregate = states.codec(subject).aggregate
         stored = before.get(subject)
-        found.add(changes(kind, subject, stored, (stored[0] if stored else kind.facets[0](), done[subject])))
+        found.add(changes(aggregate, subject, stored, (stored[0] if stored else aggregate.facets[0](), own[subject])))
     await connection.execute(
-        SAVE_DONE,
+        SAVE_OWN,
         touched,
         [states.partition(subject) for subject in touched],
-        [states.codec(subject).dump_done(done[subject]) for subject in touched],
+        [states.codec(subject).dump_own(own[subject]) for subject in touched],
         base,
     )
     if sealed:

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from redress_spine.messaging.records import Apart
+from redress_spine.messaging.records import DeadLetter
 from redress_spine.processing import projections
 from redress_spine.processing.projections import Changes, shows_heard
 from redress_spine.store import entries
@@ -16,17 +16,17 @@ from redress_spine.store.fold import Folding
 from redress_spine.store.states import Connection
 
 SAVE = """
-INSERT INTO state (subject, partition, revision, parked, read, cause, heard)
-SELECT n.subject, n.partition, 1, n.parked, n.read, n.cause, n.heard
-FROM unnest($1::text[], $2::int[], $3::boolean[], $4::jsonb[], $5::jsonb[], $6::jsonb[]) n (subject, partition, parked, read, cause, heard)
+INSERT INTO state (subject, partition, revision, parked, read, cause, observed)
+SELECT n.subject, n.partition, 1, n.parked, n.read, n.cause, n.observed
+FROM unnest($1::text[], $2::int[], $3::boolean[], $4::jsonb[], $5::jsonb[], $6::jsonb[]) n (subject, partition, parked, read, cause, observed)
 ORDER BY n.subject
 ON CONFLICT (subject) DO UPDATE SET
-    parked = excluded.parked, read = excluded.read, cause = excluded.cause, heard = excluded.heard,
-    revision = state.revision + (state.heard <> excluded.heard OR state.parked <> excluded.parked)::int
+    parked = excluded.parked, read = excluded.read, cause = excluded.cause, observed = excluded.observed,
+    revision = state.revision + (state.observed <> excluded.observed OR state.parked <> excluded.parked)::int
 RETURNING subject, decided
 """
 # Of rows that are locked. Index: state_pkey.
-DONE = "SELECT subject, done FROM state WHERE subject = ANY ($1::text[])"
+OWN = "SELECT subject, own FROM state WHERE subject = ANY ($1::text[])"
 SEAL = """
 INSERT INTO sealed (subject, ref, ciphertext) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) ON CONFLICT DO NOTHING
 """
@@ -37,8 +37,8 @@ FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::text[], $6::tex
     n (subject, topic, partition, "offset", reason, detail, key, value, headers)
 ORDER BY n.topic, n.partition, n."offset" ON CONFLICT DO NOTHING
 """
-SET_ASIDE = """
-INSERT INTO set_aside (topic, partition, "offset", reason, detail, hash)
+STORE_DEAD_LETTERS = """
+INSERT INTO dead_letters (topic, partition, "offset", reason, detail, hash)
 SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::bytea[]) ON CONFLICT DO NOTHING
 """
 
@@ -57,7 +57,7 @@ async def save(connection: Connection, foldings: list[Folding]) -> None:
         [each.parked for each in foldings],
         [orjson.dumps(each.read).decode() for each in foldings],
         [each.cause for each in foldings],
-        [each.codec.dump_heard(each.heard) for each in foldings],
+        [each.codec.dump_observed(each.observed) for each in foldings],
     )
     sealed = [(each.subject, *value) for each in foldings for value in each.sealed]
     if sealed:
@@ -74,15 +74,15 @@ async def _project(connection: Connection, foldings: Iterable[Folding], decided:
     found = Changes()
     overtaken = {}
     for each in foldings:
-        if not shows_heard(each.codec.kind, each.before, each.heard):
+        if not shows_heard(each.codec.aggregate, each.before, each.observed):
             continue
         if decided[each.subject] != each.decided:
             overtaken[each.subject] = each
         else:
             found.add(each.project() if each.changes is None else each.changes)
     if overtaken:
-        for row in await connection.fetch(DONE, list(overtaken)):
-            found.add(overtaken[row["subject"]].project(row["done"]))
+        for row in await connection.fetch(OWN, list(overtaken)):
+            found.add(overtaken[row["subject"]].project(row["own"]))
     await projections.write(connection, found)
 
 
@@ -95,9 +95,9 @@ def parked_rows(foldings: Iterable[Folding]) -> list[tuple[Any, ...]]:
     ]
 
 
-async def set_aside(connection: asyncpg.Connection, apart: list[Apart]) -> None:
-    await connection.execute(SET_ASIDE, *map(list, zip(*set_aside_rows(apart), strict=True)))
+async def store_dead_letters(connection: asyncpg.Connection, dead_letters: list[DeadLetter]) -> None:
+    await connection.execute(STORE_DEAD_LETTERS, *map(list, zip(*dead_letter_rows(dead_letters), strict=True)))
 
 
-def set_aside_rows(apart: Iterable[Apart]) -> list[tuple[Any, ...]]:
-    return [(one.record.topic, one.record.partition, one.record.offset, one.reason, one.detail, one.record.hash) for one in apart]
+def dead_letter_rows(dead_letters: Iterable[DeadLetter]) -> list[tuple[Any, ...]]:
+    return [(one.record.topic, one.record.partition, one.record.offset, one.reason, one.detail, one.record.hash) for one in dead_letters]

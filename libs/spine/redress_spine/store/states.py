@@ -15,13 +15,13 @@ import asyncpg
 import orjson
 from pydantic import TypeAdapter
 
-from redress_events.event import Fact
-from redress_spine.aggregate import Kind, Table
+from redress_events.event import Event
+from redress_spine.aggregate import Aggregate, Table
 from redress_spine.messaging.envelope import GENESIS
 
 # State and journal head in one snapshot. Index: state_pkey, events_pkey.
 LOAD = """
-SELECT s.subject, s.partition, s.revision, s.decided, s.parked, s.heard, s.done, s.cause, h.version, h.hash
+SELECT s.subject, s.partition, s.revision, s.decided, s.parked, s.observed, s.own, s.cause, h.version, h.hash
 FROM state s
 LEFT JOIN LATERAL (SELECT e.version, e.hash FROM events e WHERE e.stream = s.subject ORDER BY e.version DESC LIMIT 1) h ON true
 WHERE s.subject = ANY ($1::text[])
@@ -64,14 +64,14 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One subject as read: its state, and where its own stream ends. revision 0: not there yet. decided: moves with `done` alone."""
+    """One subject as read: its state, and where its own stream ends. revision 0: not there yet. decided: moves with `own` alone."""
 
     subject: str
     partition: int
     revision: int
     parked: bool
-    heard: Any
-    done: Any
+    observed: Any
+    own: Any
     cause: Mapping[str, str]
     version: int
     hash: bytes
@@ -79,8 +79,8 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One subject as a caller sees it. made: the last fact of the command that it answers, its words as references, and when. What a
+class Loaded:
+    """One subject as a caller sees it. made: the last event of the command that it answers, its words as references, and when. What a
     command made when it came first is what it makes when it is repeated."""
 
     subject: str
@@ -88,7 +88,7 @@ class Seen:
     etag: str
     parked: bool
     version: int
-    made: tuple[Fact, datetime] | None = None
+    made: tuple[Event, datetime] | None = None
 
     @property
     def id(self) -> UUID:
@@ -98,33 +98,33 @@ class Seen:
 class Codec:
     """A kind's facets, to and from jsonb. Defaults are left out, so a new field changes no stored byte."""
 
-    def __init__(self, kind: Kind) -> None:
-        self.kind = kind
-        heard, done = kind.facets
-        self.heard: TypeAdapter[Any] = TypeAdapter(heard)
-        self.done: TypeAdapter[Any] = TypeAdapter(done)
-        self.nothing = heard(), done()  # of a subject of which nothing is known yet; frozen, so one serves all
+    def __init__(self, aggregate: Aggregate) -> None:
+        self.aggregate = aggregate
+        observed, own = aggregate.facets
+        self.observed: TypeAdapter[Any] = TypeAdapter(observed)
+        self.own: TypeAdapter[Any] = TypeAdapter(own)
+        self.nothing = observed(), own()  # of a subject of which nothing is known yet; frozen, so one serves all
 
-    def dump_heard(self, heard: Any) -> str:
-        return _dump(self.heard, heard).decode()
+    def dump_observed(self, observed: Any) -> str:
+        return _dump(self.observed, observed).decode()
 
-    def dump_done(self, done: Any) -> str:
-        return _dump(self.done, done).decode()
+    def dump_own(self, own: Any) -> str:
+        return _dump(self.own, own).decode()
 
-    def load_heard(self, text: str) -> Any:
-        return self.heard.validate_json(text)
+    def load_observed(self, text: str) -> Any:
+        return self.observed.validate_json(text)
 
-    def load_done(self, text: str) -> Any:
-        return self.done.validate_json(text)
+    def load_own(self, text: str) -> Any:
+        return self.own.validate_json(text)
 
-    def etag(self, heard: Any, done_json: str) -> str:
-        """Equal after a rebuild, unchanged by facts that change nothing."""
-        heard_json = b"{}" if heard is self.nothing[0] else _dump(self.heard, heard)
-        return hashlib.sha256(heard_json + b"\n" + done_json.encode()).hexdigest()[:32]
+    def etag(self, observed: Any, own_json: str) -> str:
+        """Equal after a rebuild, unchanged by events that change nothing."""
+        observed_json = b"{}" if observed is self.nothing[0] else _dump(self.observed, observed)
+        return hashlib.sha256(observed_json + b"\n" + own_json.encode()).hexdigest()[:32]
 
-    def seen(self, row: Row) -> Seen:
-        state = self.kind.state(heard=row.heard, done=row.done)
-        return Seen(row.subject, state, self.etag(row.heard, self.dump_done(row.done)), row.parked, row.version)
+    def loaded(self, row: Row) -> Loaded:
+        state = self.aggregate.state(observed=row.observed, own=row.own)
+        return Loaded(row.subject, state, self.etag(row.observed, self.dump_own(row.own)), row.parked, row.version)
 
 
 def _dump(adapter: TypeAdapter[Any], facet: Any) -> bytes:
@@ -135,8 +135,8 @@ def _dump(adapter: TypeAdapter[Any], facet: Any) -> bytes:
 class States:
     """The state table of one service. Kinds are told apart by the first part of the subject."""
 
-    def __init__(self, kinds: Mapping[str, Kind], partitions: int) -> None:
-        self.codecs = {name: Codec(kind) for name, kind in kinds.items()}
+    def __init__(self, aggregates: Mapping[str, Aggregate], partitions: int) -> None:
+        self.codecs = {name: Codec(aggregate) for name, aggregate in aggregates.items()}
         self.partitions = partitions
 
     def codec(self, subject: str) -> Codec:
@@ -159,8 +159,8 @@ class States:
             record["partition"],
             record["revision"],
             record["parked"],
-            codec.load_heard(record["heard"]),
-            codec.load_done(record["done"]),
+            codec.load_observed(record["observed"]),
+            codec.load_own(record["own"]),
             orjson.loads(record["cause"]),
             record["version"] or 0,
             record["hash"] or GENESIS,

@@ -1,6 +1,6 @@
 """Personal fields: sealed before they reach the journal, opened for those who may read, lost for good when the key is destroyed.
 
-AES-256-GCM, one data key for each complaint, wrapped by a master key; the additional data is the fact's id and the field, so a ciphertext
+AES-256-GCM, one data key for each complaint, wrapped by a master key; the additional data is the event's id and the field, so a ciphertext
 cannot be moved elsewhere. Only intake makes keys; the others hold what comes on the compacted topic of keys. A key that is not here is late
 or lost, and said to be; destroyed is what a tombstone with its proof destroyed.
 """
@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from redress_events.event import Fact
-from redress_spine.store.errors import KeyMissing, WordsMissing
+from redress_events.event import Event
+from redress_spine.store.errors import KeyMissing, PlaintextMissing
 from redress_spine.store.states import Connection
 
 PREFIX = "sealed:1:"
@@ -127,7 +127,7 @@ class Vault:
         self._wait_for_keys = wait_for_keys
 
     def make_key(self, subject: str) -> tuple[AESGCM, bytes]:
-        """A new data key and its wrapped form. The caller stores the latter in the same transaction as the first sealed fact."""
+        """A new data key and its wrapped form. The caller stores the latter in the same transaction as the first sealed event."""
         key = os.urandom(32)
         nonce = os.urandom(12)
         return AESGCM(key), nonce + self._master.encrypt(nonce, key, subject.encode())
@@ -158,15 +158,15 @@ class Vault:
         return {subject: held if isinstance(held, Exception) else held.cipher for subject, held in (await self._held(subjects, [])).items()}
 
     async def open(self, subject: str, refs: Sequence[str]) -> dict[str, str]:
-        """Clear text by reference. A forgotten complaint opens to nothing. Raises KeyMissing, WordsMissing."""
+        """Clear text by reference. A forgotten complaint opens to nothing. Raises KeyMissing, PlaintextMissing."""
         opened = (await self.open_all({subject: refs}))[subject]
         if isinstance(opened, Exception):
             raise opened
         return opened
 
-    async def open_all(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str] | KeyMissing | WordsMissing]:
+    async def open_all(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str] | KeyMissing | PlaintextMissing]:
         """The same for many complaints: for each its clear text, or why it cannot be had. A missing key costs one wait for all of them."""
-        opened: dict[str, dict[str, str] | KeyMissing | WordsMissing] = {subject: {} for subject in wanted}
+        opened: dict[str, dict[str, str] | KeyMissing | PlaintextMissing] = {subject: {} for subject in wanted}
         refs = [(subject, ref) for subject, each in wanted.items() for ref in each]
         held = await self._held({subject for subject, _ in refs}, refs)
         done = 0
@@ -180,7 +180,7 @@ class Vault:
                     words[ref] = unseal(keys.cipher, subject, ref, blob)
                 except (InvalidTag, ValueError):
                     which = "is sealed with another key than the complaint's" if blob else "is not here"
-                    opened[subject] = WordsMissing(f"The ciphertext {ref} of {subject} {which}. See: redress verify", LOST)
+                    opened[subject] = PlaintextMissing(f"The ciphertext {ref} of {subject} {which}. See: redress verify", LOST)
                 if (done := done + len(blob)) >= OPENED_AT_ONCE:
                     done = 0
                     await asyncio.sleep(0)
@@ -248,5 +248,5 @@ def on_the_log(blob: bytes) -> str:
     return PREFIX + base64.urlsafe_b64encode(blob).decode()
 
 
-def needs_key(facts: Sequence[Fact]) -> bool:
-    return any(getattr(fact, name) is not None for fact in facts for name in fact.personal_fields())
+def needs_key(events: Sequence[Event]) -> bool:
+    return any(getattr(event, name) is not None for event in events for name in event.personal_fields())

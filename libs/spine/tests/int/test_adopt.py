@@ -20,7 +20,7 @@ from spine_adoption import killed_at
 from spine_log import STATES, Sent, adopted, deleted, fresh, item, made_anew, on_the_log, pen, verified
 from spine_process import BATCH_COMPARED, replica
 from spine_servers import Archive, archive, filled, moved, servers_folder, stack_on
-from spine_stack import AT, Stack, asked, eventually, registered
+from spine_stack import AT, Stack, eventually, metadata, registered
 from structlog.testing import capture_logs
 
 from redress_events.contracts.callback import ClosedComplaint, ComplaintClosed
@@ -33,13 +33,13 @@ from redress_spine.messaging import relay, topics, whole_log
 from redress_spine.messaging.envelope import headers
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.messaging.polling import poll
-from redress_spine.store import own_facts
+from redress_spine.store import own_events
 from redress_spine.store.commit import Item, commit
 from redress_spine.store.engine import Engine, JournalRestored, Unknown
-from redress_spine.store.own_facts import AdoptionRefused, Forked, PassedOver
+from redress_spine.store.own_events import AdoptionRefused, Forked, PassedOver
 
 JOURNAL = "SELECT stream, version, topic, type, prevhash, hash, data FROM events ORDER BY 1, 2"
-STATE = "SELECT subject, parked, read, heard, done FROM state ORDER BY 1"
+STATE = "SELECT subject, parked, read, observed, own FROM state ORDER BY 1"
 OTHERS_ENDED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 PUBLIC = ClosedComplaint(
     complaint="C", number="X", revision=1, reason="satisfied", channel="app", kind="complaint", cycles=1, received_at=AT, registered_at=AT,
@@ -77,19 +77,19 @@ async def back_to(stack: Stack, kept: Archive, name: str) -> None:
 
 
 async def register(engine: Engine, *keys: str) -> list[str]:
-    return [(await engine.create("complaint", lambda context: [registered()], asked(key)))[0].subject for key in keys]
+    return [(await engine.create("complaint", lambda context: [registered()], metadata(key)))[0].subject for key in keys]
 
 
 async def chase(engine: Engine, subject: str, chase: int) -> None:
-    await engine.decide(subject, lambda toy, context: [ComplaintChased(chase=chase)], asked())
+    await engine.decide(subject, lambda toy, context: [ComplaintChased(chase=chase)], metadata())
 
 
 async def supplement(engine: Engine, subject: str, text: str) -> None:
-    await engine.decide(subject, lambda toy, context: [ComplaintSupplemented(supplement=1, text=text)], asked())
+    await engine.decide(subject, lambda toy, context: [ComplaintSupplemented(supplement=1, text=text)], metadata())
 
 
 async def close(engine: Engine, subject: str) -> None:
-    await engine.decide(subject, lambda toy, context: [ComplaintClosed(cycle=1, reason="satisfied"), PUBLIC], asked())
+    await engine.decide(subject, lambda toy, context: [ComplaintClosed(cycle=1, reason="satisfied"), PUBLIC], metadata())
 
 
 def as_sent(said: Item) -> Sent:
@@ -97,7 +97,7 @@ def as_sent(said: Item) -> Sent:
     return Sent(stream.encode(), value, headers(stream, "intake", kind, version, prevhash, own))
 
 
-async def facts(stack: Stack, count: int, topic: str = LIFECYCLE) -> None:
+async def events(stack: Stack, count: int, topic: str = LIFECYCLE) -> None:
     async def there() -> bool:
         records = [(record.key, dict(record.headers)) for record in await on_the_log(stack, topic, stack.partitions)]
         return len({(key, named["source"], named["streamversion"]) for key, named in records}) >= count
@@ -108,12 +108,12 @@ async def facts(stack: Stack, count: int, topic: str = LIFECYCLE) -> None:
 async def read_to_the_end(*engines: Engine) -> None:
     for engine in engines:
 
-        async def done(engine: Engine = engine) -> bool:
+        async def own(engine: Engine = engine) -> bool:
             await engine.watch.ask()
             measures = await engine.measures()
-            return measures.lag_records == 0 and measures.backlog_facts == 0
+            return measures.lag_records == 0 and measures.backlog_events == 0
 
-        await eventually(done)
+        await eventually(own)
 
 
 async def journal_and_state(stack: Stack, source: str) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
@@ -126,19 +126,19 @@ async def journal_and_state(stack: Stack, source: str) -> tuple[list[tuple[objec
 async def test_several_journals_restored_to_a_point_in_time_are_to_the_byte_what_they_were(kept: Archive, kafka_address: str) -> None:
     services = ("intake", "handling", "callback")
     async with stack_of(kept, kafka_address) as stack:
-        intake, handling, callback = [await stack.engine(source, work=[] if source == "callback" else None) for source in services]
+        intake, handling, callback = [await stack.engine(source, automations=[] if source == "callback" else None) for source in services]
         first = (await register(intake, "first"))[0]
-        await facts(stack, 2)
+        await events(stack, 2)
         await read_to_the_end(intake, handling, callback)
         await asyncio.to_thread(kept.mark, "then")
         second = (await register(intake, "second"))[0]
         await chase(intake, first, 1)
         await supplement(intake, first, "the lift too")
-        await facts(stack, 6)  # with the case that handling opens
+        await events(stack, 6)  # with the case that handling opens
         await read_to_the_end(callback)
         await close(callback, first)
-        await facts(stack, 7)
-        await facts(stack, 1, CLOSED)
+        await events(stack, 7)
+        await events(stack, 1, CLOSED)
         await read_to_the_end(intake, handling, callback)
         before = {source: await journal_and_state(stack, source) for source in services}
 
@@ -151,14 +151,14 @@ async def test_several_journals_restored_to_a_point_in_time_are_to_the_byte_what
         for source in services:
             assert len((await journal_and_state(stack, source))[0]) < len(before[source][0])
         taken = [await adopted(stack, source) for source in services]
-        assert [each.facts.total() for each in taken] == [3, 1, 2]
+        assert [each.events.total() for each in taken] == [3, 1, 2]
         assert taken[0].keys == 1
         connection = await stack.connect("intake")  # before a projector could read them
         assert await connection.fetchval("SELECT count(*) FROM keys") == 2
         await connection.close()
         for source in services:
             assert (await journal_and_state(stack, source))[0] == before[source][0]
-        intake, handling, callback = [await stack.engine(source, work=[] if source == "callback" else None) for source in services]
+        intake, handling, callback = [await stack.engine(source, automations=[] if source == "callback" else None) for source in services]
         await read_to_the_end(intake, handling, callback)
         assert {source: await journal_and_state(stack, source) for source in services} == before
         for source in services:
@@ -166,19 +166,19 @@ async def test_several_journals_restored_to_a_point_in_time_are_to_the_byte_what
         assert await intake.open(first, ["intake/3/text"]) == {"intake/3/text": "the lift too"}
         assert await intake.open(second, ["intake/1/text"]) == {"intake/1/text": "no signal since Sunday"}
         await chase(intake, first, 2)
-        await facts(stack, 8)
+        await events(stack, 8)
 
 
 async def test_killed_at_each_of_its_steps_it_is_begun_anew(kept: Archive, kafka_address: str) -> None:
     async with stack_of(kept, kafka_address) as stack:
         intake = await stack.engine("intake")
         subjects = await register(intake, "0")
-        await facts(stack, 1)
+        await events(stack, 1)
         await asyncio.to_thread(kept.mark, "then")
         subjects += await register(intake, "1", "2", "3")
         for subject in subjects:
             await chase(intake, subject, 1)
-        await facts(stack, 8)
+        await events(stack, 8)
         await read_to_the_end(intake)
         before = await journal_and_state(stack, "intake")
         await back_to(stack, kept, "then")
@@ -198,7 +198,7 @@ async def test_what_a_dying_relay_still_sent_is_found_by_the_second_look(kept: A
     async with stack_of(kept, kafka_address) as stack, pen(stack) as hand:
         intake = await stack.engine("intake")
         subject = (await register(intake, "1"))[0]
-        await facts(stack, 1)
+        await events(stack, 1)
         await asyncio.to_thread(kept.mark, "then")
         await stop(stack)
         connection = await stack.connect("intake")
@@ -209,14 +209,14 @@ async def test_what_a_dying_relay_still_sent_is_found_by_the_second_look(kept: A
         await back_to(stack, kept, "then")
         late: list[asyncio.Task[list[int]]] = []
 
-        def progress(what: str, done: int, every: int) -> None:
+        def progress(what: str, own: int, every: int) -> None:
             if what.startswith("waiting") and not late:
                 late.append(asyncio.create_task(hand.write(as_sent(chased))))
 
-        done = await adopted(stack, "intake", settle=3.0, progress=progress)
-        assert (done.facts.total(), len(late)) == (1, 1)
+        own = await adopted(stack, "intake", settle=3.0, progress=progress)
+        assert (own.events.total(), len(late)) == (1, 1)
         await stack.engine("intake")
-        await facts(stack, 2)
+        await events(stack, 2)
         await verified(stack, "intake")
 
 
@@ -224,10 +224,10 @@ async def test_it_refuses_what_does_not_continue_the_journal_and_says_where(kept
     async with stack_of(kept, kafka_address) as stack, pen(stack) as hand:
         intake = await stack.engine("intake")
         subject = (await register(intake, "1"))[0]
-        await facts(stack, 1)
+        await events(stack, 1)
         await asyncio.to_thread(kept.mark, "then")
         await chase(intake, subject, 1)
-        await facts(stack, 2)
+        await events(stack, 2)
         connection = await stack.connect("intake")
         row = (await STATES.load(connection, [subject]))[subject]
         await connection.close()
@@ -246,8 +246,8 @@ async def test_it_refuses_what_does_not_continue_the_journal_and_says_where(kept
         with pytest.raises(JournalRestored):
             await (await stack.engine("intake", start=False)).start()
 
-        done = await adopted(stack, "intake", passed_over=PassedOver([place], "lead", "ticket 4711"))
-        assert done.facts.total() == 1
+        own = await adopted(stack, "intake", passed_over=PassedOver([place], "lead", "ticket 4711"))
+        assert own.events.total() == 1
         intake = await stack.engine("intake")
         await read_to_the_end(intake)
         await chase(intake, subject, 2)
@@ -262,7 +262,7 @@ async def test_it_refuses_what_does_not_continue_the_journal_and_says_where(kept
         forked = (await STATES.load(owner, [subject]))[subject]
         await hand.write(as_sent(item(forked, ComplaintChased(chase=3))))
         assert [each.result for each in await commit(owner, [item(forked, ComplaintChased(chase=9))])] == ["committed"]
-        with pytest.raises(Forked, match=f"version 4 of {subject}, and the journal has another fact under it"):
+        with pytest.raises(Forked, match=f"version 4 of {subject}, and the journal has another event under it"):
             await adopted(stack, "intake")
         with pytest.raises(JournalRestored):
             await (await stack.engine("intake", start=False)).start()
@@ -273,12 +273,12 @@ async def test_it_refuses_a_log_without_its_start(kept: Archive, kafka_address: 
     async with stack_of(kept, kafka_address) as stack:
         intake = await stack.engine("intake")
         subject = (await register(intake, "1"))[0]
-        await facts(stack, 1)
+        await events(stack, 1)
         await read_to_the_end(intake)
         await asyncio.to_thread(kept.mark, "then")
         await chase(intake, subject, 1)
         await chase(intake, subject, 2)
-        await facts(stack, 3)
+        await events(stack, 3)
         await back_to(stack, kept, "then")
 
         place = TopicPartition(stack.prefix + LIFECYCLE, STATES.partition(subject))
@@ -307,10 +307,10 @@ async def test_a_topic_that_was_made_again_is_compared_from_its_first_record(kep
         intake = await stack.engine("intake")
         await chase(intake, subject, 1)
         await chase(intake, subject, 2)
-        await facts(stack, 2)
+        await events(stack, 2)
         await back_to(stack, kept, "then")
-        done = await adopted(stack, "intake")
-        assert done.facts.total() == 2
+        own = await adopted(stack, "intake")
+        assert own.events.total() == 2
         await deleted(stack, LIFECYCLE)
         with pytest.raises(AdoptionRefused, match=f"There is no topic {stack.prefix}{LIFECYCLE}"):
             await adopted(stack, "intake")
@@ -321,14 +321,14 @@ async def test_a_copy_of_the_files_put_back_is_healed_although_nothing_told_it_f
     async with stack_of(kept, kafka_address) as stack:
         intake, handling = await stack.engine("intake"), await stack.engine("handling")
         subject = (await register(intake, "1"))[0]
-        await facts(stack, 2)
+        await events(stack, 2)
         await read_to_the_end(intake, handling)
         await stop(stack)
         await asyncio.to_thread(kept.put_aside)
         intake = await stack.engine("intake")
         await chase(intake, subject, 1)
         lost = (await register(intake, "2"))[0]
-        await facts(stack, 4)
+        await events(stack, 4)
         await stop(stack)
         await asyncio.to_thread(kept.put_back)
 
@@ -339,11 +339,11 @@ async def test_a_copy_of_the_files_put_back_is_healed_although_nothing_told_it_f
 
         await eventually(parked)
         await stack.stop(intake)
-        done = await adopted(stack, "intake")
-        assert (done.facts.total(), done.unparked, done.was_at_home) == (2, 2, True)
+        own = await adopted(stack, "intake")
+        assert (own.events.total(), own.unparked, own.was_at_home) == (2, 2, True)
         intake = await stack.engine("intake")
         handling = await stack.engine("handling")
-        await facts(stack, 5)
+        await events(stack, 5)
         await eventually(lambda: answers(intake, lost))
         await read_to_the_end(intake, handling)
         await chase(intake, subject, 2)
@@ -362,7 +362,7 @@ async def test_a_fork_that_was_parked_before_the_adoption_is_found_and_said(kept
         await asyncio.to_thread(kept.put_aside)
         intake = await stack.engine("intake")
         await chase(intake, subject, 1)
-        await facts(stack, 2)
+        await events(stack, 2)
         await stop(stack)
         await asyncio.to_thread(kept.put_back)
         owner = await stack.connect("intake", owner=True)
@@ -377,13 +377,13 @@ async def test_a_fork_that_was_parked_before_the_adoption_is_found_and_said(kept
         await read_to_the_end(intake)
         await stop(stack)
         place = (f"{stack.prefix}{LIFECYCLE}", STATES.partition(subject), 1)
-        where = f"{place[0]}/{place[1]} offset 1 has version 2 of {subject}, and the journal has another fact under it"
+        where = f"{place[0]}/{place[1]} offset 1 has version 2 of {subject}, and the journal has another event under it"
         with pytest.raises(Forked, match=where):
             await adopted(stack, "intake")
         with pytest.raises(JournalRestored):
             await (await stack.engine("intake", start=False)).start()
-        done = await adopted(stack, "intake", passed_over=PassedOver([place], "lead", "the customer was asked: it was one chase"))
-        assert (done.facts.total(), done.unparked) == (0, 1)
+        own = await adopted(stack, "intake", passed_over=PassedOver([place], "lead", "the customer was asked: it was one chase"))
+        assert (own.events.total(), own.unparked) == (0, 1)
         intake = await stack.engine("intake")
         await chase(intake, subject, 3)
         await owner.close()
@@ -395,7 +395,7 @@ async def test_a_kafka_that_falls_silent_ends_an_adoption_and_commands_are_let_i
 ) -> None:
     intake = await own_stack.engine("intake")
     await register(intake, "1", "2")
-    await facts(own_stack, 2)
+    await events(own_stack, 2)
     await read_to_the_end(intake)
     await stop(own_stack)
     owner = await own_stack.connect("intake", owner=True)
@@ -404,8 +404,8 @@ async def test_a_kafka_that_falls_silent_ends_an_adoption_and_commands_are_let_i
     assert own_kafka.child is not None
     broker, silent = own_kafka.child.record.pid, asyncio.Event()
 
-    def progress(what: str, done: int, every: int) -> None:
-        if what == "comparing" and done == every:
+    def progress(what: str, own: int, every: int) -> None:
+        if what == "comparing" and own == every:
             os.kill(broker, signal.SIGSTOP)
             silent.set()
 
@@ -414,7 +414,7 @@ async def test_a_kafka_that_falls_silent_ends_an_adoption_and_commands_are_let_i
             await owner.execute(OTHERS_ENDED)
         return await poll(*args)
 
-    monkeypatch.setattr(own_facts, "poll", without_database)
+    monkeypatch.setattr(own_events, "poll", without_database)
     try:
         with pytest.raises(ConnectionError, match="Kafka has given nothing for 1 s") as ended:
             async with asyncio.timeout(60):
@@ -426,24 +426,24 @@ async def test_a_kafka_that_falls_silent_ends_an_adoption_and_commands_are_let_i
     assert told.startswith("intake stays closed to commands until it is adopted: ") if cut_off else told == ""
     monkeypatch.undo()
     await owner.close()
-    assert (await adopted(own_stack, "intake")).facts.total() == 0
+    assert (await adopted(own_stack, "intake")).events.total() == 0
 
 
 async def test_a_projector_that_compared_before_the_adoption_parks_nothing_after_it(kept: Archive, kafka_address: str) -> None:
     async with stack_of(kept, kafka_address) as stack:
         intake = await stack.engine("intake")
         await register(intake, "1")
-        await facts(stack, 1)
+        await events(stack, 1)
         await stop(stack)
         await asyncio.to_thread(kept.put_aside)
         intake = await stack.engine("intake")
         await register(intake, "2")
-        await facts(stack, 2)
+        await events(stack, 2)
         await stop(stack)
         await asyncio.to_thread(kept.put_back)
         async with replica(stack, "intake", hold=BATCH_COMPARED, stop=True) as slow:
             assert await slow.holds() == 1
-            assert (await adopted(stack, "intake")).facts.total() == 1
+            assert (await adopted(stack, "intake")).events.total() == 1
             slow.go_on()
             await slow.says("fence-lost")
             intake = await stack.engine("intake")
@@ -461,7 +461,7 @@ async def answers(engine: Engine, subject: str) -> bool:
 async def test_work_that_cannot_be_decided_meanwhile_is_decided_at_once_afterwards(stack: Stack) -> None:
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
     await register(intake, "1")
-    await facts(stack, 2)
+    await events(stack, 2)
     owner = await stack.connect("handling", owner=True)
     with capture_logs() as logs:
         await owner.execute("UPDATE birthplace SET timeline = 0")  # an adoption that was killed at its first step
@@ -477,7 +477,7 @@ async def test_work_that_cannot_be_decided_meanwhile_is_decided_at_once_afterwar
     assert not (await handling.health()).ready
     await adopted(stack, "handling")
     began = asyncio.get_running_loop().time()
-    await facts(stack, 6)
+    await events(stack, 6)
     assert asyncio.get_running_loop().time() - began < 10
     assert await owner.fetchval("SELECT count(*) FROM row_errors") == 0
     await owner.close()
@@ -491,7 +491,7 @@ async def test_a_journal_from_a_dump_gets_new_transactions_so_that_nothing_is_pa
         shipped = [fresh(n) for n in range(90)]
         await commit(connection, shipped)
         intake = await stack.engine("intake")
-        await facts(stack, 90)
+        await events(stack, 90)
         await read_to_the_end(intake)
         await stop(stack)
         waiting = [fresh(n) for n in range(90, 95)]
@@ -509,8 +509,8 @@ async def test_a_journal_from_a_dump_gets_new_transactions_so_that_nothing_is_pa
             assert await owner.fetchval(FROM_AHEAD)
             assert await killed_at(stack, "intake", 2, "renumbering what was shipped")
             assert await killed_at(stack, "intake", 1, "renumbering what waits")
-            done = await adopted(stack, "intake")
-            assert (done.facts.total(), done.rebased) == (0, True)
+            own = await adopted(stack, "intake")
+            assert (own.events.total(), own.rebased) == (0, True)
             assert not await owner.fetchval(FROM_AHEAD)
             waits = await owner.fetchrow(relay.BACKLOG)
             assert waits is not None and (waits["counted"], waits["head"] - waits["sent"]) == (5, 5)
@@ -518,8 +518,8 @@ async def test_a_journal_from_a_dump_gets_new_transactions_so_that_nothing_is_pa
             intake = await stack.engine("intake")
             new = (await register(intake, "new"))[0]
             await chase(intake, shipped[0].row.subject, 1)
-            await facts(stack, 97)  # those that waited, and the new ones
+            await events(stack, 97)  # those that waited, and the new ones
             await read_to_the_end(intake)
             assert (await intake.read(new)).version == 1
-            assert (await verified(stack, "intake")).journal_facts == 97
+            assert (await verified(stack, "intake")).journal_events == 97
             await stop(stack)

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from aiokafka import TopicPartition
 from spine_log import Author, Sent, broken, described, on_the_log, pen, rebuild, subject_of, verified
-from spine_stack import Stack, asked, eventually, registered
+from spine_stack import Stack, eventually, metadata, registered
 
 from redress_events.contracts import HANDLING
 from redress_events.contracts.handling import CaseOpened
@@ -40,15 +40,15 @@ async def read_to_the_end(stack: Stack, engine: Engine) -> None:
 
 
 async def chases(engine: Engine, *subjects: str) -> list[int]:
-    return [(await engine.read(subject)).state.heard.chases for subject in subjects]
+    return [(await engine.read(subject)).state.observed.chases for subject in subjects]
 
 
 async def parked(engine: Engine) -> dict[str, tuple[str, int]]:
     return {each.subject: (each.reason, each.records) for each in await engine.parking.subjects()}
 
 
-async def test_each_kind_of_bad_record_parks_its_subject_or_is_set_aside_and_all_others_go_on(stack: Stack) -> None:
-    handling = await stack.engine("handling", work=[])
+async def test_each_kind_of_bad_record_parks_its_subject_or_is_made_dead_letters_and_all_others_go_on(stack: Stack) -> None:
+    handling = await stack.engine("handling", automations=[])
     authors = {what: Author(subject_of(n)) for n, what in enumerate(("gap", "malformed", "no-value", "not-sealed", "own", "well", "away"))}
     said = {what: author.say(registered(), *CHASES) for what, author in authors.items()}
     well, stranger = authors["well"].subject.encode(), subject_of(99).encode()
@@ -81,15 +81,15 @@ async def test_each_kind_of_bad_record_parks_its_subject_or_is_set_aside_and_all
         "well": None,
         "away": None,
     }
-    found = [each.reason for each in await handling.parking.set_aside()]
+    found = [each.reason for each in await handling.parking.dead_letters()]
     assert sorted(found) == ["key-is-not-subject", "no-subject", "no-subject", "no-subject", "wrong-partition"]
     measures = await handling.measures()
-    assert (measures.parked_subjects, measures.set_aside_records) == (5, 5)
+    assert (measures.parked_subjects, measures.dead_letters) == (5, 5)
     assert well not in {each.subject.encode() for each in await handling.parking.subjects()}
 
 
-async def test_a_gap_is_redriven_in_order_once_the_missing_fact_is_sent_and_commands_wait_for_it(stack: Stack) -> None:
-    handling = await stack.engine("handling", work=[])
+async def test_a_gap_is_redriven_in_order_once_the_missing_event_is_sent_and_commands_wait_for_it(stack: Stack) -> None:
+    handling = await stack.engine("handling", automations=[])
     author = Author(subject_of(1))
     first, second, *rest = author.say(registered(), *CHASES)
     async with pen(stack) as hand:
@@ -99,9 +99,9 @@ async def test_a_gap_is_redriven_in_order_once_the_missing_fact_is_sent_and_comm
         assert (answer.folded, answer.left, answer.reason) == (0, 2, "gap")
         opened = CaseOpened(cycle=1, routing=1, department="d")
         with pytest.raises(Parked):
-            await handling.decide(author.subject, lambda toy, context: [opened], asked())
-        seen, _ = await handling.decide(author.subject, lambda toy, context: [opened], asked(), while_parked=True)
-        assert seen.parked and seen.state.done.opened == 1
+            await handling.decide(author.subject, lambda toy, context: [opened], metadata())
+        seen, _ = await handling.decide(author.subject, lambda toy, context: [opened], metadata(), while_parked=True)
+        assert seen.parked and seen.state.own.opened == 1
         await hand.write(second)
         await read_to_the_end(stack, handling)
         assert await chases(handling, author.subject) == [0]
@@ -111,7 +111,7 @@ async def test_a_gap_is_redriven_in_order_once_the_missing_fact_is_sent_and_comm
         await hand.write(*author.say(ComplaintChased(chase=4)))
         await read_to_the_end(stack, handling)
     assert await chases(handling, author.subject) == [4]
-    assert (await handling.read(author.subject)).state.done.opened == 1
+    assert (await handling.read(author.subject)).state.own.opened == 1
     await verified(stack, "handling")
 
 
@@ -119,7 +119,7 @@ async def test_thousands_of_parked_records_are_redriven_some_at_a_time_and_from_
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many = 2_300
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     author = Author(subject_of(1))
     first, second, *rest = author.say(registered(), *(ComplaintChased(chase=n, text="and now?") for n in range(1, many + 1)))
     sizes: list[int] = []
@@ -157,7 +157,7 @@ async def verified_but_parked(stack: Stack) -> None:
 
 
 async def test_skipping_passes_one_record_after_the_other_and_the_chain_goes_on(stack: Stack) -> None:
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     author = Author(subject_of(1))
     first, second, third, fourth = author.say(registered(), *CHASES)
     bad = Sent(first.key, b"not JSON")
@@ -183,7 +183,7 @@ async def test_skipping_passes_one_record_after_the_other_and_the_chain_goes_on(
 
 async def test_a_relay_that_starts_from_zero_sends_all_again_and_no_state_moves(stack: Stack) -> None:
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
-    subjects = [(await intake.create("complaint", lambda context: [registered()], asked(f"k{n}")))[0].subject for n in range(6)]
+    subjects = [(await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}")))[0].subject for n in range(6)]
 
     async def sent(times: int) -> bool:
         records = [record.key.decode() for record in await on_the_log(stack, LIFECYCLE, stack.partitions)]
@@ -199,12 +199,12 @@ async def test_a_relay_that_starts_from_zero_sends_all_again_and_no_state_moves(
     await eventually(lambda: sent(2))
     for engine in (intake, handling):
         await read_to_the_end(stack, engine)
-        assert await parked(engine) == {} and await engine.parking.set_aside() == []
+        assert await parked(engine) == {} and await engine.parking.dead_letters() == []
     assert [await handling.read(subject) for subject in subjects] == before
 
 
-async def test_records_that_the_client_cannot_take_apart_are_set_aside_and_what_follows_is_folded(stack: Stack) -> None:
-    handling = await stack.engine("handling", work=[])
+async def test_records_that_the_client_cannot_take_apart_are_made_dead_letters_and_what_follows_is_folded(stack: Stack) -> None:
+    handling = await stack.engine("handling", automations=[])
     author = Author(subject_of(1))
     first, *rest = author.say(registered(), *CHASES)
     async with pen(stack) as hand:
@@ -213,7 +213,7 @@ async def test_records_that_the_client_cannot_take_apart_are_set_aside_and_what_
         await hand.write(*rest)
         await read_to_the_end(stack, handling)
         assert await chases(handling, author.subject) == [3]
-        assert [each.reason for each in await handling.parking.set_aside()] == ["unreadable"] * 3
+        assert [each.reason for each in await handling.parking.dead_letters()] == ["unreadable"] * 3
         await verified(stack, "handling")
         await hand.write(*author.say(ComplaintChased(chase=4)))
         await read_to_the_end(stack, handling)
@@ -223,9 +223,9 @@ async def test_records_that_the_client_cannot_take_apart_are_set_aside_and_what_
 async def test_what_the_database_does_not_take_parks_its_subject_alone_and_is_redriven_once_it_does(stack: Stack) -> None:
     owner = await stack.connect("handling", owner=True)
     await owner.execute(
-        "ALTER TABLE state ADD COLUMN x int GENERATED ALWAYS AS (1 / (coalesce((heard->>'chases')::int, 0) < 2)::int) STORED"
+        "ALTER TABLE state ADD COLUMN x int GENERATED ALWAYS AS (1 / (coalesce((observed->>'chases')::int, 0) < 2)::int) STORED"
     )
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     bad, good = Author(subject_of(1)), [Author(subject_of(n)) for n in range(2, 12)]
     async with pen(stack) as hand:
         for author in (bad, *good):
@@ -247,7 +247,7 @@ async def test_what_the_database_does_not_take_parks_its_subject_alone_and_is_re
 
 async def test_the_end_of_somebodys_transaction_counts_as_read(stack: Stack, tmp_path: Path) -> None:
     author = Author(subject_of(1))
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     async with pen(stack) as hand:
         await hand.write(*author.say(registered()))
     stranger = KafkaClients.of(stack.kafka).producer(transactional_id=stack.prefix + "stranger")
@@ -270,10 +270,10 @@ async def test_the_end_of_somebodys_transaction_counts_as_read(stack: Stack, tmp
     async with asyncio.timeout(30):
         await rebuild(stack, "handling", tmp_path)
         await verified(stack, "handling")
-    again = await stack.engine("handling", work=[])
+    again = await stack.engine("handling", automations=[])
     await eventually(lambda: nothing_unread(again))
     assert await chases(again, author.subject) == [1]
 
 
 async def nothing_unread(engine: Engine) -> bool:
-    return (await engine.quiet()).lag == 0 and (await engine.health()).ready
+    return (await engine.idle()).lag == 0 and (await engine.health()).ready

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 from spine_log import Author, pen, subject_of
-from spine_stack import OPEN, Stack, asked, eventually, open_case, registered
+from spine_stack import OPEN, Stack, eventually, metadata, open_case, registered
 from structlog.testing import capture_logs
 
-from redress_spine.aggregate import Work
+from redress_spine.aggregate import Automation
 from redress_spine.messaging.envelope import decode
 from redress_spine.processing.clock import wall_clock
 from redress_spine.store.engine import ClockOff, Engine
 
-GIVE_UP = Work("give-up", due="deadline IS NOT NULL AND NOT done ? 'opened'", at="deadline", decide=open_case, index="")
-DEADLINE = "ALTER TABLE state ADD COLUMN deadline bigint GENERATED ALWAYS AS ((heard->>'registered_at')::bigint) STORED"
+GIVE_UP = Automation("give-up", due="deadline IS NOT NULL AND NOT own ? 'opened'", at="deadline", decide=open_case, index="")
+DEADLINE = "ALTER TABLE state ADD COLUMN deadline bigint GENERATED ALWAYS AS ((observed->>'registered_at')::bigint) STORED"
 DAY = timedelta(days=1)
 
 
@@ -30,12 +30,12 @@ class Leaping:
         return wall_clock() + self.ahead
 
 
-async def turns(engine: Engine, work: str, count: int = 5) -> None:
+async def turns(engine: Engine, automation: str, count: int = 5) -> None:
     """Until the loop has looked so many times more."""
-    seen = {engine.work._due_back[work]}
+    seen = {engine.automations._due_back[automation]}
 
     async def looked() -> bool:
-        seen.add(engine.work._due_back[work])
+        seen.add(engine.automations._due_back[automation])
         return len(seen) > count
 
     await eventually(looked)
@@ -52,24 +52,24 @@ async def test_a_clock_that_leaps_closes_nothing_takes_no_command_sounds_one_ala
     owner = await stack.connect("handling", owner=True)
     await owner.execute(DEADLINE)
     clock, early, late = Leaping(), Author(subject_of(1)), Author(subject_of(2))
-    handling = await stack.engine("handling", work=[GIVE_UP], clock=clock)
+    handling = await stack.engine("handling", automations=[GIVE_UP], clock=clock)
     subject = early.subject
     with capture_logs() as logs:
         clock.ahead = leap
         async with pen(stack) as hand:
             await hand.write(*early.say(registered(), at=wall_clock() - DAY), *late.say(registered(), at=wall_clock() + DAY))
 
-        async def heard() -> bool:
+        async def observed() -> bool:
             return bool(await owner.fetchval("SELECT count(*) = 2 FROM state"))
 
-        await eventually(heard)
+        await eventually(observed)
         await eventually(lambda: agrees(handling, False))
         await turns(handling, "give-up")
         assert await owner.fetchval("SELECT count(*) FROM events") == 0, "decided by a wrong clock"
         with pytest.raises(ClockOff):
-            await handling.decide(subject, open_case, asked())
+            await handling.decide(subject, open_case, metadata())
         with pytest.raises(ClockOff):
-            await handling.create("complaint", lambda context: [registered()], asked("k"))
+            await handling.create("complaint", lambda context: [registered()], metadata("k"))
         assert (await handling.measures()).clock_skew_seconds == pytest.approx(leap.total_seconds(), abs=30)
         assert (await handling.health()).ready and (await handling.read(subject)).subject == subject
         assert [each["log_level"] for each in logs if each["event"] == "clocks-disagree"] == ["error"]
@@ -78,7 +78,7 @@ async def test_a_clock_that_leaps_closes_nothing_takes_no_command_sounds_one_ala
     assert await owner.fetchval("SELECT stream FROM events") == subject
     assert "clocks-agree" in {each["event"] for each in logs}
     assert abs((await handling.measures()).clock_skew_seconds) < 5
-    await handling.decide(late.subject, open_case, asked())
+    await handling.decide(late.subject, open_case, metadata())
     await owner.close()
 
 
@@ -90,15 +90,15 @@ async def test_a_leap_after_the_clocks_were_compared_reaches_no_decision_of_that
     owner = await stack.connect("handling", owner=True)
     await owner.execute(DEADLINE)
     clock, early, late = Leaping(), Author(subject_of(1)), Author(subject_of(2))
-    handling = await stack.engine("handling", work=[GIVE_UP], clock=clock)
-    real = handling.work._passed
+    handling = await stack.engine("handling", automations=[GIVE_UP], clock=clock)
+    real = handling.automations._passed
 
-    async def leaps(*asked: Any) -> Any:  # between comparing the clocks and deciding
-        if passed := await real(*asked):
+    async def leaps(*metadata: Any) -> Any:  # between comparing the clocks and deciding
+        if passed := await real(*metadata):
             clock.ahead = 30 * DAY
         return passed
 
-    handling.work._passed = leaps  # type: ignore[method-assign, assignment]
+    handling.automations._passed = leaps  # type: ignore[method-assign, assignment]
     async with pen(stack) as hand:
         await hand.write(*late.say(registered(), at=wall_clock() + DAY), *early.say(registered(), at=wall_clock() - DAY))
     await eventually(lambda: agrees(handling, False))
@@ -108,19 +108,19 @@ async def test_a_leap_after_the_clocks_were_compared_reaches_no_decision_of_that
     await owner.close()
 
 
-async def test_work_without_a_time_waits_too_because_its_facts_would_have_a_wrong_one(stack: Stack) -> None:
+async def test_work_without_a_time_waits_too_because_its_events_would_have_a_wrong_one(stack: Stack) -> None:
     clock, author = Leaping(), Author(subject_of(1))
-    handling = await stack.engine("handling", work=[OPEN], clock=clock)
+    handling = await stack.engine("handling", automations=[OPEN], clock=clock)
     clock.ahead = DAY
     await eventually(lambda: agrees(handling, False))
     connection = await stack.connect("handling")
     async with pen(stack) as hand:
         await hand.write(*author.say(registered()))
 
-    async def heard() -> bool:
+    async def observed() -> bool:
         return bool(await connection.fetchval("SELECT count(*) = 1 FROM state"))
 
-    await eventually(heard)
+    await eventually(observed)
     await turns(handling, "open")
     assert await connection.fetchval("SELECT count(*) FROM events") == 0
     clock.ahead = timedelta()
@@ -133,4 +133,4 @@ async def test_the_clocks_are_compared_before_anything_is_decided_after_a_start(
     clock.ahead = DAY
     handling = await stack.engine("intake", clock=clock)
     with pytest.raises(ClockOff):
-        await handling.create("complaint", lambda context: [registered()], asked("early"))
+        await handling.create("complaint", lambda context: [registered()], metadata("early"))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import asyncpg
 import pytest
 from spine_log import STATES, fresh, item, subject_of
-from spine_stack import Stack, asked, eventually, registered
+from spine_stack import Stack, eventually, metadata, registered
 
 from redress_events.contracts.intake import ComplaintChased
 from redress_spine.messaging.relay import READ
@@ -56,11 +56,11 @@ async def test_an_append_from_an_older_transaction_is_refused_and_would_have_bee
 async def test_the_engine_decides_again_where_its_transaction_turned_out_older(stack: Stack) -> None:
     intake = await stack.engine("intake")
     holding, other = await stack.connect("intake"), await stack.connect("intake")
-    seen, _ = await intake.create("complaint", lambda context: [registered()], asked("k"))
+    seen, _ = await intake.create("complaint", lambda context: [registered()], metadata("k"))
     held = holding.transaction()
     await held.start()
     await holding.fetch("SELECT 1 FROM state WHERE subject = $1 FOR UPDATE", seen.subject)
-    chase = asyncio.create_task(intake.decide(seen.subject, lambda toy, context: [ComplaintChased(chase=2)], asked()))
+    chase = asyncio.create_task(intake.decide(seen.subject, lambda toy, context: [ComplaintChased(chase=2)], metadata()))
 
     async def waits() -> bool:
         return bool(await other.fetchval(WAITS) == 1)
@@ -81,7 +81,7 @@ async def test_whoever_read_an_older_row_conflicts_and_whoever_comes_second_with
     (outcome,) = await commit(connection, [fresh(1, "k")])
     assert outcome.result == "committed"
     row = await load(connection, subject_of(1))
-    assert (row.revision, row.version, row.done.number) == (1, 1, "X")
+    assert (row.revision, row.version, row.own.number) == (1, 1, "X")
     chase = item(row, ComplaintChased(chase=1))
     outcomes = await commit(connection, [chase, fresh(2, "k"), fresh(3), fresh(1)])
     assert [each.result for each in outcomes[:3]] == ["committed", "replayed", "committed"] and outcomes[3].result == "conflict"
@@ -118,9 +118,9 @@ async def test_one_bad_item_among_ten_fails_alone(stack: Stack) -> None:
 
 async def test_a_commit_that_is_ended_for_its_slowness_fails_as_a_whole_and_a_held_row_alone(stack: Stack) -> None:
     made = await stack.database("intake")
-    for patience, error, others in (("transaction_timeout", AWAY, 1), ("lock_timeout", HELD, 3)):
+    for limit, error, others in (("transaction_timeout", AWAY, 1), ("lock_timeout", HELD, 3)):
         numbers = range(10 * others, 10 * others + 4)
-        settings = {"search_path": "fold1_1,public", patience: "300ms"}
+        settings = {"search_path": "fold1_1,public", limit: "300ms"}
         async with connections.pool(made.app_dsn, min_size=1, max_size=2, server_settings=settings) as pool:
             committer = Committer("intake", pool, lambda: None)
             await committer.commit_all([fresh(n) for n in numbers])
@@ -138,7 +138,7 @@ async def test_a_commit_that_is_ended_for_its_slowness_fails_as_a_whole_and_a_he
 
 async def test_fifty_posts_with_one_key_make_one_complaint_and_get_one_answer(stack: Stack) -> None:
     intake = await stack.engine("intake")
-    answers = await asyncio.gather(*(intake.create("complaint", lambda context: [registered()], asked("k")) for _ in range(50)))
+    answers = await asyncio.gather(*(intake.create("complaint", lambda context: [registered()], metadata("k")) for _ in range(50)))
     assert len({(seen.subject, seen.version, seen.etag) for seen, _ in answers}) == 1
     assert [replayed for _, replayed in answers].count(False) == 1
     connection = await stack.connect("intake")
@@ -147,7 +147,7 @@ async def test_fifty_posts_with_one_key_make_one_complaint_and_get_one_answer(st
     await connection.close()
 
 
-async def test_the_role_that_appends_can_neither_change_nor_remove_a_fact(stack: Stack) -> None:
+async def test_the_role_that_appends_can_neither_change_nor_remove_an_event(stack: Stack) -> None:
     connection = await stack.connect("intake")
     await commit(connection, [fresh(1)])
     for forbidden in ("UPDATE events SET data = ''", "DELETE FROM events", "TRUNCATE events", "DELETE FROM skips"):
@@ -156,7 +156,7 @@ async def test_the_role_that_appends_can_neither_change_nor_remove_a_fact(stack:
     await connection.close()
 
 
-async def test_a_decision_without_facts_keeps_its_answer_and_moves_no_version(stack: Stack) -> None:
+async def test_a_decision_without_events_keeps_its_answer_and_moves_no_version(stack: Stack) -> None:
     connection = await stack.connect("intake")
     await commit(connection, [fresh(1)])
     row = await load(connection, subject_of(1))

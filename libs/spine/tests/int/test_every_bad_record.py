@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from spine_log import Author, Sent, described, on_the_log, pen, rebuild, subject_of, verified
-from spine_stack import AT, MASTER, Stack, asked, eventually, opened, registered
+from spine_stack import AT, MASTER, Stack, eventually, metadata, opened, registered
 from structlog.testing import capture_logs
 
 from redress_events.contracts import HANDLING
@@ -112,13 +112,13 @@ async def seen(engine: Engine, subjects: dict[str, str]) -> tuple[dict[str, int]
     """By case: the chases that were folded, and why and with how many records it is parked."""
     names = {subject: name for name, subject in subjects.items()}
     parked = {names[each.subject]: (each.reason, each.records) for each in await engine.parking.subjects()}
-    return {name: (await engine.read(subject)).state.heard.chases for name, subject in subjects.items()}, parked
+    return {name: (await engine.read(subject)).state.observed.chases for name, subject in subjects.items()}, parked
 
 
 async def test_on_the_lifecycle_each_holds_up_its_own_complaint_and_what_operators_did_holds_through_a_rebuild(
     stack: Stack, tmp_path: Path
 ) -> None:
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     subjects = {bad.name: subject_of(n) for n, bad in enumerate(BAD, 1)}
     with capture_logs() as alarms:
         async with pen(stack) as hand:
@@ -133,9 +133,9 @@ async def test_on_the_lifecycle_each_holds_up_its_own_complaint_and_what_operato
     assert told == {subjects[bad.name]: bad.reason for bad in BAD if bad.reason}
     aside = sorted(bad.aside for bad in BAD if bad.aside)
     assert sorted(each["reason"] for each in alarms if each["event"] == "set-aside" and each["log_level"] == "error") == aside
-    assert sorted(each.reason for each in await handling.parking.set_aside()) == aside
+    assert sorted(each.reason for each in await handling.parking.dead_letters()) == aside
     measures = await handling.measures()
-    assert (measures.parked_subjects, measures.set_aside_records) == (len(parked), len(aside))
+    assert (measures.parked_subjects, measures.dead_letters) == (len(parked), len(aside))
 
     for bad in BAD:
         if bad.cure == "redrive":
@@ -147,7 +147,7 @@ async def test_on_the_lifecycle_each_holds_up_its_own_complaint_and_what_operato
     await verified(stack, "handling")
     await rebuild(stack, "handling", tmp_path)
     await eventually(lambda: same(handling, subjects, cured))
-    assert sorted(each.reason for each in await handling.parking.set_aside()) == aside
+    assert sorted(each.reason for each in await handling.parking.dead_letters()) == aside
     await read_to_the_end(stack, handling)
     await verified(stack, "handling")
 
@@ -161,8 +161,8 @@ async def same(engine: Engine, subjects: dict[str, str], wanted: Any) -> bool:
 
 
 async def test_on_the_topic_of_keys_nothing_but_our_own_keys_is_kept_and_none_is_exchanged(stack: Stack) -> None:
-    intake, handling = await stack.engine("intake"), await stack.engine("handling", work=[])
-    subject = (await intake.create("complaint", lambda context: [registered("secret")], asked("k")))[0].subject
+    intake, handling = await stack.engine("intake"), await stack.engine("handling", automations=[])
+    subject = (await intake.create("complaint", lambda context: [registered("secret")], metadata("k")))[0].subject
     ref, key = "intake/1/text", subject.encode()
 
     async def opens() -> bool:
@@ -186,11 +186,11 @@ async def test_on_the_topic_of_keys_nothing_but_our_own_keys_is_kept_and_none_is
             await read_to_the_end(stack, handling)  # and the log goes on
     wanted = sorted(reason for _, reason in bad)
     assert sorted(each["reason"] for each in alarms if each["event"] == "set-aside" and each["service"] == "handling") == wanted
-    assert sorted(each.reason for each in await handling.parking.set_aside()) == wanted
-    assert (await handling.measures()).set_aside_records == len(bad)
+    assert sorted(each.reason for each in await handling.parking.dead_letters()) == wanted
+    assert (await handling.measures()).dead_letters == len(bad)
     assert [tuple(row) for row in await connection.fetch("SELECT subject, wrapped FROM keys")] == [tuple(ours)]
     assert await opens()
-    assert (await handling.read(subject_of(1))).state.heard.text is not None
+    assert (await handling.read(subject_of(1))).state.observed.text is not None
     await connection.close()
 
 
@@ -212,7 +212,7 @@ async def test_on_the_public_topic_which_only_strangers_read_its_writer_tells_wh
         closed_at=AT,
         seconds_to_close=0,
     )
-    await callback.decide(subject_of(1), lambda toy, context: [ComplaintClosed(cycle=1, reason="satisfied"), public], asked())
+    await callback.decide(subject_of(1), lambda toy, context: [ComplaintClosed(cycle=1, reason="satisfied"), public], metadata())
 
     async def published() -> Any:
         return await on_the_log(stack, CLOSED, stack.partitions)
@@ -221,7 +221,7 @@ async def test_on_the_public_topic_which_only_strangers_read_its_writer_tells_wh
     true = Sent(record.key, record.value, list(record.headers), record.partition)
     assert (await check(stack)).equal
     bad = [
-        (said(true, b'"cycles":1', b'"cycles":2'), "is another fact than the journal has under this version"),
+        (said(true, b'"cycles":1', b'"cycles":2'), "is another event than the journal has under this version"),
         *((each, "is no public record of callback") for each in (cut(true), replace(true, value=None), replace(true, headers=[]))),
         (said(true, b'"cycles":1', b'"cycles":3', chained=False), "is no public record of callback"),
         (replace(true, key=b"closed/of-another"), "is no public record of callback"),
@@ -236,7 +236,7 @@ async def test_on_the_public_topic_which_only_strangers_read_its_writer_tells_wh
     report = await check(stack)
     told = sorted([*(what for _, what in bad), "came before version 2"])  # the second version 1 stands where a version 2 should
     assert sorted(each.what for each in report.differences) == told, report.differences
-    assert report.lost == 0 and await callback.parking.set_aside() == [] and await callback.parking.subjects() == []
+    assert report.lost == 0 and await callback.parking.dead_letters() == [] and await callback.parking.subjects() == []
 
 
 async def check(stack: Stack) -> Report:

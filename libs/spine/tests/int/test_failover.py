@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from spine_log import adopted, fresh, on_the_log, verified
 from spine_servers import moved, on_either, pair, stack_on
-from spine_stack import Stack, asked, eventually, registered
+from spine_stack import Stack, eventually, metadata, registered
 
 from redress_events.vocabulary import LIFECYCLE
 from redress_local.copies import caught_up, cut_off, promote, synchronous
@@ -44,7 +44,7 @@ async def stack_of(primary: Postgres, copy: Postgres, kafka: str) -> AsyncIterat
 
 
 async def register(engine: Engine, *keys: str) -> list[str]:
-    return [(await engine.create("complaint", lambda context: [registered()], asked(key)))[0].subject for key in keys]
+    return [(await engine.create("complaint", lambda context: [registered()], metadata(key)))[0].subject for key in keys]
 
 
 async def on_log(stack: Stack, count: int) -> bool:
@@ -98,8 +98,8 @@ async def test_after_an_asynchronous_failover_no_session_takes_a_command_until_w
         assert await refused(intake)
 
         stack.databases["intake"] = moved(stack.databases["intake"], copy)
-        done = await adopted(stack, "intake")
-        assert (done.facts.total(), len(done.streams), done.keys, done.rebased) == (2, 2, 2, False)
+        own = await adopted(stack, "intake")
+        assert (own.events.total(), len(own.streams), own.keys, own.rebased) == (2, 2, 2, False)
         await eventually(lambda: ready(intake))
         for subject in (*kept, *lost):
             assert await intake.open(subject, ["intake/1/text"]) == {"intake/1/text": "no signal since Sunday"}
@@ -109,7 +109,7 @@ async def test_after_an_asynchronous_failover_no_session_takes_a_command_until_w
         assert again[0] == kept[0]
         assert again[1] not in lost, "a key that was not replicated is on no log: whoever repeats has two complaints"
         await eventually(lambda: on_log(stack, 5))
-        assert (await verified(stack, "intake")).journal_facts == 5
+        assert (await verified(stack, "intake")).journal_events == 5
         for session in (before, at_once):
             assert [each.result for each in await commit(session, [fresh(2 + (session is before))])] == ["committed"]
             await session.close()
@@ -131,8 +131,8 @@ async def test_after_a_synchronous_failover_nothing_is_missing_and_an_adoption_l
         promote(copy)
         await eventually(lambda: refused(intake))
         stack.databases["intake"] = moved(stack.databases["intake"], copy)
-        done = await adopted(stack, "intake")
-        assert (done.facts.total(), done.was_at_home) == (0, False)
+        own = await adopted(stack, "intake")
+        assert (own.events.total(), own.was_at_home) == (0, False)
         await eventually(lambda: ready(intake))
         assert await register(intake, "1", "2", "3") == kept
         await register(intake, "new")

@@ -24,12 +24,12 @@ from redress_spine.store.fold import Folding
 from redress_spine.store.saving import save
 from redress_spine.store.states import partition_of
 
-TABLES = ("state", "parked", "sealed", "set_aside", "consumer_offsets")
+TABLES = ("state", "parked", "sealed", "dead_letters", "consumer_offsets")
 
 
 async def folded(stack: Stack, subjects: list[str], wanted: int) -> bool:
     connection = await stack.connect("handling")
-    rows = await connection.fetch("SELECT subject, heard->>'chases' AS chases FROM state")
+    rows = await connection.fetch("SELECT subject, observed->>'chases' AS chases FROM state")
     await connection.close()
     return {row["subject"]: int(row["chases"] or 0) for row in rows} == dict.fromkeys(subjects, wanted)
 
@@ -41,12 +41,12 @@ async def holds(engine: Engine, partitions: int) -> bool:
 async def test_two_replicas_share_the_partitions_and_fold_each_record_once_through_every_rebalance(stack: Stack) -> None:
     authors = [Author(subject_of(n)) for n in range(16)]
     subjects = [author.subject for author in authors]
-    one = await stack.engine("handling", work=[])
+    one = await stack.engine("handling", automations=[])
     async with pen(stack) as hand:
         for author in authors:
             await hand.write(*author.say(registered()))
-        for turn in range(3):  # a second replica comes, takes over half, and goes, while facts keep coming
-            two = await stack.engine("handling", work=[])
+        for turn in range(3):  # a second replica comes, takes over half, and goes, while events keep coming
+            two = await stack.engine("handling", automations=[])
             for wanted, chase in ((2, 3 * turn + 1), (2, 3 * turn + 2), (4, 3 * turn + 3)):
                 if wanted == 4:
                     await stack.stop(two)
@@ -62,9 +62,9 @@ async def test_two_replicas_share_the_partitions_and_fold_each_record_once_throu
 async def test_a_rebalance_in_the_middle_of_a_batch_ends_no_projector(stack: Stack, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     authors = [Author(subject_of(n)) for n in range(16)]
     subjects = [author.subject for author in authors]
-    one = await stack.engine("handling", work=[])
+    one = await stack.engine("handling", automations=[])
     await eventually(lambda: holds(one, 4))
-    two, joins = await stack.engine("handling", work=[], start=False), asyncio.Event()
+    two, joins = await stack.engine("handling", automations=[], start=False), asyncio.Event()
     cluster = two._log_end.cluster
 
     async def joining() -> str:
@@ -125,7 +125,7 @@ async def test_a_rebalance_in_the_middle_of_a_batch_ends_no_projector(stack: Sta
 
 
 async def test_a_zombie_that_holds_old_positions_writes_nothing_at_all(stack: Stack) -> None:
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     author, other = Author(subject_of(1)), Author(subject_of(2))
     first, second = author.say(registered(), ComplaintChased(chase=1))
     place = TopicPartition(stack.prefix + LIFECYCLE, first.place())
@@ -133,7 +133,7 @@ async def test_a_zombie_that_holds_old_positions_writes_nothing_at_all(stack: St
         await hand.write(first, second)
         await eventually(lambda: folded(stack, [author.subject], 1))
     # It took its position before the other one moved it, and reads on now: a duplicate, a new subject, a bad and a foreign record.
-    zombie = await stack.engine("handling", work=[])
+    zombie = await stack.engine("handling", automations=[])
     await stack.stop(handling)
     connection = await zombie.projector._connect()
 
@@ -164,7 +164,7 @@ async def test_a_rebalance_skips_nothing_though_kafka_was_told_of_more_than_post
     authors = [Author(subject_of(n)) for n in range(12)]
     subjects = [author.subject for author in authors]
     places = [*(TopicPartition(stack.prefix + LIFECYCLE, n) for n in range(4)), TopicPartition(stack.prefix + KEYS, 0)]
-    projector = await alone(await stack.engine("handling", work=[]))
+    projector = await alone(await stack.engine("handling", automations=[]))
     async with pen(stack) as hand:
         for author in authors:
             await hand.write(*author.say(registered(), ComplaintChased(chase=1)))
@@ -205,8 +205,8 @@ async def shared(consumer: Consumer, partitions: int) -> bool:
     return len([place for place in consumer.assignment() if place.topic.endswith(LIFECYCLE)]) == partitions
 
 
-async def test_redriving_while_facts_keep_coming_loses_and_doubles_none(stack: Stack) -> None:
-    handling = await stack.engine("handling", work=[])
+async def test_redriving_while_events_keep_coming_loses_and_doubles_none(stack: Stack) -> None:
+    handling = await stack.engine("handling", automations=[])
     stuck = [Author(subject_of(n)) for n in range(3)]
     others = [subject_of(n) for n in range(50, 99)]
     busy = Author(next(each for each in others if partition_of(each, 4) == partition_of(stuck[0].subject, 4)))
@@ -238,11 +238,11 @@ async def test_redriving_while_facts_keep_coming_loses_and_doubles_none(stack: S
         await writing
         await eventually(redriving)
 
-    async def done() -> bool:
+    async def own() -> bool:
         if not await redriving():
             return False
-        seen = [(await handling.read(author.subject)).state.heard.chases for author in (*stuck, busy)]
+        seen = [(await handling.read(author.subject)).state.observed.chases for author in (*stuck, busy)]
         return seen == [42, 42, 42, 40]
 
-    await eventually(done)
+    await eventually(own)
     await verified(stack, "handling")

@@ -1,4 +1,4 @@
-"""No sealed fact is on the log before its key is on the keys' topic, whatever breaks between the two; a destroyed key stays destroyed."""
+"""No sealed event is on the log before its key is on the keys' topic, whatever breaks between the two; a destroyed key stays destroyed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from spine_log import Sent, on_the_log, pen, subject_of
-from spine_stack import MASTER, Stack, asked, eventually, opened, registered
+from spine_stack import MASTER, Stack, eventually, metadata, opened, registered
 
 from redress_events.contracts.handling import ProgressReported
 from redress_events.vocabulary import LIFECYCLE
@@ -31,13 +31,13 @@ def at_the_boundary(engine: Engine, around: Callable[[str, Records, Callable[[],
 
 
 async def watched(stack: Stack, topic: str, records: Records) -> None:
-    """Before facts go out, the keys of all of them are on their topic."""
+    """Before events go out, the keys of all of them are on their topic."""
     if topic.endswith(LIFECYCLE):
         keys = {record.key for record in await on_the_log(stack, KEYS, 1)}
-        assert {key for _, _, key, _, _ in records} <= keys, "a sealed fact would be on the log before its key"
+        assert {key for _, _, key, _, _ in records} <= keys, "a sealed event would be on the log before its key"
 
 
-async def facts_on_the_log(stack: Stack) -> list[Any]:
+async def events_on_the_log(stack: Stack) -> list[Any]:
     return await on_the_log(stack, LIFECYCLE, stack.partitions)
 
 
@@ -61,10 +61,10 @@ async def test_the_key_is_there_first_though_sending_fails(stack: Stack, broken:
         await send()
 
     at_the_boundary(intake, around)
-    subjects = {(await intake.create("complaint", lambda context: [registered()], asked(f"k{n}")))[0].subject for n in range(5)}
+    subjects = {(await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}")))[0].subject for n in range(5)}
 
     async def arrived() -> bool:
-        return {record.key.decode() for record in await facts_on_the_log(stack)} == subjects and not failures[0]
+        return {record.key.decode() for record in await events_on_the_log(stack)} == subjects and not failures[0]
 
     await eventually(arrived)
     assert not seen_wrong
@@ -77,7 +77,7 @@ async def test_the_key_is_there_first_though_sending_fails(stack: Stack, broken:
     await connection.close()
 
 
-async def test_the_relay_dies_between_key_and_fact_and_another_one_ships_the_fact(stack: Stack) -> None:
+async def test_the_relay_dies_between_key_and_event_and_another_one_ships_the_event(stack: Stack) -> None:
     intake = await stack.engine("intake")
     dying: asyncio.Event = asyncio.Event()
 
@@ -88,11 +88,11 @@ async def test_the_relay_dies_between_key_and_fact_and_another_one_ships_the_fac
         await send()
 
     at_the_boundary(intake, die)
-    seen, _ = await intake.create("complaint", lambda context: [registered("它坏了")], asked("k"))
+    seen, _ = await intake.create("complaint", lambda context: [registered("它坏了")], metadata("k"))
     await asyncio.wait_for(dying.wait(), 20)
     await stack.stop(intake)
     assert [record.key.decode() for record in await on_the_log(stack, KEYS, 1)] == [seen.subject]
-    assert await facts_on_the_log(stack) == []
+    assert await events_on_the_log(stack) == []
     await stack.engine("intake")
     handling = await stack.engine("handling")
 
@@ -100,12 +100,12 @@ async def test_the_relay_dies_between_key_and_fact_and_another_one_ships_the_fac
         return await opened(handling, seen.subject, "intake/1/text") == {"intake/1/text": "它坏了"}
 
     await eventually(opens)
-    assert len(await facts_on_the_log(stack)) >= 1
+    assert len(await events_on_the_log(stack)) >= 1
 
 
 async def test_a_destroyed_key_opens_and_seals_nothing_on_any_replica_and_no_later_record_brings_it_back(stack: Stack) -> None:
     intake, one, two = await stack.engine("intake"), await stack.engine("handling"), await stack.engine("handling")
-    seen, _ = await intake.create("complaint", lambda context: [registered("secret")], asked("k"))
+    seen, _ = await intake.create("complaint", lambda context: [registered("secret")], metadata("k"))
     ref, another = "intake/1/text", tombstone_proof(MASTER, subject_of(1))
 
     async def opens() -> bool:
@@ -122,12 +122,12 @@ async def test_a_destroyed_key_opens_and_seals_nothing_on_any_replica_and_no_lat
         foreign = Sent(key.key, bytes(60))
         (last,) = (await hand.write(foreign, Sent(b"not a subject", key.value), topic=KEYS))[1:]
         await eventually(lambda: read_keys(last))
-        assert {each.reason for each in await one.parking.set_aside()} == {"not-our-key", "no-subject"}
+        assert {each.reason for each in await one.parking.dead_letters()} == {"not-our-key", "no-subject"}
         assert await opens()
         forged = [Sent(key.key, None), Sent(key.key, None, [(PROOF, bytes(32))]), Sent(key.key, None, [(PROOF, another)])]
         last = (await hand.write(*forged, topic=KEYS))[-1]
         await eventually(lambda: read_keys(last))
-        assert sorted(each.reason for each in await one.parking.set_aside()) == ["no-subject", "not-our-key", *["not-proved"] * 3]
+        assert sorted(each.reason for each in await one.parking.dead_letters()) == ["no-subject", "not-our-key", *["not-proved"] * 3]
         assert await opens(), "a tombstone without a proof destroyed a key"
         true = Sent(key.key, None, [(PROOF, tombstone_proof(MASTER, seen.subject))])
         last = (await hand.write(true, Sent(key.key, key.value), topic=KEYS))[-1]
@@ -135,6 +135,6 @@ async def test_a_destroyed_key_opens_and_seals_nothing_on_any_replica_and_no_lat
     for engine in (one, two):
         assert await engine.open(seen.subject, [ref]) == {}
         with pytest.raises(Forgotten):
-            await engine.decide(seen.subject, lambda toy, context: [ProgressReported(cycle=1, note="for the customer")], asked())
+            await engine.decide(seen.subject, lambda toy, context: [ProgressReported(cycle=1, note="for the customer")], metadata())
     assert await connection.fetchval("SELECT destroyed AND wrapped IS NULL AND proof IS NOT NULL FROM keys")
     await connection.close()

@@ -77,17 +77,17 @@ async def test_a_partition_that_is_not_there_fails_those_alone_who_ask_for_it(st
 
 async def test_who_has_a_leader_is_asked_only_where_somebody_has_none(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     places = [TopicPartition(stack.prefix + topic, 0) for topic in (LIFECYCLE, CLOSED, KEYS)]
-    log_end, asked = LogEnd("intake", stack.kafka), list[str]()
+    log_end, metadata = LogEnd("intake", stack.kafka), list[str]()
     topics = log_end.topics
 
     async def counted(names: Sequence[str]) -> ClusterSeen:
-        asked.extend(names)
+        metadata.extend(names)
         return await topics(names)
 
     monkeypatch.setattr(log_end, "topics", counted)
     await log_end.ask(places)
     await log_end.starts(places)
-    assert asked == []
+    assert metadata == []
     async with admin_of(stack) as admin:
         await admin.delete_topics([places[1].topic])
 
@@ -95,7 +95,7 @@ async def test_who_has_a_leader_is_asked_only_where_somebody_has_none(stack: Sta
         return len(await log_end.ask_led(places)) == 2
 
     await eventually(gone)
-    assert asked
+    assert metadata
     await making.ensure(stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
 
     async def all_led() -> bool:
@@ -103,7 +103,7 @@ async def test_who_has_a_leader_is_asked_only_where_somebody_has_none(stack: Sta
 
     await eventually(all_led)
     assert log_end.led_for(places[1]) < log_end.led_for(places[0])
-    asked.clear()
+    metadata.clear()
     await log_end.ask(places)
-    assert asked == []
+    assert metadata == []
     await log_end.stop()

@@ -11,8 +11,8 @@ from spine_stack import OPEN, Stack
 
 from redress_spine.messaging.relay import BACKLOG, COUNTED, Relay
 from redress_spine.messaging.topics import Topics
-from redress_spine.processing.parking import ASIDE, LIST
-from redress_spine.processing.quiet import HEAD, STUCK, STUCK_NAMED, next_due_sql
+from redress_spine.processing.idle import HEAD, STUCK, STUCK_NAMED, next_due_sql
+from redress_spine.processing.parking import DEAD_LETTERS, LIST
 from redress_spine.processing.skips import AHEAD
 from redress_spine.processing.watch import COUNTS
 from redress_spine.store import connections
@@ -23,13 +23,13 @@ ROWS = [
     """INSERT INTO events (stream, version, topic, type, prevhash, hash, data, partition)
        SELECT 'complaint/' || {id}, 1, 't', 't', decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex'), 'x', 0
        FROM generate_series($1::int, $2::int) n""",
-    """INSERT INTO state (subject, partition, parked, heard)
+    """INSERT INTO state (subject, partition, parked, observed)
        SELECT 'complaint/' || {id}, 0, n % 2 = 0, '{{"registered_at": 1}}' FROM generate_series($1::int, $2::int) n""",
     """INSERT INTO parked (subject, topic, partition, "offset", reason, detail, headers)
        SELECT 'complaint/' || {id}, 't', 0, n, 'gap', '', '{{}}' FROM generate_series($1::int, $2::int) n WHERE n % 2 = 0""",
-    """INSERT INTO set_aside (topic, partition, "offset", reason, detail, hash)
+    """INSERT INTO dead_letters (topic, partition, "offset", reason, detail, hash)
        SELECT 't', 0, n, 'no-subject', '', 'x' FROM generate_series($1::int, $2::int) n""",
-    """INSERT INTO row_errors (work, subject, error, attempts, retry_at)
+    """INSERT INTO row_errors (automation, subject, error, attempts, retry_at)
        SELECT 'other', 'complaint/' || {id}, 'E', n % 7, now() FROM generate_series($1::int, $2::int) n""",
     """INSERT INTO skips (topic, partition, "offset", hash, reached, who, why)
        SELECT 't', 0, n, 'x', 0, '', '' FROM generate_series($1::int, $2::int) n""",
@@ -41,7 +41,7 @@ LOOKS: dict[str, tuple[str, list[Any]]] = {
     "stuck": (STUCK, [STUCK_NAMED]),
     "due": (next_due_sql(OPEN), [0]),
     "parked": (LIST, [200]),
-    "set aside": (ASIDE, [200]),
+    "set aside": (DEAD_LETTERS, [200]),
     "skips": (AHEAD, [["t"], [0], [10**9]]),
 }
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spine_log import Sent, described, pen, quiet, rebuild, states, verified
-from spine_stack import MASTER, Stack, asked, eventually, registered, with_toys
+from spine_log import Sent, described, idle, pen, rebuild, states, verified
+from spine_stack import MASTER, Stack, eventually, metadata, registered, with_toys
 
 from redress_spine.admin.rebuild import Rebuild
 from redress_spine.aggregate import KEYS
@@ -19,7 +19,7 @@ PHONE = "139 0000 4711"
 
 
 async def new(intake: Engine, key: str, phone: str | None = PHONE) -> str:
-    seen, _ = await intake.create("complaint", lambda context: [registered(phone=phone)], asked(key))
+    seen, _ = await intake.create("complaint", lambda context: [registered(phone=phone)], metadata(key))
     return seen.subject
 
 
@@ -41,14 +41,14 @@ async def test_it_is_found_in_every_form_the_newest_first_page_by_page(stack: St
     rest = await found(intake, PHONE, after=(rows[-1][0], rows[-1][1].subject))
     assert sorted([seen.subject for _, seen in rows] + rest) == sorted(subjects)
     assert await found(intake, "13900004713") == [] and intake.digest("complaint", "phone", " ") is None
-    await quiet(intake)
+    await idle(intake)
     await verified(stack, "intake")
 
 
 async def test_what_was_forgotten_finds_nothing_and_no_rebuild_brings_it_back(stack: Stack, tmp_path: Path) -> None:
     intake = await stack.engine("intake")
     kept, forgotten = await new(intake, "kept"), await new(intake, "forgotten")
-    await quiet(intake)
+    await idle(intake)
     before = [row for row in await states(stack, "intake") if row[0] != forgotten]
     tombstone = Sent(forgotten.encode(), None, [(PROOF, tombstone_proof(MASTER, forgotten))])
     async with pen(stack) as hand:
@@ -61,7 +61,7 @@ async def test_what_was_forgotten_finds_nothing_and_no_rebuild_brings_it_back(st
     connection = await stack.connect("intake")
     assert await connection.fetchval("SELECT count(*) FROM lookups") == 1
     await connection.close()
-    await quiet(intake)
+    await idle(intake)
     await verified(stack, "intake")
     await rebuild(stack, "intake", tmp_path)
     assert [row for row in await states(stack, "intake") if row[0] != forgotten] == before
@@ -74,7 +74,7 @@ async def test_what_is_forgotten_while_a_rebuild_has_its_digest_already_finds_no
 ) -> None:
     intake = await stack.engine("intake")
     kept, forgotten = await new(intake, "kept"), await new(intake, "forgotten")
-    await quiet(intake)
+    await idle(intake)
     rows = Lookups.rows
 
     async def too_early(self: Lookups, connection: Any, sealed: Any) -> Any:
@@ -94,14 +94,14 @@ async def test_what_is_forgotten_while_a_rebuild_has_its_digest_already_finds_no
     await rebuild(stack, "intake", tmp_path)
     monkeypatch.undo()
     assert await found(intake, PHONE) == [kept]
-    await quiet(intake)
+    await idle(intake)
     await verified(stack, "intake")
 
 
 async def test_without_the_master_key_nothing_is_rebuilt(stack: Stack, tmp_path: Path) -> None:
     intake = await stack.engine("intake")
     subject, database = await new(intake, "new"), await stack.database("intake")
-    work = Rebuild(
+    automations = Rebuild(
         described(stack, "intake"),
         fold=1,
         owner_dsn=database.owner_dsn,
@@ -110,7 +110,7 @@ async def test_without_the_master_key_nothing_is_rebuilt(stack: Stack, tmp_path:
         kafka=stack.kafka,
     )
     with pytest.raises(MasterKeyNeeded):
-        await work.run()
+        await automations.run()
     assert await found(intake, PHONE) == [subject]
 
 

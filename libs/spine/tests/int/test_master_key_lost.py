@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import spine_stack
-from spine_stack import MASTER, Stack, asked, eventually, registered
+from spine_stack import MASTER, Stack, eventually, metadata, registered
 
 from redress_events.contracts.intake import ComplaintChased
 from redress_spine.store.engine import Engine
@@ -22,12 +22,12 @@ async def started(stack: Stack, monkeypatch: pytest.MonkeyPatch, master: bytes) 
 
 
 async def opened(intake: Engine, text: str) -> str:
-    subject = (await intake.create("complaint", lambda context: [registered(text)], asked(text)))[0].subject
+    subject = (await intake.create("complaint", lambda context: [registered(text)], metadata(text)))[0].subject
 
-    async def heard() -> bool:
-        return bool((await intake.read(subject)).state.heard.opened)
+    async def observed() -> bool:
+        return bool((await intake.read(subject)).state.observed.opened)
 
-    await eventually(heard)
+    await eventually(observed)
     return subject
 
 
@@ -40,11 +40,11 @@ async def test_what_the_master_key_sealed_is_gone_and_all_else_goes_on(stack: St
         with pytest.raises(KeyMissing):
             await engine.open(old, [TEXT])
     with pytest.raises(KeyMissing):
-        await intake.decide(old, lambda state, context: [ComplaintChased(chase=1, text="still nothing")], asked())
+        await intake.decide(old, lambda state, context: [ComplaintChased(chase=1, text="still nothing")], metadata())
     with pytest.raises(KeyReused):
-        await intake.create("complaint", lambda context: [registered("before")], asked("before"))
-    seen, _ = await intake.decide(old, lambda state, context: [ComplaintChased(chase=1)], asked())
-    assert seen.state.done.chases == 1, "what has no words goes on"
+        await intake.create("complaint", lambda context: [registered("before")], metadata("before"))
+    seen, _ = await intake.decide(old, lambda state, context: [ComplaintChased(chase=1)], metadata())
+    assert seen.state.own.chases == 1, "what has no words goes on"
     new = await opened(intake, "after")
     assert await handling.open(new, [TEXT]) == {TEXT: "after"}
     intake, handling = await started(stack, monkeypatch, MASTER)

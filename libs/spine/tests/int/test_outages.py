@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from spine_log import on_the_log, verified
-from spine_stack import Stack, asked, eventually, registered
+from spine_stack import Stack, eventually, metadata, registered
 
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.vocabulary import LIFECYCLE
@@ -30,19 +30,19 @@ async def own_postgres(folder: Path) -> AsyncIterator[Postgres]:
 
 
 async def register(intake: Engine, key: str) -> str:
-    return (await intake.create("complaint", lambda context: [registered()], asked(key)))[0].subject
+    return (await intake.create("complaint", lambda context: [registered()], metadata(key)))[0].subject
 
 
 async def chase(intake: Engine, subject: str, times: int) -> None:
     for _ in range(times):
-        await intake.decide(subject, lambda toy, context: [ComplaintChased(chase=toy.done.chases + 1)], asked())
+        await intake.decide(subject, lambda toy, context: [ComplaintChased(chase=toy.own.chases + 1)], metadata())
 
 
-async def all_heard(stack: Stack, subjects: Sequence[str], chases: int) -> bool:
-    """Handling heard all of it, and intake heard of every case."""
+async def all_observed(stack: Stack, subjects: Sequence[str], chases: int) -> bool:
+    """Handling observed all of it, and intake learned of every case."""
     for source, facet, times in (("handling", "chases", chases), ("intake", "opened", 1)):
         connection = await stack.connect(source)
-        rows = await connection.fetch("SELECT subject FROM state WHERE coalesce((heard->>$1)::int, 0) = $2", facet, times)
+        rows = await connection.fetch("SELECT subject FROM state WHERE coalesce((observed->>$1)::int, 0) = $2", facet, times)
         await connection.close()
         if {row["subject"] for row in rows} != set(subjects):
             return False
@@ -61,10 +61,10 @@ async def test_with_kafka_killed_complaints_are_still_taken_and_all_arrives_afte
     subjects += [await register(intake, f"after-{n}") for n in range(10)]
     for subject in subjects:
         await chase(intake, subject, 3)
-    assert (await intake.read(subjects[-1])).state.done.chases == 3
-    assert (await intake.measures()).backlog_facts > 0
+    assert (await intake.read(subjects[-1])).state.own.chases == 3
+    assert (await intake.measures()).backlog_events > 0
     await asyncio.to_thread(own_kafka.start)
-    await eventually(lambda: all_heard(stack, subjects, 3), within=60)
+    await eventually(lambda: all_observed(stack, subjects, 3), within=60)
     for engine in (intake, handling):
         await stack.stop(engine)
     await verified(stack, "intake")
@@ -103,7 +103,7 @@ async def test_with_postgresql_killed_callers_are_told_and_afterwards_everything
     retried = [await eventually(lambda n=n: again(f"during-{n}")) for n in range(30)]  # type: ignore[misc]
     assert all(retried[n] == answer for n, answer in said.items()), "an answer that was given does not hold"
     subjects += retried
-    await eventually(lambda: all_heard(stack, subjects, 0), within=60)
+    await eventually(lambda: all_observed(stack, subjects, 0), within=60)
     for engine in (intake, handling):
         await stack.stop(engine)
     await verified(stack, "intake")
@@ -131,7 +131,7 @@ async def test_a_relay_that_dies_between_sending_and_noting_it_doubles_records_a
     intake = await stack.engine("intake")
     for subject in subjects:
         await chase(intake, subject, 3 if subject != subjects[0] else 0)
-    await eventually(lambda: all_heard(stack, subjects, 3))
+    await eventually(lambda: all_observed(stack, subjects, 3))
     for engine in (intake, handling):
         await stack.stop(engine)
     await verified(stack, "handling")

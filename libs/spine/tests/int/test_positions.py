@@ -44,10 +44,10 @@ async def write(stack: Stack, partition: int, count: int, first: int = 1) -> lis
     return [author.subject for author in authors]
 
 
-async def heard(stack: Stack, *subjects: str) -> bool:
+async def observed(stack: Stack, *subjects: str) -> bool:
     connection = await stack.connect("handling")
     rows = await connection.fetch(
-        "SELECT subject FROM state WHERE heard->>'text' IS NOT NULL AND subject = ANY ($1::text[])", list(subjects)
+        "SELECT subject FROM state WHERE observed->>'text' IS NOT NULL AND subject = ANY ($1::text[])", list(subjects)
     )
     await connection.close()
     return len(rows) == len(subjects)
@@ -80,7 +80,7 @@ async def away_while(stack: Stack, away: bool, handling: Engine, change: Callabl
     if away:
         await stack.stop(handling)
     await change()
-    return await stack.engine("handling", work=[]) if away else handling
+    return await stack.engine("handling", automations=[]) if away else handling
 
 
 @pytest.fixture(autouse=True)
@@ -95,8 +95,8 @@ AWAY = pytest.mark.parametrize("away", [True, False], ids=["stopped", "reading"]
 
 @AWAY
 async def test_a_topic_that_was_made_again_is_refused_though_it_has_outgrown_what_was_read(stack: Stack, away: bool) -> None:
-    handling = await stack.engine("handling", work=[])
-    assert await eventually_heard(stack, *await write(stack, 0, 3))
+    handling = await stack.engine("handling", automations=[])
+    assert await eventually_observed(stack, *await write(stack, 0, 3))
 
     async def change() -> None:
         await made_anew(stack, LIFECYCLE)
@@ -105,31 +105,31 @@ async def test_a_topic_that_was_made_again_is_refused_though_it_has_outgrown_wha
     with capture_logs() as logs:
         handling = await away_while(stack, away, handling, change)
         await refuses(handling, 0, "recreated")
-        (sentence,) = (each.sentence for each in handling.projector.refused.values())
-        assert f"Partition 0 of {stack.prefix}{LIFECYCLE}" in sentence
-        assert "redress rebuild handling" in sentence
-        await eventually_heard(stack, *await write(stack, 1, 2))
+        (message,) = (each.message for each in handling.projector.refused.values())
+        assert f"Partition 0 of {stack.prefix}{LIFECYCLE}" in message
+        assert "redress rebuild handling" in message
+        await eventually_observed(stack, *await write(stack, 1, 2))
         await compared_again(handling, times=3)
         assert handling.projector.partitions == [1, 2, 3]
         assert len([each for each in logs if each["event"] == "partition-refused"]) == 1
-    assert not await heard(stack, *await write(stack, 0, 1, first=2000))
+    assert not await observed(stack, *await write(stack, 0, 1, first=2000))
     await begin_anew(stack)
-    await eventually_heard(stack, *await write(stack, 0, 6, first=3000))
+    await eventually_observed(stack, *await write(stack, 0, 6, first=3000))
     assert await refused(handling) == {}
 
 
 async def test_a_log_whose_start_went_past_what_was_read_is_refused_and_one_that_only_lost_what_was_read_goes_on(
     stack: Stack,
 ) -> None:
-    handling = await stack.engine("handling", work=[])
-    await eventually_heard(stack, *await write(stack, 0, 3), *await write(stack, 1, 3))
+    handling = await stack.engine("handling", automations=[])
+    await eventually_observed(stack, *await write(stack, 0, 3), *await write(stack, 1, 3))
     await stack.stop(handling)
     await write(stack, 0, 5, first=1000)
     async with admin_of(stack) as hand:
         await hand.delete_records({place_of(stack, 0): RecordsToDelete(6), place_of(stack, 1): RecordsToDelete(3)})
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     await refuses(handling, 0, "truncated")
-    await eventually_heard(stack, *await write(stack, 1, 2, first=1000))
+    await eventually_observed(stack, *await write(stack, 1, 2, first=1000))
 
     async def counted() -> bool:
         return (await handling.measures()).log_start_offset == 6
@@ -146,10 +146,10 @@ async def test_a_log_that_lost_its_end_is_refused_and_so_it_is_once_it_has_outgr
     own_stack: Stack, own_kafka: Kafka, away: bool
 ) -> None:
     stack = own_stack
-    handling = await stack.engine("handling", work=[])
-    await eventually_heard(stack, *await write(stack, 0, 2))
+    handling = await stack.engine("handling", automations=[])
+    await eventually_observed(stack, *await write(stack, 0, 2))
     saved = await asyncio.to_thread(own_kafka.save)
-    await eventually_heard(stack, *await write(stack, 0, 3, first=1000))
+    await eventually_observed(stack, *await write(stack, 0, 3, first=1000))
 
     async def change() -> None:
         await asyncio.to_thread(own_kafka.put_back, saved)
@@ -160,58 +160,58 @@ async def test_a_log_that_lost_its_end_is_refused_and_so_it_is_once_it_has_outgr
         await eventually(lambda: lost(handling, 3))
     others = await write(stack, 0, 6, first=2000)
     await refuses(handling, 0, "another-record")
-    await eventually_heard(stack, *await write(stack, 1, 2))
-    assert not any([await heard(stack, other) for other in others])
+    await eventually_observed(stack, *await write(stack, 1, 2))
+    assert not any([await observed(stack, other) for other in others])
     await stack.stop(handling)
     report = await verify(described(stack, "handling"), (await stack.database("handling")).app_dsn, stack.kafka)
     (told,) = (each for each in report.differences if each.where == "log")
     assert told.which == f"{stack.prefix}{LIFECYCLE}/0" and re.search(r"has at offset \d another record than was read there", told.what)
     assert "restore-log" in told.advice
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     await refuses(handling, 0, "another-record")
 
 
 async def test_a_replica_that_slept_while_the_log_lost_its_end_and_grew_again_reads_none_of_it(own_stack: Stack, own_kafka: Kafka) -> None:
     stack = own_stack
     async with replica(stack, "handling") as sleeper:
-        await eventually_heard(stack, *await write(stack, 0, 2))
+        await eventually_observed(stack, *await write(stack, 0, 2))
         saved = await asyncio.to_thread(own_kafka.save)
-        await eventually_heard(stack, *await write(stack, 0, 3, first=1000))
+        await eventually_observed(stack, *await write(stack, 0, 3, first=1000))
         sleeper.stop()
         await asyncio.to_thread(own_kafka.put_back, saved)
         others = await write(stack, 0, 30, first=2000)  # more than it read, and decided upon
         sleeper.go_on()
         assert "another-record" in await sleeper.says("partition-refused")
-    assert not any([await heard(stack, other) for other in others])
+    assert not any([await observed(stack, other) for other in others])
 
 
 async def test_a_position_behind_the_end_of_the_log_is_refused(stack: Stack) -> None:
-    handling = await stack.engine("handling", work=[])
-    await eventually_heard(stack, *await write(stack, 0, 1))
+    handling = await stack.engine("handling", automations=[])
+    await eventually_observed(stack, *await write(stack, 0, 1))
     await stack.stop(handling)
     owner = await stack.connect("handling", owner=True)
     await owner.execute("UPDATE consumer_offsets SET next = 7 WHERE topic = $1 AND partition = 0", stack.prefix + LIFECYCLE)
     await owner.close()
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     await refuses(handling, 0, "shorter")
 
 
 async def test_offsets_kept_with_another_kafka_cluster_are_refused_one_by_one(stack: Stack) -> None:
-    handling = await stack.engine("handling", work=[])
-    await eventually_heard(stack, *await write(stack, 0, 1))
+    handling = await stack.engine("handling", automations=[])
+    await eventually_observed(stack, *await write(stack, 0, 1))
     await stack.stop(handling)
     owner = await stack.connect("handling", owner=True)
     await owner.execute(
         "UPDATE consumer_offsets SET kafka_cluster = 'another' WHERE topic = $1 AND partition = 2", stack.prefix + LIFECYCLE
     )
     await owner.close()
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     await refuses(handling, 2, "cluster")
-    await eventually_heard(stack, *await write(stack, 1, 1))
+    await eventually_observed(stack, *await write(stack, 1, 1))
 
 
 async def test_what_is_kept_with_an_offset_is_the_topic_and_the_last_record_and_no_mark(stack: Stack) -> None:
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     await write(stack, 0, 3)
     stranger = KafkaClients.of(stack.kafka).producer(transactional_id=stack.prefix)
     await stranger.start()
@@ -231,8 +231,8 @@ async def test_what_is_kept_with_an_offset_is_the_topic_and_the_last_record_and_
     await connection.close()
 
 
-async def eventually_heard(stack: Stack, *subjects: str) -> bool:
-    return bool(await eventually(lambda: heard(stack, *subjects)))
+async def eventually_observed(stack: Stack, *subjects: str) -> bool:
+    return bool(await eventually(lambda: observed(stack, *subjects)))
 
 
 async def compared_again(engine: Engine, times: int) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import spine_stack
-from spine_log import Author, described, pen, quiet, rebuild, states, subject_of, verified
+from spine_log import Author, described, idle, pen, rebuild, states, subject_of, verified
 from spine_process import BATCH_SAVED, replica
-from spine_stack import MASTER, TOYS, Stack, Toy, asked, eventually, registered
+from spine_stack import MASTER, TOYS, Stack, Toy, eventually, metadata, registered
 
 from redress_events.contracts import HANDLING, INTAKE
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_spine.admin.verify import verify
 from redress_spine.aggregate import Context, Projection
 from redress_spine.processing import projector
@@ -30,18 +30,18 @@ COUNTS = "SELECT key, n FROM counts WHERE name = 'stage' AND n <> 0 ORDER BY key
 DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 
-def named(number: str) -> Callable[[Toy, Context], list[Fact]]:
+def named(number: str) -> Callable[[Toy, Context], list[Event]]:
     return lambda toy, context: [registered(number=number)]
 
 
 async def new(intake: Engine, key: str = "new") -> str:
-    seen, _ = await intake.create("complaint", lambda context: [registered()], asked(key))
+    seen, _ = await intake.create("complaint", lambda context: [registered()], metadata(key))
     return seen.subject
 
 
-async def heard(engine: Engine, subject: str, opened: int = 1) -> None:
+async def observed(engine: Engine, subject: str, opened: int = 1) -> None:
     async def there() -> bool:
-        return bool((await engine.read(subject)).state.heard.opened == opened)
+        return bool((await engine.read(subject)).state.observed.opened == opened)
 
     await eventually(there)
 
@@ -54,7 +54,7 @@ async def asks(stack: Stack, source: str, statement: str, *values: Any) -> list[
         await connection.close()
 
 
-async def test_rows_and_counts_follow_what_is_done_and_what_is_heard_and_a_rebuild_makes_the_same(stack: Stack, tmp_path: Path) -> None:
+async def test_rows_and_counts_follow_what_is_done_and_what_is_observed_and_a_rebuild_makes_the_same(stack: Stack, tmp_path: Path) -> None:
     intake = await stack.engine("intake")
     subject, other = await new(intake), await new(intake, "other")
     assert await asks(stack, "intake", ROWS, subject) == [("named", 1, "X")]
@@ -62,12 +62,12 @@ async def test_rows_and_counts_follow_what_is_done_and_what_is_heard_and_a_rebui
     async with pen(stack) as hand:
         sent = Author(subject, HANDLING).say(OPENED)
         await hand.write(*sent, *sent)  # redelivered at once
-        await heard(intake, subject)
-        await intake.decide(subject, named("Y"), asked())
+        await observed(intake, subject)
+        await intake.decide(subject, named("Y"), metadata())
         await hand.write(*sent)
     assert await asks(stack, "intake", ROWS, subject) == [("named", 1, "Y"), ("opened", 1, "Y")]
     assert await asks(stack, "intake", COUNTS) == [("new", 1), ("opened", 1)]
-    await quiet(intake)
+    await idle(intake)
     before = await states(stack, "intake")
     await verified(stack, "intake")
     await rebuild(stack, "intake", tmp_path)
@@ -81,31 +81,31 @@ async def test_what_is_decided_while_a_batch_is_folded_is_in_the_rows_too(stack:
     overtaken: list[Any] = []
 
     async def overtaken_save(connection: Any, foldings: Any) -> None:
-        if not overtaken and any(folding.heard.opened for folding in foldings):
-            overtaken.append(await intake.decide(subject, named("Y"), asked()))
+        if not overtaken and any(folding.observed.opened for folding in foldings):
+            overtaken.append(await intake.decide(subject, named("Y"), metadata()))
         await save(connection, foldings)
 
     monkeypatch.setattr(projector, "save", overtaken_save)
     async with pen(stack) as hand:
         await hand.write(*Author(subject, HANDLING).say(OPENED))
-    await heard(intake, subject)
+    await observed(intake, subject)
     assert overtaken and await asks(stack, "intake", ROWS, subject) == [("named", 1, "Y"), ("opened", 1, "Y")]
-    await quiet(intake)
+    await idle(intake)
     await verified(stack, "intake")
 
 
-async def test_what_is_heard_while_an_append_is_decided_is_a_conflict_only_where_rows_show_both(stack: Stack) -> None:
+async def test_what_is_observed_while_an_append_is_decided_is_a_conflict_only_where_rows_show_both(stack: Stack) -> None:
     intake = await stack.engine("intake")
     subject = await new(intake)
     author, looked, opened = Author(subject, HANDLING), 0, 1
 
     async with pen(stack) as hand:
         await hand.write(*author.say(OPENED))
-        await heard(intake, subject)
+        await observed(intake, subject)
         deciding, read = intake.deciding, intake.deciding._row
 
         async def row(wanted: str) -> Any:
-            """The row as read; and before it is decided on, something more is heard, the first three times."""
+            """The row as read; and before it is decided on, something more is observed, the first three times."""
             nonlocal looked, opened
             loaded = await read(wanted)
             looked += 1
@@ -114,19 +114,19 @@ async def test_what_is_heard_while_an_append_is_decided_is_a_conflict_only_where
                 opened += 1
 
                 async def projected() -> bool:
-                    return bool((await read(wanted)).heard.opened == opened)
+                    return bool((await read(wanted)).observed.opened == opened)
 
                 await eventually(projected)
             return loaded
 
         deciding._row = row  # type: ignore[method-assign, assignment]
-        await intake.decide(subject, named("Y"), asked(), append=True)
-        assert looked == 4, "rows were made of what was heard before"
+        await intake.decide(subject, named("Y"), metadata(), append=True)
+        assert looked == 4, "rows were made of what was observed before"
         looked = 0
-        await intake.decide(subject, lambda toy, _: [ComplaintChased(chase=1)], asked(), append=True)
+        await intake.decide(subject, lambda toy, _: [ComplaintChased(chase=1)], metadata(), append=True)
         assert looked == 1, "no row shows a chase: it conflicts with nothing"
     assert await asks(stack, "intake", ROWS, subject) == [("named", 1, "Y"), ("opened", 5, "Y")]
-    await quiet(intake)
+    await idle(intake)
     await verified(stack, "intake")
 
 
@@ -137,14 +137,14 @@ async def test_a_replica_killed_in_its_transaction_leaves_no_row_and_the_next_on
         await killed.holds()
         await killed.kill()
         assert await asks(stack, "handling", "SELECT * FROM toys") == await asks(stack, "handling", COUNTS) == []
-        handling = await stack.engine("handling", work=[])
+        handling = await stack.engine("handling", automations=[])
 
         async def all_there() -> bool:
             return await asks(stack, "handling", COUNTS) == [("new", 20)]
 
         await eventually(all_there)
         assert len(await asks(stack, "handling", "SELECT FROM toys")) == 20
-    await quiet(handling)
+    await idle(handling)
 
 
 async def test_replicas_that_come_and_go_under_traffic_count_each_subject_once_and_nobody_waits_in_a_circle(stack: Stack) -> None:
@@ -165,7 +165,7 @@ async def test_replicas_that_come_and_go_under_traffic_count_each_subject_once_a
         return all([await asks(stack, source, COUNTS) == [("opened", 600)] for source in ("intake", "handling")])
 
     await eventually(all_opened, within=60)
-    await quiet(*intakes, *handling)
+    await idle(*intakes, *handling)
     assert await asks(stack, "handling", DEADLOCKS) == [before]
     for source in ("intake", "handling"):
         await verified(stack, source)
@@ -184,8 +184,8 @@ async def test_a_parked_subject_has_the_rows_of_what_was_folded_and_a_redrive_br
         await eventually(parked)
         assert await asks(stack, "intake", ROWS, subject) == [("named", 1, "X"), ("opened", 1, "X")]
         await hand.write(second)
-        await intake.decide(subject, named("Y"), asked(), while_parked=True)
-        await quiet(intake)
+        await intake.decide(subject, named("Y"), metadata(), while_parked=True)
+        await idle(intake)
     assert (await intake.redrive(subject)).left == 0
     assert await asks(stack, "intake", ROWS, subject) == [("named", 1, "Y"), ("opened", 3, "Y")]
     before = await states(stack, "intake")
@@ -195,7 +195,7 @@ async def test_a_parked_subject_has_the_rows_of_what_was_folded_and_a_redrive_br
 
 
 @pytest.mark.parametrize(
-    ("done", "says"),
+    ("own", "says"),
     [
         ("UPDATE toys SET n = 7", "is another row than its state's"),
         ("DELETE FROM toys WHERE what = 'named'", "has no row"),
@@ -207,13 +207,13 @@ async def test_a_parked_subject_has_the_rows_of_what_was_folded_and_a_redrive_br
         ("UPDATE lookups SET digest = sha256('x')", "is not found by what it is to be found by"),
     ],
 )
-async def test_verify_notices_what_a_hand_did_and_a_rebuild_mends_it(stack: Stack, tmp_path: Path, done: str, says: str) -> None:
+async def test_verify_notices_what_a_hand_did_and_a_rebuild_mends_it(stack: Stack, tmp_path: Path, own: str, says: str) -> None:
     intake = await stack.engine("intake")
-    await intake.create("complaint", lambda context: [registered(phone="139 1")], asked("new"))
-    await quiet(intake)
+    await intake.create("complaint", lambda context: [registered(phone="139 1")], metadata("new"))
+    await idle(intake)
     before = await states(stack, "intake")
     connection = await stack.connect("intake", owner=True)
-    await connection.execute(done)
+    await connection.execute(own)
     await connection.close()
     report = await verify(described(stack, "intake"), (await stack.database("intake")).app_dsn, stack.kafka, master=MASTER)
     assert [each.where for each in report.differences] == ["state"] and says in report.differences[0].what, report
@@ -222,15 +222,15 @@ async def test_verify_notices_what_a_hand_did_and_a_rebuild_mends_it(stack: Stac
     await verified(stack, "intake")
 
 
-async def test_a_fact_that_no_projection_can_show_parks_its_subject_alone(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_event_that_no_projection_can_show_parks_its_subject_alone(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     def rows(toy: Toy) -> list[Any]:
-        if toy.heard.text == "intake/1/text" and toy.heard.chases:
+        if toy.observed.text == "intake/1/text" and toy.observed.chases:
             raise KeyError("cannot be shown")
         return spine_stack.toys(toy)
 
-    kind = replace(spine_stack.HANDLING_KIND, projections=(Projection(TOYS, rows, *spine_stack.SHOWN),))
-    monkeypatch.setattr(spine_stack, "HANDLING_KIND", kind)
-    handling = await stack.engine("handling", work=[])
+    kind = replace(spine_stack.HANDLING_AGGREGATE, projections=(Projection(TOYS, rows, *spine_stack.SHOWN),))
+    monkeypatch.setattr(spine_stack, "HANDLING_AGGREGATE", kind)
+    handling = await stack.engine("handling", automations=[])
     async with pen(stack) as hand:
         for n, chases in enumerate((0, 1, 0)):
             said = [registered(), *(ComplaintChased(chase=chase + 1) for chase in range(chases))]
@@ -241,6 +241,6 @@ async def test_a_fact_that_no_projection_can_show_parks_its_subject_alone(stack:
         return [(each.subject, each.reason) for each in parked] == [(subject_of(1), "not-stored")]
 
     await eventually(one_parked)
-    await quiet(handling)
+    await idle(handling)
     assert {subject for (subject,) in await asks(stack, "handling", "SELECT subject FROM state")} == {subject_of(n) for n in range(3)}
-    assert not (await handling.read(subject_of(1))).state.heard.chases
+    assert not (await handling.read(subject_of(1))).state.observed.chases

@@ -10,7 +10,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 from spine_log import fresh
-from spine_stack import Stack, asked, eventually, registered
+from spine_stack import Stack, eventually, metadata, registered
 
 from redress_spine.processing.pruning import PRUNE, Pruning
 from redress_spine.store.commit import commit
@@ -55,13 +55,13 @@ async def test_a_running_service_prunes_by_itself_and_a_repeated_request_gets_it
     connection = await stack.connect("intake", owner=True)
     await connection.execute(ANSWERS, "old", timedelta(days=8), 1_200)  # more than two batches
     intake = await stack.engine("intake")
-    first, _ = await intake.create("complaint", lambda context: [registered()], asked("k"))
+    first, _ = await intake.create("complaint", lambda context: [registered()], metadata("k"))
 
     async def pruned() -> bool:
         return "old" not in await answers(connection)
 
     await eventually(pruned)
-    again, replayed = await intake.create("complaint", lambda context: [registered()], asked("k"))
+    again, replayed = await intake.create("complaint", lambda context: [registered()], metadata("k"))
     assert (again.subject, replayed) == (first.subject, True)
     await connection.close()
 

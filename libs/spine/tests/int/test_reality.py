@@ -1,4 +1,4 @@
-"""Settings that must equal reality are compared with it: what would reach nobody is not taken, and what deletes facts is told."""
+"""Settings that must equal reality are compared with it: what would reach nobody is not taken, and what deletes events is told."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiokafka.admin import NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from spine_stack import Stack, asked, engine_of, eventually, registered, with_toys
+from spine_stack import Stack, engine_of, eventually, metadata, registered, with_toys
 
 from redress_events.vocabulary import CLOSED, LIFECYCLE
 from redress_local.kafka import Kafka
@@ -29,7 +29,7 @@ NOWHERE = "127.0.0.1:9"
 
 
 async def register(engine: Engine) -> str:
-    return (await engine.create("complaint", lambda context: [registered()], asked(uuid.uuid4().hex)))[0].subject
+    return (await engine.create("complaint", lambda context: [registered()], metadata(uuid.uuid4().hex)))[0].subject
 
 
 async def with_partitions(stack: Stack, partitions: int, kafka: KafkaClients | str | None = None, prefix: str | None = None) -> Engine:
@@ -95,7 +95,7 @@ async def test_what_an_empty_journal_was_numbered_for_by_mistake_the_migration_p
     await register(await stack.engine("intake"))
 
 
-async def test_a_journal_with_facts_is_never_numbered_anew(stack: Stack, tmp_path: Path) -> None:
+async def test_a_journal_with_events_is_never_numbered_anew(stack: Stack, tmp_path: Path) -> None:
     intake = await stack.engine("intake")
     await register(intake)
     await stack.stop(intake)
@@ -112,7 +112,7 @@ async def test_a_topic_whose_partitions_were_raised_takes_commands_from_nobody(s
     await register(intake)
 
     async def sent() -> bool:
-        return (await intake.measures()).backlog_facts == 0
+        return (await intake.measures()).backlog_events == 0
 
     await eventually(sent)
     admin = KafkaClients.of(stack.kafka).admin()
@@ -176,7 +176,7 @@ async def flaws(kafka: KafkaClients | str, prefix: str, min_insync: int) -> list
 
     async def all_seen() -> Mapping[str, TopicSeen] | None:
         seen = (await asking.topics([each.name for each in wanted])).topics
-        return seen if len(seen) == len(wanted) else None  # of two brokers one may not have heard of them yet
+        return seen if len(seen) == len(wanted) else None  # of two brokers one may not have learned of them yet
 
     seen = await eventually(all_seen)
     await asking.stop()
@@ -213,7 +213,7 @@ async def test_two_replicas_of_which_one_is_in_sync_are_told_and_what_is_advised
     await register(intake)
 
     async def shipped() -> bool:
-        return (await intake.measures()).backlog_facts == 0
+        return (await intake.measures()).backlog_events == 0
 
     await eventually(shipped)
     await stack.stop(intake)

@@ -1,4 +1,4 @@
-"""A rebuild comes to the same state while traffic goes on: no read fails, no own fact is lost, and a killed run harms nothing."""
+"""A rebuild comes to the same state while traffic goes on: no read fails, no own event is lost, and a killed run harms nothing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-from spine_log import Author, described, pen, quiet, rebuild, states, subject_of, verified
-from spine_stack import OPEN, Stack, Toy, asked, eventually, open_case, registered
+from spine_log import Author, described, idle, pen, rebuild, states, subject_of, verified
+from spine_stack import OPEN, Stack, Toy, eventually, metadata, open_case, registered
 
 from redress_events.contracts.handling import ProgressReported
 from redress_events.contracts.intake import ComplaintChased
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_spine.admin import rebuild as rebuild_module
 from redress_spine.admin.rebuild import NotSwapped, Rebuild, RebuildRunning
 from redress_spine.admin.verify import verify
@@ -25,14 +25,14 @@ from redress_spine.store.engine import Engine, Unknown
 
 
 async def chase(engine: Engine, subject: str) -> None:
-    await engine.decide(subject, lambda state, context: [ComplaintChased(chase=state.done.chases + 1, text="and now?")], asked())
+    await engine.decide(subject, lambda state, context: [ComplaintChased(chase=state.own.chases + 1, text="and now?")], metadata())
 
 
 async def test_it_comes_to_the_same_state_byte_for_byte(stack: Stack, tmp_path: Path) -> None:
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
-    subjects = [(await intake.create("complaint", lambda context: [registered()], asked(f"k{n}")))[0].subject for n in range(30)]
+    subjects = [(await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}")))[0].subject for n in range(30)]
     await asyncio.gather(*(chase(intake, subject) for subject in subjects[:10]))
-    await quiet(intake, handling)
+    await idle(intake, handling)
     for source in ("intake", "handling"):
         before = await states(stack, source)
         assert len(before) == 30 + 30 + 10, "a row, an entry for its case, and ten for a chase"
@@ -41,33 +41,33 @@ async def test_it_comes_to_the_same_state_byte_for_byte(stack: Stack, tmp_path: 
         assert await states(stack, source) == before and report.states == 30 and report.schema == "fold1_2" and "log" in told
         assert (await verify(described(stack, source), (await stack.database(source)).app_dsn, stack.kafka)).equal
     await chase(intake, subjects[0])  # the running engine goes on, on the new schema
-    assert (await intake.read(subjects[0])).state.done.chases == 2
+    assert (await intake.read(subjects[0])).state.own.chases == 2
     assert await intake.open(subjects[0], ["intake/1/text"]) == {"intake/1/text": "no signal since Sunday"}
     assert (await intake.health()).ready
 
 
-async def test_no_read_fails_and_no_own_fact_is_lost_while_traffic_goes_on(stack: Stack, tmp_path: Path) -> None:
+async def test_no_read_fails_and_no_own_event_is_lost_while_traffic_goes_on(stack: Stack, tmp_path: Path) -> None:
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
-    subjects = [(await intake.create("complaint", lambda context: [registered()], asked(f"k{n}")))[0].subject for n in range(20)]
-    done, said = asyncio.Event(), dict.fromkeys(subjects, 0)
+    subjects = [(await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}")))[0].subject for n in range(20)]
+    own, said = asyncio.Event(), dict.fromkeys(subjects, 0)
 
     async def customer(mine: list[str]) -> None:
-        while not done.is_set():
+        while not own.is_set():
             for subject in mine:
                 await chase(intake, subject)
                 said[subject] += 1
-                assert (await intake.read(subject)).state.done.chases == said[subject]
+                assert (await intake.read(subject)).state.own.chases == said[subject]
 
     customers = [asyncio.create_task(customer(subjects[n::4])) for n in range(4)]
     for _ in range(3):
         for source in ("intake", "handling"):
             await rebuild(stack, source, tmp_path)
-    done.set()
+    own.set()
     await asyncio.gather(*customers)
-    await quiet(intake, handling)
+    await idle(intake, handling)
     for subject in subjects:
-        assert (await intake.read(subject)).state.done.chases == said[subject]
-        assert (await handling.read(subject)).state.heard.chases == said[subject]
+        assert (await intake.read(subject)).state.own.chases == said[subject]
+        assert (await handling.read(subject)).state.observed.chases == said[subject]
     for source in ("intake", "handling"):
         report = await verify(described(stack, source), (await stack.database(source)).app_dsn, stack.kafka)
         assert report.equal, report.differences
@@ -88,7 +88,7 @@ async def test_a_transaction_that_is_open_elsewhere_makes_no_loss_of_what_is_reg
     await other.execute("BEGIN; SELECT pg_current_xact_id()")
 
     async def after_some_came(self: Rebuild, *args: Any) -> float:
-        subjects.extend([(await intake.create("complaint", lambda context: [registered()], asked()))[0].subject for _ in range(5)])
+        subjects.extend([(await intake.create("complaint", lambda context: [registered()], metadata()))[0].subject for _ in range(5)])
         return await follow(self, *args)
 
     async def counted(self: Rebuild, *args: Any) -> float:
@@ -110,8 +110,8 @@ async def test_a_transaction_that_is_open_elsewhere_makes_no_loss_of_what_is_reg
     else:
         await rebuild(stack, "intake", tmp_path)
         await _ended(other)
-    assert [(await intake.read(subject)).state.done.number for subject in subjects] == ["X"] * len(subjects)
-    await quiet(intake)
+    assert [(await intake.read(subject)).state.own.number for subject in subjects] == ["X"] * len(subjects)
+    await idle(intake)
     await verified(stack, "intake")
 
 
@@ -121,17 +121,17 @@ async def _ended(connection: asyncpg.Connection, after: float = 0.0) -> None:
     await connection.close()
 
 
-def open_and_tell(toy: Toy, context: Context) -> list[Fact]:
+def open_and_tell(toy: Toy, context: Context) -> list[Event]:
     """A decision with personal words, that are sealed with the complaint's key."""
     return [*open_case(toy, context), ProgressReported(cycle=1, note="measured")]
 
 
 @pytest.mark.parametrize("decide", [open_case, open_and_tell])
 async def test_work_goes_on_after_the_swap_though_nobody_asks_the_service_anything(
-    stack: Stack, tmp_path: Path, decide: Callable[[Toy, Context], list[Fact]]
+    stack: Stack, tmp_path: Path, decide: Callable[[Toy, Context], list[Event]]
 ) -> None:
-    intake, _handling = await stack.engine("intake"), await stack.engine("handling", work=[replace(OPEN, decide=decide)])
-    await intake.create("complaint", lambda context: [registered()], asked("before"))
+    intake, _handling = await stack.engine("intake"), await stack.engine("handling", automations=[replace(OPEN, decide=decide)])
+    await intake.create("complaint", lambda context: [registered()], metadata("before"))
 
     async def opened(wanted: int) -> bool:  # by a connection of its own: a question to the engine would tell it of the swap
         rows = await states(stack, "handling")
@@ -139,7 +139,7 @@ async def test_work_goes_on_after_the_swap_though_nobody_asks_the_service_anythi
 
     await eventually(lambda: opened(1))
     await rebuild(stack, "handling", tmp_path)
-    await intake.create("complaint", lambda context: [registered()], asked("after"))
+    await intake.create("complaint", lambda context: [registered()], metadata("after"))
     await eventually(lambda: opened(2), within=10)
     owner = await stack.connect("handling", owner=True)
     assert await owner.fetchval("SELECT count(*) FROM fold1_2.row_errors") == 0
@@ -149,7 +149,7 @@ async def test_work_goes_on_after_the_swap_though_nobody_asks_the_service_anythi
 async def test_after_the_swap_the_pulse_goes_on_and_nobody_is_told_of_an_error_who_asks_for_what_is_not_there(
     stack: Stack, tmp_path: Path
 ) -> None:
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
 
     async def beats(since: float) -> bool:
         return handling.watch._all_read_at.get(handling._places[0], 0.0) > since
@@ -170,8 +170,8 @@ async def test_after_the_swap_the_pulse_goes_on_and_nobody_is_told_of_an_error_w
 async def test_a_run_that_is_killed_anywhere_harms_nothing(stack: Stack, tmp_path: Path) -> None:
     intake = await stack.engine("intake")
     for n in range(10):
-        await intake.create("complaint", lambda context: [registered()], asked(f"k{n}"))
-    await quiet(intake)
+        await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}"))
+    await idle(intake)
     before = await states(stack, "intake")
 
     class Killed(BaseException):
@@ -203,8 +203,8 @@ async def test_two_at_a_time_are_refused(stack: Stack, tmp_path: Path) -> None:
 
 async def test_another_fold_leaves_old_code_behind(stack: Stack, tmp_path: Path) -> None:
     intake = await stack.engine("intake")
-    await intake.create("complaint", lambda context: [registered()], asked("k"))
-    await quiet(intake)
+    await intake.create("complaint", lambda context: [registered()], metadata("k"))
+    await idle(intake)
     report = await rebuild(stack, "intake", tmp_path, fold=2)
     assert report.schema == "fold2_1"
 
@@ -218,7 +218,7 @@ async def test_another_fold_leaves_old_code_behind(stack: Stack, tmp_path: Path)
 async def test_what_operators_do_meanwhile_is_done_in_the_new_state_too(
     stack: Stack, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     gap, broken, both = (Author(subject_of(n)) for n in range(3))
     missing = []
     async with pen(stack) as hand:
@@ -234,12 +234,12 @@ async def test_what_operators_do_meanwhile_is_done_in_the_new_state_too(
                 await hand.write(replace(last, value=b"["), last)
         await eventually(lambda: reads_parked(handling, 3))
         await hand.write(*missing)
-    await quiet(handling)
-    done: list[str] = []
+    await idle(handling)
+    own: list[str] = []
 
     async def operate() -> None:
-        if not done:
-            done.append(when)
+        if not own:
+            own.append(when)
             assert (await handling.redrive(gap.subject)).left == 0
             assert (await handling.skip(broken.subject, "ops", "not JSON")).left == 0
             assert (await handling.skip(both.subject, "ops", "not JSON")).left == 2
@@ -254,8 +254,8 @@ async def test_what_operators_do_meanwhile_is_done_in_the_new_state_too(
     monkeypatch.setattr(Rebuild, place, going_on)
     await rebuild(stack, "handling", tmp_path)
     rebuilt = await states(stack, "handling")
-    assert done and {row[0]: row[2] for row in rebuilt} == {gap.subject: False, broken.subject: False, both.subject: True}
-    assert [(await handling.read(each.subject)).state.heard.chases for each in (gap, broken, both)] == [4, 4, 4]
+    assert own and {row[0]: row[2] for row in rebuilt} == {gap.subject: False, broken.subject: False, both.subject: True}
+    assert [(await handling.read(each.subject)).state.observed.chases for each in (gap, broken, both)] == [4, 4, 4]
     await eventually(lambda: nothing_unread(handling))
     await rebuild(stack, "handling", tmp_path)
     assert await states(stack, "handling") == rebuilt
@@ -266,4 +266,4 @@ async def reads_parked(engine: Engine, many: int) -> bool:
 
 
 async def nothing_unread(engine: Engine) -> bool:
-    return (await engine.quiet()).lag == 0
+    return (await engine.idle()).lag == 0

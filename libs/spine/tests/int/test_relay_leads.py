@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from spine_log import made_anew, on_the_log, verified
-from spine_stack import Stack, asked, eventually, registered
+from spine_stack import Stack, eventually, metadata, registered
 
 from redress_events.contracts.intake import ComplaintSupplemented
 from redress_events.vocabulary import LIFECYCLE
@@ -22,12 +22,12 @@ async def versions(stack: Stack) -> list[int]:
 
 async def test_one_of_two_replicas_leads_and_the_other_takes_over(stack: Stack) -> None:
     one, two = await stack.engine("intake"), await stack.engine("intake")
-    await one.create("complaint", lambda context: [registered()], asked("k1"))
+    await one.create("complaint", lambda context: [registered()], metadata("k1"))
     await eventually(lambda: sent(stack, [1]))
     leader, other = (one, two) if one.relay.leader else (two, one)
     assert leader.relay.leader and not other.relay.leader
     await stack.stop(leader)
-    await other.create("complaint", lambda context: [registered()], asked("k2"))
+    await other.create("complaint", lambda context: [registered()], metadata("k2"))
     await eventually(lambda: sent(stack, [1, 1]))
     assert other.relay.leader
 
@@ -39,7 +39,7 @@ async def sent(stack: Stack, wanted: list[int]) -> bool:
 async def test_a_leader_whose_checkpoint_was_moved_does_not_move_it_again_and_begins_there(stack: Stack) -> None:
     intake = await stack.engine("intake")
     connection = await stack.connect("intake")
-    seen, _ = await intake.create("complaint", lambda context: [registered()], asked("k1"))
+    seen, _ = await intake.create("complaint", lambda context: [registered()], metadata("k1"))
     await eventually(lambda: sent(stack, [1]))
 
     async def noted() -> bool:
@@ -55,10 +55,10 @@ async def test_a_leader_whose_checkpoint_was_moved_does_not_move_it_again_and_be
 async def test_a_leader_that_has_nothing_to_do_notices_that_its_checkpoint_was_moved(stack: Stack) -> None:
     intake = await stack.engine("intake")
     connection = await stack.connect("intake")
-    await intake.create("complaint", lambda context: [registered()], asked("k1"))
+    await intake.create("complaint", lambda context: [registered()], metadata("k1"))
 
     async def idle() -> bool:
-        return intake.relay.leader and (await intake.measures()).backlog_facts == 0
+        return intake.relay.leader and (await intake.measures()).backlog_events == 0
 
     await eventually(idle)
     await connection.execute("UPDATE relay_checkpoint SET transaction_id = '0', global_position = 0")
@@ -71,20 +71,20 @@ async def test_a_leader_that_has_nothing_to_do_notices_that_its_checkpoint_was_m
 
 
 async def supplement(intake: Engine, subject: str, text: str) -> None:
-    await intake.decide(subject, lambda toy, context: [ComplaintSupplemented(supplement=1, text=text)], asked())
+    await intake.decide(subject, lambda toy, context: [ComplaintSupplemented(supplement=1, text=text)], metadata())
 
 
 async def test_a_page_of_several_batches_is_sent_in_order_though_its_first_batch_is_lost(stack: Stack) -> None:
     holding = await stack.connect("intake")
     await holding.fetchval("SELECT pg_advisory_lock(hashtext('redress-relay'))")  # nobody leads until all is in the journal
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
-    seen, _ = await intake.create("complaint", lambda context: [registered()], asked("k1"))
+    seen, _ = await intake.create("complaint", lambda context: [registered()], metadata("k1"))
     for n in range(4):
         await supplement(intake, seen.subject, str(n) * LARGE)
     real, losses = intake.relay._sender.open_producer, [1]
 
     async def open_producer() -> Any:
-        """Loses one batch of facts, as a broker that answers too late does."""
+        """Loses one batch of events, as a broker that answers too late does."""
         producer = await real()
         send = producer.send_batch
 
@@ -123,6 +123,6 @@ async def test_a_topic_that_was_made_anew_before_anything_was_sent_to_it_is_sent
 
     await eventually(leads)
     await made_anew(stack, LIFECYCLE)
-    await intake.create("complaint", lambda context: [registered()], asked("k1"))
+    await intake.create("complaint", lambda context: [registered()], metadata("k1"))
     await eventually(lambda: sent(stack, [1]))
     assert intake.relay.refused is None

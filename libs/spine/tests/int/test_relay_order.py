@@ -1,4 +1,4 @@
-"""The relay's query passes over no fact that commits late; reading by position alone does."""
+"""The relay's query passes over no event that commits late; reading by position alone does."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ NAIVE = "SELECT stream, version, global_position FROM events WHERE global_positi
 INSERT = """
 INSERT INTO events (stream, version, topic, type, prevhash, hash, data, partition) VALUES ($1, $2, 't', 'k', $3, $3, '', 0)
 """
-Fact = tuple[str, int]
+Event = tuple[str, int]
 
 
 class NaiveReader:
     def __init__(self) -> None:
         self.last = 0
-        self.seen: list[Fact] = []
+        self.seen: list[Event] = []
 
     async def read(self, connection: asyncpg.Connection) -> int:
         rows = await connection.fetch(NAIVE, self.last)
@@ -34,7 +34,7 @@ class NaiveReader:
 class RelayReader:
     def __init__(self) -> None:
         self.cursor = ("0", 0)
-        self.seen: list[Fact] = []
+        self.seen: list[Event] = []
 
     async def read(self, connection: asyncpg.Connection) -> int:
         rows = await connection.fetch(READ, *self.cursor, 1000)
@@ -43,7 +43,7 @@ class RelayReader:
         return len(rows)
 
 
-async def test_a_fact_that_took_its_position_first_and_committed_last_is_lost_by_the_naive_reader_alone(stack: Stack) -> None:
+async def test_an_event_that_took_its_position_first_and_committed_last_is_lost_by_the_naive_reader_alone(stack: Stack) -> None:
     a, b, reading = [await stack.connect("intake") for _ in range(3)]
     naive, ours = NaiveReader(), RelayReader()
     slow = a.transaction()
@@ -63,9 +63,9 @@ async def test_a_fact_that_took_its_position_first_and_committed_last_is_lost_by
 
 
 async def test_eight_writers_with_slow_transactions_lose_nothing_for_the_relay(stack: Stack) -> None:
-    chance, written = random.Random(8), asyncio.Event()
+    rng, written = random.Random(8), asyncio.Event()
     naive, ours = NaiveReader(), RelayReader()
-    delays = [[chance.choice([0, 0, 0, 0.002, 0.02]) for _ in range(120)] for _ in range(8)]
+    delays = [[rng.choice([0, 0, 0, 0.002, 0.02]) for _ in range(120)] for _ in range(8)]
 
     async def write(writer: int) -> None:
         connection = await stack.connect("intake")

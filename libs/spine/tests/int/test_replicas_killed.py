@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from spine_log import on_the_log, verified
 from spine_process import BATCH_COMMITTED, BATCH_READ, BATCH_SAVED, PAGE_READ, PAGE_SENT, replica
-from spine_stack import Stack, asked, eventually, registered
+from spine_stack import Stack, eventually, metadata, registered
 
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.vocabulary import LIFECYCLE
@@ -23,20 +23,20 @@ TAKEN_OVER = 60.0  # seconds: a lock is free after 5, a group knows after 3, a l
 
 
 async def register(intake: Engine, keys: Sequence[str]) -> list[str]:
-    return [(await intake.create("complaint", lambda context: [registered()], asked(key)))[0].subject for key in keys]
+    return [(await intake.create("complaint", lambda context: [registered()], metadata(key)))[0].subject for key in keys]
 
 
 async def chase(intake: Engine, subjects: Sequence[str], times: int) -> None:
     for subject in subjects:
         for _ in range(times):
-            await intake.decide(subject, lambda toy, context: [ComplaintChased(chase=toy.done.chases + 1)], asked())
+            await intake.decide(subject, lambda toy, context: [ComplaintChased(chase=toy.own.chases + 1)], metadata())
 
 
-async def heard(stack: Stack, subjects: Sequence[str], chases: int) -> bool:
+async def observed(stack: Stack, subjects: Sequence[str], chases: int) -> bool:
     """Handling folded each chase once, and intake each opening once."""
     for source, facet, times in (("handling", "chases", chases), ("intake", "opened", 1)):
         connection = await stack.connect(source)
-        rows = await connection.fetch("SELECT subject, coalesce((heard->>$1)::int, 0) AS times FROM state", facet)
+        rows = await connection.fetch("SELECT subject, coalesce((observed->>$1)::int, 0) AS times FROM state", facet)
         await connection.close()
         if {row["subject"]: row["times"] for row in rows} != dict.fromkeys(subjects, times):
             return False
@@ -45,7 +45,7 @@ async def heard(stack: Stack, subjects: Sequence[str], chases: int) -> bool:
 
 async def equal_after(stack: Stack, subjects: Sequence[str], chases: int) -> int:
     """Quiet, then log = journal and state = fold(log) in both services; how many records intake sent twice."""
-    await eventually(lambda: heard(stack, subjects, chases), within=TAKEN_OVER)
+    await eventually(lambda: observed(stack, subjects, chases), within=TAKEN_OVER)
     for engine in list(stack.engines):
         await stack.stop(engine)
     await verified(stack, "handling")
@@ -62,8 +62,8 @@ async def checkpoint(stack: Stack) -> tuple[int, int]:
 
 async def versions(stack: Stack) -> list[tuple[str, int]]:
     """Intake's records as they stand on the log, partition by partition."""
-    facts = [decode(record.value) for record in await on_the_log(stack, LIFECYCLE, stack.partitions)]
-    return [(fact.subject, fact.version) for fact in facts if fact.source == "intake"]
+    events = [decode(record.value) for record in await on_the_log(stack, LIFECYCLE, stack.partitions)]
+    return [(event.subject, event.version) for event in events if event.source == "intake"]
 
 
 async def leads(engine: Engine) -> bool:
@@ -121,7 +121,7 @@ async def test_a_stopped_leader_is_replaced_and_wakes_as_a_zombie_that_moves_no_
             zombie.stop()
         await chase(intake, subjects, 1)
         await eventually(lambda: leads(intake), within=TAKEN_OVER)
-        await eventually(lambda: heard(stack, subjects, 1), within=TAKEN_OVER)
+        await eventually(lambda: observed(stack, subjects, 1), within=TAKEN_OVER)
         before = await moved_to_the_end(stack)
         zombie.go_on()
         await zombie.says("relay-failed")  # its session, and with it the lock, was taken from it
@@ -157,9 +157,9 @@ async def test_a_stopped_projector_whose_partitions_were_read_by_another_folds_n
         other = await stack.engine("handling")
         await eventually(lambda: reads(other, stack.partitions), within=TAKEN_OVER)
         await chase(intake, subjects, 2)
-        await eventually(lambda: heard(stack, subjects, 2), within=TAKEN_OVER)
+        await eventually(lambda: observed(stack, subjects, 2), within=TAKEN_OVER)
         zombie.go_on()
         await zombie.says("fence-lost")
         await chase(intake, subjects, 1)
-        await eventually(lambda: heard(stack, subjects, 3), within=TAKEN_OVER)
+        await eventually(lambda: observed(stack, subjects, 3), within=TAKEN_OVER)
     assert await equal_after(stack, subjects, 3) == 0

@@ -1,4 +1,4 @@
-"""The log written anew from the journals: whatever was lost of it, facts stand behind their causes again, and states are what they were.
+"""The log written anew from the journals: whatever was lost of it, events stand behind their causes again, and states are what they were.
 
 Long, for every way in which a log can be damaged is a test, and all compare the same things afterwards.
 """
@@ -18,7 +18,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic, RecordsToDelete
 from spine_log import Author, Sent, admin_of, adopted, deleted, made_anew, on_the_log, pen, rebuild, subject_of, verified
 from spine_servers import archive, moved, stack_on
-from spine_stack import AT, Stack, asked, eventually, registered
+from spine_stack import AT, Stack, eventually, metadata, registered
 from spine_stack import opened as words
 
 from redress_events.contracts import CONTRACTS
@@ -34,7 +34,7 @@ from redress_spine.messaging.envelope import Envelope, decode
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.store.engine import Engine, Unavailable, Unknown
 from redress_spine.store.errors import CannotRestore, JournalRestored
-from redress_spine.store.own_facts import AdoptionRefused, PassedOver, Place
+from redress_spine.store.own_events import AdoptionRefused, PassedOver, Place
 
 ALL = (LIFECYCLE, CLOSED, KEYS)
 SERVICES = ("intake", "handling")
@@ -43,7 +43,7 @@ PUBLIC = ClosedComplaint(
     complaint="C", number="X", revision=1, reason="satisfied", channel="app", kind="complaint", cycles=1, received_at=AT, registered_at=AT,
     closed_at=AT, seconds_to_close=1,
 )  # fmt: skip
-STATE = "SELECT subject, heard::text, done::text, read::text, parked FROM state ORDER BY subject"
+STATE = "SELECT subject, observed::text, own::text, read::text, parked FROM state ORDER BY subject"
 
 
 async def restoring(stack: Stack, *recreate: str, services: Sequence[str] = SERVICES, in_flight: float = 0.1, **options: Any) -> RestoreLog:
@@ -67,9 +67,9 @@ async def states(stack: Stack, source: str) -> list[tuple[Any, ...]]:
 
 
 async def a_life(stack: Stack, complaints: int = 8) -> tuple[Engine, Engine]:
-    """Complaints that intake registers, handling opens, and intake chases once it has heard of that; all is on the log and read."""
+    """Complaints that intake registers, handling opens, and intake chases once it has learned of that; all is on the log and read."""
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
-    subjects = [(await intake.create("complaint", lambda context: [registered()], asked()))[0].subject for _ in range(complaints)]
+    subjects = [(await intake.create("complaint", lambda context: [registered()], metadata()))[0].subject for _ in range(complaints)]
     for subject in subjects:
         await opened(intake, subject)
         await chase(intake, subject, 1)
@@ -78,20 +78,20 @@ async def a_life(stack: Stack, complaints: int = 8) -> tuple[Engine, Engine]:
 
 
 async def opened(intake: Engine, subject: str) -> None:
-    async def heard() -> int:
-        return int((await intake.read(subject)).state.heard.opened)
+    async def observed() -> int:
+        return int((await intake.read(subject)).state.observed.opened)
 
-    await eventually(heard)
+    await eventually(observed)
 
 
 async def chase(intake: Engine, subject: str, n: int) -> None:
-    await intake.decide(subject, lambda state, context: [ComplaintChased(chase=n)], asked())
+    await intake.decide(subject, lambda state, context: [ComplaintChased(chase=n)], metadata())
 
 
 async def all_read(*engines: Engine) -> None:
     async def read() -> bool:
         numbers = [await engine.measures() for engine in engines]
-        return all(each.backlog_facts == each.lag_records == each.stuck_rows == 0 for each in numbers)
+        return all(each.backlog_events == each.lag_records == each.stuck_rows == 0 for each in numbers)
 
     await eventually(read)
 
@@ -101,19 +101,19 @@ async def stopped(stack: Stack) -> None:
         await stack.stop(engine)
 
 
-async def facts(stack: Stack) -> list[Envelope]:
+async def events(stack: Stack) -> list[Envelope]:
     return [decode(record.value) for record in await on_the_log(stack, LIFECYCLE, stack.partitions)]
 
 
 async def in_order(stack: Stack) -> list[Envelope]:
-    """The log's facts. Each stands behind its cause and its predecessor, and once."""
-    found = await facts(stack)
-    at = {fact.id: n for n, fact in enumerate(found)}
+    """The log's events. Each stands behind its cause and its predecessor, and once."""
+    found = await events(stack)
+    at = {event.id: n for n, event in enumerate(found)}
     assert len(at) == len(found), "one stands there twice"
-    for fact in found:
-        assert fact.causation is None or at[fact.causation] < at[fact.id], f"{fact.id} stands before its cause"
-        before = f"{fact.subject}/{fact.source}/{fact.version - 1}"
-        assert fact.version == 1 or at[before] < at[fact.id], f"{fact.id} stands before its predecessor"
+    for event in found:
+        assert event.causation is None or at[event.causation] < at[event.id], f"{event.id} stands before its cause"
+        before = f"{event.subject}/{event.source}/{event.version - 1}"
+        assert event.version == 1 or at[before] < at[event.id], f"{event.id} stands before its predecessor"
     return found
 
 
@@ -137,15 +137,15 @@ async def test_a_log_that_was_lost_whole_is_written_again_and_all_goes_on(stack:
     before = {source: await states(stack, source) for source in SERVICES}
     first = await in_order(stack)
     await stopped(stack)
-    done = await restored(stack, *ALL)
-    assert (done.written, done.keys, done.missing, done.early) == ({"intake": 16, "handling": 8}, 8, [], 0)
+    own = await restored(stack, *ALL)
+    assert (own.written, own.keys, own.missing, own.early) == ({"intake": 16, "handling": 8}, 8, [], 0)
     again = await in_order(stack)
-    assert sorted(fact.id for fact in again) == sorted(fact.id for fact in first)
+    assert sorted(event.id for event in again) == sorted(event.id for event in first)
     assert len(await on_the_log(stack, KEYS, 1)) == 8
     await rebuilt(stack, tmp_path)
     assert {source: await states(stack, source) for source in SERVICES} == before
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
-    seen, _ = await intake.create("complaint", lambda context: [registered("and on it goes")], asked())
+    seen, _ = await intake.create("complaint", lambda context: [registered("and on it goes")], metadata())
     await opened(intake, seen.subject)
     await all_read(intake, handling)
     assert len(await in_order(stack)) == len(first) + 2, "what had been sent was sent again"
@@ -161,8 +161,8 @@ async def test_a_log_whose_end_was_lost_is_gone_on_with(stack: Stack, tmp_path: 
     sender = relay.Sender(stack.kafka, "test")
     await sender.send([(record.topic, record.partition, record.key, record.value, list(record.headers)) for record in kept])
     await sender.drop()
-    done = await restored(stack)
-    assert (done.found, done.written, done.recreated) == (12, {"intake": 6, "handling": 0}, [])
+    own = await restored(stack)
+    assert (own.found, own.written, own.recreated) == (12, {"intake": 6, "handling": 0}, [])
     assert len(await in_order(stack)) == 18
     again = await restored(stack)
     assert (again.found, again.written) == (18, {"intake": 0, "handling": 0}), "what the log has was written again"
@@ -175,15 +175,15 @@ async def test_a_broker_that_was_put_back_to_an_earlier_copy_is_gone_on_with(own
     stack = own_stack
     intake, handling = await a_life(stack, complaints=4)
     saved = await asyncio.to_thread(own_kafka.save)
-    for old in {fact.subject for fact in await facts(stack)}:
+    for old in {event.subject for event in await events(stack)}:
         await chase(intake, old, 2)
-        await opened(intake, (await intake.create("complaint", lambda context: [registered()], asked()))[0].subject)
+        await opened(intake, (await intake.create("complaint", lambda context: [registered()], metadata()))[0].subject)
     await all_read(intake, handling)
     before = {source: await states(stack, source) for source in SERVICES}
     await stopped(stack)
     await asyncio.to_thread(own_kafka.put_back, saved)
-    done = await restored(stack)
-    assert (done.found, done.written, done.recreated) == (12, {"intake": 8, "handling": 4}, [])
+    own = await restored(stack)
+    assert (own.found, own.written, own.recreated) == (12, {"intake": 8, "handling": 4}, [])
     assert len(await in_order(stack)) == 24
     await rebuilt(stack, tmp_path)
     assert {source: await states(stack, source) for source in SERVICES} == before
@@ -198,9 +198,9 @@ async def test_a_kafka_that_falls_silent_ends_a_restore_or_an_adoption_and_the_l
     await stopped(stack)
     read: list[int] = []
 
-    def progress(what: str, done: int, every: int) -> None:
+    def progress(what: str, own: int, every: int) -> None:
         if what in ("log", "comparing") and not read:
-            read.append(done)
+            read.append(own)
             own_kafka.kill()
 
     with pytest.raises(ConnectionError, match="Kafka has given nothing for 2 s"):
@@ -212,8 +212,8 @@ async def test_a_kafka_that_falls_silent_ends_a_restore_or_an_adoption_and_the_l
         await eventually(partial(connection.fetchval, relay.LEAD))
         await connection.close()
     await asyncio.to_thread(own_kafka.start)
-    done = await restored(stack)
-    assert (done.found, sum(done.written.values())) == (24, 0)
+    own = await restored(stack)
+    assert (own.found, sum(own.written.values())) == (24, 0)
     owner = await stack.connect("intake", owner=True)
     await owner.execute("UPDATE consumer_offsets SET next = 0, last_offset = NULL, last_hash = NULL")  # all is to be compared
     read.clear()
@@ -236,14 +236,14 @@ async def test_what_a_deposed_relay_still_sends_is_waited_for(stack: Stack, monk
         return await real(self)
 
     monkeypatch.setattr(relay.Sender, "open_producer", open_producer)
-    await chase(intake, (await facts(stack))[0].subject, 2)  # of a complaint whose key was sent: the page goes without another question
+    await chase(intake, (await events(stack))[0].subject, 2)  # of a complaint whose key was sent: the page goes without another question
     await slow.wait()
-    done = await restored(stack, in_flight=restore_log.IN_FLIGHT)
-    assert (done.found, sum(done.written.values())) == (7, 0)
+    own = await restored(stack, in_flight=restore_log.IN_FLIGHT)
+    assert (own.found, sum(own.written.values())) == (7, 0)
     assert len(await in_order(stack)) >= 7
 
 
-@pytest.mark.parametrize(("topic", "written"), [(LIFECYCLE, 24), (KEYS, 0)], ids=["facts", "keys"])
+@pytest.mark.parametrize(("topic", "written"), [(LIFECYCLE, 24), (KEYS, 0)], ids=["events", "keys"])
 async def test_a_topic_that_was_deleted_is_made_again_by_its_name(stack: Stack, tmp_path: Path, topic: str, written: int):
     """On the same cluster, by somebody who mistook it for a leftover."""
     await a_life(stack)
@@ -252,30 +252,30 @@ async def test_a_topic_that_was_deleted_is_made_again_by_its_name(stack: Stack, 
     await deleted(stack, topic)
     with pytest.raises(CannotRestore, match=rf"There is no topic {stack.prefix}{topic}\. .*--recreate {topic}"):
         await restored(stack)
-    done = await restored(stack, topic)
-    assert (sum(done.written.values()), done.found, done.keys) == (written, 24 - written, 8)
+    own = await restored(stack, topic)
+    assert (sum(own.written.values()), own.found, own.keys) == (written, 24 - written, 8)
     assert len(await in_order(stack)) == 24
     await rebuilt(stack, tmp_path)
     assert {source: await states(stack, source) for source in SERVICES} == before
-    triage = await stack.engine("triage", work=[])  # who reads it for the first time
+    triage = await stack.engine("triage", automations=[])  # who reads it for the first time
     for row in before["intake"]:
         await eventually(partial(words, triage, row[0], "intake/1/text"))
 
 
 async def test_the_public_topic_is_written_again_by_its_writer_alone(stack: Stack):
-    callback = await stack.engine("callback", work=[])
+    callback = await stack.engine("callback", automations=[])
     await stack.database("intake")
     async with pen(stack) as hand:
         await hand.write(*Author(subject_of(1)).say(registered()))
     await eventually(lambda: known(callback, subject_of(1)))
-    await callback.decide(subject_of(1), lambda state, context: [ComplaintClosed(cycle=1, reason="satisfied"), PUBLIC], asked())
+    await callback.decide(subject_of(1), lambda state, context: [ComplaintClosed(cycle=1, reason="satisfied"), PUBLIC], metadata())
     await all_read(callback)
     before = [(record.key, record.value) for record in await on_the_log(stack, CLOSED, stack.partitions)]
     assert len(before) == 1
     await stopped(stack)
     await topics.recreate(stack.kafka, [stack.prefix + LIFECYCLE, stack.prefix + CLOSED], stack.partitions, ONE, stack.prefix)
-    done = await restored(stack, services=["intake", "callback"])
-    assert done.written == {"intake": 0, "callback": 2}
+    own = await restored(stack, services=["intake", "callback"])
+    assert own.written == {"intake": 0, "callback": 2}
     assert [(record.key, record.value) for record in await on_the_log(stack, CLOSED, stack.partitions)] == before
     again = await restored(stack, CLOSED, services=["intake", "callback"])
     assert (again.found, again.written) == (1, {"intake": 0, "callback": 1}), "of the other topic nothing was missing"
@@ -288,11 +288,11 @@ async def test_the_public_topic_is_written_again_by_its_writer_alone(stack: Stac
     # What somebody else writes there is never parked, for no service reads it.
     copied = [record for record in await on_the_log(stack, LIFECYCLE, stack.partitions) if decode(record.value).source == "callback"]
     await sent(stack, CLOSED, *(Sent(each.key, each.value, list(each.headers)) for each in copied))
-    done = await restored(stack, services=["intake", "callback"])
-    assert (done.found, done.strangers) == (2, 1), "a copy from the other topic is no fact of this one"
+    own = await restored(stack, services=["intake", "callback"])
+    assert (own.found, own.strangers) == (2, 1), "a copy from the other topic is no event of this one"
     _, forged = Author(subject_of(1), CONTRACTS["callback"]).say(ComplaintClosed(cycle=1, reason="unreachable"), PUBLIC)
     (place,) = await sent(stack, CLOSED, forged)
-    await passed_over(stack, "callback", place, "which is another fact than the journal of callback", services=["intake", "callback"])
+    await passed_over(stack, "callback", place, "which is another event than the journal of callback", services=["intake", "callback"])
     assert (await restored(stack, services=["intake", "callback"])).strangers == 2
 
 
@@ -301,7 +301,7 @@ async def sent(stack: Stack, topic: str, *records: Sent, partition: int | None =
     producer = KafkaClients.of(stack.kafka).producer()
     await producer.start()
     try:
-        done = [
+        own = [
             await producer.send_and_wait(
                 stack.prefix + topic, each.value, each.key, each.place() if partition is None else partition, None, each.headers
             )
@@ -309,13 +309,13 @@ async def sent(stack: Stack, topic: str, *records: Sent, partition: int | None =
         ]
     finally:
         await producer.stop()
-    return [(each.topic, each.partition, each.offset) for each in done]
+    return [(each.topic, each.partition, each.offset) for each in own]
 
 
-async def passed_over(stack: Stack, source: str, place: Place, sentence: str, **options: Any) -> None:
+async def passed_over(stack: Stack, source: str, place: Place, message: str, **options: Any) -> None:
     """A restore refuses this record, also where its topic is to be made anew, and names the command that passes it over."""
     command = f"redress adopt {source} --skip {place[0]}/{place[1]}@{place[2]} --why"
-    with pytest.raises(CannotRestore, match=f"{sentence}.*{re.escape(command)}"):
+    with pytest.raises(CannotRestore, match=f"{message}.*{re.escape(command)}"):
         await restored(stack, place[0].removeprefix(stack.prefix), **options)
     other = (place[0], place[1], place[2] + 1)
     with pytest.raises(AdoptionRefused, match=rf"@{other[2]} is no record in the name of {source}"):
@@ -325,7 +325,7 @@ async def passed_over(stack: Stack, source: str, place: Place, sentence: str, **
 
 async def known(engine: Engine, subject: str) -> bool:
     try:
-        return bool((await engine.read(subject)).state.heard.registered_at)
+        return bool((await engine.read(subject)).state.observed.registered_at)
     except (Unknown, Unavailable):
         return False
 
@@ -338,8 +338,8 @@ async def test_a_log_whose_start_was_lost_is_refused_until_its_topic_is_named(st
     with pytest.raises(CannotRestore, match=rf"its start has gone.* --recreate {LIFECYCLE}"):
         await restored(stack)
     assert len(await on_the_log(stack, LIFECYCLE, stack.partitions)) < 24, "nothing is written where it is refused"
-    done = await restored(stack, LIFECYCLE)
-    assert sum(done.written.values()) == len(await in_order(stack)) == 24
+    own = await restored(stack, LIFECYCLE)
+    assert sum(own.written.values()) == len(await in_order(stack)) == 24
     await rebuilt(stack, tmp_path)
     assert {source: await states(stack, source) for source in SERVICES} == before
 
@@ -363,19 +363,19 @@ async def test_broken_off_at_any_page_it_is_run_again_and_no_relay_ships_behind_
     monkeypatch.setattr(relay.Sender, "send", send)
     with pytest.raises(ConnectionError, match="broken off"):
         await restored(stack, LIFECYCLE, KEYS)
-    half = await facts(stack)
-    subject = (await intake.create("complaint", lambda context: [registered()], asked()))[0].subject
+    half = await events(stack)
+    subject = (await intake.create("complaint", lambda context: [registered()], metadata()))[0].subject
 
     tried = intake.relay.progress
 
     async def tries_again() -> bool:
-        return intake.relay.progress > tried + 2 and (await intake.measures()).backlog_facts >= 1
+        return intake.relay.progress > tried + 2 and (await intake.measures()).backlog_events >= 1
 
     await eventually(tries_again)
-    assert [fact.id for fact in await facts(stack)] == [fact.id for fact in half], "a relay shipped behind half a log"
+    assert [event.id for event in await events(stack)] == [event.id for event in half], "a relay shipped behind half a log"
     monkeypatch.setattr(relay.Sender, "send", real)
-    done = await restored(stack)
-    assert (done.found, sum(done.written.values())) == (len(half), 25 - len(half))
+    own = await restored(stack)
+    assert (own.found, sum(own.written.values())) == (len(half), 25 - len(half))
     await stopped(stack)
     assert len(await in_order(stack)) >= 25
     await rebuilt(stack, tmp_path)
@@ -385,8 +385,8 @@ async def test_broken_off_at_any_page_it_is_run_again_and_no_relay_ships_behind_
     await in_order(stack)
 
 
-async def test_facts_that_were_sent_again_behind_others_are_refused_as_they_stand(stack: Stack, tmp_path: Path):
-    """After a loss one service sent its journal anew and then the other: what was decided upon the other's facts stands before them."""
+async def test_events_that_were_sent_again_behind_others_are_refused_as_they_stand(stack: Stack, tmp_path: Path):
+    """After a loss one service sent its journal anew and then the other: what was decided upon the other's events stands before them."""
     await a_life(stack)
     await stopped(stack)
     await topics.recreate(stack.kafka, [stack.prefix + LIFECYCLE], stack.partitions, ONE, stack.prefix)
@@ -394,7 +394,7 @@ async def test_facts_that_were_sent_again_behind_others_are_refused_as_they_stan
         connection = await stack.connect(source)
         await connection.execute("UPDATE relay_checkpoint SET transaction_id = '0', global_position = 0")
         await connection.close()
-        engine = await stack.engine(source, work=[])
+        engine = await stack.engine(source, automations=[])
         await eventually(partial(_sent, engine))
         await stack.stop(engine)
     with pytest.raises(CannotRestore, match=r"without its cause complaint/.*/handling/1 before it.*--recreate"):
@@ -405,26 +405,26 @@ async def test_facts_that_were_sent_again_behind_others_are_refused_as_they_stan
 
 
 async def _sent(engine: Engine) -> bool:
-    return (await engine.measures()).backlog_facts == 0
+    return (await engine.measures()).backlog_events == 0
 
 
 async def test_what_would_be_lost_for_ever_is_refused(stack: Stack):
-    """A journal that is older than the log or forks from it: deleting the log would delete facts that nobody else has."""
+    """A journal that is older than the log or forks from it: deleting the log would delete events that nobody else has."""
     await a_life(stack, complaints=2)
     await stopped(stack)
-    owner, before = await stack.connect("intake", owner=True), await facts(stack)
+    owner, before = await stack.connect("intake", owner=True), await events(stack)
     await owner.execute("CREATE TABLE whole AS TABLE events; CREATE TABLE home AS TABLE birthplace")
     undo = "TRUNCATE events, birthplace; INSERT INTO events OVERRIDING SYSTEM VALUE TABLE whole; INSERT INTO birthplace TABLE home"
-    for harm, sentence in [
+    for harm, message in [
         ("DELETE FROM events WHERE version = 2", r"the log is newer than this journal.*redress adopt intake"),
-        ("UPDATE events SET hash = sha256(hash) WHERE version = 2", "is another fact than the journal of intake has"),
+        ("UPDATE events SET hash = sha256(hash) WHERE version = 2", "is another event than the journal of intake has"),
         ("UPDATE birthplace SET system_identifier = 1", "did not grow on this PostgreSQL cluster.*redress adopt intake"),
     ]:
         await owner.execute(harm)
         for recreate in [(), (LIFECYCLE,)]:
-            with pytest.raises((CannotRestore, JournalRestored), match=sentence):
+            with pytest.raises((CannotRestore, JournalRestored), match=message):
                 await restored(stack, *recreate)
-        assert await facts(stack) == before
+        assert await events(stack) == before
         assert await owner.fetchval("SELECT kafka_cluster FROM relay_checkpoint") != relay.RESTORING, "relays may go on where it is refused"
         await owner.execute(undo)
     assert sum((await restored(stack)).written.values()) == 0, "without the harm it is as it was"
@@ -434,9 +434,9 @@ async def test_what_would_be_lost_for_ever_is_refused(stack: Stack):
 async def test_a_journal_that_is_not_there_is_named(stack: Stack):
     access = {name: Access((await stack.database(name)).owner_dsn, (await stack.database(name)).app_dsn) for name in SERVICES}
     access["handling"] = Access(access["handling"].owner_dsn + "_gone", access["handling"].app_dsn)
-    work = RestoreLog(access, kafka=stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
+    automations = RestoreLog(access, kafka=stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
     with pytest.raises(CannotRestore, match="The journal of handling is not there"):
-        await work.run()
+        await automations.run()
 
 
 async def test_a_topic_that_is_missing_or_has_other_partitions_is_named(stack: Stack):
@@ -455,7 +455,7 @@ async def test_a_topic_that_is_missing_or_has_other_partitions_is_named(stack: S
 
 @pytest.mark.parametrize("partitions", [2, 6], ids=["fewer", "more"])
 async def test_a_topic_that_was_made_with_other_partitions_is_cured_by_its_name(stack: Stack, tmp_path: Path, partitions: int):
-    """Some facts stand on it where somebody who counted otherwise wrote them; what no journal has is not deleted."""
+    """Some events stand on it where somebody who counted otherwise wrote them; what no journal has is not deleted."""
     await a_life(stack)
     before = {source: await states(stack, source) for source in SERVICES}
     await stopped(stack)
@@ -470,8 +470,8 @@ async def test_a_topic_that_was_made_with_other_partitions_is_cured_by_its_name(
     (forged,) = Author(subject_of(4711)).say(registered())
     (place,) = await sent(stack, LIFECYCLE, forged, partition=(forged.place() + 1) % partitions if partitions < 4 else 5)
     await passed_over(stack, "intake", place, "which the journal of intake does not have")
-    done = await restored(stack, LIFECYCLE)
-    assert sum(done.written.values()) == len(await in_order(stack)) == 24
+    own = await restored(stack, LIFECYCLE)
+    assert sum(own.written.values()) == len(await in_order(stack)) == 24
     await rebuilt(stack, tmp_path)
     assert {source: await states(stack, source) for source in SERVICES} == before
 
@@ -483,9 +483,9 @@ async def test_a_cause_that_no_journal_has_is_told_and_holds_up_nothing(stack: S
     lost = await owner.fetchval("DELETE FROM events WHERE stream = (SELECT min(stream) FROM events) RETURNING stream")
     await owner.close()
     await topics.recreate(stack.kafka, [stack.prefix + LIFECYCLE], stack.partitions, ONE, stack.prefix)
-    done = await restored(stack)
-    assert done.missing == [f"{lost}/handling/1"]
-    assert done.written == {"intake": 6, "handling": 2}
+    own = await restored(stack)
+    assert own.missing == [f"{lost}/handling/1"]
+    assert own.written == {"intake": 6, "handling": 2}
     again = await restored(stack)
     assert (again.found, sum(again.written.values())) == (8, 0), "what has no cause to stand behind stands rightly"
 
@@ -509,7 +509,7 @@ async def test_all_but_a_backup_of_the_databases_is_lost(kafka_address: str, own
         before = {source: await states(stack, source) for source in SERVICES}
         await asyncio.to_thread(kept.mark, "backup")
         intake, handling = await stack.engine("intake"), await stack.engine("handling")
-        lost = (await intake.create("complaint", lambda context: [registered()], asked()))[0].subject
+        lost = (await intake.create("complaint", lambda context: [registered()], metadata()))[0].subject
         await opened(intake, lost)
         await all_read(intake, handling)
         await stopped(stack)
@@ -524,13 +524,13 @@ async def test_all_but_a_backup_of_the_databases_is_lost(kafka_address: str, own
             await adopted(stack, "intake")
         for source in SERVICES:
             await adopted(stack, source, log_lost=True)
-        done = await restored(stack, *ALL)
-        assert (done.written, done.keys) == ({"intake": 8, "handling": 4}, 4)
+        own = await restored(stack, *ALL)
+        assert (own.written, own.keys) == ({"intake": 8, "handling": 4}, 4)
         await in_order(stack)
         await rebuilt(stack, tmp_path)
         assert {source: await states(stack, source) for source in SERVICES} == before, "what it was at that moment, and nothing else"
         intake, handling = await stack.engine("intake"), await stack.engine("handling")
-        await opened(intake, (await intake.create("complaint", lambda context: [registered()], asked()))[0].subject)
+        await opened(intake, (await intake.create("complaint", lambda context: [registered()], metadata()))[0].subject)
         await stopped(stack)
 
 
@@ -539,28 +539,28 @@ async def test_replicas_are_as_they_were_or_are_said_and_what_cannot_be_made_aga
     two = topics.Replicas(2, 2)
     await topics.ensure(stack.kafka, stack.partitions, two, stack.prefix)
     intake = await stack.engine("intake")
-    await intake.create("complaint", lambda context: [registered()], asked())
+    await intake.create("complaint", lambda context: [registered()], metadata())
     await all_read(intake)
     await stopped(stack)
     for impossible, why in (
         (topics.Replicas(3, 2), "Kafka has 2 brokers now"),
         (topics.Replicas(1, 2), "cannot have 1 replica, 2 of them"),
     ):
-        work = await restoring(stack, *ALL, services=["intake"], replicas=impossible)
+        automations = await restoring(stack, *ALL, services=["intake"], replicas=impossible)
         with pytest.raises(CannotRestore, match=why):
-            await work.run()
-        assert not work.begun
+            await automations.run()
+        assert not automations.begun
     assert len(await on_the_log(stack, LIFECYCLE, stack.partitions)) == 1
     one_of_them = await restored(stack, LIFECYCLE, services=["intake"])
     assert (one_of_them.replicas, await topics.replicas_for(stack.kafka, [stack.prefix + LIFECYCLE])) == (two, two)
     await delete(stack, *ALL)
-    work = await restoring(stack, *ALL, services=["intake"])
+    automations = await restoring(stack, *ALL, services=["intake"])
     with pytest.raises(CannotRestore, match="--replication 3 --min-insync 2"):
-        await work.run()
-    assert not work.begun
-    work = await restoring(stack, *ALL, services=["intake"], replicas=two)
-    assert (await work.run()).replicas == two
-    assert work.begun
+        await automations.run()
+    assert not automations.begun
+    automations = await restoring(stack, *ALL, services=["intake"], replicas=two)
+    assert (await automations.run()).replicas == two
+    assert automations.begun
     for topic in ALL:
         assert await topics.replicas_for(stack.kafka, [stack.prefix + topic]) == two
     assert len(await on_the_log(stack, LIFECYCLE, stack.partitions)) == 1
@@ -590,12 +590,12 @@ async def delete(stack: Stack, *names: str) -> None:
 
 @pytest.mark.parametrize("topic", [LIFECYCLE, CLOSED])
 async def test_nothing_is_sent_to_a_topic_that_was_made_anew_until_the_log_is_restored(stack: Stack, topic: str):
-    intake, callback = await stack.engine("intake"), await stack.engine("callback", work=[])
-    subjects = [(await intake.create("complaint", lambda context: [registered()], asked(str(n))))[0].subject for n in range(2)]
+    intake, callback = await stack.engine("intake"), await stack.engine("callback", automations=[])
+    subjects = [(await intake.create("complaint", lambda context: [registered()], metadata(str(n))))[0].subject for n in range(2)]
 
     async def close(subject: str) -> None:
         await eventually(lambda: known(callback, subject))
-        await callback.decide(subject, lambda state, context: [ComplaintClosed(cycle=1, reason="satisfied"), PUBLIC], asked())
+        await callback.decide(subject, lambda state, context: [ComplaintClosed(cycle=1, reason="satisfied"), PUBLIC], metadata())
 
     async def told() -> list[str]:
         return [each for each in (await callback.health()).alarms if f"Topic {stack.prefix}{topic} was made anew" in each]
@@ -615,7 +615,7 @@ async def test_nothing_is_sent_to_a_topic_that_was_made_anew_until_the_log_is_re
         return len(tried) > 3
 
     await eventually(tried_again)
-    assert (await callback.measures()).backlog_facts == 2
+    assert (await callback.measures()).backlog_events == 2
     assert await on_the_log(stack, topic, stack.partitions) == []
     await restored(stack, services=["intake", "callback"])
     assert len(await on_the_log(stack, CLOSED, stack.partitions)) == 2
@@ -624,12 +624,12 @@ async def test_nothing_is_sent_to_a_topic_that_was_made_anew_until_the_log_is_re
     async def over() -> bool:
         return (
             not await told()
-            and (await callback.measures()).backlog_facts == 0
+            and (await callback.measures()).backlog_events == 0
             and (intake.relay.leader, callback.relay.leader) == (True, True)
         )
 
     await eventually(over)
-    await intake.create("complaint", lambda context: [registered()], asked("after"))
+    await intake.create("complaint", lambda context: [registered()], metadata("after"))
 
     async def sent() -> bool:
         return len(await on_the_log(stack, LIFECYCLE, stack.partitions)) == 5

@@ -1,4 +1,4 @@
-"""What happens once in a system's life: its consumer group is deleted, a fact is as large as one may be, two releases run side by side."""
+"""What happens once in a system's life: its consumer group is deleted, an event is as large as one may be, two releases run side by side."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 from aiokafka.protocol.admin import DeleteGroupsRequest
 from spine_log import Author, Sent, pen, rebuild, subject_of, verified
-from spine_stack import Stack, asked, engine_of, eventually, registered
+from spine_stack import Stack, engine_of, eventually, metadata, registered
 
 from redress_events.contracts.intake import ComplaintChased
 from redress_spine.messaging.kafka_clients import KafkaClients
-from redress_spine.store.commit import LARGEST_FACT, FactTooLarge
+from redress_spine.store.commit import LARGEST_EVENT, EventTooLarge
 from redress_spine.store.engine import Engine, Unavailable
 from redress_spine.store.errors import Conflict
 
 
 async def register(intake: Engine, key: str, text: str = "no signal") -> str:
-    return (await intake.create("complaint", lambda context: [registered(text)], asked(key)))[0].subject
+    return (await intake.create("complaint", lambda context: [registered(text)], metadata(key)))[0].subject
 
 
 async def all_opened(intake: Engine, subjects: list[str]) -> bool:
-    return [(await intake.read(subject)).state.heard.opened for subject in subjects] == [1] * len(subjects)
+    return [(await intake.read(subject)).state.observed.opened for subject in subjects] == [1] * len(subjects)
 
 
 async def deleted(kafka: KafkaClients | str, group: str) -> bool:
@@ -51,12 +51,12 @@ async def test_a_deleted_consumer_group_loses_nothing_for_the_offsets_are_in_pos
         assert (await verified(stack, source)).duplicates == 0
 
 
-async def test_the_largest_fact_goes_its_way_and_a_larger_one_is_refused_at_the_door(stack: Stack) -> None:
+async def test_the_largest_event_goes_its_way_and_a_larger_one_is_refused_at_the_door(stack: Stack) -> None:
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
-    largest = "x" * (LARGEST_FACT * 3 // 4 - 1_500)  # sealed it is a third longer, and it has an envelope
+    largest = "x" * (LARGEST_EVENT * 3 // 4 - 1_500)  # sealed it is a third longer, and it has an envelope
     subject = await register(intake, "large", largest)
-    with pytest.raises(FactTooLarge):
-        await register(intake, "too-large", "x" * (LARGEST_FACT * 3 // 4))
+    with pytest.raises(EventTooLarge):
+        await register(intake, "too-large", "x" * (LARGEST_EVENT * 3 // 4))
     neighbours = [await register(intake, f"neighbour-{n}") for n in range(5)]
     await eventually(lambda: all_opened(intake, [subject, *neighbours]))
     assert await handling.open(subject, ["intake/1/text"]) == {"intake/1/text": largest}
@@ -92,7 +92,7 @@ async def test_two_releases_side_by_side_under_traffic_lose_no_command_that_was_
             for subject in mine:
                 for release in releases:
                     try:
-                        await release.decide(subject, lambda toy, _: [ComplaintChased(chase=toy.done.chases + 1)], asked())
+                        await release.decide(subject, lambda toy, _: [ComplaintChased(chase=toy.own.chases + 1)], metadata())
                     except (Unavailable, Conflict):
                         refused += 1
                         continue
@@ -120,9 +120,9 @@ async def test_two_releases_side_by_side_under_traffic_lose_no_command_that_was_
     await asyncio.gather(*customers)
     await stack.stop(old)
 
-    async def heard() -> bool:
-        return [(await handling.read(subject)).state.heard.chases for subject in subjects] == list(said.values())
+    async def observed() -> bool:
+        return [(await handling.read(subject)).state.observed.chases for subject in subjects] == list(said.values())
 
-    await eventually(heard)
-    assert [(await new.read(subject)).state.done.chases for subject in subjects] == list(said.values())
+    await eventually(observed)
+    assert [(await new.read(subject)).state.own.chases for subject in subjects] == list(said.values())
     await verified(stack, "intake")

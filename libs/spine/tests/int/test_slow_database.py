@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from slow_proxy import slow_proxy
 from spine_log import on_the_log
-from spine_stack import Stack, asked, engine_of, eventually, registered
+from spine_stack import Stack, engine_of, eventually, metadata, registered
 
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.store import database
 from redress_spine.store.engine import Engine, Unavailable
 
-MOST = 8 + 2 + 2 + 4  # pools for reads, commits and watching; relay, projector, work loop, and one that is just being replaced
+MOST = 8 + 2 + 2 + 4  # pools for reads, commits and watching; relay, projector, automation loop, and one that is just being replaced
 
 
 async def answered(engine: Engine, subject: str) -> bool:
@@ -31,7 +31,7 @@ async def test_while_all_connections_for_reading_are_taken_a_replica_is_ready_an
     stack: Stack,
 ) -> None:
     intake = await stack.engine("intake")
-    subject = (await intake.create("complaint", lambda context: [registered()], asked("k")))[0].subject
+    subject = (await intake.create("complaint", lambda context: [registered()], metadata("k")))[0].subject
 
     async def ready() -> bool:
         return (await intake.health()).ready
@@ -81,7 +81,7 @@ async def test_a_database_that_answers_too_late_is_waited_for_without_piling_up_
             slowest[what] = max(slowest.get(what, 0.0), loop.time() - began)
 
     async def posted(n: int) -> bool:
-        answer = await timed("command", intake.create("complaint", lambda context: [registered()], asked(f"key-{n}")))
+        answer = await timed("command", intake.create("complaint", lambda context: [registered()], metadata(f"key-{n}")))
         if answer is not None:
             taken[n] = answer[0].subject
         return answer is not None

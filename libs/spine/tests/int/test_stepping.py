@@ -11,26 +11,28 @@ from typing import Any
 
 import asyncpg
 import pytest
-from spine_stack import OPEN, Stack, Toy, asked, eventually, open_case, registered
+from spine_stack import OPEN, Stack, Toy, eventually, metadata, open_case, registered
 
 from redress_events.contracts.intake import ComplaintChased
-from redress_events.event import Fact
-from redress_spine.aggregate import Context, Work
+from redress_events.event import Event
+from redress_spine.aggregate import Automation, Context
 from redress_spine.messaging import topics
 from redress_spine.messaging.envelope import decode
 from redress_spine.messaging.log_end import MARGIN
-from redress_spine.processing import work
+from redress_spine.processing import automations
 from redress_spine.processing.clock import ClockSetBack, SteppingClock
-from redress_spine.processing.quiet import Quiet
-from redress_spine.processing.stepping import NotQuiet, Stepper
+from redress_spine.processing.idle import Idle
+from redress_spine.processing.stepping import NotIdle, Stepper
 from redress_spine.store.engine import Engine
 
 START = datetime(2026, 2, 13, 1, 0, tzinfo=UTC)
 DAYS = 30
 TARGET = timedelta(days=3)
-DEADLINE = "ALTER TABLE state ADD COLUMN deadline bigint GENERATED ALWAYS AS ((heard->>'registered_at')::bigint + 3 * 86400000000) STORED"
-BREACH = Work(
-    "breach", due="deadline IS NOT NULL AND NOT done ? 'opened' AND NOT heard ? 'chases'", at="deadline", decide=open_case, index=""
+DEADLINE = (
+    "ALTER TABLE state ADD COLUMN deadline bigint GENERATED ALWAYS AS ((observed->>'registered_at')::bigint + 3 * 86400000000) STORED"
+)
+BREACH = Automation(
+    "breach", due="deadline IS NOT NULL AND NOT own ? 'opened' AND NOT observed ? 'chases'", at="deadline", decide=open_case, index=""
 )
 
 
@@ -42,33 +44,33 @@ class Story:
         self.clock = SteppingClock.make(file, START)
         self.moves: list[datetime] = []
 
-    async def begin(self, *works: Work) -> Story:
+    async def begin(self, *works: Automation) -> Story:
         self.owner = await self.stack.connect("handling", owner=True)
         await self.owner.execute(DEADLINE)
         self.intake = await self.stack.engine("intake", clock=SteppingClock(self.clock.file))
         clocks = [SteppingClock(self.clock.file) for _ in range(2)]
-        self.handling = [await self.stack.engine("handling", work=list(works) or [BREACH], clock=clock) for clock in clocks]
+        self.handling = [await self.stack.engine("handling", automations=list(works) or [BREACH], clock=clock) for clock in clocks]
         self.loop = asyncio.get_running_loop()
         return self
 
-    def stepper(self, patience: float = 30.0) -> Stepper:
-        return Stepper(self.clock, self._ask, patience=patience, moved=lambda instant, records: self.moves.append(instant))
+    def stepper(self, timeout: float = 30.0) -> Stepper:
+        return Stepper(self.clock, self._ask, timeout=timeout, moved=lambda instant, records: self.moves.append(instant))
 
-    def _ask(self) -> Sequence[Quiet]:
-        return [asyncio.run_coroutine_threadsafe(each.quiet(), self.loop).result(20) for each in (self.intake, *self.handling)]
+    def _ask(self) -> Sequence[Idle]:
+        return [asyncio.run_coroutine_threadsafe(each.idle(), self.loop).result(20) for each in (self.intake, *self.handling)]
 
-    async def until(self, instant: datetime, patience: float = 30.0) -> None:
-        await asyncio.to_thread(self.stepper(patience).until, instant)
+    async def until(self, instant: datetime, timeout: float = 30.0) -> None:
+        await asyncio.to_thread(self.stepper(timeout).until, instant)
 
     async def to_end(self) -> None:
         await asyncio.to_thread(self.stepper().to_end)
 
     async def register(self, text: str) -> str:
-        seen, _ = await self.intake.create("complaint", lambda context: [registered(text)], asked())
+        seen, _ = await self.intake.create("complaint", lambda context: [registered(text)], metadata())
         return seen.subject
 
     async def chase(self, subject: str) -> None:
-        await self.intake.decide(subject, lambda state, context: [ComplaintChased(chase=1)], asked())
+        await self.intake.decide(subject, lambda state, context: [ComplaintChased(chase=1)], metadata())
 
     async def breaches(self) -> dict[str, list[datetime]]:
         found: dict[str, list[datetime]] = {}
@@ -77,14 +79,14 @@ class Story:
         return found
 
     async def told(self) -> list[tuple[datetime, str, str, str]]:
-        """Every fact with its time and data, by the day on which its complaint came in. Sealed words differ, as their keys do."""
+        """Every event with its time and data, by the day on which its complaint came in. Sealed words differ, as their keys do."""
         rows = await self.owner.fetch("SELECT data FROM events")
         connection = await self.stack.connect("intake", owner=True)
         rows += await connection.fetch("SELECT data FROM events")
         await connection.close()
-        facts = [decode(row["data"]) for row in rows]
-        came = {fact.subject: f"{fact.time:%d}" for fact in facts if "registered" in fact.type}
-        return sorted((fact.time, came[fact.subject], fact.type, str({**fact.data, "text": ""})) for fact in facts)
+        events = [decode(row["data"]) for row in rows]
+        came = {event.subject: f"{event.time:%d}" for event in events if "registered" in event.type}
+        return sorted((event.time, came[event.subject], event.type, str({**event.data, "text": ""})) for event in events)
 
 
 async def month(stack: Stack, file: Path) -> Story:
@@ -111,8 +113,8 @@ async def test_a_month_of_deadlines_takes_seconds_and_comes_out_the_same_twice(
     await topics.ensure(kafka_address, partitions=other_stack.partitions, prefix=other_stack.prefix)
     try:
         two = await month(other_stack, tmp_path / "two")
-        facts = await one.told()
-        assert facts == await two.told()
+        events = await one.told()
+        assert events == await two.told()
         assert one.moves == two.moves
     finally:
         for engine in list(other_stack.engines):
@@ -122,7 +124,7 @@ async def test_a_month_of_deadlines_takes_seconds_and_comes_out_the_same_twice(
 
     breached = await one.breaches()
     assert {len(times) for times in breached.values()} == {1}, "each once"
-    chased = [fact for fact in facts if "chased" in fact[2]]
+    chased = [event for event in events if "chased" in event[2]]
     assert len(chased) == 14 and len(breached) == DAYS - len(chased)
     expected = {START + timedelta(days=day) + TARGET + MARGIN for day in range(DAYS)}
     assert {times[0] for times in breached.values()} <= expected, "decided at the deadline, and not a microsecond of the wall clock later"
@@ -138,8 +140,8 @@ async def test_a_jump_waits_for_what_was_said_in_time_and_breaches_nothing_false
     for each in story.handling:
         stalled(each, released)
     await story.chase(kept)  # in the last second; those who judge it read slowly
-    with pytest.raises(NotQuiet, match="handling: 1 records to read"):
-        await story.until(START + timedelta(days=10), patience=1.0)
+    with pytest.raises(NotIdle, match="handling: 1 records to read"):
+        await story.until(START + timedelta(days=10), timeout=1.0)
     assert story.clock() == START + TARGET - timedelta(seconds=1), "it moved though not all was read"
     released.set()
     await story.until(START + timedelta(days=10))
@@ -148,14 +150,14 @@ async def test_a_jump_waits_for_what_was_said_in_time_and_breaches_nothing_false
 
 
 async def test_what_is_stuck_is_an_error_that_names_it(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "FIRST_RETRY", 0.05)
+    monkeypatch.setattr(automations, "FIRST_RETRY", 0.05)
 
-    def fails(toy: Toy, context: Context) -> list[Fact]:
+    def fails(toy: Toy, context: Context) -> list[Event]:
         raise ValueError("the customer's words")
 
-    story = await Story(stack, tmp_path / "clock").begin(Work("open", OPEN.due, fails, OPEN.index))
+    story = await Story(stack, tmp_path / "clock").begin(Automation("open", OPEN.due, fails, OPEN.index))
     subject = await story.register("never opened")
-    with pytest.raises(NotQuiet, match=rf"open of {subject} set aside after \d+ attempts: ValueError at test_stepping") as caught:
+    with pytest.raises(NotIdle, match=rf"open of {subject} set aside after \d+ attempts: ValueError at test_stepping") as caught:
         await story.until(START + timedelta(days=1))
     assert "words" not in str(caught.value)
     assert story.clock() == START
@@ -170,10 +172,10 @@ async def test_the_loops_are_woken_by_a_move_and_the_clock_never_goes_back(stack
     with pytest.raises(ClockSetBack):
         await story.until(START - timedelta(seconds=1))
     story.clock.move(instant - timedelta(microseconds=1))
-    assert [(await each.quiet()).due for each in story.handling] == [0, 0]
+    assert [(await each.idle()).due for each in story.handling] == [0, 0]
     assert await asyncio.to_thread(story.stepper().settle) == instant
     story.clock.move(instant)
-    assert (await story.handling[0].quiet()).due == 1
+    assert (await story.handling[0].idle()).due == 1
     await eventually(story.breaches, within=5.0)  # though it was to sleep for days
     assert await asyncio.to_thread(story.stepper().settle) is None
     await story.owner.close()

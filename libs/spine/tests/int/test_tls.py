@@ -14,8 +14,8 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 import structlog
 from spine_certificates import Authority
-from spine_log import quiet, rebuild, states, verified
-from spine_stack import Stack, asked, engine_of, eventually, registered
+from spine_log import idle, rebuild, states, verified
+from spine_stack import Stack, engine_of, eventually, metadata, registered
 from tls_proxy import tls_proxy
 
 from redress_local.kafka import Kafka, Secured
@@ -66,20 +66,20 @@ async def secured(access: KafkaClients, database: Any) -> AsyncIterator[Stack]:
 
 async def opened(intake: Engine) -> None:
     """A complaint is registered, and its case opened by the other service."""
-    subject = (await intake.create("complaint", lambda context: [registered()], asked()))[0].subject
+    subject = (await intake.create("complaint", lambda context: [registered()], metadata()))[0].subject
 
-    async def heard() -> bool:
-        return bool((await intake.read(subject)).state.heard.opened)
+    async def observed() -> bool:
+        return bool((await intake.read(subject)).state.observed.opened)
 
-    await eventually(heard)
+    await eventually(observed)
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
-async def test_a_fact_travels_by_tls_with_a_user(secured: Stack, access: KafkaClients, mechanism: Any, folder: Path) -> None:
+async def test_an_event_travels_by_tls_with_a_user(secured: Stack, access: KafkaClients, mechanism: Any, folder: Path) -> None:
     secured.kafka = replace(access, mechanism=mechanism)
     intake, handling = await secured.engine("intake"), await secured.engine("handling")
     await opened(intake)
-    await quiet(intake, handling)
+    await idle(intake, handling)
     before = await states(secured, "intake")
     await rebuild(secured, "intake", folder)
     assert await states(secured, "intake") == before != []
@@ -88,7 +88,7 @@ async def test_a_fact_travels_by_tls_with_a_user(secured: Stack, access: KafkaCl
 
 
 @pytest.mark.parametrize(
-    ("changed", "sentence"),
+    ("changed", "message"),
     [
         ({"password": "wrong"}, "refuses the user redress, or the password. See REDRESS_KAFKA_USERNAME"),
         ({"mechanism": "PLAIN", "password": "wrong"}, "refuses the user redress, or the password. See REDRESS_KAFKA_USERNAME"),
@@ -102,7 +102,7 @@ async def test_a_fact_travels_by_tls_with_a_user(secured: Stack, access: KafkaCl
     ],
 )
 async def test_who_is_refused_by_kafka_says_why(
-    secured: Stack, access: KafkaClients, folder: Path, caplog: pytest.LogCaptureFixture, changed: Mapping[str, Any], sentence: str
+    secured: Stack, access: KafkaClients, folder: Path, caplog: pytest.LogCaptureFixture, changed: Mapping[str, Any], message: str
 ) -> None:
     if changed.get("ca_file"):
         changed = {"ca_file": Authority(folder, "another").file}
@@ -111,13 +111,13 @@ async def test_who_is_refused_by_kafka_says_why(
 
         async def said() -> bool:
             health = await engine.health()
-            return not health.ready and any(sentence in reason for reason in health.reasons) and sentence in "".join(health.alarms)
+            return not health.ready and any(message in reason for reason in health.reasons) and message in "".join(health.alarms)
 
         await eventually(said)
         await asyncio.sleep(3)  # some attempts
     told = [line["error"] for line in lines if line["event"] == "projector-failed" and "KafkaRefuses" in line["error"]]
-    assert told and all(sentence in each for each in told)
-    assert len([line for line in lines if line["event"] == "alarm" and sentence in line["detail"]]) == 1
+    assert told and all(message in each for each in told)
+    assert len([line for line in lines if line["event"] == "alarm" and message in line["detail"]]) == 1
     assert not [record for record in caplog.records if record.exc_info], "a traceback for what is a wrong setting"
     signed_in = [record for record in caplog.records if record.name.startswith("aiokafka") and "Unable connect" in record.message]
     assert len(signed_in) < 10, "each is a failed sign-in"
@@ -137,7 +137,7 @@ async def test_who_was_refused_goes_on_once_the_user_is_right(broker: Kafka, acc
     try:
         await asyncio.to_thread(broker.restart)
         await opened(intake)
-        await quiet(intake, handling)
+        await idle(intake, handling)
         health = await intake.health()
         assert health.ready and not health.alarms
     finally:
@@ -201,7 +201,7 @@ async def test_journal_and_state_by_tls(postgres_admin: str, database: Any, auth
         try:
             intake, handling = await stack.engine("intake"), await stack.engine("handling")
             await opened(intake)
-            await quiet(intake, handling)
+            await idle(intake, handling)
             await rebuild(stack, "intake", folder)
             await verified(stack, "intake")
         finally:

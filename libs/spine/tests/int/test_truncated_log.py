@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
-from spine_log import Author, admin_of, described, made_anew, on_the_log, pen, quiet, rebuild, states, subject_of, verified
-from spine_stack import Stack, asked, eventually, registered
+from spine_log import Author, admin_of, described, idle, made_anew, on_the_log, pen, rebuild, states, subject_of, verified
+from spine_stack import Stack, eventually, metadata, registered
 
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.vocabulary import CLOSED, LIFECYCLE
@@ -42,15 +42,15 @@ async def cut(stack: Stack, topic: str = LIFECYCLE, leave: int = 0) -> None:
 
 
 async def filled(stack: Stack) -> list[str]:
-    """Complaints that handling has heard of and opened cases for, and nobody running any more."""
+    """Complaints that handling has learned of and opened cases for, and nobody running any more."""
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
-    subjects = [(await intake.create("complaint", lambda context: [registered()], asked(f"k{n}")))[0].subject for n in range(COMPLAINTS)]
+    subjects = [(await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}")))[0].subject for n in range(COMPLAINTS)]
 
-    async def heard() -> bool:
-        return all([(await intake.read(subject)).state.heard.opened == 1 for subject in subjects])
+    async def observed() -> bool:
+        return all([(await intake.read(subject)).state.observed.opened == 1 for subject in subjects])
 
-    await eventually(heard)
-    await quiet(intake, handling)
+    await eventually(observed)
+    await idle(intake, handling)
     await stack.stop(intake)
     await stack.stop(handling)
     return subjects
@@ -88,9 +88,9 @@ async def test_without_the_logs_start_a_rebuild_refuses_and_verify_says_truncate
 async def test_an_operator_may_let_it_go_by_name_and_is_told_what_went(stack: Stack, tmp_path: Path) -> None:
     subjects = await filled(stack)
     await cut(stack)
-    done = await rebuild(stack, "handling", tmp_path, accept_loss=True)
-    assert (done.lost.subjects, done.lost.versions) == (COMPLAINTS, COMPLAINTS)
-    assert set(done.lost.named) <= set(subjects) and f"{COMPLAINTS} versions of {COMPLAINTS} complaints" in str(done.lost)
+    own = await rebuild(stack, "handling", tmp_path, accept_loss=True)
+    assert (own.lost.subjects, own.lost.versions) == (COMPLAINTS, COMPLAINTS)
+    assert set(own.lost.named) <= set(subjects) and f"{COMPLAINTS} versions of {COMPLAINTS} complaints" in str(own.lost)
     owner = await stack.connect("handling", owner=True)
     assert await owner.fetchval("SELECT count(*) FROM fold1_2.state WHERE read <> '{}'") == 0
     await owner.close()
@@ -117,7 +117,7 @@ async def test_a_cut_while_verify_reads_is_no_equality(stack: Stack) -> None:
     told: list[asyncio.Task[None]] = []
 
     async def verified_while_cut() -> Report:
-        def progress(what: str, done: int, every: int) -> None:
+        def progress(what: str, own: int, every: int) -> None:
             if what == "state" and not told:
                 told.append(asyncio.create_task(cut(stack)))
 
@@ -151,7 +151,7 @@ async def test_the_public_topic_must_have_its_start_too(stack: Stack) -> None:
 
 
 async def read_all(engine: Any) -> bool:
-    return bool((await engine.quiet()).lag == 0)
+    return bool((await engine.idle()).lag == 0)
 
 
 async def test_a_topic_that_was_made_anew_takes_no_state_away_and_is_taken_once_all_is_on_it_again(stack: Stack, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ async def test_a_topic_that_was_made_anew_takes_no_state_away_and_is_taken_once_
         owner = await stack.connect(source, owner=True)
         await owner.execute("UPDATE relay_checkpoint SET transaction_id = '0', global_position = 0")
         await owner.close()
-    intake, handling = await stack.engine("intake"), await stack.engine("handling", work=[])
+    intake, handling = await stack.engine("intake"), await stack.engine("handling", automations=[])
 
     async def sent() -> bool:
         return len(await on_the_log(stack, LIFECYCLE, stack.partitions)) == 2 * COMPLAINTS
@@ -220,8 +220,8 @@ async def test_a_topic_that_is_made_anew_while_a_rebuild_runs_is_not_swapped_in(
 async def test_what_the_live_state_has_read_since_it_was_compared_is_looked_at_under_the_locks(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The new state folds less than the live one: its fold of one fact fails, which is read after the states were compared."""
-    handling = await stack.engine("handling", work=[])
+    """The new state folds less than the live one: its fold of one event fails, which is read after the states were compared."""
+    handling = await stack.engine("handling", automations=[])
     author = Author(subject_of(1))
     first, second = author.say(registered(), ComplaintChased(chase=1))
     swap = Rebuild._swap
@@ -237,7 +237,7 @@ async def test_what_the_live_state_has_read_since_it_was_compared_is_looked_at_u
                 await eventually(lambda: read_all(handling))
 
                 monkeypatch.setattr(
-                    "redress_spine.store.fold.Folding._hear", lambda self, item, fact: self.park(item.record, "fold-failed", "")
+                    "redress_spine.store.fold.Folding._hear", lambda self, item, event: self.park(item.record, "fold-failed", "")
                 )
             return await swap(self, *args)
 
@@ -249,7 +249,7 @@ async def test_what_the_live_state_has_read_since_it_was_compared_is_looked_at_u
 
 async def test_what_waits_in_the_live_state_alone_is_no_less_lost_than_what_it_has_folded(stack: Stack, tmp_path: Path) -> None:
     """The log lost its end: what was parked from there is in no state that is made of it."""
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     author = Author(subject_of(1))
     first, _missing, *waiting = author.say(registered(), *(ComplaintChased(chase=n) for n in (1, 2, 3)))
 
@@ -319,13 +319,13 @@ async def test_losses_are_told_by_their_number_and_a_few_names(stack: Stack) -> 
     owner = await stack.connect("handling", owner=True)
     await owner.execute(
         "CREATE SCHEMA other; CREATE TABLE other.state (LIKE fold1_1.state INCLUDING DEFAULTS);"
-        " CREATE TABLE other.parked (LIKE fold1_1.parked); CREATE TABLE other.set_aside (LIKE fold1_1.set_aside)"
+        " CREATE TABLE other.parked (LIKE fold1_1.parked); CREATE TABLE other.dead_letters (LIKE fold1_1.dead_letters)"
     )
     losses = Losses("fold1_1", "other", {})
     await losses.capture(owner)
     loss = await losses.judge(owner, 2**62)
     assert (loss.rows, loss.versions, loss.subjects, len(loss.named)) == (COMPLAINTS, COMPLAINTS, COMPLAINTS, 5)
     assert str(loss).endswith(f" and {COMPLAINTS - 5} more")
-    await owner.execute("INSERT INTO other.state (subject, partition, read, done) SELECT subject, partition, read, done FROM fold1_1.state")
+    await owner.execute("INSERT INTO other.state (subject, partition, read, own) SELECT subject, partition, read, own FROM fold1_1.state")
     assert not await losses.judge(owner, 2**62)
     await owner.close()

@@ -8,8 +8,8 @@ from typing import Any
 
 import asyncpg
 import pytest
-from spine_log import Author, made_anew, on_the_log, pen, quiet, rebuild, states, subject_of, verified
-from spine_stack import HANDLING_KIND, INTAKE_KIND, MASTER, Stack, asked, eventually, registered
+from spine_log import Author, idle, made_anew, on_the_log, pen, rebuild, states, subject_of, verified
+from spine_stack import HANDLING_AGGREGATE, INTAKE_AGGREGATE, MASTER, Stack, eventually, metadata, registered
 
 from redress_events.contracts import CONTRACTS, HANDLING, INTAKE
 from redress_events.contracts.handling import CaseOpened
@@ -18,8 +18,8 @@ from redress_spine.admin.verify import Report, Verified, _Check, verify
 from redress_spine.aggregate import KEYS
 
 VERIFIED = {
-    "intake": lambda stack: Verified("intake", {"complaint": INTAKE_KIND}, INTAKE, CONTRACTS, stack.partitions, stack.prefix),
-    "handling": lambda stack: Verified("handling", {"complaint": HANDLING_KIND}, HANDLING, CONTRACTS, stack.partitions, stack.prefix),
+    "intake": lambda stack: Verified("intake", {"complaint": INTAKE_AGGREGATE}, INTAKE, CONTRACTS, stack.partitions, stack.prefix),
+    "handling": lambda stack: Verified("handling", {"complaint": HANDLING_AGGREGATE}, HANDLING, CONTRACTS, stack.partitions, stack.prefix),
 }
 
 
@@ -29,12 +29,12 @@ async def check(stack: Stack, source: str) -> Report:
 
 async def filled(stack: Stack) -> list[str]:
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
-    subjects = [(await intake.create("complaint", lambda context: [registered()], asked(f"k{n}")))[0].subject for n in range(8)]
+    subjects = [(await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}")))[0].subject for n in range(8)]
 
-    async def heard() -> bool:
-        return all([(await intake.read(subject)).state.heard.opened == 1 for subject in subjects])
+    async def observed() -> bool:
+        return all([(await intake.read(subject)).state.observed.opened == 1 for subject in subjects])
 
-    await eventually(heard)
+    await eventually(observed)
     await stack.stop(intake)
     await stack.stop(handling)
     return subjects
@@ -44,7 +44,7 @@ async def test_verify_finds_nothing_while_all_is_well_and_every_kind_of_damage(s
     subjects = await filled(stack)
     for source in ("intake", "handling"):
         report = await check(stack, source)
-        assert report.equal and report.states == 8 and report.journal_facts == report.log_records == 8 and report.lost == 0, report
+        assert report.equal and report.states == 8 and report.journal_events == report.log_records == 8 and report.lost == 0, report
 
     async def damaged(source: str, sql: str, *args: object) -> list[tuple[str, str, str]]:
         owner = await stack.connect(source, owner=True)
@@ -52,25 +52,25 @@ async def test_verify_finds_nothing_while_all_is_well_and_every_kind_of_damage(s
         await owner.close()
         return [(each.where, each.which, each.what) for each in (await check(stack, source)).differences]
 
-    found = await damaged("intake", 'UPDATE state SET done = done || \'{"number": "Y"}\' WHERE subject = $1', subjects[0])
-    assert found == [("state", subjects[0], "done is not the fold of the journal")]
-    found = await damaged("handling", "UPDATE state SET heard = heard || '{\"chases\": 7}' WHERE subject = $1", subjects[1])
-    assert found == [("state", subjects[1], "heard is not the fold of the log")]
+    found = await damaged("intake", 'UPDATE state SET own = own || \'{"number": "Y"}\' WHERE subject = $1', subjects[0])
+    assert found == [("state", subjects[0], "own is not the fold of the journal")]
+    found = await damaged("handling", "UPDATE state SET observed = observed || '{\"chases\": 7}' WHERE subject = $1", subjects[1])
+    assert found == [("state", subjects[1], "observed is not the fold of the log")]
     found = await damaged("handling", "UPDATE sealed SET ciphertext = '\\x00' WHERE subject = $1 AND ref = 'intake/1/text'", subjects[4])
-    assert ("state", f"{subjects[4]} intake/1/text", "is not the ciphertext that its fact has") in found and len(found) == 2
+    assert ("state", f"{subjects[4]} intake/1/text", "is not the ciphertext that its event has") in found and len(found) == 2
     found = await damaged("intake", "DELETE FROM sealed WHERE subject = $1 AND ref = 'intake/1/text'", subjects[4])
     assert ("state", f"{subjects[4]} intake/1/text", "has no ciphertext") in found and len(found) == 2
     found = await damaged("intake", 'UPDATE entries SET data = \'{"department": "elsewhere"}\' WHERE subject = $1', subjects[5])
-    assert ("state", f"{subjects[5]} history handling 1", "is another entry than its fact's") in found and len(found) == 3
+    assert ("state", f"{subjects[5]} history handling 1", "is another entry than its event's") in found and len(found) == 3
     found = await damaged("intake", "DELETE FROM entries WHERE subject = $1", subjects[5])
     assert ("state", f"{subjects[5]} history handling 1", "has no entry") in found and len(found) == 3
     strange = "INSERT INTO entries (subject, list, source, version, at, data, size) VALUES ($1, 'history', 'handling', 9, 0, '{}', 2)"
     found = await damaged("handling", strange, subjects[6])
-    assert ("state", f"{subjects[6]} history handling 9", "is an entry of no fact") in found
+    assert ("state", f"{subjects[6]} history handling 9", "is an entry of no event") in found
     found = await damaged("handling", "UPDATE events SET data = data || ' '::bytea WHERE stream = $1", subjects[2])
     assert ("journal", f"{subjects[2]} version 1", "was changed: its hash is not that of its bytes") in found
     found = await damaged("intake", "DELETE FROM state WHERE subject = $1", subjects[3])
-    assert ("state", subjects[3], "has facts and no row") in found
+    assert ("state", subjects[3], "has events and no row") in found
 
 
 async def test_verify_finds_what_the_log_lost_and_what_the_journal_never_had(stack: Stack) -> None:
@@ -93,7 +93,7 @@ async def test_progress_is_told(stack: Stack) -> None:
     await filled(stack)
     told: list[tuple[str, int, int]] = []
     await verify(VERIFIED["intake"](stack), (await stack.database("intake")).app_dsn, stack.kafka, lambda *step: told.append(step))
-    assert {what for what, _, _ in told} == {"journal", "log", "state"} and all(done <= every for _, done, every in told)
+    assert {what for what, _, _ in told} == {"journal", "log", "state"} and all(own <= every for _, own, every in told)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ async def test_a_wrong_partition_and_a_wrong_revision_are_told_and_a_rebuild_set
 async def test_what_operators_did_is_no_difference(stack: Stack, tmp_path: Path) -> None:
     """A gap that was redriven, a malformed record behind it that waits, another gap that is closed and not redriven, and a skip that let
     the chain go on: what verify once called damage that no rebuild healed."""
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     healed, waiting, passed = (Author(subject_of(n)) for n in range(3))
     async with pen(stack) as hand:
         for author in (healed, waiting, passed):
@@ -190,18 +190,18 @@ async def test_what_operators_did_is_no_difference(stack: Stack, tmp_path: Path)
             await hand.write(first, third)
             await parked(handling, author)
             await hand.write(missing)
-            await quiet(handling)
+            await idle(handling)
             assert (await handling.parking.redrive(author.subject)).left == 0
             if author is not healed:
                 await hand.write(replace(rest[0], value=b"{"))
                 await parked(handling, author)
                 await hand.write(*rest)
-                await quiet(handling)
+                await idle(handling)
             if author is passed:
                 assert (await handling.parking.skip(author.subject, "ops", "not JSON")).left == 0
                 (gap, last) = author.say(ComplaintChased(chase=6), ComplaintChased(chase=7))
                 await hand.write(last, gap)
-                await quiet(handling)
+                await idle(handling)
     database = (await stack.database("handling")).app_dsn
     report = await verify(VERIFIED["handling"](stack), database, stack.kafka)  # the author's key is on no topic
     assert report.equal and report.parked == 2, report.differences
@@ -215,7 +215,7 @@ async def test_what_operators_did_is_no_difference(stack: Stack, tmp_path: Path)
 
 
 async def test_what_waits_though_it_could_be_folded_is_to_be_redriven_and_other_damage_to_parking_is_told(stack: Stack) -> None:
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     unknown, lost, more = (Author(subject_of(n)) for n in range(3))
     async with pen(stack) as hand:
         for author in (unknown, lost, more):
@@ -224,7 +224,7 @@ async def test_what_waits_though_it_could_be_folded_is_to_be_redriven_and_other_
             await parked(handling, author)
         (fine,) = Author(subject_of(7)).say(registered())
         await hand.write(fine)
-        await quiet(handling)
+        await idle(handling)
     await stack.stop(handling)
     owner = await stack.connect("handling", owner=True)
     await owner.execute("DELETE FROM parked WHERE subject = $1", lost.subject)
@@ -232,7 +232,7 @@ async def test_what_waits_though_it_could_be_folded_is_to_be_redriven_and_other_
         "DELETE FROM parked p USING (SELECT max(position) AS p FROM parked WHERE subject = $1) m WHERE position = m.p", more.subject
     )
     # As an older release would have left it, which did not know the type: it waits, and this release can fold it.
-    await owner.execute("UPDATE state SET parked = true, heard = '{}', read = '{}' WHERE subject = $1", subject_of(7))
+    await owner.execute("UPDATE state SET parked = true, observed = '{}', read = '{}' WHERE subject = $1", subject_of(7))
     (record,) = [each for each in await on_the_log(stack, "complaints.lifecycle.v1", 4) if each.key == subject_of(7).encode()]
     await owner.execute(
         'INSERT INTO parked (subject, topic, partition, "offset", reason, detail, headers)'

@@ -28,7 +28,7 @@ async def end(engine: Engine, loop: str) -> None:
 
 
 async def test_what_came_after_an_idle_hour_is_as_old_as_it_is_and_no_hour_older(stack: Stack) -> None:
-    handling = await stack.engine("handling", work=[])
+    handling = await stack.engine("handling", automations=[])
     author = Author(subject_of(1))
     first, second = author.say(registered(), ComplaintChased(chase=1))
     async with pen(stack) as hand:
@@ -62,7 +62,7 @@ async def older(engine: Engine, seconds: float) -> bool:
     return (await engine.measures()).lag_seconds > seconds
 
 
-@pytest.mark.parametrize("loop", ["projector", "relay", "work"])
+@pytest.mark.parametrize("loop", ["projector", "relay", "automation"])
 async def test_a_loop_that_has_ended_is_a_reason_for_a_restart(stack: Stack, loop: str) -> None:
     handling = await stack.engine("handling")
     assert handling.stalled() == []
@@ -108,7 +108,7 @@ async def test_a_batch_that_takes_longer_than_a_transaction_may_is_folded_in_sma
     async with pen(stack) as hand:
         for author in authors:
             await hand.write(*author.say(registered()))
-        handling = await stack.engine("handling", work=[])
+        handling = await stack.engine("handling", automations=[])
 
         async def folded() -> bool:
             return bool(await owner.fetchval("SELECT count(*) FROM state") == len(subjects))

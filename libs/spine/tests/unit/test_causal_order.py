@@ -17,16 +17,16 @@ from redress_spine.admin.causal_order import CausalOrder, Journaled, merged
 SOURCES = ["intake", "triage", "handling"]
 
 
-def fact(source: str, stream: str, version: int, place: int, seconds: float, cause: Journaled | str | None = None) -> Journaled:
+def event(source: str, stream: str, version: int, place: int, seconds: float, cause: Journaled | str | None = None) -> Journaled:
     named = (cause.id, cause.source, cause.place) if isinstance(cause, Journaled) else (cause, "gone", (9**9, 0)) if cause else None
     return Journaled(
         f"{stream}/{source}/{version}", source, SOURCES.index(source), stream, (place, 0), AT + timedelta(seconds=seconds), named
     )
 
 
-def ordered(facts: Iterable[Journaled]) -> tuple[list[Journaled], int, int]:
-    """What comes of journals that hold these facts: the order, how many had to go before their cause, and how many were held at most."""
-    journals = {source: sorted((each for each in facts if each.source == source), key=lambda each: each.place) for source in SOURCES}
+def ordered(events: Iterable[Journaled]) -> tuple[list[Journaled], int, int]:
+    """What comes of journals that hold these events: the order, how many had to go before their cause, and how many were held at most."""
+    journals = {source: sorted((each for each in events if each.source == source), key=lambda each: each.place) for source in SOURCES}
 
     async def read(source: str) -> AsyncIterator[Journaled]:
         for each in journals[source]:
@@ -46,20 +46,20 @@ def ordered(facts: Iterable[Journaled]) -> tuple[list[Journaled], int, int]:
 
 @settings(deadline=None, max_examples=200)
 @given(st.randoms(use_true_random=False), st.integers(0, 60), st.sampled_from([0.0, 0.5, 30.0]), st.booleans())
-def test_nothing_comes_before_its_cause_or_its_predecessor(chance: random.Random, length: int, skew: float, adopted: bool):
-    """A history: at each step a service that has read some of a stream's log decides upon the last fact that it read. skew: how many
+def test_nothing_comes_before_its_cause_or_its_predecessor(rng: random.Random, length: int, skew: float, adopted: bool):
+    """A history: at each step a service that has read some of a stream's log decides upon the last event that it read. skew: how many
     seconds its clock may be wrong. adopted: a journal's order between streams is not that of time."""
     log: dict[str, list[Journaled]] = {"a": [], "b": [], "c": []}
     read, versions, history = Counter[tuple[str, str]](), Counter[tuple[str, str]](), []
-    clocks = {source: chance.uniform(-skew, skew) for source in SOURCES}
+    clocks = {source: rng.uniform(-skew, skew) for source in SOURCES}
     streams = {stream: n * 1_000 for n, stream in enumerate(log)}
     for step in range(length):
-        source, stream = chance.choice(SOURCES), chance.choice(list(log))
-        read[source, stream] = chance.randint(read[source, stream], len(log[stream]))
+        source, stream = rng.choice(SOURCES), rng.choice(list(log))
+        read[source, stream] = rng.randint(read[source, stream], len(log[stream]))
         foreign = [each for each in log[stream][: read[source, stream]] if each.source != source]
         versions[source, stream] += 1
         place = step + streams[stream] if adopted else step
-        decided = fact(source, stream, versions[source, stream], place, step + clocks[source], foreign[-1] if foreign else None)
+        decided = event(source, stream, versions[source, stream], place, step + clocks[source], foreign[-1] if foreign else None)
         log[stream].append(decided)
         history.append(decided)
     went, early, most = ordered(history)
@@ -75,16 +75,16 @@ def test_nothing_comes_before_its_cause_or_its_predecessor(chance: random.Random
         assert most == 0, "something was held for nothing"
 
 
-def test_facts_of_one_time_go_by_the_services_order():
-    facts = [fact("handling", "a", 1, 1, 0), fact("intake", "b", 1, 5, 0), fact("triage", "c", 1, 3, 0)]
-    assert [each.source for each in ordered(facts)[0]] == SOURCES
+def test_events_of_one_time_go_by_the_services_order():
+    events = [event("handling", "a", 1, 1, 0), event("intake", "b", 1, 5, 0), event("triage", "c", 1, 3, 0)]
+    assert [each.source for each in ordered(events)[0]] == SOURCES
 
 
 def test_what_waits_for_a_cause_that_never_comes_goes_by_time_and_is_told():
-    lost = fact("handling", "a", 1, 1, 1, cause="a/triage/9")
-    later = fact("handling", "a", 2, 2, 2)
-    upon = fact("intake", "a", 1, 1, 3, cause=later)
-    other = fact("triage", "b", 1, 1, 9)
+    lost = event("handling", "a", 1, 1, 1, cause="a/triage/9")
+    later = event("handling", "a", 2, 2, 2)
+    upon = event("intake", "a", 1, 1, 3, cause=later)
+    other = event("triage", "b", 1, 1, 9)
     went, early, most = ordered([lost, later, upon, other])
     assert [each.id for each in went] == [other.id, lost.id, later.id, upon.id]
     assert (early, most) == (1, 3)
@@ -93,7 +93,7 @@ def test_what_waits_for_a_cause_that_never_comes_goes_by_time_and_is_told():
 def test_two_that_name_each_other_as_cause_do_not_stop_the_others():
     first = Journaled("a/intake/1", "intake", 0, "a", (1, 0), AT, ("a/triage/1", "triage", (1, 0)))
     second = Journaled("a/triage/1", "triage", 1, "a", (1, 0), AT + timedelta(seconds=1), (first.id, "intake", (1, 0)))
-    other = fact("handling", "b", 1, 1, 5)
+    other = event("handling", "b", 1, 1, 5)
     went, early, _ = ordered([first, second, other])
     assert [each.id for each in went] == [other.id, first.id, second.id]
     assert early == 1

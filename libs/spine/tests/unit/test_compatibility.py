@@ -7,12 +7,12 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 from pydantic import BaseModel, Field, create_model
 
-from redress_events.event import Fact, Personal, UtcTime
+from redress_events.event import Event, Personal, UtcTime
 from redress_events.vocabulary import CLOSED
 from redress_spine.schemas.compatibility import incompatibilities, same
 from redress_spine.schemas.json_schema import Schema, schema_of
 
-KIND = "redress.intake.complaint-noted.v1"
+AGGREGATE = "redress.intake.complaint-noted.v1"
 
 
 class Part(BaseModel):
@@ -46,9 +46,9 @@ PUBLISHED: dict[str, Any] = {
 
 
 def noted(**changes: Any) -> Schema:
-    """The schema of the published fact with other fields; None takes one away."""
+    """The schema of the published event with other fields; None takes one away."""
     fields = {name: field for name, field in (PUBLISHED | changes).items() if field is not None}
-    return schema_of(KIND, create_model("ComplaintNoted", __base__=Fact, **fields))
+    return schema_of(AGGREGATE, create_model("ComplaintNoted", __base__=Event, **fields))
 
 
 @pytest.mark.parametrize(
@@ -98,28 +98,28 @@ def test_these_changes_need_a_new_class(changes: dict[str, Any], reason: str):
     assert any(found.startswith(reason) for found in incompatibilities(noted(), noted(**changes)))
 
 
-def test_a_fact_does_not_move_to_another_topic():
-    class Moved(Fact):
+def test_an_event_does_not_move_to_another_topic():
+    class Moved(Event):
         topic: ClassVar[str] = CLOSED
         stream: ClassVar[str] = "closed"
 
-    class Stayed(Fact):
+    class Stayed(Event):
         pass
 
-    assert incompatibilities(schema_of(KIND, Stayed), schema_of(KIND, Moved)) == [
+    assert incompatibilities(schema_of(AGGREGATE, Stayed), schema_of(AGGREGATE, Moved)) == [
         "the type changed its x-stream from 'complaint' to 'closed'",
         "the type changed its x-topic from 'complaints.lifecycle.v1' to 'complaints.closed.v1'",
     ]
 
 
 def test_on_a_public_topic_enumerations_are_open():
-    class Public(Fact):
+    class Public(Event):
         topic: ClassVar[str] = CLOSED
 
         reason: Literal["satisfied"]
         outcome: Literal["resolved", "rejected"] | None = None
 
-    properties = schema_of(KIND, Public)["properties"]
+    properties = schema_of(AGGREGATE, Public)["properties"]
     assert properties["reason"] == {"type": "string", "x-extensible-enum": ["satisfied"]}
     assert properties["outcome"]["anyOf"][0] == {"type": "string", "x-extensible-enum": ["resolved", "rejected"]}
 
@@ -133,5 +133,5 @@ def test_words_for_people_are_no_change():
 def test_a_field_called_description_is_no_words():
     assert not same(noted(description=(str, "")), noted(description=(int, 0)))
     assert incompatibilities(noted(description=(str, "")), noted()) == [
-        "`description` is gone, but facts on the log have it and readers may need it"
+        "`description` is gone, but events on the log have it and readers may need it"
     ]

@@ -26,7 +26,7 @@ from redress_spine.messaging.envelope import (
     dataschema,
     decode,
     encode,
-    fact_id,
+    event_id,
     headers,
 )
 
@@ -77,7 +77,7 @@ def envelopes(draw: st.DrawFn, data: st.SearchStrategy[Any] = plain) -> Envelope
     version = draw(st.integers(1, MAX_VERSION))
     type_ = f"redress.{source}.{draw(st.sampled_from(['complaint-routed', 'met']))}.v{draw(st.integers(1, 20))}"
     return Envelope(
-        id=fact_id(subject, source, version),
+        id=event_id(subject, source, version),
         source=source,
         type=type_,
         subject=subject,
@@ -258,7 +258,7 @@ def test_no_damaged_bytes_raise_anything_else(start: int, length: int, instead: 
     ],
     ids=repr,
 )
-def test_a_fact_that_nobody_could_read_is_not_written(attributes: dict[str, Any]):
+def test_an_event_that_nobody_could_read_is_not_written(attributes: dict[str, Any]):
     with pytest.raises(Malformed):
         encode(replace(REGISTERED, **attributes))
 

@@ -11,48 +11,48 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spine_log import STATES, Author, Sent, subject_of
-from spine_stack import HANDLING_KIND, registered
+from spine_stack import HANDLING_AGGREGATE, registered
 
 from redress_events.contracts import CONTRACTS, HANDLING, TRIAGE
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented
 from redress_events.contracts.triage import ComplaintRouted
-from redress_spine.aggregate import Kind
+from redress_spine.aggregate import Aggregate
 from redress_spine.messaging.envelope import chain
-from redress_spine.messaging.records import Apart, Read, Reader
+from redress_spine.messaging.records import DeadLetter, DecodedRecord, Reader
 from redress_spine.store.commit import Trace, prepare
 from redress_spine.store.fold import SHORT, WINDOW, Folding, ParkedRecord, Waiting, redriven
 from redress_spine.store.states import Codec
 
 SUBJECT = subject_of(1)
-READER = Reader("handling", {"complaint": HANDLING_KIND}, CONTRACTS, 4)
+READER = Reader("handling", {"complaint": HANDLING_AGGREGATE}, CONTRACTS, 4)
 ROUTED = ComplaintRouted(routing=1, department="network", queue="radio")
 laws = settings(deadline=None, max_examples=60)
 
 
-def folding(kind: Kind = HANDLING_KIND) -> Folding:
-    return Folding(SUBJECT, STATES.partition(SUBJECT), Codec(kind), kind.facets[0](), {})
+def folding(aggregate: Aggregate = HANDLING_AGGREGATE) -> Folding:
+    return Folding(SUBJECT, STATES.partition(SUBJECT), Codec(aggregate), aggregate.facets[0](), {})
 
 
 def take(into: Folding, *sent: Sent, reader: Reader = READER) -> Folding:
     for offset, each in enumerate(sent):
         item = reader.judge(each.record(offset))
-        assert not isinstance(item, Apart), item
+        assert not isinstance(item, DeadLetter), item
         into.take(item)
     return into
 
 
 def state(of: Folding) -> tuple[str, str, bool]:
-    return of.codec.dump_heard(of.heard), orjson.dumps(of.read, option=orjson.OPT_SORT_KEYS).decode(), of.parked
+    return of.codec.dump_observed(of.observed), orjson.dumps(of.read, option=orjson.OPT_SORT_KEYS).decode(), of.parked
 
 
 def log(chases: int = 4) -> list[Sent]:
     """Two services' streams of one subject, each in its order."""
     intake, triage = Author(SUBJECT), Author(SUBJECT, TRIAGE)
-    facts = [*intake.say(registered())]
+    events = [*intake.say(registered())]
     for n in range(1, chases + 1):
-        facts += intake.say(ComplaintChased(chase=n, text="still nothing")) + triage.say(ROUTED)
-    return facts
+        events += intake.say(ComplaintChased(chase=n, text="still nothing")) + triage.say(ROUTED)
+    return events
 
 
 def changed(sent: Sent, rechain: bool = True, **attributes: Any) -> Sent:
@@ -88,21 +88,21 @@ def test_of_each_source_the_last_versions_are_known_by_their_hash_and_older_ones
 
 @laws
 @given(st.randoms(use_true_random=False), st.integers(0, 5))
-def test_own_facts_among_foreign_ones_in_any_order_give_the_same_state(chance: random.Random, opened: int) -> None:
+def test_own_events_among_foreign_ones_in_any_order_give_the_same_state(rng: random.Random, opened: int) -> None:
     foreign = log(3)
     turns = [True] * opened + [False] * len(foreign)
-    chance.shuffle(turns)
+    rng.shuffle(turns)
     into, own = folding(), STATES.fresh(SUBJECT)
     left = list(foreign)
     for turn in turns:
         if turn:
-            fact = CaseOpened(cycle=1, routing=1, department="d")
-            item = prepare(HANDLING, STATES.codec(SUBJECT), own, [fact], registered().received_at, Trace("timer", "t"))
-            own = replace(own, version=item.version, hash=item.events[-1][5], done=item.done)
+            event = CaseOpened(cycle=1, routing=1, department="d")
+            item = prepare(HANDLING, STATES.codec(SUBJECT), own, [event], registered().received_at, Trace("timer", "t"))
+            own = replace(own, version=item.version, hash=item.events[-1][5], own=item.own)
         else:
             take(into, left.pop(0))
     assert state(into) == state(take(folding(), *foreign))
-    assert own.done.opened == own.version == opened
+    assert own.own.opened == own.version == opened
 
 
 @laws
@@ -114,7 +114,7 @@ def test_records_redriven_out_of_order_are_folded_in_order_once_all_are_there(or
     into = take(into, *(whole[n] for n in sorted(missing)))
     waiting = [(each, READER.judge(each.record), None) for each in into.waiting]
     into.waiting = []
-    assert redriven(into, [each for each in waiting if not isinstance(each[1], Apart)]) == []  # type: ignore[misc]
+    assert redriven(into, [each for each in waiting if not isinstance(each[1], DeadLetter)]) == []  # type: ignore[misc]
     assert state(into) == state(take(folding(), *whole))
 
 
@@ -127,15 +127,15 @@ def test_a_redrive_folds_nothing_behind_what_is_still_missing() -> None:
     items: list[Waiting] = []
     for each in into.waiting:
         item = READER.judge(each.record)
-        assert not isinstance(item, Apart)
+        assert not isinstance(item, DeadLetter)
         items.append((each, item, None))
     into.waiting = []
     assert [each.reason for each in redriven(into, items)] == ["gap", "behind"]
-    assert state(into) == before, "triage's fact was folded though it stands behind a gap"
+    assert state(into) == before, "triage's event was folded though it stands behind a gap"
     late = READER.judge(lost.record(9))
-    assert isinstance(late, Read)
+    assert isinstance(late, DecodedRecord)
     assert redriven(into, [*items, (ParkedRecord(late.record, "behind", ""), late, None)]) == []
-    assert set(into.read) == {"intake", "triage"} and into.heard.chases == 2
+    assert set(into.read) == {"intake", "triage"} and into.observed.chases == 2
 
 
 def bad_records() -> dict[str, list[Sent]]:
@@ -175,31 +175,31 @@ def test_what_cannot_be_folded_parks_the_subject_and_what_follows_waits_behind_i
 
 def test_a_type_that_nobody_listens_to_counts_its_version() -> None:
     into = take(folding(), *Author(SUBJECT).say(registered(), ComplaintSupplemented(supplement=1, text="more"), ComplaintChased(chase=1)))
-    assert (into.parked, into.read["intake"]["v"], into.heard.chases) == (False, 3, 1)
+    assert (into.parked, into.read["intake"]["v"], into.observed.chases) == (False, 3, 1)
 
 
 def test_a_skipped_record_that_continues_the_chain_counts_as_its_version() -> None:
     first, second, third = Author(SUBJECT).say(registered(), ComplaintChased(chase=1), ComplaintChased(chase=2))
     into = take(folding(), first)
     broken = READER.judge(second.record(1))
-    assert isinstance(broken, Read)
+    assert isinstance(broken, DecodedRecord)
     into.take(broken, skip=1)
-    assert (take(into, third).parked, into.heard.chases) == (False, 1)
+    assert (take(into, third).parked, into.observed.chases) == (False, 1)
 
 
 @pytest.mark.parametrize("wrong", ["raises", "no facet"])
 def test_a_fold_that_fails_parks(wrong: str) -> None:
-    def hear(heard: Any, fact: Any, at: Any) -> Any:
-        if isinstance(fact, ComplaintRegistered):
-            return heard
+    def observe(observed: Any, event: Any, at: Any) -> Any:
+        if isinstance(event, ComplaintRegistered):
+            return observed
         if wrong == "raises":
             raise KeyError("the customer's words")
         return None
 
-    kind = replace(HANDLING_KIND, hear=hear)
-    into = take(folding(kind), *Author(SUBJECT).say(registered(), ComplaintChased(chase=1)))
+    aggregate = replace(HANDLING_AGGREGATE, observe=observe)
+    into = take(folding(aggregate), *Author(SUBJECT).say(registered(), ComplaintChased(chase=1)))
     assert [(each.reason, "words" in each.detail) for each in into.waiting] == [("fold-failed", False)]
-    assert into.codec.load_heard(into.codec.dump_heard(into.heard)) == into.heard
+    assert into.codec.load_observed(into.codec.dump_observed(into.observed)) == into.observed
 
 
 @settings(deadline=None, max_examples=300)
@@ -211,5 +211,5 @@ def test_a_fold_that_fails_parks(wrong: str) -> None:
 )
 def test_any_bytes_at_all_get_a_judgement(key: bytes | None, value: bytes | None, own: dict[str, bytes], partition: int) -> None:
     item = READER.judge(Sent(key, value, [*own.items()], partition).record())
-    if not isinstance(item, Apart):
+    if not isinstance(item, DeadLetter):
         folding().take(item)

@@ -1,4 +1,4 @@
-"""A key's partition is the one that Kafka's own clients choose, whatever the key: else facts of one subject lie in two partitions."""
+"""A key's partition is the one that Kafka's own clients choose, whatever the key: else events of one subject lie in two partitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which department has a complaint, in whatever order triage and handling are heard."""
+"""Which department has a complaint, in whatever order triage and handling are observed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redress_events.contracts.callback import ComplaintClosed
 from redress_events.contracts.handling import CaseOpened, CaseTransferred
 from redress_events.contracts.triage import ComplaintRouted
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_events.placement import Placement, placed
 
 
@@ -27,7 +27,7 @@ def moved(routing: int, transfer: int, department: str) -> CaseTransferred:
     return CaseTransferred(cycle=1, routing=routing, transfer=transfer, department=department, reason="handling/1/reason")
 
 
-def placement(*told: Fact) -> Placement:
+def placement(*told: Event) -> Placement:
     return reduce(placed, told, Placement())
 
 
@@ -39,12 +39,12 @@ def placement(*told: Fact) -> Placement:
         ([routed(1, "network"), opened(1, "network"), moved(1, 1, "finance")], "finance"),
         ([routed(1, "network"), moved(1, 1, "finance"), moved(1, 2, "network")], "network"),
         ([routed(1, "network"), moved(1, 1, "finance"), routed(2, "legal")], "legal"),
-        ([moved(1, 1, "finance"), opened(2, "legal")], "legal"),  # the routing 2 is heard of later
+        ([moved(1, 1, "finance"), opened(2, "legal")], "legal"),  # the routing 2 is known later
         ([moved(2, 1, "finance"), routed(1, "network")], "finance"),
         ([routed(1, "network"), ComplaintClosed(cycle=1, reason="satisfied")], "network"),
     ],
 )
-def test_the_highest_routing_and_what_answers_it_hold(told: list[Fact], department: str | None):
+def test_the_highest_routing_and_what_answers_it_hold(told: list[Event], department: str | None):
     assert placement(*told).department == department
 
 
@@ -60,10 +60,10 @@ BY_HANDLING = [opened(1, "network"), moved(1, 1, "finance"), opened(2, "legal"),
 
 
 @given(triage=st.integers(0, 3), handling=st.integers(0, 5), data=st.data())
-def test_it_does_not_matter_who_is_heard_first(triage: int, handling: int, data: st.DataObject):
+def test_it_does_not_matter_who_is_observed_first(triage: int, handling: int, data: st.DataObject):
     """Each service keeps its own order; between them there is none."""
-    told: list[Fact] = []
-    waiting: list[list[Fact]] = [[*BY_TRIAGE[:triage]], [*BY_HANDLING[:handling]]]
+    told: list[Event] = []
+    waiting: list[list[Event]] = [[*BY_TRIAGE[:triage]], [*BY_HANDLING[:handling]]]
     while any(waiting):
         told.append(data.draw(st.sampled_from([each for each in waiting if each])).pop(0))
     assert placement(*told) == placement(*BY_TRIAGE[:triage], *BY_HANDLING[:handling])

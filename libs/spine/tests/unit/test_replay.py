@@ -8,31 +8,31 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spine_log import STATES, Author, Sent, subject_of
-from spine_stack import HANDLING_KIND, registered
+from spine_stack import HANDLING_AGGREGATE, registered
 
 from redress_events.contracts import CONTRACTS, HANDLING, TRIAGE
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.contracts.triage import ComplaintRouted
-from redress_spine.messaging.records import Apart, Read, Reader, Record, Unfit
+from redress_spine.messaging.records import DeadLetter, DecodedRecord, Reader, Record, RejectedRecord
 from redress_spine.processing.replay import Replay
 from redress_spine.store.fold import Folding, ParkedRecord, Place, place_of, redrive
 from redress_spine.store.states import Codec
 
 SUBJECT = subject_of(1)
-READER = Reader("handling", {"complaint": HANDLING_KIND}, CONTRACTS, 4)
+READER = Reader("handling", {"complaint": HANDLING_AGGREGATE}, CONTRACTS, 4)
 OPENED = CaseOpened(cycle=1, routing=1, department="d")
 
 
 def fresh() -> Folding:
-    return Folding(SUBJECT, STATES.partition(SUBJECT), Codec(HANDLING_KIND), HANDLING_KIND.facets[0](), {})
+    return Folding(SUBJECT, STATES.partition(SUBJECT), Codec(HANDLING_AGGREGATE), HANDLING_AGGREGATE.facets[0](), {})
 
 
 def said() -> list[Sent]:
     """What may come, in any order and number: two services' streams, what nobody can read, forks, and what calls itself ours."""
     intake = Author(SUBJECT).say(registered(), *(ComplaintChased(chase=n) for n in range(1, 6)))
     triage = Author(SUBJECT, TRIAGE).say(*(ComplaintRouted(routing=n, department="network", queue="radio") for n in (1, 2, 3)))
-    ours, theirs = (Author(SUBJECT, HANDLING).say(OPENED, fact) for fact in (OPENED, replace_department()))
+    ours, theirs = (Author(SUBJECT, HANDLING).say(OPENED, event) for event in (OPENED, replace_department()))
     malformed = replace(intake[2], value=b"{")
     unknown = orjson.loads(intake[1].value or b"") | {"type": "redress.intake.complaint-chased.v9"}
     own = dict(intake[1].headers)
@@ -65,7 +65,7 @@ class Live:
         record = sent.record(len(self.log))
         self.log.append(record)
         item = judged(record)
-        if isinstance(item, Read) and item.envelope.source == "handling":
+        if isinstance(item, DecodedRecord) and item.envelope.source == "handling":
             self.folding.compare(item, JOURNAL)
         else:
             self.folding.take(item)
@@ -79,7 +79,7 @@ class Live:
     def skip(self) -> None:
         if self.queue:
             first = judged(self.queue[0].record)
-            self.skips[place_of(first.record)] = self.folding.version(first.envelope.source) if isinstance(first, Read) else 0
+            self.skips[place_of(first.record)] = self.folding.version(first.envelope.source) if isinstance(first, DecodedRecord) else 0
             self.redrive()
 
     def _keep(self) -> None:
@@ -87,9 +87,9 @@ class Live:
         self.folding.waiting = []
 
 
-def judged(record: Record) -> Read | Unfit:
+def judged(record: Record) -> DecodedRecord | RejectedRecord:
     item = READER.judge(record)
-    assert not isinstance(item, Apart)
+    assert not isinstance(item, DeadLetter)
     return item
 
 
@@ -97,7 +97,7 @@ def replayed(log: list[Record], stay: frozenset[Place], skips: dict[Place, int])
     replay = Replay(fresh(), stay)
     for record in log:
         item, skip = judged(record), skips.get(place_of(record))
-        if not (isinstance(item, Read) and item.envelope.source == "handling"):
+        if not (isinstance(item, DecodedRecord) and item.envelope.source == "handling"):
             replay.take(item, skip)
         elif skip is None:
             replay.compare(item, JOURNAL)
@@ -106,7 +106,7 @@ def replayed(log: list[Record], stay: frozenset[Place], skips: dict[Place, int])
 
 
 def state(folding: Folding) -> tuple[str, object, bool, list[str]]:
-    return folding.codec.dump_heard(folding.heard), folding.read, folding.parked, sorted(ref for ref, _ in folding.sealed)
+    return folding.codec.dump_observed(folding.observed), folding.read, folding.parked, sorted(ref for ref, _ in folding.sealed)
 
 
 steps = st.lists(st.one_of(st.integers(0, len(SAID) - 1), st.integers(0, 8), st.sampled_from(["redrive", "skip"])), max_size=40)

@@ -19,7 +19,7 @@ from referencing.jsonschema import DRAFT7
 
 from redress_events.contracts import CONTRACTS
 from redress_events.contracts.callback import ClosedComplaint
-from redress_events.event import Contract, Fact
+from redress_events.event import Contract, Event
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.messaging.envelope import GENESIS, chain, dataschema, decode, encode, headers
 from redress_spine.schemas.__main__ import FOLDER, main
@@ -27,7 +27,7 @@ from redress_spine.schemas.folder import Plan
 from redress_spine.store.vault import ciphertext_of
 
 GOLDEN = sorted(FOLDER.glob("golden/*/*.json"))
-FACTS = [(kind, fact) for contract in CONTRACTS.values() for kind, fact in contract.by_type.items()]
+EVENTS = [(kind, event) for contract in CONTRACTS.values() for kind, event in contract.by_type.items()]
 
 
 def named(path: Path) -> str:
@@ -45,9 +45,9 @@ def test_a_golden_file_is_read_by_todays_class_and_schema(path: Path):
     value = path.read_bytes().removesuffix(b"\n")
     envelope = decode(value)
     assert encode(envelope) == value
-    fact = CONTRACTS[envelope.source].by_type[envelope.type].model_validate(envelope.data)
-    assert {name: json.loads(fact.model_dump_json())[name] for name in envelope.data} == envelope.data
-    for name in fact.personal_fields():
+    event = CONTRACTS[envelope.source].by_type[envelope.type].model_validate(envelope.data)
+    assert {name: json.loads(event.model_dump_json())[name] for name in envelope.data} == envelope.data
+    for name in event.personal_fields():
         if (field := envelope.data.get(name)) is not None:
             assert ciphertext_of(field)
     schema = json.loads((FOLDER / "json" / f"{envelope.type}.json").read_bytes())
@@ -100,8 +100,8 @@ def test_every_reference_of_an_asyncapi_document_leads_somewhere(source: str):
         for step in reference.removeprefix("#/").split("/"):
             place = place[step]
     sent = {topic: set(channel["messages"]) for topic, channel in document["channels"].items()}
-    for fact in CONTRACTS[source].type_of:
-        assert fact.__name__ in sent[fact.topic]
+    for event in CONTRACTS[source].type_of:
+        assert event.__name__ in sent[event.topic]
 
 
 def references(value: Any) -> Iterator[str]:
@@ -113,15 +113,15 @@ def references(value: Any) -> Iterator[str]:
         yield from references(item)
 
 
-@pytest.mark.parametrize(("kind", "fact"), FACTS, ids=[kind for kind, _ in FACTS])
-def test_personal_marks_stand_where_sealing_looks_for_them(kind: str, fact: type[Fact]):
+@pytest.mark.parametrize(("kind", "event"), EVENTS, ids=[kind for kind, _ in EVENTS])
+def test_personal_marks_stand_where_sealing_looks_for_them(kind: str, event: type[Event]):
     text = (FOLDER / "json" / f"{kind}.json").read_text()
-    assert text.count('"x-personal": true') == len(fact.personal_fields())
-    assert fact.topic == LIFECYCLE or not fact.personal_fields()
+    assert text.count('"x-personal": true') == len(event.personal_fields())
+    assert event.topic == LIFECYCLE or not event.personal_fields()
 
 
-@pytest.mark.parametrize(("kind", "fact"), FACTS, ids=[kind for kind, _ in FACTS])
-def test_what_may_be_empty_may_be_missing(kind: str, fact: type[Fact]):
+@pytest.mark.parametrize(("kind", "event"), EVENTS, ids=[kind for kind, _ in EVENTS])
+def test_what_may_be_empty_may_be_missing(kind: str, event: type[Event]):
     """The journal leaves empty fields out, so a missing one has to read as empty."""
     for field in json.loads((FOLDER / "json" / f"{kind}.json").read_bytes()).get("properties", {}).values():
         if {"type": "null"} in field.get("anyOf", ()):
@@ -153,7 +153,7 @@ def test_the_readmes_snippet_reads_the_public_record(capsys: pytest.CaptureFixtu
 
 
 def noted(name: str = "ComplaintNoted", **fields: Any) -> Contract:
-    return Contract("intake", create_model(name, __base__=Fact, number=(str, ...), **fields))
+    return Contract("intake", create_model(name, __base__=Event, number=(str, ...), **fields))
 
 
 def published(root: Path, contract: Contract) -> list[str]:

@@ -1,4 +1,4 @@
-"""The spine's small parts: what a state is stored as, what seals and opens, how facts are numbered and chained, ids and partitions."""
+"""The spine's small parts: what a state is stored as, what seals and opens, how events are numbered and chained, ids and partitions."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from cryptography.exceptions import InvalidTag
 from hypothesis import given
 from hypothesis import strategies as st
 from spine_log import CIPHER, STATES, subject_of
-from spine_stack import AT, HANDLING_KIND, MASTER, Heard, registered
+from spine_stack import AT, HANDLING_AGGREGATE, MASTER, Observed, registered
 
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
-from redress_events.event import Fact, Instant, replace
-from redress_spine.aggregate import Kind
+from redress_events.event import Event, Instant, replace
+from redress_spine.aggregate import Aggregate
 from redress_spine.messaging.envelope import GENESIS, chain, decode
 from redress_spine.processing.clock import uuid7
-from redress_spine.store.commit import LARGEST_FACT, FactTooLarge, Item, Trace, cause_json, cause_of, prepare
+from redress_spine.store.commit import LARGEST_EVENT, EventTooLarge, Item, Trace, cause_json, cause_of, prepare
 from redress_spine.store.states import Codec, partition_of
 from redress_spine.store.vault import OPENED_AT_ONCE, NotSealed, Vault, ciphertext_of, on_the_log, seal, tombstone_proof, unseal
 
@@ -42,47 +42,47 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    heard: Counted = field(default_factory=Counted)
-    done: Counted = field(default_factory=Counted)
+    observed: Counted = field(default_factory=Counted)
+    own: Counted = field(default_factory=Counted)
 
 
-COUNTING = Codec(Kind(Counting, lambda heard, fact, at: heard, lambda done, fact, at: done))
+COUNTING = Codec(Aggregate(Counting, lambda observed, event, at: observed, lambda own, event, at: own))
 
 
-def prepared(*facts: Fact, **more: Any) -> Item:
-    return prepare(INTAKE, STATES.codec(SUBJECT), ROW, facts, AT, Trace("agent:alice", "trace-1"), **({"cipher": CIPHER} | more))
+def prepared(*events: Event, **more: Any) -> Item:
+    return prepare(INTAKE, STATES.codec(SUBJECT), ROW, events, AT, Trace("agent:alice", "trace-1"), **({"cipher": CIPHER} | more))
 
 
 def test_defaults_are_left_out_of_what_is_stored_and_instants_are_microseconds() -> None:
-    codec = Codec(HANDLING_KIND)
-    assert codec.dump_heard(Heard()) == "{}" and codec.load_heard("{}") == Heard()
-    assert codec.dump_heard(Heard(registered_at=AT, chases=2)) == '{"chases":2,"registered_at":1772438400000000}'
-    assert codec.load_heard('{"registered_at":1772438400000000}') == Heard(registered_at=AT)
+    codec = Codec(HANDLING_AGGREGATE)
+    assert codec.dump_observed(Observed()) == "{}" and codec.load_observed("{}") == Observed()
+    assert codec.dump_observed(Observed(registered_at=AT, chases=2)) == '{"chases":2,"registered_at":1772438400000000}'
+    assert codec.load_observed('{"registered_at":1772438400000000}') == Observed(registered_at=AT)
 
 
 @given(
     st.dictionaries(st.text(max_size=5).filter(lambda key: "\0" not in key), st.integers(0, 9), max_size=6),
     st.randoms(use_true_random=False),
 )
-def test_an_etag_is_the_same_after_the_database_gave_the_keys_back_in_its_own_order(counts: dict[str, int], chance: random.Random) -> None:
-    shuffled = chance.sample(sorted(counts.items()), len(counts))
+def test_an_etag_is_the_same_after_the_database_gave_the_keys_back_in_its_own_order(counts: dict[str, int], rng: random.Random) -> None:
+    shuffled = rng.sample(sorted(counts.items()), len(counts))
     before, after = (
         Counted(counts, AT),
-        COUNTING.load_heard(orjson.dumps({"by_department": dict(shuffled), "at": 1772438400000000}).decode()),
+        COUNTING.load_observed(orjson.dumps({"by_department": dict(shuffled), "at": 1772438400000000}).decode()),
     )
-    assert COUNTING.etag(before, "{}") == COUNTING.etag(after, "{}") != COUNTING.etag(Counted(), COUNTING.dump_done(before))
+    assert COUNTING.etag(before, "{}") == COUNTING.etag(after, "{}") != COUNTING.etag(Counted(), COUNTING.dump_own(before))
     assert COUNTING.etag(Counted(), "{}") == COUNTING.etag(COUNTING.nothing[0], "{}")
-    assert COUNTING.dump_heard(before) == COUNTING.dump_heard(after)
+    assert COUNTING.dump_observed(before) == COUNTING.dump_observed(after)
 
 
-def test_facts_are_numbered_chained_sealed_and_folded_as_the_log_will_read_them() -> None:
+def test_events_are_numbered_chained_sealed_and_folded_as_the_log_will_read_them() -> None:
     item = prepared(registered("我的手机没有信号"), ComplaintChased(chase=1), ComplaintChased(chase=2, text="again"))
     before = GENESIS
     for n, (stream, version, _, _, prevhash, digest, value) in enumerate(item.events, 1):
         assert (stream, version, prevhash, digest) == (SUBJECT, n, before, chain(before, value))
         assert decode(value).version == n and decode(value).time == AT and "信号".encode() not in value
         before = digest
-    assert (item.version, item.done.chases, item.done.text) == (3, 2, "intake/1/text")
+    assert (item.version, item.own.chases, item.own.text) == (3, 2, "intake/1/text")
     assert {ref: unseal(CIPHER, SUBJECT, ref, blob) for ref, blob in item.sealed} == {
         "intake/1/text": "我的手机没有信号",
         "intake/3/text": "again",
@@ -90,14 +90,14 @@ def test_facts_are_numbered_chained_sealed_and_folded_as_the_log_will_read_them(
     assert ciphertext_of(decode(item.events[2][6]).data["text"]) == item.sealed[1][1]
 
 
-def test_a_fact_that_kafka_would_refuse_is_refused_here_and_a_personal_field_needs_a_key() -> None:
-    with pytest.raises(FactTooLarge):
-        prepared(registered("x" * LARGEST_FACT))
+def test_an_event_that_kafka_would_refuse_is_refused_here_and_a_personal_field_needs_a_key() -> None:
+    with pytest.raises(EventTooLarge):
+        prepared(registered("x" * LARGEST_EVENT))
     with pytest.raises(ValueError, match="no key"):
         prepared(registered(), cipher=None)
 
 
-def test_facts_of_another_stream_of_the_same_subject_continue_that_streams_chain() -> None:
+def test_events_of_another_stream_of_the_same_subject_continue_that_streams_chain() -> None:
     class Elsewhere(ComplaintChased):
         stream = "closed"
 
@@ -108,10 +108,10 @@ def test_facts_of_another_stream_of_the_same_subject_continue_that_streams_chain
     assert item.events[0][4] == b"h" * 32 and item.events[2][4] == item.events[0][5] and item.version == 1
 
 
-def test_work_goes_on_with_the_thread_of_the_fact_that_caused_it() -> None:
-    heard = decode(prepared(registered()).events[0][6])
-    cause = cause_of(replace(ROW, cause=orjson.loads(cause_json(heard))))
-    assert (cause.correlation, cause.causation, cause.traceparent) == ("trace-1", heard.id, None)
+def test_work_goes_on_with_the_thread_of_the_event_that_caused_it() -> None:
+    observed = decode(prepared(registered()).events[0][6])
+    cause = cause_of(replace(ROW, cause=orjson.loads(cause_json(observed))))
+    assert (cause.correlation, cause.causation, cause.traceparent) == ("trace-1", observed.id, None)
     assert cause_of(ROW).correlation == SUBJECT
 
 
@@ -154,11 +154,11 @@ class Single:
 
 
 def test_the_quick_replace_does_what_that_of_dataclasses_does():
-    before = Heard(registered_at=AT, chases=2)
+    before = Observed(registered_at=AT, chases=2)
     for changes in ({}, {"chases": 3}, {"registered_at": None, "chases": 0}):
         after = replace(before, **changes)
-        assert after == dataclasses.replace(before, **changes) and type(after) is Heard
-    assert before == Heard(registered_at=AT, chases=2)
+        assert after == dataclasses.replace(before, **changes) and type(after) is Observed
+    assert before == Observed(registered_at=AT, chases=2)
     assert replace(Single(), n=5) == Single(5)
     with pytest.raises(TypeError, match="chased"):
         replace(before, chased=3)  # type: ignore[call-arg]

@@ -7,11 +7,11 @@ to every complaint, Handbook 3.3.3; how words and attempts go together is ours°
 
 from redress_callback.domain.closing import end
 from redress_callback.domain.visit import Visit
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_spine.aggregate import Context
 
 
-def give_up(visit: Visit, context: Context) -> list[Fact]:
+def give_up(visit: Visit, context: Context) -> list[Event]:
     give_up_at = visit.give_up_at
     if give_up_at is None or (context.passed or context.now) < give_up_at:
         return []

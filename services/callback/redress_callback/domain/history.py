@@ -9,18 +9,18 @@ from datetime import datetime
 
 from redress_events.contracts.callback import CallbackAttempted
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_spine.aggregate import Entry
 
 NOTES, SAID = "notes", "said"
 
 
-def entries(fact: Fact, at: datetime) -> Entry | None:
-    match fact:
+def entries(event: Event, at: datetime) -> Entry | None:
+    match event:
         case CallbackAttempted(note=str()):
-            return Entry(NOTES, {"cycle": fact.cycle, "attempt": fact.attempt, "reached": fact.reached, "words": fact.note})
+            return Entry(NOTES, {"cycle": event.cycle, "attempt": event.attempt, "reached": event.reached, "words": event.note})
         case ComplaintSupplemented():
-            return Entry(SAID, {"what": "supplement", "words": fact.text, "attachments": list(fact.attachments)})
+            return Entry(SAID, {"what": "supplement", "words": event.text, "attachments": list(event.attachments)})
         case ComplaintChased(text=str()):
-            return Entry(SAID, {"what": "chase", "words": fact.text})
+            return Entry(SAID, {"what": "chase", "words": event.text})
     return None

@@ -5,13 +5,13 @@ from __future__ import annotations
 from redress_callback.domain.policy import Policy
 from redress_callback.domain.visit import Visit
 from redress_events.contracts.callback import CallbackScheduled
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_spine.aggregate import Context
 
 
-def schedule(visit: Visit, context: Context, *, policy: Policy) -> list[Fact]:
+def schedule(visit: Visit, context: Context, *, policy: Policy) -> list[Event]:
     """Once in each cycle, counted from the resolution: being late here moves nothing."""
     handled = visit.handled
     if handled is None or not visit.to_schedule:
         return []
-    return [CallbackScheduled(cycle=visit.done.cycle, outcome=handled.outcome, due_at=handled.at + policy.first_attempt)]
+    return [CallbackScheduled(cycle=visit.own.cycle, outcome=handled.outcome, due_at=handled.at + policy.first_attempt)]

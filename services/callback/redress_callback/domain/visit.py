@@ -1,4 +1,4 @@
-"""The return visit of a complaint: what was heard and what was done, put together by the numbers that both carry."""
+"""The return visit of a complaint: what was observed and what was done, put together by the numbers that both carry."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from redress_callback.domain.done import Done, did
-from redress_callback.domain.heard import HEARS, Handled, Heard, hear
 from redress_callback.domain.history import entries
 from redress_callback.domain.lists import PROJECTIONS
-from redress_spine.aggregate import Kind
+from redress_callback.domain.observed import OBSERVES, Handled, Observed, observe
+from redress_callback.domain.own import Own, evolve
+from redress_spine.aggregate import Aggregate
 
 
 class Stage(StrEnum):
     """Whose turn it is."""
 
-    WAITING = "waiting"  # triage's or handling's: the cycle is neither resolved nor rejected; or the next turn of our own work loop
+    WAITING = "waiting"  # triage's or handling's: the cycle is neither resolved nor rejected; or the next turn of our own automation loop
     DUE = "due"  # an agent's: the customer is to be reached
     # The timer's: all attempts were made in vain, and it is closed at `give_up_at` unless the customer turns up, or says something.
     UNREACHED = "unreached"
@@ -25,43 +25,43 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    heard: Heard = Heard()
-    done: Done = Done()
+    observed: Observed = Observed()
+    own: Own = Own()
 
     @property
     def closed(self) -> bool:
         """The complaint has ended: its current cycle was closed."""
-        return self.done.closed >= self.done.cycle
+        return self.own.closed >= self.own.cycle
 
     @property
     def withdrawn(self) -> bool:
         """The customer wishes to end it, and that is not answered yet."""
-        return self.heard.withdrawal > self.done.answered and not self.closed
+        return self.observed.withdrawal > self.own.answered and not self.closed
 
     @property
     def handled(self) -> Handled | None:
         """How handling ended this cycle. What it says of an earlier one is over."""
-        handled = self.heard.handled
-        return handled if handled and handled.cycle == self.done.cycle else None
+        handled = self.observed.handled
+        return handled if handled and handled.cycle == self.own.cycle else None
 
     @property
     def said_since(self) -> int:
         """How often the customer added something or asked since the department ended its last case; before that, since the registration."""
-        return max(0, self.heard.said - (self.heard.handled.said if self.heard.handled else 0))
+        return max(0, self.observed.said - (self.observed.handled.said if self.observed.handled else 0))
 
     @property
     def unanswered(self) -> bool:
         """They said something that the department did not know when it ended the case, and no attempt has followed. Counts are compared,
-        never arrival: whatever was heard first, it is the same."""
-        return self.said_since > 0 and self.heard.said > self.done.said
+        never arrival: whatever was observed first, it is the same."""
+        return self.said_since > 0 and self.observed.said > self.own.said
 
     @property
     def stage(self) -> Stage:
         if self.closed:
             return Stage.CLOSED
-        if self.withdrawn or self.done.scheduled < self.done.cycle:
+        if self.withdrawn or self.own.scheduled < self.own.cycle:
             return Stage.WAITING
-        return Stage.UNREACHED if self.done.give_up_at and not self.unanswered else Stage.DUE
+        return Stage.UNREACHED if self.own.give_up_at and not self.unanswered else Stage.DUE
 
     @property
     def visit_at(self) -> datetime | None:
@@ -69,24 +69,24 @@ class Visit:
         An agent may always be early."""
         if self.stage is not Stage.DUE:
             return None
-        planned = self.done.next_at or self.done.due_at
-        times = [at for at in (planned, self.heard.said_at if self.unanswered else None) if at]
+        planned = self.own.next_at or self.own.due_at
+        times = [at for at in (planned, self.observed.said_at if self.unanswered else None) if at]
         return min(times, default=None)
 
     @property
     def give_up_at(self) -> datetime | None:
         """When it is closed though the customer was not reached."""
-        return self.done.give_up_at if self.stage is Stage.UNREACHED else None
+        return self.own.give_up_at if self.stage is Stage.UNREACHED else None
 
     @property
     def to_schedule(self) -> bool:
         """Its cycle was handled, and no visit was scheduled for it."""
-        return self.handled is not None and not self.closed and not self.withdrawn and self.done.scheduled < self.done.cycle
+        return self.handled is not None and not self.closed and not self.withdrawn and self.own.scheduled < self.own.cycle
 
     @property
     def revision_due(self) -> bool:
         """What was published of its end is not what is known now."""
-        return self.done.revision > 0 and self.heard.breaches != self.done.published
+        return self.own.revision > 0 and self.observed.breaches != self.own.published
 
 
-KIND = Kind(Visit, hear, did, HEARS, entries, projections=PROJECTIONS)
+AGGREGATE = Aggregate(Visit, observe, evolve, OBSERVES, entries, projections=PROJECTIONS)

@@ -2,12 +2,12 @@
 
 from redress_callback.domain.closing import end
 from redress_callback.domain.visit import Visit
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_spine.aggregate import Context
 
 
-def close_withdrawn(visit: Visit, context: Context) -> list[Fact]:
+def close_withdrawn(visit: Visit, context: Context) -> list[Event]:
     """Whatever stage it is in, and without a return visit: he said himself that it is over."""
     if not visit.withdrawn:
         return []
-    return end(visit, context, "withdrawn", withdrawal=visit.heard.withdrawal)
+    return end(visit, context, "withdrawn", withdrawal=visit.observed.withdrawal)

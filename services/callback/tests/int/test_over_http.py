@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from redress_callback import testing as say
-from redress_callback.domain.visit import KIND
+from redress_callback.domain.visit import AGGREGATE
 from redress_callback.main import service
 from redress_chassis import Settings
 from redress_events.contracts import CALLBACK
@@ -27,14 +27,14 @@ from redress_spine.store.vault import Vault, seal
 from redress_spine.testing import NOON, Happened, Spec
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
-CODEC = Codec(KIND)
+CODEC = Codec(AGGREGATE)
 
 
 def nobody() -> Any:
     raise AssertionError("Making a key asks nobody.")
 
 
-class Door:
+class Http:
     """Calls by somebody of some role."""
 
     def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: asyncpg.Connection) -> None:
@@ -51,15 +51,15 @@ class Door:
     async def get(self, path: str, who: str = "agent") -> httpx.Response:
         return await self.http.get(path, headers=self._headers(who, {}))
 
-    async def knows(self, *facts: Happened, words: dict[str, str]) -> str:
-        """Callback knows a complaint by these facts; its path. words: what is sealed under which reference."""
+    async def knows(self, *events: Happened, words: dict[str, str]) -> str:
+        """Callback knows a complaint by these events; its path. words: what is sealed under which reference."""
         identity = str(uuid.uuid4())
         subject = f"complaint/{identity}"
         cipher, wrapped = Vault(self.issuer.master_key.read_bytes(), nobody, nobody).make_key(subject)
-        visit = Spec(CALLBACK, KIND).given(*facts).state
-        row = subject, CODEC.dump_heard(visit.heard), CODEC.dump_done(visit.done)
-        await self.owner.execute("INSERT INTO state (subject, partition, revision, heard, done) VALUES ($1, 0, 1, $2, $3)", *row)
-        await write(self.owner, changes(KIND, row[0], None, (visit.heard, visit.done)))
+        visit = Spec(CALLBACK, AGGREGATE).given(*events).state
+        row = subject, CODEC.dump_observed(visit.observed), CODEC.dump_own(visit.own)
+        await self.owner.execute("INSERT INTO state (subject, partition, revision, observed, own) VALUES ($1, 0, 1, $2, $3)", *row)
+        await write(self.owner, changes(AGGREGATE, row[0], None, (visit.observed, visit.own)))
         await self.owner.execute("INSERT INTO keys (subject, wrapped, acknowledged) VALUES ($1, $2, true)", subject, wrapped)
         for reference, text in words.items():
             await self.owner.execute("INSERT INTO sealed VALUES ($1, $2, $3)", subject, reference, seal(cipher, subject, reference, text))
@@ -67,7 +67,7 @@ class Door:
 
 
 @pytest.fixture
-async def door(database: Any, tmp_path: Path) -> AsyncIterator[Door]:
+async def http(database: Any, tmp_path: Path) -> AsyncIterator[Http]:
     made = await database("callback")
     schema = await migrate(
         owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold, partitions=12
@@ -88,43 +88,43 @@ async def door(database: Any, tmp_path: Path) -> AsyncIterator[Door]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://callback") as http,
     ):
-        yield Door(http, issuer, owner)
+        yield Http(http, issuer, owner)
     await owner.close()
 
 
 @pytest.fixture
-async def path(door: Door) -> str:
+async def path(http: Http) -> str:
     words = {"intake/1/text": "没有信号", "intake/1/phone": "13900000000", "intake/1/address": "Pudong 1"}
     words |= {"handling/6/cause": "A cell was off", "handling/6/measures": "Switched it on"}
-    return await door.knows(say.registered(), say.classified(), say.routed(), say.resolved(), say.scheduled(), words=words)
+    return await http.knows(say.registered(), say.classified(), say.routed(), say.resolved(), say.scheduled(), words=words)
 
 
-async def test_a_customer_is_found_in_the_list_called_and_satisfied(door: Door, path: str):
-    (line,) = (await door.get("/visits")).json()["items"]
+async def test_a_customer_is_found_in_the_list_called_and_satisfied(http: Http, path: str):
+    (line,) = (await http.get("/visits")).json()["items"]
     assert (line["stage"], line["outcome"], line["attempts"]) == ("due", "resolved", 0)
     assert not {"phone", "text"} & line.keys()
-    view = (await door.get(path)).json()
+    view = (await http.get(path)).json()
     assert (view["text"], view["phone"], view["cause"]) == ("没有信号", "13900000000", "A cell was off")
     assert "address" not in view
 
-    missed = (await door.post(f"{path}/attempts", {"reached": False, "note": "Call after six"})).json()
+    missed = (await http.post(f"{path}/attempts", {"reached": False, "note": "Call after six"})).json()
     assert (missed["stage"], missed["attempts"]) == ("due", 1)
-    assert (await door.get(path)).json()["notes"] == ["Call after six"]
-    (note,) = (await door.get(f"{path}/notes")).json()["items"]
+    assert (await http.get(path)).json()["notes"] == ["Call after six"]
+    (note,) = (await http.get(f"{path}/notes")).json()["items"]
     assert (note["cycle"], note["attempt"], note["reached"], note["words"]) == (1, 1, False, "Call after six")
     assert missed["visit_at"] != line["visit_at"]
 
     said = {"reached": True, "solved": True, "satisfaction": 5, "words": "Thank you"}
-    assert (await door.post(f"{path}/attempts", said)).json()["stage"] == "closed"
-    ended = (await door.get(path)).json()
-    assert (ended["notes"], [each["words"] for each in (await door.get(f"{path}/notes")).json()["items"]]) == ([], [None])
+    assert (await http.post(f"{path}/attempts", said)).json()["stage"] == "closed"
+    ended = (await http.get(path)).json()
+    assert (ended["notes"], [each["words"] for each in (await http.get(f"{path}/notes")).json()["items"]]) == ([], [None])
     assert (ended["stage"], ended["closed_as"], ended["satisfaction"], ended["phone"]) == ("closed", "satisfied", 5, None)
-    assert (await door.get("/visits")).json()["items"] == []
-    again = await door.post(f"{path}/attempts", said)
+    assert (await http.get("/visits")).json()["items"] == []
+    again = await http.post(f"{path}/attempts", said)
     assert (again.status_code, again.json()["code"]) == (409, "complaint-closed")
 
     identity = path.rpartition("/")[2]
-    journal = await door.owner.fetch("SELECT stream, version, topic, data FROM events ORDER BY global_position")
+    journal = await http.owner.fetch("SELECT stream, version, topic, data FROM events ORDER BY global_position")
     own = [(f"complaint/{identity}", n) for n in range(1, 5)]
     assert [(row["stream"], row["version"]) for row in journal] == [*own, (f"closed/{identity}", 1)]
     assert journal[-1]["topic"] == "complaints.closed.v1"
@@ -133,52 +133,52 @@ async def test_a_customer_is_found_in_the_list_called_and_satisfied(door: Door, 
     assert not any(word in row["data"].decode() for row in journal for word in ("Thank you", "Call after six"))
 
 
-async def test_who_said_something_since_stands_first_and_is_to_be_called_at_once(door: Door, path: str):
+async def test_who_said_something_since_stands_first_and_is_to_be_called_at_once(http: Http, path: str):
     due = [say.registered(), say.routed(), say.resolved(said=1), say.scheduled()]
     overdue = [say.scheduled().model_copy(update={"due_at": NOON - timedelta(days=9)})]
-    known = await door.knows(*due, *overdue, say.supplemented(), words={})
+    known = await http.knows(*due, *overdue, say.supplemented(), words={})
     unreached = [*due, say.missed(1, said=1), say.missed(2, said=1), say.missed(3, said=1)]
-    given_up = await door.knows(*unreached, say.supplemented(), words={})
-    spoke = await door.knows(*unreached, say.supplemented(), (say.chased(), NOON + timedelta(hours=2)), words={})
-    asked = await door.knows(*due, say.chased(), say.supplemented(), (say.chased(2), NOON + timedelta(hours=1)), words={})
-    items = (await door.get("/visits")).json()["items"]
+    given_up = await http.knows(*unreached, say.supplemented(), words={})
+    spoke = await http.knows(*unreached, say.supplemented(), (say.chased(), NOON + timedelta(hours=2)), words={})
+    asked = await http.knows(*due, say.chased(), say.supplemented(), (say.chased(2), NOON + timedelta(hours=1)), words={})
+    items = (await http.get("/visits")).json()["items"]
     assert [f"/visits/{each['complaint']}" for each in items] == [asked, spoke, known, path]
     assert [each["said_since"] for each in items] == [2, 1, 0, 0]
     assert [each["said_at"] is not None for each in items] == [True, True, False, False]
     assert all(each["visit_at"] == each["said_at"] for each in items[:2])
     pages, cursor = [], ""
     while cursor is not None:
-        page = (await door.get(f"/visits?limit=1{cursor and f'&cursor={cursor}'}")).json()
+        page = (await http.get(f"/visits?limit=1{cursor and f'&cursor={cursor}'}")).json()
         pages += page["items"]
         cursor = page["next"]
     assert pages == items
-    still = (await door.post(f"{given_up}/attempts", {"reached": False})).json()
+    still = (await http.post(f"{given_up}/attempts", {"reached": False})).json()
     assert (still["stage"], still["attempts"], still["said_since"]) == ("unreached", 4, 0), "the department knew it"
-    missed = (await door.post(f"{spoke}/attempts", {"reached": False})).json()
+    missed = (await http.post(f"{spoke}/attempts", {"reached": False})).json()
     assert (missed["stage"], missed["attempts"], missed["give_up_at"]) == ("due", 4, None), "it is tried anew"
 
 
-async def test_a_dissatisfied_customer_sends_it_back(door: Door, path: str):
-    view = (await door.post(f"{path}/attempts", {"reached": True, "solved": False, "satisfaction": 1})).json()
+async def test_a_dissatisfied_customer_sends_it_back(http: Http, path: str):
+    view = (await http.post(f"{path}/attempts", {"reached": True, "solved": False, "satisfaction": 1})).json()
     assert (view["stage"], view["cycle"]) == ("waiting", 2)
-    assert (await door.get(path)).json()["phone"] is None
-    early = await door.post(f"{path}/attempts", {"reached": False})
+    assert (await http.get(path)).json()["phone"] is None
+    early = await http.post(f"{path}/attempts", {"reached": False})
     assert (early.status_code, early.json()["code"]) == (409, "no-visit-due")
 
 
-async def test_the_same_call_told_twice_is_one_attempt(door: Door, path: str):
+async def test_the_same_call_told_twice_is_one_attempt(http: Http, path: str):
     for _ in range(2):
-        answer = await door.post(f"{path}/attempts", {"reached": False}, **{"idempotency-key": "k"})
+        answer = await http.post(f"{path}/attempts", {"reached": False}, **{"idempotency-key": "k"})
         assert (answer.status_code, answer.json()["attempts"]) == (200, 1)
 
 
-async def test_visits_are_for_agents_and_supervisors(door: Door, path: str):
-    assert [(await door.get(path, who)).status_code for who in ("agent", "supervisor", "handler", "bi")] == [200, 200, 403, 403]
-    unknown = await door.get(f"/visits/{uuid.uuid4()}")  # without Kafka nobody can say that it does not exist
+async def test_visits_are_for_agents_and_supervisors(http: Http, path: str):
+    assert [(await http.get(path, who)).status_code for who in ("agent", "supervisor", "handler", "bi")] == [200, 200, 403, 403]
+    unknown = await http.get(f"/visits/{uuid.uuid4()}")  # without Kafka nobody can say that it does not exist
     assert (unknown.status_code, unknown.json()["code"]) == (503, "not-yet")
 
 
-async def test_a_body_that_cannot_be_is_refused(door: Door, path: str):
+async def test_a_body_that_cannot_be_is_refused(http: Http, path: str):
     bodies: list[tuple[dict[str, Any], str]] = [
         ({"reached": True}, ""),
         ({"reached": False, "words": "Fine"}, ""),
@@ -188,5 +188,5 @@ async def test_a_body_that_cannot_be_is_refused(door: Door, path: str):
         ({"reached": False, "colour": "red"}, "/colour"),
     ]
     for body, pointer in bodies:
-        answer = await door.post(f"{path}/attempts", body)
+        answer = await http.post(f"{path}/attempts", body)
         assert (answer.status_code, answer.json()["pointer"]) == (422, pointer), answer.text

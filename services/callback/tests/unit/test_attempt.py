@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 
 from redress_callback.domain.attempt import Attempt, attempt
-from redress_callback.domain.done import Answer
-from redress_callback.domain.visit import KIND
+from redress_callback.domain.own import Answer
+from redress_callback.domain.visit import AGGREGATE
 from redress_callback.testing import (
     POLICY,
     answered,
@@ -28,7 +28,7 @@ from redress_events.contracts import CALLBACK
 from redress_events.contracts.callback import CallbackAttempted, ClosedComplaint, ComplaintClosed, ComplaintReopened, SatisfactionRecorded
 from redress_spine.testing import NOON, Happened, Spec
 
-callback = Spec(CALLBACK, KIND, {Attempt: partial(attempt, policy=POLICY)})
+callback = Spec(CALLBACK, AGGREGATE, {Attempt: partial(attempt, policy=POLICY)})
 MISSED = Attempt(note="nobody answered")
 HAPPY = Attempt(Answer(True, 5, "thank you"), "friendly")
 
@@ -39,8 +39,8 @@ def story(*happened: Happened):
 
 def test_a_satisfied_customer_ends_the_complaint():
     outcome = story(scheduled()).when(HAPPY)
-    *facts, record = outcome.facts
-    assert facts == [
+    *events, record = outcome.events
+    assert events == [
         CallbackAttempted(cycle=1, attempt=1, reached=True, note="friendly"),
         SatisfactionRecorded(cycle=1, solved=True, score=5, words="thank you"),
         ComplaintClosed(cycle=1, reason="satisfied"),
@@ -60,7 +60,7 @@ def test_a_dissatisfied_one_reopens_it(solved, score):
 
 
 def test_solved_with_the_lowest_score_that_the_policy_allows_is_the_end():
-    assert any(isinstance(fact, ComplaintClosed) for fact in story(scheduled()).when(Attempt(Answer(True, 2))).facts)
+    assert any(isinstance(event, ComplaintClosed) for event in story(scheduled()).when(Attempt(Answer(True, 2))).events)
 
 
 def test_every_time_it_comes_back_it_is_more_urgent():
@@ -74,7 +74,7 @@ def test_every_time_it_comes_back_it_is_more_urgent():
 
 def test_a_rejected_complaint_is_visited_too():
     rejection = callback.given(registered(), rejected(), scheduled()).when(HAPPY)
-    record = rejection.facts[-1]
+    record = rejection.events[-1]
     assert isinstance(record, ClosedComplaint)
     assert (record.reason, record.outcome) == ("satisfied", "rejected")
 
@@ -97,7 +97,7 @@ def test_after_the_last_attempt_comes_the_waiting_time():
 def test_one_more_try_is_welcome_and_does_not_prolong_the_waiting():
     waiting = story(scheduled(), missed(1), missed(2), missed(3)).at(NOON + timedelta(hours=20))
     waiting.when(Attempt()).then(CallbackAttempted(cycle=1, attempt=4, reached=False, give_up_at=NOON + POLICY.give_up))
-    assert isinstance(waiting.when(HAPPY).facts[-1], ClosedComplaint)
+    assert isinstance(waiting.when(HAPPY).events[-1], ClosedComplaint)
 
 
 def test_a_customer_who_says_something_is_tried_anew():
@@ -106,7 +106,7 @@ def test_a_customer_who_says_something_is_tried_anew():
     first = spoke.when(Attempt())
     first.then(CallbackAttempted(cycle=1, attempt=4, reached=False, said=2, next_at=NOON + timedelta(hours=20) + POLICY.spacing))
     second = first.after.when(Attempt())
-    assert [fact.next_at is not None for fact in second.facts if isinstance(fact, CallbackAttempted)] == [True]
+    assert [event.next_at is not None for event in second.events if isinstance(event, CallbackAttempted)] == [True]
     third = second.after.at(NOON + timedelta(hours=30)).when(Attempt())
     third.then(CallbackAttempted(cycle=1, attempt=6, reached=False, said=2, give_up_at=NOON + timedelta(hours=30) + POLICY.give_up))
     more = third.after.at(NOON + timedelta(hours=31)).when(Attempt())
@@ -114,7 +114,7 @@ def test_a_customer_who_says_something_is_tried_anew():
 
 
 def test_where_one_attempt_is_all_the_waiting_time_begins_anew_with_it():
-    once = Spec(CALLBACK, KIND, {Attempt: partial(attempt, policy=replace(POLICY, attempts=1))})
+    once = Spec(CALLBACK, AGGREGATE, {Attempt: partial(attempt, policy=replace(POLICY, attempts=1))})
     later = NOON + timedelta(hours=20)
     waiting = once.given(registered(), resolved(), scheduled(), missed(3), supplemented()).at(later)
     waiting.when(Attempt()).then(CallbackAttempted(cycle=1, attempt=4, reached=False, said=1, give_up_at=later + POLICY.give_up))
@@ -126,8 +126,8 @@ def test_what_was_said_before_the_first_attempt_gives_no_further_one():
 
 
 def test_who_was_reached_after_they_had_said_something_said_it():
-    facts = story(scheduled(), missed(1), supplemented()).when(HAPPY).facts
-    assert facts[0] == CallbackAttempted(cycle=1, attempt=2, reached=True, note="friendly", said=1)
+    events = story(scheduled(), missed(1), supplemented()).when(HAPPY).events
+    assert events[0] == CallbackAttempted(cycle=1, attempt=2, reached=True, note="friendly", said=1)
 
 
 @pytest.mark.parametrize("command", [MISSED, HAPPY])

@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from redress_callback.domain.visit import KIND
+from redress_callback.automations import CLOSE_WITHDRAWN, PUBLISH_AGAIN
+from redress_callback.domain.visit import AGGREGATE
 from redress_callback.testing import (
     RECEIVED,
     annulled,
@@ -20,13 +21,12 @@ from redress_callback.testing import (
     transferred,
     withdrawn,
 )
-from redress_callback.work import CLOSE_WITHDRAWN, PUBLISH_AGAIN
 from redress_events.contracts import CALLBACK
 from redress_events.contracts.callback import ClosedComplaint
 from redress_events.vocabulary import CLOSED
 from redress_spine.testing import COMPLAINT, NOON, Case, Spec
 
-callback = Spec(CALLBACK, KIND)
+callback = Spec(CALLBACK, AGGREGATE)
 HOUR = timedelta(hours=1)
 
 
@@ -35,12 +35,12 @@ def withdrawn_after(*happened) -> Case:
 
 
 def record(case: Case) -> ClosedComplaint:
-    said = case.when_due(CLOSE_WITHDRAWN).facts[-1]
+    said = case.when_due(CLOSE_WITHDRAWN).events[-1]
     assert isinstance(said, ClosedComplaint)
     return said
 
 
-def test_it_carries_all_that_was_heard():
+def test_it_carries_all_that_was_observed():
     handled = (resolved(department="finance"), NOON + HOUR)
     story = withdrawn_after((classified(), NOON), routed(), transferred("finance"), handled, scheduled(), missed(1), breached())
     assert record(story) == ClosedComplaint(
@@ -96,13 +96,13 @@ def test_a_breach_that_comes_late_is_published_and_so_is_its_annulment():
     ended.when_due(PUBLISH_AGAIN).then_nothing()
 
     breach = callback.given(*ended.happened, breached()).at(NOON + 9 * HOUR).when_due(PUBLISH_AGAIN)
-    (second,) = breach.facts
+    (second,) = breach.events
     assert isinstance(second, ClosedComplaint)
     assert (second.revision, second.breaches, second.closed_at) == (2, ("resolve/1",), NOON + 2 * HOUR)
     breach.after.when_due(PUBLISH_AGAIN).then_nothing()
 
     annulment = callback.given(*breach.after.happened, annulled()).when_due(PUBLISH_AGAIN)
-    (third,) = annulment.facts
+    (third,) = annulment.events
     assert isinstance(third, ClosedComplaint)
     assert (third.revision, third.breaches) == (3, ())
     annulment.after.when_due(PUBLISH_AGAIN).then_nothing()

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from redress_callback.api import AttemptBody
 from redress_callback.domain.attempt import Attempt
-from redress_callback.domain.done import Answer
 from redress_callback.domain.history import NOTES, SAID
-from redress_callback.domain.visit import KIND
+from redress_callback.domain.own import Answer
+from redress_callback.domain.visit import AGGREGATE
 from redress_callback.testing import (
     answered,
     chased,
@@ -26,44 +26,44 @@ from redress_callback.testing import (
 )
 from redress_callback.views import VisitSummary, VisitView, references, references_in
 from redress_events.contracts import CALLBACK
-from redress_spine.store.states import Seen
+from redress_spine.store.states import Loaded
 from redress_spine.testing import COMPLAINT, NOON, Happened, Spec, listed
 
-callback = Spec(CALLBACK, KIND)
+callback = Spec(CALLBACK, AGGREGATE)
 DUE = [registered(), classified(), routed(), resolved(), scheduled()]
 
 
-def seen(*happened: Happened) -> Seen:
-    return Seen(COMPLAINT, callback.given(*happened).state, "etag", False, len(happened))
+def loaded(*happened: Happened) -> Loaded:
+    return Loaded(COMPLAINT, callback.given(*happened).state, "etag", False, len(happened))
 
 
 def test_an_empty_row_can_be_shown():
-    assert VisitView.with_history(seen(), listed(CALLBACK, KIND, ())).stage == "waiting"
+    assert VisitView.with_history(loaded(), listed(CALLBACK, AGGREGATE, ())).stage == "waiting"
 
 
 def test_a_view_opens_what_the_call_needs_and_no_more():
-    history = listed(CALLBACK, KIND, DUE)
-    wanted = references(seen(*DUE).state, history)
+    history = listed(CALLBACK, AGGREGATE, DUE)
+    wanted = references(loaded(*DUE).state, history)
     assert sorted(wanted) == ["handling/6/cause", "handling/6/measures", "intake/1/phone", "intake/1/text"]
-    view = VisitView.with_history(seen(*DUE), history, {reference: f"<{reference}>" for reference in wanted})
+    view = VisitView.with_history(loaded(*DUE), history, {reference: f"<{reference}>" for reference in wanted})
     assert (view.phone, view.cause, view.told_customer) == ("<intake/1/phone>", "<handling/6/cause>", "phone")
 
 
 def test_notes_of_earlier_attempts_are_shown():
     story = (*DUE, missed(1).model_copy(update={"note": "callback/2/note"}))
-    noted, history = seen(*story), listed(CALLBACK, KIND, story)
+    noted, history = loaded(*story), listed(CALLBACK, AGGREGATE, story)
     notes = history[NOTES].entries
     assert references_in(noted.state, notes) == ["callback/2/note"]
     assert VisitView.with_history(noted, history, {"callback/2/note": "call after six"}).notes == ["call after six"]
     assert VisitView.with_history(noted, history).notes == [], "it was forgotten"
-    ended = seen(*story, reached(2), answered(), closed())
+    ended = loaded(*story, reached(2), answered(), closed())
     assert references_in(ended.state, notes) == [], "nobody has to call any more"
 
 
 def test_what_the_customer_said_since_is_shown_and_counted():
     later = NOON + timedelta(hours=1)
     story: list[Happened] = [*DUE, (supplemented(), NOON), (chased(), NOON), (chased(2, "intake/4/text"), later)]
-    asked, history = seen(*story), listed(CALLBACK, KIND, story)
+    asked, history = loaded(*story), listed(CALLBACK, AGGREGATE, story)
     assert {"intake/2/text", "intake/4/text"} <= set(references(asked.state, history))
     view = VisitView.with_history(asked, history, {"intake/2/text": "still broken", "intake/4/text": "well?"})
     assert (view.said_since, view.said_at) == (3, later)
@@ -71,25 +71,25 @@ def test_what_the_customer_said_since_is_shown_and_counted():
         ("supplement", NOON, "still broken", ("photo-1",)),
         ("chase", later, "well?", ()),
     ], "a chase without words has no row"
-    known = VisitSummary.of(seen(registered(), chased(), resolved(said=1), scheduled()))
+    known = VisitSummary.of(loaded(registered(), chased(), resolved(said=1), scheduled()))
     assert (known.said_since, known.said_at) == (0, None), "the department knew it"
     in_vain: list[Happened] = [*DUE, missed(3)]
-    assert VisitSummary.of(seen(*in_vain)).give_up_at and not VisitSummary.of(seen(*in_vain, chased())).give_up_at, "it is called off"
-    ended = seen(*story, reached(said=3), answered(), closed())
+    assert VisitSummary.of(loaded(*in_vain)).give_up_at and not VisitSummary.of(loaded(*in_vain, chased())).give_up_at, "it is called off"
+    ended = loaded(*story, reached(said=3), answered(), closed())
     assert references_in(ended.state, history[SAID].entries) == [], "nobody has to call any more"
 
 
 def test_nothing_is_opened_while_nobody_has_to_call():
-    assert references(seen(registered(), rejected()).state, {}) == []
-    ended = seen(*DUE, reached(), answered(), closed())
+    assert references(loaded(registered(), rejected()).state, {}) == []
+    ended = loaded(*DUE, reached(), answered(), closed())
     assert references(ended.state, {}) == []
-    view = VisitView.with_history(ended, listed(CALLBACK, KIND, ()))
+    view = VisitView.with_history(ended, listed(CALLBACK, AGGREGATE, ()))
     assert (view.phone, view.solved, view.satisfaction, view.closed_as) == (None, True, 5, "satisfied")
 
 
 def test_a_line_of_the_list_opens_nothing():
     story: list[Happened] = [*DUE, supplemented()]
-    line, shown = VisitSummary.of(seen(*story)).model_dump_json(), references(seen(*story).state, listed(CALLBACK, KIND, story))
+    line, shown = VisitSummary.of(loaded(*story)).model_dump_json(), references(loaded(*story).state, listed(CALLBACK, AGGREGATE, story))
     assert len(shown) == 5 and all(reference not in line for reference in shown)
 
 

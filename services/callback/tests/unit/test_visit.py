@@ -1,4 +1,4 @@
-"""What callback makes of facts, in whatever order its own and the others' came."""
+"""What callback makes of events, in whatever order its own and the others' came."""
 
 from datetime import timedelta
 from itertools import permutations
@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redress_callback.domain.closing import end
-from redress_callback.domain.done import Done
-from redress_callback.domain.done import did as fold_own
-from redress_callback.domain.heard import Heard
-from redress_callback.domain.heard import hear as fold_heard
 from redress_callback.domain.history import NOTES
-from redress_callback.domain.visit import KIND, Stage, Visit
+from redress_callback.domain.observed import Observed
+from redress_callback.domain.observed import observe as fold_observed
+from redress_callback.domain.own import Own
+from redress_callback.domain.own import evolve as fold_own
+from redress_callback.domain.visit import AGGREGATE, Stage, Visit
 from redress_callback.testing import (
     POLICY,
     annulled,
@@ -38,7 +38,7 @@ from redress_callback.testing import (
 from redress_events.contracts import CALLBACK
 from redress_spine.testing import NOON, Happened, Spec, listed
 
-callback = Spec(CALLBACK, KIND)
+callback = Spec(CALLBACK, AGGREGATE)
 
 
 def visit(*happened: Happened) -> Visit:
@@ -100,9 +100,9 @@ WORDS = st.lists(st.sampled_from([supplemented(), chased(), chased(text="intake/
 def test_whether_words_wait_is_the_same_in_whatever_order_the_sources_are_heard(data, words, known, attempts):
     """known: to the department; attempts: how much was known at each."""
     sources = [[registered(), *words], [resolved(said=known)], [scheduled(), *(missed(n, said=said) for n, said in enumerate(attempts, 1))]]
-    turns = data.draw(st.permutations([n for n, facts in enumerate(sources) for _ in facts]))
-    left = [list(facts) for facts in sources]
-    shuffled, in_turn = visit(*(left[n].pop(0) for n in turns)), visit(*(fact for facts in sources for fact in facts))
+    turns = data.draw(st.permutations([n for n, events in enumerate(sources) for _ in events]))
+    left = [list(events) for events in sources]
+    shuffled, in_turn = visit(*(left[n].pop(0) for n in turns)), visit(*(event for events in sources for event in events))
     assert shuffled == in_turn
     assert shuffled.unanswered == (len(words) > max([known, *attempts[-1:]]))
     assert not (shuffled.unanswered and shuffled.stage is Stage.UNREACHED)
@@ -123,40 +123,40 @@ def test_a_withdrawal_is_answered_by_its_number():
 
 def test_a_reopened_visit_starts_afresh_and_counts_on():
     story = (resolved(), scheduled(), missed(1), reached(2, note="callback/4/note"), answered(False, 1), reopened())
-    assert visit(*story).done == Done(cycle=2, scheduled=1, attempts=2)
-    (note,) = listed(CALLBACK, KIND, story)[NOTES].entries
+    assert visit(*story).own == Own(cycle=2, scheduled=1, attempts=2)
+    (note,) = listed(CALLBACK, AGGREGATE, story)[NOTES].entries
     assert note.data == {"cycle": 1, "attempt": 2, "reached": True, "words": "callback/4/note"}
 
 
 def test_a_transfer_holds_for_the_routing_it_answers():
-    assert visit(routed()).heard.department == "technical_support"
-    assert visit(routed(), transferred("finance")).heard.department == "finance"
-    assert visit(routed(), transferred("finance"), routed("consulting", routing=2)).heard.department == "consulting"
+    assert visit(routed()).observed.department == "technical_support"
+    assert visit(routed(), transferred("finance")).observed.department == "finance"
+    assert visit(routed(), transferred("finance"), routed("consulting", routing=2)).observed.department == "consulting"
 
 
 def test_a_proposed_class_is_not_yet_a_settled_one():
     later = NOON + timedelta(hours=1)
-    assert visit((classified(review=True), NOON)).heard.classified_at is None
-    assert visit((classified(review=True), NOON), (reclassified(), later)).heard.classified_at == later
-    heard = visit((classified(), NOON), (reclassified(), later)).heard
-    assert heard.classified_at == NOON
-    assert heard.classification and heard.classification.category == "billing_dispute"
+    assert visit((classified(review=True), NOON)).observed.classified_at is None
+    assert visit((classified(review=True), NOON), (reclassified(), later)).observed.classified_at == later
+    observed = visit((classified(), NOON), (reclassified(), later)).observed
+    assert observed.classified_at == NOON
+    assert observed.classification and observed.classification.category == "billing_dispute"
 
 
 def test_breaches_are_a_set_without_the_annulled():
-    heard = visit(breached("resolve", n=2), breached("classify"), breached("resolve", n=1), annulled("classify")).heard
-    assert (heard.standing, heard.breaches) == (("resolve/1/1", "resolve/1/2"), ("resolve/1",))
-    assert visit(breached(n=1), breached(n=2), annulled(n=1)).heard.breaches == ("resolve/1",)
+    observed = visit(breached("resolve", n=2), breached("classify"), breached("resolve", n=1), annulled("classify")).observed
+    assert (observed.standing, observed.breaches) == (("resolve/1/1", "resolve/1/2"), ("resolve/1",))
+    assert visit(breached(n=1), breached(n=2), annulled(n=1)).observed.breaches == ("resolve/1",)
 
 
-def test_the_public_records_place_among_the_own_facts_does_not_matter():
+def test_the_public_records_place_among_the_own_events_does_not_matter():
     story = callback.given(registered(), resolved(), scheduled(), breached())
-    facts = end(story.state, story.context, "satisfied", before=[reached(), answered()])
-    *own, record = facts
-    orders = [order for order in permutations(facts) if [fact for fact in order if fact is not record] == own]
-    assert len({visit(registered(), resolved(), scheduled(), *order).done for order in orders}) == 1
+    events = end(story.state, story.context, "satisfied", before=[reached(), answered()])
+    *own, record = events
+    orders = [order for order in permutations(events) if [event for event in order if event is not record] == own]
+    assert len({visit(registered(), resolved(), scheduled(), *order).own for order in orders}) == 1
 
 
-def test_facts_that_do_not_concern_it_change_nothing():
-    assert fold_heard(Heard(), scheduled(), NOON) == Heard()
-    assert fold_own(Done(), registered(), NOON) == Done()
+def test_events_that_do_not_concern_it_change_nothing():
+    assert fold_observed(Observed(), scheduled(), NOON) == Observed()
+    assert fold_own(Own(), registered(), NOON) == Own()

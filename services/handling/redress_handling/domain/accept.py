@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redress_events.contracts.handling import CaseAccepted
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_handling.domain.case import Case, expect_unfinished
 from redress_spine.aggregate import Context
 
@@ -15,11 +15,11 @@ class Accept:
     pass
 
 
-def accept(case: Case, command: Accept, context: Context) -> list[Fact]:
+def accept(case: Case, command: Accept, context: Context) -> list[Event]:
     """A supervisor who accepts what a handler had accepted takes it over."""
     expect_unfinished(case, context)
     handler = context.actor.partition(":")[2]
     if case.handler == handler:
         return []  # said twice, true once
     routing, transfer = case.place
-    return [CaseAccepted(cycle=case.done.cycle, handler=handler, routing=routing, transfer=transfer)]
+    return [CaseAccepted(cycle=case.own.cycle, handler=handler, routing=routing, transfer=transfer)]

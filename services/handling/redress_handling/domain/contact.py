@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from redress_events.contracts.handling import ContactMeans, CustomerContacted
-from redress_events.event import Fact, not_after, not_before
+from redress_events.event import Event, not_after, not_before
 from redress_handling.domain.case import Case, expect_accepted
-from redress_spine.aggregate import Context, Refused
+from redress_spine.aggregate import CommandRejected, Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,16 @@ class ContactCustomer:
     note: str | None = None
 
 
-def contact(case: Case, command: ContactCustomer, context: Context) -> list[Fact]:
+def contact(case: Case, command: ContactCustomer, context: Context) -> list[Event]:
     """Only what happened in this cycle counts in it: a call before the customer came back is no answer to his coming back."""
     expect_accepted(case, context)
     at = not_after(command.contacted_at or context.now, context.now)
     if at is None:
-        raise Refused("contact-in-future", "The contact lies in the future. Report it once it has happened.")
+        raise CommandRejected("contact-in-future", "The contact lies in the future. Report it once it has happened.")
     if command.contacted_at and case.began_at:
         at = not_before(at, case.began_at)
     if at is None:
-        raise Refused("contact-too-early", "The contact lies before this complaint, or before its reopening. Contact the customer again.")
-    return [CustomerContacted(cycle=case.done.cycle, means=command.means, contacted_at=at, note=command.note)]
+        raise CommandRejected(
+            "contact-too-early", "The contact lies before this complaint, or before its reopening. Contact the customer again."
+        )
+    return [CustomerContacted(cycle=case.own.cycle, means=command.means, contacted_at=at, note=command.note)]

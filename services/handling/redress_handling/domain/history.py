@@ -10,29 +10,29 @@ from datetime import datetime
 
 from redress_events.contracts.handling import CaseCancelled, CaseRejected, CaseResolved, CustomerContacted, ProgressReported
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_spine.aggregate import Entry
 
 SUPPLEMENTS, CHASES, CONTACTS, REPORTS, OUTCOMES = LISTS = ("supplements", "chases", "contacts", "reports", "outcomes")
 
 
-def entries(fact: Fact, at: datetime) -> Entry | None:
-    match fact:
+def entries(event: Event, at: datetime) -> Entry | None:
+    match event:
         case ComplaintSupplemented():
-            return Entry(SUPPLEMENTS, {"words": fact.text, "attachments": list(fact.attachments)})
+            return Entry(SUPPLEMENTS, {"words": event.text, "attachments": list(event.attachments)})
         case ComplaintChased(text=str()):
-            return Entry(CHASES, {"words": fact.text})
+            return Entry(CHASES, {"words": event.text})
         case CustomerContacted():
-            return Entry(CONTACTS, {"cycle": fact.cycle, "means": fact.means, "words": fact.note}, fact.contacted_at)
+            return Entry(CONTACTS, {"cycle": event.cycle, "means": event.means, "words": event.note}, event.contacted_at)
         case ProgressReported():
-            return Entry(REPORTS, {"cycle": fact.cycle, "words": fact.note})
+            return Entry(REPORTS, {"cycle": event.cycle, "words": event.note})
         case CaseResolved():
-            words = {"cause": fact.cause, "measures": fact.measures}
-            said = {"responsible_unit": fact.responsible_unit, "told_customer": fact.told_customer}
-            return Entry(OUTCOMES, {"kind": "resolved", "cycle": fact.cycle, "department": fact.department, **said, "words": words})
+            words = {"cause": event.cause, "measures": event.measures}
+            said = {"responsible_unit": event.responsible_unit, "told_customer": event.told_customer}
+            return Entry(OUTCOMES, {"kind": "resolved", "cycle": event.cycle, "department": event.department, **said, "words": words})
         case CaseRejected():
-            ended = {"kind": "rejected", "cycle": fact.cycle, "department": fact.department, "told_customer": fact.told_customer}
-            return Entry(OUTCOMES, {**ended, "words": {"reason": fact.reason}})
+            ended = {"kind": "rejected", "cycle": event.cycle, "department": event.department, "told_customer": event.told_customer}
+            return Entry(OUTCOMES, {**ended, "words": {"reason": event.reason}})
         case CaseCancelled():
-            return Entry(OUTCOMES, {"kind": "cancelled", "cycle": fact.cycle, "words": {}})
+            return Entry(OUTCOMES, {"kind": "cancelled", "cycle": event.cycle, "words": {}})
     return None

@@ -19,17 +19,17 @@ CASES = Table(
 )
 WORKLOAD = "workload"
 HEARD = ("registration", "classification", "routing", "department", "cycle", "urgency", "closed")
-DONE = ("cycle", "transfer", "accepted", "outcome")
+OWN = ("cycle", "transfer", "accepted", "outcome")
 
 
 def urgent_then_oldest(case: Case) -> int:
     """More urgent first, then the one that was received first."""
-    received_at = micros(case.heard.registration.received_at) if case.heard.registration else 0
+    received_at = micros(case.observed.registration.received_at) if case.observed.registration else 0
     return min(max(received_at, 0), LATEST) - min(case.urgency, MOST_URGENT) * (LATEST + 1)
 
 
 def row(case: Case) -> list[tuple[Any, ...]]:
-    stage, outcome = str(case.stage), case.done.outcome
+    stage, outcome = str(case.stage), case.own.outcome
     if stage == "none" and not (case.to_open or case.to_cancel):
         return []
     to_do = urgent_then_oldest(case) if stage in TO_DO else None
@@ -42,4 +42,4 @@ def workload(case: Case) -> list[str]:
     return [f"{case.department}/{case.stage}"] if case.stage in TO_DO else []
 
 
-PROJECTIONS = (Projection(CASES, row, HEARD, DONE), Count(WORKLOAD, workload, HEARD, DONE))
+PROJECTIONS = (Projection(CASES, row, HEARD, OWN), Count(WORKLOAD, workload, HEARD, OWN))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redress_events.contracts.handling import ProgressReported
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_handling.domain.case import Case, expect_accepted
 from redress_spine.aggregate import Context
 
@@ -15,6 +15,6 @@ class ReportProgress:
     note: str
 
 
-def report_progress(case: Case, command: ReportProgress, context: Context) -> list[Fact]:
+def report_progress(case: Case, command: ReportProgress, context: Context) -> list[Event]:
     expect_accepted(case, context)
-    return [ProgressReported(cycle=case.done.cycle, note=command.note)]
+    return [ProgressReported(cycle=case.own.cycle, note=command.note)]

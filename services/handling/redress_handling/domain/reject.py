@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redress_events.contracts.handling import CaseRejected, ContactMeans
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_handling.domain.case import Case, Stage, expect_accepted, may_work_on
 from redress_spine.aggregate import Context
 
@@ -16,14 +16,14 @@ class Reject:
     told_customer: ContactMeans
 
 
-def reject(case: Case, command: Reject, context: Context) -> list[Fact]:
+def reject(case: Case, command: Reject, context: Context) -> list[Event]:
     if case.stage is Stage.REJECTED and may_work_on(case, context):
         return []  # said twice, true once
     expect_accepted(case, context)
     assert case.department is not None, "an accepted case is with a department"
     return [
         CaseRejected(
-            cycle=case.done.cycle,
+            cycle=case.own.cycle,
             department=case.department,
             reason=command.reason,
             told_customer=command.told_customer,

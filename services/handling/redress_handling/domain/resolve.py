@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redress_events.contracts.handling import CaseResolved, ContactMeans
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_handling.domain.case import Case, Stage, expect_accepted, may_work_on
-from redress_spine.aggregate import Context, Refused
+from redress_spine.aggregate import CommandRejected, Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +18,17 @@ class Resolve:
     told_customer: ContactMeans
 
 
-def resolve(case: Case, command: Resolve, context: Context) -> list[Fact]:
+def resolve(case: Case, command: Resolve, context: Context) -> list[Event]:
     """The customer must have been contacted in this cycle: nobody resolves a case behind his back. The return visit follows."""
     if case.stage is Stage.RESOLVED and may_work_on(case, context):
         return []  # said twice, true once
     expect_accepted(case, context)
-    if not case.done.contacts:
-        raise Refused("customer-not-contacted", "Contact the customer before resolving the case.")
+    if not case.own.contacts:
+        raise CommandRejected("customer-not-contacted", "Contact the customer before resolving the case.")
     assert case.department is not None, "an accepted case is with a department"
     return [
         CaseResolved(
-            cycle=case.done.cycle,
+            cycle=case.own.cycle,
             department=case.department,
             cause=command.cause,
             measures=command.measures,

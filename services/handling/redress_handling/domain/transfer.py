@@ -6,9 +6,9 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from redress_events.contracts.handling import CaseTransferred
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_handling.domain.case import Case, expect_unfinished
-from redress_spine.aggregate import Context, Refused
+from redress_spine.aggregate import CommandRejected, Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +17,13 @@ class TransferCase:
     reason: str
 
 
-def transfer(case: Case, command: TransferCase, context: Context, *, departments: Set[str]) -> list[Fact]:
+def transfer(case: Case, command: TransferCase, context: Context, *, departments: Set[str]) -> list[Event]:
     """It need not be accepted first: what came to the wrong department is passed on at once. Holds for the routing that it names."""
     expect_unfinished(case, context)
     if command.department not in departments:
-        raise Refused("unknown-department", f"There is no such department. There are {', '.join(sorted(departments))}.")
+        raise CommandRejected("unknown-department", f"There is no such department. There are {', '.join(sorted(departments))}.")
     if command.department == case.department:
-        raise Refused("same-department", "The case is with this department already.")
-    number = (case.done.transfer.number if case.done.transfer else 0) + 1
+        raise CommandRejected("same-department", "The case is with this department already.")
+    number = (case.own.transfer.number if case.own.transfer else 0) + 1
     routing, _ = case.place
-    return [CaseTransferred(cycle=case.done.cycle, routing=routing, transfer=number, department=command.department, reason=command.reason)]
+    return [CaseTransferred(cycle=case.own.cycle, routing=routing, transfer=number, department=command.department, reason=command.reason)]

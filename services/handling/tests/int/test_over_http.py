@@ -14,10 +14,10 @@ from fastapi.routing import APIRoute
 
 from redress_chassis import Settings
 from redress_events.contracts import HANDLING
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_handling import testing as say
 from redress_handling.api import router
-from redress_handling.domain.case import KIND
+from redress_handling.domain.case import AGGREGATE
 from redress_handling.main import service
 from redress_local.issuer import AUDIENCE, ISSUER, Issuer
 from redress_spine.processing.projections import changes, write
@@ -28,7 +28,7 @@ from redress_spine.store.vault import Vault, seal
 from redress_spine.testing import Spec
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
-CODEC = Codec(KIND)
+CODEC = Codec(AGGREGATE)
 RESOLVE = {"cause": "A cell was off", "measures": "Switched it on", "responsible_unit": "Radio planning", "told_customer": "phone"}
 
 
@@ -36,7 +36,7 @@ def nobody() -> Any:
     raise AssertionError("Making a key asks nobody.")
 
 
-class Door:
+class Http:
     """Calls by somebody of some role and department."""
 
     def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: asyncpg.Connection) -> None:
@@ -54,15 +54,15 @@ class Door:
     async def get(self, path: str, who: str = "handler/alice/technical_support") -> httpx.Response:
         return await self.http.get(path, headers=self._headers(who, {}))
 
-    async def knows(self, *facts: Fact, words: dict[str, str]) -> str:
-        """Handling knows a complaint by these facts; its path. words: what is sealed under which reference."""
+    async def knows(self, *events: Event, words: dict[str, str]) -> str:
+        """Handling knows a complaint by these events; its path. words: what is sealed under which reference."""
         identity = str(uuid.uuid4())
         subject = f"complaint/{identity}"
         cipher, wrapped = Vault(self.issuer.master_key.read_bytes(), nobody, nobody).make_key(subject)
-        case = Spec(HANDLING, KIND).given(*facts).state
-        row = subject, CODEC.dump_heard(case.heard), CODEC.dump_done(case.done)
-        await self.owner.execute("INSERT INTO state (subject, partition, revision, heard, done) VALUES ($1, 0, 1, $2, $3)", *row)
-        await write(self.owner, changes(KIND, subject, None, (case.heard, case.done)))
+        case = Spec(HANDLING, AGGREGATE).given(*events).state
+        row = subject, CODEC.dump_observed(case.observed), CODEC.dump_own(case.own)
+        await self.owner.execute("INSERT INTO state (subject, partition, revision, observed, own) VALUES ($1, 0, 1, $2, $3)", *row)
+        await write(self.owner, changes(AGGREGATE, subject, None, (case.observed, case.own)))
         await self.owner.execute("INSERT INTO keys (subject, wrapped, acknowledged) VALUES ($1, $2, true)", subject, wrapped)
         for reference, text in words.items():
             await self.owner.execute("INSERT INTO sealed VALUES ($1, $2, $3)", subject, reference, seal(cipher, subject, reference, text))
@@ -70,7 +70,7 @@ class Door:
 
 
 @pytest.fixture
-async def door(database: Any, tmp_path: Path) -> AsyncIterator[Door]:
+async def http(database: Any, tmp_path: Path) -> AsyncIterator[Http]:
     made = await database("handling")
     schema = await migrate(
         owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold, partitions=12
@@ -91,68 +91,68 @@ async def door(database: Any, tmp_path: Path) -> AsyncIterator[Door]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://handling") as http,
     ):
-        yield Door(http, issuer, owner)
+        yield Http(http, issuer, owner)
     await owner.close()
 
 
 @pytest.fixture
-async def path(door: Door) -> str:
+async def path(http: Http) -> str:
     words = {"intake/1/text": "没有信号", "intake/1/phone": "13900000000"}
-    return await door.knows(say.registered(), say.classified(), say.routed(), say.opened(), words=words)
+    return await http.knows(say.registered(), say.classified(), say.routed(), say.opened(), words=words)
 
 
-async def test_a_department_takes_a_case_from_its_list_to_its_resolution(door: Door, path: str):
-    (line,) = (await door.get("/cases")).json()["items"]
-    assert (await door.get("/cases/workload")).json()["items"] == [{"department": "technical_support", "open": 1, "accepted": 0}]
+async def test_a_department_takes_a_case_from_its_list_to_its_resolution(http: Http, path: str):
+    (line,) = (await http.get("/cases")).json()["items"]
+    assert (await http.get("/cases/workload")).json()["items"] == [{"department": "technical_support", "open": 1, "accepted": 0}]
     assert (line["stage"], line["department"], line["category"]) == ("open", "technical_support", "service_quality")
     assert not {"phone", "text"} & line.keys()
-    view = await door.get(path)
+    view = await http.get(path)
     assert (view.json()["text"], view.json()["phone"]) == ("没有信号", "13900000000")
 
-    assert (await door.post(f"{path}/progress", {"note": "Measured"})).json()["code"] == "case-not-accepted"
-    accepted = await door.post(f"{path}/accept")
+    assert (await http.post(f"{path}/progress", {"note": "Measured"})).json()["code"] == "case-not-accepted"
+    accepted = await http.post(f"{path}/accept")
     assert (accepted.status_code, accepted.json()["handler"]) == (200, "alice")
-    assert (await door.post(f"{path}/resolve", RESOLVE)).json()["code"] == "customer-not-contacted"
-    assert (await door.post(f"{path}/contact", {"means": "phone", "note": "He is abroad"})).status_code == 200
-    stale = await door.post(f"{path}/progress", {"note": "Measured"}, **{"if-match": accepted.headers["etag"]})
+    assert (await http.post(f"{path}/resolve", RESOLVE)).json()["code"] == "customer-not-contacted"
+    assert (await http.post(f"{path}/contact", {"means": "phone", "note": "He is abroad"})).status_code == 200
+    stale = await http.post(f"{path}/progress", {"note": "Measured"}, **{"if-match": accepted.headers["etag"]})
     assert (stale.status_code, stale.json()["code"]) == (412, "precondition-failed")
-    assert (await door.post(f"{path}/progress", {"note": "Measured"})).status_code == 200
-    answer = (await door.post(f"{path}/resolve", RESOLVE)).json()
+    assert (await http.post(f"{path}/progress", {"note": "Measured"})).status_code == 200
+    answer = (await http.post(f"{path}/resolve", RESOLVE)).json()
     assert (answer["stage"], answer["counts"]["contacts"], answer["counts"]["reports"]) == ("resolved", 1, 1)
     assert not {"text", "contacts", "outcome"} & answer.keys(), "the answer to a command has no words and no history"
-    resolved = (await door.get(path)).json()
+    resolved = (await http.get(path)).json()
     assert (resolved["stage"], resolved["outcome"]["cause"]) == ("resolved", "A cell was off")
     assert (resolved["contacts"][0]["words"], resolved["reports"][0]["words"]) == ("He is abroad", "Measured")
-    contacts = (await door.get(f"{path}/remarks?of=contacts")).json()
+    contacts = (await http.get(f"{path}/remarks?of=contacts")).json()
     assert ([each["words"] for each in contacts["items"]], contacts["next"]) == (["He is abroad"], None)
-    (outcome,) = (await door.get(f"{path}/outcomes")).json()["items"]
+    (outcome,) = (await http.get(f"{path}/outcomes")).json()["items"]
     assert outcome == resolved["outcome"]
 
-    assert (await door.get("/cases")).json()["items"] == []
-    assert (await door.get("/cases/workload")).json()["items"] == []
-    (ended,) = (await door.get("/cases?state=resolved")).json()["items"]
+    assert (await http.get("/cases")).json()["items"] == []
+    assert (await http.get("/cases/workload")).json()["items"] == []
+    (ended,) = (await http.get("/cases?state=resolved")).json()["items"]
     assert ended["number"] == line["number"]
 
 
-async def test_a_case_is_seen_where_it_is_and_by_supervisors(door: Door, path: str):
+async def test_a_case_is_seen_where_it_is_and_by_supervisors(http: Http, path: str):
     other, boss = "handler/bob/finance", "supervisor/carol/"
-    assert (await door.get("/cases", other)).json()["items"] == []
-    assert (await door.get("/cases?department=technical_support", other)).json()["items"] == []
-    assert [(await door.get(path, who)).status_code for who in (other, "handler/dan/", boss, "agent/eve/")] == [404, 404, 200, 403]
-    assert len((await door.get("/cases?department=technical_support", boss)).json()["items"]) == 1
-    seen = [(await door.get("/cases/workload", who)).json()["items"] for who in (other, "handler/dan/", boss)]
+    assert (await http.get("/cases", other)).json()["items"] == []
+    assert (await http.get("/cases?department=technical_support", other)).json()["items"] == []
+    assert [(await http.get(path, who)).status_code for who in (other, "handler/dan/", boss, "agent/eve/")] == [404, 404, 200, 403]
+    assert len((await http.get("/cases?department=technical_support", boss)).json()["items"]) == 1
+    seen = [(await http.get("/cases/workload", who)).json()["items"] for who in (other, "handler/dan/", boss)]
     assert seen == [[], [], [{"department": "technical_support", "open": 1, "accepted": 0}]]
 
-    moved = await door.post(f"{path}/transfer", {"department": "finance", "reason": "It is about the bill"})
+    moved = await http.post(f"{path}/transfer", {"department": "finance", "reason": "It is about the bill"})
     assert (moved.status_code, moved.json()["department"], moved.json()["queue"]) == (200, "finance", None)
-    assert (await door.get(path)).status_code == (await door.post(f"{path}/accept")).status_code == 404
-    assert (await door.get(path, other)).json()["transferred_because"] == "It is about the bill"
-    assert (await door.post(f"{path}/accept", who=other)).json()["stage"] == "accepted"
+    assert (await http.get(path)).status_code == (await http.post(f"{path}/accept")).status_code == 404
+    assert (await http.get(path, other)).json()["transferred_because"] == "It is about the bill"
+    assert (await http.post(f"{path}/accept", who=other)).json()["stage"] == "accepted"
 
 
-async def test_what_a_handler_has_accepted_no_colleague_touches_and_a_supervisor_may(door: Door, path: str):
-    await door.post(f"{path}/accept")
-    await door.post(f"{path}/contact", {"means": "phone"})
+async def test_what_a_handler_has_accepted_no_colleague_touches_and_a_supervisor_may(http: Http, path: str):
+    await http.post(f"{path}/accept")
+    await http.post(f"{path}/contact", {"means": "phone"})
     steps: dict[str, Any] = {
         "accept": {},
         "contact": {"means": "phone"},
@@ -163,79 +163,79 @@ async def test_what_a_handler_has_accepted_no_colleague_touches_and_a_supervisor
     }
     commands = {route.path.rpartition("/")[2] for route in router.routes if isinstance(route, APIRoute) and "POST" in (route.methods or ())}
     assert steps.keys() == commands, "a new step has to be asked of a colleague too"
-    before = (await door.get(path)).content
+    before = (await http.get(path)).content
     for name, body in steps.items():
         for who in ("handler/bob/technical_support", "supervisor/carol/finance"):
-            refused = await door.post(f"{path}/{name}", body, who)
+            refused = await http.post(f"{path}/{name}", body, who)
             assert (refused.status_code, refused.json()["code"]) == (409, "accepted-by-another"), (name, who, refused.text)
-    assert (await door.get(path)).content == before
-    rejected = await door.post(f"{path}/reject", steps["reject"], "supervisor/carol/technical_support")
+    assert (await http.get(path)).content == before
+    rejected = await http.post(f"{path}/reject", steps["reject"], "supervisor/carol/technical_support")
     assert (rejected.status_code, rejected.json()["stage"]) == (200, "rejected")
 
 
-async def test_who_repeats_a_step_on_a_case_that_went_elsewhere_is_answered_without_its_words(door: Door, path: str):
-    await door.post(f"{path}/accept")
+async def test_who_repeats_a_step_on_a_case_that_went_elsewhere_is_answered_without_its_words(http: Http, path: str):
+    await http.post(f"{path}/accept")
     step = f"{path}/progress", {"note": "Measured"}
-    assert (await door.post(*step, **{"idempotency-key": "once"})).status_code == 200
+    assert (await http.post(*step, **{"idempotency-key": "once"})).status_code == 200
     transfer = f"{path}/transfer", {"department": "finance", "reason": "It is about the bill"}
-    assert (await door.post(*transfer, **{"idempotency-key": "moved"})).status_code == 200
+    assert (await http.post(*transfer, **{"idempotency-key": "moved"})).status_code == 200
 
-    for call, key in ((step, "once"), (transfer, "moved")):
-        again = await door.post(*call, **{"idempotency-key": key})
+    for commands, key in ((step, "once"), (transfer, "moved")):
+        again = await http.post(*commands, **{"idempotency-key": key})
         assert (again.status_code, again.json()["department"]) == (200, "finance")
         assert "Measured" not in again.text and "bill" not in again.text and "没有信号" not in again.text
         for place in ("", "/remarks?of=reports", "/outcomes"):
-            assert (await door.get(f"{path}{place}")).status_code == 404
+            assert (await http.get(f"{path}{place}")).status_code == 404
 
 
-async def test_a_list_goes_on_where_its_page_ended_and_a_cursor_is_for_one_list(door: Door, path: str):
-    await door.post(f"{path}/accept")
+async def test_a_list_goes_on_where_its_page_ended_and_a_cursor_is_for_one_list(http: Http, path: str):
+    await http.post(f"{path}/accept")
     for n in range(5):
-        await door.post(f"{path}/progress", {"note": f"Report {n}"})
+        await http.post(f"{path}/progress", {"note": f"Report {n}"})
     found, cursor = [], ""
     while cursor is not None:
-        page = (await door.get(f"{path}/remarks?of=reports&limit=2{cursor and f'&cursor={cursor}'}")).json()
+        page = (await http.get(f"{path}/remarks?of=reports&limit=2{cursor and f'&cursor={cursor}'}")).json()
         found += [each["words"] for each in page["items"]]
         cursor = page["next"]
         if len(found) == 2:
-            other = await door.get(f"{path}/remarks?of=contacts&cursor={cursor}")
+            other = await http.get(f"{path}/remarks?of=contacts&cursor={cursor}")
             assert (other.status_code, other.json()["code"]) == (400, "bad-cursor")
     assert found == [f"Report {n}" for n in (4, 3, 2, 1, 0)]
-    assert (await door.get(f"{path}/remarks?of=secrets")).status_code == 422
+    assert (await http.get(f"{path}/remarks?of=secrets")).status_code == 422
 
 
-async def test_a_department_sees_how_often_the_customer_came_back_since_it_answered(door: Door):
+async def test_a_department_sees_how_often_the_customer_came_back_since_it_answered(http: Http):
     story = [say.registered(), say.supplemented(), say.routed(), say.opened(), say.accepted(), say.contacted()]
-    await door.knows(*story, words={})
-    ended = await door.knows(*story, say.resolved(said=1), say.chased(), words={})
-    (line,) = (await door.get("/cases")).json()["items"]
+    await http.knows(*story, words={})
+    ended = await http.knows(*story, say.resolved(said=1), say.chased(), words={})
+    (line,) = (await http.get("/cases")).json()["items"]
     assert (line["counts"]["said_since"], line["counts"]["said_at"]) == (1, line["counts"]["supplemented_at"])
-    (line,) = (await door.get("/cases?state=resolved")).json()["items"]
+    (line,) = (await http.get("/cases?state=resolved")).json()["items"]
     counts = line["counts"]
     assert (line["complaint"], counts["said_since"], counts["said_at"]) == (ended.rpartition("/")[2], 1, counts["chased_at"])
 
 
-async def test_rejecting_says_why(door: Door, path: str):
-    await door.post(f"{path}/accept")
-    await door.post(f"{path}/reject", {"reason": "No contract with us", "told_customer": "letter"})
-    rejected = (await door.get(path)).json()
+async def test_rejecting_says_why(http: Http, path: str):
+    await http.post(f"{path}/accept")
+    await http.post(f"{path}/reject", {"reason": "No contract with us", "told_customer": "letter"})
+    rejected = (await http.get(path)).json()
     assert (rejected["stage"], rejected["outcome"]["reason"]) == ("rejected", "No contract with us")
 
 
-async def test_a_list_comes_in_pages(door: Door):
+async def test_a_list_comes_in_pages(http: Http):
     story = say.registered(), say.routed(), say.opened()
     for _ in range(3):
-        await door.knows(*story, words={})
-    urgent = await door.knows(*story, say.reclassified("major"), words={})
-    first = (await door.get("/cases?limit=3")).json()
-    rest = (await door.get(f"/cases?limit=3&cursor={first['next']}")).json()
+        await http.knows(*story, words={})
+    urgent = await http.knows(*story, say.reclassified("major"), words={})
+    first = (await http.get("/cases?limit=3")).json()
+    rest = (await http.get(f"/cases?limit=3&cursor={first['next']}")).json()
     found = [item["complaint"] for item in first["items"] + rest["items"]]
     assert (len(set(found)), found[0], rest["next"]) == (4, urgent.rpartition("/")[2], None)
-    assert (await door.get(f"/cases?state=resolved&cursor={first['next']}")).json()["code"] == "bad-cursor"
+    assert (await http.get(f"/cases?state=resolved&cursor={first['next']}")).json()["code"] == "bad-cursor"
 
 
-async def test_what_cannot_be_is_refused(door: Door, path: str):
-    await door.post(f"{path}/accept")
+async def test_what_cannot_be_is_refused(http: Http, path: str):
+    await http.post(f"{path}/accept")
     for step, body, status, said in (
         ("accept", {"handler": "bob"}, 422, "/handler"),
         ("contact", {"means": "bot"}, 422, "/means"),
@@ -250,11 +250,11 @@ async def test_what_cannot_be_is_refused(door: Door, path: str):
         ("transfer", {"department": "space_travel", "reason": "?"}, 409, "unknown-department"),
         ("transfer", {"department": "technical_support", "reason": "?"}, 409, "same-department"),
     ):
-        answer = await door.post(f"{path}/{step}", body)
+        answer = await http.post(f"{path}/{step}", body)
         problem = answer.json()
         assert (answer.status_code, said in (problem["code"], problem.get("pointer"))) == (status, True), answer.text
 
 
-async def test_bad_filters_are_refused(door: Door):
+async def test_bad_filters_are_refused(http: Http):
     for query in ("department=%00", "department=Finance;", "state=lost", "limit=0", "limit=1000", "cursor=x"):
-        assert (await door.get(f"/cases?{query}")).status_code in (400, 422), query
+        assert (await http.get(f"/cases?{query}")).status_code in (400, 422), query

@@ -1,4 +1,4 @@
-"""What handling makes of facts, in whatever order its own and the others' came."""
+"""What handling makes of events, in whatever order its own and the others' came."""
 
 from datetime import timedelta
 from itertools import pairwise
@@ -6,12 +6,12 @@ from itertools import pairwise
 import pytest
 
 from redress_events.contracts import HANDLING
-from redress_handling.domain.case import KIND, Case, Stage
-from redress_handling.domain.done import Done, Outcome
-from redress_handling.domain.done import did as fold_own
-from redress_handling.domain.heard import Heard
-from redress_handling.domain.heard import hear as fold_heard
+from redress_handling.domain.case import AGGREGATE, Case, Stage
 from redress_handling.domain.history import CHASES, SUPPLEMENTS
+from redress_handling.domain.observed import Observed
+from redress_handling.domain.observed import observe as fold_observed
+from redress_handling.domain.own import Outcome, Own
+from redress_handling.domain.own import evolve as fold_own
 from redress_handling.testing import (
     RECEIVED,
     accepted,
@@ -35,7 +35,7 @@ from redress_handling.testing import (
 from redress_spine.store.states import Codec
 from redress_spine.testing import NOON, Happened, Spec, listed
 
-handling = Spec(HANDLING, KIND)
+handling = Spec(HANDLING, AGGREGATE)
 
 
 def case(*happened: Happened) -> Case:
@@ -51,10 +51,10 @@ def test_nothing_is_known_at_first():
 
 def test_the_customers_words_stay_references_and_later_ones_are_counted_and_listed():
     story = [registered(), supplemented(), chased(), chased(2).model_copy(update={"text": "intake/4/text"})]
-    heard, history = case(*story).heard, listed(HANDLING, KIND, story)
-    assert heard.registration is not None
-    assert heard.registration.words == {"text": "intake/1/text", "phone": "intake/1/phone"}
-    assert (heard.supplements, heard.supplemented_at, heard.chases, heard.chased_at) == (1, NOON, 2, NOON)
+    observed, history = case(*story).observed, listed(HANDLING, AGGREGATE, story)
+    assert observed.registration is not None
+    assert observed.registration.words == {"text": "intake/1/text", "phone": "intake/1/phone"}
+    assert (observed.supplements, observed.supplemented_at, observed.chases, observed.chased_at) == (1, NOON, 2, NOON)
     assert [entry.data["words"] for entry in history[SUPPLEMENTS].entries] == ["intake/2/text"]
     assert [entry.data["words"] for entry in history[CHASES].entries] == ["intake/4/text"], "a chase without words has no row"
 
@@ -71,16 +71,16 @@ def test_what_the_customer_said_since_the_case_ended_is_counted_apart():
 
 
 def test_a_case_that_comes_back_for_ever_stays_small():
-    codec, state = Codec(KIND), case(registered(), routed())
-    heard, done = state.heard, state.done
+    codec, state = Codec(AGGREGATE), case(registered(), routed())
+    observed, own = state.observed, state.own
     for cycle in range(1, 300):
         steps = [opened(cycle), accepted(cycle=cycle), *[contacted(cycle)] * 5, *[progressed(cycle)] * 5, rejected(cycle)]
-        for fact in steps:
-            done = fold_own(done, fact, NOON)
-        for fact in (supplemented(cycle), chased(cycle), dissatisfied(cycle), reopened(cycle + 1)):
-            heard = fold_heard(heard, fact, NOON)
-    assert len(codec.dump_heard(heard)) + len(codec.dump_done(done)) < 1_500
-    assert (done.contacts, done.reports, done.rejections, heard.supplements, heard.chases) == (5, 5, 298, 299, 299)
+        for event in steps:
+            own = fold_own(own, event, NOON)
+        for event in (supplemented(cycle), chased(cycle), dissatisfied(cycle), reopened(cycle + 1)):
+            observed = fold_observed(observed, event, NOON)
+    assert len(codec.dump_observed(observed)) + len(codec.dump_own(own)) < 1_500
+    assert (own.contacts, own.reports, own.rejections, observed.supplements, observed.chases) == (5, 5, 298, 299, 299)
 
 
 def test_a_case_goes_through_its_stages():
@@ -90,9 +90,9 @@ def test_a_case_goes_through_its_stages():
     assert all(earlier == later or list(Stage).index(earlier) < list(Stage).index(later) for earlier, later in pairwise(stages))
 
 
-@pytest.mark.parametrize(("fact", "stage"), [(rejected(), Stage.REJECTED), (cancelled(), Stage.CANCELLED)])
-def test_a_case_may_end_otherwise(fact, stage):
-    assert case(routed(), opened(), accepted(), fact).stage is stage
+@pytest.mark.parametrize(("event", "stage"), [(rejected(), Stage.REJECTED), (cancelled(), Stage.CANCELLED)])
+def test_a_case_may_end_otherwise(event, stage):
+    assert case(routed(), opened(), accepted(), event).stage is stage
 
 
 def test_a_transfer_moves_the_case_and_has_no_queue():
@@ -122,10 +122,10 @@ def test_a_new_cycle_starts_afresh_where_the_case_was():
     state = case(routed(), opened(), accepted(), contacted(), transferred("finance"), resolved(), dissatisfied(), reopened())
     assert state.stage is Stage.NONE
     state = case(routed(), opened(), accepted(), contacted(), transferred("finance"), resolved(), dissatisfied(), reopened(), opened(2))
-    assert (state.stage, state.department, state.done.contacts, state.handler) == (Stage.OPEN, "finance", 0, None)
-    assert (state.done.outcome, state.done.contacted_at) == (None, None)
-    assert state.heard.answer is not None
-    assert state.heard.answer.score == 2
+    assert (state.stage, state.department, state.own.contacts, state.handler) == (Stage.OPEN, "finance", 0, None)
+    assert (state.own.outcome, state.own.contacted_at) == (None, None)
+    assert state.observed.answer is not None
+    assert state.observed.answer.score == 2
 
 
 def test_a_cycle_begins_with_the_complaint_or_with_its_reopening():
@@ -143,12 +143,12 @@ def test_a_complaint_is_closed_when_its_current_cycle_is():
     assert case(routed(), reopened(2), closed(2)).closed
 
 
-def test_facts_that_do_not_concern_it_change_nothing():
-    assert fold_heard(Heard(), opened(), NOON) == Heard()
-    assert fold_own(Done(), registered(), NOON) == Done()
+def test_events_that_do_not_concern_it_change_nothing():
+    assert fold_observed(Observed(), opened(), NOON) == Observed()
+    assert fold_own(Own(), registered(), NOON) == Own()
 
 
 def test_an_outcome_keeps_what_was_said_as_references():
-    outcome = case(routed(), opened(), resolved()).done.outcome
+    outcome = case(routed(), opened(), resolved()).own.outcome
     words = {"cause": "handling/6/cause", "measures": "handling/6/measures"}
     assert outcome == Outcome("resolved", 1, NOON, "technical_support", "radio planning", "phone", words)

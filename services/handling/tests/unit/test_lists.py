@@ -10,17 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redress_events.contracts import HANDLING
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_handling import testing as say
+from redress_handling.automations import CANCEL, OPEN
 from redress_handling.domain.accept import Accept, accept
-from redress_handling.domain.case import KIND, Case, Stage
+from redress_handling.domain.case import AGGREGATE, Case, Stage
 from redress_handling.domain.contact import ContactCustomer, contact
 from redress_handling.domain.lists import CASES, row, urgent_then_oldest, workload
 from redress_handling.domain.reject import Reject, reject
 from redress_handling.domain.resolve import Resolve, resolve
 from redress_handling.domain.transfer import TransferCase, transfer
-from redress_handling.work import CANCEL, OPEN
-from redress_spine.aggregate import Context, Refused, Work
+from redress_spine.aggregate import Automation, CommandRejected, Context
 from redress_spine.processing.projections import changes
 from redress_spine.testing import NOON, Spec
 
@@ -33,7 +33,7 @@ STEPS: dict[type[Any], Any] = {
     Resolve: resolve,
     Reject: reject,
 }
-# What may come next: a foreign fact, some of them absurd; a step of the department, refused or not; or a turn of the work loop.
+# What may come next: a foreign event, some of them absurd; a step of the department, refused or not; or a turn of the automation loop.
 NEXT = st.one_of(
     st.builds(say.routed, st.sampled_from(DEPARTMENTS), st.integers(1, 5)),
     st.builds(say.reclassified, st.sampled_from(["minor", "normal", "serious", "major"])),
@@ -47,7 +47,7 @@ NEXT = st.one_of(
     st.sampled_from([OPEN, OPEN, CANCEL]),
 )
 START = [say.registered()]
-# To where a department works on it, so that this is not left to chance.
+# To where a department works on it, so that this is not left to luck.
 WORKING = [*START, say.routed(), OPEN, Accept()]
 HISTORIES = st.tuples(st.sampled_from([START, WORKING]), st.lists(NEXT, max_size=25)).map(lambda parts: [*parts[0], *parts[1]])
 SHAPE = {"department": None, "stage": "none", "to_do": None, "latest_end": None, "to_open": False, "to_cancel": False}
@@ -59,19 +59,19 @@ def shown(case: Case) -> dict[str, Any]:
     return dict(zip(CASES.columns, rows[0], strict=True)) if rows else {**SHAPE, "department": case.department}
 
 
-def decided(step: Any, case: Case) -> list[Fact]:
+def decided(step: Any, case: Case) -> list[Event]:
     context = Context(now=NOON, actor="handler:alice", subject="complaint/1", roles=frozenset({"handler"}))
     try:
-        return list(step.decide(case, context) if isinstance(step, Work) else STEPS[type(step)](case, step, context))
-    except Refused:
+        return list(step.decide(case, context) if isinstance(step, Automation) else STEPS[type(step)](case, step, context))
+    except CommandRejected:
         return []
 
 
-def after(case: Case, facts: list[Fact]) -> Case:
-    done = case.done
-    for fact in facts:
-        done = KIND.did(done, fact, NOON)
-    return Case(case.heard, done)
+def after(case: Case, events: list[Event]) -> Case:
+    own = case.own
+    for event in events:
+        own = AGGREGATE.evolve(own, event, NOON)
+    return Case(case.observed, own)
 
 
 def chapters(steps: list[Any]) -> list[Case]:
@@ -79,8 +79,8 @@ def chapters(steps: list[Any]) -> list[Case]:
     cases = [Case()]
     for step in steps:
         case = cases[-1]
-        if isinstance(step, Fact):
-            cases.append(Case(KIND.hear(case.heard, step, NOON), case.done))
+        if isinstance(step, Event):
+            cases.append(Case(AGGREGATE.observe(case.observed, step, NOON), case.own))
         else:
             cases.append(after(case, decided(step, case)))
     return cases
@@ -112,7 +112,7 @@ def test_a_decision_ends_what_made_the_row_due(steps: list[Any]):
 def test_the_projection_names_every_field_that_its_rows_look_at(steps: list[Any]):
     """Made through the spine, which shows a projection no others, the rows are the same."""
     for case in chapters(steps):
-        found = changes(KIND, "complaint/1", None, (case.heard, case.done))
+        found = changes(AGGREGATE, "complaint/1", None, (case.observed, case.own))
         assert [each[1:] for each in found.came[CASES]] == row(case)
         assert {key for _, key in found.counts} == set(workload(case))
 
@@ -127,17 +127,17 @@ def test_the_most_urgent_comes_first_and_then_the_oldest(waiting: list[tuple[int
         case = chapters(known)[-1]
         cases.append(after(case, [say.opened(cycle)]))
     places = [shown(case)["to_do"] for case in cases]
-    wanted = [(-case.urgency, case.heard.registration.received_at) for case in cases if case.heard.registration]
+    wanted = [(-case.urgency, case.observed.registration.received_at) for case in cases if case.observed.registration]
     assert sorted(range(len(cases)), key=lambda n: (places[n], n)) == sorted(range(len(cases)), key=lambda n: (wanted[n], n))
 
 
 def test_an_accepted_case_is_in_its_departments_list():
-    story = Spec(HANDLING, KIND).given(say.registered(), say.routed(), say.opened(), say.accepted())
+    story = Spec(HANDLING, AGGREGATE).given(say.registered(), say.routed(), say.opened(), say.accepted())
     assert story.shows(CASES) == [
         {**SHAPE, "department": "technical_support", "stage": "accepted", "to_do": urgent_then_oldest(story.state)}
     ]
     assert story.counts("workload") == {"technical_support/accepted"}
-    assert Spec(HANDLING, KIND).given(say.registered()).shows(CASES) == []
+    assert Spec(HANDLING, AGGREGATE).given(say.registered()).shows(CASES) == []
 
 
 def test_the_place_in_the_list_is_a_number_that_its_column_takes():

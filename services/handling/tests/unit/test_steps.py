@@ -18,7 +18,7 @@ from redress_events.contracts.handling import (
 from redress_events.event import SKEW
 from redress_handling import api
 from redress_handling.domain.accept import Accept, accept
-from redress_handling.domain.case import KIND, Case
+from redress_handling.domain.case import AGGREGATE, Case
 from redress_handling.domain.contact import ContactCustomer, contact
 from redress_handling.domain.progress import ReportProgress, report_progress
 from redress_handling.domain.reject import Reject, reject
@@ -44,7 +44,7 @@ from redress_spine.testing import NOON, Spec
 
 handling = Spec(
     HANDLING,
-    KIND,
+    AGGREGATE,
     {
         Accept: accept,
         ContactCustomer: contact,
@@ -57,7 +57,7 @@ handling = Spec(
 RESOLVE = Resolve("a cell was off", "switched it on", "radio planning", "phone")
 REJECT = Reject("there is no contract with us", "letter")
 STEPS = [Accept(), ContactCustomer("phone"), ReportProgress("measured"), TransferCase("finance", "a bill"), RESOLVE, REJECT]
-WORK = [step for step in STEPS if not isinstance(step, Accept | TransferCase)]
+AUTOMATIONS = [step for step in STEPS if not isinstance(step, Accept | TransferCase)]
 
 
 def story(*happened):
@@ -84,12 +84,12 @@ def test_no_step_once_the_case_was_cancelled(step):
     story(opened(), accepted(), cancelled()).when(step).refused("case-ended")
 
 
-@pytest.mark.parametrize("step", WORK)
+@pytest.mark.parametrize("step", AUTOMATIONS)
 def test_the_department_accepts_before_it_works(step):
     story(opened()).when(step).refused("case-not-accepted")
 
 
-@pytest.mark.parametrize("step", WORK)
+@pytest.mark.parametrize("step", AUTOMATIONS)
 def test_the_new_department_accepts_before_it_works(step):
     story(opened(), accepted(), routed("finance", routing=2)).when(step).refused("case-not-accepted")
 
@@ -148,10 +148,10 @@ def test_what_a_handler_accepted_is_theirs_and_their_supervisors(step, who):
 
 @pytest.mark.parametrize("step", [Accept(), TransferCase("finance", "a bill")], ids=lambda step: type(step).__name__)
 def test_what_nobody_has_accepted_is_everybodys_in_the_department(step):
-    assert story(*UNACCEPTED).by(BOB, "handler", department=DEPARTMENT).when(step).facts
+    assert story(*UNACCEPTED).by(BOB, "handler", department=DEPARTMENT).when(step).events
 
 
-@pytest.mark.parametrize("step", WORK, ids=lambda step: type(step).__name__)
+@pytest.mark.parametrize("step", AUTOMATIONS, ids=lambda step: type(step).__name__)
 def test_a_supervisor_who_took_a_case_over_keeps_it_from_those_who_had_it(step):
     taken = story(opened(), accepted("alice"), accepted("carol"), contacted())
     taken.when(step).refused("accepted-by-another")
@@ -230,7 +230,7 @@ def test_a_case_is_resolved_once_the_customer_was_contacted():
 
 @pytest.mark.parametrize("step", [RESOLVE, REJECT])
 def test_the_end_of_a_case_tells_how_much_of_the_customers_later_words_was_known(step):
-    (ended,) = story(supplemented(), chased(), opened(), accepted(), contacted(), chased(2)).when(step).facts
+    (ended,) = story(supplemented(), chased(), opened(), accepted(), contacted(), chased(2)).when(step).events
     assert isinstance(ended, CaseResolved | CaseRejected) and ended.said == 3
 
 

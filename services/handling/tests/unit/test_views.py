@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from redress_events.contracts import HANDLING
-from redress_handling.domain.case import KIND
+from redress_handling.domain.case import AGGREGATE
 from redress_handling.testing import (
     accepted,
     cancelled,
@@ -22,10 +22,10 @@ from redress_handling.testing import (
     transferred,
 )
 from redress_handling.views import NOTHING, CaseSummary, CaseView, references
-from redress_spine.store.states import Seen
+from redress_spine.store.states import Loaded
 from redress_spine.testing import COMPLAINT, Happened, Spec, listed
 
-handling = Spec(HANDLING, KIND)
+handling = Spec(HANDLING, AGGREGATE)
 FULL = [
     registered(),
     supplemented(),
@@ -47,16 +47,16 @@ FULL = [
 ]
 
 
-def seen(*happened: Happened) -> Seen:
-    return Seen(COMPLAINT, handling.given(*happened).state, "etag", False, len(happened))
+def loaded(*happened: Happened) -> Loaded:
+    return Loaded(COMPLAINT, handling.given(*happened).state, "etag", False, len(happened))
 
 
 def shown(*happened: Happened, opened: Mapping[str, str] = NOTHING) -> CaseView:
-    return CaseView.with_history(seen(*happened), listed(HANDLING, KIND, happened), opened)
+    return CaseView.with_history(loaded(*happened), listed(HANDLING, AGGREGATE, happened), opened)
 
 
 def wanted(*happened: Happened) -> list[str]:
-    return [reference for reference in references(seen(*happened).state, listed(HANDLING, KIND, happened)) if reference]
+    return [reference for reference in references(loaded(*happened).state, listed(HANDLING, AGGREGATE, happened)) if reference]
 
 
 def test_an_empty_row_can_be_shown():
@@ -65,7 +65,7 @@ def test_an_empty_row_can_be_shown():
 
 
 def test_a_line_of_the_list_opens_nothing_and_counts():
-    line = CaseSummary.of(seen(*FULL))
+    line = CaseSummary.of(loaded(*FULL))
     assert all(reference not in line.model_dump_json() for reference in wanted(*FULL))
     assert (line.counts.supplements, line.counts.chases, line.counts.contacts, line.counts.reports) == (1, 1, 1, 1)
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from redress_events.vocabulary import ContactKind
-from redress_intake.domain.done import Done, did
-from redress_intake.domain.heard import HEARS, Heard, StageName, hear
 from redress_intake.domain.history import entries
 from redress_intake.domain.lists import PROJECTIONS
 from redress_intake.domain.lookup import LOOKUPS
-from redress_spine.aggregate import Kind, Refused
+from redress_intake.domain.observed import OBSERVES, Observed, StageName, observe
+from redress_intake.domain.own import Own, evolve
+from redress_spine.aggregate import Aggregate, CommandRejected
 
-# How far a cycle has come. The furthest stage counts, not the latest fact: a new routing takes nothing back. Progress reports move nothing.
+# How far a cycle has come. The furthest stage counts, not the latest event: a new routing takes nothing back. Progress reports move nothing.
 STAGES_IN_ORDER: tuple[StageName, ...] = (
     "registered",
     "classified",
@@ -29,43 +29,43 @@ STAGES_IN_ORDER: tuple[StageName, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    heard: Heard = Heard()
-    done: Done = Done()
+    observed: Observed = Observed()
+    own: Own = Own()
 
     @property
     def registered(self) -> bool:
-        """False where a row came into being by somebody else's fact alone."""
-        return bool(self.done.number)
+        """False where a row came into being by somebody else's event alone."""
+        return bool(self.own.number)
 
     @property
     def closed(self) -> bool:
-        return self.heard.closed >= self.heard.cycle
+        return self.observed.closed >= self.observed.cycle
 
     @property
     def withdrawal_pending(self) -> bool:
         """The customer wishes to end it, and callback has not answered this wish."""
-        return not self.closed and self.done.withdrawal > self.heard.withdrawal
+        return not self.closed and self.own.withdrawal > self.observed.withdrawal
 
     @property
     def said(self) -> int:
         """How often the customer has come back: with a supplement, or to ask where it stays."""
-        return self.done.supplements + self.done.chases
+        return self.own.supplements + self.own.chases
 
     @property
     def kind(self) -> ContactKind:
         """As triage sees it, else as it was received."""
-        return self.heard.classification.kind if self.heard.classification else self.done.kind
+        return self.observed.classification.kind if self.observed.classification else self.own.kind
 
     @property
     def reached(self) -> dict[StageName, datetime]:
         """The stages of the latest cycle, and when each was reached last. What triage says belongs to no cycle: it counts in the first, and
         that it was routed anew counts in a later one once that has a case."""
-        heard = self.heard
-        reached: dict[StageName, datetime] = {"registered": self.done.registered_at, **heard.reached.get(heard.cycle, {})}
-        if heard.classification:
-            reached["classified"] = heard.classification.at
-        if heard.routed_at and (heard.cycle == 1 or "routed" in reached):
-            reached["routed"] = max(heard.routed_at, reached.get("routed", heard.routed_at))
+        observed = self.observed
+        reached: dict[StageName, datetime] = {"registered": self.own.registered_at, **observed.reached.get(observed.cycle, {})}
+        if observed.classification:
+            reached["classified"] = observed.classification.at
+        if observed.routed_at and (observed.cycle == 1 or "routed" in reached):
+            reached["routed"] = max(observed.routed_at, reached.get("routed", observed.routed_at))
         return reached
 
     @property
@@ -79,14 +79,14 @@ class Complaint:
         return next((name for name in reversed(STAGES_IN_ORDER) if name in reached), "registered")
 
 
-KIND = Kind(Complaint, hear, did, HEARS, entries, begun_here=True, projections=PROJECTIONS, lookups=LOOKUPS)
+AGGREGATE = Aggregate(Complaint, observe, evolve, OBSERVES, entries, begun_here=True, projections=PROJECTIONS, lookups=LOOKUPS)
 
 
 def refuse_if_closed(complaint: Complaint) -> None:
     if complaint.closed:
-        raise Refused("complaint-closed", f"The complaint is closed. {instead_of(complaint)}")
+        raise CommandRejected("complaint-closed", f"The complaint is closed. {instead_of(complaint)}")
 
 
 def instead_of(complaint: Complaint) -> str:
     """What to do with words that it cannot take any more."""
-    return f'Register a new one, with "refers_to": "{complaint.done.number}".'
+    return f'Register a new one, with "refers_to": "{complaint.own.number}".'

@@ -1,6 +1,6 @@
 """What grows with a complaint: the stages it went through, as all services tell them, and what the customer said later.
 
-Both are lists of rows. A stage's place is its time, so it does not matter in which order services were heard. What triage says holds for
+Both are lists of rows. A stage's place is its time, so it does not matter in which order services were observed. What triage says holds for
 the whole complaint and belongs to no cycle. A chase without words is counted, and has no row.
 """
 
@@ -20,45 +20,45 @@ from redress_events.contracts.handling import (
 )
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
-from redress_events.event import Fact
-from redress_intake.domain.heard import StageName
+from redress_events.event import Event
+from redress_intake.domain.observed import StageName
 from redress_spine.aggregate import Entry
 
 SAID, STAGES = "said", "stages"
 
 
-def entries(fact: Fact, at: datetime) -> Entry | None:
-    match fact:
+def entries(event: Event, at: datetime) -> Entry | None:
+    match event:
         case ComplaintSupplemented():
-            return Entry(SAID, {"what": "supplement", "n": fact.supplement, "words": fact.text, "attachments": list(fact.attachments)})
+            return Entry(SAID, {"what": "supplement", "n": event.supplement, "words": event.text, "attachments": list(event.attachments)})
         case ComplaintChased(text=str()):
-            return Entry(SAID, {"what": "chase", "n": fact.chase, "words": fact.text})
+            return Entry(SAID, {"what": "chase", "n": event.chase, "words": event.text})
         case ComplaintWithdrawn():
-            return Entry(SAID, {"what": "withdrawal", "n": fact.withdrawal, "words": fact.reason})
+            return Entry(SAID, {"what": "withdrawal", "n": event.withdrawal, "words": event.reason})
         case ComplaintClassified(review=False) | ComplaintReclassified():
             return _stage("classified")
         case ComplaintRouted():
-            return _stage("routed", department=fact.department)
-        case CaseOpened() if fact.cycle > 1:  # the first case follows its routing at once
-            return _stage("routed", fact.cycle, fact.department)
+            return _stage("routed", department=event.department)
+        case CaseOpened() if event.cycle > 1:  # the first case follows its routing at once
+            return _stage("routed", event.cycle, event.department)
         case CaseTransferred():
-            return _stage("routed", fact.cycle, fact.department)
+            return _stage("routed", event.cycle, event.department)
         case CaseAccepted():
-            return _stage("in-handling", fact.cycle)
+            return _stage("in-handling", event.cycle)
         case CustomerContacted():
-            return _stage("contacted", fact.cycle, at=fact.contacted_at)
+            return _stage("contacted", event.cycle, at=event.contacted_at)
         case ProgressReported():
-            return _stage("progress-reported", fact.cycle)
+            return _stage("progress-reported", event.cycle)
         case CaseResolved():
-            return _stage("resolved", fact.cycle, fact.department)
+            return _stage("resolved", event.cycle, event.department)
         case CaseRejected():
-            return _stage("rejected", fact.cycle, fact.department)
+            return _stage("rejected", event.cycle, event.department)
         case CallbackScheduled():
-            return _stage("being-visited", fact.cycle)
+            return _stage("being-visited", event.cycle)
         case ComplaintReopened():
-            return _stage("reopened", fact.cycle)
+            return _stage("reopened", event.cycle)
         case ComplaintClosed():
-            return _stage("closed", fact.cycle)
+            return _stage("closed", event.cycle)
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redress_intake.domain.complaint import Complaint, instead_of
-from redress_spine.aggregate import Refused
+from redress_spine.aggregate import CommandRejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,6 @@ LIMITS = Limits()
 
 
 def refuse_if_full(complaint: Complaint, limits: Limits, attachments: int = 0) -> None:
-    done = complaint.done
-    if done.worded >= limits.words or (attachments and len(done.attachments) + done.attached + attachments > limits.attachments):
-        raise Refused("complaint-full", f"One complaint cannot hold more of what was added. {instead_of(complaint)}")
+    own = complaint.own
+    if own.worded >= limits.words or (attachments and len(own.attachments) + own.attached + attachments > limits.attachments):
+        raise CommandRejected("complaint-full", f"One complaint cannot hold more of what was added. {instead_of(complaint)}")

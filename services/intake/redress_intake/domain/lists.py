@@ -17,8 +17,8 @@ COMPLAINTS = Table("complaints", {"number": "text", "registered_at": "bigint", "
 def row(complaint: Complaint) -> list[tuple[Any, ...]]:
     if not complaint.registered:
         return []
-    registered_at = micros(complaint.done.registered_at)
-    return [(complaint.done.number, registered_at, None if complaint.closed else registered_at)]
+    registered_at = micros(complaint.own.registered_at)
+    return [(complaint.own.number, registered_at, None if complaint.closed else registered_at)]
 
 
-PROJECTIONS = (Projection(COMPLAINTS, row, heard=("cycle", "closed"), done=("number", "registered_at")),)
+PROJECTIONS = (Projection(COMPLAINTS, row, observed=("cycle", "closed"), own=("number", "registered_at")),)

@@ -1,4 +1,4 @@
-"""Who owes the next step of an open complaint: every complaint is closed, or somebody named here has to act."""
+"""Who has the next step of an open complaint: every complaint is closed, or somebody named here has to act."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def next_step(complaint: Complaint) -> NextStep | None:
     """None once the complaint is closed."""
     if complaint.closed:
         return None
-    stage, heard = complaint.stage, complaint.heard
+    stage, observed = complaint.stage, complaint.observed
     reached = complaint.reached
-    if stage in ("in-handling", "contacted") and "routed" in reached and heard.handler is None:
+    if stage in ("in-handling", "contacted") and "routed" in reached and observed.handler is None:
         stage = "routed"  # it has moved on since: the department that has it now begins with accepting it
-    since = complaint.done.withdrawn_at if stage == "withdrawal-pending" else reached[stage]
+    since = complaint.own.withdrawn_at if stage == "withdrawal-pending" else reached[stage]
     assert since is not None, "a wish that is pending was wished at some time"
-    department = f"department:{heard.department}"
+    department = f"department:{observed.department}"
     match stage:
         case "registered" | "classified":
             return NextStep("triage", "classify and route it", since)
@@ -41,10 +41,10 @@ def next_step(complaint: Complaint) -> NextStep | None:
         case "contacted":
             return NextStep(department, "resolve or reject the case", since)
         case "being-visited":
-            visit = heard.visit
-            if visit and visit.cycle == heard.cycle and visit.due_at:
+            visit = observed.visit
+            if visit and visit.cycle == observed.cycle and visit.due_at:
                 return NextStep("return-visit agents", "call the customer", since, visit.due_at)
-            if visit and visit.cycle == heard.cycle and complaint.said > visit.said:
+            if visit and visit.cycle == observed.cycle and complaint.said > visit.said:
                 return NextStep("return-visit agents", "call the customer", since)  # they said something since: nobody gives up
             return NextStep("callback", "close it as unreachable when the waiting time is over", since)
         case "withdrawal-pending":

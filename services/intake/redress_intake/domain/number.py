@@ -1,4 +1,4 @@
-"""The complaint number: ten characters of chance and a check character, to be read over the phone.
+"""The complaint number: ten characters of entropy and a check character, to be read over the phone.
 
 Crockford's base 32 has no I, L, O, U. The check character is the weighted sum of the others in GF(32) with the weights g¹⁰ … g²,
 g: all different, none zero or one. So a single wrong character, and any two that changed places, are always caught. (Crockford's
@@ -6,9 +6,9 @@ own check, modulo 37, needs `*~$=U`, which nobody can say.)
 """
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-CHANCE = 10  # characters of chance: 2^50 numbers; a double is refused by the unique index and drawn again
+ENTROPY = 10  # characters of entropy: 2^50 numbers; a double is refused by the unique index and drawn again
 POLYNOMIAL = 0b100101  # x⁵ + x² + 1: x generates all 31 elements of GF(32) other than zero
-HEARD_AS = str.maketrans("OIL", "011")  # what people write for what they read or hear
+OBSERVED_AS = str.maketrans("OIL", "011")  # what people write for what they read or observe
 SEPARATORS = str.maketrans("", "", " -\u2010\u2011\u2012\u2013\u2014\u2212\u00a0\u3000")
 
 
@@ -17,7 +17,7 @@ class NotANumber(ValueError):
 
 
 DOUBLED = [element << 1 ^ (POLYNOMIAL if element & 16 else 0) for element in range(32)]  # each times g
-SHIFTS = [5 * place for place in reversed(range(CHANCE))]
+SHIFTS = [5 * place for place in reversed(range(ENTROPY))]
 
 
 def _checked(values: list[int]) -> int:
@@ -28,18 +28,18 @@ def _checked(values: list[int]) -> int:
     return total
 
 
-def number_from(chance: bytes) -> str:
-    """A number of the first 50 bits of `chance` (at least 7 bytes), as it is written and said: `7K3M-9QX2-V0T`."""
-    bits = int.from_bytes(chance[:7], "big") >> 6
+def number_from(entropy: bytes) -> str:
+    """A number of the first 50 bits of `entropy` (at least 7 bytes), as it is written and said: `7K3M-9QX2-V0T`."""
+    bits = int.from_bytes(entropy[:7], "big") >> 6
     values = [bits >> shift & 31 for shift in SHIFTS]
     return _written([*values, _checked(values)])
 
 
 def parse_number(said: str) -> str:
     """The number as written, from what somebody typed: small letters, spaces, dashes, and O, I, L for 0 and 1. Raises NotANumber."""
-    plain = said.translate(SEPARATORS).upper().translate(HEARD_AS)
-    if len(plain) != CHANCE + 1 or any(character not in ALPHABET for character in plain):
-        raise NotANumber(f"A complaint number has {CHANCE + 1} letters and digits, none of them U.")
+    plain = said.translate(SEPARATORS).upper().translate(OBSERVED_AS)
+    if len(plain) != ENTROPY + 1 or any(character not in ALPHABET for character in plain):
+        raise NotANumber(f"A complaint number has {ENTROPY + 1} letters and digits, none of them U.")
     values = [ALPHABET.index(character) for character in plain]
     if _checked(values[:-1]) != values[-1]:
         raise NotANumber("This is no complaint number: a character is wrong, or two have changed places.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from redress_events.contracts.intake import ComplaintRegistered, EarlierComplaint
-from redress_events.event import Fact, not_after
+from redress_events.event import Event, not_after
 from redress_events.vocabulary import Channel, ContactKind
 from redress_intake.domain.number import number_from
 from redress_spine.aggregate import Context
@@ -15,10 +15,10 @@ from redress_spine.aggregate import Context
 class Implausible(Exception):
     """A date that cannot be. field: its name in the command."""
 
-    def __init__(self, field: str, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
         self.field = field
-        self.sentence = sentence
+        self.message = message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Register:
     refers_to: EarlierComplaint | None = None
 
 
-def register(command: Register, context: Context) -> list[Fact]:
+def register(command: Register, context: Context) -> list[Event]:
     """Received before registered, and begun before received, whatever a front end's clock says. Raises Implausible for dates that only the
     clock can judge."""
     received_at = context.now if command.received_at is None else not_after(command.received_at, context.now)
@@ -56,7 +56,7 @@ def register(command: Register, context: Context) -> list[Fact]:
         raise Implausible("since", "The fault cannot have begun after it was complained about.")
     return [
         ComplaintRegistered(
-            number=number_from(context.chance),
+            number=number_from(context.entropy),
             channel=command.channel,
             kind=command.kind,
             received_at=received_at,

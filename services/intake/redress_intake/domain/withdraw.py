@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from redress_events.contracts.intake import ComplaintWithdrawn
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_intake.domain.complaint import Complaint, refuse_if_closed
 from redress_spine.aggregate import Context
 
@@ -13,8 +13,8 @@ class Withdraw:
     reason: str | None = None
 
 
-def withdraw(complaint: Complaint, command: Withdraw, context: Context) -> list[Fact]:
+def withdraw(complaint: Complaint, command: Withdraw, context: Context) -> list[Event]:
     refuse_if_closed(complaint)
     if complaint.withdrawal_pending:
         return []  # said twice, wished once
-    return [ComplaintWithdrawn(withdrawal=complaint.done.withdrawal + 1, reason=command.reason)]
+    return [ComplaintWithdrawn(withdrawal=complaint.own.withdrawal + 1, reason=command.reason)]

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from redress_chassis import Settings
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.limits import Limits
@@ -23,20 +23,20 @@ from redress_intake.main import service
 from redress_local.issuer import AUDIENCE, ISSUER, Issuer
 from redress_spine.aggregate import Context
 from redress_spine.store import connections
-from redress_spine.store.engine import Asked, Engine
+from redress_spine.store.engine import CommandMetadata, Engine
 from redress_spine.store.migrate import migrate
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 LONGEST = "诉" * 20_000  # 60 kB
 ATTACHMENTS = tuple(f"store:photos/{n:03}-{'x' * 180}" for n in range(20))
-ROW = "SELECT pg_column_size(heard) + pg_column_size(done) + pg_column_size(read) FROM state WHERE subject = $1"
+ROW = "SELECT pg_column_size(observed) + pg_column_size(own) + pg_column_size(read) FROM state WHERE subject = $1"
 WAL = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
 ANSWER, ROW_SIZE, WRITTEN = 1_000, 1_000, 16_000  # bytes
 SHOWN = 512 * 1024  # bytes of an answer with everything in it
 
 
 class Desk:
-    """A front end; and the way in for many facts at once."""
+    """A front end; and the way in for many events at once."""
 
     def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: asyncpg.Connection, engine: Engine) -> None:
         self.http = http
@@ -60,21 +60,23 @@ class Desk:
         return path
 
     async def add(self, path: str, command: Any, times: int) -> None:
-        """The same again and again, several facts in a commit: as the decider makes them, one after the other."""
+        """The same again and again, several events in a commit: as the decider makes them, one after the other."""
         deciders: dict[type, Any] = {Supplement: supplement, Chase: chase}
         decider = partial(deciders[type(command)], limits=Limits(10**6, 10**6))
-        asked = Asked("front-end:app", frozenset({"front-end"}), None, "trace", None)
+        metadata = CommandMetadata("front-end:app", frozenset({"front-end"}), None, "trace", None)
 
-        def several(count: int, complaint: Complaint, context: Context) -> list[Fact]:
-            facts: list[Fact] = []
+        def several(count: int, complaint: Complaint, context: Context) -> list[Event]:
+            events: list[Event] = []
             for n in range(count):
-                (fact,) = decider(complaint, command, context)
+                (event,) = decider(complaint, command, context)
                 number = {Supplement: "supplement", Chase: "chase"}[type(command)]
-                facts.append(fact.model_copy(update={number: getattr(fact, number) + n}))
-            return facts
+                events.append(event.model_copy(update={number: getattr(event, number) + n}))
+            return events
 
         for start in range(0, times, 20):
-            await self.engine.decide(f"complaint/{path.rpartition('/')[2]}", partial(several, min(20, times - start)), asked, append=True)
+            await self.engine.decide(
+                f"complaint/{path.rpartition('/')[2]}", partial(several, min(20, times - start)), metadata, append=True
+            )
 
     async def row(self, path: str) -> int:
         size: int = await self.owner.fetchval(ROW, f"complaint/{path.rpartition('/')[2]}")

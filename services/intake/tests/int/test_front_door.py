@@ -27,7 +27,7 @@ SELECT 'complaint/' || gen_random_uuid(), 'N' || n, n FROM generate_series(1, 20
 """
 
 
-class Door:
+class Http:
     """Calls as one of the roles. owner: the database, as its owner reaches it."""
 
     def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: str) -> None:
@@ -53,7 +53,7 @@ class Door:
 
 
 @pytest.fixture
-async def door(database: Any, tmp_path: Path) -> AsyncIterator[Door]:
+async def http(database: Any, tmp_path: Path) -> AsyncIterator[Http]:
     made = await database("intake")
     await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold, partitions=12)
     issuer = Issuer(tmp_path)
@@ -71,46 +71,46 @@ async def door(database: Any, tmp_path: Path) -> AsyncIterator[Door]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as http,
     ):
-        yield Door(http, issuer, made.owner_dsn)
+        yield Http(http, issuer, made.owner_dsn)
 
 
-async def test_a_complaint_is_taken_in_found_by_its_number_and_added_to(door: Door):
-    answer = await door.post("/complaints", GIVEN, **{"accept-language": "zh-CN"})
+async def test_a_complaint_is_taken_in_found_by_its_number_and_added_to(http: Http):
+    answer = await http.post("/complaints", GIVEN, **{"accept-language": "zh-CN"})
     assert answer.status_code == 201, answer.text
     new = answer.json()
     assert answer.headers["location"] == new["status"] == f"/complaints/{new['id']}"
     assert "1个工作日" in new["next"]["sentence"]
 
     spoken = new["number"].lower().replace("-", " ").replace("0", "o")
-    found = (await door.get(f"/complaints/by-number/{spoken}")).json()
+    found = (await http.get(f"/complaints/by-number/{spoken}")).json()
     assert (found["id"], found["stage"], found["text"]) == (new["id"], "registered", GIVEN["text"])
     assert "internal" not in found
-    assert (await door.get(new["status"], "agent")).json()["internal"]["phone"] == GIVEN["phone"]
+    assert (await http.get(new["status"], "agent")).json()["internal"]["phone"] == GIVEN["phone"]
 
-    added = await door.post(f"{new['status']}/supplements", {"text": "Still none", "attachments": ["photo-1"]}, key="added")
+    added = await http.post(f"{new['status']}/supplements", {"text": "Still none", "attachments": ["photo-1"]}, key="added")
     assert added.json()["said"] == {"what": "supplement", "n": 1, "at": added.json()["said"]["at"], "attachments": ["photo-1"]}
-    chased = await door.post(f"{new['status']}/chases")
+    chased = await http.post(f"{new['status']}/chases")
     assert (chased.json()["said"]["n"], chased.json()["counts"]["chases"]) == (1, 1)
-    wished = await door.post(f"{new['status']}/withdrawal", {"reason": "Solved"})
-    shown = (await door.get(new["status"])).json()["said"]
+    wished = await http.post(f"{new['status']}/withdrawal", {"reason": "Solved"})
+    shown = (await http.get(new["status"])).json()["said"]
     assert [(said["what"], said.get("text")) for said in shown] == [("supplement", "Still none"), ("withdrawal", "Solved")]
-    repeated = await door.post(f"{new['status']}/supplements", {"text": "Still none", "attachments": ["photo-1"]}, key="added")
+    repeated = await http.post(f"{new['status']}/supplements", {"text": "Still none", "attachments": ["photo-1"]}, key="added")
     assert repeated.json()["said"] == added.json()["said"], "a repeated command made what it made at first"
     assert wished.json()["stage"] == "withdrawal-pending"
-    again = await door.post(f"{new['status']}/withdrawal", key="again")
+    again = await http.post(f"{new['status']}/withdrawal", key="again")
     assert (again.status_code, again.headers["etag"]) == (200, wished.headers["etag"])
-    repeated = await door.post(f"{new['status']}/withdrawal", key="again")
+    repeated = await http.post(f"{new['status']}/withdrawal", key="again")
     assert repeated.json() == again.json(), "a repeated command that made nothing made nothing at first"
-    stale = await door.post(f"{new['status']}/chases", **{"if-match": answer.headers["etag"]})
+    stale = await http.post(f"{new['status']}/chases", **{"if-match": answer.headers["etag"]})
     assert (stale.status_code, stale.json()["code"]) == (412, "precondition-failed")
 
 
-async def test_the_same_key_makes_one_complaint_and_the_same_answer(door: Door):
-    first, second = [await door.post("/complaints", GIVEN, key="k") for _ in range(2)]
+async def test_the_same_key_makes_one_complaint_and_the_same_answer(http: Http):
+    first, second = [await http.post("/complaints", GIVEN, key="k") for _ in range(2)]
     assert (first.status_code, first.content) == (second.status_code, second.content)
-    other = await door.post("/complaints", {**GIVEN, "text": "Something else"}, key="k")
+    other = await http.post("/complaints", {**GIVEN, "text": "Something else"}, key="k")
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
-    assert len(await door.sql("SELECT FROM events")) == 1
+    assert len(await http.sql("SELECT FROM events")) == 1
 
 
 @pytest.mark.parametrize(
@@ -125,18 +125,18 @@ async def test_the_same_key_makes_one_complaint_and_the_same_answer(door: Door):
         ({"colour": "red"}, "/colour"),
     ],
 )
-async def test_what_cannot_be_is_refused_with_its_place(door: Door, change: dict[str, Any], pointer: str):
-    answer = await door.post("/complaints", GIVEN | change)
+async def test_what_cannot_be_is_refused_with_its_place(http: Http, change: dict[str, Any], pointer: str):
+    answer = await http.post("/complaints", GIVEN | change)
     assert (answer.status_code, answer.json()["pointer"]) == (422, pointer), answer.text
-    assert await door.sql("SELECT FROM state") == []
+    assert await http.sql("SELECT FROM state") == []
 
 
-async def test_a_customers_complaints_are_found_by_the_number_they_gave_in_whatever_form(door: Door):
-    numbers = [(await door.post("/complaints", {**GIVEN, "service_number": "HZ-0047"})).json()["number"] for _ in range(3)]
-    await door.post("/complaints", {**GIVEN, "phone": "13900000001"})
+async def test_a_customers_complaints_are_found_by_the_number_they_gave_in_whatever_form(http: Http):
+    numbers = [(await http.post("/complaints", {**GIVEN, "service_number": "HZ-0047"})).json()["number"] for _ in range(3)]
+    await http.post("/complaints", {**GIVEN, "phone": "13900000001"})
 
     async def found(body: dict[str, Any], role: str = "agent") -> dict[str, Any]:
-        answer = await door.post("/complaints/search", body, role)
+        answer = await http.post("/complaints/search", body, role)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
@@ -155,61 +155,61 @@ async def test_a_customers_complaints_are_found_by_the_number_they_gave_in_whate
         ({"phone": "1", "service_number": "1"}, "agent", 422),
         ({"phone": "1", "cursor": first["next"]}, "agent", 400),
     ):
-        assert (await door.post("/complaints/search", body, role)).status_code == status, body
+        assert (await http.post("/complaints/search", body, role)).status_code == status, body
 
 
-async def test_who_may_not_or_asks_for_what_is_not_there_is_told(door: Door):
-    path = (await door.post("/complaints", GIVEN)).json()["status"]
+async def test_who_may_not_or_asks_for_what_is_not_there_is_told(http: Http):
+    path = (await http.post("/complaints", GIVEN)).json()["status"]
     unknown = f"/complaints/{uuid.uuid4()}"
     for answer, status, code in (
-        (await door.get(path, "bi"), 403, "wrong-role"),
-        (await door.post("/complaints", GIVEN, "handler"), 403, "wrong-role"),
-        (await door.get(path, "handler"), 404, "not-found"),
-        (await door.get(unknown), 404, "not-found"),
-        (await door.post(f"{unknown}/chases"), 404, "not-found"),
-        (await door.get("/complaints/by-number/0000-0000-000"), 404, "not-found"),
-        (await door.get("/complaints/by-number/0000-0000-001"), 422, "invalid"),
-        (await door.http.post(f"{path}/chases", headers={"authorization": "Bearer x"}), 401, "bad-token"),
+        (await http.get(path, "bi"), 403, "wrong-role"),
+        (await http.post("/complaints", GIVEN, "handler"), 403, "wrong-role"),
+        (await http.get(path, "handler"), 404, "not-found"),
+        (await http.get(unknown), 404, "not-found"),
+        (await http.post(f"{unknown}/chases"), 404, "not-found"),
+        (await http.get("/complaints/by-number/0000-0000-000"), 404, "not-found"),
+        (await http.get("/complaints/by-number/0000-0000-001"), 422, "invalid"),
+        (await http.http.post(f"{path}/chases", headers={"authorization": "Bearer x"}), 401, "bad-token"),
     ):
         assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
 
 
-async def test_words_are_taken_down_while_a_complaint_is_parked_and_refused_after_its_end(door: Door):
-    path = (await door.post("/complaints", GIVEN)).json()["status"]
-    await door.sql("UPDATE state SET parked = true, revision = revision + 1")
-    assert (await door.post(f"{path}/supplements", {"text": "More"})).status_code == 200
-    assert (await door.get(path, "agent")).json()["internal"]["parked"] is True
-    await door.sql("UPDATE state SET heard = '{\"closed\": 1}', revision = revision + 1")
-    closed = await door.post(f"{path}/supplements", {"text": "More"})
+async def test_words_are_taken_down_while_a_complaint_is_parked_and_refused_after_its_end(http: Http):
+    path = (await http.post("/complaints", GIVEN)).json()["status"]
+    await http.sql("UPDATE state SET parked = true, revision = revision + 1")
+    assert (await http.post(f"{path}/supplements", {"text": "More"})).status_code == 200
+    assert (await http.get(path, "agent")).json()["internal"]["parked"] is True
+    await http.sql("UPDATE state SET observed = '{\"closed\": 1}', revision = revision + 1")
+    closed = await http.post(f"{path}/supplements", {"text": "More"})
     assert (closed.status_code, closed.json()["code"]) == (409, "complaint-closed")
-    number = (await door.get(path)).json()["number"]
+    number = (await http.get(path)).json()["number"]
     assert f'"refers_to": "{number}"' in closed.json()["detail"]
 
 
-async def test_a_new_complaint_refers_to_an_earlier_one_by_its_number_or_id(door: Door):
-    old = (await door.post("/complaints", GIVEN)).json()
+async def test_a_new_complaint_refers_to_an_earlier_one_by_its_number_or_id(http: Http):
+    old = (await http.post("/complaints", GIVEN)).json()
     link = {"id": old["id"], "number": old["number"], "status": old["status"]}
     for told in (old["number"], old["number"].lower().replace("-", " "), old["id"], old["id"].upper()):
-        new = await door.post("/complaints", GIVEN | {"refers_to": told}, key=told)
+        new = await http.post("/complaints", GIVEN | {"refers_to": told}, key=told)
         assert (new.status_code, new.json()["refers_to"]) == (201, link), new.text
         assert new.json()["id"] != old["id"] and new.headers["location"] == new.json()["status"]
-        assert (await door.get(new.json()["status"])).json()["refers_to"] == link
-        again = await door.post("/complaints", GIVEN | {"refers_to": told}, key=told)
+        assert (await http.get(new.json()["status"])).json()["refers_to"] == link
+        again = await http.post("/complaints", GIVEN | {"refers_to": told}, key=told)
         assert (again.content, again.headers["etag"]) == (new.content, new.headers["etag"])
-    before = await door.sql("SELECT count(*) FROM events")
+    before = await http.sql("SELECT count(*) FROM events")
     heard_of_only = str(uuid.uuid4())
-    await door.sql("INSERT INTO state (subject, partition) VALUES ($1, 0)", f"complaint/{heard_of_only}")
+    await http.sql("INSERT INTO state (subject, partition) VALUES ($1, 0)", f"complaint/{heard_of_only}")
     for unknown in ("0000-0000-000", str(uuid.uuid4()), heard_of_only):
-        refused = await door.post("/complaints", GIVEN | {"refers_to": unknown})
+        refused = await http.post("/complaints", GIVEN | {"refers_to": unknown})
         found = (refused.status_code, refused.json()["pointer"], refused.json()["errors"][0]["code"])
         assert found == (422, "/refers_to", "unknown-complaint"), refused.text
-    assert await door.sql("SELECT count(*) FROM events") == before
+    assert await http.sql("SELECT count(*) FROM events") == before
 
 
-async def test_a_number_is_found_by_its_index_and_given_once(door: Door):
-    await door.sql(FILL)
-    await door.sql("ANALYZE complaints")
-    plan = "\n".join(row[0] for row in await door.sql(f"EXPLAIN {BY_NUMBER.sql(1)}", "N7", 0, "", 1))
+async def test_a_number_is_found_by_its_index_and_given_once(http: Http):
+    await http.sql(FILL)
+    await http.sql("ANALYZE complaints")
+    plan = "\n".join(row[0] for row in await http.sql(f"EXPLAIN {BY_NUMBER.sql(1)}", "N7", 0, "", 1))
     assert BY_NUMBER.index in plan, plan
     with pytest.raises(asyncpg.UniqueViolationError):
-        await door.sql("INSERT INTO complaints VALUES ('complaint/' || gen_random_uuid(), 'N7', 0)")
+        await http.sql("INSERT INTO complaints VALUES ('complaint/' || gen_random_uuid(), 'N7', 0)")

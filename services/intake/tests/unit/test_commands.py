@@ -17,7 +17,7 @@ from redress_events.contracts.intake import (
 )
 from redress_events.event import SKEW
 from redress_intake.domain.chase import Chase, chase
-from redress_intake.domain.complaint import KIND
+from redress_intake.domain.complaint import AGGREGATE
 from redress_intake.domain.limits import Limits
 from redress_intake.domain.number import parse_number
 from redress_intake.domain.register import Implausible, Register, register
@@ -26,8 +26,8 @@ from redress_intake.domain.withdraw import Withdraw, withdraw
 from redress_spine.aggregate import Context
 from redress_spine.testing import NOON, Spec
 
-intake = Spec(INTAKE, KIND, {Supplement: supplement, Chase: chase, Withdraw: withdraw})
-CONTEXT = Context(now=NOON, actor="agent:li", chance=bytes(range(16)))
+intake = Spec(INTAKE, AGGREGATE, {Supplement: supplement, Chase: chase, Withdraw: withdraw})
+CONTEXT = Context(now=NOON, actor="agent:li", entropy=bytes(range(16)))
 REGISTERED = ComplaintRegistered(number="0000-0000-000", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
 EARLIER = EarlierComplaint(complaint="01890000-0000-7000-8000-0000000000ee", number="1111-1111-111")
 CLOSED = ComplaintClosed(cycle=1, reason="satisfied")
@@ -35,9 +35,9 @@ SECOND = timedelta(seconds=1)
 
 
 def registered(received_at: datetime | None = None, since: datetime | None = None) -> ComplaintRegistered:
-    (fact,) = register(Register(channel="web", kind="complaint", text="No signal", received_at=received_at, since=since), CONTEXT)
-    assert isinstance(fact, ComplaintRegistered)
-    return fact
+    (event,) = register(Register(channel="web", kind="complaint", text="No signal", received_at=received_at, since=since), CONTEXT)
+    assert isinstance(event, ComplaintRegistered)
+    return event
 
 
 def test_a_complaint_is_written_down_as_it_was_given():
@@ -62,8 +62,8 @@ def test_a_complaint_is_written_down_as_it_was_given():
         "refers_to": EARLIER,
     }
     assert set(given) | {"number"} == set(ComplaintRegistered.model_fields)
-    (fact,) = register(Register(**given), CONTEXT)
-    written = fact.model_dump()
+    (event,) = register(Register(**given), CONTEXT)
+    written = event.model_dump()
     number = written.pop("number")
     assert written == given | {"refers_to": EARLIER.model_dump()}
     assert parse_number(number) == number
@@ -112,11 +112,11 @@ def test_supplements_and_chases_are_counted():
 
 def test_a_complaint_holds_so_many_words_and_so_many_attachments_and_counts_what_has_none():
     limits = Limits(words=2, attachments=3)
-    full = Spec(INTAKE, KIND, {Supplement: partial(supplement, limits=limits), Chase: partial(chase, limits=limits)})
+    full = Spec(INTAKE, AGGREGATE, {Supplement: partial(supplement, limits=limits), Chase: partial(chase, limits=limits)})
     story = full.given(REGISTERED.model_copy(update={"attachments": ("a",)})).when(Supplement("More", ("b", "c")))
     story = story.then(ComplaintSupplemented(supplement=1, text="More", attachments=("b", "c")))
     refusal = story.after.when(Supplement("And this", ("d",))).refused("complaint-full").refusal
-    assert refusal and f'"refers_to": "{REGISTERED.number}"' in refusal.sentence
+    assert refusal and f'"refers_to": "{REGISTERED.number}"' in refusal.message
     worded = story.after.when(Chase("Where is it?")).then(ComplaintChased(chase=1, text="Where is it?"))
     worded.after.when(Supplement("More")).refused("complaint-full")
     worded.after.when(Chase("Where?")).refused("complaint-full")
@@ -137,5 +137,5 @@ def test_a_wish_that_was_answered_can_be_wished_again_in_a_new_cycle():
 @pytest.mark.parametrize("command", [Supplement("More"), Chase(), Withdraw()])
 def test_nothing_is_added_to_a_closed_complaint(command: object):
     refusal = intake.given(REGISTERED, CLOSED).when(command).refused("complaint-closed").refusal
-    assert refusal and f'"refers_to": "{REGISTERED.number}"' in refusal.sentence
+    assert refusal and f'"refers_to": "{REGISTERED.number}"' in refusal.message
     assert intake.given(REGISTERED, CLOSED, ComplaintReopened(cycle=2, urgency=1)).when(command).refusal is None

@@ -25,11 +25,11 @@ from redress_events.contracts.handling import (
 )
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
-from redress_events.event import Fact
-from redress_intake.domain.complaint import KIND, Complaint
-from redress_intake.domain.done import did
-from redress_intake.domain.heard import Classification, Heard, Visit, hear
+from redress_events.event import Event
+from redress_intake.domain.complaint import AGGREGATE, Complaint
 from redress_intake.domain.history import SAID, STAGES
+from redress_intake.domain.observed import Classification, Observed, Visit, observe
+from redress_intake.domain.own import evolve
 from redress_spine.store.states import Codec
 from redress_spine.testing import NOON, folded, listed
 
@@ -71,8 +71,8 @@ WITHDRAWN = ComplaintWithdrawn(withdrawal=1, reason="intake/2/reason")
 WHOLE_WAY = (REGISTERED, CLASSIFIED, ROUTED, OPENED, ACCEPTED, CONTACTED, PROGRESS, RESOLVED, SCHEDULED, UNSATISFIED, REOPENED)
 
 
-def complaint(*facts: Fact) -> Complaint:
-    found = folded(INTAKE, KIND, facts)
+def complaint(*events: Event) -> Complaint:
+    found = folded(INTAKE, AGGREGATE, events)
     assert isinstance(found, Complaint)
     return found
 
@@ -100,7 +100,7 @@ def test_each_step_is_a_stage(so_far: int, stage: str):
 def test_the_whole_way_is_told_with_its_cycles():
     second = CaseOpened(cycle=2, routing=1, department="technical-support", urgency=1)
     whole = [*WHOLE_WAY, second, ComplaintClosed(cycle=2, reason="unreachable")]
-    history = listed(INTAKE, KIND, [(fact, NOON + n * SECOND) for n, fact in enumerate(whole)])
+    history = listed(INTAKE, AGGREGATE, [(event, NOON + n * SECOND) for n, event in enumerate(whole)])
     told = [(entry.data["stage"], entry.data.get("cycle")) for entry in sorted(history[STAGES].entries, key=lambda each: each.place)]
     contacted = told.pop(0)  # at the time that the handler gave
     assert contacted == ("contacted", 1)
@@ -117,36 +117,36 @@ def test_the_whole_way_is_told_with_its_cycles():
     ]
 
 
-def test_a_stage_has_the_time_of_its_fact_and_a_contact_the_time_it_was_had():
+def test_a_stage_has_the_time_of_its_event_and_a_contact_the_time_it_was_had():
     early, late = NOON - WEEK, NOON + WEEK
-    heard = hear(hear(Heard(), CONTACTED, late), RESOLVED, late)
-    assert heard.reached == {1: {"contacted": NOON, "resolved": late}}
-    assert did(KIND.state().done, REGISTERED, early).registered_at == early
-    (contact,) = listed(INTAKE, KIND, [(CONTACTED, late)])[STAGES].entries
+    observed = observe(observe(Observed(), CONTACTED, late), RESOLVED, late)
+    assert observed.reached == {1: {"contacted": NOON, "resolved": late}}
+    assert evolve(AGGREGATE.state().own, REGISTERED, early).registered_at == early
+    (contact,) = listed(INTAKE, AGGREGATE, [(CONTACTED, late)])[STAGES].entries
     assert contact.at == NOON
 
 
 def test_stages_of_earlier_cycles_are_history():
     second = CaseOpened(cycle=2, routing=1, department="technical-support", urgency=1)
-    assert list(complaint(*WHOLE_WAY, second).heard.reached) == [2]
+    assert list(complaint(*WHOLE_WAY, second).observed.reached) == [2]
     ahead = complaint(REGISTERED, second, ACCEPTED.model_copy(update={"cycle": 2}))
-    assert (ahead.stage, ahead.heard.handler) == ("registered", None), "we have not heard of a second cycle yet"
+    assert (ahead.stage, ahead.observed.handler) == ("registered", None), "we have not learned of a second cycle yet"
     there = complaint(REGISTERED, second, ACCEPTED.model_copy(update={"cycle": 2}), CLASSIFIED, ROUTED, REOPENED)
-    assert (there.stage, there.heard.handler) == ("in-handling", "wang")
+    assert (there.stage, there.observed.handler) == ("in-handling", "wang")
 
 
 def test_a_complaint_that_comes_back_for_ever_stays_small():
-    codec, found = Codec(KIND), KIND.state()
-    heard, done = found.heard, found.done
+    codec, found = Codec(AGGREGATE), AGGREGATE.state()
+    observed, own = found.observed, found.own
     for cycle in range(1, 300):
         opened = CaseOpened(cycle=cycle, routing=1, department="technical-support")
         steps = [step.model_copy(update={"cycle": cycle}) for step in (ACCEPTED, CONTACTED, RESOLVED, SCHEDULED)]
-        for fact in (opened, *steps, ComplaintReopened(cycle=cycle + 1, urgency=cycle)):
-            heard = hear(heard, fact, NOON)
-        done = did(done, ComplaintSupplemented(supplement=cycle, text=f"intake/{cycle}/text", attachments=("photo",) * 20), NOON)
-        done = did(done, ComplaintChased(chase=cycle), NOON)
-    assert len(codec.dump_heard(heard)) + len(codec.dump_done(done)) < 1_000
-    assert (done.supplements, done.attached, done.chases, done.worded) == (299, 299 * 20, 299, 299)
+        for event in (opened, *steps, ComplaintReopened(cycle=cycle + 1, urgency=cycle)):
+            observed = observe(observed, event, NOON)
+        own = evolve(own, ComplaintSupplemented(supplement=cycle, text=f"intake/{cycle}/text", attachments=("photo",) * 20), NOON)
+        own = evolve(own, ComplaintChased(chase=cycle), NOON)
+    assert len(codec.dump_observed(observed)) + len(codec.dump_own(own)) < 1_000
+    assert (own.supplements, own.attached, own.chases, own.worded) == (299, 299 * 20, 299, 299)
 
 
 def test_closed_is_a_matter_of_cycles():
@@ -161,12 +161,12 @@ def test_a_rejected_complaint_says_so():
 
 def test_a_new_routing_takes_nothing_back():
     moved = complaint(*WHOLE_WAY[:8], ComplaintRouted(routing=2, department="finance", queue="refunds", by="person"))
-    assert (moved.stage, moved.heard.department, moved.heard.handler) == ("resolved", "finance", None)
+    assert (moved.stage, moved.observed.department, moved.observed.handler) == ("resolved", "finance", None)
 
 
 def test_a_proposal_that_waits_for_a_person_is_no_class_yet():
     unsure = complaint(REGISTERED, CLASSIFIED.model_copy(update={"review": True, "confidence": 0.2}))
-    assert (unsure.stage, unsure.heard.classification, unsure.kind) == ("registered", None, "complaint")
+    assert (unsure.stage, unsure.observed.classification, unsure.kind) == ("registered", None, "complaint")
 
 
 def test_a_person_has_the_last_word_on_what_it_is():
@@ -177,47 +177,47 @@ def test_a_person_has_the_last_word_on_what_it_is():
             classification=2, category="billing_dispute", kind="consultation", severity="serious", reason="triage/3/reason", **TAXONOMY
         ),
     )
-    assert corrected.heard.classification == Classification(2, "billing_dispute", "speed", "serious", "consultation", NOON)
+    assert corrected.observed.classification == Classification(2, "billing_dispute", "speed", "serious", "consultation", NOON)
     assert corrected.kind == "consultation"
 
 
 def test_a_transfer_holds_only_for_the_routing_it_names():
     transfer = CaseTransferred(cycle=1, routing=1, transfer=1, department="finance", reason="handling/4/reason")
-    assert complaint(ROUTED, ACCEPTED, transfer).heard.department == "finance"
-    assert complaint(ROUTED, ACCEPTED, transfer).heard.handler is None
+    assert complaint(ROUTED, ACCEPTED, transfer).observed.department == "finance"
+    assert complaint(ROUTED, ACCEPTED, transfer).observed.handler is None
     rerouted = ComplaintRouted(routing=2, department="customer-service", queue="front", by="person")
-    assert complaint(ROUTED, rerouted, transfer).heard.department == "customer-service"
+    assert complaint(ROUTED, rerouted, transfer).observed.department == "customer-service"
 
 
 def test_who_accepted_it_where_it_no_longer_is_does_not_have_it():
     rerouted = ComplaintRouted(routing=2, department="customer-service", queue="front", by="person")
-    assert complaint(ROUTED, rerouted, ACCEPTED).heard.handler is None
+    assert complaint(ROUTED, rerouted, ACCEPTED).observed.handler is None
     transfer = CaseTransferred(cycle=1, routing=1, transfer=1, department="finance", reason="handling/4/reason")
     there = CaseAccepted(cycle=1, handler="zhao", routing=1, transfer=1)
-    assert complaint(ROUTED, ACCEPTED, transfer, there).heard.handler == "zhao"
+    assert complaint(ROUTED, ACCEPTED, transfer, there).observed.handler == "zhao"
 
 
 def test_a_second_cycle_goes_where_its_case_is_unless_a_newer_routing_beats_it():
     second = CaseOpened(cycle=2, routing=1, department="finance", urgency=1)
-    assert complaint(*WHOLE_WAY, second).heard.department == "finance"
+    assert complaint(*WHOLE_WAY, second).observed.department == "finance"
     rerouted = ComplaintRouted(routing=2, department="customer-service", queue="front", by="person")
-    assert complaint(*WHOLE_WAY, rerouted, second).heard.department == "customer-service"
+    assert complaint(*WHOLE_WAY, rerouted, second).observed.department == "customer-service"
 
 
 def test_the_visit_of_the_latest_cycle_is_known():
     missed = CallbackAttempted(cycle=1, attempt=1, reached=False, next_at=NOON + 2 * WEEK)
-    assert complaint(SCHEDULED, missed).heard.visit == Visit(1, NOON + 2 * WEEK, 1)
+    assert complaint(SCHEDULED, missed).observed.visit == Visit(1, NOON + 2 * WEEK, 1)
     reached = CallbackAttempted(cycle=1, attempt=2, reached=True)
-    assert complaint(SCHEDULED, missed, reached, UNSATISFIED).heard.visit == Visit(1, None, 2, False, 2)
+    assert complaint(SCHEDULED, missed, reached, UNSATISFIED).observed.visit == Visit(1, None, 2, False, 2)
     again = CallbackScheduled(cycle=2, outcome="resolved", due_at=NOON)
-    assert complaint(SCHEDULED, missed, reached, UNSATISFIED, again).heard.visit == Visit(2, NOON)
-    assert complaint(again, missed).heard.visit == Visit(2, NOON)
+    assert complaint(SCHEDULED, missed, reached, UNSATISFIED, again).observed.visit == Visit(2, NOON)
+    assert complaint(again, missed).observed.visit == Visit(2, NOON)
 
 
 def test_a_wish_to_withdraw_stands_until_it_is_answered():
     wished = complaint(REGISTERED, CLASSIFIED, WITHDRAWN)
     assert (wished.stage, wished.withdrawal_pending) == ("withdrawal-pending", True)
-    assert wished.done.withdrawn_at == NOON
+    assert wished.own.withdrawn_at == NOON
     answered = complaint(REGISTERED, WITHDRAWN, ComplaintClosed(cycle=1, reason="withdrawn", withdrawal=1))
     assert (answered.stage, answered.withdrawal_pending) == ("closed", False)
     assert not complaint(REGISTERED, WITHDRAWN, ComplaintClosed(cycle=1, reason="withdrawn", withdrawal=1), REOPENED).withdrawal_pending
@@ -226,11 +226,11 @@ def test_a_wish_to_withdraw_stands_until_it_is_answered():
 def test_what_was_given_is_kept_and_words_only_as_references():
     supplemented = ComplaintSupplemented(supplement=1, text="intake/2/text", attachments=("photo-2",))
     told = [REGISTERED, supplemented, ComplaintChased(chase=1), ComplaintChased(chase=2, text="intake/4/text"), WITHDRAWN]
-    done = complaint(*told).done
-    assert done.personal == {"text": "intake/1/text", "phone": "intake/1/phone"}
-    assert (done.supplements, done.attached, done.chases, done.worded, done.withdrawal) == (1, 1, 2, 2, 1)
-    assert (done.chased_first_at, done.chased_at) == (NOON, NOON)
-    said = sorted((entry.data for entry in listed(INTAKE, KIND, told)[SAID].entries), key=lambda data: data["what"])
+    own = complaint(*told).own
+    assert own.personal == {"text": "intake/1/text", "phone": "intake/1/phone"}
+    assert (own.supplements, own.attached, own.chases, own.worded, own.withdrawal) == (1, 1, 2, 2, 1)
+    assert (own.chased_first_at, own.chased_at) == (NOON, NOON)
+    said = sorted((entry.data for entry in listed(INTAKE, AGGREGATE, told)[SAID].entries), key=lambda data: data["what"])
     assert said == [
         {"what": "chase", "n": 2, "words": "intake/4/text"},
         {"what": "supplement", "n": 1, "words": "intake/2/text", "attachments": ["photo-2"]},
@@ -240,14 +240,14 @@ def test_what_was_given_is_kept_and_words_only_as_references():
 
 def test_what_is_of_no_concern_changes_nothing():
     cancelled = CaseCancelled(cycle=1, reason="withdrawn")
-    assert hear(Heard(), cancelled, NOON) == Heard()
-    assert did(Complaint().done, cancelled, NOON) == Complaint().done
+    assert observe(Observed(), cancelled, NOON) == Observed()
+    assert evolve(Complaint().own, cancelled, NOON) == Complaint().own
     assert not Complaint().registered
 
 
 def test_the_state_survives_being_stored_and_what_is_usual_takes_no_room():
-    codec = Codec(KIND)
+    codec = Codec(AGGREGATE)
     full = complaint(*WHOLE_WAY, WITHDRAWN)
-    assert codec.load_heard(codec.dump_heard(full.heard)) == full.heard
-    assert codec.load_done(codec.dump_done(full.done)) == full.done
-    assert (codec.dump_heard(Heard()), codec.dump_done(Complaint().done)) == ("{}", "{}")
+    assert codec.load_observed(codec.dump_observed(full.observed)) == full.observed
+    assert codec.load_own(codec.dump_own(full.own)) == full.own
+    assert (codec.dump_observed(Observed()), codec.dump_own(Complaint().own)) == ("{}", "{}")

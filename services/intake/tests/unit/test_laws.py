@@ -1,4 +1,4 @@
-"""What holds in every history: however own and foreign facts interleave, the state is the same, and the way back from a wish is closing."""
+"""What holds in every history: however own and foreign events interleave, the state is the same, and the way back from a wish is closing."""
 
 from datetime import datetime, timedelta
 
@@ -10,10 +10,10 @@ from redress_events.contracts.callback import CallbackScheduled, ComplaintClosed
 from redress_events.contracts.handling import CaseAccepted, CaseOpened, CaseTransferred, ProgressReported
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.triage import ComplaintRouted
-from redress_events.event import Fact
-from redress_intake.domain.complaint import KIND
+from redress_events.event import Event
+from redress_intake.domain.complaint import AGGREGATE
 from redress_intake.domain.withdraw import Withdraw, withdraw
-from redress_spine.aggregate import Context, Refused
+from redress_spine.aggregate import CommandRejected, Context
 from redress_spine.testing import NOON, folded
 
 small = st.integers(1, 3)
@@ -36,30 +36,30 @@ own = st.one_of(
 REGISTERED = ComplaintRegistered(number="0000-0000-000", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
 
 
-def timed(facts: list[Fact]) -> list[tuple[Fact, datetime]]:
-    return [(fact, NOON + timedelta(minutes=n)) for n, fact in enumerate(facts)]
+def timed(events: list[Event]) -> list[tuple[Event, datetime]]:
+    return [(event, NOON + timedelta(minutes=n)) for n, event in enumerate(events)]
 
 
 @given(st.lists(foreign, max_size=12), st.lists(own, max_size=6), st.randoms())
-def test_any_interleaving_of_own_and_foreign_facts_makes_the_same_state(others, ours, random):
+def test_any_interleaving_of_own_and_foreign_events_makes_the_same_state(others, ours, random):
     sides = [timed(others), timed([REGISTERED, *ours])]
-    expected = folded(INTAKE, KIND, [*sides[1], *sides[0]])
+    expected = folded(INTAKE, AGGREGATE, [*sides[1], *sides[0]])
     merged = []
     waiting = [list(side) for side in sides]
     while any(waiting):
         merged.append(random.choice([side for side in waiting if side]).pop(0))
-    state = folded(INTAKE, KIND, merged)
+    state = folded(INTAKE, AGGREGATE, merged)
     assert state == expected
     assert (state.stage, state.reached) == (expected.stage, expected.reached)
 
 
 @given(st.lists(foreign, max_size=12), st.lists(own, max_size=6))
 def test_after_a_wish_was_taken_down_it_is_pending_or_the_complaint_is_closed(others, ours):
-    before = folded(INTAKE, KIND, timed([REGISTERED, *ours, *others]))
+    before = folded(INTAKE, AGGREGATE, timed([REGISTERED, *ours, *others]))
     try:
-        facts = withdraw(before, Withdraw(), Context(now=NOON, actor="tester"))
-    except Refused:
+        events = withdraw(before, Withdraw(), Context(now=NOON, actor="tester"))
+    except CommandRejected:
         assert before.closed
         return
-    after = folded(INTAKE, KIND, timed([REGISTERED, *ours, *others, *facts]))
-    assert after.withdrawal_pending or after.done.withdrawal <= after.heard.withdrawal
+    after = folded(INTAKE, AGGREGATE, timed([REGISTERED, *ours, *others, *events]))
+    assert after.withdrawal_pending or after.own.withdrawal <= after.observed.withdrawal

@@ -7,13 +7,13 @@ from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintRouted
 from redress_events.event import micros
-from redress_intake.domain.complaint import KIND
+from redress_intake.domain.complaint import AGGREGATE
 from redress_intake.domain.lists import COMPLAINTS
 from redress_spine.testing import NOON, Spec
 
 REGISTERED = ComplaintRegistered(number="N", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
 CLOSED = ComplaintClosed(cycle=1, reason="satisfied")
-intake = Spec(INTAKE, KIND)
+intake = Spec(INTAKE, AGGREGATE)
 
 
 def test_a_complaint_is_found_by_its_number_and_among_the_open_ones_until_it_is_closed():

@@ -1,4 +1,4 @@
-"""Every open complaint has somebody who owes its next step, all the way through."""
+"""Every open complaint has somebody who has its next step, all the way through."""
 
 from datetime import timedelta
 
@@ -9,8 +9,8 @@ from redress_events.contracts.callback import CallbackAttempted, CallbackSchedul
 from redress_events.contracts.handling import CaseAccepted, CaseOpened, CaseResolved, CaseTransferred, CustomerContacted
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.triage import ComplaintRouted
-from redress_events.event import Fact
-from redress_intake.domain.complaint import KIND
+from redress_events.event import Event
+from redress_intake.domain.complaint import AGGREGATE
 from redress_intake.domain.next_step import next_step
 from redress_spine.testing import NOON, Happened, folded
 
@@ -28,7 +28,7 @@ RESOLVED = CaseResolved(
 )
 REROUTED = ComplaintRouted(routing=2, department="finance", queue="refunds", by="person")
 TRANSFERRED = CaseTransferred(cycle=1, routing=1, transfer=1, department="finance", reason="handling/4/reason")
-JOURNEY: list[tuple[Fact, str]] = [
+JOURNEY: list[tuple[Event, str]] = [
     (REGISTERED, "triage"),
     (ROUTED, "department:technical_support"),
     (OPENED, "department:technical_support"),
@@ -44,43 +44,43 @@ JOURNEY: list[tuple[Fact, str]] = [
 ]
 
 
-def test_somebody_owes_every_step_of_a_long_journey() -> None:
+def test_somebody_has_every_step_of_a_long_journey() -> None:
     for n, (_, owner) in enumerate(JOURNEY, 1):
-        step = next_step(folded(INTAKE, KIND, [fact for fact, _ in JOURNEY[:n]]))
+        step = next_step(folded(INTAKE, AGGREGATE, [event for event, _ in JOURNEY[:n]]))
         assert step is not None and step.owner == owner and step.step and step.since == NOON
 
 
-def test_nobody_owes_anything_on_a_closed_complaint() -> None:
-    facts = [fact for fact, _ in JOURNEY]
-    assert next_step(folded(INTAKE, KIND, [*facts, ComplaintClosed(cycle=2, reason="withdrawn", withdrawal=1)])) is None
+def test_nothing_is_pending_on_a_closed_complaint() -> None:
+    events = [event for event, _ in JOURNEY]
+    assert next_step(folded(INTAKE, AGGREGATE, [*events, ComplaintClosed(cycle=2, reason="withdrawn", withdrawal=1)])) is None
 
 
 def test_a_due_visit_says_by_when() -> None:
-    step = next_step(folded(INTAKE, KIND, [fact for fact, _ in JOURNEY[:7]]))
+    step = next_step(folded(INTAKE, AGGREGATE, [event for event, _ in JOURNEY[:7]]))
     assert step is not None and step.by == NOON + DAY
 
 
 @pytest.mark.parametrize("word", [ComplaintSupplemented(supplement=1, text="intake/2/text"), ComplaintChased(chase=1)])
 @pytest.mark.parametrize("place", range(1, 10))
-def test_whoever_said_something_that_no_attempt_knew_is_owed_a_call(place: int, word: Fact) -> None:
-    facts = [fact for fact, _ in JOURNEY[:9]]
-    step = next_step(folded(INTAKE, KIND, [*facts[:place], word, *facts[place:]]))
+def test_whoever_said_something_that_no_attempt_knew_is_owed_a_call(place: int, word: Event) -> None:
+    events = [event for event, _ in JOURNEY[:9]]
+    step = next_step(folded(INTAKE, AGGREGATE, [*events[:place], word, *events[place:]]))
     assert step is not None and (step.owner, step.step) == ("return-visit agents", "call the customer")
     known = CallbackAttempted(cycle=1, attempt=4, reached=False, give_up_at=NOON + DAY, said=1)
-    step = next_step(folded(INTAKE, KIND, [*facts[:place], word, *facts[place:], known]))
+    step = next_step(folded(INTAKE, AGGREGATE, [*events[:place], word, *events[place:], known]))
     assert step is not None and step.owner == "callback"
 
 
 @pytest.mark.parametrize("moved", [REROUTED, TRANSFERRED], ids=["rerouted", "transferred"])
 @pytest.mark.parametrize("so_far", [4, 5], ids=["accepted", "contacted"])
-def test_whoever_gets_a_case_that_others_worked_on_begins_with_accepting_it(so_far: int, moved: Fact) -> None:
-    facts: list[Happened] = [fact for fact, _ in JOURNEY[:so_far]]
-    there = folded(INTAKE, KIND, [*facts, (moved, NOON + DAY)])
+def test_whoever_gets_a_case_that_others_worked_on_begins_with_accepting_it(so_far: int, moved: Event) -> None:
+    events: list[Happened] = [event for event, _ in JOURNEY[:so_far]]
+    there = folded(INTAKE, AGGREGATE, [*events, (moved, NOON + DAY)])
     step = next_step(there)
     assert step is not None
     assert (step.owner, step.step, step.since) == ("department:finance", "accept the case", NOON + DAY)
 
 
 def test_an_acceptance_that_crossed_a_new_routing_settles_nothing_there() -> None:
-    step = next_step(folded(INTAKE, KIND, [REGISTERED, ROUTED, OPENED, REROUTED, CaseAccepted(cycle=1, handler="li", routing=1)]))
+    step = next_step(folded(INTAKE, AGGREGATE, [REGISTERED, ROUTED, OPENED, REROUTED, CaseAccepted(cycle=1, handler="li", routing=1)]))
     assert step is not None and (step.owner, step.step) == ("department:finance", "accept the case")

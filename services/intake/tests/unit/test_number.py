@@ -1,4 +1,4 @@
-"""The complaint number survives being read, heard and typed, and says so when it did not."""
+"""The complaint number survives being read, observed and typed, and says so when it did not."""
 
 import pytest
 from hypothesis import assume, given

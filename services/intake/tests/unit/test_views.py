@@ -17,14 +17,14 @@ from redress_events.contracts.intake import (
     EarlierComplaint,
 )
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted
-from redress_events.event import Fact
-from redress_intake.domain.complaint import KIND
+from redress_events.event import Event
+from redress_intake.domain.complaint import AGGREGATE
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.first_answer import first_answer
 from redress_intake.permissions import PERMISSIONS
 from redress_intake.views import ComplaintView, RegisteredView, SaidAnswer, references, references_said
 from redress_spine.store.entries import Latest
-from redress_spine.store.states import Seen
+from redress_spine.store.states import Loaded
 from redress_spine.testing import COMPLAINT, NOON, folded, listed
 
 REGISTERED = ComplaintRegistered(
@@ -57,12 +57,12 @@ UNDER_WAY = (
 WORDS = {"intake/1/text": "No signal", "intake/1/phone": "139", "intake/1/instruction": "Hurry", "intake/2/text": "Still none"}
 
 
-def seen(*facts: Fact) -> Seen:
-    return Seen(COMPLAINT, folded(INTAKE, KIND, facts), "etag", False, 1)
+def loaded(*events: Event) -> Loaded:
+    return Loaded(COMPLAINT, folded(INTAKE, AGGREGATE, events), "etag", False, 1)
 
 
-def shown(role: str, *facts: Fact) -> dict[str, Any]:
-    found, history, parts = seen(*facts), listed(INTAKE, KIND, facts), PERMISSIONS.shown({role})
+def shown(role: str, *events: Event) -> dict[str, Any]:
+    found, history, parts = loaded(*events), listed(INTAKE, AGGREGATE, events), PERMISSIONS.shown({role})
     wanted = references(found.state, parts) + references_said(history[SAID].entries, parts)
     return ComplaintView.of(found, parts, history, {reference: WORDS[reference] for reference in wanted}).model_dump(
         mode="json", exclude_none=True
@@ -74,7 +74,7 @@ def test_a_complaint_shows_which_one_it_refers_to():
     again = REGISTERED.model_copy(update={"refers_to": EarlierComplaint(**earlier)})
     link = {"id": earlier["complaint"], "number": earlier["number"], "status": f"/complaints/{earlier['complaint']}"}
     assert shown("front-end", again)["refers_to"] == link
-    answer = RegisteredView.of(seen(again), first_answer(), "en").model_dump(mode="json")
+    answer = RegisteredView.of(loaded(again), first_answer(), "en").model_dump(mode="json")
     assert answer["refers_to"] == link
     assert "refers_to" not in shown("front-end", REGISTERED)
 
@@ -123,33 +123,33 @@ def test_a_new_complaint_is_shown_as_far_as_it_is_known():
 
 def test_words_that_were_forgotten_are_left_out():
     told = (REGISTERED, SUPPLEMENTED)
-    view = ComplaintView.of(seen(*told), PERMISSIONS.shown({"agent"}), listed(INTAKE, KIND, told), {})
+    view = ComplaintView.of(loaded(*told), PERMISSIONS.shown({"agent"}), listed(INTAKE, AGGREGATE, told), {})
     assert (view.text, view.said[0].text) == (None, None)
 
 
 def test_what_was_left_out_is_not_made_up_and_an_instant_is_told_in_its_order():
-    history = listed(INTAKE, KIND, UNDER_WAY)
+    history = listed(INTAKE, AGGREGATE, UNDER_WAY)
     everything = ["registered", "classified", "routed", "in-handling", "being-visited"]
     assert [stage["stage"] for stage in shown("ops", *UNDER_WAY)["stages"]] == everything
     cut = {SAID: history[SAID], STAGES: Latest(history[STAGES].entries, more=True)}
-    assert [stage.stage for stage in ComplaintView.of(seen(*UNDER_WAY), PERMISSIONS.shown({"ops"}), cut, {}).stages] == everything[1:]
+    assert [stage.stage for stage in ComplaintView.of(loaded(*UNDER_WAY), PERMISSIONS.shown({"ops"}), cut, {}).stages] == everything[1:]
 
 
 def test_the_answer_to_a_command_has_what_was_taken_down_but_neither_words_nor_history():
-    facts = (*UNDER_WAY, ComplaintChased(chase=1), ComplaintChased(chase=2))
-    made = replace(seen(*facts), made=(SUPPLEMENTED, NOON))
+    events = (*UNDER_WAY, ComplaintChased(chase=1), ComplaintChased(chase=2))
+    made = replace(loaded(*events), made=(SUPPLEMENTED, NOON))
     answer = SaidAnswer.of(made).model_dump(mode="json", exclude_none=True)
     assert answer["said"] == {"what": "supplement", "n": 1, "at": "2026-03-02T12:00:00Z", "attachments": []}
     assert (answer["counts"]["supplements"], answer["counts"]["chases"], answer["counts"]["chased_at"]) == (1, 2, "2026-03-02T12:00:00Z")
     assert not {"stages", "text", "internal"} & answer.keys()
-    for what, fact in (("chase", ComplaintChased(chase=2)), ("withdrawal", ComplaintWithdrawn(withdrawal=1))):
-        said = SaidAnswer.of(replace(made, made=(fact, NOON))).said
+    for what, event in (("chase", ComplaintChased(chase=2)), ("withdrawal", ComplaintWithdrawn(withdrawal=1))):
+        said = SaidAnswer.of(replace(made, made=(event, NOON))).said
         assert said is not None and said.what == what
-    assert SaidAnswer.of(seen(*facts)).said is None
+    assert SaidAnswer.of(loaded(*events)).said is None
 
 
 def test_the_first_answer_says_number_place_and_what_comes_next():
-    answer = RegisteredView.of(seen(REGISTERED), first_answer(), "zh").model_dump(mode="json")
+    answer = RegisteredView.of(loaded(REGISTERED), first_answer(), "zh").model_dump(mode="json")
     assert answer["status"] == f"/complaints/{answer['id']}"
     assert (answer["number"], answer["registered_at"], answer["next"]["working_days"]) == ("0000-0000-000", "2026-03-02T12:00:00Z", 1)
     assert "1个工作日" in answer["next"]["sentence"]
@@ -168,10 +168,10 @@ def test_the_first_answer_says_number_place_and_what_comes_next():
 )
 def test_a_handler_sees_what_lies_with_his_department(role: str, department: str | None, may: bool):
     caller = Caller(sub="x", roles=frozenset({role}), department=department)
-    assert bool(LOOK.on(caller, seen(*UNDER_WAY).state)) is may
+    assert bool(LOOK.on(caller, loaded(*UNDER_WAY).state)) is may
 
 
 def test_before_its_registration_nobody_sees_a_complaint_and_before_its_routing_no_handler():
     agent, handler = (Caller(sub="x", roles=frozenset({role})) for role in ("agent", "handler"))
-    assert not LOOK.on(agent, seen(*UNDER_WAY[2:]).state)
-    assert not LOOK.on(handler, seen(REGISTERED).state)
+    assert not LOOK.on(agent, loaded(*UNDER_WAY[2:]).state)
+    assert not LOOK.on(handler, loaded(REGISTERED).state)

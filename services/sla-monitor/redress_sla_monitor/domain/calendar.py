@@ -67,7 +67,7 @@ class Year(_Data):
 
 
 class Calendar(_Data):
-    """Working time of one place. `name` is what facts carry; what a name stands for never changes."""
+    """Working time of one place. `name` is what events carry; what a name stands for never changes."""
 
     id: str = Field(pattern=r"^[a-z0-9-]+$")
     version: int = Field(ge=1)

@@ -20,11 +20,11 @@ WATCHES = Table(
 def row(watch: Watch) -> list[tuple[Any, ...]]:
     """None where nothing is due, awaited or late: what happens at the deadline is in time, so the first late instant is a microsecond after
     it."""
-    clocks = watch.done.clocks
+    clocks = watch.own.clocks
     next_breach = min((micros(each.deadline) + 1 for each in clocks if watch.awaited(each)), default=None)
     late_since = min((micros(each.deadline) for each in clocks if each.late), default=None)
     found = (bool(watch.missing), watch.to_settle, next_breach, late_since)
-    return [(watch.heard.department, *found)] if found != (False, False, None, None) else []
+    return [(watch.observed.department, *found)] if found != (False, False, None, None) else []
 
 
-PROJECTIONS = (Projection(WATCHES, row, heard=("classifications", "wanted", "ends", "department"), done=("clocks", "started")),)
+PROJECTIONS = (Projection(WATCHES, row, observed=("classifications", "wanted", "ends", "department"), own=("clocks", "started")),)

@@ -13,8 +13,8 @@ from redress_events.contracts.sla_monitor import Clock, ClockStarted
 from redress_events.contracts.triage import Category, Severity
 from redress_events.vocabulary import ContactKind
 from redress_sla_monitor.domain.calendar import Calendar
-from redress_sla_monitor.domain.heard import Classification
-from redress_sla_monitor.domain.reckoning import reckon
+from redress_sla_monitor.domain.deadline import compute_deadline
+from redress_sla_monitor.domain.observed import Classification
 from redress_sla_monitor.domain.target import Target, WrittenTarget
 
 Share = Annotated[Decimal, Field(gt=0, le=1)]
@@ -32,12 +32,12 @@ class ResolveClock(_Data):
     """kinds wins over categories, categories over target; then severities gives the share of it."""
 
     target: WrittenTarget
-    kinds: dict[ContactKind, WrittenTarget] = {}
+    aggregates: dict[ContactKind, WrittenTarget] = {}
     categories: dict[Category, WrittenTarget] = {}
     severities: dict[Severity, Share] = {}
 
     def target_of(self, classification: Classification) -> Target:
-        target = self.kinds.get(classification.kind) or self.categories.get(classification.category) or self.target
+        target = self.aggregates.get(classification.kind) or self.categories.get(classification.category) or self.target
         return target.share(self.severities.get(classification.severity, Decimal(1)))
 
 
@@ -47,7 +47,7 @@ class Clocks(_Data):
 
 
 class Policy(_Data):
-    """`name` is what facts carry; what a name stands for never changes."""
+    """`name` is what events carry; what a name stands for never changes."""
 
     id: str = Field(pattern=r"^[a-z0-9-]+$")
     version: int = Field(ge=1)
@@ -74,7 +74,7 @@ class Rules:
         return self._clock("resolve", cycle, n, starts_at, target, classification.number)
 
     def _clock(self, clock: Clock, cycle: int, n: int, starts_at: datetime, target: Target, classification: int) -> ClockStarted:
-        reckoning = reckon(starts_at, target, self.calendar)
+        computed = compute_deadline(starts_at, target, self.calendar)
         return ClockStarted(
             clock=clock,
             cycle=cycle,
@@ -83,7 +83,7 @@ class Rules:
             calendar=self.calendar.name,
             target=str(target),
             starts_at=starts_at,
-            deadline=reckoning.deadline,
+            deadline=computed.deadline,
             classification=classification,
-            provisional=reckoning.provisional,
+            provisional=computed.provisional,
         )

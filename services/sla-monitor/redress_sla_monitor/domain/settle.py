@@ -1,6 +1,6 @@
-"""Settle clocks whose end, or another target, is known; and annul a breach that a late fact disproves.
+"""Settle clocks whose end, or another target, is known; and annul a breach that a late event disproves.
 
-The verdict hangs on the time of the facts alone: late means after the deadline, whenever sla-monitor hears of it. So a clock that ended
+The verdict hangs on the time of the events alone: late means after the deadline, whenever sla-monitor learns of it. So a clock that ended
 late is first said to be breached, unless it was said already, and what ended at or before the deadline takes a breach back, once and for
 good.
 """
@@ -10,31 +10,31 @@ from __future__ import annotations
 from datetime import datetime
 
 from redress_events.contracts.sla_monitor import BreachAnnulled, ClockCancelled, ClockConfirmed, ClockMet, DeadlineBreached
-from redress_events.event import Fact, replace
-from redress_sla_monitor.domain.done import Ended, Instance, started
-from redress_sla_monitor.domain.heard import Classification
+from redress_events.event import Event, replace
+from redress_sla_monitor.domain.observed import Classification
+from redress_sla_monitor.domain.own import Ended, Instance, started
 from redress_sla_monitor.domain.policy import Rules
 from redress_sla_monitor.domain.watch import Watch
 from redress_spine.aggregate import Context
 
 
-def settle(watch: Watch, context: Context, rules: Rules) -> list[Fact]:
+def settle(watch: Watch, context: Context, rules: Rules) -> list[Event]:
     """All that is known is answered in one decision."""
-    return [fact for instance in watch.done.clocks for fact in _settled(watch, instance, context.now, rules)]
+    return [event for instance in watch.own.clocks for event in _settled(watch, instance, context.now, rules)]
 
 
-def _settled(watch: Watch, instance: Instance, now: datetime, rules: Rules) -> list[Fact]:
+def _settled(watch: Watch, instance: Instance, now: datetime, rules: Rules) -> list[Event]:
     end = watch.end_of(instance)
     if instance.ended is not None:
         return _verdict(instance, end.at, now) if end and instance.verdict == "breached" else []
-    facts: list[Fact] = []
+    events: list[Event] = []
     while (said := watch.unanswered(instance)) and (end is None or said.at < end.at):
         answer, instance = _reclassified(instance, said, now, rules)
-        facts += answer
-    return [*facts, *_verdict(instance, end.at, now), _ended(instance, end.how, end.at)] if end else facts
+        events += answer
+    return [*events, *_verdict(instance, end.at, now), _ended(instance, end.how, end.at)] if end else events
 
 
-def _reclassified(instance: Instance, said: Classification, now: datetime, rules: Rules) -> tuple[list[Fact], Instance]:
+def _reclassified(instance: Instance, said: Classification, now: datetime, rules: Rules) -> tuple[list[Event], Instance]:
     """The answer to a reclassification, and the instance that runs after it: from the same start, so that time already used stays used."""
     renewed = rules.resolve(instance.cycle, instance.n + 1, instance.starts_at, said)
     if (renewed.target, renewed.deadline) == (instance.target, instance.deadline):
@@ -44,7 +44,7 @@ def _reclassified(instance: Instance, said: Classification, now: datetime, rules
     return [*_verdict(instance, said.at, now), cancelled, renewed], started(renewed)
 
 
-def _verdict(instance: Instance, at: datetime, now: datetime) -> list[Fact]:
+def _verdict(instance: Instance, at: datetime, now: datetime) -> list[Event]:
     """What an end at this time changes in the verdict."""
     late = at > instance.deadline
     if late and instance.verdict == "none":
@@ -58,7 +58,7 @@ def breached(instance: Instance, now: datetime) -> DeadlineBreached:
     return DeadlineBreached(clock=instance.clock, cycle=instance.cycle, n=instance.n, deadline=instance.deadline, noticed_at=now)
 
 
-def _ended(instance: Instance, how: Ended, at: datetime) -> Fact:
+def _ended(instance: Instance, how: Ended, at: datetime) -> Event:
     if how == "met":
         return ClockMet(clock=instance.clock, cycle=instance.cycle, n=instance.n, met_at=at, in_time=at <= instance.deadline)
     return ClockCancelled(clock=instance.clock, cycle=instance.cycle, n=instance.n, reason=how, cancelled_at=at)

@@ -7,26 +7,26 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from redress_events.event import Fact
-from redress_sla_monitor.domain.heard import Classification, Heard, key
+from redress_events.event import Event
+from redress_sla_monitor.domain.observed import Classification, Observed, key
 from redress_sla_monitor.domain.policy import Rules
 from redress_sla_monitor.domain.watch import Watch
 from redress_spine.aggregate import Context
 
 
-def start(watch: Watch, context: Context, rules: Rules) -> list[Fact]:
+def start(watch: Watch, context: Context, rules: Rules) -> list[Event]:
     """The clocks that are wanted and not started."""
-    heard, missing = watch.heard, watch.missing
-    facts: list[Fact] = []
-    for cycle in heard.cycles:
+    observed, missing = watch.observed, watch.missing
+    events: list[Event] = []
+    for cycle in observed.cycles:
         if cycle.starts_at is not None and key("classify", cycle.number) in missing:
-            facts.append(rules.classify(cycle.number, cycle.starts_at))
+            events.append(rules.classify(cycle.number, cycle.starts_at))
         if cycle.starts_at is not None and key("resolve", cycle.number) in missing:
-            facts.append(rules.resolve(cycle.number, 1, cycle.starts_at, _in_force(heard, cycle.starts_at)))
-    return facts
+            events.append(rules.resolve(cycle.number, 1, cycle.starts_at, _in_force(observed, cycle.starts_at)))
+    return events
 
 
-def _in_force(heard: Heard, starts_at: datetime) -> Classification:
+def _in_force(observed: Observed, starts_at: datetime) -> Classification:
     """The last classification said before the cycle began, else the first. `settle` answers the later ones, one after the other."""
-    before = [said for said in heard.classifications if said.at <= starts_at]
-    return before[-1] if before else heard.classifications[0]
+    before = [said for said in observed.classifications if said.at <= starts_at]
+    return before[-1] if before else observed.classifications[0]

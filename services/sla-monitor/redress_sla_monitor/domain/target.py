@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-LONGEST = 10_000  # units: a reckoning walks day by day
+LONGEST = 10_000  # units: a computing walks day by day
 
 
 class Unit(StrEnum):

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redress_sla_monitor.domain.done import Done, Instance, did
-from redress_sla_monitor.domain.heard import HEARS, Classification, End, Heard, hear
 from redress_sla_monitor.domain.lists import PROJECTIONS
-from redress_spine.aggregate import Kind
+from redress_sla_monitor.domain.observed import OBSERVES, Classification, End, Observed, observe
+from redress_sla_monitor.domain.own import Instance, Own, evolve
+from redress_spine.aggregate import Aggregate
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    heard: Heard = Heard()
-    done: Done = Done()
+    observed: Observed = Observed()
+    own: Own = Own()
 
     def end_of(self, instance: Instance) -> End | None:
         """What ends this clock, if that is known."""
-        return self.heard.ends.get(instance.key)
+        return self.observed.ends.get(instance.key)
 
     def unanswered(self, instance: Instance) -> Classification | None:
         """The first classification after the one that this clock's target is from."""
         if instance.clock == "classify":
             return None
-        return next((said for said in self.heard.classifications if said.number > instance.classification), None)
+        return next((said for said in self.observed.classifications if said.number > instance.classification), None)
 
     def awaited(self, instance: Instance) -> bool:
         """It runs, it is not said to be late, and nothing is known that ends or changes it."""
@@ -33,12 +33,12 @@ class Watch:
     @property
     def missing(self) -> set[str]:
         """The keys of clocks that are wanted and not started."""
-        return set(self.heard.wanted) - set(self.done.started)
+        return set(self.observed.wanted) - set(self.own.started)
 
     @property
     def to_settle(self) -> bool:
         """A clock has an end to be told or a newer classification to be answered, or is breached though it ended in time."""
-        return any(map(self._settles, self.done.clocks))
+        return any(map(self._settles, self.own.clocks))
 
     def _settles(self, instance: Instance) -> bool:
         end = self.end_of(instance)
@@ -47,4 +47,4 @@ class Watch:
         return instance.verdict == "breached" and end is not None and end.at <= instance.deadline
 
 
-KIND = Kind(Watch, hear, did, HEARS, projections=PROJECTIONS)
+AGGREGATE = Aggregate(Watch, observe, evolve, OBSERVES, projections=PROJECTIONS)

@@ -1,4 +1,4 @@
-"""A breach is said once, and a fact that comes late with an earlier time annuls it once: on the real log, two replicas, all sent twice."""
+"""A breach is said once, and an event that comes late with an earlier time annuls it once: on the real log, two replicas, all sent twice."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from redress_events.contracts import CONTRACTS, HANDLING, INTAKE, SLA_MONITOR, T
 from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_local.provision import Databases
-from redress_sla_monitor.domain.watch import KIND
+from redress_sla_monitor.domain.watch import AGGREGATE
 from redress_sla_monitor.main import service
 from redress_spine.admin.verify import Verified, verify
 from redress_spine.messaging import topics
@@ -48,24 +48,24 @@ class Monitor:
     replicas: Sequence[Engine]
     connection: asyncpg.Connection
 
-    async def quiet(self) -> None:
+    async def idle(self) -> None:
         """Until nothing is under way, unread or due on either replica, twice with the same counters."""
         before: list[Any] = []
 
         async def still() -> bool:
             nonlocal before
-            looks = [await each.quiet() for each in self.replicas]
+            looks = [await each.idle() for each in self.replicas]
             counters = [look.counters[:-1] for look in looks]  # all but the wall clock
             same, before = counters == before, counters
-            return same and not any(look.owes for look in looks)
+            return same and not any(look.pending for look in looks)
 
         await eventually(still, within=60)
 
     async def said(self, subject: str) -> list[tuple[str, dict[str, Any]]]:
-        """Type and data of its facts on the resolve clock, in their order."""
+        """Type and data of its events on the resolve clock, in their order."""
         rows = await self.connection.fetch("SELECT type, data FROM events WHERE stream = $1 ORDER BY version", subject)
-        facts = [(row["type"].split(".")[2], json.loads(row["data"])["data"]) for row in rows]
-        return [(name, data) for name, data in facts if data["clock"] == "resolve"]
+        events = [(row["type"].split(".")[2], json.loads(row["data"])["data"]) for row in rows]
+        return [(name, data) for name, data in events if data["clock"] == "resolve"]
 
 
 @pytest.fixture
@@ -79,10 +79,10 @@ async def monitor(kafka_address: str, database: Callable[[str], Awaitable[Databa
     replicas = [
         Engine(
             source="sla-monitor",
-            kinds={"complaint": KIND},
+            aggregates={"complaint": AGGREGATE},
             contract=SLA_MONITOR,
             contracts=CONTRACTS,
-            work=service.work,
+            automations=service.automations,
             queries=service.queries,
             fold=1,
             config=config,
@@ -119,25 +119,25 @@ async def breached(monitor: Monitor, hand: Pen, subject: str) -> tuple[Author, A
     [(timedelta(days=-1), 1), (timedelta(0), 1), (MOMENT, 0)],
     ids=["before the deadline", "at the deadline", "a moment after it"],
 )
-async def test_a_fact_of_an_earlier_time_annuls_once_and_for_good(monitor: Monitor, after: timedelta, annulled: int) -> None:
+async def test_an_event_of_an_earlier_time_annuls_once_and_for_good(monitor: Monitor, after: timedelta, annulled: int) -> None:
     subject = subject_of(1)
     async with pen(monitor.stack) as hand:
         triage, handling, deadline = await breached(monitor, hand, subject)
-        await monitor.quiet()
+        await monitor.idle()
         before = Counter(name for name, _ in await monitor.said(subject))
         assert before == {"clock-started": 1, "deadline-breached": 1}
 
         late: list[Sent] = handling.say(RESOLVED, at=deadline + after)
         await twice(hand, late)
-        await monitor.quiet()
+        await monitor.idle()
         found = Counter(name for name, _ in await monitor.said(subject))
         assert (found["deadline-breached"], found["breach-annulled"], found["clock-met"]) == (1, annulled, 1)
 
-        more: Fact = RECLASSIFIED  # of an earlier time still, and with a shorter target: it comes when all is said
+        more: Event = RECLASSIFIED  # of an earlier time still, and with a shorter target: it comes when all is said
         await twice(hand, [*triage.say(more, at=RECEIVED + timedelta(hours=2)), *late])
-        await monitor.quiet()
+        await monitor.idle()
         found = Counter(name for name, _ in await monitor.said(subject) if name != "clock-confirmed")
         assert (found["deadline-breached"], found["breach-annulled"]) == (1, annulled), found
-    what = Verified("sla-monitor", {"complaint": KIND}, SLA_MONITOR, CONTRACTS, monitor.stack.partitions, monitor.stack.prefix)
+    what = Verified("sla-monitor", {"complaint": AGGREGATE}, SLA_MONITOR, CONTRACTS, monitor.stack.partitions, monitor.stack.prefix)
     report = await verify(what, monitor.databases.app_dsn, monitor.stack.kafka)
     assert report.equal and report.parked == 0, report

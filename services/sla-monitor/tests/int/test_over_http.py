@@ -19,9 +19,9 @@ from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintRouted
 from redress_local.issuer import AUDIENCE, ISSUER, Issuer
 from redress_local.provision import Databases
-from redress_sla_monitor.domain.watch import KIND
+from redress_sla_monitor.automations import BREACH, START
+from redress_sla_monitor.domain.watch import AGGREGATE
 from redress_sla_monitor.main import service
-from redress_sla_monitor.work import BREACH, START
 from redress_spine.processing.projections import changes, write
 from redress_spine.store import connections
 from redress_spine.store.migrate import migrate
@@ -29,7 +29,7 @@ from redress_spine.store.states import Codec
 from redress_spine.testing import Case, Spec
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
-CODEC = Codec(KIND)
+CODEC = Codec(AGGREGATE)
 DAY = timedelta(days=1)
 NOW = datetime.now(UTC)
 
@@ -38,7 +38,7 @@ def watched(received_at: datetime, department: str | None = None) -> Case:
     """A complaint whose classify clock runs."""
     registered = ComplaintRegistered(number="C-1", channel="web", kind="complaint", received_at=received_at, text="intake/1/text")
     routed = [(ComplaintRouted(routing=1, department=department, queue="any"), received_at)] if department else []
-    return Spec(SLA_MONITOR, KIND).given((registered, received_at), *routed).at(received_at).when_due(START).after
+    return Spec(SLA_MONITOR, AGGREGATE).given((registered, received_at), *routed).at(received_at).when_due(START).after
 
 
 def late(received_at: datetime, department: str | None = None) -> Case:
@@ -59,9 +59,9 @@ class Reader:
 
     async def knows(self, case: Case) -> str:
         identity, state = str(uuid.uuid4()), case.state
-        row = f"complaint/{identity}", CODEC.dump_heard(state.heard), CODEC.dump_done(state.done)
-        await self.owner.execute("INSERT INTO state (subject, partition, revision, heard, done) VALUES ($1, 0, 1, $2, $3)", *row)
-        await write(self.owner, changes(KIND, row[0], None, (state.heard, state.done)))
+        row = f"complaint/{identity}", CODEC.dump_observed(state.observed), CODEC.dump_own(state.own)
+        await self.owner.execute("INSERT INTO state (subject, partition, revision, observed, own) VALUES ($1, 0, 1, $2, $3)", *row)
+        await write(self.owner, changes(AGGREGATE, row[0], None, (state.observed, state.own)))
         return identity
 
 
@@ -130,7 +130,7 @@ async def test_what_is_late_is_not_due(reader: Reader):
 
 async def test_a_complaint_without_a_clock_yet_has_an_empty_list(reader: Reader):
     resolved = CaseResolved(cycle=1, department="d", cause="", measures="", responsible_unit="u", told_customer="phone")
-    complaint = await reader.knows(Spec(SLA_MONITOR, KIND).given((resolved, NOW)))
+    complaint = await reader.knows(Spec(SLA_MONITOR, AGGREGATE).given((resolved, NOW)))
     assert (await reader.get(f"/complaints/{complaint}/clocks")).json() == {"complaint": complaint, "number": None, "clocks": []}
 
 

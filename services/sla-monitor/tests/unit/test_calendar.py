@@ -66,7 +66,7 @@ def year(make_up: dict[str, str] | None = None, *holidays_of_it: tuple[str, str]
 
 
 @pytest.mark.parametrize(
-    ("wrong", "sentence"),
+    ("wrong", "message"),
     [
         ({"years": year(None, ("2026-02-20", "2026-02-15"))}, "not in order"),
         ({"years": year(None, ("2026-05-01", "2026-05-05"), ("2026-02-15", "2026-02-20"))}, "not in order"),
@@ -85,8 +85,8 @@ def year(make_up: dict[str, str] | None = None, *holidays_of_it: tuple[str, str]
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_calendar_that_cannot_be_is_refused(wrong: dict[str, object], sentence: str):
+def test_a_calendar_that_cannot_be_is_refused(wrong: dict[str, object], message: str):
     sound = {"id": "test", "version": 1, "zone": "Asia/Shanghai", "weekend": ["saturday", "sunday"], "hours": HOURS, "years": year()}
     assert Calendar.model_validate(sound).name == "test@1"
-    with pytest.raises(ValidationError, match=sentence):
+    with pytest.raises(ValidationError, match=message):
         Calendar.model_validate(sound | wrong)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 
 from redress_sla_monitor.domain.calendar import WEEKDAYS, Calendar
-from redress_sla_monitor.domain.reckoning import reckon
+from redress_sla_monitor.domain.deadline import compute_deadline
 from redress_sla_monitor.domain.target import Target, Unit
 
 MINUTE = timedelta(minutes=1)
@@ -64,7 +64,7 @@ def utc(*moment: int) -> datetime:
     ],
 )
 def test_a_deadline_falls_here(calendar: Calendar, start: datetime, target: str, deadline: datetime):
-    assert reckon(start, Target.parse(target), calendar).deadline == deadline
+    assert compute_deadline(start, Target.parse(target), calendar).deadline == deadline
 
 
 class Shown(NamedTuple):
@@ -138,7 +138,7 @@ def test_10_000_deadlines_in_all_zones_are_those_that_a_count_of_minutes_finds()
             target = Target(of.randint(1, len(last)), unit)
             deadline = wall.first + MINUTE * (last[target.amount - 1] + 1)
             starts_at = wall.first + MINUTE * start
-            assert reckon(starts_at, target, calendar).deadline == deadline, (name, starts_at, target, calendar.hours)
+            assert compute_deadline(starts_at, target, calendar).deadline == deadline, (name, starts_at, target, calendar.hours)
             reckonings += 1
             on_changes += change is not None
     assert reckonings >= 10_000

@@ -13,14 +13,14 @@ from redress_events.contracts.handling import CaseRejected, CaseResolved
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.contracts.sla_monitor import BreachAnnulled, ClockCancelled, ClockConfirmed, ClockMet, ClockStarted, DeadlineBreached
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, Severity
-from redress_events.event import Fact
-from redress_sla_monitor.domain.done import did
-from redress_sla_monitor.domain.heard import hear
-from redress_sla_monitor.domain.watch import KIND
-from redress_sla_monitor.work import BREACH, SETTLE, START
+from redress_events.event import Event
+from redress_sla_monitor.automations import BREACH, SETTLE, START
+from redress_sla_monitor.domain.observed import observe
+from redress_sla_monitor.domain.own import evolve
+from redress_sla_monitor.domain.watch import AGGREGATE
 from redress_spine.testing import Happened, Spec
 
-MONITOR = Spec(SLA_MONITOR, KIND)
+MONITOR = Spec(SLA_MONITOR, AGGREGATE)
 RECEIVED = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)  # Monday, ten in the morning in Shanghai
 POLICY, CALENDAR = "telecom-handbook@1", "china@1"
 
@@ -36,8 +36,8 @@ def midnight(n: int) -> datetime:
 
 
 def registered() -> Happened:
-    fact = ComplaintRegistered(number="C", channel="web", kind="complaint", received_at=RECEIVED, text="intake/1/text")
-    return fact, day(0, 0.1)
+    event = ComplaintRegistered(number="C", channel="web", kind="complaint", received_at=RECEIVED, text="intake/1/text")
+    return event, day(0, 0.1)
 
 
 def said(n: int, at: datetime, category: Category, severity: Severity = "normal") -> Happened:
@@ -289,7 +289,7 @@ def test_a_clock_whose_end_or_new_target_is_known_is_left_to_settling(known: Hap
         (closed(day(1)), cancelled(day(1), "closed")),
     ],
 )
-def test_a_fact_that_comes_late_with_an_earlier_time_annuls(late_news: Happened, and_then: Fact):
+def test_an_event_that_comes_late_with_an_earlier_time_annuls(late_news: Happened, and_then: Event):
     story = MONITOR.given(*CLASSIFIED, breached(noticed_at=midnight(3)), late_news)
     story.when_due(SETTLE).then(annulled(and_then.met_at if isinstance(and_then, ClockMet) else day(1)), and_then)
     story.when_due(SETTLE).after.when_due(SETTLE).then_nothing()
@@ -319,21 +319,21 @@ def test_an_end_after_the_deadline_annuls_nothing():
 # Folding
 
 
-def test_facts_that_do_not_concern_it_change_nothing():
+def test_events_that_do_not_concern_it_change_nothing():
     state = MONITOR.given(*CLASSIFIED).state
-    assert hear(state.heard, ComplaintChased(chase=1), day(1)) == state.heard
-    assert did(state.done, ComplaintChased(chase=1), day(1)) == state.done
+    assert observe(state.observed, ComplaintChased(chase=1), day(1)) == state.observed
+    assert evolve(state.own, ComplaintChased(chase=1), day(1)) == state.own
 
 
-def test_of_two_facts_that_say_the_same_the_earlier_counts():
+def test_of_two_events_that_say_the_same_the_earlier_counts():
     twice = (resolved(day(2)), rejected(day(1)), closed(day(4)), closed(day(3)), reopened(day(6)), reopened(day(5)))
     story = MONITOR.given(*CLASSIFIED, *twice)
-    first, second = story.state.heard.cycles
+    first, second = story.state.observed.cycles
     assert (first.met_at, first.closed_at, second.starts_at) == (day(1), day(3), day(5))
 
 
 def test_a_clock_is_late_while_it_is_breached_and_still_runs():
     late = MONITOR.given(*CLASSIFIED, breached(noticed_at=midnight(3)))
-    assert [each.late for each in late.state.done.clocks] == [False, True]
+    assert [each.late for each in late.state.own.clocks] == [False, True]
     ended = MONITOR.given(*late.happened, met(day(5), in_time=False))
-    assert [each.late for each in ended.state.done.clocks] == [False, False]
+    assert [each.late for each in ended.state.own.clocks] == [False, False]

@@ -1,4 +1,4 @@
-"""What holds in every history: in any order of own and foreign facts, told twice, asleep or awake."""
+"""What holds in every history: in any order of own and foreign events, told twice, asleep or awake."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -9,25 +9,25 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from redress_events.contracts import SLA_MONITOR
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_sla_monitor.domain.breach import breach
 from redress_sla_monitor.domain.policy import Rules
 from redress_sla_monitor.domain.settle import settle
 from redress_sla_monitor.domain.start import start
-from redress_sla_monitor.domain.watch import KIND, Watch
+from redress_sla_monitor.domain.watch import AGGREGATE, Watch
 from redress_spine.aggregate import Context
 from redress_spine.testing import folded
 
-Step = tuple[Fact | str, datetime]
-Told = list[tuple[Fact, datetime]]
+Step = tuple[Event | str, datetime]
+Told = list[tuple[Event, datetime]]
 LATER = datetime(2026, 4, 1, tzinfo=UTC)
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-WORKS = ("start", "settle", "breach")
+AUTOMATIONS = ("start", "settle", "breach")
 
 
-def decide(work: str, watch: Watch, now: datetime, rules: Rules) -> list[Fact]:
+def decide(automation: str, watch: Watch, now: datetime, rules: Rules) -> list[Event]:
     context = Context(now=now, actor="timer")
-    match work:
+    match automation:
         case "start":
             return start(watch, context, rules)
         case "settle":
@@ -37,11 +37,11 @@ def decide(work: str, watch: Watch, now: datetime, rules: Rules) -> list[Fact]:
 
 
 def live(steps: Sequence[Step], rules: Rules) -> Told:
-    """All facts, foreign and own, in the order in which sla-monitor came to them."""
+    """All events, foreign and own, in the order in which sla-monitor came to them."""
     told: Told = []
     for step, at in steps:
-        new = [step] if isinstance(step, Fact) else decide(step, folded(SLA_MONITOR, KIND, told), at, rules)
-        told += [(fact, at) for fact in new]
+        new = [step] if isinstance(step, Event) else decide(step, folded(SLA_MONITOR, AGGREGATE, told), at, rules)
+        told += [(event, at) for event in new]
     return told
 
 
@@ -50,15 +50,15 @@ def live(steps: Sequence[Step], rules: Rules) -> Told:
 def test_work_ends_what_made_it_due(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
     told = live(data.draw(histories), rules)
     now = data.draw(st.sampled_from([at for _, at in told] or [LATER]))
-    for work in WORKS:
-        facts = decide(work, folded(SLA_MONITOR, KIND, told), now, rules)
-        told += [(fact, now) for fact in facts]
-        assert decide(work, folded(SLA_MONITOR, KIND, told), now, rules) == []
+    for automation in AUTOMATIONS:
+        events = decide(automation, folded(SLA_MONITOR, AGGREGATE, told), now, rules)
+        told += [(event, now) for event in events]
+        assert decide(automation, folded(SLA_MONITOR, AGGREGATE, told), now, rules) == []
 
 
 @UNHURRIED
 @given(data=st.data())
-def test_own_and_foreign_facts_interleave_in_any_way(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
+def test_own_and_foreign_events_interleave_in_any_way(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
     told = live(data.draw(histories), rules)
     own = [item for item in told if type(item[0]) in SLA_MONITOR.type_of]
     foreign = [item for item in told if type(item[0]) not in SLA_MONITOR.type_of]
@@ -67,14 +67,14 @@ def test_own_and_foreign_facts_interleave_in_any_way(data: st.DataObject, histor
     while left or right:
         side = left if left and (not right or data.draw(st.booleans())) else right
         mixed.append(side.pop(0))
-    assert folded(SLA_MONITOR, KIND, mixed) == folded(SLA_MONITOR, KIND, told)
+    assert folded(SLA_MONITOR, AGGREGATE, mixed) == folded(SLA_MONITOR, AGGREGATE, told)
 
 
 @UNHURRIED
 @given(data=st.data())
 def test_the_state_survives_its_store(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
-    watch = folded(SLA_MONITOR, KIND, live(data.draw(histories), rules))
-    for facet in (watch.heard, watch.done):
+    watch = folded(SLA_MONITOR, AGGREGATE, live(data.draw(histories), rules))
+    for facet in (watch.observed, watch.own):
         adapter: TypeAdapter[Any] = TypeAdapter(type(facet))
         assert adapter.validate_json(adapter.dump_json(facet, exclude_defaults=True)) == facet
 
@@ -83,7 +83,7 @@ def test_the_state_survives_its_store(data: st.DataObject, histories: st.SearchS
 @given(data=st.data())
 def test_a_verdict_is_said_once_and_annulled_is_final(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
     told = live(data.draw(histories), rules)
-    said = [(type(fact).__name__, getattr(fact, "clock", ""), getattr(fact, "cycle", 0), getattr(fact, "n", 0)) for fact, _ in told]
+    said = [(type(event).__name__, getattr(event, "clock", ""), getattr(event, "cycle", 0), getattr(event, "n", 0)) for event, _ in told]
     verdicts = [each for each in said if each[0] in ("ClockStarted", "ClockMet", "ClockCancelled", "DeadlineBreached", "BreachAnnulled")]
     assert len(verdicts) == len(set(verdicts))
     annulled = [each[1:] for each in said if each[0] == "BreachAnnulled"]
@@ -96,9 +96,9 @@ def test_who_slept_through_it_says_the_same(data: st.DataObject, journeys: st.Se
     journey = data.draw(journeys)
     end = journey[-1][1] + timedelta(days=1)
     awake: list[Step] = []
-    for fact, at in journey:
-        awake += [("breach", at), (fact, at), ("start", at), ("settle", at)]
+    for event, at in journey:
+        awake += [("breach", at), (event, at), ("start", at), ("settle", at)]
     night: list[Step] = [("start", end), ("settle", end), ("breach", end)]
-    watched = folded(SLA_MONITOR, KIND, live([*awake, *night], rules))
-    slept = folded(SLA_MONITOR, KIND, live([*journey, *night], rules))
-    assert set(slept.done.clocks) == set(watched.done.clocks)
+    watched = folded(SLA_MONITOR, AGGREGATE, live([*awake, *night], rules))
+    slept = folded(SLA_MONITOR, AGGREGATE, live([*journey, *night], rules))
+    assert set(slept.own.clocks) == set(watched.own.clocks)

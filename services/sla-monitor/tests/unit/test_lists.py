@@ -13,36 +13,36 @@ from redress_events.contracts.callback import ComplaintClosed
 from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
-from redress_events.event import Fact, from_micros, micros
+from redress_events.event import Event, from_micros, micros
 from redress_sla_monitor.domain.breach import breach
 from redress_sla_monitor.domain.lists import WATCHES
 from redress_sla_monitor.domain.lists import row as row_of_watch
 from redress_sla_monitor.domain.policy import Rules
 from redress_sla_monitor.domain.settle import settle
 from redress_sla_monitor.domain.start import start
-from redress_sla_monitor.domain.watch import KIND, Watch
+from redress_sla_monitor.domain.watch import AGGREGATE, Watch
 from redress_spine.aggregate import Context
 from redress_spine.processing.projections import changes
 
 BLANK = Watch()
 NOW = datetime(2026, 3, 2, 6, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
-Step = tuple[Fact | str, datetime]
+Step = tuple[Event | str, datetime]
 
 
 def shown(watch: Watch) -> dict[str, Any]:
     """The complaint's row, or what it amounts to that it has none. Made through the spine, which shows a projection no field that it does
     not name, the rows are the same."""
     rows = row_of_watch(watch)
-    assert [each[1:] for each in changes(KIND, "complaint/1", None, (watch.heard, watch.done)).came[WATCHES]] == rows
-    return dict(zip(WATCHES.columns, rows[0] if rows else (watch.heard.department, False, False, None, None), strict=True))
+    assert [each[1:] for each in changes(AGGREGATE, "complaint/1", None, (watch.observed, watch.own)).came[WATCHES]] == rows
+    return dict(zip(WATCHES.columns, rows[0] if rows else (watch.observed.department, False, False, None, None), strict=True))
 
 
 def hour(n: int) -> datetime:
     return datetime(2026, 3, 2, n, tzinfo=UTC)
 
 
-def decide(which: str, watch: Watch, now: datetime, rules: Rules) -> list[Fact]:
+def decide(which: str, watch: Watch, now: datetime, rules: Rules) -> list[Event]:
     context = Context(now=now, actor="timer")
     match which:
         case "start":
@@ -55,25 +55,25 @@ def decide(which: str, watch: Watch, now: datetime, rules: Rules) -> list[Fact]:
 
 def chapters(steps: list[Step], rules: Rules, watch: Watch = BLANK) -> list[Watch]:
     """The state before and after each step."""
-    heard, done = watch.heard, watch.done
+    observed, own = watch.observed, watch.own
     watches = [watch]
     for step, at in steps:
-        if isinstance(step, Fact):
-            heard = KIND.hear(heard, step, at)
+        if isinstance(step, Event):
+            observed = AGGREGATE.observe(observed, step, at)
         else:
-            for fact in decide(step, Watch(heard, done), at, rules):
-                done = KIND.did(done, fact, at)
-        watches.append(Watch(heard, done))
+            for event in decide(step, Watch(observed, own), at, rules):
+                own = AGGREGATE.evolve(own, event, at)
+        watches.append(Watch(observed, own))
     return watches
 
 
 def compare(watches: list[Watch], rules: Rules) -> None:
     for watch in watches:
         row = shown(watch)
-        assert row["department"] == watch.heard.placement.department
+        assert row["department"] == watch.observed.placement.department
         assert row["to_start"] == bool(decide("start", watch, NOW, rules))
         assert row["to_settle"] == bool(decide("settle", watch, NOW, rules))
-        assert row["late_since"] == min((micros(each.deadline) for each in watch.done.clocks if each.late), default=None)
+        assert row["late_since"] == min((micros(each.deadline) for each in watch.own.clocks if each.late), default=None)
         if row["next_breach"] is None:
             assert decide("breach", watch, NOW + timedelta(days=365), rules) == []
         else:

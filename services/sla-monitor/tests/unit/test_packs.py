@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from redress_sla_monitor.domain.heard import Classification
+from redress_sla_monitor.domain.observed import Classification
 from redress_sla_monitor.packs import SETTING, TELECOM_HANDBOOK, PolicyUnusable, rules_in_force
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
@@ -48,7 +48,7 @@ def clocks(**resolve: object) -> dict[str, object]:
 
 
 def test_an_operators_policy_goes_before_the_packaged_one(tmp_path: Path):
-    rules = rules_in_force(write(tmp_path, id="quick", version=7, clocks=clocks(kinds={"consultation": "1 working day"})))
+    rules = rules_in_force(write(tmp_path, id="quick", version=7, clocks=clocks(aggregates={"consultation": "1 working day"})))
     complaint = Classification(2, NOON, "other", "major", "complaint")
     assert rules.resolve(1, 1, NOON, complaint).target == "90 seconds"
     assert rules.resolve(1, 1, NOON, Classification(2, NOON, "other", "major", "consultation")).target == "1 working day"
@@ -56,7 +56,7 @@ def test_an_operators_policy_goes_before_the_packaged_one(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "sentence"),
+    ("wrong", "message"),
     [
         ({"clocks": clocks(categories={"billing": "1 working day"})}, "clocks.resolve.categories.billing"),
         ({"clocks": clocks(target="3 days")}, "clocks.resolve.target: .*'3 days' is no target"),
@@ -67,8 +67,8 @@ def test_an_operators_policy_goes_before_the_packaged_one(tmp_path: Path):
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_policy_that_cannot_be_used_says_which_field(tmp_path: Path, wrong: dict[str, object], sentence: str):
-    with pytest.raises(PolicyUnusable, match=sentence):
+def test_a_policy_that_cannot_be_used_says_which_field(tmp_path: Path, wrong: dict[str, object], message: str):
+    with pytest.raises(PolicyUnusable, match=message):
         rules_in_force(write(tmp_path, **wrong))
 
 

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.sla_monitor import ClockCancelled, ClockMet, DeadlineBreached
-from redress_sla_monitor.domain.watch import KIND, Watch
+from redress_sla_monitor.automations import START
+from redress_sla_monitor.domain.watch import AGGREGATE, Watch
 from redress_sla_monitor.views import ClocksView, WaitingView
-from redress_sla_monitor.work import START
 from redress_spine.aggregate import Context
-from redress_spine.store.states import Seen
+from redress_spine.store.states import Loaded
 
 RECEIVED = datetime(2026, 2, 13, 2, tzinfo=UTC)  # Friday, ten in the morning in Shanghai, before a Saturday that is worked
 DEADLINE = datetime(2026, 2, 14, 16, tzinfo=UTC)
@@ -18,17 +18,17 @@ BREACHED = DeadlineBreached(clock="classify", cycle=1, n=1, deadline=DEADLINE, n
 CLOSED = ClockCancelled(clock="classify", cycle=1, n=1, reason="closed", cancelled_at=RECEIVED + HOUR)
 
 
-def seen(*own: ClockMet | ClockCancelled | DeadlineBreached) -> Seen:
-    fact = ComplaintRegistered(number="C-1", channel="web", kind="complaint", received_at=RECEIVED, text="intake/1/text")
-    heard = KIND.hear(Watch().heard, fact, RECEIVED)
-    done = Watch().done
-    for said in (*START.decide(Watch(heard, done), Context(RECEIVED, "timer")), *own):
-        done = KIND.did(done, said, RECEIVED)
-    return Seen("complaint/01890000-0000-7000-8000-000000000001", Watch(heard, done), "etag", False, 1)
+def loaded(*later: ClockMet | ClockCancelled | DeadlineBreached) -> Loaded:
+    event = ComplaintRegistered(number="C-1", channel="web", kind="complaint", received_at=RECEIVED, text="intake/1/text")
+    observed = AGGREGATE.observe(Watch().observed, event, RECEIVED)
+    own = Watch().own
+    for said in (*START.decide(Watch(observed, own), Context(RECEIVED, "timer")), *later):
+        own = AGGREGATE.evolve(own, said, RECEIVED)
+    return Loaded("complaint/01890000-0000-7000-8000-000000000001", Watch(observed, own), "etag", False, 1)
 
 
 def test_an_open_clock_says_how_much_time_is_left_and_why():
-    view = ClocksView.of(seen(), DEADLINE - HOUR)
+    view = ClocksView.of(loaded(), DEADLINE - HOUR)
     (clock,) = view.clocks
     assert view.number == "C-1"
     assert (clock.state, clock.verdict, clock.seconds_left, clock.in_time) == ("open", "none", 3600, None)
@@ -39,19 +39,19 @@ def test_an_open_clock_says_how_much_time_is_left_and_why():
 
 
 def test_a_clock_that_is_over_has_no_time_left():
-    (met,) = ClocksView.of(seen(MET), DEADLINE).clocks
+    (met,) = ClocksView.of(loaded(MET), DEADLINE).clocks
     assert (met.state, met.seconds_left, met.in_time, met.ended_at) == ("met", None, True, RECEIVED + HOUR)
-    (closed,) = ClocksView.of(seen(CLOSED), DEADLINE).clocks
+    (closed,) = ClocksView.of(loaded(CLOSED), DEADLINE).clocks
     assert (closed.state, closed.ended, closed.seconds_left, closed.in_time) == ("cancelled", "closed", None, None)
 
 
 def test_lists_show_the_clocks_that_are_asked_for():
-    due = WaitingView.of(seen(), "due", RECEIVED)
+    due = WaitingView.of(loaded(), "due", RECEIVED)
     assert due is not None and (due.deadline, [clock.state for clock in due.clocks]) == (DEADLINE, ["open"])
-    late = WaitingView.of(seen(BREACHED), "late", DEADLINE + HOUR)
+    late = WaitingView.of(loaded(BREACHED), "late", DEADLINE + HOUR)
     assert late is not None and [(clock.state, clock.seconds_left) for clock in late.clocks] == [("late", -3600)]
 
 
 def test_what_was_settled_while_a_list_was_read_is_not_in_it():
-    assert WaitingView.of(seen(MET), "due", RECEIVED) is None
-    assert WaitingView.of(seen(), "late", DEADLINE) is None
+    assert WaitingView.of(loaded(MET), "due", RECEIVED) is None
+    assert WaitingView.of(loaded(), "late", DEADLINE) is None

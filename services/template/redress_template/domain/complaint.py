@@ -1,19 +1,19 @@
-"""A complaint as template sees it: what was heard and what was done."""
+"""A complaint as template sees it: what was observed and what was done."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redress_spine.aggregate import Kind
-from redress_template.domain.done import Done, did
-from redress_template.domain.heard import HEARS, Heard, hear
+from redress_spine.aggregate import Aggregate
 from redress_template.domain.lists import PROJECTIONS
+from redress_template.domain.observed import OBSERVES, Observed, observe
+from redress_template.domain.own import Own, evolve
 
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    heard: Heard = Heard()
-    done: Done = Done()
+    observed: Observed = Observed()
+    own: Own = Own()
 
 
-KIND = Kind(Complaint, hear, did, HEARS, projections=PROJECTIONS)
+AGGREGATE = Aggregate(Complaint, observe, evolve, OBSERVES, projections=PROJECTIONS)

@@ -1,21 +1,21 @@
-"""What template makes of the facts that reach it."""
+"""What template makes of the events that reach it."""
 
 from redress_events.contracts import TEMPLATE
 from redress_events.contracts.callback import ComplaintClosed
 from redress_spine.testing import NOON, Spec
-from redress_template.domain.complaint import KIND, Complaint
-from redress_template.domain.done import Done, did
-from redress_template.domain.heard import Heard, hear
+from redress_template.domain.complaint import AGGREGATE, Complaint
+from redress_template.domain.observed import Observed, observe
+from redress_template.domain.own import Own, evolve
 from redress_template.testing import RECEIVED, registered
 
-stories = Spec(TEMPLATE, KIND)
+stories = Spec(TEMPLATE, AGGREGATE)
 
 
 def test_a_registered_complaint_is_known():
-    assert stories.given(registered()).state == Complaint(Heard(number="7G2K-9QXR-4M", received_at=RECEIVED))
+    assert stories.given(registered()).state == Complaint(Observed(number="7G2K-9QXR-4M", received_at=RECEIVED))
 
 
-def test_facts_that_do_not_concern_it_change_nothing():
+def test_events_that_do_not_concern_it_change_nothing():
     closed = ComplaintClosed(cycle=1, reason="satisfied")
-    assert hear(Heard(), closed, NOON) == Heard()
-    assert did(Done(), closed, NOON) == Done()
+    assert observe(Observed(), closed, NOON) == Observed()
+    assert evolve(Own(), closed, NOON) == Own()

@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_spine.aggregate import Context
 from redress_triage.domain.complaint import Complaint
 from redress_triage.domain.judge import judge
 from redress_triage.domain.rules import Rules
 
 
-def classify(complaint: Complaint, context: Context, *, rules: Rules) -> list[Fact]:
+def classify(complaint: Complaint, context: Context, *, rules: Rules) -> list[Event]:
     """The kind stays as registered: only a person changes it. Where the rules are not sure enough it waits in the review queue, so that
     every complaint is in a department meanwhile. Words that were forgotten say nothing, and a person decides."""
-    heard = complaint.heard
-    words = context.words.get(heard.text or "", "")
-    verdict = judge(rules.taxonomy, words, heard.kind)
-    desk = rules.table.review if verdict.review else rules.table.desk(verdict.category, verdict.sub_category, heard.kind)
+    observed = complaint.observed
+    words = context.plaintext.get(observed.text or "", "")
+    verdict = judge(rules.taxonomy, words, observed.kind)
+    desk = rules.table.review if verdict.review else rules.table.desk(verdict.category, verdict.sub_category, observed.kind)
     return [
         ComplaintClassified(
             classification=1,
             category=verdict.category,
             sub_category=verdict.sub_category,
-            kind=heard.kind,
+            kind=observed.kind,
             severity=verdict.severity,
             taxonomy=rules.taxonomy.ref,
             confidence=verdict.confidence,
             evidence=verdict.evidence,
             review=verdict.review,
         ),
-        ComplaintRouted(routing=complaint.done.routing.number + 1, department=desk.department, queue=desk.queue),
+        ComplaintRouted(routing=complaint.own.routing.number + 1, department=desk.department, queue=desk.queue),
     ]
 
 
 def text_of(complaint: Complaint) -> list[str]:
     """The reference of the words that classify needs."""
-    return [complaint.heard.text] if complaint.heard.text else []
+    return [complaint.observed.text] if complaint.observed.text else []

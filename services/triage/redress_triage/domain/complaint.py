@@ -1,4 +1,4 @@
-"""What triage knows of one complaint: what was heard of it, and how triage classified and routed it."""
+"""What triage knows of one complaint: what was known it, and how triage classified and routed it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.handling import CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Evidence, Severity
-from redress_events.event import Fact, Instant, replace
+from redress_events.event import Event, Instant, replace
 from redress_events.placement import Placement, Routed, Transferred
 from redress_events.vocabulary import ContactKind
-from redress_spine.aggregate import Kind, Refused
+from redress_spine.aggregate import Aggregate, CommandRejected
 from redress_triage.domain.lists import PROJECTIONS
 from redress_triage.domain.routing import Desk
 
@@ -29,8 +29,8 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """registered_at: when the fact was decided. text: a reference. closed: the last cycle that callback closed."""
+class Observed:
+    """registered_at: when the event was decided. text: a reference. closed: the last cycle that callback closed."""
 
     number: str | None = None
     registered_at: Instant | None = None
@@ -76,7 +76,7 @@ class Routing:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Own:
     """review_since: the rules were not sure enough, and no person has decided since."""
 
     classification: Classification = Classification()
@@ -86,21 +86,21 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    heard: Heard = Heard()
-    done: Done = Done()
+    observed: Observed = Observed()
+    own: Own = Own()
 
     @property
     def closed(self) -> bool:
-        return self.heard.closed >= self.heard.cycle
+        return self.observed.closed >= self.observed.cycle
 
     @property
     def to_classify(self) -> bool:
         """It is registered and open, and nothing was said of it."""
-        return self.heard.registered_at is not None and self.done.classification.number == 0 and not self.closed
+        return self.observed.registered_at is not None and self.own.classification.number == 0 and not self.closed
 
     @property
     def placement(self) -> Placement:
-        routing, moved = self.done.routing, self.heard.transfer
+        routing, moved = self.own.routing, self.observed.transfer
         routed = Routed(routing.number, routing.department) if routing.number else None
         return Placement(routed, Transferred(0, moved.routing, moved.department) if moved else None)
 
@@ -114,61 +114,63 @@ class Complaint:
 
     def stands_at(self, desk: Desk) -> bool:
         """After a transfer the department alone tells: its queues are not triage's affair then."""
-        return self.department == desk.department and (self.transferred or self.done.routing.queue == desk.queue)
+        return self.department == desk.department and (self.transferred or self.own.routing.queue == desk.queue)
 
     def must_be_open(self) -> None:
-        """Raises Refused."""
-        if self.heard.registered_at is None:
-            raise Refused("not-registered", "Triage has not yet heard of this complaint's registration.")
+        """Raises CommandRejected."""
+        if self.observed.registered_at is None:
+            raise CommandRejected("not-registered", "Triage has not yet learned of this complaint's registration.")
         if self.closed:
-            raise Refused("complaint-closed", "The complaint is closed.")
+            raise CommandRejected("complaint-closed", "The complaint is closed.")
 
 
-def hear(heard: Heard, fact: Fact, at: datetime) -> Heard:
-    match fact:
+def observe(observed: Observed, event: Event, at: datetime) -> Observed:
+    match event:
         case ComplaintRegistered():
-            return replace(heard, number=fact.number, registered_at=at, kind=fact.kind, text=fact.text)
+            return replace(observed, number=event.number, registered_at=at, kind=event.kind, text=event.text)
         case CaseTransferred():
-            return replace(heard, transfer=Transfer(fact.routing, fact.department))
+            return replace(observed, transfer=Transfer(event.routing, event.department))
         case ComplaintReopened():
-            return replace(heard, cycle=fact.cycle)
+            return replace(observed, cycle=event.cycle)
         case ComplaintClosed():
-            return replace(heard, closed=fact.cycle)
-    return heard
+            return replace(observed, closed=event.cycle)
+    return observed
 
 
-def did(done: Done, fact: Fact, at: datetime) -> Done:
-    match fact:
+def evolve(own: Own, event: Event, at: datetime) -> Own:
+    match event:
         case ComplaintClassified():
             classified = Classification(
-                number=fact.classification,
+                number=event.classification,
                 at=at,
-                category=fact.category,
-                sub_category=fact.sub_category,
-                kind=fact.kind,
-                severity=fact.severity,
-                taxonomy=fact.taxonomy,
-                confidence=fact.confidence,
-                evidence=fact.evidence,
+                category=event.category,
+                sub_category=event.sub_category,
+                kind=event.kind,
+                severity=event.severity,
+                taxonomy=event.taxonomy,
+                confidence=event.confidence,
+                evidence=event.evidence,
             )
-            return replace(done, classification=classified, review_since=at if fact.review else None)
+            return replace(own, classification=classified, review_since=at if event.review else None)
         case ComplaintReclassified():
             reclassified = Classification(
-                number=fact.classification,
+                number=event.classification,
                 at=at,
                 by="person",
-                category=fact.category,
-                sub_category=fact.sub_category,
-                kind=fact.kind,
-                severity=fact.severity,
-                taxonomy=fact.taxonomy,
-                reason=fact.reason,
+                category=event.category,
+                sub_category=event.sub_category,
+                kind=event.kind,
+                severity=event.severity,
+                taxonomy=event.taxonomy,
+                reason=event.reason,
             )
-            return replace(done, classification=reclassified, review_since=None)
+            return replace(own, classification=reclassified, review_since=None)
         case ComplaintRouted():
-            routed = Routing(fact.routing, at, fact.by, fact.department, fact.queue, fact.reason)
-            return replace(done, routing=routed)
-    return done
+            routed = Routing(event.routing, at, event.by, event.department, event.queue, event.reason)
+            return replace(own, routing=routed)
+    return own
 
 
-KIND = Kind(Complaint, hear, did, hears=(ComplaintRegistered, CaseTransferred, ComplaintReopened, ComplaintClosed), projections=PROJECTIONS)
+AGGREGATE = Aggregate(
+    Complaint, observe, evolve, observes=(ComplaintRegistered, CaseTransferred, ComplaintReopened, ComplaintClosed), projections=PROJECTIONS
+)

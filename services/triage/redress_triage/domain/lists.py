@@ -15,9 +15,9 @@ WAITING = Table("waiting", {"to_classify": "boolean", "review_since": "bigint"})
 
 
 def row(complaint: Complaint) -> list[tuple[Any, ...]]:
-    since = None if complaint.closed else complaint.done.review_since
+    since = None if complaint.closed else complaint.own.review_since
     found = (complaint.to_classify, None if since is None else micros(since))
     return [found] if found != (False, None) else []
 
 
-PROJECTIONS = (Projection(WAITING, row, heard=("registered_at", "cycle", "closed"), done=("classification", "review_since")),)
+PROJECTIONS = (Projection(WAITING, row, observed=("registered_at", "cycle", "closed"), own=("classification", "review_since")),)

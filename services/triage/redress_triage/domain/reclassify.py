@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redress_events.contracts.triage import Category, ComplaintReclassified, ComplaintRouted, Severity
-from redress_events.event import Fact
+from redress_events.event import Event
 from redress_events.vocabulary import ContactKind
 from redress_spine.aggregate import Context
 from redress_triage.domain.complaint import Complaint
@@ -24,16 +24,16 @@ class Reclassify:
     severity: Severity | None = None
 
 
-def reclassify(complaint: Complaint, command: Reclassify, context: Context, *, rules: Rules) -> list[Fact]:
+def reclassify(complaint: Complaint, command: Reclassify, context: Context, *, rules: Rules) -> list[Event]:
     """Also before the rules have spoken. A desk that a person or a department's transfer chose stands until the class changes.
-    Raises Refused: complaint-closed, not-registered."""
+    Raises CommandRejected: complaint-closed, not-registered."""
     complaint.must_be_open()
-    before = complaint.done.classification
+    before = complaint.own.classification
     said = ComplaintReclassified(
         classification=before.number + 1,
         category=command.category,
         sub_category=command.sub_category,
-        kind=command.kind or (before.kind if before.number else complaint.heard.kind),
+        kind=command.kind or (before.kind if before.number else complaint.observed.kind),
         severity=command.severity or before.severity,
         taxonomy=rules.taxonomy.ref,
         reason=command.reason,
@@ -43,7 +43,7 @@ def reclassify(complaint: Complaint, command: Reclassify, context: Context, *, r
     if same and before.by == "person" and before.severity == said.severity:
         return []  # said twice, true once
     desk = rules.table.desk(*now)
-    chosen = complaint.transferred or complaint.done.routing.by == "person"
+    chosen = complaint.transferred or complaint.own.routing.by == "person"
     if complaint.stands_at(desk) or (same and chosen):
         return [said]
-    return [said, ComplaintRouted(routing=complaint.done.routing.number + 1, department=desk.department, queue=desk.queue)]
+    return [said, ComplaintRouted(routing=complaint.own.routing.number + 1, department=desk.department, queue=desk.queue)]

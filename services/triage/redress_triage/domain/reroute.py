@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redress_events.contracts.triage import ComplaintRouted
-from redress_events.event import Fact
-from redress_spine.aggregate import Context, Refused
+from redress_events.event import Event
+from redress_spine.aggregate import CommandRejected, Context
 from redress_triage.domain.complaint import Complaint
 from redress_triage.domain.routing import Desk
 
@@ -20,16 +20,16 @@ class Reroute:
     reason: str
 
 
-def reroute(complaint: Complaint, command: Reroute, context: Context) -> list[Fact]:
-    """A review stays open: where a complaint stands does not say what it is. Raises Refused: complaint-closed, not-classified."""
+def reroute(complaint: Complaint, command: Reroute, context: Context) -> list[Event]:
+    """A review stays open: where a complaint stands does not say what it is. Raises CommandRejected: complaint-closed, not-classified."""
     complaint.must_be_open()
-    if not complaint.done.classification.number:
-        raise Refused("not-classified", "The complaint is not classified yet.")
+    if not complaint.own.classification.number:
+        raise CommandRejected("not-classified", "The complaint is not classified yet.")
     if complaint.stands_at(Desk(department=command.department, queue=command.queue)):
         return []
     return [
         ComplaintRouted(
-            routing=complaint.done.routing.number + 1,
+            routing=complaint.own.routing.number + 1,
             department=command.department,
             queue=command.queue,
             by="person",

@@ -6,7 +6,7 @@ from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted, Evidence
 from redress_events.vocabulary import ContactKind
 from redress_spine.testing import NOON, Spec
-from redress_triage.work import CLASSIFY
+from redress_triage.automations import CLASSIFY
 
 TEXT = "intake/1/text"
 
@@ -33,12 +33,12 @@ def test_a_clear_complaint_goes_to_its_department(triage: Spec) -> None:
 
 def test_what_the_rules_are_not_sure_of_waits_with_customer_service_for_a_person(triage: Spec) -> None:
     outcome = triage.given(registered()).knowing({TEXT: "断网，账单"}).when_due(CLASSIFY)
-    classified, routed = outcome.facts
+    classified, routed = outcome.events
     assert isinstance(classified, ComplaintClassified)
     assert classified.review
     assert classified.category == "service_quality"
     assert routed == ComplaintRouted(routing=1, department="customer_service", queue="review")
-    assert outcome.after.state.done.review_since == NOON
+    assert outcome.after.state.own.review_since == NOON
 
 
 def test_a_forgotten_text_is_for_a_person(triage: Spec) -> None:
@@ -59,7 +59,7 @@ def test_a_forgotten_text_is_for_a_person(triage: Spec) -> None:
 
 def test_the_kind_stays_as_registered_and_leads_to_its_department(triage: Spec) -> None:
     outcome = triage.given(registered("consultation")).knowing({TEXT: "网速慢怎么办"}).when_due(CLASSIFY)
-    classified, routed = outcome.facts
+    classified, routed = outcome.events
     assert isinstance(classified, ComplaintClassified)
     assert (classified.kind, classified.severity) == ("consultation", "minor")
     assert routed == ComplaintRouted(routing=1, department="consulting", queue="enquiries")

@@ -13,16 +13,16 @@ from redress_events.contracts import TRIAGE
 from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
-from redress_events.event import Fact, micros
+from redress_events.event import Event, micros
 from redress_spine.processing.projections import changes
 from redress_spine.testing import NOON, Spec, folded
-from redress_triage.domain.complaint import KIND, Complaint
+from redress_triage.automations import CLASSIFY
+from redress_triage.domain.complaint import AGGREGATE, Complaint
 from redress_triage.domain.lists import WAITING, row
-from redress_triage.work import CLASSIFY
 
 SAID: dict[str, Any] = {"category": "other", "sub_category": "privacy", "kind": "complaint", "severity": "normal", "taxonomy": "telecom@1"}
 REGISTERED = ComplaintRegistered(number="7K3M", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
-FACTS = st.one_of(
+EVENTS = st.one_of(
     st.just(REGISTERED),
     st.builds(ComplaintClosed, cycle=st.integers(1, 3), reason=st.just("withdrawn")),
     st.builds(ComplaintReopened, cycle=st.integers(2, 3), urgency=st.just(1)),
@@ -42,22 +42,22 @@ def shown(complaint: Complaint) -> dict[str, Any]:
     """The complaint's row, or what it amounts to that it has none. Made through the spine, which shows a projection no field that it does
     not name, the rows are the same."""
     rows = row(complaint)
-    assert [each[1:] for each in changes(KIND, "complaint/1", None, (complaint.heard, complaint.done)).came[WAITING]] == rows
+    assert [each[1:] for each in changes(AGGREGATE, "complaint/1", None, (complaint.observed, complaint.own)).came[WAITING]] == rows
     return dict(zip(WAITING.columns, rows[0] if rows else (False, None), strict=True))
 
 
-def chapters(facts: list[Fact]) -> list[Complaint]:
-    """The state after each fact, in the order given."""
-    return [folded(TRIAGE, KIND, told) for told in accumulate(([fact] for fact in facts), initial=[])]
+def chapters(events: list[Event]) -> list[Complaint]:
+    """The state after each event, in the order given."""
+    return [folded(TRIAGE, AGGREGATE, told) for told in accumulate(([event] for event in events), initial=[])]
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(FACTS, max_size=10))
-def test_the_rows_say_what_the_state_says(facts: list[Fact]) -> None:
-    for complaint in chapters(facts):
+@given(st.lists(EVENTS, max_size=10))
+def test_the_rows_say_what_the_state_says(events: list[Event]) -> None:
+    for complaint in chapters(events):
         said = shown(complaint)
-        registered, classified = complaint.heard.registered_at is not None, complaint.done.classification.number > 0
-        waits = complaint.done.review_since if not complaint.closed else None
+        registered, classified = complaint.observed.registered_at is not None, complaint.own.classification.number > 0
+        waits = complaint.own.review_since if not complaint.closed else None
         assert said["to_classify"] == (registered and not classified and not complaint.closed)
         assert said["review_since"] == (micros(waits) if waits else None)
 
@@ -66,5 +66,5 @@ def test_the_rows_say_what_the_state_says(facts: list[Fact]) -> None:
 def test_what_is_due_is_decided_and_then_no_longer_due(triage: Spec, words: str | None) -> None:
     story = triage.given(REGISTERED).knowing({"intake/1/text": words} if words else {})
     outcome = story.when_due(CLASSIFY)
-    assert len(outcome.facts) == 2
+    assert len(outcome.events) == 2
     assert (shown(story.state)["to_classify"], shown(outcome.after.state)["to_classify"]) == (True, False)

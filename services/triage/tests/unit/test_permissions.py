@@ -6,11 +6,11 @@ from redress_chassis import Caller
 from redress_events.contracts import TRIAGE
 from redress_events.contracts.triage import ComplaintRouted
 from redress_spine.testing import folded
-from redress_triage.domain.complaint import KIND, Complaint
+from redress_triage.domain.complaint import AGGREGATE, Complaint
 from redress_triage.permissions import PERMISSIONS
 
 READ = PERMISSIONS["GET /complaints/{complaint}/classification"]
-AT_FINANCE = folded(TRIAGE, KIND, [ComplaintRouted(routing=1, department="finance", queue="refunds")])
+AT_FINANCE = folded(TRIAGE, AGGREGATE, [ComplaintRouted(routing=1, department="finance", queue="refunds")])
 
 
 def caller(role: str, department: str | None = None) -> Caller:

@@ -48,8 +48,8 @@ def test_confirming_a_proposal_sends_it_on_and_ends_the_review(triage: Spec) -> 
         ComplaintReclassified(classification=2, reason="said so", **OUTAGE),
         ComplaintRouted(routing=2, department="technical_support", queue="network"),
     )
-    assert outcome.case.state.done.review_since == NOON
-    assert outcome.after.state.done.review_since is None
+    assert outcome.case.state.own.review_since == NOON
+    assert outcome.after.state.own.review_since is None
 
 
 def test_confirming_what_the_rules_were_sure_of_moves_nothing(triage: Spec) -> None:
@@ -80,7 +80,7 @@ def test_another_kind_moves_it_where_that_kind_belongs(triage: Spec) -> None:
 def test_kind_and_severity_stay_unless_said(triage: Spec) -> None:
     grave = ComplaintClassified(classification=1, confidence=1.0, **(OUTAGE | {"severity": "major", "kind": "fault-report"}))
     outcome = triage.given(REGISTERED, grave, TO_NETWORK).when(IS_CHARGES)
-    assert outcome.facts[0] == ComplaintReclassified(
+    assert outcome.events[0] == ComplaintReclassified(
         classification=2, reason="said so", **(CHARGES | {"severity": "major", "kind": "fault-report"})
     )
 
@@ -116,7 +116,7 @@ def test_a_department_that_handling_chose_stands_until_the_class_changes(triage:
 def test_a_closed_complaint_stays_what_it_is_until_it_is_reopened(triage: Spec) -> None:
     story = (REGISTERED, CLASSIFIED, TO_NETWORK, CLOSED)
     triage.given(*story).when(IS_CHARGES).refused("complaint-closed")
-    assert triage.given(*story, ComplaintReopened(cycle=2, urgency=1)).when(IS_CHARGES).facts
+    assert triage.given(*story, ComplaintReopened(cycle=2, urgency=1)).when(IS_CHARGES).events
 
 
 def test_nothing_is_said_of_what_was_not_heard_of(triage: Spec) -> None:

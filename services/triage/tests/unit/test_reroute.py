@@ -28,8 +28,8 @@ AT_FINANCE = ComplaintRouted(routing=2, department="finance", queue="refunds", b
 def test_it_goes_where_the_person_says_and_the_review_stays_open(triage: Spec) -> None:
     outcome = triage.given(REGISTERED, PROPOSED, ROUTED).when(TO_FINANCE).then(AT_FINANCE)
     state = outcome.after.state
-    assert (state.department, state.done.routing.queue, state.done.routing.by) == ("finance", "refunds", "person")
-    assert state.done.review_since == NOON
+    assert (state.department, state.own.routing.queue, state.own.routing.by) == ("finance", "refunds", "person")
+    assert state.own.review_since == NOON
 
 
 def test_where_it_stands_already_nothing_happens(triage: Spec) -> None:

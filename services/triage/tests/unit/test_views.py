@@ -9,11 +9,11 @@ from redress_events.contracts import TRIAGE
 from redress_events.contracts.handling import CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted, Evidence
-from redress_events.event import Fact
-from redress_spine.store.states import Seen
+from redress_events.event import Event
+from redress_spine.store.states import Loaded
 from redress_spine.testing import COMPLAINT, NOON, folded
 from redress_triage.bodies import ReclassificationBody, RoutingBody
-from redress_triage.domain.complaint import KIND
+from redress_triage.domain.complaint import AGGREGATE
 from redress_triage.domain.rules import Rules
 from redress_triage.views import EXCERPT, ClassificationView, ReviewView, TaxonomyView, references
 
@@ -33,8 +33,8 @@ CLASSIFIED = ComplaintClassified(
 ROUTED = ComplaintRouted(routing=1, department="finance", queue="refunds", by="person", reason="triage/2/reason")
 
 
-def seen(*facts: Fact) -> Seen:
-    return Seen(COMPLAINT, folded(TRIAGE, KIND, facts), "etag", False, len(facts))
+def loaded(*events: Event) -> Loaded:
+    return Loaded(COMPLAINT, folded(TRIAGE, AGGREGATE, events), "etag", False, len(events))
 
 
 def test_a_sub_category_must_be_one_of_the_category() -> None:
@@ -58,7 +58,7 @@ def test_a_desk_must_be_in_the_table() -> None:
 
 
 def test_evidence_is_shown_with_its_words() -> None:
-    answered = ClassificationView.of(seen(REGISTERED, CLASSIFIED, ROUTED), {TEXT: "😡网速太慢", "triage/2/reason": "they owe it"})
+    answered = ClassificationView.of(loaded(REGISTERED, CLASSIFIED, ROUTED), {TEXT: "😡网速太慢", "triage/2/reason": "they owe it"})
     assert answered.classification
     assert answered.classification.evidence[0].words == "网速太慢"
     assert answered.routing
@@ -67,32 +67,32 @@ def test_evidence_is_shown_with_its_words() -> None:
 
 
 def test_forgotten_words_are_null() -> None:
-    answered = ClassificationView.of(seen(REGISTERED, CLASSIFIED, ROUTED), {})
+    answered = ClassificationView.of(loaded(REGISTERED, CLASSIFIED, ROUTED), {})
     assert answered.text is None
     assert answered.classification
     assert answered.classification.evidence[0].words is None
 
 
 def test_before_the_rules_have_spoken_there_is_no_class_and_no_desk() -> None:
-    answered = ClassificationView.of(seen(REGISTERED), {})
+    answered = ClassificationView.of(loaded(REGISTERED), {})
     assert (answered.classification, answered.routing, answered.review_since) == (None, None, None)
 
 
 def test_after_a_transfer_the_department_is_handlings() -> None:
     moved = CaseTransferred(cycle=1, routing=1, transfer=1, department="technical_support", reason="r")
-    answered = ClassificationView.of(seen(REGISTERED, CLASSIFIED, ROUTED, moved), {})
+    answered = ClassificationView.of(loaded(REGISTERED, CLASSIFIED, ROUTED, moved), {})
     assert answered.routing
     assert (answered.routing.department, answered.routing.queue, answered.routing.transferred) == ("technical_support", None, True)
 
 
 def test_the_queue_shows_the_beginning_of_the_text_to_those_who_may_read_it() -> None:
-    waiting = seen(REGISTERED, CLASSIFIED, ROUTED)
+    waiting = loaded(REGISTERED, CLASSIFIED, ROUTED)
     assert ReviewView.of(waiting, NOON, {TEXT: "慢" * 999}).excerpt == "慢" * EXCERPT
     assert ReviewView.of(waiting, NOON, {}).excerpt is None
 
 
 def test_what_a_view_shows_in_clear_is_opened_for_it() -> None:
-    assert references(seen(REGISTERED, CLASSIFIED, ROUTED).state) == (TEXT, None, "triage/2/reason")
+    assert references(loaded(REGISTERED, CLASSIFIED, ROUTED).state) == (TEXT, None, "triage/2/reason")
 
 
 def test_the_taxonomy_is_shown_with_names(rules: Rules) -> None:

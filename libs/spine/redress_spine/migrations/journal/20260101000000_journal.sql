@@ -7,7 +7,7 @@ CREATE TABLE live (
     fold int NOT NULL
 );
 
--- Facts as they were sent (jsonb would not keep the bytes). The last row of a stream gives its version, hash and transaction.
+-- Events as they were sent (jsonb would not keep the bytes). The last row of a stream gives its version, hash and transaction.
 CREATE TABLE events (
     stream text NOT NULL,
     version bigint NOT NULL CHECK (version > 0),
@@ -28,7 +28,7 @@ CREATE TABLE relay_checkpoint (
     transaction_id xid8 NOT NULL DEFAULT '0',
     global_position bigint NOT NULL DEFAULT 0,
     kafka_cluster text,
-    topic_ids jsonb NOT NULL DEFAULT '{}',      -- of the topics that facts were sent to: one that was made anew lacks them
+    topic_ids jsonb NOT NULL DEFAULT '{}',      -- of the topics that events were sent to: one that was made anew lacks them
     keys_from text                              -- all keys are being sent again: from behind this subject; null when they are not
 );
 INSERT INTO relay_checkpoint DEFAULT VALUES;
@@ -49,7 +49,7 @@ CREATE TABLE idempotency (
     key text PRIMARY KEY,
     request bytea NOT NULL,
     subject text NOT NULL,
-    version bigint NOT NULL,                    -- of the last fact that the command made; 0 where it made none
+    version bigint NOT NULL,                    -- of the last event that the command made; 0 where it made none
     at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX idempotency_at ON idempotency (at);
@@ -98,13 +98,13 @@ CREATE TABLE partitioning (
 
 -- One commit of many decisions in one round trip: lock the rows, compare what was read, take the keys, write journal and state.
 -- An item is a position in the first arrays (counted from 1); events, sealed values and entries name theirs. revision 0 means a new row.
--- decided: null, or the item is an append, which does not depend on what was heard: then this is compared, and not the revision.
--- Outcomes: committed · conflict (the row moved: decide again) · order (a fact would get an older transaction than its predecessor: try again
+-- decided: null, or the item is an append, which does not depend on what was observed: then this is compared, and not the revision.
+-- Outcomes: committed · conflict (the row moved: decide again) · order (an event would get an older transaction than its predecessor: try again
 -- in a new transaction) · replayed (the idempotency key was taken: here is the stored answer).
 -- Raises JR001 where the journal did not grow on this timeline: it would give out versions that the log has already. A session cannot know
 -- (one that was open before a promotion lives on, and a pooler changes the server under it), so each commit looks.
 CREATE FUNCTION commit_decisions(
-    p_subjects text[], p_partitions int[], p_revisions bigint[], p_decided bigint[], p_done jsonb[],
+    p_subjects text[], p_partitions int[], p_revisions bigint[], p_decided bigint[], p_own jsonb[],
     p_keys text[], p_requests bytea[], p_versions bigint[], p_wrapped bytea[],
     p_event_items int[], p_streams text[], p_event_versions bigint[], p_topics text[], p_types text[], p_prevhashes bytea[], p_hashes bytea[], p_data bytea[],
     p_sealed_items int[], p_refs text[], p_ciphertexts bytea[],
@@ -172,13 +172,13 @@ BEGIN
     END LOOP;
 
     IF 'committed' = ANY (outcomes) THEN
-        UPDATE state s SET done = w.done, revision = s.revision + 1, decided = s.decided + 1
-        FROM unnest(p_subjects, p_revisions, p_done, outcomes) w (subject, revision, done, result)
+        UPDATE state s SET own = w.own, revision = s.revision + 1, decided = s.decided + 1
+        FROM unnest(p_subjects, p_revisions, p_own, outcomes) w (subject, revision, own, result)
         WHERE s.subject = w.subject AND w.revision > 0 AND w.result = 'committed';
 
-        INSERT INTO state (subject, partition, revision, decided, done)
-        SELECT w.subject, w.partition, 1, 1, w.done
-        FROM unnest(p_subjects, p_partitions, p_revisions, p_done, outcomes) w (subject, partition, revision, done, result)
+        INSERT INTO state (subject, partition, revision, decided, own)
+        SELECT w.subject, w.partition, 1, 1, w.own
+        FROM unnest(p_subjects, p_partitions, p_revisions, p_own, outcomes) w (subject, partition, revision, own, result)
         WHERE w.revision = 0 AND w.result = 'committed'
         ORDER BY w.subject;
 

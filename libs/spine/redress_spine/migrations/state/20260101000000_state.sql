@@ -5,13 +5,13 @@ CREATE TABLE state (
     subject text PRIMARY KEY,
     id uuid GENERATED ALWAYS AS (split_part(subject, '/', 2)::uuid) STORED,
     partition int NOT NULL,
-    revision bigint NOT NULL DEFAULT 0,         -- moves with heard, done and parked
-    decided bigint NOT NULL DEFAULT 0,          -- moves with done alone: what an append looks at
+    revision bigint NOT NULL DEFAULT 0,         -- moves with observed, own and parked
+    decided bigint NOT NULL DEFAULT 0,          -- moves with own alone: what an append looks at
     parked boolean NOT NULL DEFAULT false,
     read jsonb NOT NULL DEFAULT '{}',           -- by source: last version, its hash, the first 6 bytes of the last 64 versions'
-    cause jsonb NOT NULL DEFAULT '{}',          -- the last foreign fact that changed `heard`: its id and its trace
-    heard jsonb NOT NULL DEFAULT '{}',
-    done jsonb NOT NULL DEFAULT '{}'
+    cause jsonb NOT NULL DEFAULT '{}',          -- the last foreign event that changed `observed`: its id and its trace
+    observed jsonb NOT NULL DEFAULT '{}',
+    own jsonb NOT NULL DEFAULT '{}'
 );
 ALTER TABLE state SET (fillfactor = 70);        -- room for updates on the same page
 CREATE INDEX state_parked ON state (subject) WHERE parked;
@@ -29,7 +29,7 @@ CREATE TABLE entries (
     subject text NOT NULL,
     list text NOT NULL,
     at bigint NOT NULL,                         -- microseconds
-    source text NOT NULL,                       -- with version: the fact that it was made of
+    source text NOT NULL,                       -- with version: the event that it was made of
     version bigint NOT NULL,
     data jsonb NOT NULL,
     size int NOT NULL,                          -- bytes, with the ciphertexts of its words: a page is bounded by them
@@ -57,7 +57,7 @@ CREATE TABLE consumer_offsets (
     topic text NOT NULL,
     partition int NOT NULL,
     next bigint NOT NULL DEFAULT 0,
-    epoch bigint NOT NULL DEFAULT 0,            -- moved by whoever else changes `heard`: a redrive
+    epoch bigint NOT NULL DEFAULT 0,            -- moved by whoever else changes `observed`: a redrive
     kafka_cluster text NOT NULL,
     topic_id text,                              -- of the topic that was read: one that was made again has another
     last_offset bigint,                         -- of the last record below `next`, and its hash: what a log must have to be the one that was read
@@ -83,7 +83,7 @@ CREATE TABLE parked (
 CREATE INDEX parked_subject ON parked (subject, position);
 
 -- Records that belong to no subject: shown, counted, and in nobody's way.
-CREATE TABLE set_aside (
+CREATE TABLE dead_letters (
     topic text NOT NULL,
     partition int NOT NULL,
     "offset" bigint NOT NULL,
@@ -93,18 +93,18 @@ CREATE TABLE set_aside (
     at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic, partition, "offset")
 );
-CREATE INDEX set_aside_at ON set_aside (at);    -- whoever looks sees the newest, and reads no more of them
+CREATE INDEX set_aside_at ON dead_letters (at);    -- whoever looks sees the newest, and reads no more of them
 
 -- Rows whose decider failed, or that stayed due after their decision: the loop comes back to them later and later.
 CREATE TABLE row_errors (
-    work text NOT NULL,
+    automation text NOT NULL,
     subject text NOT NULL,
     error text NOT NULL,
     attempts int NOT NULL,
     retry_at timestamptz NOT NULL,
-    PRIMARY KEY (work, subject)
+    PRIMARY KEY (automation, subject)
 );
-CREATE INDEX row_errors_attempts ON row_errors (attempts DESC, work, subject);
+CREATE INDEX row_errors_attempts ON row_errors (attempts DESC, automation, subject);
 
 -- Whether this schema was ever read to the end of the log: a service is not ready before.
 CREATE TABLE caught_up (
@@ -113,4 +113,4 @@ CREATE TABLE caught_up (
 );
 
 -- migrate:down
-DROP TABLE caught_up, row_errors, set_aside, parked, consumer_offsets, lookups, counts, entries, sealed, state;
+DROP TABLE caught_up, row_errors, dead_letters, parked, consumer_offsets, lookups, counts, entries, sealed, state;

@@ -1,0 +1,251 @@
+"""One call of an endpoint: who asks, under which key, on which state; and the few things an endpoint asks of the spine."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.types import Scope
+
+from redress_chassis.api import etags, idempotency, paging
+from redress_chassis.api.paging import Page
+from redress_chassis.auth.callers import Caller, no_token
+from redress_chassis.auth.permissions import Permission, Permissions
+from redress_chassis.edge.problems import not_found, problem_of
+from redress_chassis.edge.request_context import RequestContext, request_context_of
+from redress_chassis.operations.metrics import Metrics
+from redress_chassis.settings import Settings
+from redress_events.event import Event
+from redress_spine.aggregate import Context
+from redress_spine.store.engine import CommandMetadata, Loaded
+from redress_spine.store.entries import Latest, Listed
+from redress_spine.store.lookups import FOUND
+from redress_spine.store.states import Query
+
+if TYPE_CHECKING:
+    from redress_spine.store.engine import Engine
+
+State = TypeVar("State")
+Command = TypeVar("Command")
+
+
+class Serving(Protocol):
+    """What a call needs of its service."""
+
+    metrics: Metrics
+    permissions: Permissions
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def engine(self) -> Engine: ...
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a call says of its answer beside the content. A framework's Response serves as well."""
+
+    status_code: int | None = None
+    headers: MutableMapping[str, str] = field(default_factory=dict)
+
+
+class Commands(Generic[State]):
+    """What a caller who may carry out this operation does to one subject or to a list. Only what the service's table of permissions lets
+    them reach is there for them: whatever reads or changes a subject, or lists some, goes through here. Raises a 403."""
+
+    def __init__(
+        self, caller: Caller, permission: Permission, request_context: RequestContext, scope: Scope, answer: Answer | Response
+    ) -> None:
+        self.caller = caller
+        self.actor = f"{permission.admitted(caller)[0]}:{caller.sub}"  # how events name them: `handler:alice`
+        self._permission = permission
+        self._context = request_context
+        self._scope = scope
+        self._answer = answer
+        self._serving: Serving = scope["app"].state.serving
+        self._replayed = False
+        self._withheld = False
+
+    async def create(self, decide: Callable[[Context], list[Event]], subject: str | None = None, *, kind: str = "complaint") -> Loaded:
+        """Begin a new subject, `<kind>/<id>` where it is named, else with a fresh id. The same key and body: the same answer."""
+        kind, _, identity = (subject or kind).partition("/")
+        metadata = self._asked()
+        return await self._counted(self._serving.engine.create(kind, decide, metadata, id=UUID(identity) if identity else None))
+
+    async def decide(
+        self,
+        identity: UUID,
+        command: Command,
+        decider: Callable[[Any, Command, Context], list[Event]],
+        *,
+        kind: str = "complaint",
+        while_parked: bool = False,
+        append: bool = False,
+    ) -> Loaded:
+        """Decide a command on one subject. Raises 404 also where it is out of reach, 412 for a stale If-Match, Refused as the domain does.
+
+        append: it conflicts with nothing, and is never refused because others write too; unless If-Match says what it is meant for.
+        Whoever repeats a request is answered under its key, though the subject be out of their reach by now; but then without its words.
+        """
+        if_match = self._context.header(b"if-match")
+        self._context.subject = f"{kind}/{identity}"
+
+        def check(loaded: Loaded) -> None:
+            self._let_see(loaded)
+            etags.check(if_match, loaded.etag)
+
+        def run(state: Any, context: Context) -> list[Event]:
+            return decider(state, command, context)
+
+        metadata = self._asked()
+        append = append and if_match is None
+        deciding = self._serving.engine.decide(self._context.subject, run, metadata, check=check, while_parked=while_parked, append=append)
+        loaded = await self._counted(deciding)
+        self._withheld = self._replayed and not self._roles_on(loaded)
+        return loaded
+
+    async def read(self, identity: UUID, *, kind: str = "complaint") -> Loaded:
+        """One subject as it stands. Raises 404."""
+        return await self._read(f"{kind}/{identity}")
+
+    async def find(self, query: Query, *args: Any) -> Loaded:
+        """The first subject that a query finds, as it stands. Raises 404."""
+        found = await self._serving.engine.page(query, args, after=None, limit=1)
+        if not found:
+            raise not_found()
+        return await self._read(found[0][1].subject)
+
+    async def page(
+        self, query: Query, *args: Any, department: str | None = None, limit: int = paging.USUAL, cursor: str | None = None
+    ) -> Page[Loaded]:
+        """A page of a list, without what is out of the caller's reach. args: the query's filters `$1 …`. department: its part of the list
+        alone. Raises 400 `bad-cursor`."""
+        if not self._permission.everywhere(self.caller):
+            if self.caller.department is None or department not in (None, self.caller.department):
+                return Page([])
+            department = self.caller.department
+        if department is not None:
+            query, args = query.of_department(len(args)), (*args, department)
+        after = paging.place_of(cursor, query, args)
+        rows = await self._serving.engine.page(query, args, after=after, limit=limit + 1)
+        items = [loaded for _, loaded in rows[:limit]]
+        following = paging.cursor_after(query, args, rows[limit - 1][0], items[-1].subject) if len(rows) > limit else None
+        return Page(items, following)
+
+    async def found(
+        self, name: str, text: str, *, kind: str = "complaint", limit: int = paging.USUAL, cursor: str | None = None
+    ) -> Page[Loaded]:
+        """A page of the subjects whose personal field `name` has this value in whatever form, the newest first. Raises 400 `bad-cursor`."""
+        digest = self._serving.engine.digest(kind, name, text)
+        return await self.page(FOUND, digest or b"", limit=limit, cursor=cursor)
+
+    async def counts(self, name: str) -> dict[str, int]:
+        """How many subjects are what, by the keys of this count, `<department>/…`, without what is out of the caller's reach."""
+        counts = await self._serving.engine.counts(name)
+        if self._permission.everywhere(self.caller):
+            return counts
+        return {key: n for key, n in counts.items() if key.partition("/")[0] == self.caller.department}
+
+    async def latest(self, loaded: Loaded, *lists: str) -> Mapping[str, Latest]:
+        """The newest few entries of each list, for an answer that shows the whole subject: never all of them."""
+        return await self._serving.engine.entries(loaded.subject, lists, limit=paging.LATEST, most=paging.LATEST_BYTES)
+
+    async def entries(self, loaded: Loaded, name: str, *, limit: int, cursor: str | None) -> Page[Listed]:
+        """A page of one list, the newest first. It ends at its limit, or with the entry that fills it. Raises 400 `bad-cursor`."""
+        after = paging.entry_after(cursor, loaded.subject, name)
+        found = (await self._serving.engine.entries(loaded.subject, [name], limit=limit, after=after))[name]
+        return Page(list(found.entries), paging.cursor_at(found.entries[-1].place, loaded.subject, name) if found.more else None)
+
+    def shown(self, loaded: Loaded) -> frozenset[str]:
+        """The parts of an answer about this subject that the caller is shown: `reads` of the table."""
+        return self._serving.permissions.shown(self._roles_on(loaded))
+
+    async def words(self, loaded: Loaded, *refs: str | None) -> Mapping[str, str]:
+        """Personal fields in clear, by their reference. What was forgotten, or is not the caller's to read any more, is missing."""
+        wanted = [ref for ref in refs if ref and not self._withheld]
+        return await self._serving.engine.open(loaded.subject, wanted) if wanted else {}
+
+    @property
+    def settings(self) -> Settings:
+        return self._serving.settings
+
+    def created(self, path: str) -> None:
+        """Answer 201, with the place of what was created."""
+        self._answer.status_code = 201
+        self._answer.headers["location"] = path
+
+    def _asked(self) -> CommandMetadata:
+        request_context, caller = self._context, self.caller
+        key = idempotency.key_of(request_context)
+        return CommandMetadata(
+            actor=self.actor,
+            roles=caller.roles,
+            department=caller.department,
+            correlation=request_context.trace.trace,
+            traceparent=request_context.trace.parent,
+            key=key and idempotency.scoped(key, caller.sub, request_context.method, self._scope["route"].path),
+            request=idempotency.digest(request_context, self._scope["query_string"]) if key else b"",
+        )
+
+    async def _counted(self, deciding: Awaitable[tuple[Loaded, bool]]) -> Loaded:
+        command = self._scope["route"].name
+        try:
+            loaded, self._replayed = await deciding
+        except Exception as error:
+            problem = problem_of(error)
+            self._serving.metrics.command(command, problem.code if problem else "internal")
+            raise
+        self._serving.metrics.command(command, "replayed" if self._replayed else "done")
+        self._context.subject = loaded.subject
+        return self._tagged(loaded)
+
+    def _tagged(self, loaded: Loaded) -> Loaded:
+        self._answer.headers["etag"] = etags.quoted(loaded.etag)
+        return loaded
+
+    async def _read(self, subject: str) -> Loaded:
+        self._context.subject = subject
+        loaded = await self._serving.engine.read(subject)
+        self._let_see(loaded)
+        return self._tagged(loaded)
+
+    def _roles_on(self, loaded: Loaded) -> frozenset[str]:
+        return frozenset(self._permission.on(self.caller, loaded.state))
+
+    def _let_see(self, loaded: Loaded) -> None:
+        if not self._roles_on(loaded):
+            raise not_found()
+
+
+class CommandsDependency:
+    """The dependency that lets in whoever the service's table of permissions names for this endpoint."""
+
+    async def __call__(self, request: Request, response: Response) -> Commands[Any]:
+        return self.commands(request.scope, response)
+
+    def commands(self, scope: Scope, answer: Answer | Response) -> Commands[Any]:
+        """Raises the 401 and the 403."""
+        request_context = request_context_of(scope)
+        if request_context.caller is None:
+            raise no_token()
+        serving: Serving = scope["app"].state.serving
+        return Commands(request_context.caller, serving.permissions.of(scope["route"]), request_context, scope, answer)
+
+
+# What an endpoint asks for: `call: Permitted[State]`.
+Permitted = Annotated[Commands[State], Depends(CommandsDependency())]
+
+
+def asks(route: APIRoute) -> bool:
+    """Whether this endpoint, or something that it depends on, asks for a call."""
+
+    def has(dependant: Dependant) -> bool:
+        return any(isinstance(each.call, CommandsDependency) or has(each) for each in dependant.dependencies)
+
+    return has(route.dependant)

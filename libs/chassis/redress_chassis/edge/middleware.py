@@ -1,0 +1,187 @@
+"""The front door, as pure ASGI: the trace, the token, the body's size and strictness; and every failure leaves as a problem.
+
+The token is checked before the body is read, and for every path that is not declared open: a route that forgot to ask is not public.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Collection
+from typing import Protocol
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from redress_chassis.api.strict_json import strict_json
+from redress_chassis.api.validation import Flaw, Where
+from redress_chassis.auth.callers import Caller, bearer
+from redress_chassis.edge.logs import AccessLog, frames
+from redress_chassis.edge.problems import Problem, defect, problem_of
+from redress_chassis.edge.request_context import PLACE, RequestContext
+from redress_chassis.edge.trace import CURRENT, continued
+from redress_chassis.operations.metrics import METHODS, Metrics
+
+WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+log = structlog.get_logger()
+
+
+class CallerCheck(Protocol):
+    """What the door must know of its service, which may still be starting."""
+
+    metrics: Metrics
+    access: AccessLog
+
+    @property
+    def max_body(self) -> int: ...
+
+    async def caller(self, token: str) -> Caller: ...
+
+
+class EdgeMiddleware:
+    """Everything that happens before the routes and after them."""
+
+    def __init__(self, app: ASGIApp, gate: CallerCheck, open_paths: Collection[str]) -> None:
+        self._app = app
+        self._gate = gate
+        self._open = frozenset(open_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        headers = dict(scope["headers"])
+        trace = continued(headers.get(b"traceparent", b"").decode("latin-1"))
+        request_context = scope[PLACE] = RequestContext(scope["method"], scope["path"], trace, headers)
+        CURRENT.set(trace.trace)  # a request is a task of its own: nobody has to take it back
+
+        # Every GET answers a HEAD, without its content. The server goes by its own scope, and keeps the content's length.
+        if request_context.method == "HEAD":
+            scope = {**scope, "method": "GET"}
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                request_context.status = message["status"]
+            elif request_context.method == "HEAD":
+                message = {**message, "body": b""}
+            await send(message)
+
+        try:
+            await self._pass(scope, receive, noting, request_context)
+        except ClientDisconnect:
+            request_context.status, request_context.code = request_context.status or 499, "client-gone"
+        except Exception as error:
+            await self._answer(error, scope, receive, noting, request_context)
+        finally:
+            self._record(scope, request_context, time.perf_counter() - began)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send, request_context: RequestContext) -> None:
+        if scope["path"] not in self._open:
+            request_context.caller = await self._gate.caller(bearer(request_context.header(b"authorization")))
+        _check_address(scope)
+        if request_context.method in WITH_BODY:
+            raw = await read(receive, request_context.headers, self._gate.max_body)
+            if raw:
+                _check_type(request_context)
+                request_context.raw, request_context.body = raw, strict_json(raw)
+            receive = replayed(raw, receive)
+        await self._app(scope, receive, send)
+
+    async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send, request_context: RequestContext) -> None:
+        problem = problem_of(error)
+        if problem is None or (problem.status == 503 and not isinstance(error, Problem)):
+            log.log(40 if problem is None else 30, "failed", error=type(error).__name__, at=frames(error), subject=request_context.subject)
+        if request_context.status:  # the answer is half sent: all that is left is to break it off, so that nobody takes it for whole
+            request_context.code = "broken-off"
+            raise BrokenOff from None
+        problem = problem or defect()
+        request_context.code = problem.code
+        await problem.response(request_context.trace.trace)(scope, receive, send)
+
+    def _record(self, scope: Scope, request_context: RequestContext, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "")  # the template: a path holds ids, and a made-up path anything
+        self._gate.metrics.request(request_context.method, route, request_context.status, seconds)
+        line: dict[str, str | int | float] = {
+            "method": request_context.method if request_context.method in METHODS else "other",
+            "route": route,
+            "status": request_context.status,
+            "ms": round(seconds * 1000, 1),
+            "trace": request_context.trace.trace,
+        }
+        if request_context.subject:
+            line["subject"] = request_context.subject
+        if request_context.code:
+            line["code"] = request_context.code
+        self._gate.access(**line)
+
+
+class BrokenOff(Exception):
+    """An answer failed after it had begun. The reason is in the log line before."""
+
+
+async def read(receive: Receive, headers: dict[bytes, bytes], most: int) -> bytes:
+    """The whole body. Raises a 413 by its declared length, or as soon as more than `most` bytes have come; ClientDisconnect."""
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and (len(declared) > 18 or int(declared) > most):
+        raise _too_large(most)
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > most:
+            raise _too_large(most)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def replayed(raw: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
+    """The body once more, for the route; then whatever comes after it."""
+    waiting = [raw]
+
+    async def again() -> Message:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return await receive()
+
+    return again
+
+
+def _check_type(request_context: RequestContext) -> None:
+    media, _, parameters = (request_context.header(b"content-type") or "").lower().partition(";")
+    media = media.strip()
+    charset = parameters.replace(" ", "").replace('"', "").partition("charset=")[2].partition(";")[0]
+    json = media == "application/json" or (media.startswith("application/") and media.endswith("+json"))
+    if not json or charset not in ("", "utf-8", "utf8") or request_context.headers.get(b"content-encoding", b"identity") != b"identity":
+        headers = {"accept-post": "application/json"} if request_context.method == "POST" else {}
+        raise Problem(415, "unsupported-media-type", "Send the body as application/json in UTF-8, not compressed.", headers=headers)
+
+
+def _check_address(scope: Scope) -> None:
+    """NUL and broken UTF-8 have no place in an address; the server decodes a path leniently, so its raw form is looked at."""
+    parts: tuple[tuple[Where, bytes], ...] = (("path", scope.get("raw_path") or b""), ("query", scope.get("query_string") or b""))
+    for where, raw in parts:
+        if b"%" not in raw:
+            continue
+        try:
+            broken = "\0" in unquote_to_bytes(raw).decode()
+        except UnicodeDecodeError:
+            broken = True
+        if broken:
+            detail = "NUL characters and broken UTF-8 are not allowed here."
+            raise Problem(400, "malformed-address", f"{where}: {detail}", [Flaw("", detail, "malformed-address", where)])
+    if "\0" in scope["path"]:
+        raise Problem(
+            400, "malformed-address", "The path holds a NUL character.", [Flaw("", "NUL is not allowed.", "malformed-address", "path")]
+        )
+
+
+def _too_large(most: int) -> Problem:
+    # Closing spares us from reading the rest.
+    return Problem(413, "too-large", f"The body may have {most} bytes.", headers={"connection": "close"})

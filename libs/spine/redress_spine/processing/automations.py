@@ -1,0 +1,378 @@
+"""Finds what is due and decides it: level-triggered, so a replay, a crash or a rebuild can neither lose nor double it.
+
+A row whose decider raises, whose words cannot be had, or that is still due after its decision, is set aside with its error and a growing
+delay; the others go on, and those that were set aside never come before them. Timed automations is decided only for instants that the log was read
+past, only once Kafka has answered for a settling time, and only while our clock and the database's agree.
+
+Longer than most: finding, deciding, committing and setting aside are one argument, and are read together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import asyncpg
+import structlog
+from aiokafka import TopicPartition
+
+from redress_events.event import EPOCH, micros
+from redress_spine.aggregate import Automation, Context
+from redress_spine.messaging.log_end import MARGIN, LogEnd
+from redress_spine.messaging.topics import Topics
+from redress_spine.processing.clock import Clock, CrossCheck, monotonic, wall_seconds_until
+from redress_spine.processing.projector import Projector
+from redress_spine.store.commit import Committer, Item, cause_of
+from redress_spine.store.database import AWAY, HELD
+from redress_spine.store.deciding import Draft
+from redress_spine.store.errors import JournalRestored, safe_message
+from redress_spine.store.states import Row, States, one
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200  # rows
+TURN_SIZE = 50  # rows decided before others have their turn
+FALLBACK = 0.25  # seconds: for rows that another replica changed
+CATCH_UP = 5.0  # seconds to wait for the projector to reach a log end before asking anew
+LONGEST_PAUSE = 60.0  # before an instant is looked at again
+FIRST_RETRY = 1.0
+LONGEST_RETRY = 300.0
+
+ERRORS = """
+INSERT INTO row_errors (automation, subject, error, attempts, retry_at)
+SELECT $1, e.subject, e.error, 1, now() + make_interval(secs => $4)
+FROM unnest($2::text[], $3::text[]) e (subject, error) ORDER BY e.subject
+ON CONFLICT (automation, subject) DO UPDATE SET
+    error = excluded.error, attempts = row_errors.attempts + 1,
+    retry_at = now() + make_interval(secs => least($4 * power(2, least(row_errors.attempts, 20)), $5))
+"""
+CLEAR = "DELETE FROM row_errors WHERE automation = $1 AND subject = ANY ($2::text[])"
+
+
+def due_sql(automation: Automation) -> str:
+    """Rows that are due, of our partitions: those that never failed, oldest first where the work has a time, and beside them, so that they
+    hold up none of the others, as many that failed and are to be tried again. Parameters: partitions, instant, limit of each."""
+    timed = f"AND s.{automation.at} <= $2" if automation.at else "AND $2::bigint IS NOT NULL"
+    order = f"s.{automation.at}, s.subject" if automation.at else "s.subject"
+    due = f"({automation.due}) {timed} AND NOT s.parked AND s.partition = ANY ($1::int[])"
+    return f"""
+        (SELECT s.subject, false AS failed FROM (SELECT s.* FROM {automation.rows} s WHERE {due}) s
+         WHERE NOT EXISTS (SELECT 1 FROM row_errors e WHERE e.automation = '{automation.name}' AND e.subject = s.subject)
+         ORDER BY {order} LIMIT $3)
+        UNION ALL
+        (SELECT e.subject, true FROM row_errors e
+         WHERE e.automation = '{automation.name}' AND e.retry_at <= now() AND EXISTS (SELECT 1 FROM {automation.rows} s WHERE s.subject = e.subject AND {due})
+         ORDER BY e.retry_at, e.subject LIMIT $3)
+    """
+
+
+def still_due_sql(automation: Automation) -> str:
+    """Those of some rows that are due as their decision left them: with the same revision, so that nothing new made them due again."""
+    timed = f"AND s.{automation.at} <= $2" if automation.at else "AND $2::bigint IS NOT NULL"
+    return f"""
+        SELECT s.subject FROM {automation.rows} s JOIN unnest($1::text[], $3::bigint[]) d (subject, revision) USING (subject, revision)
+        WHERE ({automation.due}) {timed} AND NOT s.parked
+    """
+
+
+def settled_sql(automation: Automation) -> str:
+    """Forgets the errors of rows that are no longer due: somebody else settled them, and nobody would come back to clear them."""
+    return f"""
+        DELETE FROM row_errors e WHERE e.automation = '{automation.name}' AND e.retry_at <= now()
+        AND NOT EXISTS (SELECT 1 FROM {automation.rows} s WHERE s.subject = e.subject AND ({automation.due}))
+    """
+
+
+def next_sql(automation: Automation) -> str:
+    """When the first row is due, and what time it is in the database."""
+    due = f"({automation.due}) AND NOT s.parked AND s.partition = ANY ($1::int[])"
+    # Not min(): across a join PostgreSQL looks at all rows for that.
+    first = f"SELECT s.{automation.at} FROM {automation.rows} s WHERE {due} ORDER BY s.{automation.at} LIMIT 1"
+    return f"SELECT ({first}) AS first, clock_timestamp() AS now"
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What became of a batch of due rows."""
+
+    subjects: int
+    events: int
+
+
+class AutomationLoop:
+    """One for each replica; it takes the rows of the partitions that its projector holds.
+
+    prepare: turns decisions into items for the committer (numbers, seals, folds). words: opens personal fields, by subject and reference.
+    Both wait for missing keys once for all rows, and say for each what stands in the way.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        topics: Topics,
+        automations: Sequence[Automation],
+        states: States,
+        committer: Committer,
+        projector: Projector,
+        log_end: LogEnd,
+        settle: float,
+        clock: Clock,
+        cross_check: CrossCheck,
+        prepare: Callable[[Sequence[Draft]], Awaitable[Sequence[Item | Exception]]],
+        words: Callable[[Mapping[str, Sequence[str]]], Awaitable[Mapping[str, Mapping[str, str] | Exception]]],
+        connect: Callable[[], Awaitable[asyncpg.Connection]],
+        entropy: Callable[[], bytes],
+    ) -> None:
+        self._source = source
+        self._topics = topics
+        self._automations = automations
+        self._states = states
+        self._committer = committer
+        self._projector = projector
+        self._log_end = log_end
+        self._settle = settle
+        self._clock = clock
+        self._cross_check = cross_check
+        self._prepare = prepare
+        self._words = words
+        self._connect = connect
+        self._entropy = entropy
+        self._woken = asyncio.Event()
+        self._wakes = 0
+        self.counts: dict[tuple[str, str], int] = {}
+        self.under_way = 0  # batches
+        self._held_since: dict[str, float] = {}  # timed automations that is due and waits for the log
+        # By automation: when its last turn began, or when it is to wake.
+        self._due_back = {each.name: monotonic() for each in automations}
+
+    @property
+    def progress(self) -> float:
+        """When the slowest of its tasks had its last turn, whatever came of it: what liveness looks at. A task that sleeps has one."""
+        return min(self._due_back.values(), default=monotonic())
+
+    @property
+    def held_for(self) -> float:
+        """How long timed automations that is due has waited for the log, in seconds."""
+        return max((monotonic() - since for since in self._held_since.values()), default=0.0)
+
+    def wake(self) -> None:
+        self._wakes += 1
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Decide for ever, each automation in a task of its own: one may wait, for the log or for a key, and holds up no other."""
+        async with asyncio.TaskGroup() as group:
+            for automation in self._automations:
+                group.create_task(
+                    self._for_ever(automation.name, partial(self._timed if automation.at else self._untimed, automation=automation))
+                )
+
+    async def _for_ever(self, task: str, turn: Callable[[asyncpg.Connection], Awaitable[float]]) -> None:
+        """Run turns; each says how long to sleep unless woken. A broken connection is replaced."""
+        connection: asyncpg.Connection | None = None
+        seen = -1
+        while True:
+            self._due_back[task] = monotonic()
+            try:
+                if connection is None:
+                    async with asyncio.timeout(10):
+                        connection = await self._connect()
+                seen = self._wakes
+                pause = await turn(connection)
+            except asyncio.CancelledError:
+                if connection is not None:
+                    connection.terminate()
+                raise
+            except Exception as error:
+                log.warning("work-failed", service=self._source, error=safe_message(error))
+                if connection is not None:
+                    connection.terminate()
+                    connection = None
+                await asyncio.sleep(1.0)
+                continue
+            if pause > 0 and seen == self._wakes:
+                self._due_back[task] = monotonic() + pause
+                self._woken.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._woken.wait()
+
+    async def _untimed(self, connection: asyncpg.Connection, automation: Automation) -> float:
+        partitions = self._projector.partitions
+        if not partitions or not self._cross_check.agrees:
+            return FALLBACK
+        rows = await connection.fetch(due_sql(automation), partitions, 0, BATCH)
+        if not rows:
+            await connection.execute(settled_sql(automation))
+            return FALLBACK
+        return 0.0 if await self._decide_both(connection, automation, rows, 0, self._clock) else FALLBACK
+
+    async def _timed(self, connection: asyncpg.Connection, automation: Automation) -> float:
+        """Everything up to an instant that the log was read past."""
+        partitions = self._projector.partitions
+        if not partitions:
+            if self._projector.failing:  # nothing says that nothing is due
+                self._held_since.setdefault(automation.name, monotonic())
+            else:
+                self._held_since.pop(automation.name, None)
+            return FALLBACK
+        before = self._clock()
+        looked = await one(connection, next_sql(automation), partitions)
+        if looked["first"] is None or not self._cross_check.compare(before, looked["now"]):
+            self._held_since.pop(automation.name, None)
+            return FALLBACK
+        clock = self._cross_check.since(before)
+        instant = EPOCH + timedelta(microseconds=looked["first"]) + MARGIN
+        if instant > clock():
+            self._held_since.pop(automation.name, None)
+            return min(wall_seconds_until(instant, self._clock), LONGEST_PAUSE)
+        asked = clock()
+        passed = await self._passed(partitions)
+        if not passed or await self._waits(connection, automation, sorted(set(partitions) - set(passed)), clock):
+            self._held_since.setdefault(automation.name, monotonic())
+        else:
+            self._held_since.pop(automation.name, None)
+        if not passed:
+            return FALLBACK
+        until = micros(asked - MARGIN)
+        rows = await connection.fetch(due_sql(automation), passed, until, BATCH)
+        if not rows:
+            await connection.execute(settled_sql(automation))
+            return FALLBACK
+        await self._decide_both(connection, automation, rows, until, clock)
+        return 0.0
+
+    async def _waits(self, connection: asyncpg.Connection, automation: Automation, partitions: Sequence[int], clock: Clock) -> bool:
+        """Whether something is due in these partitions."""
+        if not partitions:
+            return False
+        first = (await one(connection, next_sql(automation), partitions))["first"]
+        return first is not None and EPOCH + timedelta(microseconds=first) + MARGIN <= clock()
+
+    async def _passed(self, partitions: Sequence[int]) -> list[int]:
+        """Those of these partitions of which everything was read that was decided until now, less a margin; none where nobody can say."""
+        places = [TopicPartition(self._topics.lifecycle, partition) for partition in partitions]
+        try:
+            ends = await self._log_end.ask_led(places)
+        except ConnectionError:
+            return []
+        places = [place for place in places if place in ends and self._log_end.led_for(place) >= self._settle]
+        try:
+            async with asyncio.timeout(CATCH_UP):
+                while not all((held := self._projector.positions.get(place)) and held.next >= ends[place] for place in places):
+                    if set(places) - self._projector.positions.keys():
+                        return []  # a partition was taken away meanwhile
+                    self._woken.clear()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(FALLBACK):
+                            await self._woken.wait()
+        except TimeoutError:
+            return []
+        return [place.partition for place in places]
+
+    async def _decide_both(
+        self, connection: asyncpg.Connection, automation: Automation, rows: Sequence[Any], instant: int, clock: Clock
+    ) -> int:
+        """Those that never failed, and then those that did, which may wait for what they lack. → events decided."""
+        events = 0
+        for failed in (False, True):
+            if some := [row for row in rows if row["failed"] is failed]:
+                events += (await self.decide(connection, automation, some, instant, clock)).events
+        return events
+
+    async def decide(
+        self, connection: asyncpg.Connection, automation: Automation, rows: Sequence[Any], instant: int, clock: Clock | None = None
+    ) -> Decided:
+        """Decide these rows on what is read now, commit together, and set aside what failed or is still due."""
+        self.under_way += 1
+        try:
+            return await self._decide(connection, automation, rows, instant, clock or self._clock)
+        finally:
+            self.under_way -= 1
+
+    async def _decide(
+        self, connection: asyncpg.Connection, automation: Automation, rows: Sequence[Any], instant: int, clock: Clock
+    ) -> Decided:
+        failed_before = [row["subject"] for row in rows if row["failed"]]
+        loaded = await self._states.load(connection, [row["subject"] for row in rows])
+        errors: dict[str, str] = {}
+        words = await self._opened(automation, loaded.values(), errors)
+        drafts: list[Draft] = []
+        nothing: list[str] = []  # decided nothing: either it stopped being due since it was found, or the decider is wrong
+        for n, row in enumerate(loaded.values(), 1):
+            if n % TURN_SIZE == 0:
+                await asyncio.sleep(0)
+            if row.subject in errors:
+                continue
+            try:
+                draft = self._decided(automation, row, words.get(row.subject, {}), instant, clock())
+            except Exception as error:
+                errors[row.subject] = safe_message(error)
+            else:
+                drafts.append(draft) if draft.events else nothing.append(row.subject)
+        self._due_back[automation.name] = monotonic()
+        items: list[Item] = []
+        for draft, item in zip(drafts, await self._prepare(drafts), strict=True):
+            if isinstance(item, JournalRestored):
+                raise item
+            if isinstance(item, Exception):
+                errors[draft.row.subject] = safe_message(item)
+            else:
+                items.append(item)
+        outcomes = await self._committer.commit_all(items)
+        committed = []
+        for item, outcome in zip(items, outcomes, strict=True):
+            if isinstance(outcome, (*AWAY, JournalRestored)) and not isinstance(outcome, HELD):
+                raise outcome  # no row is at fault: after an adoption each is decided at once
+            if isinstance(outcome, BaseException):
+                errors[item.row.subject] = safe_message(outcome)
+            elif outcome.result == "committed":
+                committed.append(item.row.subject)
+        written = set(committed)
+        if looked_at := committed + nothing:
+            after = [loaded[subject].revision + (subject in written) for subject in looked_at]
+            for still in await connection.fetch(still_due_sql(automation), looked_at, instant, after):
+                errors[still["subject"]] = "It is still due after its decision."
+        if errors:
+            for subject, what in errors.items():
+                log.error("work-set-aside", service=self._source, automations=automation.name, subject=subject, error=what)
+            await connection.execute(ERRORS, automation.name, list(errors), list(errors.values()), FIRST_RETRY, LONGEST_RETRY)
+        if healed := [subject for subject in failed_before if subject not in errors]:
+            await connection.execute(CLEAR, automation.name, healed)
+        for outcome_name, count in (("decided", len(committed)), ("failed", len(errors)), ("again", len(items) - len(committed))):
+            self.counts[automation.name, outcome_name] = self.counts.get((automation.name, outcome_name), 0) + count
+        return Decided(len(rows), sum(len(item.events) for item in items))
+
+    async def _opened(self, automation: Automation, rows: Collection[Row], errors: dict[str, str]) -> dict[str, Mapping[str, str]]:
+        """The words that these rows are decided on, by subject. Where they cannot be had the row is not decided at all: what was forgotten
+        is missing among them, and nothing else is."""
+        if automation.opens is None:
+            return {}
+        wanted: dict[str, Sequence[str]] = {}
+        for row in rows:
+            try:
+                wanted[row.subject] = automation.opens(self._state(row))
+            except Exception as error:
+                errors[row.subject] = safe_message(error)
+        opened: dict[str, Mapping[str, str]] = {}
+        for subject, words in (await self._words(wanted)).items():
+            if isinstance(words, Exception):
+                errors[subject] = safe_message(words)
+            else:
+                opened[subject] = words
+        return opened
+
+    def _decided(self, automation: Automation, row: Row, words: Mapping[str, str], instant: int, now: datetime) -> Draft:
+        passed = EPOCH + timedelta(microseconds=instant) if automation.at else None
+        context = Context(now=now, actor=automation.actor, subject=row.subject, entropy=self._entropy(), plaintext=words, passed=passed)
+        events = automation.decide(self._state(row), context)
+        return Draft(row, events, now, replace(cause_of(row), actor=automation.actor))
+
+    def _state(self, row: Row) -> Any:
+        return self._states.codec(row.subject).aggregate.state(observed=row.observed, own=row.own)

@@ -1,0 +1,32 @@
+"""What callback does by itself: schedules visits, answers wishes to withdraw, gives up the unreachable, corrects the public record."""
+
+from functools import partial
+
+from redress_callback import policies
+from redress_callback.domain.closing import publish_again
+from redress_callback.domain.give_up import give_up
+from redress_callback.domain.lists import VISITS
+from redress_callback.domain.schedule import schedule
+from redress_callback.domain.withdraw import close_withdrawn
+from redress_spine.aggregate import Automation
+
+POLICY = policies.return_visit()
+
+SCHEDULE = Automation(
+    "schedule",
+    due="to_schedule",
+    decide=partial(schedule, policy=POLICY),
+    index="visits_to_schedule",
+    table=VISITS,
+)
+CLOSE_WITHDRAWN = Automation("close-withdrawn", due="withdrawn", decide=close_withdrawn, index="visits_withdrawn", table=VISITS)
+GIVE_UP = Automation(
+    "give-up",
+    due="give_up_at IS NOT NULL",
+    at="give_up_at",
+    decide=give_up,
+    index="visits_give_up",
+    table=VISITS,
+)
+PUBLISH_AGAIN = Automation("publish-again", due="revision_due", decide=publish_again, index="visits_revision_due", table=VISITS)
+AUTOMATIONS = [SCHEDULE, CLOSE_WITHDRAWN, GIVE_UP, PUBLISH_AGAIN]

@@ -1,0 +1,73 @@
+"""What callback itself did: visits and attempts of the current cycle, the end, and what the public record last said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from redress_events.contracts.callback import (
+    CallbackAttempted,
+    CallbackScheduled,
+    ClosedComplaint,
+    CloseReason,
+    ComplaintClosed,
+    ComplaintReopened,
+    SatisfactionRecorded,
+)
+from redress_events.event import Event, Instant, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the customer said; `words` is a reference."""
+
+    solved: bool
+    score: int
+    words: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """cycle: the complaint's, raised by our own reopening. scheduled: the last cycle that a visit was scheduled for, 0 if none.
+    tries: attempts in this cycle; vain: of these, since the customer last said something; attempts: in all. said: how many of the
+    customer's later words were known at the last attempt. answered: the last withdrawal that was answered. closed: the last cycle that was
+    closed, 0 if none. revision: of the public record, 0 while there is none; published: its breaches."""
+
+    cycle: int = 1
+    scheduled: int = 0
+    due_at: Instant | None = None
+    tries: int = 0
+    vain: int = 0
+    attempts: int = 0
+    said: int = 0
+    next_at: Instant | None = None
+    give_up_at: Instant | None = None
+    answer: Answer | None = None
+    answered: int = 0
+    closed: int = 0
+    closed_at: Instant | None = None
+    reason: CloseReason | None = None
+    revision: int = 0
+    published: tuple[str, ...] = ()
+
+
+def evolve(own: Own, event: Event, at: datetime) -> Own:
+    """ClosedComplaint has a stream and a topic of its own, so its place among the others is not fixed: it alone touches its fields."""
+    match event:
+        case CallbackScheduled():
+            return replace(own, scheduled=event.cycle, due_at=event.due_at)
+        case CallbackAttempted():
+            vain = own.vain + 1 if event.said <= own.said else 1
+            tried = replace(own, tries=event.attempt, vain=vain, attempts=own.attempts + 1, said=event.said)
+            return replace(tried, next_at=event.next_at, give_up_at=event.give_up_at)
+        case SatisfactionRecorded():
+            return replace(own, answer=Answer(event.solved, event.score, event.words))
+        case ComplaintReopened():
+            fresh = replace(own, cycle=event.cycle, due_at=None, tries=0, vain=0, answer=None)
+            return replace(fresh, next_at=None, give_up_at=None)
+        case ComplaintClosed():
+            answered = max(own.answered, event.withdrawal)
+            return replace(own, closed=event.cycle, closed_at=at, reason=event.reason, answered=answered)
+        case ClosedComplaint():
+            return replace(own, revision=event.revision, published=event.breaches)
+    return own

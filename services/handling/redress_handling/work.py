@@ -1,9 +1,0 @@
-"""What handling does by itself: a routed complaint gets a case, and a case whose complaint ended is cancelled."""
-
-from redress_handling.domain.cancel import cancel
-from redress_handling.domain.lists import CASES
-from redress_handling.domain.open_case import open_case
-from redress_spine.aggregate import Work
-
-OPEN = Work("open", due="to_open", decide=open_case, index="cases_to_open", table=CASES)
-CANCEL = Work("cancel", due="to_cancel", decide=cancel, index="cases_to_cancel", table=CASES)

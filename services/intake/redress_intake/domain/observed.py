@@ -1,0 +1,217 @@
+"""What intake learns of a complaint's way through the other services.
+
+In whatever order the services are observed, if each keeps its own, the same is known: events are compared by the numbers that they carry
+(cycle, routing, transfer), never by what came first. The way itself is a list of rows (`history.py`); here is where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from redress_events.contracts.callback import (
+    CallbackAttempted,
+    CallbackScheduled,
+    CloseReason,
+    ComplaintClosed,
+    ComplaintReopened,
+    SatisfactionRecorded,
+)
+from redress_events.contracts.handling import (
+    CaseAccepted,
+    CaseOpened,
+    CaseRejected,
+    CaseResolved,
+    CaseTransferred,
+    CustomerContacted,
+    ProgressReported,
+)
+from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
+from redress_events.event import Event, Instant, replace
+from redress_events.placement import Placement, placed
+from redress_events.vocabulary import ContactKind
+
+StageName = Literal[
+    "registered",
+    "classified",
+    "reopened",
+    "routed",
+    "in-handling",
+    "contacted",
+    "progress-reported",
+    "resolved",
+    "rejected",
+    "being-visited",
+    "closed",
+    "withdrawal-pending",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    number: int
+    category: Category
+    sub_category: str
+    severity: Severity
+    kind: ContactKind
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Who took it on last, in which cycle, and where it was then."""
+
+    cycle: int
+    routing: int
+    transfer: int
+    handler: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """The return visit of a cycle. due_at: when the customer is called next, None once they were reached or given up. said: how many
+    supplements and chases callback knew at the last attempt."""
+
+    cycle: int
+    due_at: Instant | None = None
+    attempts: int = 0
+    solved: bool | None = None
+    score: int | None = None
+    said: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """cycle: the latest. closed: the last cycle that callback closed. withdrawal: the last wish that it answered. reached: by cycle, from
+    the latest on, when each stage was reached last that belongs to one; a later cycle is told by a service that knows it before us."""
+
+    cycle: int = 1
+    closed: int = 0
+    reason: CloseReason | None = None
+    withdrawal: int = 0
+    classification: Classification | None = None
+    placement: Placement = Placement()
+    routed_at: Instant | None = None
+    accepted: Accepted | None = None
+    reached: dict[int, dict[StageName, Instant]] = field(default_factory=dict)
+    visit: Visit | None = None
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Routing and transfer that brought it where it is; 0 where there is none."""
+        return self.placement.routing, self.placement.transfer.number if self.placement.transfer else 0
+
+    @property
+    def department(self) -> str | None:
+        return self.placement.department
+
+    @property
+    def handler(self) -> str | None:
+        """Who accepted it where it is, in this cycle; None where nobody has yet."""
+        accepted = self.accepted
+        here = accepted and accepted.cycle == self.cycle and (accepted.routing, accepted.transfer) == self.place
+        return accepted.handler if accepted and here else None
+
+
+def observe(observed: Observed, event: Event, at: datetime) -> Observed:
+    fold = FOLDS.get(type(event))
+    return fold(observed, event, at) if fold else observed
+
+
+def _reached(observed: Observed, name: StageName, at: datetime, cycle: int) -> Observed:
+    """What belongs to an earlier cycle is history."""
+    if cycle < observed.cycle:
+        return observed
+    return replace(observed, reached={**observed.reached, cycle: {**observed.reached.get(cycle, {}), name: at}})
+
+
+def _classified(observed: Observed, event: ComplaintClassified | ComplaintReclassified, at: datetime) -> Observed:
+    if isinstance(event, ComplaintClassified) and event.review:
+        return observed  # a proposal, until a person has looked at it
+    found = Classification(event.classification, event.category, event.sub_category, event.severity, event.kind, at)
+    return replace(observed, classification=found)
+
+
+def _routed(observed: Observed, event: ComplaintRouted, at: datetime) -> Observed:
+    return replace(observed, placement=placed(observed.placement, event), routed_at=at)
+
+
+def _transferred(observed: Observed, event: CaseTransferred, at: datetime) -> Observed:
+    return _reached(replace(observed, placement=placed(observed.placement, event)), "routed", at, event.cycle)
+
+
+def _opened(observed: Observed, event: CaseOpened, at: datetime) -> Observed:
+    return _reached(replace(observed, placement=placed(observed.placement, event)), "routed", at, event.cycle)
+
+
+def _accepted(observed: Observed, event: CaseAccepted, at: datetime) -> Observed:
+    there = Accepted(event.cycle, event.routing, event.transfer, event.handler)
+    return _reached(replace(observed, accepted=there), "in-handling", at, event.cycle)
+
+
+def _contacted(observed: Observed, event: CustomerContacted, at: datetime) -> Observed:
+    return _reached(observed, "contacted", event.contacted_at, event.cycle)
+
+
+def _progressed(observed: Observed, event: ProgressReported, at: datetime) -> Observed:
+    return observed  # it moves nothing; it is told in the history
+
+
+def _resolved(observed: Observed, event: CaseResolved, at: datetime) -> Observed:
+    return _reached(observed, "resolved", at, event.cycle)
+
+
+def _rejected(observed: Observed, event: CaseRejected, at: datetime) -> Observed:
+    return _reached(observed, "rejected", at, event.cycle)
+
+
+def _visit(observed: Observed, cycle: int, **changes: Any) -> Observed:
+    visit = observed.visit if observed.visit and observed.visit.cycle >= cycle else Visit(cycle)
+    return replace(observed, visit=replace(visit, **changes)) if visit.cycle == cycle else observed
+
+
+def _scheduled(observed: Observed, event: CallbackScheduled, at: datetime) -> Observed:
+    return _reached(_visit(observed, event.cycle, due_at=event.due_at), "being-visited", at, event.cycle)
+
+
+def _attempted(observed: Observed, event: CallbackAttempted, at: datetime) -> Observed:
+    return _visit(observed, event.cycle, attempts=event.attempt, due_at=event.next_at, said=event.said)
+
+
+def _answered(observed: Observed, event: SatisfactionRecorded, at: datetime) -> Observed:
+    return _visit(observed, event.cycle, due_at=None, solved=event.solved, score=event.score)
+
+
+def _reopened(observed: Observed, event: ComplaintReopened, at: datetime) -> Observed:
+    cycle = max(observed.cycle, event.cycle)
+    kept = {number: stages for number, stages in observed.reached.items() if number >= cycle}
+    return _reached(replace(observed, cycle=cycle, reached=kept), "reopened", at, event.cycle)
+
+
+def _closed(observed: Observed, event: ComplaintClosed, at: datetime) -> Observed:
+    answered = max(observed.withdrawal, event.withdrawal)
+    if event.cycle < observed.closed:
+        return replace(observed, withdrawal=answered)
+    return replace(observed, closed=event.cycle, reason=event.reason, withdrawal=answered)
+
+
+FOLDS: dict[type[Event], Callable[[Observed, Any, datetime], Observed]] = {
+    ComplaintClassified: _classified,
+    ComplaintReclassified: _classified,
+    ComplaintRouted: _routed,
+    CaseOpened: _opened,
+    CaseAccepted: _accepted,
+    CaseTransferred: _transferred,
+    CustomerContacted: _contacted,
+    ProgressReported: _progressed,
+    CaseResolved: _resolved,
+    CaseRejected: _rejected,
+    CallbackScheduled: _scheduled,
+    CallbackAttempted: _attempted,
+    SatisfactionRecorded: _answered,
+    ComplaintReopened: _reopened,
+    ComplaintClosed: _closed,
+}
+OBSERVES = tuple(FOLDS)
