@@ -41,8 +41,8 @@ def restore_log(
 ) -> None:
     """Write to Kafka what it lost, from the journals of all services, each event behind its cause. All journals must be there.
 
-    A topic that lost its end or everything is gone on with. One that lost its start, or has events in a wrong order, must be named. Services
-    may run and take commands meanwhile. Killed at any point, it is begun anew. Afterwards each service is rebuilt.
+    A topic that lost its end or everything is gone on with. One that lost its start, or has events in a wrong order, must be named.
+    Services may run and take commands meanwhile. Killed at any point, it is begun anew. Afterwards each service is rebuilt.
 
     Examples:
 

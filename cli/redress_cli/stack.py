@@ -29,7 +29,7 @@ def up(
     as_json: AsJson = False,
     replicas: Annotated[int | None, typer.Option(help="Processes of each service.", min=1, max=8, show_default="1")] = None,
     settle: Annotated[
-        float | None, typer.Option(help="Seconds that timed automations waits after a start for other services' events.", show_default="2")
+        float | None, typer.Option(help="Seconds that timed automations wait after a start for other services' events.", show_default="2")
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="What the services log: DEBUG, INFO, WARNING.", show_default="INFO")] = None,
     clock: Annotated[

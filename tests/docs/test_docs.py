@@ -188,7 +188,8 @@ def sources() -> Iterator[Path]:
 
 
 def answered_codes() -> Iterator[tuple[str, str]]:
-    """Every code that an answer may have, with its status where the code says it beside: in `Problem(status, code, …)` and `CommandRejected`."""
+    """Every code that an answer may have, with its status where the code says it beside: in `Problem(status, code, …)` and
+    `CommandRejected`."""
     passed = codes_passed_to({"Problem", "CommandRejected", "bad_token", "_refused", "invalid"})
     for code, statuses in passed.items():
         assert len(statuses - {""}) <= 1, f"{code} has the statuses {statuses}"

@@ -45,8 +45,8 @@ def stepping(folder: Path, replicas: int) -> System:
 
 
 def described(live: Live, stories: dict[str, Story]) -> dict[str, list[tuple[str, ...]]]:
-    """Each story's events: when, by whom, what. Ids, numbers and what is sealed are entropy; within one instant services and loops work side
-    by side, so its events are sorted."""
+    """Each story's events: when, by whom, what. Ids, numbers and what is sealed are entropy; within one instant services and loops work
+    side by side, so its events are sorted."""
     names = {complaint: story.name for complaint, story in stories.items()}
     found: dict[str, list[tuple[str, ...]]] = {name: [] for name in names.values()}
     for event in live.log():

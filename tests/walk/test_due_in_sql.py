@@ -52,7 +52,8 @@ def columns(module_database: Callable[[str], Databases]) -> Iterator[Callable[[S
             for subject, state in zip(subjects, states, strict=True):
                 await write(connection, changes(service.aggregate, subject, None, (state.observed, state.own)))
             columns = ", ".join(
-                f'coalesce((SELECT ({automation.due}) AND {time} FROM {automation.rows} s WHERE s.subject = w.subject), false) AS "{automation.name}"'
+                f"coalesce((SELECT ({automation.due}) AND {time} FROM {automation.rows} s WHERE s.subject = w.subject), false) "
+                f'AS "{automation.name}"'
                 for automation, time in conditions
             )
             return list(

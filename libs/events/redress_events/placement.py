@@ -1,7 +1,8 @@
 """Which department has a complaint: the one rule, for every service that must know it.
 
 Triage routes it; handling opens a case for the routing, and may transfer it. A transfer and an opened case name the routing that they
-answer. The highest routing that anybody named holds and beats whatever answers an earlier one, so it does not matter who was observed first.
+answer. The highest routing that anybody named holds and beats whatever answers an earlier one, so it does not matter who was observed
+first.
 """
 
 from __future__ import annotations

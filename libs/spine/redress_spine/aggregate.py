@@ -32,7 +32,8 @@ class Context:
 
     now: aware UTC, from the clock port. actor: who decides (`handler:alice`, `rules@telecom-1`, `timer`). subject: `complaint/<uuid>`.
     entropy: 16 fresh random bytes. words: opened personal fields by their reference; a forgotten one is missing.
-    passed: timed automations alone: the instant up to which the log was read. A deadline after it is not judged yet, even if it lies before `now`.
+    passed: timed automations alone: the instant up to which the log was read. A deadline after it is not judged yet, even if it lies
+    before `now`.
     """
 
     now: datetime
@@ -104,8 +105,8 @@ class Aggregate:
     observe(observed, event, at) folds other services' events, evolve(own, event, at) the service's own; `at` is the event's `time`.
     observes: the foreign types that `observe` reads. All others are counted for their chain and otherwise ignored.
     entries(event, at): what an event, own or observed, adds to a list that grows with the history, and so has no place in the state.
-    begun_here: whether the first event of each such subject is this service's own. Who has no row here then does not exist; elsewhere it may
-    be on its way.
+    begun_here: whether the first event of each such subject is this service's own. Who has no row here then does not exist; elsewhere it
+    may be on its way.
     projections: tables and counts that are made of the state.
     lookups: by which personal fields of its own events a subject is found, each with its normal form (None: nothing to be found by).
     """

@@ -21,7 +21,8 @@ SERVICES = machines(Limits(cycles=3, times=3, calls=3, talk=True))
 PAUSE = timedelta(minutes=40)  # after each step, so that each has a time of its own
 LATER = timedelta(days=30)  # every deadline has passed
 
-# Steps are acts (machines.py) by their names, `<service> reads`, or `days pass`. All is read and done after each; but `…` says that this waits.
+# Steps are acts (machines.py) by their names, `<service> reads`, or `days pass`. All is read and done after each; but `…` says
+# that this waits.
 SOLVED = ["accept", "contact", "progress", "resolve", "satisfied"]
 LIVES: dict[str, tuple[str, list[str]]] = {
     "solved": (CLEAR, SOLVED),

@@ -59,7 +59,7 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Act:
     """Something that a service does by itself (`work`), or its people do. may: the work's condition, as the rows say it; or how
-    often people do it. at: from when on timed automations is due, where its condition holds."""
+    often people do it. at: from when on timed automations are due, where its condition holds."""
 
     name: str
     decide: Decide

@@ -5,8 +5,8 @@ depend on their order (two facets), and an event is known to its own service at 
 short cuts leave states out, and never a quiet one (`test_the_short_cuts_lose_no_quiet_state` compares):
 
 - an event that makes no difference to what its reader may do (`Rows.careless`) is read at once;
-- nobody who acts waits for sla-monitor, so it goes first where it has something to read. For this, its events wait before callback in a lane
-  of their own: callback may then read them even earlier than a log would let it, which adds states and hides none.
+- nobody who acts waits for sla-monitor, so it goes first where it has something to read. For this, its events wait before callback in a
+lane of their own: callback may then read them even earlier than a log would let it, which adds states and hides none.
 """
 
 from __future__ import annotations

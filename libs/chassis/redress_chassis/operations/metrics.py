@@ -30,7 +30,7 @@ GAUGES = {
     "parked_subjects": "Subjects held back by a record that cannot be folded; counted to 10,000.",
     "dead_letters": "Records without a usable subject, or in the wrong place; counted to 10,000.",
     "stuck_rows": "Rows whose work failed or changed nothing, waiting to be tried again; counted to 10,000.",
-    "timed_automations_wait_seconds": "How long timed automations that is due has waited for the log.",
+    "timed_automations_wait_seconds": "How long timed automations that are due has waited for the log.",
     "clock_skew_seconds": "By how much this replica's clock is ahead of its database's, at least; negative where it is behind.",
     "relay_leader": "1 in the replica that ships the journal.",
     "oldest_transaction_seconds": "Age of the oldest open write transaction of the cluster: it stalls every relay.",

@@ -58,8 +58,8 @@ class Held:
 
 
 class Filling:
-    """connection: with the new schema first in its search path. base: the revision that every row begins with. observed: told what was folded,
-    again and again."""
+    """connection: with the new schema first in its search path. base: the revision that every row begins with. observed: told what was
+    folded, again and again."""
 
     def __init__(
         self,

@@ -103,7 +103,8 @@ class Journal:
         await self.connection.copy_records_to_table("on_the_log", records=list(versions.items()))
 
     async def set_watermark(self) -> int:
-        """What is committed by now is what will be written: nothing older can appear any more. Returns how many events are to be written."""
+        """What is committed by now is what will be written: nothing older can appear any more. Returns how many events are to be
+        written."""
         await self.connection.execute("ANALYZE on_the_log")
         self.watermark = await self.connection.fetchval(WATERMARK)
         return int(await self.connection.fetchval(MISSING_ON_LOG, self.watermark))

@@ -1,8 +1,8 @@
 """A service's state made anew from log and journal, beside the live one, while traffic goes on; then one swap.
 
-The new schema is filled partition by partition (`redress_spine.admin.filling`). Then it follows log and journal, and in one transaction locks
-the live offsets and states, folds the journal's last rows, and becomes the live one. The old schema is renamed away, so that code which
-still knows it fails, reads `live` again, and goes on there. Killed at any point it harms nothing: a schema that never became live is
+The new schema is filled partition by partition (`redress_spine.admin.filling`). Then it follows log and journal, and in one transaction
+locks the live offsets and states, folds the journal's last rows, and becomes the live one. The old schema is renamed away, so that code
+which still knows it fails, reads `live` again, and goes on there. Killed at any point it harms nothing: a schema that never became live is
 dropped by the next run.
 
 Longer than most: that the swap loses nothing is seen only beside what was read before it.

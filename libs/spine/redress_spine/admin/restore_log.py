@@ -1,8 +1,8 @@
 """Writes the log anew from the journals of all services, after it lost its end, its start, or everything.
 
 A journal has its service's events alone, and for ever; the log has all of them in the order in which they were decided upon each other. So
-the journals are merged: an event behind its cause, behind its own predecessor, and else by time (`redress_spine.admin.causal_order`). Services
-may run meanwhile and take commands: their relays wait, for this process holds the lead of each.
+the journals are merged: an event behind its cause, behind its own predecessor, and else by time (`redress_spine.admin.causal_order`).
+Services may run meanwhile and take commands: their relays wait, for this process holds the lead of each.
 
 Killed at any point it is begun anew without harm: what the log has is compared with the journals and gone on with. A log that cannot be
 gone on with (its start has gone, or events stand in a wrong order) is deleted and made again, only where the operator names the topic.

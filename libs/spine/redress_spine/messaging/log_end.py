@@ -1,7 +1,7 @@
 """Where the log ends and begins and which log it is, asked by clients of its own, and since when Kafka has answered without a break.
 
-`end_offsets` on the projector's consumer would queue behind its long poll (366 ms against 2 ms). Timed automations waits for what is asked here:
-a deadline is judged only once everything that was on the log half a second after it has been read.
+`end_offsets` on the projector's consumer would queue behind its long poll (366 ms against 2 ms). Timed automations wait for what is
+asked here: a deadline is judged only once everything that was on the log half a second after it has been read.
 
 A partition without a leader, or a topic that is not there, is nobody's trouble but of those who ask for it: the others are told.
 """

@@ -27,7 +27,8 @@ class Anchor(NamedTuple):
 
 @dataclass(slots=True)
 class Position:
-    """next: the offset to be read. epoch: moved by whoever else changes `observed`. last: the last real record below `next`, where known."""
+    """next: the offset to be read. epoch: moved by whoever else changes `observed`. last: the last real record below `next`, where
+    known."""
 
     next: int
     epoch: int

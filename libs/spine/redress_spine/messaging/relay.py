@@ -1,9 +1,9 @@
 """Ships the journal to Kafka: in order, at least once, by one leader for each service.
 
-The reader stays below the oldest running transaction (`pg_snapshot_xmin`), so an event that commits late is never passed over. The checkpoint
-moves by compare-and-set, only after every record of a page was acknowledged. Nothing is sent to a topic that was made anew: what was sent
-before is missing there, and `redress restore-log` could only write it behind. After any failure the producer is thrown away: aiokafka's
-idempotent producer cannot bump its epoch (aiokafka #1017), and its `stop` can hang.
+The reader stays below the oldest running transaction (`pg_snapshot_xmin`), so an event that commits late is never passed over. The
+checkpoint moves by compare-and-set, only after every record of a page was acknowledged. Nothing is sent to a topic that was made anew:
+what was sent before is missing there, and `redress restore-log` could only write it behind. After any failure the producer is thrown
+away: aiokafka's idempotent producer cannot bump its epoch (aiokafka #1017), and its `stop` can hang.
 
 Longer than most: what may be sent, how it is sent and when the checkpoint moves are one argument, and are read together.
 """

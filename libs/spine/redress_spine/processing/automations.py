@@ -1,8 +1,8 @@
 """Finds what is due and decides it: level-triggered, so a replay, a crash or a rebuild can neither lose nor double it.
 
 A row whose decider raises, whose words cannot be had, or that is still due after its decision, is set aside with its error and a growing
-delay; the others go on, and those that were set aside never come before them. Timed automations is decided only for instants that the log was read
-past, only once Kafka has answered for a settling time, and only while our clock and the database's agree.
+delay; the others go on, and those that were set aside never come before them. Timed automations are decided only for instants that the log
+was read past, only once Kafka has answered for a settling time, and only while our clock and the database's agree.
 
 Longer than most: finding, deciding, committing and setting aside are one argument, and are read together.
 """
@@ -66,7 +66,8 @@ def due_sql(automation: Automation) -> str:
          ORDER BY {order} LIMIT $3)
         UNION ALL
         (SELECT e.subject, true FROM row_errors e
-         WHERE e.automation = '{automation.name}' AND e.retry_at <= now() AND EXISTS (SELECT 1 FROM {automation.rows} s WHERE s.subject = e.subject AND {due})
+         WHERE e.automation = '{automation.name}' AND e.retry_at <= now()
+    AND EXISTS (SELECT 1 FROM {automation.rows} s WHERE s.subject = e.subject AND {due})
          ORDER BY e.retry_at, e.subject LIMIT $3)
     """
 
@@ -147,7 +148,7 @@ class AutomationLoop:
         self._wakes = 0
         self.counts: dict[tuple[str, str], int] = {}
         self.under_way = 0  # batches
-        self._held_since: dict[str, float] = {}  # timed automations that is due and waits for the log
+        self._held_since: dict[str, float] = {}  # timed automations that are due and waits for the log
         # By automation: when its last turn began, or when it is to wake.
         self._due_back = {each.name: monotonic() for each in automations}
 
@@ -158,7 +159,7 @@ class AutomationLoop:
 
     @property
     def held_for(self) -> float:
-        """How long timed automations that is due has waited for the log, in seconds."""
+        """How long timed automations that are due has waited for the log, in seconds."""
         return max((monotonic() - since for since in self._held_since.values()), default=0.0)
 
     def wake(self) -> None:

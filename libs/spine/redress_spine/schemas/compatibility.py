@@ -1,7 +1,7 @@
 """May a published type change like this: full transitive compatibility, and what to do instead.
 
-Events are kept for ever, and services are deployed one by one. So today's readers must understand every event ever written under a type, and
-yesterday's readers every event written today. A published type may gain optional fields, and nothing else, with one decided exception:
+Events are kept for ever, and services are deployed one by one. So today's readers must understand every event ever written under a type,
+and yesterday's readers every event written today. A published type may gain optional fields, and nothing else, with one decided exception:
 
 **An enumeration may gain values, never lose them.** Strictly that breaks yesterday's closed readers. Here it costs little: readers are
 deployed before writers, a service that meets a value it does not know parks that subject, and its events are folded in order once the

@@ -270,8 +270,8 @@ class Committer:
             self._tell(batch, outcomes)
 
     async def _commit_on_live(self, items: list[Item]) -> list[Outcome]:
-        """Once more where a rebuild swapped the state: nobody else tells the automation loop, if no request comes. What was read before the swap
-        has another revision now, and is a conflict."""
+        """Once more where a rebuild swapped the state: nobody else tells the automation loop, if no request comes. What was read before
+        the swap has another revision now, and is a conflict."""
         try:
             return await commit(self._pool, items)
         except asyncpg.UndefinedTableError:

@@ -261,7 +261,8 @@ class Engine:
         """Decide on the row as read and commit, again if it moved. check runs on each read, before anything else, and may raise.
 
         append: the decision depends on what this service did, and on what it observed no more than if it had been made a moment before.
-        Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable (NotYet, KeyMissing, ClockOff), and the decider's CommandRejected.
+        Raises Unknown, Parked, KeyReused, Conflict, Forgotten, Unavailable (NotYet, KeyMissing, ClockOff), and the decider's
+        CommandRejected.
         """
         self._cross_check.demand()
         self._refuse_what_reaches_nobody()

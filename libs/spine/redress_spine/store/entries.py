@@ -1,7 +1,7 @@
 """Lists that grow with a subject's history: each entry is a row of its own, made of one event, and a page of them is bounded in bytes.
 
-A state that is rewritten with each event holds none of them, and no answer holds all. An entry's place is its time, so it does not matter in
-which order the events of several services come. It is made of events in the subject's own stream: source and version name it.
+A state that is rewritten with each event holds none of them, and no answer holds all. An entry's place is its time, so it does not matter
+in which order the events of several services come. It is made of events in the subject's own stream: source and version name it.
 """
 
 from __future__ import annotations

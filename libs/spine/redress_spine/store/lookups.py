@@ -1,7 +1,8 @@
 """By which personal values a subject is found: keyed digests of their normal forms, in rows beside the state, and nowhere on the log.
 
-Whoever commits an event has its words in clear, and writes the rows with it. A rebuild opens the ciphertexts with the keys that are there, so
-what was forgotten gets no row again. The digest's key is derived from the master key: who has the database alone can try no numbers.
+Whoever commits an event has its words in clear, and writes the rows with it. A rebuild opens the ciphertexts with the keys that are
+there, so what was forgotten gets no row again. The digest's key is derived from the master key: who has the database alone can try no
+numbers.
 """
 
 from __future__ import annotations

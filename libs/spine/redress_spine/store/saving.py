@@ -18,8 +18,8 @@ from redress_spine.store.states import Connection
 SAVE = """
 INSERT INTO state (subject, partition, revision, parked, read, cause, observed)
 SELECT n.subject, n.partition, 1, n.parked, n.read, n.cause, n.observed
-FROM unnest($1::text[], $2::int[], $3::boolean[], $4::jsonb[], $5::jsonb[], $6::jsonb[]) n (subject, partition, parked, read, cause, observed)
-ORDER BY n.subject
+FROM unnest($1::text[], $2::int[], $3::boolean[], $4::jsonb[], $5::jsonb[], $6::jsonb[]) n (subject, partition, parked, read, cause,
+observed) ORDER BY n.subject
 ON CONFLICT (subject) DO UPDATE SET
     parked = excluded.parked, read = excluded.read, cause = excluded.cause, observed = excluded.observed,
     revision = state.revision + (state.observed <> excluded.observed OR state.parked <> excluded.parked)::int

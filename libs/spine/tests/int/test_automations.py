@@ -1,4 +1,4 @@
-"""What is due is decided once: failing rows wait apart, and timed automations waits until the log was read past its instant."""
+"""What is due is decided once: failing rows wait apart, and timed automations wait until the log was read past its instant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What happens once in a system's life: its consumer group is deleted, an event is as large as one may be, two releases run side by side."""
+"""What happens once in a system's life: its consumer group is deleted, an event is as large as one may be, two releases run side by
+side."""
 
 from __future__ import annotations
 

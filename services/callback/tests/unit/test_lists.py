@@ -22,7 +22,8 @@ from redress_spine.processing.projections import changes
 from redress_spine.testing import NOON
 
 CYCLES, CLOCKS, NUMBERS = st.integers(1, 3), st.sampled_from(["classify", "resolve"]), st.integers(1, 2)
-# What may come next: a foreign event, some of them absurd; an attempt, refused or not; a turn of the automation loop; each some hours later.
+# What may come next: a foreign event, some of them absurd; an attempt, refused or not; a turn of the automation loop; each
+# some hours later.
 NEXT = st.tuples(
     st.one_of(
         st.builds(say.routed, st.sampled_from(["finance", "consulting"]), st.integers(1, 3)),

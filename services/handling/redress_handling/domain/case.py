@@ -128,7 +128,8 @@ def may_work_on(case: Case, context: Context) -> bool:
 
 
 def expect_unfinished(case: Case, context: Context) -> None:
-    """The case of this cycle is there, has no outcome, and is the caller's to work on. Raises CommandRejected, which says what is in the way."""
+    """The case of this cycle is there, has no outcome, and is the caller's to work on. Raises CommandRejected, which says what is in
+    the way."""
     if case.closed:
         raise CommandRejected("complaint-closed", "The complaint is closed: there is nothing left to do.")
     match case.stage:

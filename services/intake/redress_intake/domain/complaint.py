@@ -13,7 +13,8 @@ from redress_intake.domain.observed import OBSERVES, Observed, StageName, observ
 from redress_intake.domain.own import Own, evolve
 from redress_spine.aggregate import Aggregate, CommandRejected
 
-# How far a cycle has come. The furthest stage counts, not the latest event: a new routing takes nothing back. Progress reports move nothing.
+# How far a cycle has come. The furthest stage counts, not the latest event: a new routing takes nothing back. Progress
+# reports move nothing.
 STAGES_IN_ORDER: tuple[StageName, ...] = (
     "registered",
     "classified",

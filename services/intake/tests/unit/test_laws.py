@@ -1,4 +1,5 @@
-"""What holds in every history: however own and foreign events interleave, the state is the same, and the way back from a wish is closing."""
+"""What holds in every history: however own and foreign events interleave, the state is the same, and the way back from a wish is
+closing."""
 
 from datetime import datetime, timedelta
 

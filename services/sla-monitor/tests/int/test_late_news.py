@@ -1,4 +1,5 @@
-"""A breach is said once, and an event that comes late with an earlier time annuls it once: on the real log, two replicas, all sent twice."""
+"""A breach is said once, and an event that comes late with an earlier time annuls it once: on the real log, two replicas, all sent
+twice."""
 
 from __future__ import annotations
 
