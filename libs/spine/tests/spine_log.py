@@ -177,9 +177,10 @@ async def rebuild(
     ).run()
 
 
-async def verified(stack: Stack, source: str) -> Report:
-    """Log, journal and state of one service are equal: nothing lost, doubled or parked, in order, and state is their fold."""
-    report = await verify(described(stack, source), (await stack.database(source)).app_dsn, stack.kafka, master=MASTER)
+async def verified(stack: Stack, source: str, master: bytes | None = MASTER) -> Report:
+    """Log, journal and state of one service are equal: nothing lost, doubled or parked, in order, and state is their fold. master: None
+    where the test's events were sealed with no key that the service has."""
+    report = await verify(described(stack, source), (await stack.database(source)).app_dsn, stack.kafka, master=master)
     assert report.equal and report.lost == report.doubled == report.parked == 0, report
     return report
 
@@ -217,13 +218,18 @@ ALL_SHOWN = (
 ALL_ENTRIES = "SELECT subject, list, source, version, at, data::text, size FROM entries ORDER BY subject, list, at, source, version"
 
 
-async def states(stack: Stack, source: str) -> list[tuple[Any, ...]]:
+async def states(stack: Stack, source: str, statements: Sequence[str] = (ALL_STATES, ALL_ENTRIES)) -> list[tuple[Any, ...]]:
     connection = await stack.connect(source, owner=True)
     live = await connection.fetchval("SELECT schema FROM live")
     await connection.execute(f"SET search_path = {live}, public")
-    rows = [tuple(row) for statement in (ALL_STATES, ALL_ENTRIES, *ALL_SHOWN) for row in await connection.fetch(statement)]
+    rows = [tuple(row) for statement in statements for row in await connection.fetch(statement)]
     await connection.close()
     return rows
+
+
+async def whole(stack: Stack, source: str) -> list[tuple[Any, ...]]:
+    """States, entries, and all that is made of them."""
+    return await states(stack, source, (ALL_STATES, ALL_ENTRIES, *ALL_SHOWN))
 
 
 @asynccontextmanager

@@ -111,7 +111,7 @@ class KafkaClients:
     def _reason(self, error: BaseException) -> str | None:
         match error:
             case ssl.SSLCertVerificationError():
-                return f"has a certificate that is not trusted: {error.verify_message}. See REDRESS_KAFKA_CA_FILE."
+                return f"has a certificate that is not trusted: {error.verify_message.rstrip('.')}. See REDRESS_KAFKA_CA_FILE."
             case ssl.SSLError():
                 return f"made no TLS connection: {error.reason or type(error).__name__}. See REDRESS_KAFKA_SECURITY and _CERT_FILE."
             case SaslAuthenticationFailed() | AuthenticationFailedError():

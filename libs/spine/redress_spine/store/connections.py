@@ -53,7 +53,7 @@ def refusal(error: BaseException) -> str | None:
     """Why a server that answers does not let us in: a message about certificates or passwords, None where neither is at fault."""
     match error:
         case ssl.SSLCertVerificationError():
-            return f"has a certificate that is not trusted: {error.verify_message}. See sslrootcert in the address."
+            return f"has a certificate that is not trusted: {error.verify_message.rstrip('.')}. See sslrootcert in the address."
         case ssl.SSLError():
             return f"made no TLS connection: {error.reason or type(error).__name__}. See sslmode in the address."
         case asyncpg.ClientConfigurationError():

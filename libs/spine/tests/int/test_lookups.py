@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spine_log import Sent, described, idle, pen, rebuild, states, verified
+from spine_log import Sent, described, idle, pen, rebuild, verified, whole
 from spine_stack import MASTER, Stack, eventually, metadata, registered, with_toys
 
 from redress_spine.admin.rebuild import Rebuild
@@ -49,7 +49,7 @@ async def test_what_was_forgotten_finds_nothing_and_no_rebuild_brings_it_back(st
     intake = await stack.engine("intake")
     kept, forgotten = await new(intake, "kept"), await new(intake, "forgotten")
     await idle(intake)
-    before = [row for row in await states(stack, "intake") if row[0] != forgotten]
+    before = [row for row in await whole(stack, "intake") if row[0] != forgotten]
     tombstone = Sent(forgotten.encode(), None, [(PROOF, tombstone_proof(MASTER, forgotten))])
     async with pen(stack) as hand:
         await hand.write(tombstone, topic=KEYS)
@@ -64,7 +64,7 @@ async def test_what_was_forgotten_finds_nothing_and_no_rebuild_brings_it_back(st
     await idle(intake)
     await verified(stack, "intake")
     await rebuild(stack, "intake", tmp_path)
-    assert [row for row in await states(stack, "intake") if row[0] != forgotten] == before
+    assert [row for row in await whole(stack, "intake") if row[0] != forgotten] == before
     assert await found(intake, PHONE) == [kept]
     await verified(stack, "intake")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import spine_stack
-from spine_log import Author, described, idle, pen, rebuild, states, subject_of, verified
+from spine_log import Author, described, idle, pen, rebuild, subject_of, verified, whole
 from spine_process import BATCH_SAVED, replica
 from spine_stack import MASTER, TOYS, Stack, Toy, eventually, metadata, registered
 
@@ -68,10 +68,10 @@ async def test_rows_and_counts_follow_what_is_done_and_what_is_observed_and_a_re
     assert await asks(stack, "intake", ROWS, subject) == [("named", 1, "Y"), ("opened", 1, "Y")]
     assert await asks(stack, "intake", COUNTS) == [("new", 1), ("opened", 1)]
     await idle(intake)
-    before = await states(stack, "intake")
+    before = await whole(stack, "intake")
     await verified(stack, "intake")
     await rebuild(stack, "intake", tmp_path)
-    assert await states(stack, "intake") == before and other in {row[0] for row in before}
+    assert await whole(stack, "intake") == before and other in {row[0] for row in before}
     await verified(stack, "intake")
 
 
@@ -188,9 +188,9 @@ async def test_a_parked_subject_has_the_rows_of_what_was_folded_and_a_redrive_br
         await idle(intake)
     assert (await intake.redrive(subject)).left == 0
     assert await asks(stack, "intake", ROWS, subject) == [("named", 1, "Y"), ("opened", 3, "Y")]
-    before = await states(stack, "intake")
+    before = await whole(stack, "intake")
     await rebuild(stack, "intake", tmp_path)
-    assert await states(stack, "intake") == before
+    assert await whole(stack, "intake") == before
     await verified(stack, "intake")
 
 
@@ -211,14 +211,14 @@ async def test_verify_notices_what_a_hand_did_and_a_rebuild_mends_it(stack: Stac
     intake = await stack.engine("intake")
     await intake.create("complaint", lambda context: [registered(phone="139 1")], metadata("new"))
     await idle(intake)
-    before = await states(stack, "intake")
+    before = await whole(stack, "intake")
     connection = await stack.connect("intake", owner=True)
     await connection.execute(own)
     await connection.close()
     report = await verify(described(stack, "intake"), (await stack.database("intake")).app_dsn, stack.kafka, master=MASTER)
     assert [each.where for each in report.differences] == ["state"] and says in report.differences[0].what, report
     await rebuild(stack, "intake", tmp_path)
-    assert await states(stack, "intake") == before
+    assert await whole(stack, "intake") == before
     await verified(stack, "intake")
 
 
