@@ -17,6 +17,7 @@ from redress_cli.console import DEFAULT_FOLDER, Folder, err, fail, kafka_of, out
 from redress_local.places import SERVICES, package
 from redress_local.state import Stack
 from redress_spine.admin.adopt import Adopted, Adoption
+from redress_spine.processing.skips import checked_why
 from redress_spine.store.own_events import AdoptionRefused, PassedOver, Place
 
 UNCHANGED = "Its journal is as it was: open to commands if it was, else still closed."
@@ -53,6 +54,10 @@ def adopt(
     """
     if bool(skip) != bool(why):
         fail("--skip needs --why, and --why needs --skip: both are kept for ever.")
+    try:
+        why = checked_why(why) if why else None
+    except ValueError as error:
+        fail(str(error))
     if skip and len(service) > 1:
         fail("--skip passes over a record in the name of one service: adopt that one alone.")
     stack = running_stack(folder)

@@ -1,4 +1,4 @@
-"""Look after the services: compare log, journal and state, see to what could not be folded, and ask who has what."""
+"""Look after the services: compare log, journal and state, and ask who has what."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import importlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import asyncpg
 import typer
@@ -105,65 +105,6 @@ def verify_table(reports: list[Report]) -> Table:
         )
         table.add_row(each.service, *map(str, numbers), "[green]equal" if each.equal else "[red]differs")
     return table
-
-
-def parked(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
-    """Show parked complaints and records that were set aside, in every service.
-
-    Example:
-
-        redress parked
-    """
-    api = Api(running_stack(folder), "ops")
-    found: dict[str, Any] = {}
-    for service in SERVICES:
-        answer = api.get(service, "/ops/parked")
-        if answer.status_code != 200:
-            fail(f"{service} answered {answer.status_code}: {answer.text[:200]}")
-        found[service] = answer.json()
-    if as_json:
-        out.print_json(data=found)
-        return
-    table = Table("service", title="Parked", title_justify="left")
-    for column in ("complaint", "records", "since", "reason", "first record"):
-        table.add_column(column, overflow="fold", min_width=46 if column == "complaint" else None)  # its id is typed again: never cut
-    aside = Table("service", "record", "reason", "what", "since", title="Set aside", title_justify="left")
-    for service, each in found.items():
-        for one in each["parked"]:
-            place = f"{one['topic']}/{one['partition']}@{one['offset']}"
-            table.add_row(service, one["subject"], str(one["records"]), one["since"], f"{one['reason']}: {one['detail']}", place)
-        for one in each["dead_letters"]:
-            aside.add_row(service, f"{one['topic']}/{one['partition']}@{one['offset']}", one["reason"], one["detail"], one["at"])
-    for shown in (table, aside):
-        out.print(shown if shown.row_count else f"{shown.title}: nothing.")
-
-
-def redrive(
-    service: ServiceName,
-    complaint: Annotated[str, typer.Argument(help="The parked complaint's id, as `redress parked` shows it.")],
-    skip: Annotated[bool, typer.Option("--skip", help="Pass over its first parked record for ever.")] = False,
-    why: Annotated[str | None, typer.Option(help="With --skip: why the record may be passed over. It is kept.")] = None,
-    folder: Folder = DEFAULT_FOLDER,
-) -> None:
-    """Fold a parked complaint's records in their order, once the cause is gone.
-
-    Examples:
-
-        redress redrive triage 0199a3c2-…
-
-        redress redrive triage 0199a3c2-… --skip --why "forged by a test client, ticket 4711"
-    """
-    if skip and not why:
-        fail("--skip needs --why: it is kept for ever.")
-    api = Api(running_stack(folder), "ops")
-    subject = complaint.removeprefix("complaint/")
-    answer = api.post(known(service), f"/ops/parked/{subject}/" + ("skip" if skip else "redrive"), {"why": why} if skip else {})
-    body = answer.json()
-    if answer.status_code != 200:
-        fail(f"{service} answered {answer.status_code}: {body.get('detail', body)}")
-    out.print(f"{'The first record is passed over for ever. ' if skip else ''}{body['folded']} records settled, {body['left']} left.")
-    if body["left"]:
-        fail(f"{'The next one is' if skip else 'Still'} in the way: {body['reason']}: {body['detail']} See: redress parked")
 
 
 def pending(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:

@@ -7,7 +7,7 @@ import httpx
 import typer
 from aiokafka.errors import KafkaError
 
-from redress_cli import adopt, attach, checks, clock, demo, log, restore_log, stack, status, submit, token
+from redress_cli import adopt, attach, checks, clock, demo, log, parked, restore_log, stack, status, submit, token
 from redress_cli.console import err
 
 AWAY = (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.TransportError)
@@ -34,8 +34,8 @@ app.command("tail")(log.tail)
 app.command("timeline")(log.timeline)
 app.command("pending")(checks.pending)
 app.command("verify")(checks.verify)
-app.command("parked")(checks.parked)
-app.command("redrive")(checks.redrive)
+app.command("parked")(parked.parked)
+app.command("redrive")(parked.redrive)
 app.command("rebuild")(checks.rebuild)
 app.command("send-keys")(checks.send_keys)
 app.command("adopt")(adopt.adopt)

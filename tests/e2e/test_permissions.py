@@ -20,11 +20,11 @@ from permission_page import service_of
 
 from redress_chassis.auth.callers import ROLES
 from redress_chassis.auth.permissions import ANYTHING, OWN_DEPARTMENT, Roles
-from redress_chassis.operations import parked as ops
 from redress_intake.domain.number import number_from
 from redress_local.places import SERVICES
 
 OWN, OTHER = "technical_support", "finance"
+NOWHERE = {"topic": "nowhere", "partition": 0, "offset": 0, "content": "00" * 32, "hash": "00" * 32, "event": True}
 BODIES: dict[str, Any] = {
     "POST /complaints": {"channel": "web", "text": SLOW},
     "POST /complaints/search": {"phone": "13900000000"},
@@ -46,8 +46,9 @@ BODIES: dict[str, Any] = {
     "POST /cases/{complaint}/resolve": RESOLVE,
     "POST /cases/{complaint}/reject": REJECT,
     "POST /visits/{complaint}/attempts": {"reached": False},
-    "POST /ops/parked/{complaint}/redrive": None,
-    "POST /ops/parked/{complaint}/skip": {"why": "z"},
+    "POST /ops/redrive": {"subjects": ["complaint/00000000-0000-7000-8000-000000000000"]},
+    "POST /ops/redrive-set-aside": {"topic": "nowhere", "partition": 0, "offsets": [0]},
+    "POST /ops/skips": {"records": [NOWHERE], "why": "z"},
 }
 QUERIES = {"GET /deadlines": {"state": "due"}, "GET /cases/{complaint}/remarks": {"of": "reports"}}
 
@@ -98,9 +99,11 @@ def expected(operation: str, roles: Roles, caller: Caller, target: Object) -> in
         return 403
     if "{" in operation:
         reached = ANYTHING in reaches or (OWN_DEPARTMENT in reaches and caller.department == target.department)
-        if target.department is None or not reached or operation in ops.OPERATIONS:  # nothing is parked
+        if target.department is None or not reached:
             return 404
         return 200 if operation.startswith("GET") else 412
+    if operation == "GET /ops/record":  # nothing is parked
+        return 404
     return 201 if operation == "POST /complaints" else 200
 
 

@@ -65,8 +65,8 @@ SPINE = (
     "INSERT INTO sealed SELECT subject, 'intake/1/text', sha256('w') FROM state",
     "INSERT INTO idempotency (key, request, subject, version) SELECT 'key-' || subject, sha256('r'), subject, 1 FROM state",
     """
-    INSERT INTO parked (subject, topic, partition, "offset", reason, detail, headers)
-    SELECT s.subject, 'complaints.lifecycle.v1', s.partition, row_number() OVER (), 'gap', '', '{}'
+    INSERT INTO parked (subject, topic, partition, "offset", reason, detail, content, hash, headers)
+    SELECT s.subject, 'complaints.lifecycle.v1', s.partition, row_number() OVER (), 'gap', '', sha256(s.subject::bytea), 'h', '{}'
     FROM state s CROSS JOIN generate_series(1, 200) WHERE s.parked
     """,
     "INSERT INTO consumer_offsets (topic, partition, kafka_cluster) SELECT 'complaints.lifecycle.v1', n, 'c' FROM generate_series(0, 11) n",

@@ -1,59 +1,147 @@
-"""What operators do to a running service: look at parked subjects and set-aside records, redrive them, or pass one by."""
+"""What operators do to a running service: look at records that are parked or set aside, redrive them, or pass them by."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Annotated, Any, cast
+from uuid import UUID
 
 from fastapi import APIRouter, Request
+from fastapi import Query as Parameter
+from pydantic import AfterValidator, Field
 
-from redress_chassis.api.bodies import Body, ComplaintId, Words
+from redress_chassis.api.bodies import Body, Short
 from redress_chassis.api.commands import Permitted
 from redress_chassis.api.openapi import problems
+from redress_chassis.api.paging import MOST, Limit
 from redress_chassis.auth.permissions import ANYTHING, Roles
 from redress_chassis.edge.problems import not_found
-from redress_spine.processing.parking import NotParked, Redriven
+from redress_spine.processing.parking import Decided, NotParked, Redriven, Skipped, TakenIn
+from redress_spine.processing.skips import checked_why
 from redress_spine.store.engine import Engine
 
 router = APIRouter(prefix="/ops", tags=["operations"])
 OPERATORS: Roles = {"ops": ANYTHING}
 OPERATIONS: Mapping[str, Roles] = {
     "GET /ops/parked": OPERATORS,
-    "POST /ops/parked/{complaint}/redrive": OPERATORS,
-    "POST /ops/parked/{complaint}/skip": OPERATORS,
+    "GET /ops/record": OPERATORS,
+    "POST /ops/redrive": OPERATORS,
+    "POST /ops/redrive-set-aside": OPERATORS,
+    "POST /ops/skips": OPERATORS,
 }
+AT_ONCE = 50  # records or complaints that one request decides on
+
+ComplaintFilter = Annotated[UUID | None, Parameter(description="The complaint's id, as registering it answered.")]
+Topic = Annotated[str, Field(min_length=1, max_length=249)]
+Subject = Annotated[str, Field(min_length=1, max_length=250)]
+Partition = Annotated[int, Field(ge=0, lt=2**31)]
+Offset = Annotated[int, Field(ge=0, lt=2**63)]
+Hex = Annotated[str, Field(pattern="^([0-9a-f]{2})*$", max_length=2_000)]
+
+
+class RedriveBody(Body):
+    """Which subjects, by their names (`complaint/…`). dry_run: only tell what would be folded."""
+
+    subjects: Annotated[list[Subject], Field(min_length=1, max_length=AT_ONCE)]
+    dry_run: bool = False
+
+
+class AsideBody(Body):
+    """Which records, of one partition. dry_run: only tell which can be read now."""
+
+    topic: Topic
+    partition: Partition
+    offsets: Annotated[list[Offset], Field(min_length=1, max_length=AT_ONCE)]
+    dry_run: bool = False
+
+
+class RecordBody(Body):
+    """A record as /ops/parked shows it, in whichever service."""
+
+    topic: Topic
+    partition: Partition
+    offset: Offset
+    content: Annotated[Hex, Field(min_length=64, max_length=64)]
+    hash: Hex
+    event: bool
 
 
 class SkipBody(Body):
-    """Why the record may be passed over. It is kept for ever."""
+    """Which records, and why they may be passed over. It is kept in clear for ever: nothing of a customer."""
 
-    why: Words
+    records: Annotated[list[RecordBody], Field(min_length=1, max_length=AT_ONCE)]
+    why: Annotated[Short, AfterValidator(checked_why)]
 
 
 @router.get("/parked")
-async def list_parked(request: Request, call: Permitted[Any]) -> dict[str, Any]:
-    """Parked subjects with the record that each stumbled over, and records that belong to no subject; the newest 200 of each."""
-    parked, dead_letters = await _engine(request).parked()
+async def list_parked(
+    request: Request,
+    call: Permitted[Any],
+    limit: Limit = MOST,
+    after: Annotated[str, Parameter(max_length=250, description="The last subject of the page before.")] = "",
+    complaint: ComplaintFilter = None,
+    aside_after: Annotated[
+        str | None,
+        Parameter(pattern=r"^[^/]{0,249}/[0-9]{1,9}@[0-9]{1,18}$", description="The last one before: `topic/0@0`."),
+    ] = None,
+) -> dict[str, Any]:
+    """Parked subjects with the record that each stumbled over, by their names; and records that belong to no subject, the newest, or by
+    their places behind `aside_after`."""
+    only = f"complaint/{complaint}" if complaint else None
+    parked, dead_letters = await _engine(request).parked(limit, after, only, None if aside_after is None else _place(aside_after))
     return {"parked": [asdict(each) for each in parked], "dead_letters": [asdict(each) for each in dead_letters]}
 
 
-@router.post("/parked/{complaint}/redrive", responses=problems(404))
-async def redrive_parked(request: Request, complaint: ComplaintId, call: Permitted[Any]) -> Redriven:
-    """Fold the parked records in their order, once the cause is gone."""
-    try:
-        return await _engine(request).redrive(f"complaint/{complaint}")
-    except NotParked:
-        raise not_found() from None
+@router.get("/record", responses=problems(404))
+async def show_record(
+    request: Request,
+    call: Permitted[Any],
+    complaint: ComplaintFilter = None,
+    partition: Annotated[int, Parameter(ge=0, lt=2**31)] = 0,
+    offset: Annotated[int, Parameter(ge=0, lt=2**63)] = 0,
+    topic: Annotated[str | None, Parameter(max_length=249)] = None,
+) -> dict[str, Any]:
+    """A record that is parked or set aside, without personal data: the one that a complaint stumbled over, or the one at a place."""
+    subject = f"complaint/{complaint}" if complaint else None
+    seen = await _engine(request).held(subject, None if subject else (partition, offset), topic)
+    if seen is None:
+        raise not_found()
+    return seen
 
 
-@router.post("/parked/{complaint}/skip", responses=problems(404))
-async def skip_parked(request: Request, complaint: ComplaintId, body: SkipBody, call: Permitted[Any]) -> Redriven:
-    """Pass over the first parked record for ever, and redrive the rest."""
-    try:
-        return await _engine(request).skip(f"complaint/{complaint}", call.actor, body.why)
-    except NotParked:
-        raise not_found() from None
+@router.post("/redrive")
+async def redrive_parked(request: Request, body: RedriveBody, call: Permitted[Any]) -> dict[str, Redriven]:
+    """Fold the parked records of these subjects in their order, once the cause is gone. One that is not parked has nothing left."""
+    own = {}
+    for subject in body.subjects:
+        try:
+            own[subject] = await _engine(request).redrive(subject, body.dry_run)
+        except NotParked:
+            own[subject] = Redriven(0, 0)
+    return own
+
+
+@router.post("/redrive-set-aside")
+async def redrive_set_aside(request: Request, body: AsideBody, call: Permitted[Any]) -> TakenIn:
+    """Fold records that were set aside, where this release can read them."""
+    return await _engine(request).redrive_aside(body.topic, body.partition, body.offsets, body.dry_run)
+
+
+@router.post("/skips")
+async def skip(request: Request, body: SkipBody, call: Permitted[Any]) -> Skipped:
+    """Pass over these records for ever, with all their copies, and redrive the rest. Said again it changes nothing."""
+    records = [
+        Decided(each.topic, each.partition, each.offset, bytes.fromhex(each.content), bytes.fromhex(each.hash), each.event)
+        for each in body.records
+    ]
+    return await _engine(request).pass_over(records, call.actor, body.why)
+
+
+def _place(text: str) -> tuple[str, int, int]:
+    topic, _, rest = text.rpartition("/")
+    partition, _, offset = rest.partition("@")
+    return topic, int(partition), int(offset)
 
 
 def _engine(request: Request) -> Engine:

@@ -29,6 +29,7 @@ from redress_spine.messaging.topics import Topics
 from redress_spine.messaging.whole_log import reader
 from redress_spine.processing.clock import monotonic
 from redress_spine.processing.parking import NotParked, Parking
+from redress_spine.processing.skips import SKIPPED_ASIDE
 from redress_spine.store import connections
 from redress_spine.store.database import PLANS
 from redress_spine.store.errors import safe_message
@@ -319,6 +320,7 @@ class Adoption:
     async def _heal(self, connection: asyncpg.Connection, schema: str) -> None:
         """Fold what was parked because the journal lacked it, or because a record stood in the way that is passed over now."""
         await connection.execute(TELL_PROJECTORS, self._topics.lifecycle)
+        await connection.execute(SKIPPED_ASIDE)
         subjects = [row["subject"] for row in await connection.fetch(LACKED)]
         settings = {"search_path": f"{schema},public"}
         async with connections.pool(self._owner_dsn, min_size=1, max_size=1, server_settings=settings) as pool:

@@ -111,7 +111,8 @@ class Filling:
                 continue
             item = self._reader.judge(record)
             if isinstance(item, DeadLetter):
-                held.dead_letters.append(item)
+                if skip_of(self._skips, record) is None:
+                    held.dead_letters.append(item)
                 continue
             folding = held.foldings.get(item.subject)
             if folding is None:

@@ -36,7 +36,7 @@ from redress_spine.processing.losses import Loss, Losses
 from redress_spine.processing.parking import Parking
 from redress_spine.processing.projections import tables
 from redress_spine.processing.projector import Projector
-from redress_spine.processing.skips import Skips, load_skips
+from redress_spine.processing.skips import SKIPPED_ASIDE, Skips, load_skips
 from redress_spine.store import connections
 from redress_spine.store.errors import LogTruncated
 from redress_spine.store.lookups import FORGET_ALL, Lookups, MasterKeyNeeded
@@ -80,7 +80,7 @@ WHERE topic = $1 AND kafka_cluster = $2
 EPOCHS = "SELECT topic, partition, epoch FROM {schema}.consumer_offsets ORDER BY 1, 2"
 # What each parked subject waits for: the record that it stumbled over, and how many there are. Index: parked_subject.
 STUMBLED = """
-SELECT subject, ((array_agg((topic, partition, "offset") ORDER BY position))[1], count(*))::text AS stumbled FROM {schema}.parked GROUP BY 1
+SELECT subject, ((array_agg((topic, partition, "offset") ORDER BY "offset"))[1], count(*))::text AS stumbled FROM {schema}.parked GROUP BY 1
 """
 # What a run with another number of partitions stored, for a moment of a wrong setting. Not hashed, and of no event.
 SET_RIGHT = """
@@ -373,6 +373,7 @@ class Rebuild:
         live = (await one(connection, "SELECT schema FROM public.live"))["schema"]
         epochs = await connection.fetch(EPOCHS.format(schema=live))
         projector.skips = self._skips = await load_skips(connection)
+        await connection.execute(SKIPPED_ASIDE)
         here, there = [
             {row["subject"]: row["stumbled"] for row in await connection.fetch(STUMBLED.format(schema=each))} for each in (schema, live)
         ]

@@ -157,7 +157,7 @@ class RestoreLog:
 
     async def _look(self, journals: Mapping[str, Journal], restored: Restored) -> None:
         """What is on the log must be in the journals, also where it is deleted: else nobody would have it."""
-        skipped = {skip for journal in journals.values() for skip in await load_skips(journal.connection)}
+        skipped = [await load_skips(journal.connection) for journal in journals.values()]
         there = await making.partitions_of(self._kafka, [self._topics(LIFECYCLE), self._topics(CLOSED)])
         topics = {topic: count for topic, count in there.items() if count is not None}
         if not topics:

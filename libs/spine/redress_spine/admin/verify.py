@@ -28,7 +28,7 @@ from redress_spine.messaging.envelope import GENESIS, chain, decode
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.positions import Position, position_of
-from redress_spine.messaging.records import DeadLetter, DecodedRecord, Reader, Record, RejectedRecord
+from redress_spine.messaging.records import UNREADABLE, DeadLetter, DecodedRecord, Reader, Record, RejectedRecord
 from redress_spine.messaging.relay import close
 from redress_spine.messaging.spool import Spool
 from redress_spine.messaging.topics import Topics
@@ -56,6 +56,7 @@ SEALED = "SELECT subject, ref, sha256(ciphertext) FROM sealed"
 COUNTS = "SELECT name, key, n FROM counts WHERE n <> 0"
 LOOKED_UP = "SELECT subject, digest, place FROM lookups"
 PARKED = 'SELECT subject, topic, partition, "offset" FROM parked'
+DEAD_LETTERS = 'SELECT partition, "offset", reason FROM dead_letters WHERE topic = $1'
 REVISIONS = "SELECT (count(*) + 1) << 32 FROM public.rebuilds"  # no schema that was begun has revisions from there on
 
 
@@ -141,6 +142,7 @@ class _Part:
     entries: dict[tuple[str, str, int, str, int], bytes] = field(default_factory=dict)  # of the lists, by place: their digests
     replays: dict[str, Replay] = field(default_factory=dict)
     stay: dict[str, set[Place]] = field(default_factory=dict)  # what waits, by subject
+    aside: dict[int, str] = field(default_factory=dict)  # why what stands at these offsets was set aside
     gone: str = ""  # what its log lacks: then nothing can be said of what was folded from it
 
 
@@ -153,7 +155,9 @@ class _Check:
         self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions)
         self._report = Report(service.source)
         self._publishes = {self._topics(event.topic) for event in service.contract.by_type.values()} - {self._topics.lifecycle}
-        self._journal, self._public, self._rows, self._sealed, self._entries, self._parked, self._found = [Spool() for _ in range(7)]
+        self._journal, self._public, self._rows, self._sealed, self._entries, self._parked, self._aside, self._found = [
+            Spool() for _ in range(8)
+        ]
         self._shown = {table: Spool() for table in tables(service.aggregates.values())}
         self._spools = (
             self._journal,
@@ -162,6 +166,7 @@ class _Check:
             self._sealed,
             self._entries,
             self._parked,
+            self._aside,
             self._found,
             *self._shown.values(),
         )
@@ -236,6 +241,9 @@ class _Check:
         for spool, query in (*plain, *shown):
             async for row in connection.cursor(query, prefetch=CHUNK):
                 spool.put(self._states.partition(row["subject"]), tuple(row))
+        async for row in connection.cursor(DEAD_LETTERS, self._topics.lifecycle, prefetch=CHUNK):
+            if row["partition"] in self._partitions:
+                self._aside.put(row["partition"], (row["offset"], row["reason"]))
         rows = await connection.fetch("SELECT * FROM consumer_offsets WHERE topic = $1", self._topics.lifecycle)
         self._read = {TopicPartition(row["topic"], row["partition"]): position_of(row) for row in rows}
         self._counts.update({(row["name"], row["key"]): row["n"] for row in await connection.fetch(COUNTS)})
@@ -294,8 +302,13 @@ class _Check:
         await self._compare_lookups(connection, n, part)
         for subject, *place in self._parked.rows(n):
             part.stay.setdefault(subject, set()).add(tuple(place))
+        part.aside = dict(self._aside.rows(n))
         place = TopicPartition(self._topics.lifecycle, n)
         await self._walk(connection, consumer, place, log, part)
+        if not part.gone:
+            for offset in part.aside:
+                which = f"{place.topic}/{n} offset {offset}"
+                self._report.differs("state", which, "is set aside, and the log has nothing to set aside there", self._rebuild)
         self._compare(n, part)
 
     def _walk_journal(self, n: int, part: _Part) -> None:
@@ -364,7 +377,18 @@ class _Check:
             self._look_at_own(record, *own, part)
         if read.last is not None and record.offset == read.last.offset and record.hash != read.last.hash and not part.gone:
             part.gone = f"has at offset {record.offset} another record than was read there"
-        if record.topic != self._topics.lifecycle or record.offset >= read.next or isinstance(judged, DeadLetter) or part.gone:
+        if record.topic != self._topics.lifecycle or record.offset >= read.next or part.gone:
+            return
+        aside = part.aside.pop(record.offset, None)
+        if isinstance(judged, DeadLetter):
+            if (skip is None) != (aside is not None):
+                what = "belongs to no subject, and was not set aside" if aside is None else "is set aside, though it was skipped"
+                self._report.differs("state", f"{record.topic}/{record.partition} offset {record.offset}", what, self._rebuild)
+            return
+        if aside is not None:  # until it is redriven, the state knows nothing of it
+            advice = self._rebuild if aside == UNREADABLE else f"redress redrive {self._service.source} --set-aside"
+            which = f"{record.topic}/{record.partition} offset {record.offset}"
+            self._report.differs("state", which, f"was set aside ({aside}), and this release can read it", advice)
             return
         replay = part.replays.get(judged.subject)
         if replay is None:

@@ -17,6 +17,7 @@ from redress_spine.messaging.kafka_clients import Consumer
 from redress_spine.messaging.records import Record
 from redress_spine.messaging.topics import Topics
 from redress_spine.messaging.whole_log import ahead, bounds
+from redress_spine.processing.skips import Skips, skip_of
 from redress_spine.store.errors import CannotRestore
 from redress_spine.store.states import partition_of
 
@@ -50,7 +51,7 @@ class _Partition:
 
 
 class Log:
-    """Reads the topics of a restore. consumer: with no group and no reset. skipped: records that an operator passed over for ever."""
+    """Reads the topics of a restore. consumer: with no group and no reset. skipped: what operators passed over for ever."""
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class Log:
         consumer: Consumer,
         topics: Topics,
         partitions: int,
-        skipped: Collection[tuple[str, int, int, bytes]],
+        skipped: Collection[Skips],
         progress: Callable[[str, int, int], None],
     ) -> None:
         self._journals = journals
@@ -102,7 +103,7 @@ class Log:
         for record, envelope in ours:
             found = known.get((envelope.source, envelope.subject, envelope.version))
             if found is None or found[1] != record.hash:
-                if (record.topic, record.partition, record.offset, record.hash) in self._skipped:
+                if any(skip_of(skips, record) is not None for skips in self._skipped):
                     content.strangers += 1
                     continue
                 where = f"{record.topic}/{record.partition} offset {record.offset}"

@@ -16,6 +16,8 @@ from redress_spine.messaging.envelope import Envelope, Malformed, chain, decode
 from redress_spine.store.states import partition_of
 from redress_spine.store.vault import NotSealed, ciphertext_of, reference
 
+UNREADABLE = "unreadable"
+UNFIT = frozenset(("malformed", "foreign-source", "no-chain", "wrong-hash"))  # reasons by which no service can fold a record
 UUID_PART = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
@@ -36,6 +38,24 @@ class Record:
     @property
     def hash(self) -> bytes:
         return self.headers.get("hash") or sha256(self.value or b"").digest()
+
+    @property
+    def content(self) -> bytes:
+        """A digest (SHA-256) of all that a reader judges: key, value and chain. Copies of a record have the same one. Of a record that
+        could not be taken apart nothing is known but its place."""
+        digest = sha256(f"{self.topic}/{self.partition}@{self.offset}".encode() if self.unreadable else b"")
+        for part in (self.key, self.value, self.headers.get("prevhash"), self.headers.get("hash")):
+            digest.update(b"-" if part is None else b"%d:" % len(part))
+            digest.update(part or b"")
+        return digest.digest()
+
+    @property
+    def type(self) -> str | None:
+        """The type that its envelope names; None where it has no envelope."""
+        try:
+            return decode(self.value or b"").type
+        except Malformed:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +121,7 @@ class Reader:
     def judge(self, record: Record) -> DeadLetter | RejectedRecord | DecodedRecord:
         """Never raises: what cannot be read is the answer."""
         if record.unreadable:
-            return DeadLetter(
-                record, "unreadable", "The client could not take the record apart: a header or a codec that it does not know."
-            )
+            return DeadLetter(record, UNREADABLE, "The client could not take the record apart: a header or a codec that it does not know.")
         key = (record.key or b"").decode("utf-8", "replace")
         if not self.is_subject(key):
             return DeadLetter(record, "no-subject", "The key is not the subject of a complaint.")

@@ -45,8 +45,7 @@ SELECT p.subject, p.headers ->> 'source' AS source, p.headers ->> 'streamversion
 FROM {live}.parked p
 WHERE {which} AND p.headers ?& ARRAY['source', 'streamversion', 'hash'] AND p.reason <> ALL ('{{malformed,wrong-hash,no-chain}}')
     AND NOT EXISTS (SELECT FROM {new}.parked n WHERE n.subject = p.subject AND n.headers = p.headers)
-    AND NOT EXISTS (SELECT FROM public.skips s WHERE (s.topic, s.partition, s."offset", s.hash)
-        = (p.topic, p.partition, p."offset", decode(p.headers ->> 'hash', 'hex')))
+    AND NOT EXISTS (SELECT FROM public.skips s WHERE (s.topic, s.partition, s.content) = (p.topic, p.partition, p.content))
     AND NOT EXISTS (SELECT FROM {new}.dead_letters a WHERE (a.topic, a.partition, a."offset", a.hash)
         = (p.topic, p.partition, p."offset", decode(p.headers ->> 'hash', 'hex')))
 """

@@ -30,7 +30,7 @@ from redress_spine.messaging.relay import close
 from redress_spine.messaging.topics import Topics
 from redress_spine.processing.clock import monotonic
 from redress_spine.processing.projections import NotProjected
-from redress_spine.processing.skips import Skips, skip_of, skips_ahead
+from redress_spine.processing.skips import Skips, skip_of, skips_of
 from redress_spine.store.errors import safe_message
 from redress_spine.store.fold import Folding
 from redress_spine.store.saving import save, store_dead_letters
@@ -229,8 +229,7 @@ class Projector:
     async def _take_up(self, consumer: Consumer, connection: asyncpg.Connection, cluster: str) -> None:
         """Newly assigned partitions start where PostgreSQL says; those taken away are let go."""
         if new := await self._following.take_up(consumer, connection, cluster):
-            offsets = self._following.offsets
-            self.skips = {**self.skips, **await skips_ahead(connection, {place: offsets.get(place, 0) for place in new})}
+            self.skips = {**self.skips, **await skips_of(connection, list(new))}
 
     async def project(self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]]) -> None:
         """Fold outside, then write all of it in one transaction that begins with the fence. Raises FenceLost.
@@ -263,10 +262,15 @@ class Projector:
             if n % 50 == 49:
                 await asyncio.sleep(0)
             if record.topic == self._topics.keys:
-                self._take_key(record, keys, dead_letters)
+                key = judged_key(self._reader, self._vault, record)
+                if isinstance(key, DeadLetter):
+                    dead_letters.append(key)
+                elif key[0] not in keys or record.value is None:  # a key is never exchanged for another, and a tombstone wins
+                    keys[key[0]] = key[1]
             elif n not in known:
                 judged = self._reader.judge(record)
                 dead_letters.append(judged) if isinstance(judged, DeadLetter) else items.append(judged)
+        dead_letters = [each for each in dead_letters if skip_of(self.skips, each.record) is None]
         own = [item for item in items if isinstance(item, DecodedRecord) and item.envelope.source == self._source]
         foldings = await self._load(connection, {item.subject for item in items})
         journal = await self._journal(connection, [(item.subject, item.envelope.version) for item in own])
@@ -311,17 +315,6 @@ class Projector:
         held = self.positions[place]
         return held.next, held.epoch, read.next, read.topic_id, *(read.last or (None, None))
 
-    def _take_key(self, record: Record, keys: dict[str, KeyRecord], dead_letters: list[DeadLetter]) -> None:
-        subject, proof = (record.key or b"").decode("utf-8", "replace"), record.headers.get(PROOF)
-        if not self._reader.is_subject(subject):
-            dead_letters.append(DeadLetter(record, "no-subject", "The key is not the subject of a complaint."))
-        elif record.value is None and not self._vault.proves(subject, proof):
-            dead_letters.append(DeadLetter(record, "not-proved", "It would destroy this complaint's key, and has no proof that it may."))
-        elif record.value is not None and not self._vault.unwraps(subject, record.value):
-            dead_letters.append(DeadLetter(record, "not-our-key", "It was not wrapped by our master key for this complaint."))
-        elif subject not in keys or record.value is None:  # a key is never exchanged for another, and a tombstone wins
-            keys[subject] = KeyRecord(record.value, proof if record.value is None else None)
-
     async def _load(self, connection: asyncpg.Connection, subjects: set[str]) -> dict[str, Folding]:
         foldings = {row["subject"]: self.folding(row["subject"], row) for row in await connection.fetch(ROWS, sorted(subjects))}
         for subject in subjects - foldings.keys():
@@ -359,6 +352,18 @@ class Projector:
                     await consumer.commit(offsets)
         except Exception as error:
             log.debug("lazy-commit-failed", service=self._source, error=type(error).__name__)
+
+
+def judged_key(reader: Reader, vault: Vault, record: Record) -> tuple[str, KeyRecord] | DeadLetter:
+    """Whose key a record of the topic of keys has, or why it is nobody's."""
+    subject, proof = (record.key or b"").decode("utf-8", "replace"), record.headers.get(PROOF)
+    if not reader.is_subject(subject):
+        return DeadLetter(record, "no-subject", "The key is not the subject of a complaint.")
+    if record.value is None and not vault.proves(subject, proof):
+        return DeadLetter(record, "not-proved", "It would destroy this complaint's key, and has no proof that it may.")
+    if record.value is not None and not vault.unwraps(subject, record.value):
+        return DeadLetter(record, "not-our-key", "It was not wrapped by our master key for this complaint.")
+    return subject, KeyRecord(record.value, proof if record.value is None else None)
 
 
 def _behind(position: Position, records: Sequence[Record]) -> Position:

@@ -65,8 +65,11 @@ class Replay:
         self._items = []
 
     def _counts(self, parked: ParkedRecord) -> bool:
-        """One that is known by now may wait or not: it does where it came before that which it repeats was folded."""
+        """One that is known by now may wait or not: it does where it came before that which it repeats was folded. So may one that is to be
+        passed over by now: it does where it closed no gap of a record before it."""
         if place_of(parked.record) in self.stay:
             return True
-        item = next(item for each, item, _ in self._items if each.record is parked.record)
-        return not (isinstance(item, DecodedRecord) and self.folding.known(item))
+        item, skip = next((item, skip) for each, item, skip in self._items if each.record is parked.record)
+        if not isinstance(item, DecodedRecord):
+            return True
+        return not (self.folding.known(item) or (skip is not None and self.folding.version(item.envelope.source) >= skip))

@@ -1,4 +1,5 @@
-"""Records that operators pass over for ever, each known by its place and its hash.
+"""Records that operators pass over for ever, each known by its content: a decision holds for all copies of the record in its partition,
+those that are still to come too.
 
 How far its source was read when it was skipped is kept beside it, so that whoever folds the log anew passes over it at the same point:
 after the records that had closed a gap before it, and as its version only where it continued the chain.
@@ -6,50 +7,74 @@ after the records that had closed a gap before it, and as its version only where
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiokafka import TopicPartition
 
 from redress_spine.messaging.records import Record
 from redress_spine.store.states import Connection
 
-Skips = Mapping[tuple[str, int, int, bytes], int]
-ALL = 'SELECT topic, partition, "offset", hash, reached FROM skips'
-# Of what is to be read again. Index: skips_pkey.
-AHEAD = """
-SELECT s.topic, s.partition, s."offset", s.hash, s.reached
-FROM unnest($1::text[], $2::int[], $3::bigint[]) p (topic, partition, next)
-JOIN skips s ON s.topic = p.topic AND s.partition = p.partition AND s."offset" >= p.next
+# How far the source must have been read, by content; these by topic, partition and hash: a record's hash is at hand, its content is not.
+Skips = Mapping[tuple[str, int, bytes], Mapping[bytes, int]]
+ALL = "SELECT topic, partition, hash, content, reached FROM skips"
+# Index: skips_pkey.
+OF = """
+SELECT topic, partition, hash, content, reached FROM skips
+JOIN unnest($1::text[], $2::int[]) p (topic, partition) USING (topic, partition)
 """
-AT = """
-SELECT topic, partition, "offset", hash, reached FROM skips
-JOIN unnest($1::text[], $2::int[], $3::bigint[]) r (topic, partition, "offset") USING (topic, partition, "offset")
-"""
+NAMED = "SELECT topic, partition, hash, content, reached FROM skips WHERE topic = $1 AND partition = $2 AND content = ANY ($3::bytea[])"
 SKIP = """
-INSERT INTO skips (topic, partition, "offset", hash, reached, who, why) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
+INSERT INTO skips (topic, partition, content, hash, "offset", reached, who, why) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT DO NOTHING
 """
+# What was set aside and is passed over by now.
+SKIPPED_ASIDE = """
+DELETE FROM dead_letters a USING public.skips s WHERE (s.topic, s.partition, s.content) = (a.topic, a.partition, a.content)
+"""
+WHY_LENGTH = 200  # characters
+PERSONAL = re.compile(r"[0-9][0-9 ./-]{5,}[0-9]|@")  # what a phone number or an e-mail address looks like
+
+
+def checked_why(why: str) -> str:
+    """The reason that is kept for ever beside a decision, in clear: no place for a customer's data. Raises ValueError."""
+    why = why.strip()
+    if not why or len(why) > WHY_LENGTH:
+        raise ValueError(f"The reason has 1 to {WHY_LENGTH} characters.")
+    if PERSONAL.search(why):
+        raise ValueError("The reason is kept in clear for ever: it must not hold a phone number or an e-mail address.")
+    return why
 
 
 async def load_skips(connection: Connection) -> Skips:
-    return {tuple(row)[:4]: row["reached"] for row in await connection.fetch(ALL)}
+    return _by_hash(await connection.fetch(ALL))
 
 
-async def skips_ahead(connection: Connection, following: Mapping[TopicPartition, int]) -> Skips:
-    """Those at and behind these offsets."""
-    places = [place.topic for place in following], [place.partition for place in following], list(following.values())
-    return {tuple(row)[:4]: row["reached"] for row in await connection.fetch(AHEAD, *places)}
+async def skips_of(connection: Connection, places: Sequence[TopicPartition]) -> Skips:
+    """Those of these partitions."""
+    return _by_hash(await connection.fetch(OF, [place.topic for place in places], [place.partition for place in places]))
 
 
-async def skips_at(connection: Connection, places: Sequence[tuple[str, int, int]]) -> Skips:
-    """Those of the records at these places."""
-    named = [place[0] for place in places], [place[1] for place in places], [place[2] for place in places]
-    return {tuple(row)[:4]: row["reached"] for row in await connection.fetch(AT, *named)}
+async def skips_among(connection: Connection, place: TopicPartition, contents: Sequence[bytes]) -> Skips:
+    """Those of this partition that are about one of these contents."""
+    return _by_hash(await connection.fetch(NAMED, *place, list(contents)))
 
 
 async def save_skip(connection: Connection, record: Record, reached: int, who: str, why: str) -> None:
-    await connection.execute(SKIP, record.topic, record.partition, record.offset, record.hash, reached, who, why)
+    await connection.execute(
+        SKIP, record.topic, record.partition, record.content, record.hash, record.offset, reached, who, checked_why(why)
+    )
 
 
 def skip_of(skips: Skips, record: Record) -> int | None:
     """The version of its source that must have been read; None where nobody skipped it."""
-    return skips.get((record.topic, record.partition, record.offset, record.hash)) if skips else None
+    found = skips.get((record.topic, record.partition, record.hash)) if skips else None
+    return found.get(record.content) if found else None
+
+
+def _by_hash(rows: Sequence[Any]) -> Skips:
+    found: dict[tuple[str, int, bytes], dict[bytes, int]] = {}
+    for topic, partition, digest, content, reached in rows:
+        found.setdefault((topic, partition, digest), {})[content] = reached
+    return found

@@ -27,10 +27,11 @@ from redress_spine.processing import projections
 from redress_spine.processing.automations import AutomationLoop
 from redress_spine.processing.clock import Clock, CrossCheck, SteppingClock, follow, wall_clock
 from redress_spine.processing.idle import Idle, InFlight, look
-from redress_spine.processing.parking import DeadLetterEntry, ParkedSubject, Parking, Redriven
+from redress_spine.processing.parking import DeadLetterEntry, Decided, ParkedSubject, Parking, Redriven, Skipped, TakenIn
 from redress_spine.processing.projector import Projector
 from redress_spine.processing.pruning import Pruning
 from redress_spine.processing.reality import Reality
+from redress_spine.processing.record_view import view
 from redress_spine.processing.watch import Health, Measures, Watch
 from redress_spine.store import entries
 from redress_spine.store.commit import Committer, EventTooLarge
@@ -105,6 +106,7 @@ class Engine:
         self.queries = list(queries)
         self._config = config
         self._contract = contract
+        self._contracts = contracts
         for kind in aggregates.values():
             projections.check(kind)
         self._topics = Topics(config.topic_prefix)
@@ -150,7 +152,7 @@ class Engine:
             digest_key=self._config.master_key,
             lookup_key=self._lookup_key,
         )
-        self.parking = Parking(self.source, self.states, self._reader, self._database.reads)
+        self.parking = Parking(self.source, self.states, self._reader, self._database.reads, self._vault, self._topics)
         self.relay = Relay(
             source=self.source,
             kafka=self._kafka,
@@ -315,19 +317,30 @@ class Engine:
         """Personal values in clear, by reference; what was forgotten is missing. Raises Unavailable (KeyMissing, PlaintextMissing)."""
         return await self._database.on_live(lambda: self._vault.open(subject, refs))
 
-    async def parked(self) -> tuple[list[ParkedSubject], list[DeadLetterEntry]]:
-        """What waits for operators: parked subjects, and records that belong to none; the newest 200 of each."""
-        return (await self._database.on_live(self.parking.subjects), await self._database.on_live(self.parking.dead_letters))
+    async def parked(
+        self, limit: int = 200, after: str = "", only: str | None = None, aside_after: tuple[str, int, int] | None = None
+    ) -> tuple[list[ParkedSubject], list[DeadLetterEntry]]:
+        """What waits for operators, as `Parking.subjects` and `Parking.dead_letters` give it."""
+        parked = await self._database.on_live(lambda: self.parking.subjects(limit, after, only))
+        return parked, await self._database.on_live(lambda: self.parking.dead_letters(limit, aside_after))
 
-    async def redrive(self, subject: str) -> Redriven:
+    async def held(self, subject: str | None, place: tuple[int, int] | None, topic: str | None) -> dict[str, Any] | None:
+        """A record that is parked or set aside, without personal data (`record_view`); None where there is none."""
+        held = await self._database.on_live(lambda: self.parking.held(subject=subject, place=place, topic=topic))
+        return None if held is None else view(held, self._contracts)
+
+    async def redrive(self, subject: str, dry_run: bool = False) -> Redriven:
         """Raises NotParked."""
         with self._in_flight.one():
-            return await self._database.on_live(lambda: self.parking.redrive(subject))
+            return await self._database.on_live(lambda: self.parking.redrive(subject, dry_run))
 
-    async def skip(self, subject: str, who: str, why: str) -> Redriven:
-        """Raises NotParked."""
+    async def redrive_aside(self, topic: str, partition: int, offsets: Sequence[int], dry_run: bool) -> TakenIn:
         with self._in_flight.one():
-            return await self._database.on_live(lambda: self.parking.skip(subject, who, why))
+            return await self._database.on_live(lambda: self.parking.redrive_aside(topic, partition, offsets, dry_run))
+
+    async def pass_over(self, records: Sequence[Decided], who: str, why: str) -> Skipped:
+        with self._in_flight.one():
+            return await self._database.on_live(lambda: self.parking.pass_over(records, who, why))
 
     async def health(self) -> Health:
         return await self._database.on_live(self.watch.health)

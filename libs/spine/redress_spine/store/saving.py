@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from redress_spine.messaging.records import DeadLetter
+from redress_spine.messaging.records import DeadLetter, Record
 from redress_spine.processing import projections
 from redress_spine.processing.projections import Changes, shows_heard
 from redress_spine.store import entries
@@ -31,20 +31,22 @@ SEAL = """
 INSERT INTO sealed (subject, ref, ciphertext) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) ON CONFLICT DO NOTHING
 """
 PARK = """
-INSERT INTO parked (subject, topic, partition, "offset", reason, detail, key, value, headers)
-SELECT n.subject, n.topic, n.partition, n."offset", n.reason, n.detail, n.key, n.value, n.headers
-FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::jsonb[])
-    n (subject, topic, partition, "offset", reason, detail, key, value, headers)
+INSERT INTO parked (subject, topic, partition, "offset", reason, detail, type, content, hash, key, value, headers)
+SELECT n.subject, n.topic, n.partition, n."offset", n.reason, n.detail, n.type, n.content, n.hash, n.key, n.value, n.headers
+FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::bytea[], $10::bytea[],
+    $11::bytea[], $12::jsonb[]) n (subject, topic, partition, "offset", reason, detail, type, content, hash, key, value, headers)
 ORDER BY n.topic, n.partition, n."offset" ON CONFLICT DO NOTHING
 """
 STORE_DEAD_LETTERS = """
-INSERT INTO dead_letters (topic, partition, "offset", reason, detail, hash)
-SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::bytea[]) ON CONFLICT DO NOTHING
+INSERT INTO dead_letters (topic, partition, "offset", reason, detail, type, content, hash, key, value, headers)
+SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::bytea[],
+    $10::bytea[], $11::jsonb[]) ON CONFLICT DO NOTHING
 """
 
 
 def headers_json(headers: Mapping[str, bytes]) -> str:
-    return orjson.dumps({name.replace("\0", ""): value.hex() for name, value in headers.items()}).decode()
+    """Those that PostgreSQL takes: no reader looks for one with a NUL in its name."""
+    return orjson.dumps({name: value.hex() for name, value in headers.items() if "\0" not in name}).decode()
 
 
 async def save(connection: Connection, foldings: list[Folding]) -> None:
@@ -88,7 +90,7 @@ async def _project(connection: Connection, foldings: Iterable[Folding], decided:
 
 def parked_rows(foldings: Iterable[Folding]) -> list[tuple[Any, ...]]:
     return [
-        (each.subject, r.topic, r.partition, r.offset, parked.reason, parked.detail, r.key, r.value, headers_json(r.headers))
+        (each.subject, r.topic, r.partition, r.offset, parked.reason, parked.detail, *_content(r))
         for each in foldings
         for parked in each.waiting
         for r in (parked.record,)
@@ -100,4 +102,8 @@ async def store_dead_letters(connection: asyncpg.Connection, dead_letters: list[
 
 
 def dead_letter_rows(dead_letters: Iterable[DeadLetter]) -> list[tuple[Any, ...]]:
-    return [(one.record.topic, one.record.partition, one.record.offset, one.reason, one.detail, one.record.hash) for one in dead_letters]
+    return [(r.topic, r.partition, r.offset, one.reason, one.detail, *_content(r)) for one in dead_letters for r in (one.record,)]
+
+
+def _content(record: Record) -> tuple[Any, ...]:
+    return record.type, record.content, record.hash, record.key, record.value, headers_json(record.headers)

@@ -12,8 +12,8 @@ from spine_stack import OPEN, Stack
 from redress_spine.messaging.relay import BACKLOG, COUNTED, Relay
 from redress_spine.messaging.topics import Topics
 from redress_spine.processing.idle import HEAD, STUCK, STUCK_NAMED, next_due_sql
-from redress_spine.processing.parking import DEAD_LETTERS, LIST
-from redress_spine.processing.skips import AHEAD
+from redress_spine.processing.parking import ASIDE_NEWEST, COPIES, DEAD_LETTERS, LIST_AFTER, LIST_ONE, RECORD
+from redress_spine.processing.skips import NAMED
 from redress_spine.processing.watch import COUNTS
 from redress_spine.store import connections
 from redress_spine.store.database import PLANS, TIMEOUTS
@@ -25,14 +25,15 @@ ROWS = [
        FROM generate_series($1::int, $2::int) n""",
     """INSERT INTO state (subject, partition, parked, observed)
        SELECT 'complaint/' || {id}, 0, n % 2 = 0, '{{"registered_at": 1}}' FROM generate_series($1::int, $2::int) n""",
-    """INSERT INTO parked (subject, topic, partition, "offset", reason, detail, headers)
-       SELECT 'complaint/' || {id}, 't', 0, n, 'gap', '', '{{}}' FROM generate_series($1::int, $2::int) n WHERE n % 2 = 0""",
-    """INSERT INTO dead_letters (topic, partition, "offset", reason, detail, hash)
-       SELECT 't', 0, n, 'no-subject', '', 'x' FROM generate_series($1::int, $2::int) n""",
+    """INSERT INTO parked (subject, topic, partition, "offset", reason, detail, content, hash, headers)
+       SELECT 'complaint/' || {id}, 't', 0, n, 'gap', '', int4send(n), 'x', '{{}}'
+       FROM generate_series($1::int, $2::int) n WHERE n % 2 = 0""",
+    """INSERT INTO dead_letters (topic, partition, "offset", reason, detail, content, hash, headers)
+       SELECT 't', 0, n, 'no-subject', '', int4send(n), 'x', '{{}}' FROM generate_series($1::int, $2::int) n""",
     """INSERT INTO row_errors (automation, subject, error, attempts, retry_at)
        SELECT 'other', 'complaint/' || {id}, 'E', n % 7, now() FROM generate_series($1::int, $2::int) n""",
-    """INSERT INTO skips (topic, partition, "offset", hash, reached, who, why)
-       SELECT 't', 0, n, 'x', 0, '', '' FROM generate_series($1::int, $2::int) n""",
+    """INSERT INTO skips (topic, partition, content, hash, "offset", reached, who, why)
+       SELECT 't', 0, int4send(n), 'x', n, 0, '', 'w' FROM generate_series($1::int, $2::int) n""",
 ]
 LOOKS: dict[str, tuple[str, list[Any]]] = {
     "backlog": (BACKLOG, []),
@@ -40,9 +41,13 @@ LOOKS: dict[str, tuple[str, list[Any]]] = {
     "head": (HEAD, []),
     "stuck": (STUCK, [STUCK_NAMED]),
     "due": (next_due_sql(OPEN), [0]),
-    "parked": (LIST, [200]),
-    "set aside": (DEAD_LETTERS, [200]),
-    "skips": (AHEAD, [["t"], [0], [10**9]]),
+    "parked": (LIST_AFTER, [200, "complaint/1"]),
+    "one parked": (LIST_ONE, [200, "complaint/00000000-0000-0000-0000-000000000002"]),
+    "set aside": (ASIDE_NEWEST, [200]),
+    "set aside, page by page": (DEAD_LETTERS, [200, "t", 0, 5]),
+    "held": (RECORD.format(table="dead_letters"), [["t", "u"], 0, 7]),
+    "copies": (COPIES, ["t", 0, [b"1234"]]),
+    "whether it is skipped": (NAMED, ["t", 0, [b"1234"]]),
 }
 
 

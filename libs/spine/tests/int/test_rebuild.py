@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from spine_log import Author, described, idle, pen, rebuild, states, subject_of, verified, whole
+from spine_log import Author, Sent, described, idle, pen, rebuild, states, subject_of, verified, whole
 from spine_stack import OPEN, Stack, Toy, eventually, metadata, open_case, registered
 
 from redress_events.contracts.handling import ProgressReported
@@ -21,6 +21,7 @@ from redress_spine.admin.rebuild import NotSwapped, Rebuild, RebuildRunning
 from redress_spine.admin.verify import verify
 from redress_spine.aggregate import Context
 from redress_spine.processing.clock import wall_clock
+from redress_spine.processing.parking import Decided
 from redress_spine.store.engine import Engine, Unknown
 
 
@@ -233,7 +234,7 @@ async def test_what_operators_do_meanwhile_is_done_in_the_new_state_too(
                 (last,) = author.say(ComplaintChased(chase=5))
                 await hand.write(replace(last, value=b"["), last)
         await eventually(lambda: reads_parked(handling, 3))
-        await hand.write(*missing)
+        await hand.write(*missing, Sent(b"order/1", b"{}", partition=0))
     await idle(handling)
     own: list[str] = []
 
@@ -241,8 +242,13 @@ async def test_what_operators_do_meanwhile_is_done_in_the_new_state_too(
         if not own:
             own.append(when)
             assert (await handling.redrive(gap.subject)).left == 0
-            assert (await handling.skip(broken.subject, "ops", "not JSON")).left == 0
-            assert (await handling.skip(both.subject, "ops", "not JSON")).left == 2
+            assert (await handling.parking.skip(broken.subject, "ops", "not JSON")).left == 0
+            assert (await handling.parking.skip(both.subject, "ops", "not JSON")).left == 2
+            (aside,) = await handling.parking.dead_letters()
+            dead_letters = Decided(
+                aside.topic, aside.partition, aside.offset, bytes.fromhex(aside.content), bytes.fromhex(aside.hash), aside.event
+            )
+            assert (await handling.pass_over([dead_letters], "ops", "not ours")).settled == 1
 
     place = {"after the fill": "_follow_and_swap", "before the locks": "_swap"}[when]
     there = getattr(Rebuild, place)
@@ -256,6 +262,7 @@ async def test_what_operators_do_meanwhile_is_done_in_the_new_state_too(
     rebuilt = await states(stack, "handling")
     assert own and {row[0]: row[2] for row in rebuilt} == {gap.subject: False, broken.subject: False, both.subject: True}
     assert [(await handling.read(each.subject)).state.observed.chases for each in (gap, broken, both)] == [4, 4, 4]
+    assert (await handling.parked())[1] == []
     await eventually(lambda: nothing_unread(handling))
     await rebuild(stack, "handling", tmp_path)
     assert await states(stack, "handling") == rebuilt

@@ -27,6 +27,11 @@ async def check(stack: Stack, source: str) -> Report:
     return await verify(VERIFIED[source](stack), (await stack.database(source)).app_dsn, stack.kafka, master=MASTER)
 
 
+def is_shown(which: str) -> bool:
+    """A row or a count of a projection, which is no longer its state's where that was damaged: `test_projections_live` has these."""
+    return which.endswith(" in toys") or which.startswith("stage ")
+
+
 async def filled(stack: Stack) -> list[str]:
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
     subjects = [(await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}")))[0].subject for n in range(8)]
@@ -50,7 +55,7 @@ async def test_verify_finds_nothing_while_all_is_well_and_every_kind_of_damage(s
         owner = await stack.connect(source, owner=True)
         await owner.execute(sql, *args)
         await owner.close()
-        return [(each.where, each.which, each.what) for each in (await check(stack, source)).differences]
+        return [(each.where, each.which, each.what) for each in (await check(stack, source)).differences if not is_shown(each.which)]
 
     found = await damaged("intake", 'UPDATE state SET own = own || \'{"number": "Y"}\' WHERE subject = $1', subjects[0])
     assert found == [("state", subjects[0], "own is not the fold of the journal")]
@@ -235,8 +240,8 @@ async def test_what_waits_though_it_could_be_folded_is_to_be_redriven_and_other_
     await owner.execute("UPDATE state SET parked = true, observed = '{}', read = '{}' WHERE subject = $1", subject_of(7))
     (record,) = [each for each in await on_the_log(stack, "complaints.lifecycle.v1", 4) if each.key == subject_of(7).encode()]
     await owner.execute(
-        'INSERT INTO parked (subject, topic, partition, "offset", reason, detail, headers)'
-        " VALUES ($1, $2, $3, $4, 'unknown-version', '', '{}')",
+        'INSERT INTO parked (subject, topic, partition, "offset", reason, detail, content, hash, headers)'
+        " VALUES ($1, $2, $3, $4, 'unknown-version', '', 'c', 'h', '{}')",
         subject_of(7),
         record.topic,
         record.partition,
@@ -246,7 +251,7 @@ async def test_what_waits_though_it_could_be_folded_is_to_be_redriven_and_other_
     await owner.execute("DELETE FROM entries WHERE subject = $1", subject_of(7))
     await owner.close()
     report = await check(stack, "handling")
-    told = {each.which: (each.what, each.advice) for each in report.differences if each.where == "state"}
+    told = {each.which: (each.what, each.advice) for each in report.differences if each.where == "state" and not is_shown(each.which)}
     assert told.keys() == {lost.subject, more.subject, subject_of(7)}, report.differences
     assert "waits for other records than by the log" in told[lost.subject][0] and "rebuild" in told[lost.subject][1]
     assert "waits for other records than by the log" in told[more.subject][0]

@@ -57,13 +57,14 @@ CREATE INDEX idempotency_at ON idempotency (at);
 CREATE TABLE skips (
     topic text NOT NULL,
     partition int NOT NULL,
-    "offset" bigint NOT NULL,
+    content bytea NOT NULL,                     -- a digest of the record's key, value and chain: all copies of it are passed over
     hash bytea NOT NULL,
+    "offset" bigint NOT NULL,                   -- where the copy stood that was decided upon
     reached bigint NOT NULL,                    -- the version of its source that was read when it was skipped: only then it is passed over
     who text NOT NULL,
-    why text NOT NULL,
+    why text NOT NULL CHECK (length(why) BETWEEN 1 AND 200), -- in clear: nothing of a customer
     at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (topic, partition, "offset")
+    PRIMARY KEY (topic, partition, content)
 );
 
 -- Schemas of state that were ever begun: a name is used once.

@@ -74,25 +74,35 @@ CREATE TABLE parked (
     "offset" bigint NOT NULL,
     reason text NOT NULL,
     detail text NOT NULL,
+    type text,                                  -- of the event, where it has an envelope
+    content bytea NOT NULL,                     -- a digest of key, value and chain: what a decision of an operator is about
+    hash bytea NOT NULL,
     key bytea,
     value bytea,
     headers jsonb NOT NULL,
     at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic, partition, "offset")
 );
-CREATE INDEX parked_subject ON parked (subject, position);
+CREATE INDEX parked_subject ON parked (subject, "offset");
+CREATE INDEX parked_content ON parked (topic, partition, content);
 
--- Records that belong to no subject: shown, counted, and in nobody's way.
+-- Records that belong to no subject: shown, counted, in nobody's way, and kept until a release can read them or somebody skips them.
 CREATE TABLE dead_letters (
     topic text NOT NULL,
     partition int NOT NULL,
     "offset" bigint NOT NULL,
     reason text NOT NULL,
     detail text NOT NULL,
+    type text,
+    content bytea NOT NULL,
     hash bytea NOT NULL,
+    key bytea,
+    value bytea,
+    headers jsonb NOT NULL,
     at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic, partition, "offset")
 );
+CREATE INDEX set_aside_content ON dead_letters (topic, partition, content);
 CREATE INDEX set_aside_at ON dead_letters (at);    -- whoever looks sees the newest, and reads no more of them
 
 -- Rows whose decider failed, or that stayed due after their decision: the loop comes back to them later and later.

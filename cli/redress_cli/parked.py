@@ -1,0 +1,380 @@
+"""Look after records that could not be folded: show them, redrive them, or decide once, for all services, that they are passed over."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+import httpx
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from redress_cli.api import Api
+from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
+from redress_local.places import SERVICES
+from redress_spine.processing.skips import checked_why
+
+PAGE = 200
+AT_ONCE = 20  # complaints or records that one request decides on
+SHOWN = 200  # rows of a table
+NAMED = ("topic", "partition", "offset", "content", "hash", "event")
+PLACE = re.compile(r"(?:(?P<topic>[^/]+)/)?(?P<partition>[0-9]{1,9})[:@](?P<offset>[0-9]{1,18})")
+
+Row = dict[str, Any]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which of the records that are in the way: all that every given condition holds for."""
+
+    complaint: str | None = None
+    place: tuple[str | None, int, int] | None = None
+    reason: str | None = None
+    type: str | None = None
+    aside_alone: bool = False
+
+    @property
+    def one(self) -> bool:
+        """What is in the way now, and not all that is of a kind."""
+        return self.complaint is not None or self.place is not None
+
+    def holds(self, row: Row) -> bool:
+        if self.place is not None:
+            topic, *place = self.place
+            if [row["partition"], row["offset"]] != place or topic not in (None, row["topic"]):
+                return False
+        return self.reason in (None, row["reason"]) and self.type in (None, row["type"])
+
+
+class Operators:
+    """What operators ask of several services. One that is away keeps nobody from deciding for the others, and is told at the end."""
+
+    def __init__(self, api: Api, services: Sequence[str]) -> None:
+        self._api = api
+        self._services = list(services)
+        self.away: list[str] = []
+
+    @property
+    def services(self) -> list[str]:
+        return [each for each in self._services if each not in self.away]
+
+    def held(self, wanted: Wanted) -> dict[str, tuple[list[Row], list[Row]]]:
+        """By service: the parked complaints with the record that is in the way, and the records that are set aside."""
+        found = {}
+        for service in self.services:
+            parked, aside = list[Row](), list[Row]()
+            for page in self._pages(service, wanted):
+                parked += [row for row in page["parked"] if wanted.holds(row)] if not wanted.aside_alone else []
+                aside += [row for row in page["dead_letters"] if wanted.holds(row)] if wanted.complaint is None else []
+            if service not in self.away:
+                found[service] = parked, aside
+        return found
+
+    def _pages(self, service: str, wanted: Wanted) -> Iterator[Row]:
+        after, aside_after = "", "/0@0"
+        while True:
+            answer = self._asked(service, "GET", "/ops/parked", after=after, aside_after=aside_after, complaint=wanted.complaint)
+            if answer is None:
+                return
+            yield answer
+            parked, aside = answer["parked"], answer["dead_letters"]
+            if wanted.complaint or max(len(parked), len(aside)) < PAGE:
+                return
+            after = parked[-1]["subject"] if parked else after
+            aside_after = place_of(aside[-1]) if aside else aside_after
+
+    def record(self, service: str, **which: Any) -> Row | None:
+        """The record that is held there, masked; None where none is."""
+        answer = self._sent(service, lambda: self._api.get(service, "/ops/record", **which))
+        return None if answer is None or answer.status_code == 404 else self._body(service, answer)
+
+    def post(self, service: str, path: str, body: Row) -> Row | None:
+        return self._asked(service, "POST", path, **body)
+
+    def _asked(self, service: str, method: str, path: str, **what: Any) -> Row | None:
+        send = (lambda: self._api.get(service, path, **what)) if method == "GET" else (lambda: self._api.post(service, path, what))
+        answer = self._sent(service, send)
+        return None if answer is None else self._body(service, answer)
+
+    def _sent(self, service: str, send: Any) -> httpx.Response | None:
+        try:
+            answer: httpx.Response = send()
+        except typer.Exit:  # it was said why
+            self.away.append(service)
+            return None
+        return answer
+
+    def _body(self, service: str, answer: httpx.Response) -> Row | None:
+        if answer.status_code == 200:
+            body: Row = answer.json()
+            return body
+        err.print(f"{service} answered {answer.status_code}: {answer.text[:300]}", style="red", markup=False)
+        self.away.append(service)
+        return None
+
+
+def parked(
+    show: Annotated[str | None, typer.Option(metavar="ID", help="A complaint's id, or PARTITION:OFFSET: show the record itself.")] = None,
+    folder: Folder = DEFAULT_FOLDER,
+    as_json: AsJson = False,
+) -> None:
+    """Show parked complaints and records that were set aside, in every service; or one such record, without personal data.
+
+    Examples:
+
+        redress parked
+
+        redress parked --show 0199a3c2-…
+
+        redress parked --show 7:4711
+    """
+    operators = Operators(Api(running_stack(folder), "ops"), SERVICES)
+    if show is not None:
+        _show(operators, show)
+        return
+    found = operators.held(Wanted())
+    if as_json:
+        out.print_json(data={service: {"parked": parked, "dead_letters": aside} for service, (parked, aside) in found.items()})
+    else:
+        table = Table("service", title="Parked", title_justify="left")
+        for column in ("complaint", "records", "since", "reason", "first record"):
+            table.add_column(column, overflow="fold", min_width=46 if column == "complaint" else None)  # its id is typed again: never cut
+        aside = Table("service", "record", "reason", "what", "since", title="Set aside", title_justify="left")
+        for service, (waits, apart) in found.items():
+            for one in waits[:SHOWN]:
+                why = f"{one['reason']}: {one['detail']}"
+                table.add_row(service, one["subject"], str(one["records"]), one["since"], why, place_of(one))
+            for one in apart[:SHOWN]:
+                aside.add_row(service, place_of(one), one["reason"], one["detail"], one["at"])
+        for shown in (table, aside):
+            out.print(shown if shown.row_count else f"{shown.title}: nothing.")
+        for service, both in found.items():
+            for what, rows in zip(("parked", "set aside"), both, strict=True):
+                if len(rows) > SHOWN:
+                    out.print(f"{service}: {len(rows) - SHOWN} more {what}. Of all {len(rows)}: {_counted(rows)}.")
+    _told_away(operators)
+
+
+def _show(operators: Operators, what: str) -> None:
+    """Where services hold it for different reasons, each tells its own."""
+    which = _which(what)
+    shown = False
+    for service in operators.services:
+        record = operators.record(service, **which)
+        if record is not None:
+            out.print(f"{service}: {record.pop('reason')}: {record.pop('detail')}", markup=False)
+            if not shown:
+                out.print_json(data=record)
+            shown = True
+    _told_away(operators)
+    if not shown:
+        fail(f"No service holds {what}. See: redress parked")
+
+
+def _which(what: str) -> Row:
+    place = PLACE.fullmatch(what)
+    if place is not None:
+        return {"topic": place["topic"], "partition": int(place["partition"]), "offset": int(place["offset"])}
+    return {"complaint": complaint_id(what)}
+
+
+def complaint_id(text: str) -> str:
+    try:
+        return str(UUID(text.removeprefix("complaint/")))
+    except ValueError:
+        fail(f"{text!r} is neither a complaint's id nor PARTITION:OFFSET.")
+
+
+def redrive(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SERVICE] [ID]", help="A service; a complaint's id, or PARTITION:OFFSET."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that is parked or set aside; in every service, if none is named.")] = False,
+    all_services: Annotated[bool, typer.Option("--all-services", help="In every service.")] = False,
+    reason: Annotated[str | None, typer.Option(metavar="CODE", help="What is held for this reason.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="What is held up by an event of this type.")] = None,
+    dead_letters: Annotated[bool, typer.Option("--set-aside", help="Only records that were set aside.")] = False,
+    skip: Annotated[bool, typer.Option("--skip", help="Pass over what is in the way for ever, with all its copies.")] = False,
+    why: Annotated[str | None, typer.Option(help="With --skip: why. It is kept in clear for ever: nothing of a customer.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --skip: do not ask, however many records it is.")] = False,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Fold parked and set-aside records in their order, once the cause is gone; or pass over those that can never be folded.
+
+    A decision to skip is about the record's content: it holds for each copy, those that come later too. It may be said again: a service
+    that was away takes it then.
+
+    Examples:
+
+        redress redrive triage 0199a3c2-…
+
+        redress redrive --all --dry-run
+
+        redress redrive --all
+
+        redress redrive --reason fork --all-services --skip --why "forged by a test client, ticket 4711"
+    """
+    services, id_ = _scope(what or [], every=everything or all_services)
+    if not (id_ or everything or reason or type_ or dead_letters):
+        fail("Say what: a complaint's id, PARTITION:OFFSET, --reason, --type, --set-aside, or --all.")
+    if skip != bool(why):
+        fail("--skip needs --why, and --why needs --skip: both are kept for ever.")
+    try:
+        why = checked_why(why) if why else None
+    except ValueError as error:
+        fail(str(error))
+    which = _which(id_) if id_ else {}
+    place = (which["topic"], which["partition"], which["offset"]) if "partition" in which else None
+    wanted = Wanted(which.get("complaint"), place, reason, type_, dead_letters)
+    operators = Operators(Api(running_stack(folder), "ops"), services)
+    if why:
+        _skip(operators, wanted, why, dry_run=dry_run, yes=yes)
+    else:
+        _redrive(operators, wanted, dry_run=dry_run)
+
+
+def _scope(what: list[str], *, every: bool) -> tuple[list[str], str | None]:
+    """The services, and the complaint or place."""
+    named = [each for each in what if each in SERVICES]
+    ids = [each for each in what if each not in SERVICES]
+    if len(ids) > 1 or len(named) > 1:
+        fail(f"Name one service and one record at most. Services: {', '.join(SERVICES)}.")
+    if not named and not every:
+        fail(f"Name a service, or say --all-services. Services: {', '.join(SERVICES)}.")
+    return named or list(SERVICES), ids[0] if ids else None
+
+
+def _redrive(operators: Operators, wanted: Wanted, *, dry_run: bool) -> None:
+    """First what was set aside, for parked complaints may wait for it."""
+    would = "would be " if dry_run else ""
+    left, nothing = Counter[str](), True
+    for service, (parked, aside) in operators.held(wanted).items():
+        nothing = nothing and not parked and not aside
+        if aside:
+            taken, stay = _redrive_aside(operators, service, aside, dry_run)
+            out.print(f"{service}: {taken} records that were set aside {would}taken in, {stay} cannot be read.")
+        folded, still = 0, Counter[str]()
+        with _bar() as progress:
+            task = progress.add_task(f"{service}: redriving", total=len(parked))
+            for some in _some(parked):
+                body = {"subjects": [each["subject"] for each in some], "dry_run": dry_run}
+                answer = operators.post(service, "/ops/redrive", body)
+                if answer is None:
+                    break
+                folded += sum(each["folded"] for each in answer.values())
+                still.update(each["reason"] for each in answer.values() if each["left"])
+                progress.advance(task, len(some))
+        if parked:
+            out.print(f"{service}: {len(parked)} complaints: {folded} records {would}settled, {still.total()} stay parked{_by(still)}.")
+        left += still
+    if nothing and not operators.away:
+        out.print("Nothing of this kind is parked or set aside.")
+    _told_away(operators)
+    if left and not dry_run:
+        fail("What is still in the way: redress parked")
+
+
+def _redrive_aside(operators: Operators, service: str, rows: list[Row], dry_run: bool) -> tuple[int, int]:
+    taken = stay = 0
+    by_place: dict[tuple[str, int], list[int]] = {}
+    for row in rows:
+        by_place.setdefault((row["topic"], row["partition"]), []).append(row["offset"])
+    with _bar() as progress:
+        task = progress.add_task(f"{service}: set aside", total=len(rows))
+        for (topic, partition), offsets in by_place.items():
+            for some in _some(offsets):
+                body = {"topic": topic, "partition": partition, "offsets": list(some), "dry_run": dry_run}
+                answer = operators.post(service, "/ops/redrive-set-aside", body)
+                if answer is None:
+                    return taken, stay
+                taken, stay = taken + answer["taken_in"], stay + answer["unreadable"]
+                progress.advance(task, len(some))
+    return taken, stay
+
+
+def _skip(operators: Operators, wanted: Wanted, why: str, *, dry_run: bool, yes: bool) -> None:
+    """Of a kind in rounds: behind a record that is passed over may stand the next one."""
+    decided: dict[tuple[str, int, str], Row] = {}
+    results = {service: Counter[str]() for service in operators.services}
+    while True:
+        found = operators.held(wanted)
+        rows = [(service, row) for service, both in found.items() for some in both for row in some]
+        new = {key: row for _, row in rows if (key := (row["topic"], row["partition"], row["content"])) not in decided}
+        if not decided:
+            out.print(f"{len(new)} records are in the way: {_counted([row for _, row in rows]) or 'none'}.")
+            for service, both in found.items():
+                if any(both):
+                    out.print(f"{service}: {len(both[0])} complaints parked, {len(both[1])} records set aside.")
+            if dry_run:
+                _told_away(operators)
+                return
+            _confirm(len(new), wanted, yes)
+        if not new or (decided and wanted.one):
+            break
+        decided |= new
+        with _bar() as progress:
+            task = progress.add_task("passing over", total=len(new) * len(operators.services))
+            for some in _some(new.values()):
+                for service in operators.services:
+                    body = {"records": [{name: row[name] for name in NAMED} for row in some], "why": why}
+                    results[service].update(operators.post(service, "/ops/skips", body) or {})
+                    progress.advance(task, len(some))
+    for service, result in results.items():
+        if service not in operators.away and decided:
+            out.print(f"{service}: {result['taken']} passed over for ever, {result['settled']} records settled.")
+    unread = [service for service, result in results.items() if result["unread"]]
+    if unread:
+        err.print(f"{', '.join(unread)} has not read all of them yet: say the same again once it has.", style="red", markup=False)
+    _told_away(operators)
+    if unread:
+        raise typer.Exit(1)
+    if any(result["left"] for result in results.values()):
+        fail("Something else is in the way now. See: redress parked")
+
+
+def _confirm(records: int, wanted: Wanted, yes: bool) -> None:
+    """One record is what was named. More of them go for ever only where somebody saw how many."""
+    if not records or yes or (records == 1 and wanted.one):
+        return
+    if not sys.stdin.isatty():
+        fail(f"It would pass over {records} or more records for ever. Look with --dry-run, then say --yes.")
+    typer.confirm(f"Pass over {records} records for ever{'' if wanted.one else ', and their kind behind them'}?", abort=True, err=True)
+
+
+def _told_away(operators: Operators) -> None:
+    if operators.away:
+        fail(f"Not done: {', '.join(operators.away)}. Say the same again once it is up; the others lose nothing by it.")
+
+
+def _some(rows: Iterable[Item]) -> Iterator[list[Item]]:
+    """As many at a time as one request takes."""
+    left = list(rows)
+    for start in range(0, len(left), AT_ONCE):
+        yield left[start : start + AT_ONCE]
+
+
+def _bar() -> Progress:
+    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=err, transient=True)
+
+
+def _counted(rows: Sequence[Row]) -> str:
+    """How many for each reason and type."""
+    counts = Counter(f"{row['reason']}{' ' + row['type'] if row['type'] else ''}" for row in rows)
+    return ", ".join(f"{count} {what}" for what, count in counts.most_common())
+
+
+def _by(still: Counter[str]) -> str:
+    return f" ({', '.join(f'{count} {reason}' for reason, count in still.most_common())})" if still else ""
+
+
+def place_of(row: Row) -> str:
+    return f"{row['topic']}/{row['partition']}@{row['offset']}"

@@ -1,0 +1,49 @@
+"""What `redress redrive` and `redress parked` refuse before they ask any service, and which records they mean."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from redress_cli.main import app
+from redress_cli.parked import Wanted
+
+COMPLAINT = "01890000-0000-7000-8000-000000000001"
+TOPIC, TYPE = "complaints.lifecycle.v1", "redress.intake.complaint-chased.v1"
+ROW = {"topic": TOPIC, "partition": 7, "offset": 4711, "reason": "fork", "type": TYPE}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([COMPLAINT], "Name a service, or say --all-services."),
+        (["triage"], "Say what:"),
+        (["triage", "handling", COMPLAINT], "Name one service and one record at most."),
+        (["triage", COMPLAINT, "--skip"], "--skip needs --why"),
+        (["triage", COMPLAINT, "--why", "forged"], "--why needs --skip"),
+        (["triage", "nonsense"], "neither a complaint's id nor PARTITION:OFFSET"),
+        (["triage", COMPLAINT, "--skip", "--why", "called from 138 0000 0001"], "must not hold a phone number"),
+        (["triage", COMPLAINT, "--skip", "--why", "wang@example.com wrote it"], "must not hold a phone number or an e-mail address"),
+        (["triage", COMPLAINT, "--skip", "--why", "x" * 201], "1 to 200 characters"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_a_decision_says_where_what_and_why(words: list[str], said: str):
+    refused = CliRunner().invoke(app, ["redrive", *words])
+    assert refused.exit_code == 1
+    assert said in " ".join(refused.stderr.split())
+
+
+def test_every_condition_that_is_given_holds():
+    assert Wanted().holds(ROW)
+    assert Wanted(reason="fork", type=TYPE, place=(None, 7, 4711)).holds(ROW)
+    assert Wanted(place=(TOPIC, 7, 4711)).holds(ROW)
+    for other in (
+        Wanted(reason="gap"),
+        Wanted(type="redress.intake.complaint-chased.v2"),
+        Wanted(place=(None, 7, 4712)),
+        Wanted(place=(None, 8, 4711)),
+        Wanted(place=("complaints.keys.v1", 7, 4711)),
+        Wanted(reason="fork", type="redress.intake.complaint-chased.v2"),
+    ):
+        assert not other.holds(ROW)
