@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
 from redress_local import prepare as module
+from redress_local.places import ENTRIES
 from redress_local.processes import StartFailed
 from redress_local.state import read_stack
 from redress_local.system import System
@@ -43,7 +45,9 @@ def folder(monkeypatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="redress-test-", ignore_cleanup_errors=True) as name:
         top = Path(name)
         for service in ("toy", "toy-two"):
-            package = top / "code" / ("redress_" + service.replace("-", "_"))
+            name = "redress_" + service.replace("-", "_")
+            monkeypatch.setitem(ENTRIES, service, replace(ENTRIES["intake"], name=service, package=name, database=name))
+            package = top / "code" / name
             package.mkdir(parents=True)
             (package / "__init__.py").touch()
             (package / "main.py").write_text(MAIN)
