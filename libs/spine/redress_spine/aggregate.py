@@ -133,7 +133,7 @@ def _facets(state: Any) -> tuple[type[Any], type[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Automation:
-    """Work that no person asks for: whatever row satisfies `due` is decided, again and again, until it no longer does.
+    """What no person asks for: whatever row satisfies `due` is decided, again and again, until it no longer does.
 
     due: a SQL condition on columns of the state, and of `table` where the work has one: a projection's with one row for each subject.
     index: the partial index that serves it.

@@ -1,6 +1,6 @@
 """Given / when / then for deciders, and a law that every fold must keep: the order between other services' events does not matter.
 
-handling = Spec(HANDLING, KIND, {Accept: accept, Resolve: resolve})
+handling = Spec(HANDLING, AGGREGATE, {Accept: accept, Resolve: resolve})
 
 def test_nobody_resolves_a_case_behind_the_customers_back():
     handling.given(routed(), accepted()).when(Resolve(...)).refused("customer-not-contacted")

@@ -28,7 +28,7 @@ SEND_AGAIN = "UPDATE relay_checkpoint SET keys_from = ''"
 
 
 class Reading:
-    """Work that opens a case on the customer's words, and remembers the words that it was given."""
+    """An automation that opens a case on the customer's words, and remembers the words that it was given."""
 
     def __init__(self, due: str = "observed ? 'registered_at' AND NOT own ? 'opened'") -> None:
         self.words: dict[str, Mapping[str, str]] = {}
