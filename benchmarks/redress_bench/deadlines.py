@@ -65,7 +65,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
 
 
 def _stream(clocks: int, seconds: int, timeout: float, progress: Progress) -> tuple[list[float], list[float]]:
-    """Let them fall. patience: how much longer than writing the still clocks the rest of the preparation may take."""
+    """Let them fall. timeout: how much longer than writing the still clocks the rest of the preparation may take."""
     falling = RATE * seconds
     with system([SERVICE]) as stack:
         stack.stop_service(SERVICE)

@@ -108,7 +108,7 @@ def goes_only_where_it_may(live: Live) -> None:
     assert "Nothing is due any more" in redress("clock", "--to-end", *where).stdout
 
     live.system.stop_service("callback-2")
-    silent = redress("clock", "--by", "1d", "--patience", "1", *where)
+    silent = redress("clock", "--by", "1d", "--timeout", "1", *where)
     assert silent.exit_code == 1
     assert "callback-2 does not answer" in " ".join(silent.stderr.split())
     live.system.start_service("callback-2")

@@ -32,12 +32,12 @@ class ResolveClock(_Data):
     """kinds wins over categories, categories over target; then severities gives the share of it."""
 
     target: WrittenTarget
-    aggregates: dict[ContactKind, WrittenTarget] = {}
+    kinds: dict[ContactKind, WrittenTarget] = {}
     categories: dict[Category, WrittenTarget] = {}
     severities: dict[Severity, Share] = {}
 
     def target_of(self, classification: Classification) -> Target:
-        target = self.aggregates.get(classification.kind) or self.categories.get(classification.category) or self.target
+        target = self.kinds.get(classification.kind) or self.categories.get(classification.category) or self.target
         return target.share(self.severities.get(classification.severity, Decimal(1)))
 
 

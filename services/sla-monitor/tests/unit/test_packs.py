@@ -48,7 +48,7 @@ def clocks(**resolve: object) -> dict[str, object]:
 
 
 def test_an_operators_policy_goes_before_the_packaged_one(tmp_path: Path):
-    rules = rules_in_force(write(tmp_path, id="quick", version=7, clocks=clocks(aggregates={"consultation": "1 working day"})))
+    rules = rules_in_force(write(tmp_path, id="quick", version=7, clocks=clocks(kinds={"consultation": "1 working day"})))
     complaint = Classification(2, NOON, "other", "major", "complaint")
     assert rules.resolve(1, 1, NOON, complaint).target == "90 seconds"
     assert rules.resolve(1, 1, NOON, Classification(2, NOON, "other", "major", "consultation")).target == "1 working day"
