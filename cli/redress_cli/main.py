@@ -7,7 +7,7 @@ import httpx
 import typer
 from aiokafka.errors import KafkaError
 
-from redress_cli import adopt, attach, checks, clock, demo, log, parked, restore_log, stack, status, submit, token
+from redress_cli import adopt, attach, checks, clock, demo, effects, log, parked, restore_log, stack, status, submit, token
 from redress_cli.console import err
 
 AWAY = (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.TransportError)
@@ -36,6 +36,8 @@ app.command("pending")(checks.pending)
 app.command("verify")(checks.verify)
 app.command("parked")(parked.parked)
 app.command("redrive")(parked.redrive)
+app.command("effects")(effects.effects)
+app.command("retry")(effects.retry)
 app.command("rebuild")(checks.rebuild)
 app.command("send-keys")(checks.send_keys)
 app.command("adopt")(adopt.adopt)

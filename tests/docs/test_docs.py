@@ -104,7 +104,7 @@ def test_every_error_code_has_a_line_and_no_line_is_stale():
 
 def test_every_code_of_a_flaw_has_a_line():
     said = {row["code of a flaw"] for row in page("docs/errors.md").table("code of a flaw", "meaning")}
-    assert said == set(codes_passed_to({"Flaw", "_Bad"})) - {code for code, _ in answered_codes()}
+    assert said == set(codes_passed_to({"Flaw", "Forbidden", "_Bad"})) - {code for code, _ in answered_codes()}
 
 
 def test_operations_are_those_of_the_code():
@@ -141,7 +141,7 @@ def test_settings_are_those_of_the_code():
 def test_metrics_are_those_of_the_code():
     said = {row["metric"] for row in page("docs/operate.md").table("metric", "meaning", "alarm")}
     own = {metric.name for metric in Metrics().registry.collect() if metric.name.startswith("redress_")}
-    counters = {"redress_commands", "redress_automations"}
+    counters = {"redress_commands", "redress_effects", "redress_automations"}
     gauges = {f"redress_{name}" for name in GAUGES}
     assert said == (own - counters) | gauges | {f"{name}_total" for name in counters}
 

@@ -69,6 +69,14 @@ SPINE = (
     SELECT s.subject, 'complaints.lifecycle.v1', s.partition, row_number() OVER (), 'gap', '', sha256(s.subject::bytea), 'h', '{}'
     FROM state s CROSS JOIN generate_series(1, 200) WHERE s.parked
     """,
+    """
+    INSERT INTO effects (reactor, key, subject, lane, target, data, opens, status, finished_at)
+    SELECT 'webhooks', 'k' || n, 'subscription/' || n % 100, 'l' || n, 's' || n % 100, '{}', '{}', s,
+        CASE WHEN s <> 'waiting' THEN now() END
+    FROM generate_series(1, 50000) n, LATERAL (
+        SELECT CASE WHEN n % 250 = 0 THEN 'waiting' WHEN n % 1000 = 1 THEN 'dead' ELSE 'done' END
+    ) t (s)
+    """,
     "INSERT INTO consumer_offsets (topic, partition, kafka_cluster) SELECT 'complaints.lifecycle.v1', n, 'c' FROM generate_series(0, 11) n",
 )
 ERRORS = """

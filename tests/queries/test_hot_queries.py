@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from redress_chassis import Service
+from redress_chassis.edge.outbound import Outbound
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintWithdrawn
+from redress_intake import webhooks
 from redress_intake.domain.complaint import AGGREGATE as COMPLAINT
 from redress_intake.main import service as intake
 from redress_local.places import SERVICES as NAMES
@@ -26,15 +28,17 @@ from redress_local.places import migrations, package
 from redress_local.provision import Databases
 from redress_spine.admin import rebuild
 from redress_spine.messaging import relay
-from redress_spine.processing import automations, idle, parking, projections, projector, pruning, watch
+from redress_spine.processing import automations, effects, idle, parking, planning, projections, projector, pruning, watch
 from redress_spine.store import commit, connections, deciding, entries, lookups, own_folding, saving, states, vault
 from redress_spine.store.database import PLANS
 from redress_spine.store.migrate import migrate
 from redress_spine.testing import NOON
 
 SERVICES: list[Service] = [importlib.import_module(f"{package(name)}.main").service for name in NAMES]
+WEBHOOKS = webhooks.reactor(Outbound())
 LARGE = re.compile(
-    r"Seq Scan on (state|events|entries|keys|sealed|idempotency|parked|lookups|counts|complaints|waiting|cases|watches|visits)\b"
+    r"Seq Scan on "
+    r"(state|events|entries|keys|sealed|idempotency|parked|lookups|counts|effects|complaints|waiting|cases|watches|visits)\b"
 )
 PARTITIONS = list(range(12))
 FIRST = (-(2**63), "")  # of a list: before everything
@@ -64,6 +68,7 @@ class Hot:
 ASKED: dict[tuple[str, str], list[tuple[Any, ...]]] = {
     ("intake", "by-number"): [("N25000",)],
     ("intake", "pending"): [()],
+    ("intake", "subscriptions"): [()],
     ("triage", "reviews"): [()],
     ("handling", "to-do"): [(["open", "accepted"],)],
     ("handling", "ended"): [(["resolved"],)],
@@ -74,12 +79,13 @@ ASKED: dict[tuple[str, str], list[tuple[Any, ...]]] = {
 
 
 def lists() -> list[Hot]:
-    """As a whole, and one department's part."""
+    """As a whole, and one department's part; or one owner's alone."""
     found = []
     for service in SERVICES:
         for query in service.queries:
             for filters in ASKED[service.name, query.name]:
-                asked = [(query, filters)] + ([(query.of_department(len(filters)), (*filters, "d3"))] if query.own else [])
+                asked = [(query.of_owner(len(filters)), (*filters, "app"))] if query.owner else [(query, filters)]
+                asked += [(query.of_department(len(filters)), (*filters, "d3"))] if query.own else []
                 found += [
                     Hot(service, f"{query.name} {args}", each.sql(len(args)), (*args, *FIRST, 51), (each.index,), query.name == "by-number")
                     for each, args in asked
@@ -137,6 +143,14 @@ def spine() -> list[Hot]:
         ("what it stumbles over", parking.TELL, (PARKED, 1, "gap", ""), "parked_", True),
         ("the journal's head", idle.HEAD, (), "events_relay", False),
         ("how many are parked", watch.COUNTS, (), "state_parked", True),
+        ("effects to be done", effects.LEASE, ("webhooks", "me", timedelta(seconds=35), 16, 4), "effects_waiting", True),
+        ("effects that were given up", effects.DEAD, (200,), "effects_dead", False),
+        ("effects of one", effects.OF_SUBJECT, ("webhooks", "subscription/1", 2**62, 51), "effects_subject", False),
+        ("effects that are old", effects.PRUNE, ("webhooks", timedelta(days=30), 500), "effects_finished", True),
+        ("complaints that there is news of", automations.due_sql(planning.plan_of(WEBHOOKS)), (PARTITIONS, 0, 200), "state_pkey", True),
+        ("rows whose effects are kept", planning.LOCK, (SUBJECTS, ONES), "state_pkey", True),
+        ("who is told", webhooks.SUBSCRIPTIONS, (["app", "shop"],), "subscriptions_subscriber", True),
+        ("what is told", webhooks.ENTRIES, (SUBJECTS, "stages"), "entries_pkey", True),
         ("what a rebuild follows", rebuild.BEYOND, (*NEAR_THE_END, False, 1_000), "events_relay", False),
         ("states of a rebuild", own_folding.OWN, (SUBJECTS,), "state_pkey", True),
         ("what was decided meanwhile", saving.OWN, (SUBJECTS,), "state_pkey", True),

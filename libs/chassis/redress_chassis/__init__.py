@@ -5,13 +5,14 @@ from redress_chassis.api.commands import Commands, Permitted
 from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import Cursor, Limit, Page
 from redress_chassis.auth.callers import Caller
-from redress_chassis.auth.permissions import ANYTHING, OWN_DEPARTMENT, Permissions, Roles
+from redress_chassis.auth.permissions import ANYTHING, OWN, OWN_DEPARTMENT, Permissions, Roles
 from redress_chassis.edge.problems import Problem
 from redress_chassis.service import Service
 from redress_chassis.settings import Settings
 
 __all__ = [
     "ANYTHING",
+    "OWN",
     "OWN_DEPARTMENT",
     "Body",
     "Caller",

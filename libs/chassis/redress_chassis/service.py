@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -33,6 +33,7 @@ from redress_events.event import Contract
 from redress_spine.admin.verify import Verified
 from redress_spine.aggregate import Aggregate, Automation
 from redress_spine.processing.clock import Clock, SteppingClock, wall_clock
+from redress_spine.processing.reactor import Reactor
 from redress_spine.store.engine import Config, Engine, Health, JournalRestored, Measures, Unavailable
 from redress_spine.store.states import Query
 
@@ -42,8 +43,15 @@ DOCUMENTS = ("/docs", "/openapi.json")
 log = structlog.get_logger()
 
 
+def _none(_: Settings) -> Sequence[Reactor]:
+    return ()
+
+
 class Service:
-    """One service. `app()` is what uvicorn runs; `engine` is there once it has started."""
+    """One service. `app()` is what uvicorn runs; `engine` is there once it has started.
+
+    reactors: made with the settings, when it starts. webhooks: what it posts to others, for
+    the OpenAPI document."""
 
     def __init__(
         self,
@@ -54,7 +62,9 @@ class Service:
         contracts: Mapping[str, Contract],
         permissions: Permissions,
         automations: Sequence[Automation] = (),
+        reactors: Callable[[Settings], Sequence[Reactor]] = _none,
         routes: Sequence[APIRouter] = (),
+        webhooks: APIRouter | None = None,
         queries: Sequence[Query] = (),
         fold: int = 1,
         clock: Clock = wall_clock,
@@ -67,7 +77,9 @@ class Service:
         self._contract = contract
         self._contracts = contracts
         self.automations = tuple(automations)
+        self._reactors = reactors
         self._routes = routes
+        self._webhooks = webhooks
         self.queries = tuple(queries)
         self.fold = fold
         self._clock = clock
@@ -114,6 +126,8 @@ class Service:
             app.router.routes.extend(router.routes)
         open_paths = (*health.PATHS, idle.PATH, *DOCUMENTS)
         self.permissions.check(app.router.routes, asks, open_paths)
+        if self._webhooks is not None:  # what is sent, in the OpenAPI document alone
+            app.webhooks.routes.extend(self._webhooks.routes)
         for route in app.router.routes:
             direct.take(route)
             query_string.guard(route)
@@ -180,6 +194,7 @@ class Service:
             contract=self._contract,
             contracts=self._contracts,
             automations=self.automations,
+            reactors=self._reactors(settings),
             queries=self.queries,
             fold=self.fold,
             config=Config(

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from redress_chassis import (
     ANYTHING,
+    OWN,
     OWN_DEPARTMENT,
     Body,
     ComplaintId,
@@ -43,6 +44,7 @@ from redress_spine.store.states import Query
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 NOTES = Query(name="notes", where="true", order="number", index="state_notes", own="state_notes_of")
+WRITTEN = Query(name="written", where="true", order="number", index="state_notes_by", owner="writer")
 ISSUER = "https://issuer.example"
 router = APIRouter()
 # All notes lie with the network department.
@@ -52,6 +54,7 @@ PERMISSIONS = Permissions(
         "POST /notes/{note}/add": {"handler": OWN_DEPARTMENT, "supervisor": ANYTHING},
         "GET /notes/{note}": {"handler": OWN_DEPARTMENT, "front-end": ANYTHING},
         "GET /notes": {"handler": OWN_DEPARTMENT},
+        "GET /written": {"front-end": OWN},
     },
     department=lambda state: "network",
 )
@@ -119,6 +122,12 @@ async def read_note(note: ComplaintId, commands: Permitted[Any]) -> NoteView:
 @router.get("/notes")
 async def list_notes(commands: Permitted[Any], word: str = "", limit: Limit = 50, cursor: Cursor = None) -> NotesView:
     page = await commands.page(NOTES, word, limit=limit, cursor=cursor)
+    return NotesView(items=[view(loaded) for loaded in page.items], next=page.next)
+
+
+@router.get("/written")
+async def list_written(commands: Permitted[Any], limit: Limit = 50, cursor: Cursor = None) -> NotesView:
+    page = await commands.page(WRITTEN, limit=limit, cursor=cursor)
     return NotesView(items=[view(loaded) for loaded in page.items], next=page.next)
 
 

@@ -18,7 +18,7 @@ KEYS = "complaints.keys.v1"
 
 
 class CommandRejected(Exception):
-    """A command that the domain does not allow now. `code` is stable and for programs, `sentence` for people."""
+    """A command that the domain does not allow now. `code` is stable and for programs, `message` for people."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

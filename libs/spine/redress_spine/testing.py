@@ -21,6 +21,7 @@ from redress_events.event import Contract, Event
 from redress_spine.aggregate import Aggregate, Automation, CommandRejected, Table
 from redress_spine.aggregate import Context as Context
 from redress_spine.processing.projections import counted, rows_of
+from redress_spine.processing.reactor import Effect, Reactor
 from redress_spine.store.entries import Latest, Listed
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)  # a Monday
@@ -147,6 +148,27 @@ class Case:
     def when_due(self, automation: Automation) -> Outcome:
         """What the automation loop would decide on this row. That the row is due is SQL, and the integration tests' affair."""
         return self._decided(lambda: automation.decide(self.state, self.context))
+
+    def wants(self, reactor: Reactor, *expected: Effect, known: Any = None) -> Case:
+        """These effects, and no others. known: what its `look` reads beside the state. That the row is due is SQL, as with `when_due`."""
+        assert reactor.wanted(self.state, known, self.context) == list(expected)
+        return self
+
+    def still_wants(self, reactor: Reactor, effect: Effect) -> bool:
+        """Whether it would be done, were it its turn now."""
+        return reactor.still(self.state, effect)
+
+    def when_done(self, reactor: Reactor, effect: Effect, **result: Any) -> Outcome:
+        """What is said once this effect was done, with this result."""
+        own = reactor.succeeded
+        assert own is not None, "its result stays in the row of the effect"
+        return self._decided(lambda: own(self.state, effect, result, self.context))
+
+    def when_given_up(self, reactor: Reactor, effect: Effect, code: str = "tried-too-long") -> Outcome:
+        """What is said once it was given up."""
+        given_up = reactor.given_up
+        assert given_up is not None, "it is given up in silence"
+        return self._decided(lambda: given_up(self.state, effect, code, self.context))
 
     def _decided(self, run: Callable[[], list[Event]]) -> Outcome:
         try:

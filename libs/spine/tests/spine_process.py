@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from spine_outside import opening
 from spine_stack import Stack, engine_of, eventually
 
 from redress_events.vocabulary import LIFECYCLE
@@ -26,6 +27,7 @@ BATCH_READ = "a batch is read, no transaction is open"
 BATCH_COMPARED = "a batch is compared with the journal, no transaction is open"
 BATCH_SAVED = "a batch is saved, its transaction is open"
 BATCH_COMMITTED = "a batch is committed, nobody was told of it"
+EFFECT_DONE = "an effect is done, nothing is said of it"
 
 
 class Replica:
@@ -66,10 +68,11 @@ class Replica:
 
 
 @asynccontextmanager
-async def replica(stack: Stack, source: str, *, hold: str = "", stop: bool = False) -> AsyncIterator[Replica]:
-    """A replica of intake or handling, started. hold: where it holds still, once. stop: by SIGSTOP, until somebody sends it SIGCONT."""
+async def replica(stack: Stack, source: str, *, hold: str = "", stop: bool = False, outside: str = "") -> AsyncIterator[Replica]:
+    """A replica of intake or handling, started. hold: where it holds still, once. stop: by SIGSTOP, until somebody sends it SIGCONT.
+    outside: the address of another side; the replica's reactor asks it to open cases, and no work does."""
     made = await stack.database(source)
-    told = json.dumps([source, made.app_dsn, stack.kafka, stack.prefix, stack.partitions, hold, stop])
+    told = json.dumps([source, made.app_dsn, stack.kafka, stack.prefix, stack.partitions, hold, stop, outside])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -148,13 +151,29 @@ def hold_still(engine: Engine, where: str, stop: bool) -> None:
             await halt(size[0])
 
     relay._ship, relay._send = shipping, sending  # type: ignore[method-assign, assignment]
+    act = engine.performing._act
+
+    async def acting(*args: Any) -> Any:
+        result = await act(*args)
+        if where == EFFECT_DONE:
+            await halt(1)
+        return result
+
+    finish = engine.performing._finish
+
+    async def finishing(*args: Any) -> None:
+        await finish(*args)
+        print("finished an effect", flush=True)
+
+    engine.performing._act, engine.performing._finish = acting, finishing  # type: ignore[method-assign, assignment]
     reading._load, reading._project, reading._journal = loading, projecting, comparing  # type: ignore[method-assign]
     projector.save = saving  # type: ignore[attr-defined]
 
 
-async def main(source: str, dsn: str, kafka: str, prefix: str, partitions: int, hold: str, stop: bool) -> None:
+async def main(source: str, dsn: str, kafka: str, prefix: str, partitions: int, hold: str, stop: bool, outside: str) -> None:
     threading.Thread(target=end_with_the_test, daemon=True).start()
-    engine = engine_of(source, dsn, kafka, prefix, partitions)
+    how: dict[str, Any] = {"automations": [], "reactors": [opening(outside)]} if outside else {}
+    engine = engine_of(source, dsn, kafka, prefix, partitions, **how)
     await engine.start()
     hold_still(engine, hold, stop)  # before any loop has had its first turn
     print("started", flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from redress_spine.aggregate import Aggregate, Automation, Context, Count, Entry
 from redress_spine.messaging import topics
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.processing.clock import Clock, wall_clock
+from redress_spine.processing.reactor import Reactor
 from redress_spine.store import connections
 from redress_spine.store.engine import CommandMetadata, Config, Engine, Unavailable
 from redress_spine.store.migrate import migrate
@@ -154,6 +155,7 @@ def engine_of(
     settle: float = 0.2,
     clock: Clock = wall_clock,
     fold: int = 1,
+    reactors: Sequence[Reactor] = (),
 ) -> Engine:
     """One replica of intake, handling or another that observes what handling does; not started. work None: what the service has."""
     return Engine(
@@ -165,6 +167,7 @@ def engine_of(
         queries=[],
         fold=fold,
         config=Config(dsn, kafka, MASTER, partitions, settle, topic_prefix=prefix),
+        reactors=reactors,
         clock=clock,
     )
 
@@ -198,11 +201,11 @@ class Stack:
         kafka: KafkaClients | str | None = None,
         settle: float = 0.2,
         clock: Clock = wall_clock,
+        reactors: Sequence[Reactor] = (),
     ) -> Engine:
         made = await self.database(source)
-        engine = engine_of(
-            source, made.app_dsn, kafka or self.kafka, self.prefix, self.partitions, automations=automations, settle=settle, clock=clock
-        )
+        how: dict[str, Any] = {"automations": automations, "settle": settle, "clock": clock, "reactors": reactors}
+        engine = engine_of(source, made.app_dsn, kafka or self.kafka, self.prefix, self.partitions, **how)
         if start:
             await engine.start()
             self.engines.append(engine)

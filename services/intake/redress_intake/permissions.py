@@ -1,16 +1,21 @@
 """Who may do what at the front door, with which complaints, and what of an answer they are shown."""
 
-from redress_chassis import ANYTHING, OWN_DEPARTMENT, Permissions, Roles
+from redress_chassis import ANYTHING, OWN, OWN_DEPARTMENT, Permissions, Roles
 from redress_intake.domain.complaint import Complaint
+from redress_intake.domain.subscription import Subscription
 
 
 def department(complaint: Complaint) -> str | None:
     return complaint.observed.department
 
 
-def known(complaint: Complaint) -> bool:
-    """Registered here, and not merely learned of from others."""
-    return complaint.registered
+def known(state: Complaint | Subscription) -> bool:
+    """A complaint that was registered here, and not merely learned of from others; a subscription that was not deleted."""
+    return state.registered if isinstance(state, Complaint) else state.kept
+
+
+def owner(subscription: Subscription) -> str:
+    return subscription.own.subscriber
 
 
 # A customer may turn to any front end, so that a front end reaches every complaint.
@@ -19,6 +24,7 @@ LOOKS: Roles = {"front-end": ANYTHING, "agent": ANYTHING, "handler": OWN_DEPARTM
 # Over all numbers: front ends find what they have by its id or number, for whose complaint it is, is not known of them.
 SEARCHES: Roles = {"agent": ANYTHING, "supervisor": ANYTHING}
 WATCHES: Roles = {"supervisor": ANYTHING, "ops": ANYTHING}
+IS_TOLD: Roles = {"front-end": OWN}
 
 PERMISSIONS = Permissions(
     {
@@ -32,6 +38,12 @@ PERMISSIONS = Permissions(
         "GET /complaints/{complaint}/said": LOOKS,
         "GET /complaints/{complaint}/stages": LOOKS,
         "GET /pending": WATCHES,
+        "POST /subscriptions": IS_TOLD,
+        "GET /subscriptions": IS_TOLD,
+        "GET /subscriptions/{subscription}": IS_TOLD,
+        "DELETE /subscriptions/{subscription}": IS_TOLD,
+        "GET /subscriptions/{subscription}/deliveries": IS_TOLD,
+        "POST /subscriptions/{subscription}/deliveries/{delivery}/redeliver": IS_TOLD,
     },
     # A handler reads the customer's words and contact data at their case; operations need neither.
     reads={
@@ -41,4 +53,5 @@ PERMISSIONS = Permissions(
     },
     department=department,
     known=known,
+    owner=owner,
 )

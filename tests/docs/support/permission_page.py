@@ -20,7 +20,7 @@ You get: for each service, which role may call which operation, and on which com
 the services themselves read; a test compares this page with them, and another one calls every operation in every role.
 
 - **anything**: on every complaint. **own department**: on what lies with the caller's department now, and for a caller without a department
-  on nothing. **–**: refused with 403.
+  on nothing. **own**: on what was made under the caller's `sub`. **–**: refused with 403.
 - What is out of reach is answered with 404, as if it were not there; lists leave it out.
 - Whoever has several roles may do what any one of them may. Events then name the role that reaches furthest, as in `supervisor:alice`.
 - An operation that is in no table is for nobody: a service that has one does not start.

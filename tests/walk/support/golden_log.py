@@ -22,6 +22,7 @@ from lives import LIVES, told
 from machines import Service
 
 from redress_events.contracts import CONTRACTS
+from redress_events.event import Event
 from redress_local.places import ROOT, SERVICES, package
 from redress_spine.aggregate import Aggregate
 from redress_spine.messaging.envelope import decode
@@ -71,21 +72,24 @@ def folds(services: Iterable[Service], numbers: Mapping[str, int]) -> dict[str, 
 
 def digest_of(service: Service, events: Sequence[bytes]) -> str | None:
     """Of the rows after each of these events that it folds, as they stand in the database. None if they leave no trace in this service."""
-    codec, state = Codec(service.aggregate), service.aggregate.state()
+    event_type = CONTRACTS[(first := decode(events[0])).source].by_type[first.type]
+    if (aggregate := kind_of(service, event_type)) is None:
+        return None
+    codec, state = Codec(aggregate), aggregate.state()
     observed, own, digest, entered = state.observed, state.own, sha256(), False
     for value in events:
         envelope = decode(value)
         event, sealed = as_folded(CONTRACTS[envelope.source].by_type[envelope.type], envelope)
         if type(event) in service.contract.type_of:
-            own = service.aggregate.evolve(own, event, envelope.time)
+            own = aggregate.evolve(own, event, envelope.time)
         elif service.observes(event):
-            observed = service.aggregate.observe(observed, event, envelope.time)
+            observed = aggregate.observe(observed, event, envelope.time)
         else:
             continue
         digest.update(f"{codec.dump_observed(observed)}\n{codec.dump_own(own)}\n".encode())
-        if shown := projected(service.aggregate, (observed, own)):
+        if shown := projected(aggregate, (observed, own)):
             digest.update(f"{shown}\n".encode())
-        row = row_of(service.aggregate, event, envelope.source, envelope.version, envelope.time, [blob for _, blob in sealed])
+        row = row_of(aggregate, event, envelope.source, envelope.version, envelope.time, [blob for _, blob in sealed])
         if row is not None:
             digest.update(f"{row}\n".encode())
             entered = True
@@ -96,6 +100,14 @@ def projected(aggregate: Aggregate, state: Facets) -> list[Any]:
     """All rows and counts that are made of this state."""
     rows = [(table.name, sorted(rows.values())) for table, rows in rows_of(aggregate, state).items()]
     return [*rows, *sorted(counted(aggregate, state))]
+
+
+def kind_of(service: Service, event: type[Event]) -> Aggregate | None:
+    """How the service folds the subject that this event was decided on: a complaint, or another kind that it alone has."""
+    if event.decided_on == "complaint":
+        return service.aggregate
+    aggregates: Mapping[str, Aggregate] = importlib.import_module(f"{package(service.name)}.main").service.verified(1).aggregates
+    return aggregates.get(event.decided_on)
 
 
 def numbers_in_force(services: Iterable[Service]) -> dict[str, int]:

@@ -15,13 +15,14 @@ from starlette.types import Scope
 from redress_chassis.api import etags, idempotency, paging
 from redress_chassis.api.paging import Page
 from redress_chassis.auth.callers import Caller, no_token
-from redress_chassis.auth.permissions import Permission, Permissions
+from redress_chassis.auth.permissions import ANYTHING, OWN, Permission, Permissions
 from redress_chassis.edge.problems import not_found, problem_of
 from redress_chassis.edge.request_context import RequestContext, request_context_of
 from redress_chassis.operations.metrics import Metrics
 from redress_chassis.settings import Settings
 from redress_events.event import Event
 from redress_spine.aggregate import Context
+from redress_spine.processing.effects import NoSuchEffect, Shown
 from redress_spine.store.engine import CommandMetadata, Loaded
 from redress_spine.store.entries import Latest, Listed
 from redress_spine.store.lookups import FOUND
@@ -127,7 +128,10 @@ class Commands(Generic[State]):
     ) -> Page[Loaded]:
         """A page of a list, without what is out of the caller's reach. args: the query's filters `$1 …`. department: its part of the list
         alone. Raises 400 `bad-cursor`."""
-        if not self._permission.everywhere(self.caller):
+        reaches = self._permission.reaches(self.caller)
+        if OWN in reaches and ANYTHING not in reaches:
+            query, args = query.of_owner(len(args)), (*args, self.caller.sub)
+        elif ANYTHING not in reaches:
             if self.caller.department is None or department not in (None, self.caller.department):
                 return Page([])
             department = self.caller.department
@@ -149,7 +153,7 @@ class Commands(Generic[State]):
     async def counts(self, name: str) -> dict[str, int]:
         """How many subjects are what, by the keys of this count, `<department>/…`, without what is out of the caller's reach."""
         counts = await self._serving.engine.counts(name)
-        if self._permission.everywhere(self.caller):
+        if ANYTHING in self._permission.reaches(self.caller):
             return counts
         return {key: n for key, n in counts.items() if key.partition("/")[0] == self.caller.department}
 
@@ -166,6 +170,21 @@ class Commands(Generic[State]):
     def shown(self, loaded: Loaded) -> frozenset[str]:
         """The parts of an answer about this subject that the caller is shown: `reads` of the table."""
         return self._serving.permissions.shown(self._roles_on(loaded))
+
+    async def effects(self, loaded: Loaded, reactor: str, *, limit: int, cursor: str | None) -> Page[Shown]:
+        """A page of what a reactor did, or is to do, about this subject, the latest first. Raises 400 `bad-cursor`."""
+        before = paging.position_before(cursor, loaded.subject, reactor)
+        found = await self._serving.engine.effects_of(reactor, loaded.subject, before=before, limit=limit + 1)
+        more = len(found) > limit
+        return Page(found[:limit], paging.cursor_before(found[limit - 1].place, loaded.subject, reactor) if more else None)
+
+    async def repeat(self, loaded: Loaded, reactor: str, key: str) -> Shown:
+        """Have one of them done again, under its key. To say it twice changes nothing. Raises 404."""
+        idempotency.key_of(self._context)
+        try:
+            return await self._serving.engine.repeat_effect(reactor, loaded.subject, key)
+        except NoSuchEffect:
+            raise not_found() from None
 
     async def words(self, loaded: Loaded, *refs: str | None) -> Mapping[str, str]:
         """Personal fields in clear, by their reference. What was forgotten, or is not the caller's to read any more, is missing."""

@@ -54,6 +54,9 @@ def document(app: FastAPI, schema: dict[str, Any]) -> dict[str, Any]:
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own errors, which nobody gets to see
         components["schemas"].pop(name, None)
+    for operations in schema.get("webhooks", {}).values():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)  # it is others who answer
     for context in iter_route_contexts(app.routes):
         route = context.original_route
         if not isinstance(route, APIRoute) or not route.include_in_schema:

@@ -60,6 +60,21 @@ def entry_after(cursor: str | None, subject: str, name: str) -> Place:
     raise _bad_cursor()
 
 
+def cursor_before(position: int, subject: str, name: str) -> str:
+    """The cursor behind one of a subject's effects."""
+    return base64.urlsafe_b64encode(orjson.dumps([f"{subject} {name}", position])).rstrip(b"=").decode()
+
+
+def position_before(cursor: str | None, subject: str, name: str) -> int | None:
+    """Behind which effect the page begins. Raises a 400 `bad-cursor`."""
+    if cursor is None:
+        return None
+    match _decoded(cursor):
+        case [str(of), int(position)] if of == f"{subject} {name}" and 0 < position < 2**63 and not isinstance(position, bool):
+            return position
+    raise _bad_cursor()
+
+
 def place_of(cursor: str | None, query: Query, args: Sequence[Any]) -> tuple[int, str] | None:
     """Where the page begins. Raises a 400 `bad-cursor`."""
     if cursor is None:

@@ -22,9 +22,10 @@ class Reach(StrEnum):
 
     ANYTHING = "anything"
     OWN_DEPARTMENT = "own department"  # what lies with the caller's department now; nothing for a caller without one
+    OWN = "own"  # what was made under the caller's `sub`
 
 
-ANYTHING, OWN_DEPARTMENT = Reach.ANYTHING, Reach.OWN_DEPARTMENT
+ANYTHING, OWN_DEPARTMENT, OWN = Reach.ANYTHING, Reach.OWN_DEPARTMENT, Reach.OWN
 Roles = Mapping[Role, Reach]  # of one operation; a role that is not in it may not carry it out
 
 
@@ -43,6 +44,7 @@ class Permission:
     roles: Roles
     department: Callable[[Any], str | None] = _nobodys
     known: Callable[[Any], bool] = _always
+    owner: Callable[[Any], str | None] = _nobodys
 
     def admitted(self, caller: Caller) -> tuple[Role, ...]:
         """Those of the caller's roles that may carry it out, the furthest-reaching first. Raises a 403 that names all that may."""
@@ -56,12 +58,20 @@ class Permission:
         """The roles in which the caller reaches this object; none: to them it does not exist."""
         if not self.known(state):
             return frozenset()
-        own = caller.department is not None and caller.department == self.department(state)
-        return frozenset(role for role, reach in self.roles.items() if role in caller.roles and (own or reach is ANYTHING))
+        return frozenset(role for role, reach in self.roles.items() if role in caller.roles and self._within(reach, caller, state))
 
-    def everywhere(self, caller: Caller) -> bool:
-        """Whether the caller reaches all objects, not those of their department alone."""
-        return any(reach is ANYTHING for role, reach in self.roles.items() if role in caller.roles)
+    def reaches(self, caller: Caller) -> frozenset[Reach]:
+        """How far the caller's roles reach: all objects, those of their department, or their own."""
+        return frozenset(reach for role, reach in self.roles.items() if role in caller.roles)
+
+    def _within(self, reach: Reach, caller: Caller, state: Any) -> bool:
+        match reach:
+            case Reach.ANYTHING:
+                return True
+            case Reach.OWN_DEPARTMENT:
+                return caller.department is not None and caller.department == self.department(state)
+            case Reach.OWN:
+                return caller.sub == self.owner(state)
 
 
 NOBODY = Permission({})
@@ -75,16 +85,18 @@ class Permissions:
     reads: parts of an answer that some roles alone are shown → these roles. What is no such part is shown to all who reach the object.
     department: which department an object lies with, None while it lies with none.
     known: whether there is something to see yet; else the object does not exist for anybody.
+    owner: the `sub` of who made an object that is for them alone.
     """
 
     operations: Mapping[str, Roles]
     reads: Mapping[str, Collection[Role]] = field(default_factory=dict)
     department: Callable[[Any], str | None] = _nobodys
     known: Callable[[Any], bool] = _always
+    owner: Callable[[Any], str | None] = _nobodys
     _of: dict[str, Permission] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._of.update({name: Permission(roles, self.department, self.known) for name, roles in self.operations.items()})
+        self._of.update({name: Permission(roles, self.department, self.known, self.owner) for name, roles in self.operations.items()})
 
     def __getitem__(self, operation: str) -> Permission:
         return self._of.get(operation, NOBODY)
@@ -98,7 +110,7 @@ class Permissions:
 
     def joined(self, other: Mapping[str, Roles]) -> Permissions:
         """With the operations that every service has."""
-        return Permissions({**self.operations, **other}, self.reads, self.department, self.known)
+        return Permissions({**self.operations, **other}, self.reads, self.department, self.known, self.owner)
 
     def check(self, routes: Iterable[BaseRoute], asks: Callable[[APIRoute], bool], open_paths: Collection[str]) -> None:
         """Raises ValueError where a route neither is open by declaration nor asks the table, where the table does not name it, and where an

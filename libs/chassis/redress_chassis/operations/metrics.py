@@ -30,6 +30,7 @@ GAUGES = {
     "parked_subjects": "Subjects held back by a record that cannot be folded; counted to 10,000.",
     "dead_letters": "Records without a usable subject, or in the wrong place; counted to 10,000.",
     "stuck_rows": "Rows whose work failed or changed nothing, waiting to be tried again; counted to 10,000.",
+    "dead_effects": "Effects on the outside world that were given up, until somebody retries or drops them; counted to 10,000.",
     "timed_automations_wait_seconds": "How long timed automations that are due has waited for the log.",
     "clock_skew_seconds": "By how much this replica's clock is ahead of its database's, at least; negative where it is behind.",
     "relay_leader": "1 in the replica that ships the journal.",
@@ -99,6 +100,12 @@ class _Spine(Collector):
         for labels, count in self.latest.decided.items():
             automations.add_metric(labels, count)
         yield automations
+        effects = CounterMetricFamily(
+            "redress_effects", "Attempts at effects on the outside world, by reactor and outcome.", labels=["reactor", "outcome"]
+        )
+        for labels, count in self.latest.effects.items():
+            effects.add_metric(labels, count)
+        yield effects
 
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

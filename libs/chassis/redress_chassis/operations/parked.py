@@ -1,4 +1,4 @@
-"""What operators do to a running service: look at records that are parked or set aside, redrive them, or pass them by."""
+"""What operators do to a running service: look at records that are parked or set aside, redrive them or pass them by; retry effects."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from dataclasses import asdict
 from typing import Annotated, Any, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from fastapi import Query as Parameter
 from pydantic import AfterValidator, Field
 
-from redress_chassis.api.bodies import Body, Short
+from redress_chassis.api.bodies import Body, Short, Words, storable
 from redress_chassis.api.commands import Permitted
 from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import MOST, Limit
 from redress_chassis.auth.permissions import ANYTHING, Roles
 from redress_chassis.edge.problems import not_found
+from redress_spine.processing.effects import DeadEffect, NoSuchEffect
 from redress_spine.processing.parking import Decided, NotParked, Redriven, Skipped, TakenIn
 from redress_spine.processing.skips import checked_why
 from redress_spine.store.engine import Engine
@@ -29,9 +30,13 @@ OPERATIONS: Mapping[str, Roles] = {
     "POST /ops/redrive": OPERATORS,
     "POST /ops/redrive-set-aside": OPERATORS,
     "POST /ops/skips": OPERATORS,
+    "GET /ops/effects": OPERATORS,
+    "POST /ops/effects/{reactor}/{key}/retry": OPERATORS,
+    "POST /ops/effects/{reactor}/{key}/drop": OPERATORS,
 }
 AT_ONCE = 50  # records or complaints that one request decides on
 
+Name = Annotated[str, Path(max_length=200), AfterValidator(storable)]
 ComplaintFilter = Annotated[UUID | None, Parameter(description="The complaint's id, as registering it answered.")]
 Topic = Annotated[str, Field(min_length=1, max_length=249)]
 Subject = Annotated[str, Field(min_length=1, max_length=250)]
@@ -65,6 +70,12 @@ class RecordBody(Body):
     content: Annotated[Hex, Field(min_length=64, max_length=64)]
     hash: Hex
     event: bool
+
+
+class DropBody(Body):
+    """Why the effect is never to be done. It is kept for ever."""
+
+    why: Words
 
 
 class SkipBody(Body):
@@ -142,6 +153,30 @@ def _place(text: str) -> tuple[str, int, int]:
     topic, _, rest = text.rpartition("/")
     partition, _, offset = rest.partition("@")
     return topic, int(partition), int(offset)
+
+
+@router.get("/effects")
+async def list_dead_letters(request: Request, call: Permitted[Any]) -> list[DeadEffect]:
+    """Effects on the outside world that were given up, with the last error of each; the newest 200."""
+    return await _engine(request).dead_effects()
+
+
+@router.post("/effects/{reactor}/{key}/retry", status_code=204, responses=problems(404))
+async def retry_dead_letter(request: Request, reactor: Name, key: Name, call: Permitted[Any]) -> None:
+    """Try an effect that was given up again, from its first attempt on. The other side gets the same key as before."""
+    try:
+        await _engine(request).retry_effect(reactor, key)
+    except NoSuchEffect:
+        raise not_found() from None
+
+
+@router.post("/effects/{reactor}/{key}/drop", status_code=204, responses=problems(404))
+async def drop_dead_letter(request: Request, reactor: Name, key: Name, body: DropBody, call: Permitted[Any]) -> None:
+    """Never do an effect that was given up."""
+    try:
+        await _engine(request).drop_effect(reactor, key, call.actor, body.why)
+    except NoSuchEffect:
+        raise not_found() from None
 
 
 def _engine(request: Request) -> Engine:

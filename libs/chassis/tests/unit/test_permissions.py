@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import APIRouter
 
-from redress_chassis import ANYTHING, OWN_DEPARTMENT, Caller, Permissions, Permitted, Service
+from redress_chassis import ANYTHING, OWN, OWN_DEPARTMENT, Caller, Permissions, Permitted, Service
 from redress_chassis.auth.permissions import NOBODY
 from redress_chassis.edge.problems import Problem
 from redress_events.event import Contract, Event
@@ -48,7 +48,14 @@ def caller(*roles: str, department: str | None = None) -> Caller:
 def test_an_object_is_reached_by_the_sum_of_the_roles(who: Caller, reached_as: set[str]):
     assert READ.on(who, "at here") == reached_as
     assert READ.on(who, "not known yet") == set()
-    assert READ.everywhere(who) is ("ops" in who.roles)
+    assert (ANYTHING in READ.reaches(who)) is ("ops" in who.roles)
+
+
+def test_what_is_the_callers_own_is_theirs_alone():
+    mine = Permissions({"GET /things": {"front-end": OWN}}, owner=lambda state: state)["GET /things"]
+    assert mine.on(caller("front-end"), "alice") == {"front-end"}
+    assert mine.on(caller("front-end"), "bob") == mine.on(caller("agent"), "alice") == set()
+    assert mine.reaches(caller("front-end", "agent")) == {OWN}
 
 
 def test_parts_of_an_answer_are_for_the_roles_in_which_it_is_reached():
@@ -116,6 +123,18 @@ async def test_a_list_holds_what_is_reached_and_nothing_else(alice: httpx.AsyncC
 def test_a_list_that_knows_no_departments_is_an_error_and_not_shown_whole():
     with pytest.raises(ValueError, match="not told apart"):
         Query("notes", "true", order="number", index="state_notes").of_department(0)
+
+
+async def test_a_list_of_what_is_the_callers_own_is_asked_for_their_part(alice: httpx.AsyncClient, jar: Any, issuer: Any):
+    answer = await alice.get("/written", headers={"authorization": f"Bearer {issuer.token('front-end', 'agent', department='network')}"})
+    assert answer.status_code == 200
+    ((query, args),) = jar.pages
+    assert (query.where, query.index, args) == ("(true) AND s.writer = $1::text", "state_notes_by", ("alice",))
+
+
+def test_a_list_that_knows_no_owners_is_an_error_and_not_shown_whole():
+    with pytest.raises(ValueError, match="not told apart"):
+        Query("notes", "true", order="number", index="state_notes").of_owner(0)
 
 
 async def listed(call: Permitted[Any]) -> dict[str, str]:

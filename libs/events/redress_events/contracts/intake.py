@@ -1,4 +1,6 @@
-"""What intake publishes: the complaint as the customer gave it, and the customer's own later words."""
+"""What intake publishes: the complaint as the customer gave it, the customer's own later words, and who is told what becomes of it."""
+
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -37,6 +39,7 @@ class ComplaintRegistered(Event):
     instruction: Personal | None = None  # how the receiving agent asks the department to handle it
     attachments: tuple[str, ...] = ()
     refers_to: EarlierComplaint | None = None  # the one that this one takes up again, most often because that is closed
+    client: str | None = None  # who registered it: the subject of the token
 
 
 class ComplaintSupplemented(Event):
@@ -61,4 +64,41 @@ class ComplaintWithdrawn(Event):
     reason: Personal | None = None
 
 
-INTAKE = Contract("intake", ComplaintRegistered, ComplaintSupplemented, ComplaintChased, ComplaintWithdrawn)
+class WebhookSubscribed(Event):
+    """A front end wants to be told when complaints that it registered reach these stages."""
+
+    stream: ClassVar[str] = "subscription"
+    decided_on: ClassVar[str] = "subscription"
+
+    client: str
+    stages: tuple[str, ...]
+    address: Personal
+    secret: Personal  # with which what is told is signed
+
+
+class WebhookUnsubscribed(Event):
+    """The front end wants to be told no more."""
+
+    stream: ClassVar[str] = "subscription"
+    decided_on: ClassVar[str] = "subscription"
+
+
+class WebhookDisabled(Event):
+    """Nothing more is told: the receiver said that it is gone, or took nothing for a day."""
+
+    stream: ClassVar[str] = "subscription"
+    decided_on: ClassVar[str] = "subscription"
+
+    reason: Literal["gone", "failing"]
+
+
+INTAKE = Contract(
+    "intake",
+    ComplaintRegistered,
+    ComplaintSupplemented,
+    ComplaintChased,
+    ComplaintWithdrawn,
+    WebhookSubscribed,
+    WebhookUnsubscribed,
+    WebhookDisabled,
+)

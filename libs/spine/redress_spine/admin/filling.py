@@ -20,7 +20,7 @@ from aiokafka import TopicPartition
 from redress_events.event import Contract
 from redress_spine.messaging.envelope import decode
 from redress_spine.messaging.kafka_clients import Consumer
-from redress_spine.messaging.records import DeadLetter, DecodedRecord, Reader, Record, RejectedRecord, as_folded
+from redress_spine.messaging.records import DeadLetter, DecodedRecord, Elsewhere, Reader, Record, RejectedRecord, as_folded
 from redress_spine.messaging.spool import Spool
 from redress_spine.messaging.whole_log import ahead
 from redress_spine.processing.projections import COUNTED, LOOKUPS, Changes, changes
@@ -110,6 +110,8 @@ class Filling:
             if record.mark:
                 continue
             item = self._reader.judge(record)
+            if isinstance(item, Elsewhere):
+                continue
             if isinstance(item, DeadLetter):
                 if skip_of(self._skips, record) is None:
                     held.dead_letters.append(item)

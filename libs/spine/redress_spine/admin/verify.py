@@ -28,7 +28,7 @@ from redress_spine.messaging.envelope import GENESIS, chain, decode
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.positions import Position, position_of
-from redress_spine.messaging.records import UNREADABLE, DeadLetter, DecodedRecord, Reader, Record, RejectedRecord
+from redress_spine.messaging.records import UNREADABLE, DeadLetter, DecodedRecord, Elsewhere, Reader, Record, RejectedRecord
 from redress_spine.messaging.relay import close
 from redress_spine.messaging.spool import Spool
 from redress_spine.messaging.topics import Topics
@@ -377,7 +377,7 @@ class _Check:
             self._look_at_own(record, *own, part)
         if read.last is not None and record.offset == read.last.offset and record.hash != read.last.hash and not part.gone:
             part.gone = f"has at offset {record.offset} another record than was read there"
-        if record.topic != self._topics.lifecycle or record.offset >= read.next or part.gone:
+        if record.topic != self._topics.lifecycle or record.offset >= read.next or isinstance(judged, Elsewhere) or part.gone:
             return
         aside = part.aside.pop(record.offset, None)
         if isinstance(judged, DeadLetter):
@@ -402,7 +402,7 @@ class _Check:
             known = part.hashes.get(judged.subject, {}).get(version)
             replay.compare(judged, {} if known is None else {(judged.subject, version): known})
 
-    def _own(self, record: Record, judged: DeadLetter | RejectedRecord | DecodedRecord) -> tuple[str, int] | None:
+    def _own(self, record: Record, judged: DeadLetter | Elsewhere | RejectedRecord | DecodedRecord) -> tuple[str, int] | None:
         """Stream and version of an event of this service, on whichever topic."""
         if record.topic != self._topics.lifecycle:
             return self._public_record(record)

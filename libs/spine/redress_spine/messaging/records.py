@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from redress_events.event import Contract, Event, family
+from redress_events.vocabulary import LIFECYCLE
 from redress_spine.aggregate import Aggregate
 from redress_spine.messaging.envelope import Envelope, Malformed, chain, decode
 from redress_spine.store.states import partition_of
@@ -68,6 +69,13 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """It belongs to a kind of subject that another service has and this one does not: it is passed over."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
 class RejectedRecord:
     """It belongs to this subject and cannot be folded. version and envelope where they could be read."""
 
@@ -104,6 +112,13 @@ class Reader:
             self._types[aggregate_name] = {by_class[event]: event for event in kind.observes}
             self._families[aggregate_name] = {family(by_class[event]) for event in kind.observes}
         self._sources = set(contracts)
+        on_the_log = {event.stream for contract in contracts.values() for event in contract.type_of if event.topic == LIFECYCLE}
+        self._elsewhere = on_the_log - set(aggregates)
+
+    def is_elsewhere(self, key: str) -> bool:
+        """Whether this is a subject of a kind that other services have, and this one has not."""
+        kind, _, identity = key.partition("/")
+        return kind in self._elsewhere and re.fullmatch(UUID_PART, identity) is not None
 
     def is_subject(self, key: str) -> bool:
         return self._subject.fullmatch(key) is not None
@@ -118,13 +133,15 @@ class Reader:
             return None
         return (key, int(version)) if self.is_subject(key) and partition_of(key, self._partitions) == record.partition else None
 
-    def judge(self, record: Record) -> DeadLetter | RejectedRecord | DecodedRecord:
+    def judge(self, record: Record) -> DeadLetter | Elsewhere | RejectedRecord | DecodedRecord:
         """Never raises: what cannot be read is the answer."""
         if record.unreadable:
             return DeadLetter(record, UNREADABLE, "The client could not take the record apart: a header or a codec that it does not know.")
         key = (record.key or b"").decode("utf-8", "replace")
+        if self.is_elsewhere(key):
+            return Elsewhere(record)
         if not self.is_subject(key):
-            return DeadLetter(record, "no-subject", "The key is not the subject of a complaint.")
+            return DeadLetter(record, "no-subject", "The key is not a subject.")
         if partition_of(key, self._partitions) != record.partition:
             return DeadLetter(record, "wrong-partition", f"The key belongs into partition {partition_of(key, self._partitions)}.")
         if record.value is None:

@@ -16,7 +16,7 @@ import orjson
 import structlog
 from aiokafka import TopicPartition
 
-from redress_spine.messaging.records import UNFIT, UNREADABLE, DeadLetter, DecodedRecord, Reader, Record, RejectedRecord
+from redress_spine.messaging.records import UNFIT, UNREADABLE, DeadLetter, DecodedRecord, Elsewhere, Reader, Record, RejectedRecord
 from redress_spine.messaging.topics import Topics
 from redress_spine.processing.projector import NOT_STORABLE, NOT_STORED, ROWS, judged_key
 from redress_spine.processing.skips import SKIP, Skips, checked_why, skip_of, skips_among
@@ -220,7 +220,7 @@ class Parking:
             return None
         record = record_of_row(row)
         item = self._reader.judge(record)
-        of = None if isinstance(item, DeadLetter) or record.topic == self._topics.keys else item.subject
+        of = None if isinstance(item, DeadLetter | Elsewhere) or record.topic == self._topics.keys else item.subject
         return Held(record, row["reason"], row["detail"], of, isinstance(item, DecodedRecord) and record.topic != self._topics.keys)
 
     async def skip(self, subject: str, who: str, why: str) -> Redriven:
@@ -328,7 +328,7 @@ class Parking:
                     continue
                 if key[0] not in keys or record.value is None:
                     keys[key[0]] = key[1]
-            elif isinstance(item := self._reader.judge(record), DeadLetter):
+            elif isinstance(item := self._reader.judge(record), DeadLetter | Elsewhere):
                 continue
             else:
                 by_subject.setdefault(item.subject, []).append(record)
@@ -470,6 +470,7 @@ class Parking:
             item = self._reader.judge(parked.record)
             if isinstance(item, DeadLetter):  # it was a subject's when it was parked: another partition count since
                 item = RejectedRecord(parked.record, subject, item.reason, item.detail)
+            assert not isinstance(item, Elsewhere), "it would not have been parked"
             items.append((parked, item, skip_of(skips, parked.record)))
         return items
 

@@ -25,7 +25,7 @@ from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.polling import POLL_TIMEOUT, poll
 from redress_spine.messaging.positions import Anchor, Position, Refusal
-from redress_spine.messaging.records import DeadLetter, DecodedRecord, Reader, Record, RejectedRecord
+from redress_spine.messaging.records import DeadLetter, DecodedRecord, Elsewhere, Reader, Record, RejectedRecord
 from redress_spine.messaging.relay import close
 from redress_spine.messaging.topics import Topics
 from redress_spine.processing.clock import monotonic
@@ -262,6 +262,8 @@ class Projector:
             if n % 50 == 49:
                 await asyncio.sleep(0)
             if record.topic == self._topics.keys:
+                if self._reader.is_elsewhere((record.key or b"").decode("utf-8", "replace")):
+                    continue
                 key = judged_key(self._reader, self._vault, record)
                 if isinstance(key, DeadLetter):
                     dead_letters.append(key)
@@ -269,7 +271,10 @@ class Projector:
                     keys[key[0]] = key[1]
             elif n not in known:
                 judged = self._reader.judge(record)
-                dead_letters.append(judged) if isinstance(judged, DeadLetter) else items.append(judged)
+                if isinstance(judged, DeadLetter):
+                    dead_letters.append(judged)
+                elif not isinstance(judged, Elsewhere):
+                    items.append(judged)
         dead_letters = [each for each in dead_letters if skip_of(self.skips, each.record) is None]
         own = [item for item in items if isinstance(item, DecodedRecord) and item.envelope.source == self._source]
         foldings = await self._load(connection, {item.subject for item in items})

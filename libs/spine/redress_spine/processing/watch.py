@@ -16,6 +16,8 @@ from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.relay import Relay
 from redress_spine.processing.automations import AutomationLoop
 from redress_spine.processing.clock import CrossCheck, monotonic, wall_clock
+from redress_spine.processing.performing import Performing
+from redress_spine.processing.planning import Planning
 from redress_spine.processing.projector import Projector
 from redress_spine.processing.reality import Reality
 from redress_spine.store.database import LIVE
@@ -28,12 +30,14 @@ PULSE = 1.0
 STALLED = 60.0  # seconds: more than all the time limits of a turn together
 HELD = 60.0  # seconds beyond the settling time that timed automations may wait for the log before somebody is told
 STARTS = 10.0  # seconds between two looks at where the log begins
-# However many there are, so many are read at most: who looks must not add to an outage. Index: state_parked, and the primary keys.
+# However many there are, so many are read at most: who looks must not add to an outage. Index:
+# state_parked, effects_dead, and the primary keys.
 COUNTED = 10_000
 COUNTS = f"""
 SELECT (SELECT count(*) FROM (SELECT 1 FROM state WHERE parked LIMIT {COUNTED}) n) AS parked,
        (SELECT count(*) FROM (SELECT 1 FROM dead_letters LIMIT {COUNTED}) n) AS dead_letters,
        (SELECT count(*) FROM (SELECT 1 FROM row_errors LIMIT {COUNTED}) n) AS stuck,
+       (SELECT count(*) FROM (SELECT 1 FROM effects WHERE status = 'dead' LIMIT {COUNTED}) n) AS dead,
        (SELECT timeline = timeline_now() FROM birthplace) AS at_home,
        pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, pg_snapshot_xmax(pg_current_snapshot())::text AS xmax
 """
@@ -67,6 +71,8 @@ class Measures:
     log_start_offset: int = 0
     wrong_settings: int = 0
     timed_automations_wait_seconds: float = 0.0
+    dead_effects: int = 0
+    effects: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 class Watch:
@@ -87,6 +93,8 @@ class Watch:
         relay: Relay,
         projector: Projector,
         automations: AutomationLoop,
+        planning: Planning,
+        performing: Performing,
         log_end: LogEnd,
         cross_check: CrossCheck,
     ) -> None:
@@ -101,6 +109,8 @@ class Watch:
         self._relay = relay
         self._projector = projector
         self._automations = automations
+        self._planning = planning
+        self._performing = performing
         self._log_end = log_end
         self._cross_check = cross_check
         self._watermark: tuple[str, float] = ("", 0.0)
@@ -116,6 +126,7 @@ class Watch:
     def stalled(self, after: float = STALLED) -> list[str]:
         """Which loops have had no turn for so many seconds. One whose database or broker is away fails and tries again: that is a turn."""
         loops = {"projector": self._projector.progress, "relay": self._relay.progress, "work": self._automations.progress}
+        loops |= {"planning": self._planning.progress} | {f"reactor {name}": turn for name, turn in self._performing.progress.items()}
         return [f"The {name} has made no turn for {after:.0f} s." for name, turn in loops.items() if monotonic() - turn > after]
 
     async def health(self) -> Health:
@@ -164,7 +175,7 @@ class Watch:
             f"Partition {place.partition} of {place.topic} has no leader, or is not there: nothing can be written to it, nor read."
             for place in sorted(self._log_end.unled.intersection(self._places))
         ]
-        if (held := self._automations.held_for) > self._held:
+        if (held := max(self._automations.held_for, self._planning.held_for)) > self._held:
             failure = f" The projector failed last with {self._projector.failure}." if self._projector.failing else ""
             found.append(f"Timed automations that is due has waited {held:.0f} s for the log: no deadline is judged meanwhile.{failure}")
         return found
@@ -208,7 +219,9 @@ class Watch:
             refused_partitions=len(self._projector.refused),
             log_start_offset=max(self._starts.values(), default=0),
             wrong_settings=len(self._reality.flaws),
-            timed_automations_wait_seconds=self._automations.held_for,
+            timed_automations_wait_seconds=max(self._automations.held_for, self._planning.held_for),
+            dead_effects=counts["dead"],
+            effects=dict(self._performing.counts),
         )
 
     async def ask(self) -> Mapping[TopicPartition, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from redress_events.event import Contract, Event
@@ -33,7 +34,7 @@ def document(contract: Contract, schemas: dict[str, Schema], revision: int) -> D
     messages = {event.__name__: _message(kind, event, schemas[kind]) for kind, event in contract.by_type.items()}
     if contract.source == KEY_MAKER:
         channels[KEYS] = _keys_channel()
-        messages["DataKey"] = _data_key()
+        messages["DataKey"] = _data_key(sorted({event.stream for event in contract.type_of}))
     return {
         "asyncapi": "3.0.0",
         "info": {"title": f"Redress: {contract.source}", "version": f"1.{revision}.0", "description": ABOUT.format(source=contract.source)},
@@ -59,7 +60,7 @@ def _channel(topic: str, messages: dict[str, Any]) -> Document:
 def _keys_channel() -> Document:
     return {
         "address": KEYS,
-        "description": "One data key for each complaint, until it is forgotten. A key arrives here before the events it seals.",
+        "description": "One data key for each subject, until it is forgotten. A key arrives here before the events it seals.",
         "messages": {"DataKey": {"$ref": "#/components/messages/DataKey"}},
         "bindings": _topic(KEYS, 1, {"cleanup.policy": ["compact"]}),
     }
@@ -98,14 +99,14 @@ def _message(kind: str, event: type[Event], schema: Schema) -> Document:
     return message
 
 
-def _data_key() -> Document:
+def _data_key(aggregates: Sequence[str]) -> Document:
     return {
         "name": "data-key",
         "title": "DataKey",
         "contentType": "application/octet-stream",
-        "description": "A complaint's data key, wrapped by the master key. A record without a value destroys the key.",
+        "description": "A subject's data key, wrapped by the master key. A record without a value destroys the key.",
         "payload": {"type": ["string", "null"], "format": "binary"},
-        "bindings": _key("The subject whose personal fields it seals.", "^complaint/"),
+        "bindings": _key("The subject whose personal fields it seals.", f"^({'|'.join(aggregates)})/"),
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,13 +24,17 @@ from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.records import Reader
 from redress_spine.messaging.relay import Relay
 from redress_spine.messaging.topics import FOREVER, Topics, wanted
-from redress_spine.processing import projections
+from redress_spine.processing import effects, projections
 from redress_spine.processing.automations import AutomationLoop
 from redress_spine.processing.clock import Clock, CrossCheck, SteppingClock, follow, wall_clock
+from redress_spine.processing.effects import DeadEffect, NoSuchEffect, Shown
 from redress_spine.processing.idle import Idle, InFlight, look
 from redress_spine.processing.parking import DeadLetterEntry, Decided, ParkedSubject, Parking, Redriven, Skipped, TakenIn
+from redress_spine.processing.performing import Performing
+from redress_spine.processing.planning import Planning
 from redress_spine.processing.projector import Projector
 from redress_spine.processing.pruning import Pruning
+from redress_spine.processing.reactor import Reactor
 from redress_spine.processing.reality import Reality
 from redress_spine.processing.record_view import view
 from redress_spine.processing.watch import Health, Measures, Watch
@@ -96,6 +101,7 @@ class Engine:
         queries: Sequence[Query],
         fold: int,
         config: Config,
+        reactors: Sequence[Reactor] = (),
         clock: Clock = wall_clock,
         entropy: Callable[[], bytes] = lambda: os.urandom(16),
     ) -> None:
@@ -127,6 +133,7 @@ class Engine:
         self._waiting = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._automations = list(automations)
+        self._reactors = list(reactors)
         self._in_flight = InFlight()
 
     # -- life
@@ -170,23 +177,36 @@ class Engine:
             vault=self._vault,
             log_end=self._log_end,
             connect=lambda: self._database.connect("projector", synchronous_commit="off"),
-            projected=lambda: self.automations.wake(),
+            projected=self._changed,
         )
-        self.automations = AutomationLoop(
+        what_loops_need: dict[str, Any] = {
+            "source": self.source,
+            "topics": self._topics,
+            "states": self.states,
+            "committer": self.committer,
+            "projector": self.projector,
+            "log_end": self._log_end,
+            "settle": self._config.settle,
+            "clock": self.clock,
+            "cross_check": self._cross_check,
+            "prepare": lambda drafts: self._database.on_live(lambda: self.deciding.prepare(drafts)),
+            "words": lambda wanted: self._database.on_live(lambda: self._vault.open_all(wanted)),
+            "entropy": self._entropy,
+        }
+        self.automations = AutomationLoop(automations=self._automations, connect=lambda: self._database.connect("work"), **what_loops_need)
+        self.performing = Performing(
             source=self.source,
-            topics=self._topics,
-            automations=self._automations,
-            states=self.states,
-            committer=self.committer,
-            projector=self.projector,
-            log_end=self._log_end,
-            settle=self._config.settle,
-            clock=self.clock,
-            cross_check=self._cross_check,
-            prepare=lambda drafts: self._database.on_live(lambda: self.deciding.prepare(drafts)),
-            words=lambda wanted: self._database.on_live(lambda: self._vault.open_all(wanted)),
-            connect=lambda: self._database.connect("work"),
-            entropy=self._entropy,
+            reactors=self._reactors,
+            lend=self._database.reading,
+            state=self._state_of,
+            open=self.open,
+            decide=lambda subject, decide, metadata: self.decide(subject, decide, metadata, while_parked=True, append=True),
+        )
+        self.planning = Planning(
+            reactors=self._reactors,
+            planned=self.performing.wake,
+            connect=lambda: self._database.connect("planning"),
+            **what_loops_need,
         )
         self.watch = Watch(
             source=self.source,
@@ -200,15 +220,18 @@ class Engine:
             relay=self.relay,
             projector=self.projector,
             automations=self.automations,
+            planning=self.planning,
+            performing=self.performing,
             log_end=self._log_end,
             cross_check=self._cross_check,
         )
         pruning = Pruning(source=self.source, database=self._database.reading, keep=self._config.keep_answers)
         loops = {"projector": self.projector.run(), "relay": self.relay.run(), "work": self.automations.run(), "pulse": self.watch.run()}
+        loops |= {"planning": self.planning.run(), "effects": self.performing.run()} if self._reactors else {}
         loops["pruning"] = pruning.run()
         loops["reality"] = self._reality.run()
         if isinstance(self.clock, SteppingClock):
-            loops["clock"] = follow(self.clock, self.automations.wake)
+            loops["clock"] = follow(self.clock, self._changed)
         else:
             loops["clock"] = self._cross_check.run(self._database_time)
         self._tasks = [asyncio.create_task(loop, name=f"{self.source}-{name}") for name, loop in loops.items()]
@@ -229,7 +252,11 @@ class Engine:
 
     def _committed(self) -> None:
         self.relay.wake()
+        self._changed()
+
+    def _changed(self) -> None:
         self.automations.wake()
+        self.planning.wake()
 
     # -- commands and queries
 
@@ -342,6 +369,38 @@ class Engine:
         with self._in_flight.one():
             return await self._database.on_live(lambda: self.parking.pass_over(records, who, why))
 
+    async def dead_effects(self) -> list[DeadEffect]:
+        """Effects that were given up; the newest 200."""
+        async with self._database.reading() as connection:
+            return await effects.dead_effects(connection)
+
+    async def retry_effect(self, reactor: str, key: str) -> None:
+        """Do a dead letter again, under its key. Raises NoSuchEffect."""
+        async with self._database.reading() as connection:
+            await effects.retry(connection, reactor, key)
+        self.performing.wake()
+
+    async def repeat_effect(self, reactor: str, subject: str, key: str) -> Shown:
+        """Do an effect on a subject again, whether it was done or given up; one that waits is left to its turn. Raises NoSuchEffect."""
+        async with self._database.reading() as connection:
+            with suppress(NoSuchEffect):
+                await effects.retry(connection, reactor, key, ("done", "dead"), subject)
+            shown = await effects.one_of_subject(connection, reactor, subject, key)
+        if shown is None or shown.status != "waiting":
+            raise NoSuchEffect
+        self.performing.wake()
+        return shown
+
+    async def drop_effect(self, reactor: str, key: str, who: str, why: str) -> None:
+        """Never do a dead letter. Raises NoSuchEffect."""
+        async with self._database.reading() as connection:
+            await effects.drop(connection, reactor, key, who, why)
+
+    async def effects_of(self, reactor: str, subject: str, *, before: int | None, limit: int) -> list[Shown]:
+        """What a reactor was to do about a subject, the latest first. before: the place of the page before's last one."""
+        async with self._database.reading() as connection:
+            return await effects.of_subject(connection, reactor, subject, before, limit)
+
     async def health(self) -> Health:
         return await self._database.on_live(self.watch.health)
 
@@ -359,7 +418,7 @@ class Engine:
                 lambda: look(
                     source=self.source,
                     clock=self.clock,
-                    works=self._automations,
+                    works=[*self._automations, *self.planning.plans],
                     places=self._places,
                     in_flight=self._in_flight,
                     database=self._database.watching,
@@ -376,6 +435,12 @@ class Engine:
         async with self._database.watching() as connection:
             now: datetime = await connection.fetchval("SELECT clock_timestamp()")
         return now
+
+    async def _state_of(self, subject: str) -> Any:
+        try:
+            return (await self._database.on_live(lambda: self.deciding.loaded(subject))).state
+        except Unknown:
+            return None
 
     async def _wait_for_keys(self) -> bool:
         """Until the topic of keys was read, by whichever replica holds it, to an end asked after this call began; False where it was not in

@@ -21,6 +21,7 @@ GRANT SELECT, INSERT ON public.events, public.skips, public.partitioning TO {rol
 GRANT SELECT, UPDATE ON public.relay_checkpoint TO {role};
 GRANT SELECT, INSERT, UPDATE ON public.keys TO {role};
 GRANT SELECT, INSERT, DELETE ON public.idempotency TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON public.effects TO {role};
 """
 NUMBER = """
 INSERT INTO partitioning (partitions) VALUES ($1)

@@ -39,13 +39,14 @@ MURMUR = 0x5BD1E995
 class Query:
     """A list that users page through. where: SQL over columns of the state, or of the projection's table that it names, `$1 …` its filters.
     order: a bigint column, not null within it. own: the index that one department's part of it is read from, where the table has a column
-    `department`."""
+    `department`. owner: the column that says whose a row is, where `index` serves one owner's part."""
 
     name: str
     where: str
     order: str
     index: str
     own: str | None = None
+    owner: str | None = None
     table: Table | None = None
 
     def of_department(self, filters: int) -> Query:
@@ -53,6 +54,12 @@ class Query:
         if self.own is None:
             raise ValueError(f"The list {self.name} is not told apart by department.")
         return replace(self, where=f"({self.where}) AND s.department = ${filters + 1}::text", index=self.own)
+
+    def of_owner(self, filters: int) -> Query:
+        """One owner's part; the filter after the others names them. Raises ValueError where the list has no such parts."""
+        if self.owner is None:
+            raise ValueError(f"The list {self.name} is not told apart by owner.")
+        return replace(self, where=f"({self.where}) AND s.{self.owner} = ${filters + 1}::text")
 
     def sql(self, filters: int) -> str:
         after, subject, limit = (f"${filters + n}" for n in (1, 2, 3))

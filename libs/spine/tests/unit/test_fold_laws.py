@@ -19,7 +19,7 @@ from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.contracts.triage import ComplaintRouted
 from redress_spine.aggregate import Aggregate
 from redress_spine.messaging.envelope import chain
-from redress_spine.messaging.records import DeadLetter, DecodedRecord, Reader
+from redress_spine.messaging.records import DeadLetter, DecodedRecord, Elsewhere, Reader
 from redress_spine.store.commit import Trace, prepare
 from redress_spine.store.fold import SHORT, WINDOW, Folding, ParkedRecord, Waiting, redriven
 from redress_spine.store.states import Codec
@@ -37,7 +37,7 @@ def folding(aggregate: Aggregate = HANDLING_AGGREGATE) -> Folding:
 def take(into: Folding, *sent: Sent, reader: Reader = READER) -> Folding:
     for offset, each in enumerate(sent):
         item = reader.judge(each.record(offset))
-        assert not isinstance(item, DeadLetter), item
+        assert not isinstance(item, DeadLetter | Elsewhere), item
         into.take(item)
     return into
 
@@ -127,7 +127,7 @@ def test_a_redrive_folds_nothing_behind_what_is_still_missing() -> None:
     items: list[Waiting] = []
     for each in into.waiting:
         item = READER.judge(each.record)
-        assert not isinstance(item, DeadLetter)
+        assert not isinstance(item, DeadLetter | Elsewhere)
         items.append((each, item, None))
     into.waiting = []
     assert [each.reason for each in redriven(into, items)] == ["gap", "behind"]
@@ -211,5 +211,5 @@ def test_a_fold_that_fails_parks(wrong: str) -> None:
 )
 def test_any_bytes_at_all_get_a_judgement(key: bytes | None, value: bytes | None, own: dict[str, bytes], partition: int) -> None:
     item = READER.judge(Sent(key, value, [*own.items()], partition).record())
-    if not isinstance(item, DeadLetter):
+    if not isinstance(item, DeadLetter | Elsewhere):
         folding().take(item)

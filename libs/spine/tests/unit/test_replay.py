@@ -14,7 +14,7 @@ from redress_events.contracts import CONTRACTS, HANDLING, TRIAGE
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.contracts.triage import ComplaintRouted
-from redress_spine.messaging.records import DeadLetter, DecodedRecord, Reader, Record, RejectedRecord
+from redress_spine.messaging.records import DeadLetter, DecodedRecord, Elsewhere, Reader, Record, RejectedRecord
 from redress_spine.processing.replay import Replay
 from redress_spine.store.fold import Folding, ParkedRecord, Place, place_of, redrive
 from redress_spine.store.states import Codec
@@ -101,7 +101,7 @@ class Live:
 
 def judged(record: Record) -> DecodedRecord | RejectedRecord:
     item = READER.judge(record)
-    assert not isinstance(item, DeadLetter)
+    assert not isinstance(item, DeadLetter | Elsewhere)
     return item
 
 

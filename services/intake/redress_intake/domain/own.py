@@ -19,7 +19,8 @@ from redress_events.vocabulary import Channel, ContactKind
 @dataclass(frozen=True, slots=True)
 class Own:
     """Until the complaint is registered, number is empty and the times are 1970. personal: the reference of each personal field given.
-    worded: supplements, and chases with words. attached: attachments of supplements. What was said is in rows of its own (`history.py`)."""
+    worded: supplements, and chases with words. attached: attachments of supplements. What was said is in rows of its own (`history.py`).
+    client: who registered it."""
 
     number: str = ""
     channel: Channel = "hotline"
@@ -40,6 +41,7 @@ class Own:
     worded: int = 0
     withdrawal: int = 0
     withdrawn_at: Instant | None = None
+    client: str | None = None
 
 
 def evolve(own: Own, event: Event, at: datetime) -> Own:
@@ -58,6 +60,7 @@ def evolve(own: Own, event: Event, at: datetime) -> Own:
                 since=event.since,
                 attachments=event.attachments,
                 refers_to=event.refers_to,
+                client=event.client,
                 personal={name: reference for name, reference in given.items() if reference is not None},
             )
         case ComplaintSupplemented():

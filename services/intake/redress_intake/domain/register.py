@@ -75,5 +75,6 @@ def register(command: Register, context: Context) -> list[Event]:
             instruction=command.instruction,
             attachments=command.attachments,
             refers_to=command.refers_to,
+            client=context.actor.partition(":")[2] or None,
         )
     ]

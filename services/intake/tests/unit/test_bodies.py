@@ -27,8 +27,8 @@ def refused(body: type[BaseModel], text: str) -> set[str]:
     return set()
 
 
-def test_every_field_of_the_event_can_be_given_but_its_number():
-    assert set(RegisterBody.model_fields) == set(ComplaintRegistered.model_fields) - {"number"}
+def test_every_field_of_the_event_can_be_given_but_its_number_and_its_client():
+    assert set(RegisterBody.model_fields) == set(ComplaintRegistered.model_fields) - {"number", "client"}
     body = RegisterBody.model_validate(GOOD | {"text": "  a\n", "attachments": ["s3:bucket/photo_1.jpg"]})
     assert Register(**body.model_dump()).text == "a"
     assert body.attachments == ("s3:bucket/photo_1.jpg",)

@@ -61,10 +61,11 @@ def test_a_complaint_is_written_down_as_it_was_given():
         "attachments": ("photo-1",),
         "refers_to": EARLIER,
     }
-    assert set(given) | {"number"} == set(ComplaintRegistered.model_fields)
+    assert set(given) | {"number", "client"} == set(ComplaintRegistered.model_fields)
     (event,) = register(Register(**given), CONTEXT)
     written = event.model_dump()
     number = written.pop("number")
+    assert written.pop("client") == "li"
     assert written == given | {"refers_to": EARLIER.model_dump()}
     assert parse_number(number) == number
 

@@ -1,0 +1,67 @@
+"""Effects on the outside world that were given up: look at them, have one tried again, or drop it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from redress_cli.api import Api
+from redress_cli.checks import ServiceName, known
+from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, fail, out, running_stack
+from redress_local.places import SERVICES
+
+
+def effects(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """Show effects on the outside world that were given up, in every service; the newest 200 of each.
+
+    Example:
+
+        redress effects
+    """
+    api = Api(running_stack(folder), "ops")
+    found: dict[str, list[dict[str, Any]]] = {}
+    for service in SERVICES:
+        answer = api.get(service, "/ops/effects")
+        if answer.status_code != 200:
+            fail(f"{service} answered {answer.status_code}: {answer.text[:200]}")
+        found[service] = answer.json()
+    if as_json:
+        out.print_json(data=found)
+        return
+    table = Table("service", "reactor")
+    table.add_column("key", overflow="fold", min_width=36)  # it is typed again: never cut
+    for column in ("about", "attempts", "given up", "last error"):
+        table.add_column(column, overflow="fold")
+    for service, letters in found.items():
+        for each in letters:
+            table.add_row(service, each["reactor"], each["key"], each["subject"], str(each["attempts"]), each["given_up_at"], each["error"])
+    out.print(table if table.row_count else "Nothing was given up.")
+
+
+def retry(
+    service: ServiceName,
+    reactor: Annotated[str, typer.Argument(help="As `redress effects` shows it.")],
+    key: Annotated[str, typer.Argument(help="As `redress effects` shows it.")],
+    drop: Annotated[bool, typer.Option("--drop", help="Never do it.")] = False,
+    why: Annotated[str | None, typer.Option(help="With --drop: why it is never to be done. It is kept.")] = None,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Have an effect that was given up tried again, once the cause is gone. The other side gets the same key as before.
+
+    Examples:
+
+        redress retry intake webhooks msg_0f3a…
+
+        redress retry intake webhooks msg_0f3a… --drop --why "the partner has left, ticket 4711"
+    """
+    if drop and not why:
+        fail("--drop needs --why: it is kept for ever.")
+    path = f"/ops/effects/{reactor}/{key}/{'drop' if drop else 'retry'}"
+    answer = Api(running_stack(folder), "ops").post(known(service), path, {"why": why} if drop else None)
+    if answer.status_code == 404:
+        fail(f"{service} gave up no effect of {reactor} with this key. See: redress effects")
+    if answer.status_code != 204:
+        fail(f"{service} answered {answer.status_code}: {answer.text[:200]}")
+    out.print("It is never done." if drop else "It is tried again.")
