@@ -77,6 +77,7 @@ SPINE = (
         SELECT CASE WHEN n % 250 = 0 THEN 'waiting' WHEN n % 1000 = 1 THEN 'dead' ELSE 'done' END
     ) t (s)
     """,
+    "INSERT INTO subscriptions SELECT 'subscription/' || n, 'app-' || n % 2000, n FROM generate_series(1, 20000) n",
     "INSERT INTO consumer_offsets (topic, partition, kafka_cluster) SELECT 'complaints.lifecycle.v1', n, 'c' FROM generate_series(0, 11) n",
 )
 ERRORS = """

@@ -38,7 +38,7 @@ SERVICES: list[Service] = [importlib.import_module(f"{package(name)}.main").serv
 WEBHOOKS = webhooks.reactor(Outbound())
 LARGE = re.compile(
     r"Seq Scan on "
-    r"(state|events|entries|keys|sealed|idempotency|parked|lookups|counts|effects|complaints|waiting|cases|watches|visits)\b"
+    r"(state|events|entries|keys|sealed|idempotency|parked|lookups|counts|effects|subscriptions|complaints|waiting|cases|watches|visits)\b"
 )
 PARTITIONS = list(range(12))
 FIRST = (-(2**63), "")  # of a list: before everything
@@ -143,7 +143,7 @@ def spine() -> list[Hot]:
         ("what it stumbles over", parking.TELL, (PARKED, 1, "gap", ""), "parked_", True),
         ("the journal's head", idle.HEAD, (), "events_relay", False),
         ("how many are parked", watch.COUNTS, (), "state_parked", True),
-        ("effects to be done", effects.LEASE, ("webhooks", "me", timedelta(seconds=35), 16, 4), "effects_waiting", True),
+        ("effects to be done", effects.LEASE, ("webhooks", "me", timedelta(seconds=35), 16, 4), "effects_waiting or effects_lane", True),
         ("effects that were given up", effects.DEAD, (200,), "effects_dead", False),
         ("effects of one", effects.OF_SUBJECT, ("webhooks", "subscription/1", 2**62, 51), "effects_subject", False),
         ("effects that are old", effects.PRUNE, ("webhooks", timedelta(days=30), 500), "effects_finished", True),

@@ -83,6 +83,12 @@ def test_a_subscription_is_its_front_ends_until_it_is_deleted():
         assert subscriptions.given(*story).shows(SUBSCRIPTIONS) == listed
 
 
+def test_what_is_said_of_complaints_changes_no_subscription():
+    state = subscriptions.given(SUBSCRIBED).state
+    assert subscription.observe(state.observed, REGISTERED, NOON) == state.observed
+    assert subscription.evolve(state.own, REGISTERED, NOON) == state.own
+
+
 def test_each_stage_that_was_asked_for_is_told_in_the_order_of_time_under_an_id_that_stays_the_same():
     known = Known([CLOSED, CLASSIFIED, ACCEPTED], [(SUBSCRIPTION, subscribed())])
     effects = WEBHOOKS.wanted(given().state, known, given().context)
