@@ -271,7 +271,9 @@ class Parking:
         by: tuple[str, str],
     ) -> Skipped:
         following = await connection.fetchval(LOCK, [place.topic], [place.partition]) or 0
-        parked = {row["content"]: (row["subject"], record_of_row(row)) for row in await connection.fetch(COPIES, *place, list(of))}
+        copies = await connection.fetch(COPIES, *place, list(of))
+        parked = {row["content"]: (row["subject"], record_of_row(row)) for row in copies}
+        own = await self._own(connection, copies)
         rows = {row["subject"]: row for row in await connection.fetch(ROWS, sorted({subject for subject, _ in parked.values()}))}
         aside = {row["content"]: row["hash"] for row in await connection.fetch(HAS_ASIDE, *place, list(of))}
         taken, elsewhere, unread = list[tuple[Decided, int]](), 0, 0
@@ -279,7 +281,7 @@ class Parking:
             if content in parked:
                 subject, record = parked[content]
                 subjects.append(subject)
-                if (reached := self._reached(rows.get(subject), record)) is None and content not in kept:
+                if (reached := self._reached(rows.get(subject), record, own)) is None and content not in kept:
                     elsewhere += 1
                 else:
                     taken.append((replace(each, hash=record.hash), reached or 0))
@@ -430,14 +432,15 @@ class Parking:
                     return
                 folding.saved()
 
-    def _reached(self, row: asyncpg.Record | None, record: Record) -> int | None:
-        """How far the record's source was read. None where the record was, of which this is a copy: a decision would take it out of the
-        state at the next rebuild, and a redrive passes over the copy as it is."""
+    def _reached(self, row: asyncpg.Record | None, record: Record, own: Mapping[tuple[str, int], bytes]) -> int | None:
+        """How far the record's source was read. None where the record was, of which this is a copy, or where the journal has it by now: a
+        decision would take it out of the state at the next rebuild, and a redrive passes over the copy as it is. own: the journal's."""
         item = self._reader.judge(record)
         if row is None or not isinstance(item, DecodedRecord):
             return 0
-        folding = self._folding(row, item.subject)
-        return None if folding.known(item) else folding.version(item.envelope.source)
+        folding, source = self._folding(row, item.subject), item.envelope.source
+        ours = source == self._source and own.get((item.subject, item.envelope.version)) == record.hash
+        return None if ours or folding.known(item) else folding.version(source)
 
     def _folding(self, row: asyncpg.Record | None, subject: str) -> Folding:
         """Its row, held up. row None: there is none yet."""

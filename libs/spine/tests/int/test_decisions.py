@@ -13,7 +13,8 @@ import pytest
 from spine_log import Author, Sent, described, pen, rebuild, states, subject_of, verified
 from spine_stack import HANDLING_AGGREGATE, Stack, eventually, registered
 
-from redress_events.contracts import CONTRACTS
+from redress_events.contracts import CONTRACTS, HANDLING
+from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.admin.verify import Report, verify
@@ -158,6 +159,24 @@ async def test_a_waiting_copy_of_what_was_folded_takes_no_decision_either(stack:
         assert (await handling.redrive(author.subject)).left == 0
     assert await chases(handling, author.subject) == 3
     await rebuilt(stack, "handling", tmp_path)
+
+
+async def test_what_the_journal_has_by_now_is_not_passed_over(stack: Stack) -> None:
+    handling = await stack.engine("handling", automations=[])
+    (opened,) = Author(subject_of(1), HANDLING).say(CaseOpened(cycle=1, routing=1, department="d"))
+    async with pen(stack) as hand:
+        await hand.write(opened)
+    await read_to_the_end(handling)
+    (one,) = await handling.parking.subjects()
+    assert one.reason == "not-in-journal"
+    owner, headers = await stack.connect("handling", owner=True), dict(opened.headers)
+    await owner.execute(
+        "INSERT INTO events (stream, version, topic, type, prevhash, hash, data, partition) VALUES ($1, 1, $2, $3, $4, $5, $6, $7)",
+        *(subject_of(1), LIFECYCLE, one.type, headers["prevhash"], headers["hash"], opened.value, one.partition),
+    )
+    await owner.close()
+    done = await handling.pass_over([named(one)], *BY)
+    assert (done.taken, done.elsewhere) == (0, 1) and await held(handling) == ([], [])
 
 
 async def test_what_nobody_can_fold_is_passed_over_where_it_is_not_read_yet(stack: Stack, tmp_path: Path) -> None:
