@@ -259,6 +259,9 @@ async def deleted(stack: Stack, topic: str) -> None:
 
 
 async def made_anew(stack: Stack, topic: str) -> None:
-    """A topic deleted, and one of the same name made."""
+    """A topic deleted, and one of the same name made, which the broker knows by now."""
     await deleted(stack, topic)
     await topics.ensure(stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
+    name = stack.prefix + topic
+    while (await topics.partitions_of(stack.kafka, [name]))[name] is None:
+        await asyncio.sleep(0.05)

@@ -237,7 +237,7 @@ async def test_what_the_live_state_has_read_since_it_was_compared_is_looked_at_u
                 await eventually(lambda: read_all(handling))
 
                 monkeypatch.setattr(
-                    "redress_spine.store.fold.Folding._hear", lambda self, item, event: self.park(item.record, "fold-failed", "")
+                    "redress_spine.store.fold.Folding._observe", lambda self, item, event: self.park(item.record, "fold-failed", "")
                 )
             return await swap(self, *args)
 
