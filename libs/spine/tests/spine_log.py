@@ -263,5 +263,8 @@ async def made_anew(stack: Stack, topic: str) -> None:
     await deleted(stack, topic)
     await topics.ensure(stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
     name = stack.prefix + topic
-    while (await topics.partitions_of(stack.kafka, [name]))[name] is None:
-        await asyncio.sleep(0.05)
+
+    async def known() -> bool:
+        return (await topics.partitions_of(stack.kafka, [name]))[name] is not None
+
+    await eventually(known)
