@@ -125,9 +125,9 @@ class Watch:
 
     def stalled(self, after: float = STALLED) -> list[str]:
         """Which loops have had no turn for so many seconds. One whose database or broker is away fails and tries again: that is a turn."""
-        loops = {"projector": self._projector.progress, "relay": self._relay.progress, "work": self._automations.progress}
+        loops = {"projector": self._projector.progress, "relay": self._relay.progress, "automations": self._automations.progress}
         loops |= {"planning": self._planning.progress} | {f"reactor {name}": turn for name, turn in self._performing.progress.items()}
-        return [f"The {name} has made no turn for {after:.0f} s." for name, turn in loops.items() if monotonic() - turn > after]
+        return [f"The loop of {name} has made no turn for {after:.0f} s." for name, turn in loops.items() if monotonic() - turn > after]
 
     async def health(self) -> Health:
         """Ready: the database answers, is where its journal grew, has this fold's schema, was once read to the end of the log, and the

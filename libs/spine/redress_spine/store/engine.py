@@ -193,7 +193,9 @@ class Engine:
             "words": lambda wanted: self._database.on_live(lambda: self._vault.open_all(wanted)),
             "entropy": self._entropy,
         }
-        self.automations = AutomationLoop(automations=self._automations, connect=lambda: self._database.connect("work"), **what_loops_need)
+        self.automations = AutomationLoop(
+            automations=self._automations, connect=lambda: self._database.connect("automations"), **what_loops_need
+        )
         self.performing = Performing(
             source=self.source,
             reactors=self._reactors,
@@ -226,7 +228,12 @@ class Engine:
             cross_check=self._cross_check,
         )
         pruning = Pruning(source=self.source, database=self._database.reading, keep=self._config.keep_answers)
-        loops = {"projector": self.projector.run(), "relay": self.relay.run(), "work": self.automations.run(), "pulse": self.watch.run()}
+        loops = {
+            "projector": self.projector.run(),
+            "relay": self.relay.run(),
+            "automations": self.automations.run(),
+            "pulse": self.watch.run(),
+        }
         loops |= {"planning": self.planning.run(), "effects": self.performing.run()} if self._reactors else {}
         loops["pruning"] = pruning.run()
         loops["reality"] = self._reality.run()

@@ -62,14 +62,14 @@ async def older(engine: Engine, seconds: float) -> bool:
     return (await engine.measures()).lag_seconds > seconds
 
 
-@pytest.mark.parametrize("loop", ["projector", "relay", "automation"])
+@pytest.mark.parametrize("loop", ["projector", "relay", "automations"])
 async def test_a_loop_that_has_ended_is_a_reason_for_a_restart(stack: Stack, loop: str) -> None:
     handling = await stack.engine("handling")
     assert handling.stalled() == []
     await end(handling, loop)
 
     async def noticed() -> bool:
-        return handling.watch.stalled(after=2) == [f"The {loop} has made no turn for 2 s."]
+        return handling.watch.stalled(after=2) == [f"The loop of {loop} has made no turn for 2 s."]
 
     await eventually(noticed)
 
