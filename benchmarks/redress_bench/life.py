@@ -183,9 +183,10 @@ class Life:
         rows: dict[str, tuple[Codec, Row]] = {}
         for after, source, event in said:
             if source not in rows:
-                kind = importlib.import_module(f"{package(source)}.main").service.verified(12).kinds["complaint"]
-                observed, own = kind.facets
-                rows[source] = Codec(kind), Row(subject, 0, 0, False, observed(), own(), {}, 0, GENESIS)
+                described = importlib.import_module(f"{package(source)}.main").service.verified(12)
+                aggregate = described.aggregates["complaint"]
+                observed, own = aggregate.facets
+                rows[source] = Codec(aggregate), Row(subject, 0, 0, False, observed(), own(), {}, 0, GENESIS)
             codec, row = rows[source]
             trace = Trace("timer", PLACEHOLDER.hex, None, f"00-{PLACEHOLDER.hex}-0189000000007000-01")
             item = prepare(CONTRACTS[source], codec, row, [event], BEGUN + after, trace, cipher=CIPHER, digests=bytes(32))
