@@ -82,7 +82,8 @@ class Retry:
         longer than `longest`, or the other side could have it forgotten."""
         doubled: int = 2 ** min(attempt - 1, 20)
         whole = min(self.first * doubled, self.longest)
-        return max(whole / 2 + whole / 2 * entropy, min(asked or timedelta(), self.longest))
+        jittered = min(whole / 2 + whole / 2 * entropy, whole)  # both halves may be rounded up, to microseconds
+        return max(jittered, min(asked or timedelta(), self.longest))
 
     def is_over(self, attempt: int, since_first: timedelta) -> bool:
         """Whether this attempt was the last one."""
