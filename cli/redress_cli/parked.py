@@ -1,4 +1,7 @@
-"""Look after records that could not be folded: show them, redrive them, or decide once, for all services, that they are passed over."""
+"""Look after records that could not be folded: show them, redrive them, or decide once, for all services, that they are passed over.
+
+Long, for showing, choosing and deciding use the same few questions to the services, and an operator goes from one to the next.
+"""
 
 from __future__ import annotations
 

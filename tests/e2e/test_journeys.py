@@ -1,5 +1,8 @@
 """Every journey of a complaint that the handbook asks for, as its users drive it over HTTP: from the front door to closed, with somebody
-named for the next step at every moment, and one public record for each end."""
+named for the next step at every moment, and one public record for each end.
+
+Long, for each journey is told whole, from its first call to its last.
+"""
 
 from __future__ import annotations
 

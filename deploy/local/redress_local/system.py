@@ -1,4 +1,7 @@
-"""The whole system on this machine: servers, databases, topics, keys, and one process, or several, for each service."""
+"""The whole system on this machine: servers, databases, topics, keys, and one process, or several, for each service.
+
+Long, for what is started here is stopped here, in the opposite order.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A toy service behind the real front door: a jar of notes, kept in memory by a stand-in for the engine."""
+"""A toy service behind the real front door: a jar of notes, kept in memory by a stand-in for the engine.
+
+Long, for the stand-in answers all that the chassis asks of an engine.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One decision of an operator is about a record's content: it holds for its copies, in each service, and through a rebuild."""
+"""One decision of an operator is about a record's content: it holds for its copies, in each service, and through a rebuild.
+
+Long, for all are told with the same few broken records.
+"""
 
 from __future__ import annotations
 
