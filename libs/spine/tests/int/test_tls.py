@@ -141,8 +141,12 @@ async def test_who_was_refused_goes_on_once_the_user_is_right(broker: Kafka, acc
         await asyncio.to_thread(broker.restart)
         await opened(intake)
         await idle(intake, handling)
-        health = await intake.health()
-        assert health.ready and not health.alarms
+
+        async def well() -> bool:
+            health = await intake.health()
+            return health.ready and not health.alarms
+
+        await eventually(well)
     finally:
         await secured.stop(intake)
         await secured.stop(handling)
