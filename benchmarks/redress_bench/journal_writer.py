@@ -43,7 +43,7 @@ async def ours(dsn: str, writers: int) -> None:
     """Through the committer, as a service appends."""
     settings = {"search_path": "fold1_1,public", **PLANS}
     pool = await connections.pool(dsn, min_size=2, max_size=2, server_settings=settings, reset=_nothing)
-    committer = Committer("intake", pool, lambda: None)
+    committer = Committer("intake", pool, lambda written: None)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         start, seconds = map(float, line.split())

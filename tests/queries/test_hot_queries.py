@@ -104,6 +104,8 @@ def works() -> list[Hot]:
                 for at in ((500, 2**62) if each.at else (0,))
             ]
             found.append(Hot(service, f"{each.name} still due", automations.still_due_sql(each), (SUBJECTS, 500, ONES), either))
+            found.append(Hot(service, f"{each.name} due again", automations.due_again_sql(each), (PARTITIONS, 500, 200), either))
+            found.append(Hot(service, f"{each.name} failed", automations.FAILED, (each.name,), ("row_errors_retry",), small=True))
             found.append(Hot(service, f"{each.name} settled", automations.settled_sql(each), (), either))
             found.append(Hot(service, f"{each.name} quiet", idle.next_due_sql(each), (500,), (each.index,)))
             if each.at:

@@ -42,7 +42,7 @@ def columns(module_database: Callable[[str], Databases]) -> Iterator[Callable[[S
             for act in service.acts
             if act.automation
         ]
-        wanted = ", ".join(f'({automation.due}) AND {time} AS "{automation.name}"' for automation, time in conditions)
+        wanted = ", ".join(f'({automation.condition}) AND {time} AS "{automation.name}"' for automation, time in conditions)
         connection = await connections.connect(databases.owner_dsn, server_settings={"search_path": f"{schema},public"})
         try:
             observed, own = [codec.dump_observed(state.observed) for state in states], [codec.dump_own(state.own) for state in states]
@@ -52,7 +52,7 @@ def columns(module_database: Callable[[str], Databases]) -> Iterator[Callable[[S
             for subject, state in zip(subjects, states, strict=True):
                 await write(connection, changes(service.aggregate, subject, None, (state.observed, state.own)))
             columns = ", ".join(
-                f"coalesce((SELECT ({automation.due}) AND {time} FROM {automation.rows} s WHERE s.subject = w.subject), false) "
+                f"coalesce((SELECT ({automation.condition}) AND {time} FROM {automation.rows} s WHERE s.subject = w.subject), false) "
                 f'AS "{automation.name}"'
                 for automation, time in conditions
             )

@@ -6,7 +6,7 @@ Nothing here imports a web framework, a database or a broker: domain code builds
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -133,9 +133,11 @@ def _facets(state: Any) -> tuple[type[Any], type[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Automation:
-    """What no person asks for: whatever row satisfies `due` is decided, again and again, until it no longer does.
+    """What no person asks for: whatever row is due is decided, again and again, until it no longer is.
 
-    due: a SQL condition on columns of the state, and of `table` where the work has one: a projection's with one row for each subject.
+    table: a projection's, with one row for each subject.
+    due: one of its columns: true, or not null where it is no boolean, while the row is due. Without a table, a SQL condition on columns of
+    the state.
     index: the partial index that serves it.
     at: the bigint column (epoch microseconds) of timed automations: a row is due once it passed *and* the log was read past it.
     decide(state, context) → at least one event, after which the row is not due.
@@ -151,7 +153,26 @@ class Automation:
     actor: str = "timer"
     table: Table | None = None
 
+    def __post_init__(self) -> None:
+        if self.table and (unknown := {self.due, self.at or self.due} - self.table.columns.keys()):
+            raise ValueError(f"{self.name}: {self.table.name} has no column {', '.join(sorted(unknown))}.")
+
     @property
     def rows(self) -> str:
         """What `due` and `at` are columns of, in SQL."""
         return f"(state JOIN {self.table.name} USING (subject))" if self.table else "state"
+
+    @property
+    def condition(self) -> str:
+        """When a row is due, in SQL."""
+        return self.due if self.table is None or self._is_flag(self.table) else f"{self.due} IS NOT NULL"
+
+    def made_due(self, came: Mapping[Table, Sequence[tuple[Any, ...]]]) -> bool:
+        """Whether a row of these is due by itself; without a table nobody can tell. came: new rows, each behind its subject."""
+        if self.table is None:
+            return True
+        place = 1 + list(self.table.columns).index(self.due)
+        return any(row[place] is not None and row[place] is not False for row in came.get(self.table, ()))
+
+    def _is_flag(self, table: Table) -> bool:
+        return table.columns[self.due] == "boolean"

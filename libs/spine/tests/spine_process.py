@@ -139,16 +139,18 @@ def hold_still(engine: Engine, where: str, stop: bool) -> None:
             await halt(len(wanted))
         return known
 
-    async def saving(connection: Any, foldings: Any) -> None:
-        await save_states(connection, foldings)
+    async def saving(connection: Any, foldings: Any) -> Any:
+        written = await save_states(connection, foldings)
         if where == BATCH_SAVED:
             await halt(size[0])
+        return written
 
-    async def projecting(connection: Any, batch: Any, refused: str | None = None) -> None:
+    async def projecting(connection: Any, batch: Any, refused: str | None = None) -> Any:
         size[0] = sum(len(records) for place, records in batch.items() if place.topic.endswith(LIFECYCLE))
-        await project(connection, batch, refused)
+        written = await project(connection, batch, refused)
         if where == BATCH_COMMITTED and size[0]:
             await halt(size[0])
+        return written
 
     relay._ship, relay._send = shipping, sending  # type: ignore[method-assign, assignment]
     act = engine.performing._act

@@ -22,7 +22,7 @@ SCHEDULE = Automation(
 CLOSE_WITHDRAWN = Automation("close-withdrawn", due="withdrawn", decide=close_withdrawn, index="visits_withdrawn", table=VISITS)
 GIVE_UP = Automation(
     "give-up",
-    due="give_up_at IS NOT NULL",
+    due="give_up_at",
     at="give_up_at",
     decide=give_up,
     index="visits_give_up",

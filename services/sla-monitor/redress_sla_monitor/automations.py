@@ -15,4 +15,4 @@ RULES = rules_in_force()
 
 START = Automation("start", due="to_start", decide=partial(start, rules=RULES), index="watches_to_start", table=WATCHES)
 SETTLE = Automation("settle", due="to_settle", decide=partial(settle, rules=RULES), index="watches_to_settle", table=WATCHES)
-BREACH = Automation("breach", due="next_breach IS NOT NULL", at="next_breach", decide=breach, index="watches_next_breach", table=WATCHES)
+BREACH = Automation("breach", due="next_breach", at="next_breach", decide=breach, index="watches_next_breach", table=WATCHES)

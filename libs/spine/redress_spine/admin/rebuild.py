@@ -310,7 +310,7 @@ class Rebuild:
             vault=Vault(bytes(32), _never, _never),  # the topic of keys is not read here
             log_end=log_end,
             connect=_never,
-            projected=lambda: None,
+            projected=lambda written: None,
         )
         projector.positions = {place: Position(end, 0, self._topic_id, self._last.get(place)) for place, end in ends.items()}
         projector.skips = self._skips

@@ -26,6 +26,7 @@ from redress_spine.aggregate import Automation, Context
 from redress_spine.messaging.log_end import MARGIN, LogEnd
 from redress_spine.messaging.topics import Topics
 from redress_spine.processing.clock import Clock, CrossCheck, monotonic, wall_seconds_until
+from redress_spine.processing.projections import Changes
 from redress_spine.processing.projector import Projector
 from redress_spine.store.commit import Committer, Item, cause_of
 from redress_spine.store.database import AWAY, HELD
@@ -37,9 +38,8 @@ log = structlog.get_logger(__name__)
 
 BATCH = 200  # rows
 TURN_SIZE = 50  # rows decided before others have their turn
-FALLBACK = 0.25  # seconds: for rows that another replica changed
+FALLBACK = 0.25  # seconds: for rows that another replica changed, that failed, or whose time has come
 CATCH_UP = 5.0  # seconds to wait for the projector to reach a log end before asking anew
-LONGEST_PAUSE = 60.0  # before an instant is looked at again
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 300.0
 
@@ -51,25 +51,34 @@ ON CONFLICT (automation, subject) DO UPDATE SET
     error = excluded.error, attempts = row_errors.attempts + 1,
     retry_at = now() + make_interval(secs => least($4 * power(2, least(row_errors.attempts, 20)), $5))
 """
+# Index: row_errors_retry.
+FAILED = "SELECT EXISTS (SELECT 1 FROM row_errors WHERE automation = $1 AND retry_at <= now())"
 CLEAR = "DELETE FROM row_errors WHERE automation = $1 AND subject = ANY ($2::text[])"
 
 
 def due_sql(automation: Automation) -> str:
-    """Rows that are due, of our partitions: those that never failed, oldest first where the work has a time, and beside them, so that they
-    hold up none of the others, as many that failed and are to be tried again. Parameters: partitions, instant, limit of each."""
-    timed = f"AND s.{automation.at} <= $2" if automation.at else "AND $2::bigint IS NOT NULL"
+    """Rows that are due, of our partitions, and never failed; the oldest first where it has a time. Parameters: partitions, instant,
+    limit."""
     order = f"s.{automation.at}, s.subject" if automation.at else "s.subject"
-    due = f"({automation.due}) {timed} AND NOT s.parked AND s.partition = ANY ($1::int[])"
     return f"""
-        (SELECT s.subject, false AS failed FROM (SELECT s.* FROM {automation.rows} s WHERE {due}) s
-         WHERE NOT EXISTS (SELECT 1 FROM row_errors e WHERE e.automation = '{automation.name}' AND e.subject = s.subject)
-         ORDER BY {order} LIMIT $3)
-        UNION ALL
-        (SELECT e.subject, true FROM row_errors e
-         WHERE e.automation = '{automation.name}' AND e.retry_at <= now()
-    AND EXISTS (SELECT 1 FROM {automation.rows} s WHERE s.subject = e.subject AND {due})
-         ORDER BY e.retry_at, e.subject LIMIT $3)
+        SELECT s.subject FROM (SELECT s.* FROM {automation.rows} s WHERE {_due_now(automation)}) s
+        WHERE NOT EXISTS (SELECT 1 FROM row_errors e WHERE e.automation = '{automation.name}' AND e.subject = s.subject)
+        ORDER BY {order} LIMIT $3
     """
+
+
+def due_again_sql(automation: Automation) -> str:
+    """Rows that are due, of our partitions, failed, and are to be tried again. Parameters: partitions, instant, limit."""
+    return f"""
+        SELECT e.subject FROM row_errors e WHERE e.automation = '{automation.name}' AND e.retry_at <= now()
+        AND EXISTS (SELECT 1 FROM {automation.rows} s WHERE s.subject = e.subject AND {_due_now(automation)})
+        ORDER BY e.retry_at, e.subject LIMIT $3
+    """
+
+
+def _due_now(automation: Automation) -> str:
+    timed = f"AND s.{automation.at} <= $2" if automation.at else "AND $2::bigint IS NOT NULL"
+    return f"({automation.condition}) {timed} AND NOT s.parked AND s.partition = ANY ($1::int[])"
 
 
 def still_due_sql(automation: Automation) -> str:
@@ -77,7 +86,7 @@ def still_due_sql(automation: Automation) -> str:
     timed = f"AND s.{automation.at} <= $2" if automation.at else "AND $2::bigint IS NOT NULL"
     return f"""
         SELECT s.subject FROM {automation.rows} s JOIN unnest($1::text[], $3::bigint[]) d (subject, revision) USING (subject, revision)
-        WHERE ({automation.due}) {timed} AND NOT s.parked
+        WHERE ({automation.condition}) {timed} AND NOT s.parked
     """
 
 
@@ -85,13 +94,13 @@ def settled_sql(automation: Automation) -> str:
     """Forgets the errors of rows that are no longer due: somebody else settled them, and nobody would come back to clear them."""
     return f"""
         DELETE FROM row_errors e WHERE e.automation = '{automation.name}' AND e.retry_at <= now()
-        AND NOT EXISTS (SELECT 1 FROM {automation.rows} s WHERE s.subject = e.subject AND ({automation.due}))
+        AND NOT EXISTS (SELECT 1 FROM {automation.rows} s WHERE s.subject = e.subject AND ({automation.condition}))
     """
 
 
 def next_sql(automation: Automation) -> str:
     """When the first row is due, and what time it is in the database."""
-    due = f"({automation.due}) AND NOT s.parked AND s.partition = ANY ($1::int[])"
+    due = f"({automation.condition}) AND NOT s.parked AND s.partition = ANY ($1::int[])"
     # Not min(): across a join PostgreSQL looks at all rows for that.
     first = f"SELECT s.{automation.at} FROM {automation.rows} s WHERE {due} ORDER BY s.{automation.at} LIMIT 1"
     return f"SELECT ({first}) AS first, clock_timestamp() AS now"
@@ -99,18 +108,23 @@ def next_sql(automation: Automation) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What became of a batch of due rows."""
+    """What became of a batch of due rows. overtaken: of how many somebody wrote meanwhile."""
 
     subjects: int
     events: int
+    overtaken: int
 
 
 class AutomationLoop:
     """One for each replica; it takes the rows of the partitions that its projector holds.
 
+    GATHER: seconds between two looks that find less than all they may.
+
     prepare: turns decisions into items for the committer (numbers, seals, folds). words: opens personal fields, by subject and reference.
     Both wait for missing keys once for all rows, and say for each what stands in the way.
     """
+
+    GATHER = 0.0
 
     def __init__(
         self,
@@ -144,8 +158,9 @@ class AutomationLoop:
         self._words = words
         self._connect = connect
         self._entropy = entropy
-        self._woken = asyncio.Event()
-        self._wakes = 0
+        self._woken = {each.name: asyncio.Event() for each in automations}
+        self._read = asyncio.Event()  # the projector has gone on
+        self._failed_looked_for = dict.fromkeys(self._woken, -FALLBACK)  # when, by automation
         self.counts: dict[tuple[str, str], int] = {}
         self.under_way = 0  # batches
         self._held_since: dict[str, float] = {}  # timed automations that are due and waits for the log
@@ -162,9 +177,16 @@ class AutomationLoop:
         """How long timed automations that are due has waited for the log, in seconds."""
         return max((monotonic() - since for since in self._held_since.values()), default=0.0)
 
-    def wake(self) -> None:
-        self._wakes += 1
-        self._woken.set()
+    def wake(self, written: Sequence[Changes] | None = None) -> None:
+        """Look at once for what these changes made due; without them, for whatever may be. What has a time waits for it: nothing is
+        lost by a look a quarter of a second later."""
+        for automation in self._automations:
+            if written is None or (not automation.at and any(automation.made_due(each.came) for each in written)):
+                self._woken[automation.name].set()
+
+    def read(self) -> None:
+        """The projector has gone on: what waits for that goes on, too."""
+        self._read.set()
 
     async def run(self) -> None:
         """Decide for ever, each automation in a task of its own: one may wait, for the log or for a key, and holds up no other."""
@@ -177,14 +199,14 @@ class AutomationLoop:
     async def _for_ever(self, task: str, turn: Callable[[asyncpg.Connection], Awaitable[float]]) -> None:
         """Run turns; each says how long to sleep unless woken. A broken connection is replaced."""
         connection: asyncpg.Connection | None = None
-        seen = -1
+        woken = self._woken[task]
         while True:
-            self._due_back[task] = monotonic()
+            began = self._due_back[task] = monotonic()
             try:
                 if connection is None:
                     async with asyncio.timeout(10):
                         connection = await self._connect()
-                seen = self._wakes
+                woken.clear()
                 pause = await turn(connection)
             except asyncio.CancelledError:
                 if connection is not None:
@@ -197,22 +219,19 @@ class AutomationLoop:
                     connection = None
                 await asyncio.sleep(1.0)
                 continue
-            if pause > 0 and seen == self._wakes:
+            if pause > 0:
                 self._due_back[task] = monotonic() + pause
-                self._woken.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
-                        await self._woken.wait()
+                        await woken.wait()
+                await asyncio.sleep(began + self.GATHER - monotonic())
 
     async def _untimed(self, connection: asyncpg.Connection, automation: Automation) -> float:
         partitions = self._projector.partitions
         if not partitions or not self._cross_check.agrees:
             return FALLBACK
-        rows = await connection.fetch(due_sql(automation), partitions, 0, BATCH)
-        if not rows:
-            await connection.execute(settled_sql(automation))
-            return FALLBACK
-        return 0.0 if await self._decide_both(connection, automation, rows, 0, self._clock) else FALLBACK
+        decided = await self._decide_due(connection, automation, partitions, 0, self._clock)
+        return 0.0 if decided.events and (decided.subjects >= BATCH or decided.overtaken) else FALLBACK
 
     async def _timed(self, connection: asyncpg.Connection, automation: Automation) -> float:
         """Everything up to an instant that the log was read past."""
@@ -232,7 +251,7 @@ class AutomationLoop:
         instant = EPOCH + timedelta(microseconds=looked["first"]) + MARGIN
         if instant > clock():
             self._held_since.pop(automation.name, None)
-            return min(wall_seconds_until(instant, self._clock), LONGEST_PAUSE)
+            return min(wall_seconds_until(instant, self._clock), FALLBACK)
         asked = clock()
         passed = await self._passed(partitions)
         if not passed or await self._waits(connection, automation, sorted(set(partitions) - set(passed)), clock):
@@ -241,13 +260,8 @@ class AutomationLoop:
             self._held_since.pop(automation.name, None)
         if not passed:
             return FALLBACK
-        until = micros(asked - MARGIN)
-        rows = await connection.fetch(due_sql(automation), passed, until, BATCH)
-        if not rows:
-            await connection.execute(settled_sql(automation))
-            return FALLBACK
-        await self._decide_both(connection, automation, rows, until, clock)
-        return 0.0
+        decided = await self._decide_due(connection, automation, passed, micros(asked - MARGIN), clock)
+        return 0.0 if decided.subjects else FALLBACK
 
     async def _waits(self, connection: asyncpg.Connection, automation: Automation, partitions: Sequence[int], clock: Clock) -> bool:
         """Whether something is due in these partitions."""
@@ -269,39 +283,62 @@ class AutomationLoop:
                 while not all((held := self._projector.positions.get(place)) and held.next >= ends[place] for place in places):
                     if set(places) - self._projector.positions.keys():
                         return []  # a partition was taken away meanwhile
-                    self._woken.clear()
+                    self._read.clear()
                     with suppress(TimeoutError):
                         async with asyncio.timeout(FALLBACK):
-                            await self._woken.wait()
+                            await self._read.wait()
         except TimeoutError:
             return []
         return [place.partition for place in places]
 
-    async def _decide_both(
-        self, connection: asyncpg.Connection, automation: Automation, rows: Sequence[Any], instant: int, clock: Clock
-    ) -> int:
-        """Those that never failed, and then those that did, which may wait for what they lack. → events decided."""
-        events = 0
-        for failed in (False, True):
-            if some := [row for row in rows if row["failed"] is failed]:
-                events += (await self.decide(connection, automation, some, instant, clock)).events
-        return events
+    async def _decide_due(
+        self, connection: asyncpg.Connection, automation: Automation, partitions: Sequence[int], instant: int, clock: Clock
+    ) -> Decided:
+        """Those that never failed, and then those that did, which may wait for what they lack."""
+        fresh = [row["subject"] for row in await connection.fetch(due_sql(automation), partitions, instant, BATCH)]
+        again = await self._failed(connection, automation, partitions, instant, bool(fresh))
+        both = [
+            await self.decide(connection, automation, subjects, instant, clock, failed=failed)
+            for subjects, failed in ((fresh, False), (again, True))
+            if subjects
+        ]
+        return Decided(sum(each.subjects for each in both), sum(each.events for each in both), sum(each.overtaken for each in both))
+
+    async def _failed(
+        self, connection: asyncpg.Connection, automation: Automation, partitions: Sequence[int], instant: int, others: bool
+    ) -> list[str]:
+        """Those that are to be tried again, looked for now and then, however often it is woken. others: whether others are due."""
+        if (now := monotonic()) - self._failed_looked_for[automation.name] < FALLBACK:
+            return []
+        self._failed_looked_for[automation.name] = now
+        if not await connection.fetchval(FAILED, automation.name):
+            return []
+        rows = await connection.fetch(due_again_sql(automation), partitions, instant, BATCH)
+        if not rows and not others:
+            await connection.execute(settled_sql(automation))
+        return [row["subject"] for row in rows]
 
     async def decide(
-        self, connection: asyncpg.Connection, automation: Automation, rows: Sequence[Any], instant: int, clock: Clock | None = None
+        self,
+        connection: asyncpg.Connection,
+        automation: Automation,
+        subjects: Sequence[str],
+        instant: int,
+        clock: Clock | None = None,
+        *,
+        failed: bool = False,
     ) -> Decided:
-        """Decide these rows on what is read now, commit together, and set aside what failed or is still due."""
+        """Decide these rows on what is read now, commit together, and set aside what failed or is still due. failed: they did before."""
         self.under_way += 1
         try:
-            return await self._decide(connection, automation, rows, instant, clock or self._clock)
+            return await self._decide(connection, automation, subjects, instant, clock or self._clock, failed)
         finally:
             self.under_way -= 1
 
     async def _decide(
-        self, connection: asyncpg.Connection, automation: Automation, rows: Sequence[Any], instant: int, clock: Clock
+        self, connection: asyncpg.Connection, automation: Automation, subjects: Sequence[str], instant: int, clock: Clock, failed: bool
     ) -> Decided:
-        failed_before = [row["subject"] for row in rows if row["failed"]]
-        loaded = await self._states.load(connection, [row["subject"] for row in rows])
+        loaded = await self._states.load(connection, list(subjects))
         errors: dict[str, str] = {}
         words = await self._opened(automation, loaded.values(), errors)
         drafts: list[Draft] = []
@@ -344,11 +381,11 @@ class AutomationLoop:
             for subject, what in errors.items():
                 log.error("work-set-aside", service=self._source, automations=automation.name, subject=subject, error=what)
             await connection.execute(ERRORS, automation.name, list(errors), list(errors.values()), FIRST_RETRY, LONGEST_RETRY)
-        if healed := [subject for subject in failed_before if subject not in errors]:
+        if failed and (healed := [subject for subject in subjects if subject not in errors]):
             await connection.execute(CLEAR, automation.name, healed)
         for outcome_name, count in (("decided", len(committed)), ("failed", len(errors)), ("again", len(items) - len(committed))):
             self.counts[automation.name, outcome_name] = self.counts.get((automation.name, outcome_name), 0) + count
-        return Decided(len(rows), sum(len(item.events) for item in items))
+        return Decided(len(subjects), sum(len(item.events) for item in items), len(items) - len(committed))
 
     async def _opened(self, automation: Automation, rows: Collection[Row], errors: dict[str, str]) -> dict[str, Mapping[str, str]]:
         """The words that these rows are decided on, by subject. Where they cannot be had the row is not decided at all: what was forgotten

@@ -34,8 +34,8 @@ STUCK = "SELECT automation, subject, error, attempts FROM row_errors ORDER BY at
 
 def next_due_sql(automation: Automation) -> str:
     """How many rows are due up to an instant ($1, epoch microseconds) and not set aside, of 1,000 at most; the first instant after it.
-    Index: the work's."""
-    rows = f"FROM {automation.rows} s WHERE ({automation.due}) AND NOT s.parked"
+    Index: the automation's."""
+    rows = f"FROM {automation.rows} s WHERE ({automation.condition}) AND NOT s.parked"
     failing = f"EXISTS (SELECT 1 FROM row_errors e WHERE e.automation = '{automation.name}' AND e.subject = s.subject)"
     if not automation.at:
         return f"""

@@ -54,7 +54,12 @@ def _decides_nothing(state: Any, context: Context) -> list[Event]:
 
 
 class Planning(AutomationLoop):
-    """The automation loop, with effects in the place of events. planned: called when there are new ones."""
+    """The automation loop, with effects in the place of events. planned: called when there are new ones.
+
+    It knows no table that says what is due, so it is woken by whatever is written, and waits a little for more of it.
+    """
+
+    GATHER = 0.1
 
     def __init__(self, *, reactors: Sequence[Reactor], planned: Callable[[], None], **others: Any) -> None:
         self.plans = [plan_of(each) for each in reactors]
@@ -63,10 +68,10 @@ class Planning(AutomationLoop):
         self._planned = planned
 
     async def _decide(
-        self, connection: asyncpg.Connection, automation: Automation, rows: Sequence[Any], instant: int, clock: Clock
+        self, connection: asyncpg.Connection, automation: Automation, subjects: Sequence[str], instant: int, clock: Clock, failed: bool
     ) -> Decided:
         reactor = self._reactors[automation.name]
-        loaded = await self._states.load(connection, [row["subject"] for row in rows])
+        loaded = await self._states.load(connection, list(subjects))
         known: Mapping[str, Any] = await reactor.look(connection, list(loaded.values())) if reactor.look else {}
         errors: dict[str, str] = {}
         wanted: dict[str, list[Effect]] = {}
@@ -84,14 +89,14 @@ class Planning(AutomationLoop):
             for subject, what in errors.items():
                 log.error("effect-set-aside", service=self._source, reactor=automation.name, subject=subject, error=what)
             await connection.execute(ERRORS, automation.name, list(errors), list(errors.values()), FIRST_RETRY, LONGEST_RETRY)
-        if healed := [row["subject"] for row in rows if row["failed"] and row["subject"] not in errors]:
+        if failed and (healed := [subject for subject in subjects if subject not in errors]):
             await connection.execute(CLEAR, automation.name, healed)
         effects = sum(len(wanted[subject]) for subject in kept)
         for outcome, count in (("planned", effects), ("failed", len(errors))):
             self.counts[automation.name, outcome] = self.counts.get((automation.name, outcome), 0) + count
         if effects:
             self._planned()
-        return Decided(len(rows), len(kept))
+        return Decided(len(subjects), len(kept), len(wanted) - len(kept))
 
     def _wanted(self, reactor: Reactor, row: Row, known: Any, now: datetime, passed: datetime | None) -> list[Effect]:
         context = Context(now=now, actor=f"reactor:{reactor.name}", subject=row.subject, entropy=self._entropy(), passed=passed)

@@ -8,6 +8,7 @@ last, in the order of their names, behind the locks of all rows: nobody waits in
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,23 +59,32 @@ class Changes:
 class _Part:
     """Some fields of a facet. values: as they are; seen: the facet with only these, the others with their defaults."""
 
-    def __init__(self, facet: Callable[..., Any], names: tuple[str, ...]) -> None:
-        self._facet, nothing = facet, facet()
+    def __init__(self, facet: type[Any], names: tuple[str, ...]) -> None:
+        nothing = facet()
         fields = [each.name for each in dataclasses.fields(nothing)]
         if unknown := set(names) - set(fields):
-            raise ValueError(f"{type(nothing).__name__} has no field {', '.join(sorted(unknown))}.")
-        self._nothing = [getattr(nothing, name) for name in fields]
-        self._places = [fields.index(name) for name in names]
+            raise ValueError(f"{facet.__name__} has no field {', '.join(sorted(unknown))}.")
+        # Defaults are the class's, so that an instance has to take no more than the named fields: a facet has many others.
+        others: dict[str, Any] = {name: getattr(nothing, name) for name in fields if name not in names}
+        self._shown = type(f"{facet.__name__}Shown", (facet,), {"__slots__": (), **others})
+        self._set = [_setter(facet, name) for name in names]
         # Of a single name attrgetter gives the value itself, and no tuple.
         self.values: Callable[[Any], tuple[Any, ...]] = (
             attrgetter(*names) if len(names) > 1 else lambda whole: tuple([getattr(whole, name) for name in names])
         )
 
     def seen(self, whole: Any) -> Any:
-        values = self._nothing[:]
-        for place, value in zip(self._places, self.values(whole), strict=True):
-            values[place] = value
-        return self._facet(*values)
+        shown: Any = object.__new__(self._shown)
+        for put, value in zip(self._set, self.values(whole), strict=True):
+            put(shown, value)
+        return shown
+
+
+def _setter(facet: type[Any], name: str) -> Callable[[Any, Any], None]:
+    if not inspect.ismemberdescriptor(slot := getattr(facet, name)):
+        raise ValueError(f"{facet.__name__} is no dataclass with slots.")
+    setter: Callable[[Any, Any], None] = slot.__set__
+    return setter
 
 
 class _Shown:
@@ -126,14 +136,19 @@ def _given(make: Callable[[Any], Iterable[Any]], name: str, seen: Any) -> list[A
 
 def _by_key(each: Projection, rows: Sequence[Value]) -> dict[Value, Value]:
     table = each.table
-    places = [list(table.columns).index(name) for name in table.key]
+    places = _key_places(table)
     found: dict[Value, Value] = {}
     for row in rows:
         if len(row) != len(table.columns):
             raise NotProjected(f"A row for {table.name} has not {len(table.columns)} values.")
-        if found.setdefault(tuple([row[place] for place in places]), row) is not row:
+        if found.setdefault(tuple([row[place] for place in places]) if places else (), row) is not row:
             raise NotProjected(f"Two rows of one subject have the same key in {table.name}.")
     return found
+
+
+@cache
+def _key_places(table: Table) -> list[int]:
+    return [list(table.columns).index(name) for name in table.key]
 
 
 def changes(aggregate: Aggregate, subject: str, before: Facets | None, after: Facets) -> Changes:

@@ -29,7 +29,7 @@ from redress_spine.messaging.records import DeadLetter, DecodedRecord, Elsewhere
 from redress_spine.messaging.relay import close
 from redress_spine.messaging.topics import Topics
 from redress_spine.processing.clock import monotonic
-from redress_spine.processing.projections import NotProjected
+from redress_spine.processing.projections import Changes, NotProjected
 from redress_spine.processing.skips import Skips, skip_of, skips_of
 from redress_spine.store.errors import safe_message
 from redress_spine.store.fold import Folding
@@ -71,7 +71,7 @@ class FenceLost(Exception):
 
 
 class Projector:
-    """connect: makes a database connection of the projector's own. projected: called after each transaction that changed something."""
+    """connect: makes a database connection of the projector's own. projected: called after each batch with what it changed."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Projector:
         vault: Vault,
         log_end: LogEnd,
         connect: Callable[[], Awaitable[asyncpg.Connection]],
-        projected: Callable[[], None],
+        projected: Callable[[Sequence[Changes]], None],
     ) -> None:
         self._source = source
         self._kafka = KafkaClients.of(kafka)
@@ -211,7 +211,7 @@ class Projector:
             if batch:
                 self.under_way += 1
                 try:
-                    await self.project(connection, batch)
+                    written = await self.project(connection, batch)
                 except FenceLost:
                     log.warning("fence-lost", service=self._source, partitions=[str(place) for place in batch])
                     self._following.let_go(batch)
@@ -220,7 +220,7 @@ class Projector:
                     self.under_way -= 1
                 self._following.moved(batch)
                 self.size = min(BATCH, self.size * 2)
-                self._projected()
+                self._projected(written)
                 await asyncio.sleep(min(MAX_BATCH_PAUSE[0] * sum(map(len, batch.values())), MAX_BATCH_PAUSE[1]))
             if monotonic() - committed > LAZY_COMMIT:
                 committed = monotonic()
@@ -231,13 +231,14 @@ class Projector:
         if new := await self._following.take_up(consumer, connection, cluster):
             self.skips = {**self.skips, **await skips_of(connection, list(new))}
 
-    async def project(self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]]) -> None:
-        """Fold outside, then write all of it in one transaction that begins with the fence. Raises FenceLost.
+    async def project(self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]]) -> list[Changes]:
+        """Fold outside, then write all of it in one transaction that begins with the fence. → what it changed; nothing where no row was
+        written. Raises FenceLost.
 
         Where PostgreSQL refuses a value, halves find the record that it came from, and that is parked.
         """
         try:
-            await self._project(connection, batch)
+            return await self._project(connection, batch)
         except NOT_STORABLE as error:
             places = sorted(batch)
             if len(places) > 1:
@@ -245,14 +246,12 @@ class Projector:
             elif len(records := batch[places[0]]) > 1:
                 halves = [{places[0]: part} for part in (records[: len(records) // 2], records[len(records) // 2 :])]
             else:
-                await self._project(connection, batch, refused=type(error).__name__)
-                return
-            for half in halves:
-                await self.project(connection, half)
+                return await self._project(connection, batch, refused=type(error).__name__)
+            return [changed for half in halves for changed in await self.project(connection, half)]
 
     async def _project(
         self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]], refused: str | None = None
-    ) -> None:
+    ) -> list[Changes]:
         dead_letters: list[DeadLetter] = []
         keys: dict[str, KeyRecord] = {}
         items: list[DecodedRecord | RejectedRecord] = []
@@ -300,8 +299,7 @@ class Projector:
             moved = await connection.fetch(FENCE, *map(list, zip(*moves, strict=True)))
             if len(moved) != len(moves):
                 raise FenceLost
-            if touched:
-                await save(connection, touched)
+            written = [await save(connection, touched)] if touched else []
             if keys:
                 await self._vault.store(connection, keys)
             if dead_letters:
@@ -315,6 +313,7 @@ class Projector:
                     log.error("parked", service=self._source, subject=folding.subject, reason=waiting.reason, detail=waiting.detail)
         for one in dead_letters:
             log.error("set-aside", service=self._source, topic=one.record.topic, offset=one.record.offset, reason=one.reason)
+        return written
 
     def _move(self, place: TopicPartition, read: Position) -> tuple[int, int, int, str | None, int | None, bytes | None]:
         held = self.positions[place]

@@ -193,11 +193,11 @@ async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[
 
 
 class Committer:
-    """Shares commits between all who decide in this process. `committed` is called after each one that wrote something.
+    """Shares commits between all who decide in this process. `committed` is called with what each one that wrote something has changed.
 
     What a commit ends with for those who wait: an outcome, JournalRestored, or the database's error."""
 
-    def __init__(self, source: str, pool: asyncpg.Pool, committed: Callable[[], None]) -> None:
+    def __init__(self, source: str, pool: asyncpg.Pool, committed: Callable[[Sequence[Changes]], None]) -> None:
         self._source = source
         self._pool = pool
         self._committed = committed
@@ -296,8 +296,8 @@ class Committer:
         for (_, future), outcome in zip(batch, outcomes, strict=True):
             if not future.done():
                 future.set_result(outcome)
-        if any(outcome.result == "committed" for outcome in outcomes):
-            self._committed()
+        if written := [item.changes for (item, _), outcome in zip(batch, outcomes, strict=True) if outcome.result == "committed"]:
+            self._committed(written)
 
 
 def cause_of(row: Row) -> Trace:

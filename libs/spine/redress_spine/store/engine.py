@@ -32,6 +32,7 @@ from redress_spine.processing.idle import Idle, InFlight, look
 from redress_spine.processing.parking import DeadLetterEntry, Decided, ParkedSubject, Parking, Redriven, Skipped, TakenIn
 from redress_spine.processing.performing import Performing
 from redress_spine.processing.planning import Planning
+from redress_spine.processing.projections import Changes
 from redress_spine.processing.projector import Projector
 from redress_spine.processing.pruning import Pruning
 from redress_spine.processing.reactor import Reactor
@@ -177,7 +178,7 @@ class Engine:
             vault=self._vault,
             log_end=self._log_end,
             connect=lambda: self._database.connect("projector", synchronous_commit="off"),
-            projected=self._changed,
+            projected=self._projected,
         )
         what_loops_need: dict[str, Any] = {
             "source": self.source,
@@ -238,7 +239,7 @@ class Engine:
         loops["pruning"] = pruning.run()
         loops["reality"] = self._reality.run()
         if isinstance(self.clock, SteppingClock):
-            loops["clock"] = follow(self.clock, self._changed)
+            loops["clock"] = follow(self.clock, self._wake)
         else:
             loops["clock"] = self._cross_check.run(self._database_time)
         self._tasks = [asyncio.create_task(loop, name=f"{self.source}-{name}") for name, loop in loops.items()]
@@ -257,13 +258,18 @@ class Engine:
         await self._log_end.stop()
         await self._database.close()
 
-    def _committed(self) -> None:
+    def _committed(self, written: Sequence[Changes]) -> None:
         self.relay.wake()
-        self._changed()
+        self._wake(written)
 
-    def _changed(self) -> None:
-        self.automations.wake()
-        self.planning.wake()
+    def _projected(self, written: Sequence[Changes]) -> None:
+        self._wake(written)
+        self.automations.read()
+        self.planning.read()
+
+    def _wake(self, written: Sequence[Changes] | None = None) -> None:
+        self.automations.wake(written)
+        self.planning.wake(written)
 
     # -- commands and queries
 

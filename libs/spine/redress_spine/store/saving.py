@@ -49,8 +49,9 @@ def headers_json(headers: Mapping[str, bytes]) -> str:
     return orjson.dumps({name: value.hex() for name, value in headers.items() if "\0" not in name}).decode()
 
 
-async def save(connection: Connection, foldings: list[Folding]) -> None:
-    """Write folded rows, their ciphertexts, their entries, what they parked, and their projections, each as a set, rows by id."""
+async def save(connection: Connection, foldings: list[Folding]) -> Changes:
+    """Write folded rows, their ciphertexts, their entries, what they parked, and their projections, each as a set, rows by id. → what is
+    new in projections."""
     foldings = sorted(foldings, key=lambda folding: folding.subject)
     saved = await connection.fetch(
         SAVE,
@@ -68,10 +69,10 @@ async def save(connection: Connection, foldings: list[Folding]) -> None:
         await connection.execute(entries.WRITE, *map(list, zip(*entered, strict=True)))
     if waiting := parked_rows(foldings):
         await connection.execute(PARK, *map(list, zip(*waiting, strict=True)))
-    await _project(connection, foldings, {row["subject"]: row["decided"] for row in saved})
+    return await _project(connection, foldings, {row["subject"]: row["decided"] for row in saved})
 
 
-async def _project(connection: Connection, foldings: Iterable[Folding], decided: Mapping[str, int]) -> None:
+async def _project(connection: Connection, foldings: Iterable[Folding], decided: Mapping[str, int]) -> Changes:
     """The rows are locked now. Where something was decided since they were read, its projections are made anew, of what is stored."""
     found = Changes()
     overtaken = {}
@@ -86,6 +87,7 @@ async def _project(connection: Connection, foldings: Iterable[Folding], decided:
         for row in await connection.fetch(OWN, list(overtaken)):
             found.add(overtaken[row["subject"]].project(row["own"]))
     await projections.write(connection, found)
+    return found
 
 
 def parked_rows(foldings: Iterable[Folding]) -> list[tuple[Any, ...]]:

@@ -149,9 +149,9 @@ def stalled(engine: Engine, released: asyncio.Event) -> None:
     """The projector keeps its partitions and reads nothing until released, as behind a slow disk."""
     real = engine.projector.project
 
-    async def project(connection: asyncpg.Connection, batch: Any) -> None:
+    async def project(connection: asyncpg.Connection, batch: Any) -> Any:
         await released.wait()
-        await real(connection, batch)
+        return await real(connection, batch)
 
     engine.projector.project = project  # type: ignore[method-assign]
 
@@ -238,9 +238,9 @@ async def test_timed_automations_that_waits_too_long_for_the_log_is_an_alarm_unt
         await hand.write(*first.say(ComplaintChased(chase=1), at=instant))
         released, real = asyncio.Event(), Projector.project
 
-        async def stalled(*args: Any) -> None:
+        async def stalled(*args: Any) -> Any:
             await released.wait()
-            await real(*args)
+            return await real(*args)
 
         monkeypatch.setattr(Projector, "project", stalled)
         handling = await stack.engine("handling", automations=[BREACH])

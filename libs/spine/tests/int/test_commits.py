@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import asyncpg
 import pytest
@@ -96,7 +97,7 @@ async def test_whoever_read_an_older_row_conflicts_and_whoever_comes_second_with
 async def test_of_one_row_and_of_one_key_a_batch_takes_one_and_the_next_waits(stack: Stack) -> None:
     made = await stack.database("intake")
     async with connections.pool(made.app_dsn, min_size=2, max_size=2, server_settings={"search_path": "fold1_1,public"}) as pool:
-        committer = Committer("intake", pool, lambda: None)
+        committer = Committer("intake", pool, lambda written: None)
         outcomes = await committer.commit_all([fresh(1), fresh(1), fresh(2, "k"), fresh(3, "k"), fresh(4)])
         results = [each.result for each in outcomes if not isinstance(each, BaseException)]
         assert sorted(results[:2]) == ["committed", "conflict"]
@@ -108,9 +109,9 @@ async def test_one_bad_item_among_ten_fails_alone(stack: Stack) -> None:
     items = [fresh(n) for n in range(10)]
     stream, version, topic, kind, prevhash, _, data = items[6].events[0]
     items[6].events[0] = (stream, version, topic, kind, prevhash, b"short", data)
-    told: list[None] = []
+    told: list[Any] = []
     async with connections.pool(made.app_dsn, min_size=1, max_size=1, server_settings={"search_path": "fold1_1,public"}) as pool:
-        outcomes = await Committer("intake", pool, lambda: told.append(None)).commit_all(items)
+        outcomes = await Committer("intake", pool, told.append).commit_all(items)
         assert isinstance(outcomes[6], asyncpg.CheckViolationError) and told
         assert [each.result for each in outcomes if not isinstance(each, BaseException)] == ["committed"] * 9
         assert {row["subject"] for row in await pool.fetch("SELECT subject FROM state")} == {subject_of(n) for n in range(10) if n != 6}
@@ -122,7 +123,7 @@ async def test_a_commit_that_is_ended_for_its_slowness_fails_as_a_whole_and_a_he
         numbers = range(10 * others, 10 * others + 4)
         settings = {"search_path": "fold1_1,public", limit: "300ms"}
         async with connections.pool(made.app_dsn, min_size=1, max_size=2, server_settings=settings) as pool:
-            committer = Committer("intake", pool, lambda: None)
+            committer = Committer("intake", pool, lambda written: None)
             await committer.commit_all([fresh(n) for n in numbers])
             async with pool.acquire() as holding:
                 rows = await STATES.load(holding, [subject_of(n) for n in numbers])

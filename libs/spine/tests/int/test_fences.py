@@ -18,6 +18,7 @@ from redress_spine.aggregate import KEYS
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.positions import Log, Position
 from redress_spine.processing import projector
+from redress_spine.processing.projections import Changes
 from redress_spine.processing.projector import FenceLost, Projector
 from redress_spine.store.engine import Engine
 from redress_spine.store.fold import Folding
@@ -99,10 +100,11 @@ async def test_a_rebalance_in_the_middle_of_a_batch_ends_no_projector(stack: Sta
             await hold()
         return await journal(connection, wanted)
 
-    async def saving(connection: asyncpg.Connection, foldings: list[Folding]) -> None:
-        await save(connection, foldings)
+    async def saving(connection: asyncpg.Connection, foldings: list[Folding]) -> Changes:
+        written = await save(connection, foldings)
         if where == "within its transaction":
             await hold()
+        return written
 
     monkeypatch.setattr(one.projector._following, "on_partitions_revoked", revoking)
     monkeypatch.setattr(one.projector._following, "_judge", judging)

@@ -80,10 +80,10 @@ async def test_what_is_decided_while_a_batch_is_folded_is_in_the_rows_too(stack:
     subject = await new(intake)
     overtaken: list[Any] = []
 
-    async def overtaken_save(connection: Any, foldings: Any) -> None:
+    async def overtaken_save(connection: Any, foldings: Any) -> Any:
         if not overtaken and any(folding.observed.opened for folding in foldings):
             overtaken.append(await intake.decide(subject, named("Y"), metadata()))
-        await save(connection, foldings)
+        return await save(connection, foldings)
 
     monkeypatch.setattr(projector, "save", overtaken_save)
     async with pen(stack) as hand:

@@ -75,9 +75,9 @@ async def test_who_has_not_read_the_log_to_its_end_says_of_nobody_that_he_does_n
     released = asyncio.Event()
     real = handling.projector.project
 
-    async def project(connection: Any, batch: Any) -> None:
+    async def project(connection: Any, batch: Any) -> Any:
         await released.wait()
-        await real(connection, batch)
+        return await real(connection, batch)
 
     handling.projector.project = project  # type: ignore[method-assign]
     subject = (await intake.create("complaint", lambda context: [registered()], metadata("k")))[0].subject

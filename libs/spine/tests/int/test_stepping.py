@@ -185,8 +185,8 @@ def stalled(engine: Engine, released: asyncio.Event) -> None:
     """The projector keeps its partitions and reads nothing until released, as behind a slow disk."""
     real = engine.projector.project
 
-    async def project(connection: asyncpg.Connection, batch: Any) -> None:
+    async def project(connection: asyncpg.Connection, batch: Any) -> Any:
         await released.wait()
-        await real(connection, batch)
+        return await real(connection, batch)
 
     engine.projector.project = project  # type: ignore[method-assign]
