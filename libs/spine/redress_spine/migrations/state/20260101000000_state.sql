@@ -115,7 +115,7 @@ CREATE TABLE row_errors (
     PRIMARY KEY (automation, subject)
 );
 CREATE INDEX row_errors_attempts ON row_errors (attempts DESC, automation, subject);
-CREATE INDEX row_errors_retry ON row_errors (automation, retry_at, subject);
+CREATE INDEX row_errors_retry ON row_errors (automation, retry_at);
 
 -- Whether this schema was ever read to the end of the log: a service is not ready before.
 CREATE TABLE caught_up (
