@@ -149,6 +149,7 @@ def spine() -> list[Hot]:
         ("effects that were given up", effects.DEAD, (200,), "effects_dead", False),
         ("effects of one", effects.OF_SUBJECT, ("webhooks", "subscription/1", 2**62, 51), "effects_subject", False),
         ("effects that are old", effects.PRUNE, ("webhooks", timedelta(days=30), 500), "effects_finished", True),
+        ("news that nobody wants", webhooks.SWEEP, (), "state_pkey", True),
         ("complaints that there is news of", automations.due_sql(planning.plan_of(WEBHOOKS)), (PARTITIONS, 0, 200), "state_pkey", True),
         ("rows whose effects are kept", planning.LOCK, (SUBJECTS, ONES), "state_pkey", True),
         ("who is told", webhooks.SUBSCRIPTIONS, (["app", "shop"],), "subscriptions_subscriber", True),

@@ -38,6 +38,12 @@ SELECT subject, at, source, version, data FROM entries WHERE subject = ANY ($1::
 FORGET = """
 DELETE FROM stage_news s USING unnest($1::text[], $2::bigint[]) d (subject, n) WHERE s.subject = d.subject AND s.n = d.n
 """
+# Of complaints whose front end has never subscribed, or has unsubscribed. One that subscribes just now is told of what comes after its
+# answer. Index: state_pkey, subscriptions_subscriber.
+SWEEP = """
+DELETE FROM stage_news n USING state s
+WHERE s.subject = n.subject AND NOT EXISTS (SELECT 1 FROM subscriptions u WHERE u.subscriber = s.own->>'client')
+"""
 CODEC = Codec(AGGREGATE)
 
 
@@ -63,6 +69,10 @@ async def look(connection: Connection, rows: Sequence[Row]) -> Mapping[str, Know
         )
         for row in rows
     }
+
+
+async def sweep(connection: Connection) -> None:
+    await connection.execute(SWEEP)
 
 
 async def forget(connection: Connection, subjects: Sequence[str], known: Mapping[str, Known]) -> None:
@@ -126,6 +136,7 @@ def reactor(outbound: Outbound, retry: Retry = RETRY) -> Reactor:
         still=still_told,
         given_up=disable,
         look=look,
+        sweep=sweep,
         forget=forget,
         timeout=TIMEOUT + timedelta(seconds=5),  # it is also opened, and resolved
         retry=retry,

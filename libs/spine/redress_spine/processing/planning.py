@@ -67,6 +67,13 @@ class Planning(AutomationLoop):
         self._reactors = {each.name: each for each in reactors}
         self._planned = planned
 
+    async def _decide_due(
+        self, connection: asyncpg.Connection, automation: Automation, partitions: Sequence[int], instant: int, clock: Clock
+    ) -> Decided:
+        if (sweep := self._reactors[automation.name].sweep) is not None:
+            await sweep(connection)
+        return await super()._decide_due(connection, automation, partitions, instant, clock)
+
     async def _decide(
         self, connection: asyncpg.Connection, automation: Automation, subjects: Sequence[str], instant: int, clock: Clock, failed: bool
     ) -> Decided:

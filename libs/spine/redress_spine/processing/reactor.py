@@ -109,6 +109,7 @@ class Reactor:
     still(state, effect): whether it is wanted yet, asked just before it is done.
     succeeded(state, effect, result, context), given_up(state, effect, code, context): events about the effect's subject. Without
     `succeeded` the result stays in the effect's row. code: that of Never, or `tried-too-long`.
+    sweep(connection): takes away, in one statement before each look, what made rows due that nobody wants anything of.
     forget(connection, subjects, known): takes what made rows due away, in the transaction that keeps their effects. A reactor without it
     looks at each revision of a row once.
     at_once: effects in one replica; per_target: of them, in all replicas, for one target. timeout: of one attempt.
@@ -125,6 +126,7 @@ class Reactor:
     succeeded: Callable[[Any, Effect, Mapping[str, Any], Context], list[Event]] | None = None
     given_up: Callable[[Any, Effect, str, Context], list[Event]] | None = None
     look: Callable[[Connection, Sequence[Row]], Awaitable[Mapping[str, Any]]] | None = None
+    sweep: Callable[[Connection], Awaitable[None]] | None = None
     forget: Callable[[Connection, Sequence[str], Mapping[str, Any]], Awaitable[None]] | None = None
     timeout: timedelta = timedelta(seconds=10)
     retry: Retry = Retry()

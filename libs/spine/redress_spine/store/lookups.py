@@ -11,7 +11,6 @@ import asyncio
 import hmac
 from collections.abc import Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -54,7 +53,8 @@ def digest_of(aggregate: Aggregate, key: bytes, name: str, text: str) -> bytes |
 
 def place_of(subject: str) -> int:
     """The newest first: minus the milliseconds that a subject's id (UUID version 7) begins with."""
-    return -(UUID(subject.partition("/")[2]).int >> 80)
+    identity = subject.partition("/")[2]
+    return -int(identity[:8] + identity[9:13], 16)
 
 
 class Lookups:

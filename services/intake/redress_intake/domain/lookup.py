@@ -12,15 +12,21 @@ import unicodedata
 
 HOME = re.compile(r"\+86(?=.)|86(?=1[3-9]\d{9}$)|0(?=[1-9]\d{8,10}$)")  # country code, or trunk zero: an area code and 7 or 8 digits follow
 
+ABROAD = re.compile(r"\W*\+")
+OTHERS = re.compile(r"[^0-9a-z]")
+
 
 def normal_number(text: str) -> str | None:
     """None where it has neither digit nor letter. A normal form is its own normal form."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    kept = [_digit(character) for character in folded if character.isalnum()]
-    abroad = "+" if re.match(r"\W*\+", folded) else ""
-    plain = abroad + "".join(kept)
-    if not kept or not plain.removeprefix("+").isdecimal():
-        return "".join(kept) or None
+    if text.isascii():  # nearly always
+        folded = text.lower()
+        kept = OTHERS.sub("", folded)
+    else:
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+        kept = "".join([_digit(character) for character in folded if character.isalnum()])
+    plain = "+" + kept if ABROAD.match(folded) else kept
+    if not kept.isdecimal():
+        return kept or None
     while (shorter := _shorter(plain)) != plain:
         plain = shorter
     return plain

@@ -34,7 +34,7 @@ from redress_intake.domain.complaint import AGGREGATE
 from redress_intake.domain.subscription import AGGREGATE as SUBSCRIPTION
 from redress_intake.main import service
 from redress_intake.telling import Known
-from redress_intake.webhooks import forget, reactor
+from redress_intake.webhooks import forget, reactor, sweep
 from redress_local.issuer import AUDIENCE, ISSUER, Issuer
 from redress_spine.admin.rebuild import Rebuild
 from redress_spine.admin.verify import Verified, verify
@@ -436,3 +436,18 @@ async def test_news_that_comes_while_somebody_looks_is_not_taken_for_seen(desk: 
     await forget(connection, ["complaint/x", "complaint/y"], {"complaint/x": Known(seen=1), "complaint/y": Known(seen=1)})
     await connection.close()
     assert [row["subject"] for row in await desk.sql("SELECT subject FROM stage_news")] == ["complaint/x"]
+
+
+async def test_news_of_front_ends_that_never_subscribed_is_swept_away_and_other_news_stays(desk: Desk):
+    await desk.subscribed("http://127.0.0.1:9/hook")
+    mine, _ = await desk.registered(), await desk.registered("shop")
+    connection = await connections.connect(desk.owner)
+    await connection.execute(f"SET search_path = {await connection.fetchval('SELECT schema FROM live')}, public")
+    transaction = connection.transaction()  # unseen by the loop that would look at them
+    await transaction.start()
+    await connection.execute("INSERT INTO stage_news SELECT subject FROM complaints ON CONFLICT DO NOTHING")
+    await sweep(connection)
+    left = [row["subject"] for row in await connection.fetch("SELECT subject FROM stage_news")]
+    await transaction.rollback()
+    await connection.close()
+    assert left == [f"complaint/{mine}"]
