@@ -12,10 +12,12 @@ from spine_stack import Stack, eventually, metadata, open_case, registered
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.messaging.envelope import decode
+from redress_spine.processing import automations
 from redress_spine.store.engine import Engine, KeyReused, NotYet, Unknown
 
 
-async def test_an_event_travels_and_wakes_work(stack: Stack) -> None:
+async def test_an_event_travels_and_wakes_an_automation(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(automations, "FALLBACK", 600.0)  # nobody looks by themselves
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
     seen, replayed = await intake.create("complaint", lambda context: [registered("信号不好")], metadata("k1"))
     assert not replayed and seen.version == 1 and seen.state.own.text == "intake/1/text"

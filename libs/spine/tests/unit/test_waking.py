@@ -1,0 +1,89 @@
+"""What is written wakes the automations that it made due, and no others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from redress_spine.aggregate import Automation, Context, Table
+from redress_spine.processing.automations import AutomationLoop
+from redress_spine.processing.projections import Changes
+
+CARDS = Table("cards", {"to_open": "boolean", "to_close": "boolean", "due_at": "bigint", "since": "bigint"})
+OTHERS = Table("others", {"to_open": "boolean"})
+
+
+def nothing(state: Any, context: Context) -> list[Any]:
+    return []
+
+
+def automation(name: str, due: str, **how: Any) -> Automation:
+    return Automation(name, due, nothing, "", **{"table": CARDS} | how)
+
+
+AUTOMATIONS = [
+    automation("open", "to_open"),
+    automation("close", "to_close"),
+    automation("since", "since"),
+    automation("timed", "due_at", at="due_at"),
+    automation("any", "own ? 'x'", table=None),
+]
+
+
+def woken(written: list[Changes] | None) -> set[str]:
+    others = dict.fromkeys(
+        [
+            "topics",
+            "states",
+            "committer",
+            "projector",
+            "log_end",
+            "settle",
+            "clock",
+            "cross_check",
+            "prepare",
+            "words",
+            "connect",
+            "entropy",
+        ]
+    )
+    loop = AutomationLoop(source="handling", automations=AUTOMATIONS, **others)  # type: ignore[arg-type]
+    loop.wake(written)
+    return {name for name, event in loop._woken.items() if event.is_set()}
+
+
+def row(**values: Any) -> Changes:
+    return Changes(
+        came={CARDS: [("complaint/x", *({"to_open": False, "to_close": False, "due_at": None, "since": None} | values).values())]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "whom"),
+    [
+        ([row()], {"any"}),
+        ([row(to_open=True)], {"any", "open"}),
+        ([row(), row(to_close=True)], {"any", "close"}),
+        ([row(since=0)], {"any", "since"}),
+        ([row(due_at=1)], {"any"}),  # it is looked at when its time has come
+        ([Changes(came={OTHERS: [("complaint/x", True)]})], {"any"}),
+        ([Changes(gone={CARDS: [("complaint/x",)]})], {"any"}),
+        ([], set()),
+    ],
+)
+def test_rows_that_are_due_wake_their_automation(written: list[Changes], whom: set[str]) -> None:
+    assert woken(written) == whom
+
+
+def test_who_does_not_say_what_is_written_wakes_all() -> None:
+    assert woken(None) == {each.name for each in AUTOMATIONS}
+
+
+def test_a_column_that_is_no_flag_is_due_where_it_is_not_null() -> None:
+    assert [each.condition for each in AUTOMATIONS[:4]] == ["to_open", "to_close", "since IS NOT NULL", "due_at IS NOT NULL"]
+
+
+def test_a_column_that_its_table_does_not_have_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="wrong: cards has no column nowhere"):
+        automation("wrong", "nowhere")
