@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from redress_events.event import Contract, Event
 from redress_spine.messaging.envelope import GENESIS, Envelope, chain, dataschema, encode, event_id
-from redress_spine.processing.projections import LOOKUPS, Changes, changes, shows_done, with_commit
+from redress_spine.processing.projections import LOOKUPS, Changes, changes, with_commit
 from redress_spine.store import entries
 from redress_spine.store.database import AWAY, HELD, RESTORED
 from redress_spine.store.errors import JournalRestored
@@ -61,8 +61,8 @@ class Key:
 
 @dataclass(slots=True)
 class Item:
-    """One decision, ready to be committed. append: it depends on what was done alone; what was observed since it was read is no conflict,
-    unless a projection shows both. made: the last event, with references for its words, and when."""
+    """One decision, ready to be committed. append: it depends on `own` alone, so what was observed since it was read is no conflict. made:
+    the last event, with references for its words, and when."""
 
     row: Row
     own: Any
@@ -75,7 +75,6 @@ class Item:
     append: bool = False
     entries: list[entries.Row] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
-    shown: bool = False
     made: tuple[Event, datetime] | None = None
 
 
@@ -157,7 +156,6 @@ def prepare(
             item.entries.append(entry)
     item.version = ends[row.subject][0]
     item.own_json = codec.dump_own(item.own)
-    item.shown = shows_done(codec.aggregate, row.own, item.own)
     before = (row.observed, row.own) if row.revision else None
     item.changes.add(changes(codec.aggregate, row.subject, before, (row.observed, item.own)))
     return item
@@ -177,7 +175,7 @@ async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[
         [item.row.subject for item in items],
         [item.row.partition for item in items],
         [item.row.revision for item in items],
-        [item.row.decided if item.append and not item.shown else None for item in items],
+        [item.row.decided if item.append else None for item in items],
         [item.own_json for item in items],
         [item.key.key if item.key else None for item in items],
         [item.key.request if item.key else None for item in items],

@@ -22,6 +22,7 @@ from redress_spine.messaging.envelope import decode
 from redress_spine.messaging.records import as_folded
 from redress_spine.messaging.turns import Turns
 from redress_spine.processing.clock import Clock, uuid7
+from redress_spine.processing.projections import shows_done
 from redress_spine.store.commit import Committer, Item, Key, Outcome, Trace, prepare
 from redress_spine.store.database import UNREACHABLE, Database
 from redress_spine.store.errors import Conflict, KeyReused, Parked, Unavailable, Unknown
@@ -182,7 +183,8 @@ class Deciding:
             if (replayed := await self._stored(metadata)) is not None:
                 return replayed, True
             raise
-        item.append = append
+        # Where a projection shows what it changes, rows depend on what was observed as well.
+        item.append = append and not shows_done(self._states.codec(subject).aggregate, row.own, item.own)
         outcome = await self._commit(item)
         if outcome.result == "committed":
             return self._after(item), False
