@@ -14,9 +14,8 @@ from redress_cli.clock import stepper
 from redress_cli.console import err
 from redress_cli.scenario import SCENARIO, START, ZONE, Story
 from redress_local.state import Stack
-from redress_sla_monitor.packs import calendars
+from redress_sla_monitor.policies import calendars
 
-CALENDAR = calendars()["china@1"]
 SESSIONS = (time(9, 30), time(15))
 CLOSED_WITHIN = timedelta(days=60)  # of simulated time
 BETWEEN_COPIES = timedelta(minutes=7)  # between the copies of one story
@@ -84,8 +83,9 @@ def customers(actors: Actors, stories: dict[str, Story], copies: int) -> Iterato
 
 def sessions() -> Iterator[datetime]:
     """When people work: two times a day on the calendar's working days."""
+    calendar = calendars()["china@1"]
     for day in (START.date() + timedelta(days=n) for n in range(CLOSED_WITHIN.days)):
-        if CALENDAR.day(day).worked:
+        if calendar.day(day).worked:
             yield from (datetime.combine(day, at, ZONE) for at in SESSIONS)
 
 

@@ -16,7 +16,7 @@ import pytest
 from live import Live, ok, problem
 from typer.testing import CliRunner, Result
 
-from redress_callback.automations import POLICY
+from redress_callback.policies import in_force
 from redress_cli.actors import Actors
 from redress_cli.clock import stepper
 from redress_cli.demo import as_told
@@ -116,11 +116,11 @@ def goes_only_where_it_may(live: Live) -> None:
 
 @pytest.mark.slow
 def test_who_says_something_after_all_attempts_is_not_closed_as_unreachable_until_they_were_tried_anew(folder: Path):
-    missed = {"reached": False}
+    missed, policy = {"reached": False}, in_force()
     with stepping(folder, 1) as system, closing(Live(system)) as live:
         step, complaint = stepper(system.stack()), live.register()
         live.work(complaint, "technical_support")
-        waiting = [live.visit(complaint, **missed) for _ in range(POLICY.attempts)][-1]
+        waiting = [live.visit(complaint, **missed) for _ in range(policy.attempts)][-1]
         give_up_at = datetime.fromisoformat(waiting["give_up_at"])
         step.until(give_up_at - timedelta(hours=1))
         ok(live.front_end.post("intake", f"/complaints/{complaint}/supplements", {"text": "It is still broken."}))
@@ -128,8 +128,8 @@ def test_who_says_something_after_all_attempts_is_not_closed_as_unreachable_unti
         assert live.view(complaint)["stage"] == "being-visited"
         (line,) = live.agent.all("callback", "/visits")
         assert (line["complaint"], line["stage"], line["said_since"]) == (complaint, "due", 1)
-        waiting = [live.visit(complaint, **missed) for _ in range(POLICY.attempts)][-1]
-        assert datetime.fromisoformat(waiting["give_up_at"]) == step.clock() + POLICY.give_up
+        waiting = [live.visit(complaint, **missed) for _ in range(policy.attempts)][-1]
+        assert datetime.fromisoformat(waiting["give_up_at"]) == step.clock() + policy.give_up
         step.to_end()
         assert live.view(complaint)["closed_as"] == "unreachable"
         assert step.clock() - datetime.fromisoformat(waiting["give_up_at"]) < timedelta(seconds=1)

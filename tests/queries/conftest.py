@@ -28,7 +28,8 @@ from redress_handling import testing as cases
 from redress_handling.domain.case import AGGREGATE as CASE
 from redress_intake.domain.complaint import AGGREGATE as COMPLAINT
 from redress_local.provision import Databases
-from redress_sla_monitor.automations import BREACH, SETTLE, START
+from redress_sla_monitor import policies
+from redress_sla_monitor.automations import automations
 from redress_sla_monitor.domain.watch import AGGREGATE as WATCH
 from redress_spine.aggregate import Aggregate, Table
 from redress_spine.processing.projections import rows_of
@@ -143,8 +144,9 @@ def sla_monitor() -> list[Shape]:
     )
     resolved = CaseResolved(cycle=1, department="d", cause="", measures="", responsible_unit="u", told_customer="phone")
     new = Spec(SLA_MONITOR, WATCH).given((registered, received), (classified, received)).at(received)
-    running = new.when_due(START).after.when_due(SETTLE).after
-    late = running.at(received + timedelta(days=60)).when_due(BREACH).after
+    start, settle, breach = automations(policies.in_force())
+    running = new.when_due(start).after.when_due(settle).after
+    late = running.at(received + timedelta(days=60)).when_due(breach).after
     settling = Spec(SLA_MONITOR, WATCH).given(*running.happened, (resolved, received))
     own = ("own.clocks.1.deadline",)
     return [Shape(1, new.state), Shape(1, settling.state), Shape(100, late.state, own), Shape(898, running.state, own)]
@@ -251,7 +253,7 @@ async def fill_one(databases: Databases, service: Service) -> asyncpg.Connection
     bounds = [sum(shape.of_1000 for shape in drawn[: n + 1]) for n in range(len(drawn) - 1)]
     await connection.execute(FILL, ROWS, list(observed), list(own), bounds, str(NTH))
     await project(connection, aggregate, drawn, bounds)
-    for automation in service.automations:
+    for automation in service.automations(service.policies({})):
         await connection.execute(ERRORS, automation.name)
     if service.name == "intake":
         for statement in SPINE:

@@ -97,7 +97,7 @@ def works() -> list[Hot]:
     """Timed automations at an instant when few rows are due, and at one when all are."""
     found = []
     for service in SERVICES:
-        for each in service.automations:
+        for each in service.automations(service.policies({})):
             either = (each.index, "state_pkey")
             found += [
                 Hot(service, f"{each.name} due at {at}", automations.due_sql(each), (PARTITIONS, at, 200), (each.index,))

@@ -26,7 +26,7 @@ from redress_local.places import ROOT, SERVICES
 from redress_local.postgres import SETTINGS
 from redress_local.provision import addresses, drop
 from redress_local.setup_job import STEPS, Missing, take
-from redress_sla_monitor import packs
+from redress_sla_monitor import policies
 from redress_spine.messaging import topics
 from redress_spine.messaging.topics import REPLICAS
 from redress_spine.processing import reality
@@ -63,7 +63,7 @@ def test_every_service_is_there_and_is_told_all_that_it_needs(services):
     settings = {PREFIX + name.upper() for name in Settings.model_fields}
     for service in SERVICES:
         environment = services[service]["environment"]
-        assert set(environment) == settings - FIXED | ({packs.SETTING} if service == "sla-monitor" else set())
+        assert set(environment) == settings - FIXED | ({policies.SETTING} if service == "sla-monitor" else set())
         name = "redress_" + service.replace("-", "_")
         assert environment["REDRESS_DATABASE_URL"].startswith(f"postgresql://{name}_app:")
         assert environment["REDRESS_DATABASE_URL"].endswith(f"/{name}")
@@ -78,7 +78,7 @@ def test_the_setup_job_is_told_all_that_it_reads(services):
 def test_no_service_reads_what_its_settings_do_not_name():
     """Else the test of what services are told compares with too little."""
     files = [path for folder in ("libs", "services") for path in (ROOT / folder).glob("**/redress_*/**/*.py")]
-    assert [path.name for path in files if ENVIRONMENT.search(path.read_text())] == ["packs.py"]
+    assert [path.name for path in files if ENVIRONMENT.search(path.read_text())] == ["running.py"]
 
 
 def test_what_the_environment_says_is_passed_on(tmp_path):
@@ -106,7 +106,7 @@ def test_without_an_environment_the_defaults_hold(monkeypatch):
         key.flush()
         settings = Settings(master_key_file=Path(key.name))
     assert (settings.partitions, settings.max_words, settings.log_level, settings.settle_seconds) == (12, 1000, "info", 2.0)
-    assert packs.rules_in_force(os.environ).policy.id == "telecom-handbook"
+    assert policies.in_force(os.environ).policy.id == "telecom-handbook"
 
 
 def composed(environment: dict[str, str]) -> Any:

@@ -7,6 +7,7 @@ from redress_chassis.api.paging import Cursor, Limit, Page
 from redress_chassis.auth.callers import Caller
 from redress_chassis.auth.permissions import ANYTHING, OWN, OWN_DEPARTMENT, Permissions, Roles
 from redress_chassis.edge.problems import Problem
+from redress_chassis.policies import PolicyUnusable, read_policy
 from redress_chassis.service import Service
 from redress_chassis.settings import Settings
 
@@ -25,6 +26,7 @@ __all__ = [
     "Page",
     "Permissions",
     "Permitted",
+    "PolicyUnusable",
     "Problem",
     "Roles",
     "Service",
@@ -32,4 +34,5 @@ __all__ = [
     "Short",
     "Words",
     "problems",
+    "read_policy",
 ]

@@ -8,7 +8,6 @@ from typing import Annotated, Self
 from fastapi import APIRouter
 from pydantic import Field, model_validator
 
-from redress_callback.automations import POLICY
 from redress_callback.domain.attempt import Attempt, attempt
 from redress_callback.domain.history import NOTES, SAID
 from redress_callback.domain.lists import VISITS
@@ -75,4 +74,4 @@ async def list_notes(complaint: ComplaintId, call: Permitted[Visit], limit: Limi
 @router.post("/visits/{complaint}/attempts", responses=problems(404, 409, 412))
 async def record_attempt(complaint: ComplaintId, body: AttemptBody, call: Permitted[Visit]) -> VisitSummary:
     """Say whether the customer was reached and what he said. Satisfied: closed. Not satisfied: back to the department, more urgent."""
-    return VisitSummary.of(await call.decide(complaint, body.command(), partial(attempt, policy=POLICY)))
+    return VisitSummary.of(await call.decide(complaint, body.command(), partial(attempt, policy=call.policies)))

@@ -2,23 +2,14 @@
 
 from functools import partial
 
-from redress_callback import policies
 from redress_callback.domain.closing import publish_again
 from redress_callback.domain.give_up import give_up
 from redress_callback.domain.lists import VISITS
+from redress_callback.domain.policy import Policy
 from redress_callback.domain.schedule import schedule
 from redress_callback.domain.withdraw import close_withdrawn
 from redress_spine.aggregate import Automation
 
-POLICY = policies.return_visit()
-
-SCHEDULE = Automation(
-    "schedule",
-    due="to_schedule",
-    decide=partial(schedule, policy=POLICY),
-    index="visits_to_schedule",
-    table=VISITS,
-)
 CLOSE_WITHDRAWN = Automation("close-withdrawn", due="withdrawn", decide=close_withdrawn, index="visits_withdrawn", table=VISITS)
 GIVE_UP = Automation(
     "give-up",
@@ -29,4 +20,11 @@ GIVE_UP = Automation(
     table=VISITS,
 )
 PUBLISH_AGAIN = Automation("publish-again", due="revision_due", decide=publish_again, index="visits_revision_due", table=VISITS)
-AUTOMATIONS = [SCHEDULE, CLOSE_WITHDRAWN, GIVE_UP, PUBLISH_AGAIN]
+
+
+def automations(policy: Policy) -> list[Automation]:
+    return [schedule_by(policy), CLOSE_WITHDRAWN, GIVE_UP, PUBLISH_AGAIN]
+
+
+def schedule_by(policy: Policy) -> Automation:
+    return Automation("schedule", due="to_schedule", decide=partial(schedule, policy=policy), index="visits_to_schedule", table=VISITS)

@@ -1,7 +1,7 @@
 """Callback, put together: `uvicorn redress_callback.main:app`."""
 
-from redress_callback import api
-from redress_callback.automations import AUTOMATIONS
+from redress_callback import api, policies
+from redress_callback.automations import automations
 from redress_callback.domain.visit import AGGREGATE
 from redress_callback.permissions import PERMISSIONS
 from redress_chassis import Service
@@ -13,7 +13,8 @@ service = Service(
     contract=CALLBACK,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
-    automations=AUTOMATIONS,
+    policies=policies.in_force,
+    automations=automations,
     queries=api.QUERIES,
     routes=[api.router],
     fold=4,

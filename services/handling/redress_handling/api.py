@@ -10,7 +10,6 @@ from fastapi import Query as Parameter
 
 from redress_chassis import Body, ComplaintId, Cursor, Label, Limit, Moment, Permitted, Short, Words, problems
 from redress_events.contracts.handling import ContactMeans
-from redress_handling import policies
 from redress_handling.domain import lists
 from redress_handling.domain.accept import Accept, accept
 from redress_handling.domain.case import Case
@@ -144,7 +143,7 @@ async def report_on_case(complaint: ComplaintId, body: ProgressBody, call: Permi
 @router.post("/cases/{complaint}/transfer", responses=STEP)
 async def transfer_case(complaint: ComplaintId, body: TransferBody, call: Permitted[Case]) -> CaseSummary:
     """Pass the case to another department, with the reason that the customer is told."""
-    decider = partial(transfer, departments=policies.departments())
+    decider = partial(transfer, departments=call.policies)
     return CaseSummary.of(await call.decide(complaint, TransferCase(**dict(body)), decider))
 
 

@@ -2,8 +2,8 @@
 
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, HANDLING
-from redress_handling import api
-from redress_handling.automations import CANCEL, OPEN
+from redress_handling import api, policies
+from redress_handling.automations import automations
 from redress_handling.domain.case import AGGREGATE
 from redress_handling.permissions import PERMISSIONS
 
@@ -13,7 +13,8 @@ service = Service(
     contract=HANDLING,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
-    automations=[OPEN, CANCEL],
+    policies=policies.in_force,
+    automations=automations,
     queries=api.QUERIES,
     routes=[api.router],
     fold=3,

@@ -17,6 +17,7 @@ from redress_events.event import Event
 from redress_intake.bodies import ChaseBody, RegisterBody, SearchBody, SupplementBody, WithdrawBody
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import Complaint
+from redress_intake.domain.first_answer import language_of
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.domain.limits import Limits
 from redress_intake.domain.lists import COMPLAINTS
@@ -24,7 +25,6 @@ from redress_intake.domain.number import parse_number
 from redress_intake.domain.register import Implausible, Register, register
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.domain.withdraw import Withdraw, withdraw
-from redress_intake.first_answer import first_answer, language_of
 from redress_intake.views import (
     ComplaintView,
     FoundPage,
@@ -49,7 +49,6 @@ router = APIRouter(tags=["complaints"])
 
 BY_NUMBER = Query(name="by-number", where="number = $1", order="registered_at", index="complaints_number", table=COMPLAINTS)
 PENDING = Query(name="pending", where="open_since IS NOT NULL", order="open_since", index="complaints_open", table=COMPLAINTS)
-FIRST_ANSWER = first_answer()
 NO_WORDS, NO_REASON = ChaseBody(), WithdrawBody()
 UUID_LENGTH = 36  # characters; a number has 13
 
@@ -70,7 +69,7 @@ async def register_complaint(body: RegisterBody, commands: Permitted[Complaint],
 
     loaded = await commands.create(decide)
     commands.created(path_of(loaded))
-    return RegisteredView.of(loaded, FIRST_ANSWER, language_of(accept_language))
+    return RegisteredView.of(loaded, commands.policies, language_of(accept_language))
 
 
 @router.get("/pending", response_model_exclude_none=True)

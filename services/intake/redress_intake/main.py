@@ -2,7 +2,7 @@
 
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, INTAKE
-from redress_intake import api, subscriptions
+from redress_intake import api, policies, subscriptions
 from redress_intake.domain.complaint import AGGREGATE
 from redress_intake.domain.subscription import AGGREGATE as SUBSCRIPTION
 from redress_intake.permissions import PERMISSIONS
@@ -14,6 +14,7 @@ service = Service(
     contract=INTAKE,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
+    policies=policies.in_force,
     queries=[api.BY_NUMBER, api.PENDING, subscriptions.OWN],
     routes=[api.router, subscriptions.router],
     webhooks=subscriptions.webhooks,

@@ -17,10 +17,10 @@ from redress_events.contracts.intake import ComplaintChased, ComplaintSupplement
 from redress_events.contracts.triage import Category, Severity
 from redress_events.vocabulary import Channel, ContactKind
 from redress_intake.domain.complaint import Complaint
+from redress_intake.domain.first_answer import FirstAnswer, Language
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.domain.next_step import next_step
 from redress_intake.domain.observed import StageName
-from redress_intake.first_answer import FirstAnswer, Language
 from redress_spine.store.entries import Latest, Listed
 from redress_spine.store.states import Loaded
 

@@ -51,7 +51,7 @@ Now = Annotated[datetime, Depends(clock)]
 @router.get("/complaints/{complaint}/clocks", responses=problems(404))
 async def clocks_of_complaint(complaint: ComplaintId, call: Permitted[Watch], now: Now) -> ClocksView:
     """Every clock of the complaint: its deadline, its state, the time left, and day by day why the deadline is when it is."""
-    return ClocksView.of(await call.read(complaint), now)
+    return ClocksView.of(await call.read(complaint), now, call.policies.calendars)
 
 
 @router.get("/deadlines")

@@ -2,8 +2,8 @@
 
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, SLA_MONITOR
-from redress_sla_monitor import api
-from redress_sla_monitor.automations import BREACH, SETTLE, START
+from redress_sla_monitor import api, policies
+from redress_sla_monitor.automations import automations
 from redress_sla_monitor.domain.watch import AGGREGATE
 from redress_sla_monitor.permissions import PERMISSIONS
 
@@ -13,7 +13,8 @@ service = Service(
     contract=SLA_MONITOR,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
-    automations=[START, SETTLE, BREACH],
+    policies=policies.in_force,
+    automations=automations,
     queries=api.QUERIES,
     routes=[api.router],
     fold=3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -9,11 +10,11 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from redress_events.contracts.sla_monitor import Clock
+from redress_sla_monitor.domain.calendar import Calendar
 from redress_sla_monitor.domain.deadline import compute_deadline
 from redress_sla_monitor.domain.own import Ended, Instance, Verdict
 from redress_sla_monitor.domain.target import Target
 from redress_sla_monitor.domain.watch import Watch
-from redress_sla_monitor.packs import calendars
 from redress_spine.store.states import Loaded
 
 State = Literal["open", "late", "met", "cancelled"]
@@ -60,8 +61,8 @@ class ClockView(DeadlineView):
     explanation: list[IntervalView]
 
     @classmethod
-    def of(cls, instance: Instance, now: datetime) -> ClockView:
-        return cls.model_validate(_shown(instance, now) | {"explanation": _explained(instance)})
+    def explained(cls, instance: Instance, now: datetime, calendars: Mapping[str, Calendar]) -> ClockView:
+        return cls.model_validate(_shown(instance, now) | {"explanation": _explained(instance, calendars[instance.calendar])})
 
 
 class ClocksView(BaseModel):
@@ -72,9 +73,10 @@ class ClocksView(BaseModel):
     clocks: list[ClockView]
 
     @classmethod
-    def of(cls, loaded: Loaded, now: datetime) -> ClocksView:
+    def of(cls, loaded: Loaded, now: datetime, calendars: Mapping[str, Calendar]) -> ClocksView:
         watch: Watch = loaded.state
-        return cls(complaint=loaded.id, number=watch.observed.number, clocks=[ClockView.of(each, now) for each in watch.own.clocks])
+        clocks = [ClockView.explained(each, now, calendars) for each in watch.own.clocks]
+        return cls(complaint=loaded.id, number=watch.observed.number, clocks=clocks)
 
 
 class WaitingView(BaseModel):
@@ -133,9 +135,8 @@ def _shown(instance: Instance, now: datetime) -> dict[str, object]:
     }
 
 
-def _explained(instance: Instance) -> list[IntervalView]:
+def _explained(instance: Instance, calendar: Calendar) -> list[IntervalView]:
     """Computed again, by the calendar that the clock was started with."""
-    calendar = calendars()[instance.calendar]
     computed = compute_deadline(instance.starts_at, Target.parse(instance.target), calendar)
     return [
         IntervalView(

@@ -13,7 +13,7 @@ from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
 from redress_events.event import Event
 from redress_sla_monitor.domain.policy import Policy, Rules
-from redress_sla_monitor.packs import calendars
+from redress_sla_monitor.policies import calendars
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 # Targets of few hours, so that events fall before, at and after deadlines.
@@ -32,7 +32,7 @@ Step = tuple[Event | str, datetime]
 
 @pytest.fixture(scope="session")
 def rules() -> Rules:
-    return Rules(Policy.model_validate({"id": "hours", "version": 1, "calendar": "china@1", "clocks": CLOCKS}), calendars()["china@1"])
+    return Rules(Policy.model_validate({"id": "hours", "version": 1, "calendar": "china@1", "clocks": CLOCKS}), calendars())
 
 
 @pytest.fixture(scope="session")

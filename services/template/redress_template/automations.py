@@ -2,4 +2,6 @@
 
 from redress_spine.aggregate import Automation
 
-AUTOMATIONS: list[Automation] = []
+
+def automations(policies: None) -> list[Automation]:
+    return []

@@ -2,8 +2,8 @@
 
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, TEMPLATE
-from redress_template import api
-from redress_template.automations import AUTOMATIONS
+from redress_template import api, policies
+from redress_template.automations import automations
 from redress_template.domain.complaint import AGGREGATE
 from redress_template.permissions import PERMISSIONS
 
@@ -13,7 +13,8 @@ service = Service(
     contract=TEMPLATE,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
-    automations=AUTOMATIONS,
+    policies=policies.in_force,
+    automations=automations,
     queries=api.QUERIES,
     routes=[api.router],
     fold=1,

@@ -7,11 +7,11 @@ from functools import partial
 from fastapi import APIRouter
 
 from redress_chassis import ComplaintId, Cursor, Limit, Permitted, problems
-from redress_triage.automations import REVIEWS, RULES
+from redress_triage.automations import REVIEWS
 from redress_triage.bodies import ReclassificationBody, RoutingBody
 from redress_triage.domain.complaint import Complaint
-from redress_triage.domain.reclassify import Reclassify, reclassify
-from redress_triage.domain.reroute import Reroute, reroute
+from redress_triage.domain.reclassify import reclassify
+from redress_triage.domain.reroute import reroute
 from redress_triage.views import ClassificationView, ReviewPage, ReviewView, TaxonomyView, references
 
 router = APIRouter()
@@ -27,14 +27,14 @@ async def read_classification(complaint: ComplaintId, call: Permitted[Complaint]
 @router.post("/complaints/{complaint}/reclassification", responses=problems(404, 409, 412))
 async def reclassify_complaint(complaint: ComplaintId, body: ReclassificationBody, call: Permitted[Complaint]) -> ClassificationView:
     """Say what it is, or confirm what the rules proposed. It moves to another department where the routing table says so."""
-    seen = await call.decide(complaint, Reclassify(**body.model_dump()), partial(reclassify, rules=RULES))
+    seen = await call.decide(complaint, body.command(call.policies), partial(reclassify, rules=call.policies))
     return ClassificationView.of(seen, await call.words(seen, *references(seen.state)))
 
 
 @router.post("/complaints/{complaint}/routing", responses=problems(404, 409, 412))
 async def reroute_complaint(complaint: ComplaintId, body: RoutingBody, call: Permitted[Complaint]) -> ClassificationView:
     """Send it to another department or queue."""
-    seen = await call.decide(complaint, Reroute(**body.model_dump()), reroute)
+    seen = await call.decide(complaint, body.command(call.policies), reroute)
     return ClassificationView.of(seen, await call.words(seen, *references(seen.state)))
 
 
@@ -53,4 +53,4 @@ async def list_reviews(call: Permitted[Complaint], limit: Limit = 50, cursor: Cu
 @router.get("/taxonomy")
 async def read_taxonomy(call: Permitted[Complaint]) -> TaxonomyView:
     """The categories and sub-categories in force, and the departments with their queues, with their names."""
-    return TaxonomyView.of(RULES)
+    return TaxonomyView.of(call.policies)

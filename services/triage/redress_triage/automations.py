@@ -8,17 +8,22 @@ from redress_spine.aggregate import Automation
 from redress_spine.store.states import Query
 from redress_triage.domain.classify import classify, text_of
 from redress_triage.domain.lists import WAITING
-from redress_triage.policies import rules_in_force
+from redress_triage.domain.rules import Rules
 
-RULES = rules_in_force()
-
-CLASSIFY = Automation(
-    "classify",
-    due="to_classify",
-    decide=partial(classify, rules=RULES),
-    index="waiting_to_classify",
-    opens=text_of,
-    actor=RULES.actor,
-    table=WAITING,
-)
 REVIEWS = Query(name="reviews", where="review_since IS NOT NULL", order="review_since", index="waiting_review_since", table=WAITING)
+
+
+def automations(rules: Rules) -> list[Automation]:
+    return [classify_by(rules)]
+
+
+def classify_by(rules: Rules) -> Automation:
+    return Automation(
+        "classify",
+        due="to_classify",
+        decide=partial(classify, rules=rules),
+        index="waiting_to_classify",
+        opens=text_of,
+        actor=rules.actor,
+        table=WAITING,
+    )

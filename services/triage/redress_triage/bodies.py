@@ -1,13 +1,15 @@
-"""What a person sends to triage, checked against the taxonomy and the routing table."""
+"""What a person sends to triage. What it names is checked against the taxonomy and the routing table in force."""
 
 from __future__ import annotations
 
-from pydantic import ValidationInfo, field_validator
-
 from redress_chassis import Body, Short, Words
+from redress_chassis.api.validation import Flaw
+from redress_chassis.edge.problems import Problem, invalid
 from redress_events.contracts.triage import Category, Severity
 from redress_events.vocabulary import ContactKind
-from redress_triage.automations import RULES
+from redress_triage.domain.reclassify import Reclassify
+from redress_triage.domain.reroute import Reroute
+from redress_triage.domain.rules import Rules
 
 
 class ReclassificationBody(Body):
@@ -19,13 +21,11 @@ class ReclassificationBody(Body):
     severity: Severity | None = None
     reason: Words
 
-    @field_validator("sub_category")
-    @classmethod
-    def _of_the_category(cls, name: str, info: ValidationInfo) -> str:
-        category = info.data.get("category")
-        if category is not None and not RULES.taxonomy.knows(category, name):
-            raise ValueError(f"The category {category} has no such sub-category.")
-        return name
+    def command(self, rules: Rules) -> Reclassify:
+        """Raises a 422 for a sub-category of another category."""
+        if not rules.taxonomy.knows(self.category, self.sub_category):
+            raise _unknown("/sub_category", f"The category {self.category} has no such sub-category.")
+        return Reclassify(**dict(self))
 
 
 class RoutingBody(Body):
@@ -33,17 +33,15 @@ class RoutingBody(Body):
     queue: Short
     reason: Words
 
-    @field_validator("department")
-    @classmethod
-    def _there(cls, name: str) -> str:
-        if name not in RULES.table.departments:
-            raise ValueError(f"The departments are {', '.join(RULES.table.departments)}.")
-        return name
+    def command(self, rules: Rules) -> Reroute:
+        """Raises a 422 for a department that is not there, and for a queue that it does not have."""
+        departments = rules.table.departments
+        if self.department not in departments:
+            raise _unknown("/department", f"The departments are {', '.join(departments)}.")
+        if not rules.table.knows(self.department, self.queue):
+            raise _unknown("/queue", f"The queues of {self.department} are {', '.join(departments[self.department].queues)}.")
+        return Reroute(**dict(self))
 
-    @field_validator("queue")
-    @classmethod
-    def _of_the_department(cls, name: str, info: ValidationInfo) -> str:
-        department = info.data.get("department")
-        if department is not None and not RULES.table.knows(department, name):
-            raise ValueError(f"The queues of {department} are {', '.join(RULES.table.departments[department].queues)}.")
-        return name
+
+def _unknown(pointer: str, detail: str) -> Problem:
+    return invalid([Flaw(pointer, detail, "value-error")])

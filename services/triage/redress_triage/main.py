@@ -2,8 +2,8 @@
 
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, TRIAGE
-from redress_triage import api
-from redress_triage.automations import CLASSIFY, REVIEWS
+from redress_triage import api, policies
+from redress_triage.automations import REVIEWS, automations
 from redress_triage.domain.complaint import AGGREGATE
 from redress_triage.permissions import PERMISSIONS
 
@@ -13,7 +13,8 @@ service = Service(
     contract=TRIAGE,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
-    automations=[CLASSIFY],
+    policies=policies.in_force,
+    automations=automations,
     queries=[REVIEWS],
     routes=[api.router],
     fold=2,

@@ -12,12 +12,12 @@ from redress_triage.domain.complaint import AGGREGATE
 from redress_triage.domain.reclassify import Reclassify, reclassify
 from redress_triage.domain.reroute import Reroute, reroute
 from redress_triage.domain.rules import Rules
-from redress_triage.policies import rules_in_force
+from redress_triage.policies import in_force
 
 
 @pytest.fixture(scope="session")
 def rules() -> Rules:
-    return rules_in_force()
+    return in_force()
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ from redress_local.processes import run
 from redress_local.state import Stack
 from redress_local.system import System
 from redress_spine.admin.verify import Report, verify
-from redress_spine.aggregate import KEYS
+from redress_spine.aggregate import KEYS, Automation
 from redress_spine.messaging.envelope import Envelope
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.log_end import MARGIN
@@ -344,7 +344,7 @@ class Live:
                 found.append(f"{service} has yet to read {lag} records")
             found += [
                 f"{service} has yet to decide {automation.name} of {due} rows"
-                for automation in self._service(service).automations
+                for automation in self._automations(service)
                 if (due := self.sql(service, next_due_sql(automation), micros(datetime.now(UTC) - MARGIN))[0]["due"])
             ]
             for url in self.replicas(service):
@@ -377,6 +377,10 @@ class Live:
     def _verify(self, service: str) -> Report:
         definition = self._service(service).verified(self.stack.partitions)
         return run(verify(definition, self.system.databases[service].app_dsn, self.stack.kafka))
+
+    def _automations(self, service: str) -> Sequence[Automation]:
+        definition = self._service(service)
+        return definition.automations(definition.policies({}))
 
     def _service(self, service: str) -> Service:
         definition: Service = importlib.import_module(f"{package(service)}.main").service

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from redress_callback.automations import CLOSE_WITHDRAWN, GIVE_UP, POLICY, PUBLISH_AGAIN, SCHEDULE
+from redress_callback import policies as callback_policies
+from redress_callback.automations import CLOSE_WITHDRAWN, GIVE_UP, PUBLISH_AGAIN, schedule_by
 from redress_callback.domain.attempt import Attempt, attempt
 from redress_callback.domain.own import Answer
 from redress_callback.domain.visit import AGGREGATE as VISIT
@@ -16,7 +17,7 @@ from redress_callback.domain.visit import Visit
 from redress_events.contracts import CALLBACK, HANDLING, INTAKE, SLA_MONITOR, TRIAGE
 from redress_events.contracts.triage import Category
 from redress_events.event import Contract, Event
-from redress_handling import policies
+from redress_handling import policies as handling_policies
 from redress_handling.automations import CANCEL, OPEN
 from redress_handling.domain.accept import Accept, accept
 from redress_handling.domain.case import AGGREGATE as CASE
@@ -30,11 +31,13 @@ from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import AGGREGATE as COMPLAINT
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.domain.withdraw import Withdraw, withdraw
-from redress_sla_monitor.automations import BREACH, SETTLE, START
+from redress_sla_monitor import policies as sla_policies
+from redress_sla_monitor.automations import BREACH, settle_by, start_by
 from redress_sla_monitor.domain.watch import AGGREGATE as WATCH
 from redress_sla_monitor.domain.watch import Watch
 from redress_spine.aggregate import Aggregate, Automation, Context
-from redress_triage.automations import CLASSIFY, RULES
+from redress_triage import policies as triage_policies
+from redress_triage.automations import classify_by
 from redress_triage.domain.complaint import AGGREGATE as CLASSIFIED
 from redress_triage.domain.complaint import Complaint as Classified
 from redress_triage.domain.reclassify import Reclassify, reclassify
@@ -108,6 +111,8 @@ def _intake(limits: Limits) -> Service:
 
 
 def _triage(limits: Limits) -> Service:
+    rules = triage_policies.in_force()
+
     def to_classify(s: Classified) -> bool:
         return s.observed.registered_at is not None and not s.own.classification.number and s.observed.closed < s.observed.cycle
 
@@ -125,15 +130,17 @@ def _triage(limits: Limits) -> Service:
             ("business_process", "contract_terms"),
         ]
         command = Reclassify(*classes[s.own.classification.number % 3], reason="why", severity="major")
-        return reclassify(s, command, c, rules=RULES)
+        return reclassify(s, command, c, rules=rules)
 
-    acts = [_by_itself(CLASSIFY, to_classify), Act("reroute", moved, lambda s: rerouted(s) < limits.times)]
+    acts = [_by_itself(classify_by(rules), to_classify), Act("reroute", moved, lambda s: rerouted(s) < limits.times)]
     if limits.talk:
         acts.append(Act("reclassify", judged, lambda s: s.own.classification.number <= limits.times))
     return Service("triage", TRIAGE, CLASSIFIED, acts)
 
 
 def _handling(limits: Limits) -> Service:
+    departments = handling_policies.in_force()
+
     def to_open(s: Case) -> bool:
         return s.observed.routing > 0 and s.own.cycle < s.observed.cycle and s.observed.closed < s.observed.cycle
 
@@ -142,7 +149,7 @@ def _handling(limits: Limits) -> Service:
 
     def passed_on(s: Case, c: Context) -> list[Event]:
         to = "consulting" if s.department != "consulting" else "customer_relations"
-        return transfer(s, TransferCase(to, "why"), c, departments=policies.departments())
+        return transfer(s, TransferCase(to, "why"), c, departments=departments)
 
     acts = [
         _by_itself(OPEN, to_open),
@@ -159,7 +166,8 @@ def _handling(limits: Limits) -> Service:
 
 
 def _callback(limits: Limits) -> Service:
-    policy = replace(POLICY, attempts=limits.calls)
+    shipped = callback_policies.in_force()
+    policy = replace(shipped, attempts=limits.calls)
 
     def to_schedule(s: Visit) -> bool:
         handled = s.observed.handled.cycle if s.observed.handled else 0
@@ -186,7 +194,7 @@ def _callback(limits: Limits) -> Service:
         return partial(_called, Attempt(answer), policy)
 
     acts = [
-        _by_itself(SCHEDULE, to_schedule),
+        _by_itself(schedule_by(shipped), to_schedule),
         _by_itself(CLOSE_WITHDRAWN, to_close),
         _by_itself(GIVE_UP, to_give_up, at=lambda s: s.own.give_up_at),
         _by_itself(PUBLISH_AGAIN, to_correct),
@@ -202,6 +210,8 @@ def _called(command: Attempt, policy: Any, visit: Visit, context: Context) -> li
 
 
 def _sla_monitor() -> Service:
+    rules = sla_policies.in_force()
+
     def to_start(s: Watch) -> bool:
         return not set(s.observed.wanted) <= set(s.own.started)
 
@@ -222,5 +232,9 @@ def _sla_monitor() -> Service:
     def first_late(s: Watch) -> datetime:
         return min(to_breach(s)) + timedelta(microseconds=1)
 
-    acts = [_by_itself(START, to_start), _by_itself(SETTLE, to_settle), _by_itself(BREACH, lambda s: bool(to_breach(s)), at=first_late)]
+    acts = [
+        _by_itself(start_by(rules), to_start),
+        _by_itself(settle_by(rules), to_settle),
+        _by_itself(BREACH, lambda s: bool(to_breach(s)), at=first_late),
+    ]
     return Service("sla-monitor", SLA_MONITOR, WATCH, acts)

@@ -40,6 +40,7 @@ class Serving(Protocol):
 
     metrics: Metrics
     permissions: Permissions
+    policies: Any
 
     @property
     def settings(self) -> Settings: ...
@@ -194,6 +195,11 @@ class Commands(Generic[State]):
     @property
     def settings(self) -> Settings:
         return self._serving.settings
+
+    @property
+    def policies(self) -> Any:
+        """What this app of the service decides by, as its `policies` made it."""
+        return self._serving.policies
 
     def created(self, path: str) -> None:
         """Answer 201, with the place of what was created."""

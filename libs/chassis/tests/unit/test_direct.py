@@ -43,7 +43,7 @@ Switch = Callable[[bool], None]
 @pytest.fixture
 def switch(service: Service) -> Iterator[Switch]:
     """Serves the toy's commands and its read of one thing directly, or by FastAPI's own handler."""
-    plain = [route for route in service._routes[0].routes if isinstance(route, APIRoute) and direct.take(route)]
+    plain = [route for route in service.routes[0].routes if isinstance(route, APIRoute) and direct.take(route)]
     assert {route.path for route in plain} >= {"/notes", "/notes/{note}", "/notes/{note}/add"}
 
     def turn(on: bool) -> None:
@@ -100,7 +100,7 @@ def test_what_is_no_coroutine_is_left_to_fastapi():
 
 
 def test_lists_and_reads_by_query_are_left_to_fastapi(service: Service):
-    served = {route.path: direct.take(route) for route in service._routes[0].routes if isinstance(route, APIRoute)}
+    served = {route.path: direct.take(route) for route in service.routes[0].routes if isinstance(route, APIRoute)}
     assert served["/notes/{note}/add"]
-    routes = [route for route in service._routes[0].routes if isinstance(route, APIRoute) and route.dependant.query_params]
+    routes = [route for route in service.routes[0].routes if isinstance(route, APIRoute) and route.dependant.query_params]
     assert routes and not any(direct.take(route) for route in routes)

@@ -12,7 +12,7 @@ import pytest
 import structlog
 from pydantic import TypeAdapter
 
-import redress_chassis.service
+import redress_chassis.running
 from redress_chassis.edge import logs
 from redress_chassis.settings import BadSettings, Settings
 from redress_spine.processing.clock import SteppingClock
@@ -113,8 +113,8 @@ async def test_a_service_whose_loop_is_stuck_asks_to_be_restarted_and_still_answ
 
 
 async def test_a_service_starts_without_its_database_and_goes_on_when_it_comes(service, settings, jar, issuer, monkeypatch):
-    monkeypatch.setattr(redress_chassis.service, "START_TIMEOUT", 0.01)
-    monkeypatch.setattr(redress_chassis.service, "RETRY", 0.01)
+    monkeypatch.setattr(redress_chassis.running, "START_TIMEOUT", 0.01)
+    monkeypatch.setattr(redress_chassis.running, "RETRY", 0.01)
     jar.fails = Unavailable("The database of jar does not answer.")
     app = service.app(settings, engine=jar)
     headers = {"authorization": f"Bearer {issuer.token('front-end')}", "idempotency-key": "k"}
@@ -126,15 +126,15 @@ async def test_a_service_starts_without_its_database_and_goes_on_when_it_comes(s
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
         jar.fails = None
-        await asyncio.wait_for(service.starting, 5)
+        await asyncio.wait_for(app.state.serving.starting, 5)
         assert (await client.get("/health/ready")).status_code == 200
         assert (await client.post("/notes", json=GOOD, headers=headers)).status_code == 201
     assert not jar.running
 
 
 async def test_a_restored_journal_waits_for_its_adoption_and_says_so_to_everybody(service, settings, jar, issuer, monkeypatch):
-    monkeypatch.setattr(redress_chassis.service, "START_TIMEOUT", 0.01)
-    monkeypatch.setattr(redress_chassis.service, "RETRY", 0.01)
+    monkeypatch.setattr(redress_chassis.running, "START_TIMEOUT", 0.01)
+    monkeypatch.setattr(redress_chassis.running, "RETRY", 0.01)
     jar.fails = JournalRestored("jar")
     app = service.app(settings, engine=jar)
     headers = {"authorization": f"Bearer {issuer.token('front-end')}", "idempotency-key": "k"}
@@ -149,7 +149,7 @@ async def test_a_restored_journal_waits_for_its_adoption_and_says_so_to_everybod
         assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "journal-restored", "60")
 
         jar.fails = None
-        await asyncio.wait_for(service.starting, 5)
+        await asyncio.wait_for(app.state.serving.starting, 5)
         assert (await client.get("/health/ready")).status_code == 200
         assert "redress_journal_restored 0.0" in (await client.get("/metrics")).text
         assert (await client.post("/notes", json=GOOD, headers=headers)).status_code == 201

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+Time = Annotated[timedelta, Field(ge=timedelta(0))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +20,8 @@ class Policy:
     give_up: after the last one. lowest_score: of satisfaction, 1 to 5, with which a solved complaint is closed.
     """
 
-    first_attempt: timedelta
-    attempts: int
-    spacing: timedelta
-    give_up: timedelta
-    lowest_score: int
+    first_attempt: Time
+    attempts: Annotated[int, Field(ge=1)]
+    spacing: Time
+    give_up: Time
+    lowest_score: Annotated[int, Field(ge=1, le=5)]

@@ -1,13 +1,16 @@
-"""The numbers that callback's rules take from data. ° marks those that no document gives."""
+"""The numbers that callback's rules take from data."""
 
-from importlib.resources import files
+from __future__ import annotations
 
-import yaml
-from pydantic import TypeAdapter
+from collections.abc import Mapping
+from pathlib import Path
 
 from redress_callback.domain.policy import Policy
+from redress_chassis import read_policy
+
+RETURN_VISIT = Path(__file__).parent / "return-visit.yaml"
 
 
-def return_visit() -> Policy:
-    """Raises ValidationError for a file that is no policy."""
-    return TypeAdapter(Policy).validate_python(yaml.safe_load((files(__name__) / "return-visit.yaml").read_text("utf-8")))
+def in_force(environment: Mapping[str, str] = {}, *, return_visit: Path = RETURN_VISIT) -> Policy:
+    """How return visits are done. Raises PolicyUnusable."""
+    return read_policy(return_visit, Policy)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from redress_callback.automations import CLOSE_WITHDRAWN, GIVE_UP, SCHEDULE
+from redress_callback.automations import CLOSE_WITHDRAWN, GIVE_UP, schedule_by
 from redress_callback.domain.visit import AGGREGATE
 from redress_callback.testing import (
     POLICY,
@@ -26,6 +26,7 @@ from redress_events.contracts.callback import CallbackScheduled, ClosedComplaint
 from redress_spine.testing import NOON, Spec
 
 callback = Spec(CALLBACK, AGGREGATE)
+SCHEDULE = schedule_by(POLICY)
 UNREACHED = [registered(), resolved(), scheduled(), missed(1), missed(2), missed(3)]
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redress_callback import testing as say
-from redress_callback.automations import AUTOMATIONS, CLOSE_WITHDRAWN, GIVE_UP, PUBLISH_AGAIN, SCHEDULE
+from redress_callback.automations import CLOSE_WITHDRAWN, GIVE_UP, PUBLISH_AGAIN, automations
 from redress_callback.domain.attempt import Attempt, attempt
 from redress_callback.domain.lists import VISITS, row
 from redress_callback.domain.own import Answer
@@ -21,6 +21,8 @@ from redress_spine.aggregate import Automation, CommandRejected, Context
 from redress_spine.processing.projections import changes
 from redress_spine.testing import NOON
 
+AUTOMATIONS = automations(POLICY)
+SCHEDULE = AUTOMATIONS[0]
 CYCLES, CLOCKS, NUMBERS = st.integers(1, 3), st.sampled_from(["classify", "resolve"]), st.integers(1, 2)
 # What may come next: a foreign event, some of them absurd; an attempt, refused or not; a turn of the automation loop; each
 # some hours later.

@@ -1,11 +1,15 @@
-"""The numbers and names that handling's rules take from data."""
+"""The names that handling's rules take from data."""
 
-from importlib.resources import files
+from __future__ import annotations
 
-import yaml
-from pydantic import TypeAdapter
+from collections.abc import Mapping
+from pathlib import Path
+
+from redress_chassis import read_policy
+
+DEPARTMENTS = Path(__file__).parent / "departments.yaml"
 
 
-def departments() -> frozenset[str]:
-    """Where a case can be transferred to. Raises ValidationError for a file that is no list of names."""
-    return frozenset(TypeAdapter(list[str]).validate_python(yaml.safe_load((files(__name__) / "departments.yaml").read_text("utf-8"))))
+def in_force(environment: Mapping[str, str] = {}, *, departments: Path = DEPARTMENTS) -> frozenset[str]:
+    """Where a case can be transferred to. Raises PolicyUnusable."""
+    return read_policy(departments, frozenset[str])

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from redress_chassis import Settings
+from redress_chassis.running import RunningService
 from redress_events.event import Event
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import Complaint
@@ -23,7 +24,7 @@ from redress_intake.main import service
 from redress_local.issuer import AUDIENCE, ISSUER, Issuer
 from redress_spine.aggregate import Context
 from redress_spine.store import connections
-from redress_spine.store.engine import CommandMetadata, Engine
+from redress_spine.store.engine import CommandMetadata
 from redress_spine.store.migrate import migrate
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -38,10 +39,11 @@ SHOWN = 512 * 1024  # bytes of an answer with everything in it
 class Desk:
     """A front end; and the way in for many events at once."""
 
-    def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: asyncpg.Connection, engine: Engine) -> None:
+    def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: asyncpg.Connection, running: RunningService) -> None:
         self.http = http
         self.owner = owner
-        self.engine = engine
+        self.engine = running.engine
+        self.running = running
         self._token = issuer.mint("front-end", "li")
 
     async def post(self, path: str, body: Any = None) -> httpx.Response:
@@ -115,7 +117,7 @@ async def desk(database: Any, tmp_path: Path) -> AsyncIterator[Desk]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake", timeout=30) as http,
     ):
-        yield Desk(http, issuer, owner, service.engine)
+        yield Desk(http, issuer, owner, app.state.serving)
     await owner.close()
 
 
@@ -179,7 +181,7 @@ async def test_sixty_supplements_at_once_are_all_kept_and_numbered(desk: Desk) -
 
 async def test_a_complaint_that_is_full_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     path = await desk.register()
-    monkeypatch.setattr(service, "_settings", service.settings.model_copy(update={"max_words": 2}))
+    monkeypatch.setattr(desk.running, "_settings", desk.running.settings.model_copy(update={"max_words": 2}))
     for _ in range(2):
         await desk.post(f"{path}/supplements", {"text": "More"})
     with pytest.raises(AssertionError, match="complaint-full"):

@@ -20,8 +20,8 @@ from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted
 from redress_events.event import Event
 from redress_intake.domain.complaint import AGGREGATE
 from redress_intake.domain.history import SAID, STAGES
-from redress_intake.first_answer import first_answer
 from redress_intake.permissions import PERMISSIONS
+from redress_intake.policies import in_force
 from redress_intake.views import ComplaintView, RegisteredView, SaidAnswer, references, references_said
 from redress_spine.store.entries import Latest
 from redress_spine.store.states import Loaded
@@ -74,7 +74,7 @@ def test_a_complaint_shows_which_one_it_refers_to():
     again = REGISTERED.model_copy(update={"refers_to": EarlierComplaint(**earlier)})
     link = {"id": earlier["complaint"], "number": earlier["number"], "status": f"/complaints/{earlier['complaint']}"}
     assert shown("front-end", again)["refers_to"] == link
-    answer = RegisteredView.of(loaded(again), first_answer(), "en").model_dump(mode="json")
+    answer = RegisteredView.of(loaded(again), in_force(), "en").model_dump(mode="json")
     assert answer["refers_to"] == link
     assert "refers_to" not in shown("front-end", REGISTERED)
 
@@ -149,7 +149,7 @@ def test_the_answer_to_a_command_has_what_was_taken_down_but_neither_words_nor_h
 
 
 def test_the_first_answer_says_number_place_and_what_comes_next():
-    answer = RegisteredView.of(loaded(REGISTERED), first_answer(), "zh").model_dump(mode="json")
+    answer = RegisteredView.of(loaded(REGISTERED), in_force(), "zh").model_dump(mode="json")
     assert answer["status"] == f"/complaints/{answer['id']}"
     assert (answer["number"], answer["registered_at"], answer["next"]["working_days"]) == ("0000-0000-000", "2026-03-02T12:00:00Z", 1)
     assert "1个工作日" in answer["next"]["sentence"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -61,10 +62,15 @@ class Policy(_Data):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The policy in force, with the calendar that it names."""
+    """The policy in force. calendars: all that were ever published, by their names: to explain an old deadline needs an old one."""
 
     policy: Policy
-    calendar: Calendar
+    calendars: Mapping[str, Calendar]
+
+    @property
+    def calendar(self) -> Calendar:
+        """The one that the policy names."""
+        return self.calendars[self.policy.calendar]
 
     def classify(self, cycle: int, starts_at: datetime) -> ClockStarted:
         return self._clock("classify", cycle, 1, starts_at, self.policy.clocks.classify.target, 0)

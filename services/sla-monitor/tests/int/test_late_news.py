@@ -83,7 +83,7 @@ async def monitor(kafka_address: str, database: Callable[[str], Awaitable[Databa
             aggregates={"complaint": AGGREGATE},
             contract=SLA_MONITOR,
             contracts=CONTRACTS,
-            automations=service.automations,
+            automations=service.automations(service.policies({})),
             queries=service.queries,
             fold=1,
             config=config,

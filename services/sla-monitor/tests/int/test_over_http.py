@@ -19,9 +19,10 @@ from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintRouted
 from redress_local.issuer import AUDIENCE, ISSUER, Issuer
 from redress_local.provision import Databases
-from redress_sla_monitor.automations import BREACH, START
+from redress_sla_monitor.automations import BREACH, start_by
 from redress_sla_monitor.domain.watch import AGGREGATE
 from redress_sla_monitor.main import service
+from redress_sla_monitor.policies import in_force
 from redress_spine.processing.projections import changes, write
 from redress_spine.store import connections
 from redress_spine.store.migrate import migrate
@@ -38,7 +39,7 @@ def watched(received_at: datetime, department: str | None = None) -> Case:
     """A complaint whose classify clock runs."""
     registered = ComplaintRegistered(number="C-1", channel="web", kind="complaint", received_at=received_at, text="intake/1/text")
     routed = [(ComplaintRouted(routing=1, department=department, queue="any"), received_at)] if department else []
-    return Spec(SLA_MONITOR, AGGREGATE).given((registered, received_at), *routed).at(received_at).when_due(START).after
+    return Spec(SLA_MONITOR, AGGREGATE).given((registered, received_at), *routed).at(received_at).when_due(start_by(in_force())).after
 
 
 def late(received_at: datetime, department: str | None = None) -> Case:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from redress_sla_monitor.domain.calendar import Calendar, Day
-from redress_sla_monitor.packs import calendars
+from redress_sla_monitor.policies import calendars
 
 CHINA = calendars()["china@1"]
 

@@ -14,13 +14,15 @@ from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.contracts.sla_monitor import BreachAnnulled, ClockCancelled, ClockConfirmed, ClockMet, ClockStarted, DeadlineBreached
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, Severity
 from redress_events.event import Event
-from redress_sla_monitor.automations import BREACH, SETTLE, START
+from redress_sla_monitor.automations import automations
 from redress_sla_monitor.domain.observed import observe
 from redress_sla_monitor.domain.own import evolve
 from redress_sla_monitor.domain.watch import AGGREGATE
+from redress_sla_monitor.policies import in_force
 from redress_spine.testing import Happened, Spec
 
 MONITOR = Spec(SLA_MONITOR, AGGREGATE)
+START, SETTLE, BREACH = automations(in_force())
 RECEIVED = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)  # Monday, ten in the morning in Shanghai
 POLICY, CALENDAR = "telecom-handbook@1", "china@1"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from redress_sla_monitor.domain.deadline import Interval, compute_deadline
 from redress_sla_monitor.domain.target import LENGTHS, Target, Unit
-from redress_sla_monitor.packs import calendars
+from redress_sla_monitor.policies import calendars
 
 CHINA = calendars()["china@1"]
 SHANGHAI = ZoneInfo("Asia/Shanghai")

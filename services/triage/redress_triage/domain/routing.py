@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Self
 
-import yaml
 from pydantic import model_validator
 
 from redress_events.contracts.triage import Category
 from redress_events.vocabulary import ContactKind
-from redress_triage.domain.taxonomy import Names, Part, Taxonomy
+from redress_triage.domain.taxonomy import Names, Part
 
 
 class Desk(Part):
@@ -47,9 +46,12 @@ class Table(Part):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        for desk in (self.review, *self.rules):
+        for place, desk in (("review", self.review), *((f"rules.{n}", rule) for n, rule in enumerate(self.rules))):
             if not self.knows(desk.department, desk.queue):
-                raise ValueError(f"no department {desk.department!r} with a queue {desk.queue!r}")
+                desks = "; ".join(f"{name}: {', '.join(department.queues)}" for name, department in self.departments.items())
+                raise ValueError(
+                    f"{place}: no department {desk.department!r} with a queue {desk.queue!r}; departments and their queues are {desks}"
+                )
         last = self.rules[-1] if self.rules else None
         if last is None or (last.kind, last.category, last.sub_category) != (None, None, None):
             raise ValueError("the last rule must fit anything, so that every complaint reaches a department")
@@ -61,12 +63,3 @@ class Table(Part):
     def desk(self, category: Category, sub_category: str, kind: ContactKind) -> Desk:
         """Of the first rule that fits."""
         return next(rule.desk for rule in self.rules if rule.fits(category, sub_category, kind))
-
-
-def read_table(text: str, taxonomy: Taxonomy) -> Table:
-    """Raises ValueError where the file is wrong: an unknown key, desk or sub-category, or no rule for everything else."""
-    table = Table.model_validate(yaml.safe_load(text))
-    for rule in table.rules:
-        if rule.sub_category and not (rule.category and taxonomy.knows(rule.category, rule.sub_category)):
-            raise ValueError(f"no sub-category {rule.sub_category!r} in {rule.category!r}")
-    return table

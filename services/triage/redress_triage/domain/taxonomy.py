@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from redress_events.contracts.triage import Category, Severity
 from redress_events.vocabulary import ContactKind
@@ -91,12 +90,24 @@ class Taxonomy(Part):
     categories: dict[Category, CategoryEntry]
     severity: SeverityRules
 
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        """A term's id is its own, and so is each of its words; a text that says nothing has a sub-category."""
+        ids = [term.id for entry in self.categories.values() for sub in entry.sub_categories.values() for term in sub.terms]
+        ids += [term.id for term in self.severity.terms]
+        if twice := {name for name in ids if ids.count(name) > 1}:
+            raise ValueError(f"used for two terms: {sorted(twice)}")
+        if not self.knows("other", self.nothing_found):
+            raise ValueError(f"nothing_found: the category other has no sub-category {self.nothing_found!r}")
+        _ = self.about, self.gravity  # compiled now, so that a wrong word is found at the start and not by the first complaint
+        return self
+
     @property
     def ref(self) -> str:
         return f"{self.id}@{self.version}"
 
     def knows(self, category: Category, sub_category: str) -> bool:
-        return sub_category in self.categories[category].sub_categories
+        return category in self.categories and sub_category in self.categories[category].sub_categories
 
     @cached_property
     def topics(self) -> dict[str, Topic]:
@@ -129,16 +140,3 @@ class Taxonomy(Part):
         rules = self.negation
         notation = Notation(self.gap.han, self.gap.latin, Negation(rules.negators, rules.between, rules.affirming))
         return Lexicon((Term(term.id, term.words, term.subjects) for term in terms), notation)
-
-
-def read_taxonomy(text: str) -> Taxonomy:
-    """Raises ValueError where the file is wrong: an unknown key, a word of two terms, a term's id used twice."""
-    taxonomy = Taxonomy.model_validate(yaml.safe_load(text))
-    ids = [term.id for entry in taxonomy.categories.values() for sub in entry.sub_categories.values() for term in sub.terms]
-    ids += [term.id for term in taxonomy.severity.terms]
-    if twice := {name for name in ids if ids.count(name) > 1}:
-        raise ValueError(f"used for two terms: {sorted(twice)}")
-    if not taxonomy.knows("other", taxonomy.nothing_found):
-        raise ValueError(f"nothing_found: other has no sub-category {taxonomy.nothing_found!r}")
-    _ = taxonomy.about, taxonomy.gravity  # compiled now, so that a wrong word is found at start and not by the first complaint
-    return taxonomy

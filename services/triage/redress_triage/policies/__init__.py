@@ -1,18 +1,23 @@
-"""The rules in force, read from the files beside this one."""
+"""What triage decides by, read from the files beside this one."""
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
+from collections.abc import Mapping
+from pathlib import Path
 
-from redress_triage.domain.routing import read_table
+from redress_chassis import PolicyUnusable, read_policy
+from redress_triage.domain.routing import Table
 from redress_triage.domain.rules import Rules
-from redress_triage.domain.taxonomy import read_taxonomy
+from redress_triage.domain.taxonomy import Taxonomy
+
+TAXONOMY = Path(__file__).parent / "taxonomy.yaml"
+ROUTING = Path(__file__).parent / "routing.yaml"
 
 
-@cache
-def rules_in_force() -> Rules:
-    """Raises ValueError where a file is wrong: the service does not start on it."""
-    here = files(__package__)
-    taxonomy = read_taxonomy((here / "taxonomy.yaml").read_text("utf-8"))
-    return Rules(taxonomy, read_table((here / "routing.yaml").read_text("utf-8"), taxonomy))
+def in_force(environment: Mapping[str, str] = {}, *, taxonomy: Path = TAXONOMY, routing: Path = ROUTING) -> Rules:
+    """The taxonomy, and the table that says where each of its classes goes. Raises PolicyUnusable."""
+    classes, table = read_policy(taxonomy, Taxonomy), read_policy(routing, Table)
+    try:
+        return Rules(classes, table)
+    except ValueError as error:
+        raise PolicyUnusable.at(routing, [("", str(error))]) from None

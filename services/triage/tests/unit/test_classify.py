@@ -6,8 +6,10 @@ from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted, Evidence
 from redress_events.vocabulary import ContactKind
 from redress_spine.testing import NOON, Spec
-from redress_triage.automations import CLASSIFY
+from redress_triage.automations import classify_by
+from redress_triage.policies import in_force
 
+CLASSIFY = classify_by(in_force())
 TEXT = "intake/1/text"
 
 

@@ -16,9 +16,10 @@ from redress_events.contracts.triage import ComplaintClassified, ComplaintReclas
 from redress_events.event import Event, micros
 from redress_spine.processing.projections import changes
 from redress_spine.testing import NOON, Spec, folded
-from redress_triage.automations import CLASSIFY
+from redress_triage.automations import classify_by
 from redress_triage.domain.complaint import AGGREGATE, Complaint
 from redress_triage.domain.lists import WAITING, row
+from redress_triage.domain.rules import Rules
 
 SAID: dict[str, Any] = {"category": "other", "sub_category": "privacy", "kind": "complaint", "severity": "normal", "taxonomy": "telecom@1"}
 REGISTERED = ComplaintRegistered(number="7K3M", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
@@ -63,8 +64,8 @@ def test_the_rows_say_what_the_state_says(events: list[Event]) -> None:
 
 
 @pytest.mark.parametrize("words", ["断网", "nothing that the rules know", None])
-def test_what_is_due_is_decided_and_then_no_longer_due(triage: Spec, words: str | None) -> None:
+def test_what_is_due_is_decided_and_then_no_longer_due(triage: Spec, rules: Rules, words: str | None) -> None:
     story = triage.given(REGISTERED).knowing({"intake/1/text": words} if words else {})
-    outcome = story.when_due(CLASSIFY)
+    outcome = story.when_due(classify_by(rules))
     assert len(outcome.events) == 2
     assert (shown(story.state)["to_classify"], shown(outcome.after.state)["to_classify"]) == (True, False)

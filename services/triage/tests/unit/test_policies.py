@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from itertools import product
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import yaml
 
+from redress_chassis import PolicyUnusable
 from redress_events.contracts.triage import Category
 from redress_events.vocabulary import ContactKind
-from redress_triage.domain.routing import Desk, read_table
+from redress_triage.domain.routing import Desk, Table
 from redress_triage.domain.rules import Rules
-from redress_triage.domain.taxonomy import read_taxonomy
-
-POLICIES = files("redress_triage.policies")
+from redress_triage.domain.taxonomy import Taxonomy
+from redress_triage.policies import ROUTING, TAXONOMY, in_force
 
 
 @pytest.fixture
 def taxonomy_file() -> Any:
-    return yaml.safe_load((POLICIES / "taxonomy.yaml").read_text("utf-8"))
+    return yaml.safe_load(TAXONOMY.read_text("utf-8"))
 
 
 @pytest.fixture
 def routing_file() -> Any:
-    return yaml.safe_load((POLICIES / "routing.yaml").read_text("utf-8"))
+    return yaml.safe_load(ROUTING.read_text("utf-8"))
 
 
 def test_the_five_categories_of_the_handbook_are_there_with_names(rules: Rules) -> None:
@@ -70,24 +70,24 @@ def test_the_table_says_where_it_goes(
 
 def test_a_taxonomy_with_an_unknown_key_is_refused(taxonomy_file: Any) -> None:
     with pytest.raises(ValueError, match="Extra inputs"):
-        read_taxonomy(yaml.safe_dump(taxonomy_file | {"surprise": 1}))
+        Taxonomy.model_validate(taxonomy_file | {"surprise": 1})
 
 
 def test_a_term_has_an_id_of_its_own(taxonomy_file: Any) -> None:
     taxonomy_file["severity"]["terms"].append({"id": "slow", "severity": "major", "words": ["gone"]})
     with pytest.raises(ValueError, match="used for two terms"):
-        read_taxonomy(yaml.safe_dump(taxonomy_file))
+        Taxonomy.model_validate(taxonomy_file)
 
 
 def test_what_says_nothing_needs_a_sub_category(taxonomy_file: Any) -> None:
     with pytest.raises(ValueError, match="nothing_found"):
-        read_taxonomy(yaml.safe_dump(taxonomy_file | {"nothing_found": "nowhere"}))
+        Taxonomy.model_validate(taxonomy_file | {"nothing_found": "nowhere"})
 
 
 def test_a_word_of_two_terms_is_refused_when_the_file_is_read(taxonomy_file: Any) -> None:
     taxonomy_file["severity"]["terms"] += [{"id": name, "severity": "major", "words": ["same"]} for name in ("one", "two")]
     with pytest.raises(ValueError, match="two terms: one and two"):
-        read_taxonomy(yaml.safe_dump(taxonomy_file))
+        Taxonomy.model_validate(taxonomy_file)
 
 
 @pytest.mark.parametrize(
@@ -105,11 +105,34 @@ def test_a_word_of_two_terms_is_refused_when_the_file_is_read(taxonomy_file: Any
 def test_a_rule_that_leads_nowhere_is_refused(rules: Rules, routing_file: Any, rule: Any, message: str) -> None:
     routing_file["rules"].insert(0, rule)
     with pytest.raises(ValueError, match=message):
-        read_table(yaml.safe_dump(routing_file), rules.taxonomy)
+        Rules(rules.taxonomy, Table.model_validate(routing_file))
 
 
 @pytest.mark.parametrize("kept", [0, 3])
 def test_a_table_without_a_rule_for_everything_is_refused(rules: Rules, routing_file: Any, kept: int) -> None:
     routing_file["rules"] = routing_file["rules"][:kept]
     with pytest.raises(ValueError, match="must fit anything"):
-        read_table(yaml.safe_dump(routing_file), rules.taxonomy)
+        Rules(rules.taxonomy, Table.model_validate(routing_file))
+
+
+def test_a_file_that_is_wrong_is_named_with_the_place_and_what_is_allowed(tmp_path: Path, taxonomy_file: Any, routing_file: Any) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    entry = taxonomy_file["categories"]["other"]
+    taxonomy_file["categories"] |= {"other": entry | {"colour": "red"}, "weather": entry}
+    wrong.write_text(yaml.safe_dump(taxonomy_file))
+    with pytest.raises(PolicyUnusable) as caught:
+        in_force(taxonomy=wrong)
+    assert str(caught.value).splitlines() == [
+        f"The policy {wrong}: categories.other.colour: There is no such key; the keys are names, sub_categories.",
+        f"The policy {wrong}: categories.weather: Input should be {_either(get_args(Category))}",
+    ]
+
+    routing_file["rules"].insert(1, {"category": "other", "sub_category": "outage", "department": "finance", "queue": "charges"})
+    wrong.write_text(yaml.safe_dump(routing_file))
+    with pytest.raises(PolicyUnusable, match=r"wrong\.yaml: rules\.1: no sub-category 'outage' in 'other'; there are .*staff_conduct"):
+        in_force(routing=wrong)
+
+
+def _either(names: tuple[str, ...]) -> str:
+    quoted = [f"'{name}'" for name in names]
+    return f"{', '.join(quoted[:-1])} or {quoted[-1]}"

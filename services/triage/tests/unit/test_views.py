@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
+from redress_chassis import Problem
 from redress_events.contracts import TRIAGE
 from redress_events.contracts.handling import CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
@@ -37,10 +40,11 @@ def loaded(*events: Event) -> Loaded:
     return Loaded(COMPLAINT, folded(TRIAGE, AGGREGATE, events), "etag", False, len(events))
 
 
-def test_a_sub_category_must_be_one_of_the_category() -> None:
-    assert ReclassificationBody(category="service_quality", sub_category="outage", reason="r").sub_category == "outage"
-    with pytest.raises(ValidationError, match="no such sub-category"):
-        ReclassificationBody(category="other", sub_category="outage", reason="r")
+def test_a_sub_category_must_be_one_of_the_category(rules: Rules) -> None:
+    assert ReclassificationBody(category="service_quality", sub_category="outage", reason="r").command(rules).sub_category == "outage"
+    with pytest.raises(Problem) as refused:
+        ReclassificationBody(category="other", sub_category="outage", reason="r").command(rules)
+    assert said_of(refused.value) == (422, "/sub_category", "value-error", "The category other has no such sub-category.")
 
 
 def test_an_unknown_category_is_the_only_thing_said_about_it() -> None:
@@ -49,12 +53,28 @@ def test_an_unknown_category_is_the_only_thing_said_about_it() -> None:
     assert [error["loc"] for error in refused.value.errors()] == [("category",)]
 
 
-def test_a_desk_must_be_in_the_table() -> None:
-    assert RoutingBody(department="finance", queue="refunds", reason="r").queue == "refunds"
-    with pytest.raises(ValidationError, match="The queues of finance are charges, refunds"):
-        RoutingBody(department="finance", queue="review", reason="r")
-    with pytest.raises(ValidationError, match="The departments are customer_service"):
-        RoutingBody(department="kitchen", queue="review", reason="r")
+def test_a_desk_must_be_in_the_table(rules: Rules) -> None:
+    assert RoutingBody(department="finance", queue="refunds", reason="r").command(rules).queue == "refunds"
+    with pytest.raises(Problem) as refused:
+        RoutingBody(department="finance", queue="review", reason="r").command(rules)
+    assert said_of(refused.value) == (422, "/queue", "value-error", "The queues of finance are charges, refunds.")
+    with pytest.raises(Problem) as refused:
+        RoutingBody(department="kitchen", queue="review", reason="r").command(rules)
+    assert said_of(refused.value)[:3] == (422, "/department", "value-error")
+    assert refused.value.errors[0].detail.startswith("The departments are customer_service")
+
+
+def test_what_a_person_may_name_is_what_is_in_force(rules: Rules) -> None:
+    finance = rules.table.departments["finance"]
+    other = replace(rules, table=rules.table.model_copy(update={"departments": {"kitchen": finance}}))
+    assert RoutingBody(department="kitchen", queue="refunds", reason="r").command(other).department == "kitchen"
+    with pytest.raises(Problem, match="The departments are kitchen"):
+        RoutingBody(department="finance", queue="refunds", reason="r").command(other)
+
+
+def said_of(problem: Problem) -> tuple[int, str, str, str]:
+    (flaw,) = problem.errors
+    return problem.status, flaw.pointer, flaw.code, flaw.detail
 
 
 def test_evidence_is_shown_with_its_words() -> None:

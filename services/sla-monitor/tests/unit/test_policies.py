@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from redress_chassis import PolicyUnusable
 from redress_sla_monitor.domain.observed import Classification
-from redress_sla_monitor.packs import SETTING, TELECOM_HANDBOOK, PolicyUnusable, rules_in_force
+from redress_sla_monitor.policies import SETTING, TELECOM_HANDBOOK, in_force
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
@@ -27,12 +28,12 @@ NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
     ],
 )
 def test_the_handbook_gives_a_category_so_long(category: Any, severity: Any, target: str):
-    started = rules_in_force({}).resolve(1, 1, NOON, Classification(1, NOON, category, severity, "complaint"))
+    started = in_force({}).resolve(1, 1, NOON, Classification(1, NOON, category, severity, "complaint"))
     assert (started.target, started.policy, started.calendar) == (target, "telecom-handbook@1", "china@1")
 
 
 def test_the_handbook_gives_classifying_one_working_day():
-    started = rules_in_force({}).classify(1, NOON)
+    started = in_force({}).classify(1, NOON)
     assert started.target == "1 working day"
     assert started.deadline == datetime(2026, 3, 3, 16, 0, tzinfo=UTC)
 
@@ -48,7 +49,7 @@ def clocks(**resolve: object) -> dict[str, object]:
 
 
 def test_an_operators_policy_goes_before_the_packaged_one(tmp_path: Path):
-    rules = rules_in_force(write(tmp_path, id="quick", version=7, clocks=clocks(kinds={"consultation": "1 working day"})))
+    rules = in_force(write(tmp_path, id="quick", version=7, clocks=clocks(kinds={"consultation": "1 working day"})))
     complaint = Classification(2, NOON, "other", "major", "complaint")
     assert rules.resolve(1, 1, NOON, complaint).target == "90 seconds"
     assert rules.resolve(1, 1, NOON, Classification(2, NOON, "other", "major", "consultation")).target == "1 working day"
@@ -69,7 +70,7 @@ def test_an_operators_policy_goes_before_the_packaged_one(tmp_path: Path):
 )
 def test_a_policy_that_cannot_be_used_says_which_field(tmp_path: Path, wrong: dict[str, object], message: str):
     with pytest.raises(PolicyUnusable, match=message):
-        rules_in_force(write(tmp_path, **wrong))
+        in_force(write(tmp_path, **wrong))
 
 
 @pytest.mark.parametrize("content", [b"[not: yaml", b"\xff\xfe", b"", b"just words"])
@@ -77,9 +78,9 @@ def test_a_file_that_is_no_policy_is_named(tmp_path: Path, content: bytes):
     path = tmp_path / "policy.yaml"
     path.write_bytes(content)
     with pytest.raises(PolicyUnusable, match=r"policy\.yaml"):
-        rules_in_force({SETTING: str(path)})
+        in_force({SETTING: str(path)})
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(PolicyUnusable, match=r"nowhere\.yaml"):
-        rules_in_force({SETTING: str(tmp_path / "nowhere.yaml")})
+        in_force({SETTING: str(tmp_path / "nowhere.yaml")})

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import Literal
+from itertools import product
+from typing import Literal, Self, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
 
 from redress_events.vocabulary import ContactKind
 
 Language = Literal["en", "zh"]
-POLICY = Path(__file__).parent / "policies" / "first-answer-1.yaml"
 LONGEST_LIST = 20  # languages of a header that are looked at
 
 
@@ -26,6 +24,18 @@ class FirstAnswer(BaseModel):
     working_days: PositiveInt
     sentences: dict[ContactKind, dict[Language, str]]
 
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """Whatever a customer comes with, in whatever language, there is a sentence for it."""
+        for kind, language in product(get_args(ContactKind), get_args(Language)):
+            if language not in self.sentences.get(kind, {}):
+                raise ValueError(f"sentences.{kind}.{language}: there is no sentence; every kind needs one in each language")
+            try:
+                self.sentence(kind, language)
+            except (KeyError, ValueError, IndexError):
+                raise ValueError(f"sentences.{kind}.{language}: the only placeholder is {{within}}") from None
+        return self
+
     def sentence(self, kind: ContactKind, language: Language) -> str:
         return self.sentences[kind][language].format(within=_within(self.working_days, language))
 
@@ -34,10 +44,6 @@ def _within(days: int, language: Language) -> str:
     if language == "zh":
         return f"{days}个工作日"
     return f"{days} working day{'' if days == 1 else 's'}"
-
-
-def first_answer(path: Path = POLICY) -> FirstAnswer:
-    return FirstAnswer.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 def language_of(accepted: str | None) -> Language:
