@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 import tempfile
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from redress_chassis import Service
+from redress_local.over_http import OverHttp, over_http
 from redress_local.processes import run
 from redress_local.provision import Databases, drop, provision
 from redress_local.servers import Servers, start_servers
@@ -18,6 +21,7 @@ from redress_local.system import System
 
 MakeDatabase = Callable[[str], Awaitable[Databases]]
 MakeSystem = Callable[..., System]
+Serve = Callable[..., Awaitable[OverHttp]]
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +61,19 @@ def database(postgres_admin: str) -> Iterator[MakeDatabase]:
     yield make
     for each in made:
         run(drop(postgres_admin, each))
+
+
+@pytest.fixture
+async def serve(database: MakeDatabase, tmp_path: Path) -> AsyncIterator[Serve]:
+    """`await serve(service, "agent")` runs a service in this process until the test's end, called by agents where nobody else is named.
+    databases: of another app, to run beside it; else it has one of its own. policies, and settings by their names, where they differ."""
+    async with AsyncExitStack() as running:
+
+        async def start(service: Service, usual: str, *, databases: Databases | None = None, **other: Any) -> OverHttp:
+            databases = databases or await database(service.name)
+            return await running.enter_async_context(over_http(service, usual, tmp_path, databases, **other))
+
+        yield start
 
 
 @pytest.fixture(scope="module")

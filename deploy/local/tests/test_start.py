@@ -34,7 +34,8 @@ class Watched(dict):
 def opened(event, args):
     if event == "open" and isinstance(args[0], (str, bytes)):
         path = os.path.abspath(os.fsdecode(args[0]))
-        if path.startswith(root) and not path.startswith(venv) and not path.endswith((".py", ".pyc", "/services.toml")) and ".pyc." not in path:
+        code = path.endswith((".py", ".pyc", "/services.toml")) or ".pyc." in path
+        if path.startswith(root) and not path.startswith(venv) and not code:
             raise SystemExit(f"{path} is opened")
 
 sys.addaudithook(opened)

@@ -4,102 +4,32 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-import asyncpg
-import httpx
 import pytest
 
 from redress_callback import testing as say
-from redress_callback.domain.visit import AGGREGATE
 from redress_callback.main import service
-from redress_chassis import Settings
-from redress_events.contracts import CALLBACK
-from redress_local.issuer import AUDIENCE, ISSUER, Issuer
-from redress_spine.processing.projections import changes, write
-from redress_spine.store import connections
-from redress_spine.store.migrate import migrate
-from redress_spine.store.states import Codec
-from redress_spine.store.vault import Vault, seal
-from redress_spine.testing import NOON, Happened, Spec
-
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
-CODEC = Codec(AGGREGATE)
-
-
-def nobody() -> Any:
-    raise AssertionError("Making a key asks nobody.")
-
-
-class Http:
-    """Calls by somebody of some role."""
-
-    def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: asyncpg.Connection) -> None:
-        self.http = http
-        self.issuer = issuer
-        self.owner = owner
-
-    def _headers(self, who: str, other: dict[str, str]) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.issuer.mint(who, 'li')}", **other}
-
-    async def post(self, path: str, body: Any = None, who: str = "agent", **headers: str) -> httpx.Response:
-        return await self.http.post(path, json=body, headers=self._headers(who, {"idempotency-key": uuid.uuid4().hex, **headers}))
-
-    async def get(self, path: str, who: str = "agent") -> httpx.Response:
-        return await self.http.get(path, headers=self._headers(who, {}))
-
-    async def knows(self, *events: Happened, words: dict[str, str]) -> str:
-        """Callback knows a complaint by these events; its path. words: what is sealed under which reference."""
-        identity = str(uuid.uuid4())
-        subject = f"complaint/{identity}"
-        cipher, wrapped = Vault(self.issuer.master_key.read_bytes(), nobody, nobody).make_key(subject)
-        visit = Spec(CALLBACK, AGGREGATE).given(*events).state
-        row = subject, CODEC.dump_observed(visit.observed), CODEC.dump_own(visit.own)
-        await self.owner.execute("INSERT INTO state (subject, partition, revision, observed, own) VALUES ($1, 0, 1, $2, $3)", *row)
-        await write(self.owner, changes(AGGREGATE, row[0], None, (visit.observed, visit.own)))
-        await self.owner.execute("INSERT INTO keys (subject, wrapped, acknowledged) VALUES ($1, $2, true)", subject, wrapped)
-        for reference, text in words.items():
-            await self.owner.execute("INSERT INTO sealed VALUES ($1, $2, $3)", subject, reference, seal(cipher, subject, reference, text))
-        return f"/visits/{identity}"
+from redress_local.over_http import OverHttp
+from redress_local.pytest_plugin import Serve
+from redress_spine.testing import NOON
 
 
 @pytest.fixture
-async def http(database: Any, tmp_path: Path) -> AsyncIterator[Http]:
-    made = await database("callback")
-    schema = await migrate(
-        owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold, partitions=12
-    )
-    owner = await connections.connect(made.owner_dsn, server_settings={"search_path": f"{schema},public"})
-    issuer = Issuer(tmp_path)
-    app = service.app(
-        Settings(
-            database_url=made.app_dsn,
-            kafka="127.0.0.1:9",
-            master_key_file=issuer.master_key,
-            jwks=str(issuer.jwks),
-            issuer=ISSUER,
-            audience=AUDIENCE,
-        )
-    )
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://callback") as http,
-    ):
-        yield Http(http, issuer, owner)
-    await owner.close()
+async def http(serve: Serve) -> OverHttp:
+    return await serve(service, "agent")
 
 
 @pytest.fixture
-async def path(http: Http) -> str:
+async def path(http: OverHttp) -> str:
     words = {"intake/1/text": "没有信号", "intake/1/phone": "13900000000", "intake/1/address": "Pudong 1"}
     words |= {"handling/6/cause": "A cell was off", "handling/6/measures": "Switched it on"}
-    return await http.knows(say.registered(), say.classified(), say.routed(), say.resolved(), say.scheduled(), words=words)
+    return f"/visits/{await http.knows(say.registered(), say.classified(), say.routed(), say.resolved(), say.scheduled(), words=words)}"
 
 
-async def test_a_customer_is_found_in_the_list_called_and_satisfied(http: Http, path: str):
+async def test_a_customer_is_found_in_the_list_called_and_satisfied(http: OverHttp, path: str):
     (line,) = (await http.get("/visits")).json()["items"]
     assert (line["stage"], line["outcome"], line["attempts"]) == ("due", "resolved", 0)
     assert not {"phone", "text"} & line.keys()
@@ -133,16 +63,16 @@ async def test_a_customer_is_found_in_the_list_called_and_satisfied(http: Http, 
     assert not any(word in row["data"].decode() for row in journal for word in ("Thank you", "Call after six"))
 
 
-async def test_who_said_something_since_stands_first_and_is_to_be_called_at_once(http: Http, path: str):
+async def test_who_said_something_since_stands_first_and_is_to_be_called_at_once(http: OverHttp, path: str):
     due = [say.registered(), say.routed(), say.resolved(said=1), say.scheduled()]
     overdue = [say.scheduled().model_copy(update={"due_at": NOON - timedelta(days=9)})]
-    known = await http.knows(*due, *overdue, say.supplemented(), words={})
+    known = await http.knows(*due, *overdue, say.supplemented())
     unreached = [*due, say.missed(1, said=1), say.missed(2, said=1), say.missed(3, said=1)]
-    given_up = await http.knows(*unreached, say.supplemented(), words={})
-    spoke = await http.knows(*unreached, say.supplemented(), (say.chased(), NOON + timedelta(hours=2)), words={})
-    asked = await http.knows(*due, say.chased(), say.supplemented(), (say.chased(2), NOON + timedelta(hours=1)), words={})
+    given_up = await http.knows(*unreached, say.supplemented())
+    spoke = await http.knows(*unreached, say.supplemented(), (say.chased(), NOON + timedelta(hours=2)))
+    asked = await http.knows(*due, say.chased(), say.supplemented(), (say.chased(2), NOON + timedelta(hours=1)))
     items = (await http.get("/visits")).json()["items"]
-    assert [f"/visits/{each['complaint']}" for each in items] == [asked, spoke, known, path]
+    assert [each["complaint"] for each in items] == [asked, spoke, known, path.rpartition("/")[2]]
     assert [each["said_since"] for each in items] == [2, 1, 0, 0]
     assert [each["said_at"] is not None for each in items] == [True, True, False, False]
     assert all(each["visit_at"] == each["said_at"] for each in items[:2])
@@ -152,13 +82,13 @@ async def test_who_said_something_since_stands_first_and_is_to_be_called_at_once
         pages += page["items"]
         cursor = page["next"]
     assert pages == items
-    still = (await http.post(f"{given_up}/attempts", {"reached": False})).json()
+    still = (await http.post(f"/visits/{given_up}/attempts", {"reached": False})).json()
     assert (still["stage"], still["attempts"], still["said_since"]) == ("unreached", 4, 0), "the department knew it"
-    missed = (await http.post(f"{spoke}/attempts", {"reached": False})).json()
+    missed = (await http.post(f"/visits/{spoke}/attempts", {"reached": False})).json()
     assert (missed["stage"], missed["attempts"], missed["give_up_at"]) == ("due", 4, None), "it is tried anew"
 
 
-async def test_a_dissatisfied_customer_sends_it_back(http: Http, path: str):
+async def test_a_dissatisfied_customer_sends_it_back(http: OverHttp, path: str):
     view = (await http.post(f"{path}/attempts", {"reached": True, "solved": False, "satisfaction": 1})).json()
     assert (view["stage"], view["cycle"]) == ("waiting", 2)
     assert (await http.get(path)).json()["phone"] is None
@@ -166,19 +96,19 @@ async def test_a_dissatisfied_customer_sends_it_back(http: Http, path: str):
     assert (early.status_code, early.json()["code"]) == (409, "no-visit-due")
 
 
-async def test_the_same_call_told_twice_is_one_attempt(http: Http, path: str):
+async def test_the_same_call_told_twice_is_one_attempt(http: OverHttp, path: str):
     for _ in range(2):
-        answer = await http.post(f"{path}/attempts", {"reached": False}, **{"idempotency-key": "k"})
+        answer = await http.post(f"{path}/attempts", {"reached": False}, key="k")
         assert (answer.status_code, answer.json()["attempts"]) == (200, 1)
 
 
-async def test_visits_are_for_agents_and_supervisors(http: Http, path: str):
+async def test_visits_are_for_agents_and_supervisors(http: OverHttp, path: str):
     assert [(await http.get(path, who)).status_code for who in ("agent", "supervisor", "handler", "bi")] == [200, 200, 403, 403]
     unknown = await http.get(f"/visits/{uuid.uuid4()}")  # without Kafka nobody can say that it does not exist
     assert (unknown.status_code, unknown.json()["code"]) == (503, "not-yet")
 
 
-async def test_a_body_that_cannot_be_is_refused(http: Http, path: str):
+async def test_a_body_that_cannot_be_is_refused(http: OverHttp, path: str):
     bodies: list[tuple[dict[str, Any], str]] = [
         ({"reached": True}, ""),
         ({"reached": False, "words": "Fine"}, ""),
@@ -190,3 +120,12 @@ async def test_a_body_that_cannot_be_is_refused(http: Http, path: str):
     for body, pointer in bodies:
         answer = await http.post(f"{path}/attempts", body)
         assert (answer.status_code, answer.json()["pointer"]) == (422, pointer), answer.text
+
+
+async def test_two_apps_in_one_process_close_by_their_own_policies(serve: Serve, http: OverHttp):
+    stricter = await serve(service, "agent", databases=http.databases, policies=replace(say.POLICY, lowest_score=4, attempts=1))
+    said = {"reached": True, "solved": True, "satisfaction": 3}
+    for app, after_one, ended in ((http, "due", "closed"), (stricter, "unreached", "waiting"), (http, "due", "closed")):
+        visit = f"/visits/{await http.knows(say.registered(), say.resolved(), say.scheduled())}"
+        assert (await app.post(f"{visit}/attempts", {"reached": False})).json()["stage"] == after_one
+        assert (await app.post(f"{visit}/attempts", said)).json()["stage"] == ended

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 
-from redress_chassis import Settings
-from redress_chassis.running import RunningService
 from redress_events.event import Event
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.limits import Limits
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.main import service
-from redress_local.issuer import AUDIENCE, ISSUER, Issuer
+from redress_local.over_http import OverHttp
+from redress_local.pytest_plugin import Serve
 from redress_spine.aggregate import Context
-from redress_spine.store import connections
 from redress_spine.store.engine import CommandMetadata
-from redress_spine.store.migrate import migrate
 
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
 LONGEST = "诉" * 20_000  # 60 kB
 ATTACHMENTS = tuple(f"store:photos/{n:03}-{'x' * 180}" for n in range(20))
 ROW = "SELECT pg_column_size(observed) + pg_column_size(own) + pg_column_size(read) FROM state WHERE subject = $1"
@@ -39,21 +32,17 @@ SHOWN = 512 * 1024  # bytes of an answer with everything in it
 class Desk:
     """A front end; and the way in for many events at once."""
 
-    def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: asyncpg.Connection, running: RunningService) -> None:
-        self.http = http
-        self.owner = owner
-        self.engine = running.engine
-        self.running = running
-        self._token = issuer.mint("front-end", "li")
+    def __init__(self, app: OverHttp) -> None:
+        self.app = app
+        self.owner = app.owner
 
     async def post(self, path: str, body: Any = None) -> httpx.Response:
-        headers = {"authorization": f"Bearer {self._token}", "idempotency-key": uuid.uuid4().hex}
-        answer = await self.http.post(path, json=body, headers=headers)
+        answer = await self.app.post(path, body)
         assert answer.is_success, answer.text
         return answer
 
     async def get(self, path: str) -> httpx.Response:
-        answer = await self.http.get(path, headers={"authorization": f"Bearer {self._token}"})
+        answer = await self.app.get(path)
         assert answer.is_success, answer.text
         return answer
 
@@ -76,7 +65,7 @@ class Desk:
             return events
 
         for start in range(0, times, 20):
-            await self.engine.decide(
+            await self.app.running.engine.decide(
                 f"complaint/{path.rpartition('/')[2]}", partial(several, min(20, times - start)), metadata, append=True
             )
 
@@ -95,30 +84,8 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(database: Any, tmp_path: Path) -> AsyncIterator[Desk]:
-    made = await database("intake")
-    schema = await migrate(
-        owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold, partitions=12
-    )
-    owner = await connections.connect(made.owner_dsn, server_settings={"search_path": f"{schema},public"})
-    issuer = Issuer(tmp_path)
-    settings = Settings(
-        database_url=made.app_dsn,
-        kafka="127.0.0.1:9",
-        master_key_file=issuer.master_key,
-        jwks=str(issuer.jwks),
-        issuer=ISSUER,
-        audience=AUDIENCE,
-        max_words=10**6,
-        max_attachments=10**6,
-    )
-    app = service.app(settings)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake", timeout=30) as http,
-    ):
-        yield Desk(http, issuer, owner, app.state.serving)
-    await owner.close()
+async def desk(serve: Serve) -> Desk:
+    return Desk(await serve(service, "front-end", max_words=10**6, max_attachments=10**6))
 
 
 async def pages(desk: Desk, path: str, name: str) -> AsyncIterator[tuple[int, Sequence[Any]]]:
@@ -179,9 +146,9 @@ async def test_sixty_supplements_at_once_are_all_kept_and_numbered(desk: Desk) -
     assert sorted(kept) == sorted(f"Supplement {n}" for n in range(60))
 
 
-async def test_a_complaint_that_is_full_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_complaint_that_is_full_says_so(serve: Serve) -> None:
+    desk = Desk(await serve(service, "front-end", max_words=2))
     path = await desk.register()
-    monkeypatch.setattr(desk.running, "_settings", desk.running.settings.model_copy(update={"max_words": 2}))
     for _ in range(2):
         await desk.post(f"{path}/supplements", {"text": "More"})
     with pytest.raises(AssertionError, match="complaint-full"):

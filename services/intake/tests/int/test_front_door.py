@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 
-from redress_chassis import Settings
 from redress_intake.api import BY_NUMBER
 from redress_intake.main import service
-from redress_local.issuer import AUDIENCE, ISSUER, Issuer
-from redress_spine.store import connections
-from redress_spine.store.migrate import migrate
+from redress_local.over_http import OverHttp
+from redress_local.pytest_plugin import Serve
 
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
 GIVEN = {"channel": "web", "text": "手机没有信号", "phone": "13900000000", "instruction": "Call after six", "area": "浦东"}
 FILL = """
 INSERT INTO complaints (subject, number, registered_at)
@@ -27,54 +21,12 @@ SELECT 'complaint/' || gen_random_uuid(), 'N' || n, n FROM generate_series(1, 20
 """
 
 
-class Http:
-    """Calls as one of the roles. owner: the database, as its owner reaches it."""
-
-    def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: str) -> None:
-        self.http = http
-        self.issuer = issuer
-        self.owner = owner
-
-    def _headers(self, role: str, **other: str) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.issuer.mint(role, 'li')}", **other}
-
-    async def post(self, path: str, body: Any = None, role: str = "front-end", key: str | None = None, **headers: str) -> httpx.Response:
-        return await self.http.post(path, json=body, headers=self._headers(role, **{"idempotency-key": key or uuid.uuid4().hex, **headers}))
-
-    async def get(self, path: str, role: str = "front-end") -> httpx.Response:
-        return await self.http.get(path, headers=self._headers(role))
-
-    async def sql(self, statement: str, *values: Any) -> list[asyncpg.Record]:
-        connection = await connections.connect(self.owner, server_settings={"search_path": f"fold{service.fold}_1,public"})
-        try:
-            return list(await connection.fetch(statement, *values))
-        finally:
-            await connection.close()
-
-
 @pytest.fixture
-async def http(database: Any, tmp_path: Path) -> AsyncIterator[Http]:
-    made = await database("intake")
-    await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=service.fold, partitions=12)
-    issuer = Issuer(tmp_path)
-    app = service.app(
-        Settings(
-            database_url=made.app_dsn,
-            kafka="127.0.0.1:9",
-            master_key_file=issuer.master_key,
-            jwks=str(issuer.jwks),
-            issuer=ISSUER,
-            audience=AUDIENCE,
-        )
-    )
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as http,
-    ):
-        yield Http(http, issuer, made.owner_dsn)
+async def http(serve: Serve) -> OverHttp:
+    return await serve(service, "front-end")
 
 
-async def test_a_complaint_is_taken_in_found_by_its_number_and_added_to(http: Http):
+async def test_a_complaint_is_taken_in_found_by_its_number_and_added_to(http: OverHttp):
     answer = await http.post("/complaints", GIVEN, **{"accept-language": "zh-CN"})
     assert answer.status_code == 201, answer.text
     new = answer.json()
@@ -105,12 +57,12 @@ async def test_a_complaint_is_taken_in_found_by_its_number_and_added_to(http: Ht
     assert (stale.status_code, stale.json()["code"]) == (412, "precondition-failed")
 
 
-async def test_the_same_key_makes_one_complaint_and_the_same_answer(http: Http):
+async def test_the_same_key_makes_one_complaint_and_the_same_answer(http: OverHttp):
     first, second = [await http.post("/complaints", GIVEN, key="k") for _ in range(2)]
     assert (first.status_code, first.content) == (second.status_code, second.content)
     other = await http.post("/complaints", {**GIVEN, "text": "Something else"}, key="k")
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
-    assert len(await http.sql("SELECT FROM events")) == 1
+    assert len(await http.owner.fetch("SELECT FROM events")) == 1
 
 
 @pytest.mark.parametrize(
@@ -125,13 +77,13 @@ async def test_the_same_key_makes_one_complaint_and_the_same_answer(http: Http):
         ({"colour": "red"}, "/colour"),
     ],
 )
-async def test_what_cannot_be_is_refused_with_its_place(http: Http, change: dict[str, Any], pointer: str):
+async def test_what_cannot_be_is_refused_with_its_place(http: OverHttp, change: dict[str, Any], pointer: str):
     answer = await http.post("/complaints", GIVEN | change)
     assert (answer.status_code, answer.json()["pointer"]) == (422, pointer), answer.text
-    assert await http.sql("SELECT FROM state") == []
+    assert await http.owner.fetch("SELECT FROM state") == []
 
 
-async def test_a_customers_complaints_are_found_by_the_number_they_gave_in_whatever_form(http: Http):
+async def test_a_customers_complaints_are_found_by_the_number_they_gave_in_whatever_form(http: OverHttp):
     numbers = [(await http.post("/complaints", {**GIVEN, "service_number": "HZ-0047"})).json()["number"] for _ in range(3)]
     await http.post("/complaints", {**GIVEN, "phone": "13900000001"})
 
@@ -158,7 +110,7 @@ async def test_a_customers_complaints_are_found_by_the_number_they_gave_in_whate
         assert (await http.post("/complaints/search", body, role)).status_code == status, body
 
 
-async def test_who_may_not_or_asks_for_what_is_not_there_is_told(http: Http):
+async def test_who_may_not_or_asks_for_what_is_not_there_is_told(http: OverHttp):
     path = (await http.post("/complaints", GIVEN)).json()["status"]
     unknown = f"/complaints/{uuid.uuid4()}"
     for answer, status, code in (
@@ -174,19 +126,19 @@ async def test_who_may_not_or_asks_for_what_is_not_there_is_told(http: Http):
         assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
 
 
-async def test_words_are_taken_down_while_a_complaint_is_parked_and_refused_after_its_end(http: Http):
+async def test_words_are_taken_down_while_a_complaint_is_parked_and_refused_after_its_end(http: OverHttp):
     path = (await http.post("/complaints", GIVEN)).json()["status"]
-    await http.sql("UPDATE state SET parked = true, revision = revision + 1")
+    await http.owner.fetch("UPDATE state SET parked = true, revision = revision + 1")
     assert (await http.post(f"{path}/supplements", {"text": "More"})).status_code == 200
     assert (await http.get(path, "agent")).json()["internal"]["parked"] is True
-    await http.sql("UPDATE state SET observed = '{\"closed\": 1}', revision = revision + 1")
+    await http.owner.fetch("UPDATE state SET observed = '{\"closed\": 1}', revision = revision + 1")
     closed = await http.post(f"{path}/supplements", {"text": "More"})
     assert (closed.status_code, closed.json()["code"]) == (409, "complaint-closed")
     number = (await http.get(path)).json()["number"]
     assert f'"refers_to": "{number}"' in closed.json()["detail"]
 
 
-async def test_a_new_complaint_refers_to_an_earlier_one_by_its_number_or_id(http: Http):
+async def test_a_new_complaint_refers_to_an_earlier_one_by_its_number_or_id(http: OverHttp):
     old = (await http.post("/complaints", GIVEN)).json()
     link = {"id": old["id"], "number": old["number"], "status": old["status"]}
     for told in (old["number"], old["number"].lower().replace("-", " "), old["id"], old["id"].upper()):
@@ -196,20 +148,20 @@ async def test_a_new_complaint_refers_to_an_earlier_one_by_its_number_or_id(http
         assert (await http.get(new.json()["status"])).json()["refers_to"] == link
         again = await http.post("/complaints", GIVEN | {"refers_to": told}, key=told)
         assert (again.content, again.headers["etag"]) == (new.content, new.headers["etag"])
-    before = await http.sql("SELECT count(*) FROM events")
+    before = await http.owner.fetch("SELECT count(*) FROM events")
     heard_of_only = str(uuid.uuid4())
-    await http.sql("INSERT INTO state (subject, partition) VALUES ($1, 0)", f"complaint/{heard_of_only}")
+    await http.owner.fetch("INSERT INTO state (subject, partition) VALUES ($1, 0)", f"complaint/{heard_of_only}")
     for unknown in ("0000-0000-000", str(uuid.uuid4()), heard_of_only):
         refused = await http.post("/complaints", GIVEN | {"refers_to": unknown})
         found = (refused.status_code, refused.json()["pointer"], refused.json()["errors"][0]["code"])
         assert found == (422, "/refers_to", "unknown-complaint"), refused.text
-    assert await http.sql("SELECT count(*) FROM events") == before
+    assert await http.owner.fetch("SELECT count(*) FROM events") == before
 
 
-async def test_a_number_is_found_by_its_index_and_given_once(http: Http):
-    await http.sql(FILL)
-    await http.sql("ANALYZE complaints")
-    plan = "\n".join(row[0] for row in await http.sql(f"EXPLAIN {BY_NUMBER.sql(1)}", "N7", 0, "", 1))
+async def test_a_number_is_found_by_its_index_and_given_once(http: OverHttp):
+    await http.owner.fetch(FILL)
+    await http.owner.fetch("ANALYZE complaints")
+    plan = "\n".join(row[0] for row in await http.owner.fetch(f"EXPLAIN {BY_NUMBER.sql(1)}", "N7", 0, "", 1))
     assert BY_NUMBER.index in plan, plan
     with pytest.raises(asyncpg.UniqueViolationError):
-        await http.sql("INSERT INTO complaints VALUES ('complaint/' || gen_random_uuid(), 'N7', 0)")
+        await http.owner.fetch("INSERT INTO complaints VALUES ('complaint/' || gen_random_uuid(), 'N7', 0)")

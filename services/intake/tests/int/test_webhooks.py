@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -24,7 +22,6 @@ from spine_log import Author, Pen, pen
 from spine_stack import MASTER, Stack, eventually
 from standardwebhooks import Webhook
 
-from redress_chassis import Settings
 from redress_chassis.edge.outbound import Outbound
 from redress_events.contracts import CONTRACTS, HANDLING, INTAKE, TRIAGE
 from redress_events.contracts.handling import CaseAccepted, CaseOpened, ProgressReported
@@ -35,7 +32,8 @@ from redress_intake.domain.subscription import AGGREGATE as SUBSCRIPTION
 from redress_intake.main import service
 from redress_intake.telling import Known
 from redress_intake.webhooks import forget, reactor, sweep
-from redress_local.issuer import AUDIENCE, ISSUER, Issuer
+from redress_local.over_http import OverHttp
+from redress_local.pytest_plugin import Serve
 from redress_spine.admin.rebuild import Rebuild
 from redress_spine.admin.verify import Verified, verify
 from redress_spine.messaging import topics
@@ -45,7 +43,6 @@ from redress_spine.processing.planning import plan_of
 from redress_spine.processing.reactor import Retry
 from redress_spine.store import connections
 from redress_spine.store.engine import Config, Engine
-from redress_spine.store.migrate import migrate
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 KINDS = {"complaint": AGGREGATE, "subscription": SUBSCRIPTION}
@@ -101,19 +98,14 @@ async def receiver() -> AsyncIterator[Receiver]:
 class Desk:
     """Intake, running; and the services that tell it of stages."""
 
-    http: httpx.AsyncClient
-    issuer: Issuer
+    http: OverHttp
     stack: Stack
-    owner: str
-    app_dsn: str
-    app_role: str
     hand: Pen
     engine: Engine
     authors: dict[str, dict[str, Author]] = field(default_factory=dict)
 
     async def call(self, method: str, path: str, body: Any = None, client: str = "app", role: str = "front-end", key: str = "") -> Any:
-        headers = {"authorization": f"Bearer {self.issuer.mint(role, client)}", "idempotency-key": key or uuid.uuid4().hex}
-        return await self.http.request(method, path, json=body, headers=headers)
+        return await self.http.call(method, path, body, f"{role}/{client}", key)
 
     async def registered(self, client: str = "app") -> str:
         answer = await self.call("POST", "/complaints", GIVEN, client)
@@ -140,7 +132,7 @@ class Desk:
         return items
 
     async def sql(self, statement: str, *values: Any) -> list[asyncpg.Record]:
-        connection = await connections.connect(self.owner)
+        connection = await connections.connect(self.http.databases.owner_dsn)
         try:
             await connection.execute(f"SET search_path = {await connection.fetchval('SELECT schema FROM live')}, public")
             return list(await connection.fetch(statement, *values))
@@ -152,22 +144,10 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(kafka_address: str, database: Any, tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(kafka_address: str, database: Any, serve: Serve) -> AsyncIterator[Desk]:
     stack = Stack(kafka_address, database)
     await topics.ensure(kafka_address, partitions=stack.partitions, prefix=stack.prefix)
     made = await database("intake")
-    how = {"owner_dsn": made.owner_dsn, "app_role": made.app_role, "service_migrations_dir": MIGRATIONS}
-    await migrate(**how, fold=service.fold, partitions=stack.partitions)
-    issuer = Issuer(tmp_path)
-    settings = Settings(
-        database_url=made.app_dsn,
-        kafka=kafka_address,
-        master_key_file=issuer.master_key,
-        jwks=str(issuer.jwks),
-        issuer=ISSUER,
-        audience=AUDIENCE,
-        profile="local",
-    )
     engine = Engine(
         source="intake",
         aggregates=KINDS,
@@ -179,18 +159,15 @@ async def desk(kafka_address: str, database: Any, tmp_path: Path) -> AsyncIterat
         config=Config(made.app_dsn, kafka_address, MASTER, stack.partitions, 0.2, topic_prefix=stack.prefix),
         reactors=[reactor(Outbound(local=True), SOON)],
     )
-    app = service.app(settings, engine=engine)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as http,
-        pen(stack) as hand,
-    ):
+    where = {"databases": made, "engine": engine, "kafka": kafka_address, "partitions": stack.partitions, "profile": "local"}
+    http = await serve(service, "front-end", **where)
+    async with pen(stack) as hand:
 
         async def ready() -> bool:
             return len(engine.projector.partitions) == stack.partitions
 
         await eventually(ready)
-        yield Desk(http, issuer, stack, made.owner_dsn, made.app_dsn, made.app_role, hand, engine)
+        yield Desk(http, stack, hand, engine)
     await stack.end()
 
 
@@ -372,8 +349,8 @@ async def test_a_rebuild_tells_nobody_anything_again_and_verify_finds_subscripti
         await Rebuild(
             desk.described(),
             fold=service.fold,
-            owner_dsn=desk.owner,
-            app_role=desk.app_role,
+            owner_dsn=desk.http.databases.owner_dsn,
+            app_role=desk.http.databases.app_role,
             service_migrations_dir=MIGRATIONS,
             kafka=desk.stack.kafka,
             master=MASTER,
@@ -396,7 +373,7 @@ async def test_a_rebuild_tells_nobody_anything_again_and_verify_finds_subscripti
             return (await desk.engine.measures()).backlog_events == 0
 
         await eventually(sent)
-    report = await verify(desk.described(), desk.app_dsn, desk.stack.kafka, master=MASTER)
+    report = await verify(desk.described(), desk.http.databases.app_dsn, desk.stack.kafka, master=MASTER)
     assert report.equal and not report.dead_letters, report
 
 
@@ -421,7 +398,7 @@ async def test_news_is_found_by_its_index(desk: Desk):
         " FROM generate_series(1, 20000) n"
     )
     await desk.sql("ANALYZE state")
-    connection = await connections.connect(desk.owner)
+    connection = await connections.connect(desk.http.databases.owner_dsn)
     await connection.execute(f"SET search_path = {await connection.fetchval('SELECT schema FROM live')}, public")
     await connection.execute("SET enable_seqscan = off")
     plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN " + due_sql(plan_of(reactor(Outbound()))), [0, 1, 2, 3], 0, 200))
@@ -431,7 +408,7 @@ async def test_news_is_found_by_its_index(desk: Desk):
 
 async def test_news_that_comes_while_somebody_looks_is_not_taken_for_seen(desk: Desk):
     await desk.sql("INSERT INTO stage_news VALUES ('complaint/x', 2), ('complaint/y', 1)")
-    connection = await connections.connect(desk.owner)
+    connection = await connections.connect(desk.http.databases.owner_dsn)
     await connection.execute(f"SET search_path = {await connection.fetchval('SELECT schema FROM live')}, public")
     await forget(connection, ["complaint/x", "complaint/y"], {"complaint/x": Known(seen=1), "complaint/y": Known(seen=1)})
     await connection.close()
@@ -441,7 +418,7 @@ async def test_news_that_comes_while_somebody_looks_is_not_taken_for_seen(desk: 
 async def test_news_of_front_ends_that_never_subscribed_is_swept_away_and_other_news_stays(desk: Desk):
     await desk.subscribed("http://127.0.0.1:9/hook")
     mine, _ = await desk.registered(), await desk.registered("shop")
-    connection = await connections.connect(desk.owner)
+    connection = await connections.connect(desk.http.databases.owner_dsn)
     await connection.execute(f"SET search_path = {await connection.fetchval('SELECT schema FROM live')}, public")
     transaction = connection.transaction()  # unseen by the loop that would look at them
     await transaction.start()
