@@ -3,48 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Self
 
 from fastapi import APIRouter
-from pydantic import Field, model_validator
 
-from redress_callback.domain.attempt import Attempt, attempt
+from redress_callback.bodies import AttemptBody
+from redress_callback.domain.attempt import attempt
 from redress_callback.domain.history import NOTES, SAID
-from redress_callback.domain.lists import VISITS
-from redress_callback.domain.own import Answer
 from redress_callback.domain.visit import Visit
+from redress_callback.queries import TO_VISIT
 from redress_callback.views import NotePage, NoteView, VisitPage, VisitSummary, VisitView, references, references_in
-from redress_chassis import Body, ComplaintId, Cursor, Limit, Permitted, Words, problems
-from redress_spine.store.states import Query
-
-TO_VISIT = Query("visits", where="to_call IS NOT NULL", order="to_call", index="visits_to_call", table=VISITS)
-QUERIES = [TO_VISIT]
+from redress_chassis import ComplaintId, Cursor, Limit, Permitted, problems
 
 router = APIRouter(tags=["visits"])
-
-
-class AttemptBody(Body):
-    """reached: somebody spoke with the customer; then `solved` and `satisfaction`, 1 (very dissatisfied) to 5 (very satisfied), are what he
-    said."""
-
-    reached: bool
-    solved: bool | None = None
-    satisfaction: Annotated[int, Field(ge=1, le=5)] | None = None
-    words: Words | None = None
-    note: Words | None = None
-
-    @model_validator(mode="after")
-    def _answered_if_reached(self) -> Self:
-        if self.reached and (self.solved is None or self.satisfaction is None):
-            raise ValueError("Whoever was reached says whether it is solved, and how satisfied he is: solved and satisfaction.")
-        if not self.reached and any(value is not None for value in (self.solved, self.satisfaction, self.words)):
-            raise ValueError("Whoever was not reached said nothing: leave out solved, satisfaction and words.")
-        return self
-
-    def command(self) -> Attempt:
-        if self.solved is None or self.satisfaction is None:
-            return Attempt(note=self.note)
-        return Attempt(Answer(self.solved, self.satisfaction, self.words), self.note)
 
 
 @router.get("/visits", responses=problems(400))

@@ -4,6 +4,7 @@ from redress_callback import api, policies
 from redress_callback.automations import automations
 from redress_callback.domain.visit import AGGREGATE
 from redress_callback.permissions import PERMISSIONS
+from redress_callback.queries import QUERIES
 from redress_chassis import Service
 from redress_events.contracts import CALLBACK, CONTRACTS
 
@@ -15,7 +16,7 @@ service = Service(
     permissions=PERMISSIONS,
     policies=policies.in_force,
     automations=automations,
-    queries=api.QUERIES,
+    queries=QUERIES,
     routes=[api.router],
     fold=4,
 )

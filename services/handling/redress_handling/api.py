@@ -8,18 +8,18 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from fastapi import Query as Parameter
 
-from redress_chassis import Body, ComplaintId, Cursor, Label, Limit, Moment, Permitted, Short, Words, problems
-from redress_events.contracts.handling import ContactMeans
+from redress_chassis import ComplaintId, Cursor, Limit, Permitted, problems
+from redress_handling.bodies import AcceptBody, ContactBody, ProgressBody, RejectBody, ResolveBody, TransferBody
 from redress_handling.domain import lists
 from redress_handling.domain.accept import Accept, accept
 from redress_handling.domain.case import Case
 from redress_handling.domain.contact import ContactCustomer, contact
 from redress_handling.domain.history import LISTS, OUTCOMES
-from redress_handling.domain.lists import CASES
 from redress_handling.domain.progress import ReportProgress, report_progress
 from redress_handling.domain.reject import Reject, reject
 from redress_handling.domain.resolve import Resolve, resolve
 from redress_handling.domain.transfer import TransferCase, transfer
+from redress_handling.queries import ENDED, TO_DO
 from redress_handling.views import (
     CasePage,
     CaseSummary,
@@ -32,12 +32,6 @@ from redress_handling.views import (
     references,
     references_in,
 )
-from redress_spine.store.states import Query
-
-CHOSEN = "s.stage = ANY ($1::text[])"
-TO_DO = Query("to-do", f"s.to_do IS NOT NULL AND {CHOSEN}", "to_do", "cases_to_do", own="cases_to_do", table=CASES)
-ENDED = Query("ended", f"s.latest_end IS NOT NULL AND {CHOSEN}", "latest_end", "cases_latest_end", own="cases_latest_end", table=CASES)
-QUERIES = [TO_DO, ENDED]
 
 router = APIRouter(tags=["cases"])
 Department = Annotated[str | None, Parameter(pattern="^[a-z][a-z_-]{0,63}$", description="A handler sees their own alone.")]
@@ -47,37 +41,6 @@ State = Annotated[
 ]
 Remarks = Annotated[Literal["supplements", "chases", "contacts", "reports"], Parameter(description="Which of the case's lists.")]
 STEP = problems(404, 409, 412)
-
-
-class AcceptBody(Body):
-    """Nothing has to be said: it is for who calls, in the department where the case is."""
-
-
-class ContactBody(Body):
-    means: ContactMeans
-    contacted_at: Moment | None = None
-    note: Words | None = None
-
-
-class ProgressBody(Body):
-    note: Words
-
-
-class TransferBody(Body):
-    department: Short
-    reason: Words
-
-
-class ResolveBody(Body):
-    cause: Words
-    measures: Words
-    responsible_unit: Label
-    told_customer: ContactMeans
-
-
-class RejectBody(Body):
-    reason: Words
-    told_customer: ContactMeans
 
 
 @router.get("/cases", responses=problems(400))

@@ -6,6 +6,7 @@ from redress_handling import api, policies
 from redress_handling.automations import automations
 from redress_handling.domain.case import AGGREGATE
 from redress_handling.permissions import PERMISSIONS
+from redress_handling.queries import QUERIES
 
 service = Service(
     "handling",
@@ -15,7 +16,7 @@ service = Service(
     permissions=PERMISSIONS,
     policies=policies.in_force,
     automations=automations,
-    queries=api.QUERIES,
+    queries=QUERIES,
     routes=[api.router],
     fold=3,
 )

@@ -1,7 +1,8 @@
-"""The front door over HTTP: register a complaint, ask for its state, and add the customer's later words."""
+"""The front door over HTTP: register a complaint, ask for its state, add the customer's later words, and be told of stages."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,24 +12,35 @@ from pydantic import AfterValidator
 
 from redress_chassis import Commands, ComplaintId, Cursor, Limit, Permitted, problems
 from redress_chassis.api.validation import Flaw
+from redress_chassis.edge.outbound import Forbidden, Unresolved, checked, parse
 from redress_chassis.edge.problems import Problem, invalid
 from redress_events.contracts.intake import EarlierComplaint
 from redress_events.event import Event
-from redress_intake.bodies import ChaseBody, RegisterBody, SearchBody, SupplementBody, WithdrawBody
+from redress_intake.bodies import ChaseBody, RegisterBody, SearchBody, SubscriptionBody, SupplementBody, WithdrawBody
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.first_answer import language_of
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.domain.limits import Limits
-from redress_intake.domain.lists import COMPLAINTS
 from redress_intake.domain.number import parse_number
 from redress_intake.domain.register import Implausible, Register, register
+from redress_intake.domain.subscribe import Subscribe, subscribe
+from redress_intake.domain.subscription import TOLD_STAGES, Subscription
 from redress_intake.domain.supplement import Supplement, supplement
+from redress_intake.domain.telling import TELLS
+from redress_intake.domain.unsubscribe import Unsubscribe, unsubscribe
 from redress_intake.domain.withdraw import Withdraw, withdraw
+from redress_intake.queries import BY_NUMBER, OWN, PENDING
+from redress_intake.reactors import NAME
+from redress_intake.signatures import new_secret
 from redress_intake.views import (
     ComplaintView,
+    DeliveryPage,
+    DeliveryView,
     FoundPage,
     FoundView,
+    Message,
+    NewSubscriptionView,
     PendingPage,
     PendingView,
     RegisteredView,
@@ -36,23 +48,30 @@ from redress_intake.views import (
     SaidPage,
     SaidView,
     StagePage,
+    SubscriptionPage,
+    SubscriptionView,
     in_order,
     path_of,
     references,
     references_said,
 )
-from redress_spine.aggregate import Context
+from redress_spine.aggregate import CommandRejected, Context
 from redress_spine.store.errors import Unknown
-from redress_spine.store.states import Loaded, Query
+from redress_spine.store.states import Loaded
 
 router = APIRouter(tags=["complaints"])
+subscriptions = APIRouter(tags=["subscriptions"])
+webhooks = APIRouter(tags=["subscriptions"])
 
-BY_NUMBER = Query(name="by-number", where="number = $1", order="registered_at", index="complaints_number", table=COMPLAINTS)
-PENDING = Query(name="pending", where="open_since IS NOT NULL", order="open_since", index="complaints_open", table=COMPLAINTS)
 NO_WORDS, NO_REASON = ChaseBody(), WithdrawBody()
+MOST_SUBSCRIPTIONS = (
+    20  # subscriptions of one front end: a program that subscribes at each start is told, before it is told everything twenty times
+)
 UUID_LENGTH = 36  # characters; a number has 13
 
 Number = Annotated[str, Path(max_length=40, description="As it is written or said, in small letters too."), AfterValidator(parse_number)]
+SubscriptionId = Annotated[UUID, Path(description="The subscription's id, as making it answered.")]
+DeliveryId = Annotated[str, Path(pattern="^msg_[0-9a-f]{32}$", description="The message's id: its header `webhook-id`.")]
 Language = Annotated[str | None, Header(alias="Accept-Language", description="en or zh")]
 
 
@@ -135,6 +154,88 @@ async def withdraw_complaint(complaint: ComplaintId, commands: Permitted[Complai
     return await _said(commands, complaint, Withdraw(body.reason), withdraw)
 
 
+@subscriptions.post("/subscriptions", status_code=201, response_model_exclude_none=True, responses=problems(409))
+async def make_subscription(body: SubscriptionBody, commands: Permitted[Subscription]) -> NewSubscriptionView:
+    """Be told when complaints that you registered reach a stage. The answer has the secret, once: keep it, to verify signatures."""
+    refusal = await _refusal(body, commands)
+    stages = tuple(stage for stage in TOLD_STAGES if stage in body.stages)
+    command = Subscribe(commands.caller.sub, body.address, stages, body.secret or new_secret())
+
+    def decide(context: Context) -> list[Event]:
+        if refusal is not None:  # here, where a request that is repeated under its key finds its first answer
+            raise refusal
+        return subscribe(command, context)
+
+    loaded = await commands.create(decide, kind="subscription")
+    commands.created(f"/subscriptions/{loaded.id}")
+    words = await _words(commands, loaded, secret=True)
+    return NewSubscriptionView.of(loaded, words)
+
+
+@subscriptions.get("/subscriptions", response_model_exclude_none=True, responses=problems(400))
+async def list_subscriptions(commands: Permitted[Subscription], limit: Limit = 50, cursor: Cursor = None) -> SubscriptionPage:
+    """Your subscriptions, those too that were disabled."""
+    page = await commands.page(OWN, limit=limit, cursor=cursor)
+    return SubscriptionPage(items=[SubscriptionView.of(loaded, await _words(commands, loaded)) for loaded in page.items], next=page.next)
+
+
+@subscriptions.get("/subscriptions/{subscription}", response_model_exclude_none=True, responses=problems(404))
+async def read_subscription(subscription: SubscriptionId, commands: Permitted[Subscription]) -> SubscriptionView:
+    """One of your subscriptions."""
+    loaded = await _seen(commands, subscription)
+    return SubscriptionView.of(loaded, await _words(commands, loaded))
+
+
+@subscriptions.delete("/subscriptions/{subscription}", status_code=204, responses=problems(404, 412))
+async def delete_subscription(subscription: SubscriptionId, commands: Permitted[Subscription]) -> None:
+    """Be told no more, not even what waits."""
+    await commands.decide(subscription, Unsubscribe(), unsubscribe, kind="subscription")
+
+
+@subscriptions.get("/subscriptions/{subscription}/deliveries", response_model_exclude_none=True, responses=problems(400, 404))
+async def list_deliveries(
+    subscription: SubscriptionId, commands: Permitted[Subscription], limit: Limit = 50, cursor: Cursor = None
+) -> DeliveryPage:
+    """What was delivered, or waits, the latest first. What was delivered is kept for 30 days."""
+    page = await commands.effects(await _seen(commands, subscription), NAME, limit=limit, cursor=cursor)
+    return DeliveryPage(items=[DeliveryView.of(shown) for shown in page.items], next=page.next)
+
+
+@subscriptions.post(
+    "/subscriptions/{subscription}/deliveries/{delivery}/redeliver",
+    status_code=202,
+    response_model_exclude_none=True,
+    responses=problems(404, 409),
+)
+async def redeliver(subscription: SubscriptionId, delivery: DeliveryId, commands: Permitted[Subscription]) -> DeliveryView:
+    """Deliver a message again, under its id and with a new signature. Said twice, it is delivered once more."""
+    loaded = await _seen(commands, subscription)
+    if not loaded.state.active:
+        raise CommandRejected("subscription-disabled", "The subscription was disabled. Make a new one.")
+    return DeliveryView.of(await commands.repeat(loaded, NAME, delivery))
+
+
+@webhooks.post(
+    TELLS,
+    status_code=204,
+    responses={
+        204: {"description": "Taken, as with any status from 200 to 299."},
+        410: {"description": "Gone: the subscription is disabled at once."},
+        "default": {"description": "Anything else, redirects too, is tried again for a day; then the subscription is disabled."},
+    },
+)
+def stage_reached(
+    body: Message,
+    webhook_id: Annotated[str, Header(description="The message's id, the same at each attempt.")],
+    webhook_timestamp: Annotated[str, Header(description="When this attempt was signed, in epoch seconds.")],
+    webhook_signature: Annotated[str, Header(description="`v1,` and the base64 of HMAC-SHA256 of `{id}.{timestamp}.{body}`.")],
+) -> None:
+    """Posted to the address of each active subscription. Answer within ten seconds, and do the work afterwards.
+
+    Messages about one complaint come in the order in which intake learned of the stages, each at least once.
+    """
+
+
 async def _said(commands: Commands[Complaint], complaint: ComplaintId, command: Any, decider: Any, append: bool = False) -> SaidAnswer:
     """The customer's words are taken down even while the complaint is parked: they need nothing of what others said."""
     return SaidAnswer.of(await commands.decide(complaint, command, decider, while_parked=True, append=append))
@@ -159,3 +260,25 @@ async def _shown(commands: Commands[Complaint], loaded: Loaded) -> ComplaintView
     history, shown = await commands.latest(loaded, STAGES, SAID), commands.shown(loaded)
     words = await commands.words(loaded, *references(loaded.state, shown), *references_said(history[SAID].entries, shown))
     return ComplaintView.of(loaded, shown, history, words)
+
+
+async def _refusal(body: SubscriptionBody, commands: Commands[Subscription]) -> Exception | None:
+    local = commands.settings.profile == "local"
+    try:
+        await checked(parse(body.address, local=local), local=local)
+    except Forbidden as error:
+        return invalid([Flaw("/address", error.message, error.code)])
+    except Unresolved:
+        return invalid([Flaw("/address", "The host's name has no address.", "unknown-host")])
+    if len((await commands.page(OWN, limit=MOST_SUBSCRIPTIONS)).items) >= MOST_SUBSCRIPTIONS:
+        return CommandRejected("too-many-subscriptions", f"You have {MOST_SUBSCRIPTIONS} subscriptions. Delete one first.")
+    return None
+
+
+async def _seen(commands: Commands[Subscription], subscription: UUID) -> Loaded:
+    return await commands.read(subscription, kind="subscription")
+
+
+async def _words(commands: Commands[Subscription], loaded: Loaded, secret: bool = False) -> Mapping[str, str]:
+    own = loaded.state.own
+    return await commands.words(loaded, own.address, own.secret if secret else None)

@@ -10,8 +10,11 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from redress_chassis import Body, Label, Moment, Short, Words
 from redress_chassis.api.paging import MOST, USUAL
+from redress_chassis.edge.outbound import LONGEST_ADDRESS
 from redress_events.vocabulary import Channel, ContactKind
 from redress_intake.domain.number import parse_number
+from redress_intake.domain.subscription import TOLD_STAGES, ToldStage
+from redress_intake.signatures import key_of
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 MOST_ATTACHMENTS = 20
@@ -92,3 +95,16 @@ class ChaseBody(Body):
 
 class WithdrawBody(Body):
     reason: Words | None = None
+
+
+def _secret(text: str) -> str:
+    key_of(text)
+    return text
+
+
+class SubscriptionBody(Body):
+    """Where to, of which stages (all, where none are named), and signed with what: without a secret one is made."""
+
+    address: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_ADDRESS)]
+    stages: Annotated[tuple[ToldStage, ...], Field(min_length=1)] = TOLD_STAGES
+    secret: Annotated[str, StringConstraints(max_length=200), AfterValidator(_secret)] | None = None

@@ -2,11 +2,13 @@
 
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, INTAKE
-from redress_intake import api, policies, subscriptions
+from redress_intake import api, policies
+from redress_intake.automations import automations
 from redress_intake.domain.complaint import AGGREGATE
 from redress_intake.domain.subscription import AGGREGATE as SUBSCRIPTION
 from redress_intake.permissions import PERMISSIONS
-from redress_intake.webhooks import reactors
+from redress_intake.queries import QUERIES
+from redress_intake.reactors import reactors
 
 service = Service(
     "intake",
@@ -15,9 +17,10 @@ service = Service(
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
     policies=policies.in_force,
-    queries=[api.BY_NUMBER, api.PENDING, subscriptions.OWN],
-    routes=[api.router, subscriptions.router],
-    webhooks=subscriptions.webhooks,
+    automations=automations,
+    queries=QUERIES,
+    routes=[api.router, api.subscriptions],
+    webhooks=api.webhooks,
     reactors=reactors,
     fold=4,
 )

@@ -1,4 +1,4 @@
-"""What intake answers: a complaint as the customer may see it, and for the operator's people what lies behind.
+"""What intake answers and tells: a complaint as the customer may see it, and for the operator's people what lies behind; subscriptions.
 
 Long, for which part of an answer a field belongs to is seen only where all answers stand together.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -15,12 +15,15 @@ from pydantic import BaseModel
 from redress_events.contracts.callback import CloseReason
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented, ComplaintWithdrawn, EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
+from redress_events.event import from_micros
 from redress_events.vocabulary import Channel, ContactKind
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.first_answer import FirstAnswer, Language
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.domain.next_step import next_step
 from redress_intake.domain.observed import StageName
+from redress_intake.domain.subscription import ToldStage
+from redress_spine.processing.effects import Shown
 from redress_spine.store.entries import Latest, Listed
 from redress_spine.store.states import Loaded
 
@@ -271,6 +274,111 @@ class PendingView(BaseModel):
 class PendingPage(BaseModel):
     items: list[PendingView]
     next: str | None = None
+
+
+class SubscriptionView(BaseModel):
+    """disabled: why nothing is told any more. `gone`: the receiver answered 410; `failing`: it took nothing for a day."""
+
+    id: UUID
+    address: str | None = None
+    stages: tuple[str, ...]
+    subscribed_at: datetime
+    active: bool
+    disabled: Literal["gone", "failing"] | None = None
+    disabled_at: datetime | None = None
+
+    @classmethod
+    def of(cls, loaded: Loaded, words: Mapping[str, str]) -> Self:
+        own = loaded.state.own
+        return cls(
+            id=loaded.id,
+            address=words.get(own.address),
+            stages=own.stages,
+            subscribed_at=own.subscribed_at,
+            active=loaded.state.active,
+            disabled=own.ended,
+            disabled_at=own.ended_at,
+        )
+
+
+class NewSubscriptionView(SubscriptionView):
+    """The only answer that has the secret."""
+
+    secret: str | None = None
+
+    @classmethod
+    def of(cls, loaded: Loaded, words: Mapping[str, str]) -> Self:
+        return super().of(loaded, words).model_copy(update={"secret": words.get(loaded.state.own.secret)})
+
+
+class SubscriptionPage(BaseModel):
+    """Subscriptions, the oldest first. next: the cursor of the next page."""
+
+    items: list[SubscriptionView]
+    next: str | None = None
+
+
+class DeliveryView(BaseModel):
+    """One message. status: `waiting` for its first attempt or the next one, `delivered`, `given-up`, or `dropped` where it was not
+    wanted any more. next_at: not before then. error: of the last attempt that failed."""
+
+    id: str
+    complaint: UUID
+    number: str
+    stage: str
+    cycle: int | None = None
+    reached_at: datetime
+    status: Literal["waiting", "delivered", "given-up", "dropped"]
+    attempts: int
+    next_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: str | None = None
+
+    @classmethod
+    def of(cls, shown: Shown) -> DeliveryView:
+        data, statuses = shown.data, {"done": "delivered", "dead": "given-up"}
+        return cls.model_validate(
+            {
+                "id": shown.key,
+                "complaint": data["complaint"],
+                "number": data["number"],
+                "stage": data["stage"],
+                "cycle": data["cycle"],
+                "reached_at": from_micros(data["at"]),
+                "status": statuses.get(shown.status, shown.status),
+                "attempts": shown.attempts,
+                "next_at": shown.next_at,
+                "finished_at": shown.finished_at,
+                "error": shown.error,
+            }
+        )
+
+
+class DeliveryPage(BaseModel):
+    """Messages, the latest first. next: the cursor of the next page."""
+
+    items: list[DeliveryView]
+    next: str | None = None
+
+
+class StageReached(BaseModel):
+    """What happened. cycle: left out where it holds for the whole complaint. links: paths at intake."""
+
+    id: UUID
+    number: str
+    stage: ToldStage
+    cycle: int | None = None
+    reached_at: datetime
+    links: dict[Literal["complaint", "stages"], str]
+
+
+class Message(BaseModel):
+    """A complaint that you registered reached a stage. Signed as Standard Webhooks defines; ids, number, stage, time and links, and nothing
+    of what the customer said."""
+
+    type: Literal["complaint.stage-reached"]
+    timestamp: datetime
+    data: StageReached
 
 
 def path_of(loaded: Loaded) -> str:

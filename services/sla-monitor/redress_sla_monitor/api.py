@@ -10,29 +10,9 @@ from fastapi import Query as Parameter
 
 from redress_chassis import ComplaintId, Cursor, Limit, Moment, Permitted, problems
 from redress_events.event import micros
-from redress_sla_monitor.domain.lists import WATCHES
 from redress_sla_monitor.domain.watch import Watch
+from redress_sla_monitor.queries import DUE, LATE
 from redress_sla_monitor.views import ClocksView, WaitingPage, WaitingView, Which
-from redress_spine.store.states import Query
-
-# $1: an instant or none. next_breach is one microsecond after the deadline, hence <=.
-DUE = Query(
-    "due",
-    "s.next_breach IS NOT NULL AND s.next_breach <= ALL ($1::bigint[])",
-    order="next_breach",
-    index="watches_next_breach",
-    own="watches_next_breach_of",
-    table=WATCHES,
-)
-LATE = Query(
-    "late",
-    "s.late_since IS NOT NULL AND s.late_since < ALL ($1::bigint[])",
-    order="late_since",
-    index="watches_late_since",
-    own="watches_late_since_of",
-    table=WATCHES,
-)
-QUERIES = [DUE, LATE]
 
 router = APIRouter(tags=["deadlines"])
 WhichDeadlines = Annotated[Which, Parameter(alias="state", description="due: still to be kept. late: breached, and still running.")]

@@ -6,6 +6,7 @@ from redress_sla_monitor import api, policies
 from redress_sla_monitor.automations import automations
 from redress_sla_monitor.domain.watch import AGGREGATE
 from redress_sla_monitor.permissions import PERMISSIONS
+from redress_sla_monitor.queries import QUERIES
 
 service = Service(
     "sla-monitor",
@@ -15,7 +16,7 @@ service = Service(
     permissions=PERMISSIONS,
     policies=policies.in_force,
     automations=automations,
-    queries=api.QUERIES,
+    queries=QUERIES,
     routes=[api.router],
     fold=3,
 )

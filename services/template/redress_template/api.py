@@ -5,11 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from redress_chassis import ComplaintId, Permitted, problems
-from redress_spine.store.states import Query
 from redress_template.domain.complaint import Complaint
 from redress_template.views import ComplaintView
-
-QUERIES: list[Query] = []
 
 router = APIRouter(tags=["template"])
 

@@ -6,6 +6,7 @@ from redress_template import api, policies
 from redress_template.automations import automations
 from redress_template.domain.complaint import AGGREGATE
 from redress_template.permissions import PERMISSIONS
+from redress_template.queries import QUERIES
 
 service = Service(
     "template",
@@ -15,7 +16,7 @@ service = Service(
     permissions=PERMISSIONS,
     policies=policies.in_force,
     automations=automations,
-    queries=api.QUERIES,
+    queries=QUERIES,
     routes=[api.router],
     fold=1,
 )

@@ -7,11 +7,11 @@ from functools import partial
 from fastapi import APIRouter
 
 from redress_chassis import ComplaintId, Cursor, Limit, Permitted, problems
-from redress_triage.automations import REVIEWS
 from redress_triage.bodies import ReclassificationBody, RoutingBody
 from redress_triage.domain.complaint import Complaint
 from redress_triage.domain.reclassify import reclassify
 from redress_triage.domain.reroute import reroute
+from redress_triage.queries import REVIEWS
 from redress_triage.views import ClassificationView, ReviewPage, ReviewView, TaxonomyView, references
 
 router = APIRouter()

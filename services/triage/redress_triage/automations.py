@@ -1,16 +1,13 @@
-"""What triage does by itself, and the list that it keeps."""
+"""What triage does by itself: a complaint is classified, and so routed."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from redress_spine.aggregate import Automation
-from redress_spine.store.states import Query
 from redress_triage.domain.classify import classify, text_of
 from redress_triage.domain.lists import WAITING
 from redress_triage.domain.rules import Rules
-
-REVIEWS = Query(name="reviews", where="review_since IS NOT NULL", order="review_since", index="waiting_review_since", table=WAITING)
 
 
 def automations(rules: Rules) -> list[Automation]:

@@ -3,9 +3,10 @@
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, TRIAGE
 from redress_triage import api, policies
-from redress_triage.automations import REVIEWS, automations
+from redress_triage.automations import automations
 from redress_triage.domain.complaint import AGGREGATE
 from redress_triage.permissions import PERMISSIONS
+from redress_triage.queries import QUERIES
 
 service = Service(
     "triage",
@@ -15,7 +16,7 @@ service = Service(
     permissions=PERMISSIONS,
     policies=policies.in_force,
     automations=automations,
-    queries=[REVIEWS],
+    queries=QUERIES,
     routes=[api.router],
     fold=2,
 )

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from redress_callback.api import AttemptBody
+from redress_callback.bodies import AttemptBody
 from redress_callback.domain.attempt import Attempt
 from redress_callback.domain.history import NOTES, SAID
 from redress_callback.domain.own import Answer

@@ -9,8 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from redress_intake.api import BY_NUMBER
 from redress_intake.main import service
+from redress_intake.queries import BY_NUMBER
 from redress_local.over_http import OverHttp
 from redress_local.pytest_plugin import Serve
 

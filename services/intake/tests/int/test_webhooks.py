@@ -29,9 +29,9 @@ from redress_events.contracts.triage import ComplaintRouted
 from redress_events.event import Event
 from redress_intake.domain.complaint import AGGREGATE
 from redress_intake.domain.subscription import AGGREGATE as SUBSCRIPTION
+from redress_intake.domain.telling import Known
 from redress_intake.main import service
-from redress_intake.telling import Known
-from redress_intake.webhooks import forget, reactor, sweep
+from redress_intake.reactors import forget, reactor, sweep
 from redress_local.over_http import OverHttp
 from redress_local.pytest_plugin import Serve
 from redress_spine.admin.rebuild import Rebuild

@@ -1,0 +1,5 @@
+"""The lists that template shows: none yet."""
+
+from redress_spine.store.states import Query
+
+QUERIES: list[Query] = []
