@@ -18,7 +18,7 @@ import asyncpg
 import uvloop
 
 from redress_events.vocabulary import LIFECYCLE
-from redress_intake.domain.complaint import AGGREGATE
+from redress_intake.domain.aggregate import AGGREGATE
 from redress_spine.messaging.envelope import GENESIS
 from redress_spine.processing.clock import uuid7
 from redress_spine.store import connections

@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 
 from redress_cli.main import app
 from redress_events.vocabulary import CLOSED, LIFECYCLE
-from redress_handling.domain.case import AGGREGATE as CASE
-from redress_intake.domain.complaint import AGGREGATE as COMPLAINT
+from redress_handling.domain.aggregate import AGGREGATE as CASE
+from redress_intake.domain.aggregate import AGGREGATE as COMPLAINT
 from redress_local.kafka import Kafka
 from redress_local.places import SERVICES
 from redress_local.processes import run

@@ -16,8 +16,8 @@ import asyncpg
 import pytest
 
 from redress_callback import testing as visits
+from redress_callback.domain.aggregate import AGGREGATE as VISIT
 from redress_callback.domain.closing import end
-from redress_callback.domain.visit import AGGREGATE as VISIT
 from redress_chassis import Service
 from redress_events.contracts import CALLBACK, HANDLING, INTAKE, SLA_MONITOR, TRIAGE
 from redress_events.contracts.callback import ComplaintClosed
@@ -25,12 +25,12 @@ from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
 from redress_handling import testing as cases
-from redress_handling.domain.case import AGGREGATE as CASE
-from redress_intake.domain.complaint import AGGREGATE as COMPLAINT
+from redress_handling.domain.aggregate import AGGREGATE as CASE
+from redress_intake.domain.aggregate import AGGREGATE as COMPLAINT
 from redress_local.provision import Databases
 from redress_sla_monitor import policies
 from redress_sla_monitor.automations import automations
-from redress_sla_monitor.domain.watch import AGGREGATE as WATCH
+from redress_sla_monitor.domain.aggregate import AGGREGATE as WATCH
 from redress_spine.aggregate import Aggregate, Table
 from redress_spine.processing.projections import rows_of
 from redress_spine.store import connections
@@ -38,7 +38,7 @@ from redress_spine.store.database import PLANS
 from redress_spine.store.migrate import migrate
 from redress_spine.store.states import Codec
 from redress_spine.testing import NOON, Spec, folded
-from redress_triage.domain.complaint import AGGREGATE as TRIAGED
+from redress_triage.domain.aggregate import AGGREGATE as TRIAGED
 
 MIGRATIONS = Path(__file__).parents[2] / "services"
 ROWS = 50_000

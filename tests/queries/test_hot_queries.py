@@ -21,7 +21,7 @@ from redress_chassis.edge.outbound import Outbound
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintWithdrawn
 from redress_intake import webhooks
-from redress_intake.domain.complaint import AGGREGATE as COMPLAINT
+from redress_intake.domain.aggregate import AGGREGATE as COMPLAINT
 from redress_intake.main import service as intake
 from redress_local.places import SERVICES as NAMES
 from redress_local.places import migrations, package

@@ -2,7 +2,7 @@
 
 from redress_callback import api, policies
 from redress_callback.automations import automations
-from redress_callback.domain.visit import AGGREGATE
+from redress_callback.domain.aggregate import AGGREGATES
 from redress_callback.permissions import PERMISSIONS
 from redress_callback.queries import QUERIES
 from redress_chassis import Service
@@ -10,7 +10,7 @@ from redress_events.contracts import CALLBACK, CONTRACTS
 
 service = Service(
     "callback",
-    aggregates={"complaint": AGGREGATE},
+    aggregates=AGGREGATES,
     contract=CALLBACK,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,

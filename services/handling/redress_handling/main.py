@@ -4,13 +4,13 @@ from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, HANDLING
 from redress_handling import api, policies
 from redress_handling.automations import automations
-from redress_handling.domain.case import AGGREGATE
+from redress_handling.domain.aggregate import AGGREGATES
 from redress_handling.permissions import PERMISSIONS
 from redress_handling.queries import QUERIES
 
 service = Service(
     "handling",
-    aggregates={"complaint": AGGREGATE},
+    aggregates=AGGREGATES,
     contract=HANDLING,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,

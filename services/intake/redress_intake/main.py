@@ -4,15 +4,14 @@ from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, INTAKE
 from redress_intake import api, policies
 from redress_intake.automations import automations
-from redress_intake.domain.complaint import AGGREGATE
-from redress_intake.domain.subscription import AGGREGATE as SUBSCRIPTION
+from redress_intake.domain.aggregate import AGGREGATES
 from redress_intake.permissions import PERMISSIONS
 from redress_intake.queries import QUERIES
 from redress_intake.reactors import reactors
 
 service = Service(
     "intake",
-    aggregates={"complaint": AGGREGATE, "subscription": SUBSCRIPTION},
+    aggregates=AGGREGATES,
     contract=INTAKE,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,

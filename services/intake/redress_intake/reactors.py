@@ -14,9 +14,9 @@ import orjson
 from redress_chassis.edge.outbound import Forbidden, Outbound, Unresolved
 from redress_chassis.settings import Settings
 from redress_events.event import EPOCH
+from redress_intake.domain.aggregate import SUBSCRIPTION
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.history import STAGES
-from redress_intake.domain.subscription import AGGREGATE
 from redress_intake.domain.telling import TELLS, Known, disable, still_told, tell
 from redress_intake.signatures import signed
 from redress_spine.processing.reactor import Attempt, Effect, Later, Never, Reactor, Retry
@@ -44,7 +44,7 @@ SWEEP = """
 DELETE FROM stage_news n USING state s
 WHERE s.subject = n.subject AND NOT EXISTS (SELECT 1 FROM subscriptions u WHERE u.subscriber = s.own->>'client')
 """
-CODEC = Codec(AGGREGATE)
+CODEC = Codec(SUBSCRIPTION)
 
 
 async def look(connection: Connection, rows: Sequence[Row]) -> Mapping[str, Known]:

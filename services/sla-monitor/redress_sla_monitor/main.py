@@ -4,13 +4,13 @@ from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, SLA_MONITOR
 from redress_sla_monitor import api, policies
 from redress_sla_monitor.automations import automations
-from redress_sla_monitor.domain.watch import AGGREGATE
+from redress_sla_monitor.domain.aggregate import AGGREGATES
 from redress_sla_monitor.permissions import PERMISSIONS
 from redress_sla_monitor.queries import QUERIES
 
 service = Service(
     "sla-monitor",
-    aggregates={"complaint": AGGREGATE},
+    aggregates=AGGREGATES,
     contract=SLA_MONITOR,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,

@@ -4,13 +4,13 @@ from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, TEMPLATE
 from redress_template import api, policies
 from redress_template.automations import automations
-from redress_template.domain.complaint import AGGREGATE
+from redress_template.domain.aggregate import AGGREGATES
 from redress_template.permissions import PERMISSIONS
 from redress_template.queries import QUERIES
 
 service = Service(
     "template",
-    aggregates={"complaint": AGGREGATE},
+    aggregates=AGGREGATES,
     contract=TEMPLATE,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,

@@ -4,13 +4,13 @@ from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, TRIAGE
 from redress_triage import api, policies
 from redress_triage.automations import automations
-from redress_triage.domain.complaint import AGGREGATE
+from redress_triage.domain.aggregate import AGGREGATES
 from redress_triage.permissions import PERMISSIONS
 from redress_triage.queries import QUERIES
 
 service = Service(
     "triage",
-    aggregates={"complaint": AGGREGATE},
+    aggregates=AGGREGATES,
     contract=TRIAGE,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,

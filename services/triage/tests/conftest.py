@@ -8,7 +8,7 @@ import pytest
 
 from redress_events.contracts import TRIAGE
 from redress_spine.testing import Spec
-from redress_triage.domain.complaint import AGGREGATE
+from redress_triage.domain.aggregate import AGGREGATE
 from redress_triage.domain.reclassify import Reclassify, reclassify
 from redress_triage.domain.reroute import Reroute, reroute
 from redress_triage.domain.rules import Rules

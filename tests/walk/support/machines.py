@@ -10,9 +10,9 @@ from typing import Any
 
 from redress_callback import policies as callback_policies
 from redress_callback.automations import CLOSE_WITHDRAWN, GIVE_UP, PUBLISH_AGAIN, schedule_by
+from redress_callback.domain.aggregate import AGGREGATE as VISIT
 from redress_callback.domain.attempt import Attempt, attempt
 from redress_callback.domain.own import Answer
-from redress_callback.domain.visit import AGGREGATE as VISIT
 from redress_callback.domain.visit import Visit
 from redress_events.contracts import CALLBACK, HANDLING, INTAKE, SLA_MONITOR, TRIAGE
 from redress_events.contracts.triage import Category
@@ -20,25 +20,25 @@ from redress_events.event import Contract, Event
 from redress_handling import policies as handling_policies
 from redress_handling.automations import CANCEL, OPEN
 from redress_handling.domain.accept import Accept, accept
-from redress_handling.domain.case import AGGREGATE as CASE
+from redress_handling.domain.aggregate import AGGREGATE as CASE
 from redress_handling.domain.case import Case
 from redress_handling.domain.contact import ContactCustomer, contact
 from redress_handling.domain.progress import ReportProgress, report_progress
 from redress_handling.domain.reject import Reject, reject
 from redress_handling.domain.resolve import Resolve, resolve
 from redress_handling.domain.transfer import TransferCase, transfer
+from redress_intake.domain.aggregate import AGGREGATE as COMPLAINT
 from redress_intake.domain.chase import Chase, chase
-from redress_intake.domain.complaint import AGGREGATE as COMPLAINT
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.domain.withdraw import Withdraw, withdraw
 from redress_sla_monitor import policies as sla_policies
 from redress_sla_monitor.automations import BREACH, settle_by, start_by
-from redress_sla_monitor.domain.watch import AGGREGATE as WATCH
+from redress_sla_monitor.domain.aggregate import AGGREGATE as WATCH
 from redress_sla_monitor.domain.watch import Watch
 from redress_spine.aggregate import Aggregate, Automation, Context
 from redress_triage import policies as triage_policies
 from redress_triage.automations import classify_by
-from redress_triage.domain.complaint import AGGREGATE as CLASSIFIED
+from redress_triage.domain.aggregate import AGGREGATE as CLASSIFIED
 from redress_triage.domain.complaint import Complaint as Classified
 from redress_triage.domain.reclassify import Reclassify, reclassify
 from redress_triage.domain.reroute import Reroute, reroute

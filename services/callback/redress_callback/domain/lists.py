@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from redress_callback.domain.visit import Visit
 from redress_events.event import micros
 from redress_spine.aggregate import Projection, Table
-
-if TYPE_CHECKING:
-    from redress_callback.domain.visit import Visit
 
 FIRST = 2**53  # microseconds since 1970 stay below this until 2255
 # to_call: the place in the list of customers to be called, while it is an agent's turn; give_up_at: while it is the timer's.

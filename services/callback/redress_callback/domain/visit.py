@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from redress_callback.domain.history import entries
-from redress_callback.domain.lists import PROJECTIONS
-from redress_callback.domain.observed import OBSERVES, Handled, Observed, observe
-from redress_callback.domain.own import Own, evolve
-from redress_spine.aggregate import Aggregate
+from redress_callback.domain.observed import Handled, Observed
+from redress_callback.domain.own import Own
 
 
 class Stage(StrEnum):
@@ -87,6 +84,3 @@ class Visit:
     def revision_due(self) -> bool:
         """What was published of its end is not what is known now."""
         return self.own.revision > 0 and self.observed.breaches != self.own.published
-
-
-AGGREGATE = Aggregate(Visit, observe, evolve, OBSERVES, entries, projections=PROJECTIONS)

@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
+from redress_callback.domain.aggregate import AGGREGATE
 from redress_callback.domain.attempt import Attempt, attempt
 from redress_callback.domain.own import Answer
-from redress_callback.domain.visit import AGGREGATE
 from redress_callback.testing import (
     POLICY,
     answered,

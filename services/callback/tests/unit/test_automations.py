@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from redress_callback.automations import CLOSE_WITHDRAWN, GIVE_UP, schedule_by
-from redress_callback.domain.visit import AGGREGATE
+from redress_callback.domain.aggregate import AGGREGATE
 from redress_callback.testing import (
     POLICY,
     answered,

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from redress_callback.automations import CLOSE_WITHDRAWN, PUBLISH_AGAIN
-from redress_callback.domain.visit import AGGREGATE
+from redress_callback.domain.aggregate import AGGREGATE
 from redress_callback.testing import (
     RECEIVED,
     annulled,

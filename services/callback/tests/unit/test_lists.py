@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from redress_callback import testing as say
 from redress_callback.automations import CLOSE_WITHDRAWN, GIVE_UP, PUBLISH_AGAIN, automations
+from redress_callback.domain.aggregate import AGGREGATE
 from redress_callback.domain.attempt import Attempt, attempt
 from redress_callback.domain.lists import VISITS, row
 from redress_callback.domain.own import Answer
-from redress_callback.domain.visit import AGGREGATE, Visit
+from redress_callback.domain.visit import Visit
 from redress_callback.testing import POLICY
 from redress_events.event import Event, micros
 from redress_spine.aggregate import Automation, CommandRejected, Context

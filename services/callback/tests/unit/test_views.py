@@ -6,10 +6,10 @@ import pytest
 from pydantic import ValidationError
 
 from redress_callback.bodies import AttemptBody
+from redress_callback.domain.aggregate import AGGREGATE
 from redress_callback.domain.attempt import Attempt
 from redress_callback.domain.history import NOTES, SAID
 from redress_callback.domain.own import Answer
-from redress_callback.domain.visit import AGGREGATE
 from redress_callback.testing import (
     answered,
     chased,

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redress_callback.domain.aggregate import AGGREGATE
 from redress_callback.domain.closing import end
 from redress_callback.domain.history import NOTES
 from redress_callback.domain.observed import Observed
 from redress_callback.domain.observed import observe as fold_observed
 from redress_callback.domain.own import Own
 from redress_callback.domain.own import evolve as fold_own
-from redress_callback.domain.visit import AGGREGATE, Stage, Visit
+from redress_callback.domain.visit import Stage, Visit
 from redress_callback.testing import (
     POLICY,
     annulled,

@@ -7,11 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from redress_events.placement import Placement, Routed, Transferred
-from redress_handling.domain.history import entries
-from redress_handling.domain.lists import PROJECTIONS
-from redress_handling.domain.observed import OBSERVES, Observed, observe
-from redress_handling.domain.own import Own, Transfer, evolve
-from redress_spine.aggregate import Aggregate, CommandRejected, Context
+from redress_handling.domain.observed import Observed
+from redress_handling.domain.own import Own, Transfer
+from redress_spine.aggregate import CommandRejected, Context
 
 
 class Stage(StrEnum):
@@ -112,9 +110,6 @@ class Case:
         if self.observed.reopened_at:
             return self.observed.reopened_at
         return self.observed.registration.received_at if self.observed.registration else None
-
-
-AGGREGATE = Aggregate(Case, observe, evolve, OBSERVES, entries, projections=PROJECTIONS)
 
 
 def may_work_on(case: Case, context: Context) -> bool:

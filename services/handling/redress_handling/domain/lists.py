@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redress_events.event import micros
+from redress_handling.domain.case import Case
 from redress_spine.aggregate import Count, Projection, Table
-
-if TYPE_CHECKING:
-    from redress_handling.domain.case import Case
 
 TO_DO, ENDED = ("open", "accepted"), ("resolved", "rejected", "cancelled")
 MOST_URGENT, LATEST = 500, 2**53 - 1  # microseconds since 1970 stay below this until 2255

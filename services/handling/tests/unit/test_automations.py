@@ -3,7 +3,7 @@
 from redress_events.contracts import HANDLING
 from redress_events.contracts.handling import CaseCancelled, CaseOpened
 from redress_handling.automations import CANCEL, OPEN
-from redress_handling.domain.case import AGGREGATE
+from redress_handling.domain.aggregate import AGGREGATE
 from redress_handling.testing import accepted, closed, contacted, opened, registered, reopened, resolved, routed, transferred
 from redress_spine.testing import Spec
 

@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 
 from redress_events.contracts import HANDLING
-from redress_handling.domain.case import AGGREGATE, Case, Stage
+from redress_handling.domain.aggregate import AGGREGATE
+from redress_handling.domain.case import Case, Stage
 from redress_handling.domain.history import CHASES, SUPPLEMENTS
 from redress_handling.domain.observed import Observed
 from redress_handling.domain.observed import observe as fold_observed

@@ -14,7 +14,8 @@ from redress_events.event import Event
 from redress_handling import testing as say
 from redress_handling.automations import CANCEL, OPEN
 from redress_handling.domain.accept import Accept, accept
-from redress_handling.domain.case import AGGREGATE, Case, Stage
+from redress_handling.domain.aggregate import AGGREGATE
+from redress_handling.domain.case import Case, Stage
 from redress_handling.domain.contact import ContactCustomer, contact
 from redress_handling.domain.lists import CASES, row, urgent_then_oldest, workload
 from redress_handling.domain.reject import Reject, reject

@@ -18,7 +18,8 @@ from redress_events.contracts.handling import (
 from redress_events.event import SKEW
 from redress_handling import api
 from redress_handling.domain.accept import Accept, accept
-from redress_handling.domain.case import AGGREGATE, Case
+from redress_handling.domain.aggregate import AGGREGATE
+from redress_handling.domain.case import Case
 from redress_handling.domain.contact import ContactCustomer, contact
 from redress_handling.domain.progress import ReportProgress, report_progress
 from redress_handling.domain.reject import Reject, reject

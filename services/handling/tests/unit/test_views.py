@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from redress_events.contracts import HANDLING
-from redress_handling.domain.case import AGGREGATE
+from redress_handling.domain.aggregate import AGGREGATE
 from redress_handling.testing import (
     accepted,
     cancelled,

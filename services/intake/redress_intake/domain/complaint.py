@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from redress_events.vocabulary import ContactKind
-from redress_intake.domain.history import entries
-from redress_intake.domain.lists import PROJECTIONS
-from redress_intake.domain.lookup import LOOKUPS
-from redress_intake.domain.observed import OBSERVES, Observed, StageName, observe
-from redress_intake.domain.own import Own, evolve
-from redress_spine.aggregate import Aggregate, CommandRejected
+from redress_intake.domain.observed import Observed, StageName
+from redress_intake.domain.own import Own
+from redress_spine.aggregate import CommandRejected
 
 # How far a cycle has come. The furthest stage counts, not the latest event: a new routing takes nothing back. Progress
 # reports move nothing.
@@ -78,9 +75,6 @@ class Complaint:
             return "withdrawal-pending"
         reached = self.reached
         return next((name for name in reversed(STAGES_IN_ORDER) if name in reached), "registered")
-
-
-AGGREGATE = Aggregate(Complaint, observe, evolve, OBSERVES, entries, begun_here=True, projections=PROJECTIONS, lookups=LOOKUPS)
 
 
 def refuse_if_closed(complaint: Complaint) -> None:

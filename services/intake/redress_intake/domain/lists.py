@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redress_events.event import micros
+from redress_intake.domain.complaint import Complaint
 from redress_spine.aggregate import Projection, Table
-
-if TYPE_CHECKING:
-    from redress_intake.domain.complaint import Complaint
 
 # open_since: when it was registered, null once it is closed.
 COMPLAINTS = Table("complaints", {"number": "text", "registered_at": "bigint", "open_since": "bigint"})

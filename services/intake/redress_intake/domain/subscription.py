@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from redress_events.contracts.intake import WebhookDisabled, WebhookSubscribed, WebhookUnsubscribed
 from redress_events.event import EPOCH, Event, Instant, micros, replace
-from redress_spine.aggregate import Aggregate, Projection, Table
+from redress_spine.aggregate import Projection, Table
 
 # The stages that become known after the registration. (A wish to withdraw is the customer's own; its answer is a stage.)
 ToldStage = Literal[
@@ -81,4 +81,3 @@ def row(subscription: Subscription) -> list[tuple[Any, ...]]:
 
 
 PROJECTIONS = (Projection(SUBSCRIPTIONS, row, own=("subscriber", "subscribed_at", "ended")),)
-AGGREGATE = Aggregate(Subscription, observe, evolve, begun_here=True, projections=PROJECTIONS)

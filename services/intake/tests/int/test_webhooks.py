@@ -27,8 +27,7 @@ from redress_events.contracts import CONTRACTS, HANDLING, INTAKE, TRIAGE
 from redress_events.contracts.handling import CaseAccepted, CaseOpened, ProgressReported
 from redress_events.contracts.triage import ComplaintRouted
 from redress_events.event import Event
-from redress_intake.domain.complaint import AGGREGATE
-from redress_intake.domain.subscription import AGGREGATE as SUBSCRIPTION
+from redress_intake.domain.aggregate import AGGREGATE, SUBSCRIPTION
 from redress_intake.domain.telling import Known
 from redress_intake.main import service
 from redress_intake.reactors import forget, reactor, sweep

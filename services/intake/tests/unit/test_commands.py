@@ -16,8 +16,8 @@ from redress_events.contracts.intake import (
     EarlierComplaint,
 )
 from redress_events.event import SKEW
+from redress_intake.domain.aggregate import AGGREGATE
 from redress_intake.domain.chase import Chase, chase
-from redress_intake.domain.complaint import AGGREGATE
 from redress_intake.domain.limits import Limits
 from redress_intake.domain.number import parse_number
 from redress_intake.domain.register import Implausible, Register, register

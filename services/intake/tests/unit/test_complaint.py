@@ -26,7 +26,8 @@ from redress_events.contracts.handling import (
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
 from redress_events.event import Event
-from redress_intake.domain.complaint import AGGREGATE, Complaint
+from redress_intake.domain.aggregate import AGGREGATE
+from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.domain.observed import Classification, Observed, Visit, observe
 from redress_intake.domain.own import evolve

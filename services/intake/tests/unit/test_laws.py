@@ -12,7 +12,7 @@ from redress_events.contracts.handling import CaseAccepted, CaseOpened, CaseTran
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.triage import ComplaintRouted
 from redress_events.event import Event
-from redress_intake.domain.complaint import AGGREGATE
+from redress_intake.domain.aggregate import AGGREGATE
 from redress_intake.domain.withdraw import Withdraw, withdraw
 from redress_spine.aggregate import CommandRejected, Context
 from redress_spine.testing import NOON, folded

@@ -7,7 +7,7 @@ from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintRouted
 from redress_events.event import micros
-from redress_intake.domain.complaint import AGGREGATE
+from redress_intake.domain.aggregate import AGGREGATE
 from redress_intake.domain.lists import COMPLAINTS
 from redress_spine.testing import NOON, Spec
 

@@ -10,7 +10,7 @@ from redress_events.contracts.handling import CaseAccepted, CaseOpened, CaseReso
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
 from redress_events.contracts.triage import ComplaintRouted
 from redress_events.event import Event
-from redress_intake.domain.complaint import AGGREGATE
+from redress_intake.domain.aggregate import AGGREGATE
 from redress_intake.domain.next_step import next_step
 from redress_spine.testing import NOON, Happened, folded
 

@@ -19,7 +19,7 @@ from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintRegistered, WebhookDisabled, WebhookSubscribed, WebhookUnsubscribed
 from redress_events.event import micros
 from redress_intake.bodies import SubscriptionBody
-from redress_intake.domain import complaint, subscription
+from redress_intake.domain import aggregate, subscription
 from redress_intake.domain.observed import StageName
 from redress_intake.domain.subscribe import Subscribe, subscribe
 from redress_intake.domain.subscription import SUBSCRIPTIONS, TOLD_STAGES
@@ -39,8 +39,8 @@ SUBSCRIBED = WebhookSubscribed(client="app", stages=("in-handling", "closed"), a
 REGISTERED = ComplaintRegistered(
     number="0000-0000-000", channel="web", kind="complaint", received_at=NOON, text="intake/1/text", client="app"
 )
-complaints = Spec(INTAKE, complaint.AGGREGATE)
-subscriptions = Spec(INTAKE, subscription.AGGREGATE, {Unsubscribe: unsubscribe})
+complaints = Spec(INTAKE, aggregate.AGGREGATE)
+subscriptions = Spec(INTAKE, aggregate.SUBSCRIPTION, {Unsubscribe: unsubscribe})
 WEBHOOKS = reactor(Outbound())
 ACCEPTED = Listed("handling", 2, NOON + SECOND, {"stage": "in-handling", "cycle": 1})
 CLASSIFIED = Listed("triage", 1, NOON + 2 * SECOND, {"stage": "classified"})
@@ -52,7 +52,7 @@ def given() -> Case:
 
 
 def subscribed(**changes: Any) -> subscription.Own:
-    own: subscription.Own = folded(INTAKE, subscription.AGGREGATE, [SUBSCRIBED]).own
+    own: subscription.Own = folded(INTAKE, aggregate.SUBSCRIPTION, [SUBSCRIBED]).own
     return replace(own, **changes)
 
 

@@ -18,7 +18,7 @@ from redress_events.contracts.intake import (
 )
 from redress_events.contracts.triage import ComplaintClassified, ComplaintRouted
 from redress_events.event import Event
-from redress_intake.domain.complaint import AGGREGATE
+from redress_intake.domain.aggregate import AGGREGATE
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.permissions import PERMISSIONS
 from redress_intake.policies import in_force

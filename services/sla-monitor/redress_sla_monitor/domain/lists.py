@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redress_events.event import micros
+from redress_sla_monitor.domain.watch import Watch
 from redress_spine.aggregate import Projection, Table
-
-if TYPE_CHECKING:
-    from redress_sla_monitor.domain.watch import Watch
 
 # next_breach: the first instant at which a clock is late that is awaited; late_since: the first deadline that was not kept, of a clock
 # that still runs.

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redress_sla_monitor.domain.lists import PROJECTIONS
-from redress_sla_monitor.domain.observed import OBSERVES, Classification, End, Observed, observe
-from redress_sla_monitor.domain.own import Instance, Own, evolve
-from redress_spine.aggregate import Aggregate
+from redress_sla_monitor.domain.observed import Classification, End, Observed
+from redress_sla_monitor.domain.own import Instance, Own
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,3 @@ class Watch:
         if instance.ended is None:
             return end is not None or self.unanswered(instance) is not None
         return instance.verdict == "breached" and end is not None and end.at <= instance.deadline
-
-
-AGGREGATE = Aggregate(Watch, observe, evolve, OBSERVES, projections=PROJECTIONS)

@@ -22,7 +22,7 @@ from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
 from redress_events.event import Event
 from redress_local.provision import Databases
-from redress_sla_monitor.domain.watch import AGGREGATE
+from redress_sla_monitor.domain.aggregate import AGGREGATE
 from redress_sla_monitor.main import service
 from redress_spine.admin.verify import Verified, verify
 from redress_spine.messaging import topics

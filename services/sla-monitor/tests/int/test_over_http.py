@@ -15,7 +15,7 @@ from redress_events.contracts.triage import ComplaintRouted
 from redress_local.over_http import OverHttp
 from redress_local.pytest_plugin import Serve
 from redress_sla_monitor.automations import BREACH, start_by
-from redress_sla_monitor.domain.watch import AGGREGATE
+from redress_sla_monitor.domain.aggregate import AGGREGATE
 from redress_sla_monitor.main import service
 from redress_sla_monitor.policies import in_force
 from redress_spine.testing import Case, Spec

@@ -15,9 +15,9 @@ from redress_events.contracts.sla_monitor import BreachAnnulled, ClockCancelled,
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, Severity
 from redress_events.event import Event
 from redress_sla_monitor.automations import automations
+from redress_sla_monitor.domain.aggregate import AGGREGATE
 from redress_sla_monitor.domain.observed import observe
 from redress_sla_monitor.domain.own import evolve
-from redress_sla_monitor.domain.watch import AGGREGATE
 from redress_sla_monitor.policies import in_force
 from redress_spine.testing import Happened, Spec
 

@@ -10,11 +10,12 @@ from pydantic import TypeAdapter
 
 from redress_events.contracts import SLA_MONITOR
 from redress_events.event import Event
+from redress_sla_monitor.domain.aggregate import AGGREGATE
 from redress_sla_monitor.domain.breach import breach
 from redress_sla_monitor.domain.policy import Rules
 from redress_sla_monitor.domain.settle import settle
 from redress_sla_monitor.domain.start import start
-from redress_sla_monitor.domain.watch import AGGREGATE, Watch
+from redress_sla_monitor.domain.watch import Watch
 from redress_spine.aggregate import Context
 from redress_spine.testing import folded
 

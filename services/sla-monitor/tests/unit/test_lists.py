@@ -14,13 +14,14 @@ from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified
 from redress_events.event import Event, from_micros, micros
+from redress_sla_monitor.domain.aggregate import AGGREGATE
 from redress_sla_monitor.domain.breach import breach
 from redress_sla_monitor.domain.lists import WATCHES
 from redress_sla_monitor.domain.lists import row as row_of_watch
 from redress_sla_monitor.domain.policy import Rules
 from redress_sla_monitor.domain.settle import settle
 from redress_sla_monitor.domain.start import start
-from redress_sla_monitor.domain.watch import AGGREGATE, Watch
+from redress_sla_monitor.domain.watch import Watch
 from redress_spine.aggregate import Context
 from redress_spine.processing.projections import changes
 

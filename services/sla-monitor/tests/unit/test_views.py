@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.sla_monitor import ClockCancelled, ClockMet, DeadlineBreached
 from redress_sla_monitor.automations import start_by
-from redress_sla_monitor.domain.watch import AGGREGATE, Watch
+from redress_sla_monitor.domain.aggregate import AGGREGATE
+from redress_sla_monitor.domain.watch import Watch
 from redress_sla_monitor.policies import in_force
 from redress_sla_monitor.views import ClocksView, WaitingView
 from redress_spine.aggregate import Context

@@ -3,7 +3,8 @@
 from redress_events.contracts import TEMPLATE
 from redress_events.contracts.callback import ComplaintClosed
 from redress_spine.testing import NOON, Spec
-from redress_template.domain.complaint import AGGREGATE, Complaint
+from redress_template.domain.aggregate import AGGREGATE
+from redress_template.domain.complaint import Complaint
 from redress_template.domain.observed import Observed, observe
 from redress_template.domain.own import Own, evolve
 from redress_template.testing import RECEIVED, registered

@@ -13,8 +13,7 @@ from redress_events.contracts.triage import Category, ComplaintClassified, Compl
 from redress_events.event import Event, Instant, replace
 from redress_events.placement import Placement, Routed, Transferred
 from redress_events.vocabulary import ContactKind
-from redress_spine.aggregate import Aggregate, CommandRejected
-from redress_triage.domain.lists import PROJECTIONS
+from redress_spine.aggregate import CommandRejected
 from redress_triage.domain.routing import Desk
 
 By = Literal["rule", "person"]
@@ -169,8 +168,3 @@ def evolve(own: Own, event: Event, at: datetime) -> Own:
             routed = Routing(event.routing, at, event.by, event.department, event.queue, event.reason)
             return replace(own, routing=routed)
     return own
-
-
-AGGREGATE = Aggregate(
-    Complaint, observe, evolve, observes=(ComplaintRegistered, CaseTransferred, ComplaintReopened, ComplaintClosed), projections=PROJECTIONS
-)

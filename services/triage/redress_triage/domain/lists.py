@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redress_events.event import micros
 from redress_spine.aggregate import Projection, Table
-
-if TYPE_CHECKING:
-    from redress_triage.domain.complaint import Complaint
+from redress_triage.domain.complaint import Complaint
 
 # review_since: since when it waits for a person.
 WAITING = Table("waiting", {"to_classify": "boolean", "review_since": "bigint"})

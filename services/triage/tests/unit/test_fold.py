@@ -13,7 +13,8 @@ from redress_events.contracts.triage import ComplaintClassified, ComplaintReclas
 from redress_events.event import Event
 from redress_spine.store.states import Codec
 from redress_spine.testing import NOON, folded
-from redress_triage.domain.complaint import AGGREGATE, Complaint, evolve, observe
+from redress_triage.domain.aggregate import AGGREGATE
+from redress_triage.domain.complaint import Complaint, evolve, observe
 
 FOREIGN: list[Event] = [
     ComplaintRegistered(number="7K3M", channel="app", kind="fault-report", received_at=NOON, text="intake/1/text"),

@@ -17,7 +17,8 @@ from redress_events.event import Event, micros
 from redress_spine.processing.projections import changes
 from redress_spine.testing import NOON, Spec, folded
 from redress_triage.automations import classify_by
-from redress_triage.domain.complaint import AGGREGATE, Complaint
+from redress_triage.domain.aggregate import AGGREGATE
+from redress_triage.domain.complaint import Complaint
 from redress_triage.domain.lists import WAITING, row
 from redress_triage.domain.rules import Rules
 

@@ -6,7 +6,8 @@ from redress_chassis import Caller
 from redress_events.contracts import TRIAGE
 from redress_events.contracts.triage import ComplaintRouted
 from redress_spine.testing import folded
-from redress_triage.domain.complaint import AGGREGATE, Complaint
+from redress_triage.domain.aggregate import AGGREGATE
+from redress_triage.domain.complaint import Complaint
 from redress_triage.permissions import PERMISSIONS
 
 READ = PERMISSIONS["GET /complaints/{complaint}/classification"]

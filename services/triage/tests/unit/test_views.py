@@ -16,7 +16,7 @@ from redress_events.event import Event
 from redress_spine.store.states import Loaded
 from redress_spine.testing import COMPLAINT, NOON, folded
 from redress_triage.bodies import ReclassificationBody, RoutingBody
-from redress_triage.domain.complaint import AGGREGATE
+from redress_triage.domain.aggregate import AGGREGATE
 from redress_triage.domain.rules import Rules
 from redress_triage.views import EXCERPT, ClassificationView, ReviewView, TaxonomyView, references
 
