@@ -20,7 +20,7 @@ from redress_chassis import Service
 from redress_chassis.edge.outbound import Outbound
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintWithdrawn
-from redress_intake import webhooks
+from redress_intake import reactors
 from redress_intake.domain.aggregate import AGGREGATE as COMPLAINT
 from redress_intake.main import service as intake
 from redress_local.places import SERVICES as NAMES
@@ -35,7 +35,7 @@ from redress_spine.store.migrate import migrate
 from redress_spine.testing import NOON
 
 SERVICES: list[Service] = [importlib.import_module(f"{package(name)}.main").service for name in NAMES]
-WEBHOOKS = webhooks.reactor(Outbound())
+WEBHOOKS = reactors.reactor(Outbound())
 LARGE = re.compile(
     r"Seq Scan on "
     r"(state|events|entries|keys|sealed|idempotency|parked|lookups|counts|effects|subscriptions|complaints|waiting|cases|watches|visits)\b"
@@ -149,11 +149,11 @@ def spine() -> list[Hot]:
         ("effects that were given up", effects.DEAD, (200,), "effects_dead", False),
         ("effects of one", effects.OF_SUBJECT, ("webhooks", "subscription/1", 2**62, 51), "effects_subject", False),
         ("effects that are old", effects.PRUNE, ("webhooks", timedelta(days=30), 500), "effects_finished", True),
-        ("news that nobody wants", webhooks.SWEEP, (), "state_pkey", True),
+        ("news that nobody wants", reactors.SWEEP, (), "state_pkey", True),
         ("complaints that there is news of", automations.due_sql(planning.plan_of(WEBHOOKS)), (PARTITIONS, 0, 200), "state_pkey", True),
         ("rows whose effects are kept", planning.LOCK, (SUBJECTS, ONES), "state_pkey", True),
-        ("who is told", webhooks.SUBSCRIPTIONS, (["app", "shop"],), "subscriptions_subscriber", True),
-        ("what is told", webhooks.ENTRIES, (SUBJECTS, "stages"), "entries_pkey", True),
+        ("who is told", reactors.SUBSCRIPTIONS, (["app", "shop"],), "subscriptions_subscriber", True),
+        ("what is told", reactors.ENTRIES, (SUBJECTS, "stages"), "entries_pkey", True),
         ("what a rebuild follows", rebuild.BEYOND, (*NEAR_THE_END, False, 1_000), "events_relay", False),
         ("states of a rebuild", own_folding.OWN, (SUBJECTS,), "state_pkey", True),
         ("what was decided meanwhile", saving.OWN, (SUBJECTS,), "state_pkey", True),

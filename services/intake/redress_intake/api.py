@@ -27,12 +27,12 @@ from redress_intake.domain.register import Implausible, Register, register
 from redress_intake.domain.subscribe import Subscribe, subscribe
 from redress_intake.domain.subscription import TOLD_STAGES, Subscription
 from redress_intake.domain.supplement import Supplement, supplement
-from redress_intake.domain.telling import TELLS
 from redress_intake.domain.unsubscribe import Unsubscribe, unsubscribe
 from redress_intake.domain.withdraw import Withdraw, withdraw
 from redress_intake.queries import BY_NUMBER, OWN, PENDING
 from redress_intake.reactors import NAME
 from redress_intake.signatures import new_secret
+from redress_intake.telling import TELLS
 from redress_intake.views import (
     ComplaintView,
     DeliveryPage,

@@ -17,8 +17,8 @@ from redress_events.event import EPOCH
 from redress_intake.domain.aggregate import SUBSCRIPTION
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.history import STAGES
-from redress_intake.domain.telling import TELLS, Known, disable, still_told, tell
 from redress_intake.signatures import signed
+from redress_intake.telling import TELLS, Known, disable, still_told, tell
 from redress_spine.processing.reactor import Attempt, Effect, Later, Never, Reactor, Retry
 from redress_spine.store.entries import Listed
 from redress_spine.store.states import Codec, Connection, Row

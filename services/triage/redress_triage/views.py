@@ -11,7 +11,8 @@ from redress_chassis import Body
 from redress_events.contracts.triage import Category, Evidence, Severity
 from redress_events.vocabulary import ContactKind
 from redress_spine.store.states import Loaded
-from redress_triage.domain.complaint import By, Complaint
+from redress_triage.domain.complaint import Complaint
+from redress_triage.domain.own import By
 from redress_triage.domain.rules import Rules
 from redress_triage.domain.taxonomy import Names
 

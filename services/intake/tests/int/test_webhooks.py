@@ -28,9 +28,9 @@ from redress_events.contracts.handling import CaseAccepted, CaseOpened, Progress
 from redress_events.contracts.triage import ComplaintRouted
 from redress_events.event import Event
 from redress_intake.domain.aggregate import AGGREGATE, SUBSCRIPTION
-from redress_intake.domain.telling import Known
 from redress_intake.main import service
 from redress_intake.reactors import forget, reactor, sweep
+from redress_intake.telling import Known
 from redress_local.over_http import OverHttp
 from redress_local.pytest_plugin import Serve
 from redress_spine.admin.rebuild import Rebuild

@@ -23,11 +23,11 @@ from redress_intake.domain import aggregate, subscription
 from redress_intake.domain.observed import StageName
 from redress_intake.domain.subscribe import Subscribe, subscribe
 from redress_intake.domain.subscription import SUBSCRIPTIONS, TOLD_STAGES
-from redress_intake.domain.telling import NEWS, TELLS, Known
 from redress_intake.domain.unsubscribe import Unsubscribe, unsubscribe
 from redress_intake.main import app
 from redress_intake.reactors import Sender, message, reactor
 from redress_intake.signatures import key_of, new_secret, signed
+from redress_intake.telling import NEWS, TELLS, Known
 from redress_intake.views import Message
 from redress_spine.processing.reactor import Attempt, Effect, Later, Never
 from redress_spine.store.entries import Listed

@@ -1,86 +1,14 @@
-"""What triage knows of one complaint: what was known it, and how triage classified and routed it."""
+"""What triage knows of one complaint: what others said of it, and how triage classified and routed it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
 
-from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
-from redress_events.contracts.handling import CaseTransferred
-from redress_events.contracts.intake import ComplaintRegistered
-from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Evidence, Severity
-from redress_events.event import Event, Instant, replace
 from redress_events.placement import Placement, Routed, Transferred
-from redress_events.vocabulary import ContactKind
 from redress_spine.aggregate import CommandRejected
+from redress_triage.domain.observed import Observed
+from redress_triage.domain.own import Own
 from redress_triage.domain.routing import Desk
-
-By = Literal["rule", "person"]
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """Handling moved the case on: to whom, and which routing it answers."""
-
-    routing: int
-    department: str
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """registered_at: when the event was decided. text: a reference. closed: the last cycle that callback closed."""
-
-    number: str | None = None
-    registered_at: Instant | None = None
-    kind: ContactKind = "complaint"
-    text: str | None = None
-    cycle: int = 1
-    closed: int = 0
-    transfer: Transfer | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Classification:
-    """number: 0 before the first. reason: a reference. confidence and evidence are the rules'; a person gives a reason instead."""
-
-    number: int = 0
-    at: Instant | None = None
-    by: By = "rule"
-    category: Category = "other"
-    sub_category: str = ""
-    kind: ContactKind = "complaint"
-    severity: Severity = "normal"
-    taxonomy: str = ""
-    confidence: float | None = None
-    evidence: tuple[Evidence, ...] = ()
-    reason: str | None = None
-
-    @property
-    def of(self) -> tuple[Category, str, ContactKind]:
-        """What the routing table looks at."""
-        return self.category, self.sub_category, self.kind
-
-
-@dataclass(frozen=True, slots=True)
-class Routing:
-    """number: 0 before the first. reason: a reference."""
-
-    number: int = 0
-    at: Instant | None = None
-    by: By = "rule"
-    department: str = ""
-    queue: str = ""
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """review_since: the rules were not sure enough, and no person has decided since."""
-
-    classification: Classification = Classification()
-    routing: Routing = Routing()
-    review_since: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,50 +49,3 @@ class Complaint:
             raise CommandRejected("not-registered", "Triage has not yet learned of this complaint's registration.")
         if self.closed:
             raise CommandRejected("complaint-closed", "The complaint is closed.")
-
-
-def observe(observed: Observed, event: Event, at: datetime) -> Observed:
-    match event:
-        case ComplaintRegistered():
-            return replace(observed, number=event.number, registered_at=at, kind=event.kind, text=event.text)
-        case CaseTransferred():
-            return replace(observed, transfer=Transfer(event.routing, event.department))
-        case ComplaintReopened():
-            return replace(observed, cycle=event.cycle)
-        case ComplaintClosed():
-            return replace(observed, closed=event.cycle)
-    return observed
-
-
-def evolve(own: Own, event: Event, at: datetime) -> Own:
-    match event:
-        case ComplaintClassified():
-            classified = Classification(
-                number=event.classification,
-                at=at,
-                category=event.category,
-                sub_category=event.sub_category,
-                kind=event.kind,
-                severity=event.severity,
-                taxonomy=event.taxonomy,
-                confidence=event.confidence,
-                evidence=event.evidence,
-            )
-            return replace(own, classification=classified, review_since=at if event.review else None)
-        case ComplaintReclassified():
-            reclassified = Classification(
-                number=event.classification,
-                at=at,
-                by="person",
-                category=event.category,
-                sub_category=event.sub_category,
-                kind=event.kind,
-                severity=event.severity,
-                taxonomy=event.taxonomy,
-                reason=event.reason,
-            )
-            return replace(own, classification=reclassified, review_since=None)
-        case ComplaintRouted():
-            routed = Routing(event.routing, at, event.by, event.department, event.queue, event.reason)
-            return replace(own, routing=routed)
-    return own

@@ -14,7 +14,9 @@ from redress_events.event import Event
 from redress_spine.store.states import Codec
 from redress_spine.testing import NOON, folded
 from redress_triage.domain.aggregate import AGGREGATE
-from redress_triage.domain.complaint import Complaint, evolve, observe
+from redress_triage.domain.complaint import Complaint
+from redress_triage.domain.observed import observe
+from redress_triage.domain.own import evolve
 
 FOREIGN: list[Event] = [
     ComplaintRegistered(number="7K3M", channel="app", kind="fault-report", received_at=NOON, text="intake/1/text"),
