@@ -1,6 +1,6 @@
 """What every service's HTTP side shares: settings, problems, callers, idempotency, health, metrics and logs."""
 
-from redress_chassis.api.bodies import Body, ComplaintId, Label, Moment, Short, Words
+from redress_chassis.api.bodies import Body, ComplaintId, Label, Moment, Short, Words, filled
 from redress_chassis.api.commands import Commands, Permitted
 from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import Cursor, Limit, Page
@@ -33,6 +33,7 @@ __all__ = [
     "Settings",
     "Short",
     "Words",
+    "filled",
     "problems",
     "read_policy",
 ]

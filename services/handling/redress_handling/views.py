@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from redress_chassis import filled
 from redress_events.contracts.handling import ContactMeans
 from redress_events.contracts.intake import EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
@@ -212,7 +213,7 @@ class CaseView(CaseSummary):
                 "transferred_because": opened.get(case.transfer.reason) if case.transfer else None,
                 "outcome": _outcome(own.outcome, opened) if own.outcome else None,
                 "earlier": [each for each in ended if not own.outcome or each.cycle != own.outcome.cycle],
-                "answer": answer and AnswerView.model_validate(asdict(answer) | {"words": opened.get(answer.words or "")}),
+                "answer": answer and filled(AnswerView, answer, words=opened.get(answer.words or "")),
             }
         )
 
@@ -263,15 +264,8 @@ def _summary(loaded: Loaded) -> dict[str, object]:
         "contacted_at": own.contacted_at,
         "ended_at": own.outcome and own.outcome.at,
         "closed": case.closed,
-        "counts": Counts(
-            supplements=case.observed.supplements,
-            supplemented_at=case.observed.supplemented_at,
-            chases=case.observed.chases,
-            chased_at=case.observed.chased_at,
-            said_since=case.said_since,
-            said_at=case.said_at,
-            contacts=own.contacts,
-            reports=own.reports,
+        "counts": filled(
+            Counts, case.observed, said_since=case.said_since, said_at=case.said_at, contacts=own.contacts, reports=own.reports
         ),
     }
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from redress_chassis import filled
 from redress_events.contracts.callback import CloseReason
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented, ComplaintWithdrawn, EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
@@ -69,12 +70,11 @@ class RegisteredView(BaseModel):
     @classmethod
     def of(cls, loaded: Loaded, policy: FirstAnswer, language: Language) -> RegisteredView:
         own = loaded.state.own
-        return cls(
+        return filled(
+            cls,
+            own,
             id=loaded.id,
-            number=own.number,
             status=path_of(loaded),
-            received_at=own.received_at,
-            registered_at=own.registered_at,
             refers_to=EarlierView.of(own.refers_to),
             next=Next(sentence=policy.sentence(own.kind, language), working_days=policy.working_days),
         )
@@ -222,14 +222,12 @@ class ComplaintView(ComplaintHead):
         complaint: Complaint = loaded.state
         own = complaint.own
         opened = _opened(complaint, words)
-        return cls(
+        return filled(
+            cls,
+            own,
             **_head(loaded),
             text=opened.get("text"),
             remedy=opened.get("remedy"),
-            product=own.product,
-            area=own.area,
-            since=own.since,
-            attachments=own.attachments,
             refers_to=EarlierView.of(own.refers_to),
             stages=_way(complaint, history[STAGES]),
             said=[SaidView.of(entry, words) for entry in reversed(history[SAID].entries)],
@@ -258,15 +256,13 @@ class PendingView(BaseModel):
         step = next_step(complaint)
         if step is None:
             return None
-        return cls(
+        return filled(
+            cls,
+            step,
             id=loaded.id,
             number=complaint.own.number,
             stage=complaint.stage,
             cycle=complaint.observed.cycle,
-            owner=step.owner,
-            step=step.step,
-            since=step.since,
-            by=step.by,
             parked=loaded.parked,
         )
 
@@ -290,11 +286,11 @@ class SubscriptionView(BaseModel):
     @classmethod
     def of(cls, loaded: Loaded, words: Mapping[str, str]) -> Self:
         own = loaded.state.own
-        return cls(
+        return filled(
+            cls,
+            own,
             id=loaded.id,
             address=words.get(own.address),
-            stages=own.stages,
-            subscribed_at=own.subscribed_at,
             active=loaded.state.active,
             disabled=own.ended,
             disabled_at=own.ended_at,
@@ -337,20 +333,13 @@ class DeliveryView(BaseModel):
     @classmethod
     def of(cls, shown: Shown) -> DeliveryView:
         data, statuses = shown.data, {"done": "delivered", "dead": "given-up"}
-        return cls.model_validate(
-            {
-                "id": shown.key,
-                "complaint": data["complaint"],
-                "number": data["number"],
-                "stage": data["stage"],
-                "cycle": data["cycle"],
-                "reached_at": from_micros(data["at"]),
-                "status": statuses.get(shown.status, shown.status),
-                "attempts": shown.attempts,
-                "next_at": shown.next_at,
-                "finished_at": shown.finished_at,
-                "error": shown.error,
-            }
+        return filled(
+            cls,
+            shown,
+            id=shown.key,
+            reached_at=from_micros(data["at"]),
+            status=statuses.get(shown.status, shown.status),
+            **{name: data[name] for name in ("complaint", "number", "stage", "cycle")},
         )
 
 
@@ -412,7 +401,7 @@ def _head(loaded: Loaded) -> dict[str, Any]:
         "department": observed.department,
         "closed_as": observed.reason if complaint.closed else None,
         "withdrawal_pending": complaint.withdrawal_pending,
-        "counts": Counts(supplements=own.supplements, chases=own.chases, chased_first_at=own.chased_first_at, chased_at=own.chased_at),
+        "counts": filled(Counts, own),
     }
 
 
@@ -451,7 +440,7 @@ def _visit(complaint: Complaint) -> VisitView | None:
     visit = complaint.observed.visit
     if visit is None or visit.cycle != complaint.observed.cycle:
         return None
-    return VisitView(due_at=visit.due_at, attempts=visit.attempts, solved=visit.solved, satisfaction=visit.score)
+    return filled(VisitView, visit, satisfaction=visit.score)
 
 
 def _internal(loaded: Loaded, opened: Mapping[str, str]) -> InternalView:

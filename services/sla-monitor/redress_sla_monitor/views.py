@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from redress_chassis import filled
 from redress_events.contracts.sla_monitor import Clock
 from redress_sla_monitor.domain.calendar import Calendar
 from redress_sla_monitor.domain.deadline import compute_deadline
@@ -51,8 +52,15 @@ class DeadlineView(BaseModel):
     in_time: bool | None
 
     @classmethod
-    def of(cls, instance: Instance, now: datetime) -> DeadlineView:
-        return cls.model_validate(_shown(instance, now))
+    def of(cls, instance: Instance, now: datetime, **more: object) -> Self:
+        return filled(
+            cls,
+            instance,
+            state=_state(instance),
+            seconds_left=None if instance.ended else int((instance.deadline - now).total_seconds()),
+            in_time=instance.ended_at <= instance.deadline if instance.ended == "met" and instance.ended_at else None,
+            **more,
+        )
 
 
 class ClockView(DeadlineView):
@@ -61,8 +69,8 @@ class ClockView(DeadlineView):
     explanation: list[IntervalView]
 
     @classmethod
-    def explained(cls, instance: Instance, now: datetime, calendars: Mapping[str, Calendar]) -> ClockView:
-        return cls.model_validate(_shown(instance, now) | {"explanation": _explained(instance, calendars[instance.calendar])})
+    def explained(cls, instance: Instance, now: datetime, calendars: Mapping[str, Calendar]) -> Self:
+        return cls.of(instance, now, explanation=_explained(instance, calendars[instance.calendar]))
 
 
 class ClocksView(BaseModel):
@@ -113,26 +121,6 @@ def _state(instance: Instance) -> State:
     if instance.ended is None:
         return "late" if instance.late else "open"
     return "met" if instance.ended == "met" else "cancelled"
-
-
-def _shown(instance: Instance, now: datetime) -> dict[str, object]:
-    return {
-        "clock": instance.clock,
-        "cycle": instance.cycle,
-        "n": instance.n,
-        "state": _state(instance),
-        "verdict": instance.verdict,
-        "policy": instance.policy,
-        "calendar": instance.calendar,
-        "target": instance.target,
-        "starts_at": instance.starts_at,
-        "deadline": instance.deadline,
-        "provisional": instance.provisional,
-        "seconds_left": None if instance.ended else int((instance.deadline - now).total_seconds()),
-        "ended": instance.ended,
-        "ended_at": instance.ended_at,
-        "in_time": instance.ended_at <= instance.deadline if instance.ended == "met" and instance.ended_at else None,
-    }
 
 
 def _explained(instance: Instance, calendar: Calendar) -> list[IntervalView]:

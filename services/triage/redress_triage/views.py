@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from redress_chassis import Body
+from redress_chassis import Body, filled
 from redress_events.contracts.triage import Category, Evidence, Severity
 from redress_events.vocabulary import ContactKind
 from redress_spine.store.states import Loaded
@@ -34,8 +34,7 @@ class EvidenceView(Body):
 
     @classmethod
     def of(cls, evidence: Evidence, text: str | None) -> Self:
-        words = None if text is None else text[evidence.start : evidence.end]
-        return cls(start=evidence.start, end=evidence.end, term=evidence.term, words=words)
+        return filled(cls, evidence, words=None if text is None else text[evidence.start : evidence.end])
 
 
 class ClassView(Body):
@@ -57,19 +56,8 @@ class ClassView(Body):
     def of(cls, complaint: Complaint, words: Mapping[str, str]) -> Self:
         found = complaint.own.classification
         text = words.get(complaint.observed.text or "")
-        return cls(
-            number=found.number,
-            at=found.at,
-            by=found.by,
-            category=found.category,
-            sub_category=found.sub_category,
-            kind=found.kind,
-            severity=found.severity,
-            taxonomy=found.taxonomy,
-            confidence=found.confidence,
-            evidence=[EvidenceView.of(one, text) for one in found.evidence],
-            reason=words.get(found.reason or ""),
-        )
+        evidence = [EvidenceView.of(one, text) for one in found.evidence]
+        return filled(cls, found, evidence=evidence, reason=words.get(found.reason or ""))
 
 
 class RoutingView(Body):
@@ -86,10 +74,9 @@ class RoutingView(Body):
     @classmethod
     def of(cls, complaint: Complaint, words: Mapping[str, str]) -> Self:
         routing = complaint.own.routing
-        return cls(
-            number=routing.number,
-            at=routing.at,
-            by=routing.by,
+        return filled(
+            cls,
+            routing,
             department=complaint.department,
             queue=None if complaint.transferred else routing.queue,
             transferred=complaint.transferred,
@@ -141,15 +128,12 @@ class ReviewView(Body):
         complaint: Complaint = loaded.state
         found = complaint.own.classification
         text = words.get(complaint.observed.text or "")
-        return cls(
+        return filled(
+            cls,
+            found,
             id=loaded.id,
             number=complaint.observed.number,
             waiting_since=waiting_since,
-            kind=found.kind,
-            category=found.category,
-            sub_category=found.sub_category,
-            severity=found.severity,
-            confidence=found.confidence,
             department=complaint.department,
             excerpt=text and text[:EXCERPT],
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import json_or_python_schema, no_info_wrap_validator_function
 
+View = TypeVar("View", bound=BaseModel)
 EARLIEST, LATEST = 1900, 2200  # years; beyond them times are typing errors, and some cannot be turned into UTC
 
 
@@ -81,6 +82,11 @@ class Body(BaseModel):
             return python(_Checked({name: getattr(checked, name) for name in checked.model_fields_set}))
 
         return json_or_python_schema(json_schema=plain, python_schema=no_info_wrap_validator_function(as_json, plain))
+
+
+def filled(view: type[View], source: object, **other: Any) -> View:
+    """A view whose fields are the attributes of the same names, but for those that are given here."""
+    return view(**{name: getattr(source, name) for name in view.model_fields.keys() - other.keys()}, **other)
 
 
 class _Checked(dict[str, Any]):
