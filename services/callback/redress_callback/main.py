@@ -16,6 +16,6 @@ service = Service(
     automations=AUTOMATIONS,
     queries=api.QUERIES,
     routes=[api.router],
-    fold=4,
+    fold=5,
 )
 app = service.app()

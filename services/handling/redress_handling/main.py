@@ -16,6 +16,6 @@ service = Service(
     automations=[OPEN, CANCEL],
     queries=api.QUERIES,
     routes=[api.router],
-    fold=3,
+    fold=4,
 )
 app = service.app()

@@ -16,6 +16,6 @@ service = Service(
     automations=[CLASSIFY],
     queries=[REVIEWS],
     routes=[api.router],
-    fold=2,
+    fold=3,
 )
 app = service.app()

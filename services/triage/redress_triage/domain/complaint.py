@@ -11,7 +11,8 @@ from redress_events.contracts.handling import CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Evidence, Severity
 from redress_events.event import Event, Instant, replace
-from redress_events.placement import Placement, Routed, Transferred
+from redress_events.lifecycle import Lifecycle, lived
+from redress_events.placement import Placement, Routed, Transferred, transferred
 from redress_events.vocabulary import ContactKind
 from redress_spine.aggregate import Aggregate, CommandRejected
 from redress_triage.domain.lists import PROJECTIONS
@@ -21,24 +22,14 @@ By = Literal["rule", "person"]
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
-    """Handling moved the case on: to whom, and which routing it answers."""
-
-    routing: int
-    department: str
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """registered_at: when the event was decided. text: a reference. closed: the last cycle that callback closed."""
+class Observed(Lifecycle):
+    """registered_at: when the event was decided. text: a reference. transfer: handling moved the case on."""
 
     number: str | None = None
     registered_at: Instant | None = None
     kind: ContactKind = "complaint"
     text: str | None = None
-    cycle: int = 1
-    closed: int = 0
-    transfer: Transfer | None = None
+    transfer: Transferred | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +82,7 @@ class Complaint:
 
     @property
     def closed(self) -> bool:
-        return self.observed.closed >= self.observed.cycle
+        return self.observed.is_closed
 
     @property
     def to_classify(self) -> bool:
@@ -100,9 +91,9 @@ class Complaint:
 
     @property
     def placement(self) -> Placement:
-        routing, moved = self.own.routing, self.observed.transfer
+        routing = self.own.routing
         routed = Routed(routing.number, routing.department) if routing.number else None
-        return Placement(routed, Transferred(0, moved.routing, moved.department) if moved else None)
+        return Placement(routed, self.observed.transfer)
 
     @property
     def transferred(self) -> bool:
@@ -129,11 +120,9 @@ def observe(observed: Observed, event: Event, at: datetime) -> Observed:
         case ComplaintRegistered():
             return replace(observed, number=event.number, registered_at=at, kind=event.kind, text=event.text)
         case CaseTransferred():
-            return replace(observed, transfer=Transfer(event.routing, event.department))
-        case ComplaintReopened():
-            return replace(observed, cycle=event.cycle)
-        case ComplaintClosed():
-            return replace(observed, closed=event.cycle)
+            return replace(observed, transfer=transferred(event))
+        case ComplaintReopened() | ComplaintClosed():
+            return lived(observed, event)
     return observed
 
 
