@@ -98,6 +98,11 @@ class Event(BaseModel):
         """Names of the fields that carry personal data, in order of declaration."""
         return _personal_fields(cls)
 
+    def personal_values(self) -> dict[str, str]:
+        """Under its name, what each personal field holds that was given: in a fold, the reference by which it is opened."""
+        values = {name: getattr(self, name) for name in self.personal_fields()}
+        return {name: value for name, value in values.items() if value is not None}
+
 
 @cache
 def _personal_fields(event: type[Event]) -> tuple[str, ...]:

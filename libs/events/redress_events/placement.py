@@ -2,7 +2,7 @@
 
 Triage routes it; handling opens a case for the routing, and may transfer it. A transfer and an opened case name the routing that they
 answer. The highest routing that anybody named holds and beats whatever answers an earlier one, so it does not matter who was observed
-first.
+first. Who accepts it names both numbers, and has it only where they still hold.
 """
 
 from __future__ import annotations
@@ -40,6 +40,15 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """Who took it on last, and the routing and the transfer that had brought it there."""
+
+    routing: int
+    transfer: int
+    handler: str
+
+
+@dataclass(frozen=True, slots=True)
 class Placement:
     """The last of each that was told; None where none was."""
 
@@ -66,6 +75,15 @@ class Placement:
             return self.opened.department
         return self.routed.department if self.routed else None
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Routing and transfer that brought it where it is, 0 where there is none."""
+        return self.routing, self.transfer.number if self.transfer else 0
+
+    def handler(self, accepted: Accepted | None) -> str | None:
+        """Who accepted it where it is; whoever accepted it elsewhere does not count."""
+        return accepted.handler if accepted and (accepted.routing, accepted.transfer) == self.place else None
+
 
 def placed(placement: Placement, event: Event) -> Placement:
     """After this event."""
@@ -73,7 +91,11 @@ def placed(placement: Placement, event: Event) -> Placement:
         case ComplaintRouted():
             return replace(placement, routed=Routed(event.routing, event.department))
         case CaseTransferred():
-            return replace(placement, transferred=Transferred(event.transfer, event.routing, event.department))
+            return replace(placement, transferred=transferred(event))
         case CaseOpened():
             return replace(placement, opened=Opened(event.routing, event.department))
     return placement
+
+
+def transferred(event: CaseTransferred) -> Transferred:
+    return Transferred(event.transfer, event.routing, event.department)

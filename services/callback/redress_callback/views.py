@@ -164,7 +164,7 @@ def _summary(loaded: Loaded) -> dict[str, object]:
         "complaint": loaded.id,
         "number": registration and registration.number,
         "channel": registration and registration.channel,
-        "kind": found.kind if found else registration and registration.kind,
+        "kind": visit.observed.kind,
         "product": registration and registration.product,
         "area": registration and registration.area,
         "category": found and found.category,

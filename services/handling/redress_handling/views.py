@@ -206,8 +206,8 @@ class CaseView(CaseSummary):
             | given
             | remarks
             | {
-                "since": registration.since if registration else None,
-                "attachments": registration.attachments if registration else (),
+                "since": observed.since,
+                "attachments": observed.attachments,
                 "refers_to": registration.refers_to if registration else None,
                 "routed_because": opened.get(observed.routed_because or ""),
                 "transferred_because": opened.get(case.transfer.reason) if case.transfer else None,
@@ -247,7 +247,7 @@ def _summary(loaded: Loaded) -> dict[str, object]:
         "complaint": loaded.id,
         "number": registration and registration.number,
         "channel": registration and registration.channel,
-        "kind": found.kind if found else registration and registration.kind,
+        "kind": case.observed.kind,
         "received_at": registration and registration.received_at,
         "product": registration and registration.product,
         "area": registration and registration.area,

@@ -21,6 +21,6 @@ service = Service(
     routes=[api.router, api.subscriptions],
     webhooks=api.webhooks,
     reactors=reactors,
-    fold=4,
+    fold=5,
 )
 app = service.app()

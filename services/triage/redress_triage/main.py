@@ -18,6 +18,6 @@ service = Service(
     automations=automations,
     queries=QUERIES,
     routes=[api.router],
-    fold=2,
+    fold=3,
 )
 app = service.app()

@@ -1,4 +1,4 @@
-"""Which department has a complaint, in whatever order triage and handling are observed."""
+"""Which department has a complaint, and who in it, in whatever order triage and handling are observed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redress_events.contracts.callback import ComplaintClosed
 from redress_events.contracts.handling import CaseOpened, CaseTransferred
 from redress_events.contracts.triage import ComplaintRouted
 from redress_events.event import Event
-from redress_events.placement import Placement, placed
+from redress_events.placement import Accepted, Placement, placed
 
 
 def routed(routing: int, department: str) -> ComplaintRouted:
@@ -53,6 +53,27 @@ def test_a_transfer_holds_while_its_routing_does():
     assert before.transfer is not None
     after = placed(before, routed(2, "legal"))
     assert (after.routing, after.transfer) == (2, None)
+
+
+ACCEPTED = Accepted(routing=1, transfer=0, handler="wang")
+
+
+@pytest.mark.parametrize(
+    ("told", "place", "handler"),
+    [
+        ([], (0, 0), None),
+        ([routed(1, "network")], (1, 0), "wang"),
+        ([routed(1, "network"), moved(1, 1, "finance")], (1, 1), None),
+        ([routed(1, "network"), moved(1, 1, "finance"), routed(2, "network")], (2, 0), None),
+        ([moved(1, 4, "finance"), routed(2, "network"), moved(2, 5, "finance")], (2, 5), None),
+    ],
+)
+def test_whoever_accepted_it_has_it_where_they_did(told: list[Event], place: tuple[int, int], handler: str | None):
+    assert (placement(*told).place, placement(*told).handler(ACCEPTED)) == (place, handler)
+
+
+def test_nobody_has_what_nobody_accepted():
+    assert placement(routed(1, "network")).handler(None) is None
 
 
 BY_TRIAGE = [routed(1, "network"), routed(2, "legal"), routed(3, "network")]

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from redress_callback.domain.own import evolve
 from redress_callback.domain.visit import Visit
+from redress_events.classification import current_kind
 from redress_events.contracts.callback import ClosedComplaint, CloseReason, ComplaintClosed
 from redress_events.event import Event, replace
 from redress_spine.aggregate import Context
@@ -38,7 +39,7 @@ def public_record(visit: Visit, context: Context) -> ClosedComplaint:
         visit.observed.classification,
         visit.handled,
     )
-    assert registration is not None, "nothing is known a complaint before its registration"
+    assert registration and observed.registered_at, "nothing is known a complaint before its registration"
     assert own.closed_at is not None, "only what was closed is published"
     assert own.reason is not None, "an end has a reason"
     return ClosedComplaint(
@@ -47,7 +48,7 @@ def public_record(visit: Visit, context: Context) -> ClosedComplaint:
         revision=own.revision + 1,
         reason=own.reason,
         channel=registration.channel,
-        kind=found.kind if found else registration.kind,
+        kind=current_kind(found, registration.kind),
         product=registration.product,
         area=registration.area,
         category=found.category if found else None,
@@ -57,7 +58,7 @@ def public_record(visit: Visit, context: Context) -> ClosedComplaint:
         outcome=handled.outcome if handled else None,
         cycles=own.cycle,
         received_at=registration.received_at,
-        registered_at=registration.registered_at,
+        registered_at=observed.registered_at,
         classified_at=observed.classified_at,
         resolved_at=handled.at if handled else None,
         closed_at=own.closed_at,

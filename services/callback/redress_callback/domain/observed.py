@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from redress_events.classification import Classification, classified, current_kind, settled
 from redress_events.contracts.callback import Outcome
 from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTransferred, ContactMeans
 from redress_events.contracts.intake import (
@@ -12,36 +13,13 @@ from redress_events.contracts.intake import (
     ComplaintRegistered,
     ComplaintSupplemented,
     ComplaintWithdrawn,
-    EarlierComplaint,
 )
 from redress_events.contracts.sla_monitor import BreachAnnulled, DeadlineBreached
-from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
+from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
 from redress_events.event import Event, Instant, replace
 from redress_events.placement import Placement, placed
-from redress_events.vocabulary import Channel, ContactKind
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """words: under its field's name, the reference by which each personal field that was given is opened."""
-
-    number: str
-    channel: Channel
-    kind: ContactKind
-    received_at: Instant
-    registered_at: Instant
-    product: str | None = None
-    area: str | None = None
-    refers_to: EarlierComplaint | None = None
-    words: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Classification:
-    category: Category
-    sub_category: str
-    kind: ContactKind
-    severity: Severity
+from redress_events.registration import Registration, registered
+from redress_events.vocabulary import ContactKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +38,13 @@ class Handled:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """classified_at: when it was first settled what the complaint is, not merely proposed. withdrawal: number of the customer's last wish
-    to end it. said: how often the customer added something or asked; said_at: when last; the words are in rows (`history.py`). standing:
-    breached deadlines, `clock/cycle/n`, without the annulled ones; breaches: the same as the public record names them, `clock/cycle`. Both
-    sorted."""
+    """registered_at: when the registration was decided. classified_at: when it was first settled what the complaint is, not merely
+    proposed. withdrawal: number of the customer's last wish to end it. said: how often the customer added something or asked; said_at: when
+    last; the words are in rows (`history.py`). standing: breached deadlines, `clock/cycle/n`, without the annulled ones; breaches: the same
+    as the public record names them, `clock/cycle`. Both sorted."""
 
     registration: Registration | None = None
+    registered_at: Instant | None = None
     classification: Classification | None = None
     classified_at: Instant | None = None
     placement: Placement = Placement()
@@ -79,6 +58,11 @@ class Observed:
     @property
     def department(self) -> str | None:
         return self.placement.department
+
+    @property
+    def kind(self) -> ContactKind | None:
+        """None until it is registered."""
+        return current_kind(self.classification, self.registration.kind) if self.registration else None
 
 
 OBSERVES: tuple[type[Event], ...] = (
@@ -100,36 +84,26 @@ OBSERVES: tuple[type[Event], ...] = (
 def observe(observed: Observed, event: Event, at: datetime) -> Observed:
     match event:
         case ComplaintRegistered():
-            return replace(observed, registration=_registration(event, at))
+            return replace(observed, registration=registered(event), registered_at=at)
         case ComplaintSupplemented() | ComplaintChased():
             return replace(observed, said=observed.said + 1, said_at=at)
         case ComplaintWithdrawn():
             return replace(observed, withdrawal=event.withdrawal)
         case ComplaintClassified() | ComplaintReclassified():
-            settled = not (isinstance(event, ComplaintClassified) and event.review)
-            found = Classification(event.category, event.sub_category, event.kind, event.severity)
-            return replace(observed, classification=found, classified_at=observed.classified_at or (at if settled else None))
+            first = observed.classified_at or (at if settled(event) else None)
+            return replace(observed, classification=classified(event), classified_at=first)
         case ComplaintRouted() | CaseTransferred():
             return replace(observed, placement=placed(observed.placement, event))
-        case CaseResolved():
-            words = {"cause": event.cause, "measures": event.measures}
-            handled = Handled(event.cycle, "resolved", at, event.department, event.told_customer, words, event.said)
-            return replace(observed, handled=handled)
-        case CaseRejected():
-            words = {"reason": event.reason}
-            handled = Handled(event.cycle, "rejected", at, event.department, event.told_customer, words, event.said)
+        case CaseResolved() | CaseRejected():
+            outcome: Outcome = "resolved" if isinstance(event, CaseResolved) else "rejected"
+            words = event.personal_values()
+            handled = Handled(event.cycle, outcome, at, event.department, event.told_customer, words, event.said)
             return replace(observed, handled=handled)
         case DeadlineBreached():
             return _standing(observed, {*observed.standing, _instance(event)})
         case BreachAnnulled():
             return _standing(observed, {*observed.standing} - {_instance(event)})
     return observed
-
-
-def _registration(event: ComplaintRegistered, at: datetime) -> Registration:
-    references = {name: getattr(event, name) for name in event.personal_fields()}
-    words = {name: reference for name, reference in references.items() if reference}
-    return Registration(event.number, event.channel, event.kind, event.received_at, at, event.product, event.area, event.refers_to, words)
 
 
 def _instance(event: DeadlineBreached | BreachAnnulled) -> str:

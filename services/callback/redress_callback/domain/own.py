@@ -15,6 +15,7 @@ from redress_events.contracts.callback import (
     SatisfactionRecorded,
 )
 from redress_events.event import Event, Instant, replace
+from redress_events.lifecycle import Lifecycle, lived
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,11 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
-    """cycle: the complaint's, raised by our own reopening. scheduled: the last cycle that a visit was scheduled for, 0 if none.
-    tries: attempts in this cycle; vain: of these, since the customer last said something; attempts: in all. said: how many of the
-    customer's later words were known at the last attempt. answered: the last withdrawal that was answered. closed: the last cycle that was
-    closed, 0 if none. revision: of the public record, 0 while there is none; published: its breaches."""
+class Own(Lifecycle):
+    """scheduled: the last cycle that a visit was scheduled for, 0 if none. tries: attempts in this cycle; vain: of these, since the
+    customer last said something; attempts: in all. said: how many of the customer's later words were known at the last attempt. answered:
+    the last withdrawal that was answered. revision: of the public record, 0 while there is none; published: its breaches."""
 
-    cycle: int = 1
     scheduled: int = 0
     due_at: Instant | None = None
     tries: int = 0
@@ -44,7 +43,6 @@ class Own:
     give_up_at: Instant | None = None
     answer: Answer | None = None
     answered: int = 0
-    closed: int = 0
     closed_at: Instant | None = None
     reason: CloseReason | None = None
     revision: int = 0
@@ -63,11 +61,10 @@ def evolve(own: Own, event: Event, at: datetime) -> Own:
         case SatisfactionRecorded():
             return replace(own, answer=Answer(event.solved, event.score, event.words))
         case ComplaintReopened():
-            fresh = replace(own, cycle=event.cycle, due_at=None, tries=0, vain=0, answer=None)
-            return replace(fresh, next_at=None, give_up_at=None)
+            return replace(lived(own, event), due_at=None, tries=0, vain=0, answer=None, next_at=None, give_up_at=None)
         case ComplaintClosed():
             answered = max(own.answered, event.withdrawal)
-            return replace(own, closed=event.cycle, closed_at=at, reason=event.reason, answered=answered)
+            return replace(lived(own, event), closed_at=at, reason=event.reason, answered=answered)
         case ClosedComplaint():
             return replace(own, revision=event.revision, published=event.breaches)
     return own

@@ -27,13 +27,11 @@ class Visit:
 
     @property
     def closed(self) -> bool:
-        """The complaint has ended: its current cycle was closed."""
-        return self.own.closed >= self.own.cycle
+        return self.own.is_closed
 
     @property
     def withdrawn(self) -> bool:
-        """The customer wishes to end it, and that is not answered yet."""
-        return self.observed.withdrawal > self.own.answered and not self.closed
+        return self.own.awaits_withdrawal(self.observed.withdrawal, self.own.answered)
 
     @property
     def handled(self) -> Handled | None:

@@ -21,5 +21,5 @@ def accept(case: Case, command: Accept, context: Context) -> list[Event]:
     handler = context.actor.partition(":")[2]
     if case.handler == handler:
         return []  # said twice, true once
-    routing, transfer = case.place
+    routing, transfer = case.placement.place
     return [CaseAccepted(cycle=case.own.cycle, handler=handler, routing=routing, transfer=transfer)]

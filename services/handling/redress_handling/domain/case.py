@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from redress_events.placement import Placement, Routed, Transferred
+from redress_events.placement import Placement, Routed
 from redress_handling.domain.observed import Observed
 from redress_handling.domain.own import Own, Transfer
 from redress_spine.aggregate import CommandRejected, Context
@@ -30,9 +30,9 @@ class Case:
 
     @property
     def placement(self) -> Placement:
-        observed, moved = self.observed, self.own.transfer
+        observed = self.observed
         routed = Routed(observed.routing, observed.department) if observed.department else None
-        return Placement(routed, Transferred(moved.number, moved.routing, moved.department) if moved else None)
+        return Placement(routed, self.own.transfer)
 
     @property
     def transfer(self) -> Transfer | None:
@@ -49,15 +49,8 @@ class Case:
         return None if self.transfer else self.observed.queue
 
     @property
-    def place(self) -> tuple[int, int]:
-        """Routing and transfer that brought the case where it is."""
-        return self.placement.routing, self.transfer.number if self.transfer else 0
-
-    @property
     def handler(self) -> str | None:
-        """Who accepted it here; whoever accepted it elsewhere does not count."""
-        accepted = self.own.accepted
-        return accepted.handler if accepted and (accepted.routing, accepted.transfer) == self.place else None
+        return self.placement.handler(self.own.accepted)
 
     @property
     def stage(self) -> Stage:
@@ -69,8 +62,7 @@ class Case:
 
     @property
     def closed(self) -> bool:
-        """Callback has ended the complaint: it closed its current cycle."""
-        return self.observed.closed >= self.observed.cycle
+        return self.observed.is_closed
 
     @property
     def to_open(self) -> bool:
@@ -79,8 +71,8 @@ class Case:
 
     @property
     def to_cancel(self) -> bool:
-        """Its cycle was closed while the case has no outcome. A closing of an earlier cycle ends nothing: numbers are compared."""
-        return self.own.cycle > 0 and self.own.outcome is None and self.observed.closed >= self.own.cycle
+        """Its cycle was closed while the case has no outcome."""
+        return self.own.cycle > 0 and self.own.outcome is None and self.observed.has_closed(self.own.cycle)
 
     @property
     def urgency(self) -> int:

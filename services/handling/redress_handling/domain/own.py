@@ -18,26 +18,19 @@ from redress_events.contracts.handling import (
     ProgressReported,
 )
 from redress_events.event import Event, Instant, replace
+from redress_events.placement import Accepted, Transferred
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
-    """To whom, and which routing it answers; `reason` is a reference."""
+class Transfer(Transferred):
+    """`reason` is a reference."""
 
-    number: int
-    routing: int
-    department: str
     at: Instant
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """Who took it on, and where the case was then."""
-
-    routing: int
-    transfer: int
-    handler: str
+class Acceptance(Accepted):
     at: Instant
 
 
@@ -63,7 +56,7 @@ class Own:
     cycle: int = 0
     opened_at: Instant | None = None
     transfer: Transfer | None = None
-    accepted: Accepted | None = None
+    accepted: Acceptance | None = None
     contacts: int = 0
     contacted_at: Instant | None = None
     reports: int = 0
@@ -78,7 +71,7 @@ def evolve(own: Own, event: Event, at: datetime) -> Own:
             rejections = own.rejections + (own.outcome is not None and own.outcome.kind == "rejected")
             return Own(cycle=event.cycle, opened_at=at, transfer=own.transfer, rejections=rejections, said=own.said)
         case CaseAccepted():
-            return replace(own, accepted=Accepted(event.routing, event.transfer, event.handler, at))
+            return replace(own, accepted=Acceptance(event.routing, event.transfer, event.handler, at))
         case CustomerContacted():
             return replace(own, contacts=own.contacts + 1, contacted_at=event.contacted_at)
         case ProgressReported():
@@ -86,11 +79,12 @@ def evolve(own: Own, event: Event, at: datetime) -> Own:
         case CaseTransferred():
             return replace(own, transfer=Transfer(event.transfer, event.routing, event.department, at, event.reason))
         case CaseResolved():
-            words = {"cause": event.cause, "measures": event.measures}
-            resolved = Outcome("resolved", event.cycle, at, event.department, event.responsible_unit, event.told_customer, words)
+            words, unit = event.personal_values(), event.responsible_unit
+            resolved = Outcome("resolved", event.cycle, at, event.department, unit, event.told_customer, words)
             return replace(own, outcome=resolved, said=event.said)
         case CaseRejected():
-            rejected = Outcome("rejected", event.cycle, at, event.department, None, event.told_customer, {"reason": event.reason})
+            words = event.personal_values()
+            rejected = Outcome("rejected", event.cycle, at, event.department, None, event.told_customer, words)
             return replace(own, outcome=rejected, said=event.said)
         case CaseCancelled():
             return replace(own, outcome=Outcome("cancelled", event.cycle, at))

@@ -25,5 +25,5 @@ def transfer(case: Case, command: TransferCase, context: Context, *, departments
     if command.department == case.department:
         raise CommandRejected("same-department", "The case is with this department already.")
     number = (case.own.transfer.number if case.own.transfer else 0) + 1
-    routing, _ = case.place
+    routing = case.placement.routing
     return [CaseTransferred(cycle=case.own.cycle, routing=routing, transfer=number, department=command.department, reason=command.reason)]

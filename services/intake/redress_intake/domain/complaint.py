@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from redress_events.classification import current_kind
 from redress_events.vocabulary import ContactKind
 from redress_intake.domain.observed import Observed, StageName
 from redress_intake.domain.own import Own
@@ -37,12 +38,11 @@ class Complaint:
 
     @property
     def closed(self) -> bool:
-        return self.observed.closed >= self.observed.cycle
+        return self.observed.is_closed
 
     @property
     def withdrawal_pending(self) -> bool:
-        """The customer wishes to end it, and callback has not answered this wish."""
-        return not self.closed and self.own.withdrawal > self.observed.withdrawal
+        return self.observed.awaits_withdrawal(self.own.withdrawal, self.observed.withdrawal)
 
     @property
     def said(self) -> int:
@@ -51,8 +51,7 @@ class Complaint:
 
     @property
     def kind(self) -> ContactKind:
-        """As triage sees it, else as it was received."""
-        return self.observed.classification.kind if self.observed.classification else self.own.kind
+        return current_kind(self.observed.classification, self.own.kind)
 
     @property
     def reached(self) -> dict[StageName, datetime]:
@@ -60,8 +59,8 @@ class Complaint:
         that it was routed anew counts in a later one once that has a case."""
         observed = self.observed
         reached: dict[StageName, datetime] = {"registered": self.own.registered_at, **observed.reached.get(observed.cycle, {})}
-        if observed.classification:
-            reached["classified"] = observed.classification.at
+        if observed.classified_at:
+            reached["classified"] = observed.classified_at
         if observed.routed_at and (observed.cycle == 1 or "routed" in reached):
             reached["routed"] = max(observed.routed_at, reached.get("routed", observed.routed_at))
         return reached

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from redress_events.classification import Classification, classified, settled
 from redress_events.contracts.callback import (
     CallbackAttempted,
     CallbackScheduled,
@@ -28,10 +29,10 @@ from redress_events.contracts.handling import (
     CustomerContacted,
     ProgressReported,
 )
-from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
+from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
 from redress_events.event import Event, Instant, replace
-from redress_events.placement import Placement, placed
-from redress_events.vocabulary import ContactKind
+from redress_events.lifecycle import Lifecycle, lived
+from redress_events.placement import Accepted, Placement, placed
 
 StageName = Literal[
     "registered",
@@ -50,23 +51,8 @@ StageName = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Classification:
-    number: int
-    category: Category
-    sub_category: str
-    severity: Severity
-    kind: ContactKind
-    at: Instant
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """Who took it on last, in which cycle, and where it was then."""
-
+class AcceptedInCycle(Accepted):
     cycle: int
-    routing: int
-    transfer: int
-    handler: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +69,19 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
-    """cycle: the latest. closed: the last cycle that callback closed. withdrawal: the last wish that it answered. reached: by cycle, from
-    the latest on, when each stage was reached last that belongs to one; a later cycle is told by a service that knows it before us."""
+class Observed(Lifecycle):
+    """withdrawal: the last wish that callback answered. classification: what was settled last. reached: by cycle, from the latest on, when
+    each stage was reached last that belongs to one; a later cycle is told by a service that knows it before us."""
 
-    cycle: int = 1
-    closed: int = 0
     reason: CloseReason | None = None
     withdrawal: int = 0
     classification: Classification | None = None
+    classified_at: Instant | None = None
     placement: Placement = Placement()
     routed_at: Instant | None = None
-    accepted: Accepted | None = None
+    accepted: AcceptedInCycle | None = None
     reached: dict[int, dict[StageName, Instant]] = field(default_factory=dict)
     visit: Visit | None = None
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """Routing and transfer that brought it where it is; 0 where there is none."""
-        return self.placement.routing, self.placement.transfer.number if self.placement.transfer else 0
 
     @property
     def department(self) -> str | None:
@@ -110,9 +90,7 @@ class Observed:
     @property
     def handler(self) -> str | None:
         """Who accepted it where it is, in this cycle; None where nobody has yet."""
-        accepted = self.accepted
-        here = accepted and accepted.cycle == self.cycle and (accepted.routing, accepted.transfer) == self.place
-        return accepted.handler if accepted and here else None
+        return self.placement.handler(self.accepted) if self.accepted and self.accepted.cycle == self.cycle else None
 
 
 def observe(observed: Observed, event: Event, at: datetime) -> Observed:
@@ -128,10 +106,7 @@ def _reached(observed: Observed, name: StageName, at: datetime, cycle: int) -> O
 
 
 def _classified(observed: Observed, event: ComplaintClassified | ComplaintReclassified, at: datetime) -> Observed:
-    if isinstance(event, ComplaintClassified) and event.review:
-        return observed  # a proposal, until a person has looked at it
-    found = Classification(event.classification, event.category, event.sub_category, event.severity, event.kind, at)
-    return replace(observed, classification=found)
+    return replace(observed, classification=classified(event), classified_at=at) if settled(event) else observed
 
 
 def _routed(observed: Observed, event: ComplaintRouted, at: datetime) -> Observed:
@@ -147,7 +122,7 @@ def _opened(observed: Observed, event: CaseOpened, at: datetime) -> Observed:
 
 
 def _accepted(observed: Observed, event: CaseAccepted, at: datetime) -> Observed:
-    there = Accepted(event.cycle, event.routing, event.transfer, event.handler)
+    there = AcceptedInCycle(event.routing, event.transfer, event.handler, event.cycle)
     return _reached(replace(observed, accepted=there), "in-handling", at, event.cycle)
 
 
@@ -185,16 +160,14 @@ def _answered(observed: Observed, event: SatisfactionRecorded, at: datetime) -> 
 
 
 def _reopened(observed: Observed, event: ComplaintReopened, at: datetime) -> Observed:
-    cycle = max(observed.cycle, event.cycle)
-    kept = {number: stages for number, stages in observed.reached.items() if number >= cycle}
-    return _reached(replace(observed, cycle=cycle, reached=kept), "reopened", at, event.cycle)
+    reopened = lived(observed, event)
+    kept = {number: stages for number, stages in observed.reached.items() if number >= reopened.cycle}
+    return _reached(replace(reopened, reached=kept), "reopened", at, event.cycle)
 
 
 def _closed(observed: Observed, event: ComplaintClosed, at: datetime) -> Observed:
-    answered = max(observed.withdrawal, event.withdrawal)
-    if event.cycle < observed.closed:
-        return replace(observed, withdrawal=answered)
-    return replace(observed, closed=event.cycle, reason=event.reason, withdrawal=answered)
+    reason = event.reason if event.cycle >= observed.closed else observed.reason
+    return replace(lived(observed, event), reason=reason, withdrawal=max(observed.withdrawal, event.withdrawal))
 
 
 FOLDS: dict[type[Event], Callable[[Observed, Any, datetime], Observed]] = {

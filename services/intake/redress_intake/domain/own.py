@@ -47,7 +47,6 @@ class Own:
 def evolve(own: Own, event: Event, at: datetime) -> Own:
     match event:
         case ComplaintRegistered():
-            given = {name: getattr(event, name) for name in event.personal_fields()}
             return replace(
                 own,
                 number=event.number,
@@ -61,7 +60,7 @@ def evolve(own: Own, event: Event, at: datetime) -> Own:
                 attachments=event.attachments,
                 refers_to=event.refers_to,
                 client=event.client,
-                personal={name: reference for name, reference in given.items() if reference is not None},
+                personal=event.personal_values(),
             )
         case ComplaintSupplemented():
             attached = own.attached + len(event.attachments)

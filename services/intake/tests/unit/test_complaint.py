@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from redress_events.classification import Classification
 from redress_events.contracts import INTAKE
 from redress_events.contracts.callback import (
     CallbackAttempted,
@@ -29,7 +30,7 @@ from redress_events.event import Event
 from redress_intake.domain.aggregate import AGGREGATE
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.history import SAID, STAGES
-from redress_intake.domain.observed import Classification, Observed, Visit, observe
+from redress_intake.domain.observed import Observed, Visit, observe
 from redress_intake.domain.own import evolve
 from redress_spine.store.states import Codec
 from redress_spine.testing import NOON, folded, listed
@@ -178,7 +179,7 @@ def test_a_person_has_the_last_word_on_what_it_is():
             classification=2, category="billing_dispute", kind="consultation", severity="serious", reason="triage/3/reason", **TAXONOMY
         ),
     )
-    assert corrected.observed.classification == Classification(2, "billing_dispute", "speed", "serious", "consultation", NOON)
+    assert corrected.observed.classification == Classification("billing_dispute", "speed", "consultation", "serious")
     assert corrected.kind == "consultation"
 
 

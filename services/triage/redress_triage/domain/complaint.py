@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redress_events.placement import Placement, Routed, Transferred
+from redress_events.placement import Placement, Routed
 from redress_spine.aggregate import CommandRejected
 from redress_triage.domain.observed import Observed
 from redress_triage.domain.own import Own
@@ -18,7 +18,7 @@ class Complaint:
 
     @property
     def closed(self) -> bool:
-        return self.observed.closed >= self.observed.cycle
+        return self.observed.is_closed
 
     @property
     def to_classify(self) -> bool:
@@ -27,9 +27,9 @@ class Complaint:
 
     @property
     def placement(self) -> Placement:
-        routing, moved = self.own.routing, self.observed.transfer
+        routing = self.own.routing
         routed = Routed(routing.number, routing.department) if routing.number else None
-        return Placement(routed, Transferred(0, moved.routing, moved.department) if moved else None)
+        return Placement(routed, self.observed.transfer)
 
     @property
     def transferred(self) -> bool:
