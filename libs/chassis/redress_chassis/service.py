@@ -50,6 +50,7 @@ def _none(_: Settings) -> Sequence[Reactor]:
 class Service:
     """One service. `app()` is what uvicorn runs; `engine` is there once it has started.
 
+    aggregates: by the kind of subject that each describes; the first is the kind that a call means which names none.
     reactors: made with the settings, when it starts. webhooks: what it posts to others, for
     the OpenAPI document."""
 
@@ -70,6 +71,7 @@ class Service:
         clock: Clock = wall_clock,
     ) -> None:
         self.name = name
+        self.kind = next(iter(aggregates))
         self.metrics = Metrics()
         self.access = logs.AccessLog(name)
         self.permissions = permissions.joined(ops.OPERATIONS)
@@ -112,7 +114,7 @@ class Service:
         logs.configure(self.name)
         app = FastAPI(
             title=f"Redress {self.name}",
-            description="Complaint handling for telecom operators. Errors are RFC 9457 problem+json with a stable `code`.",
+            description="Errors are RFC 9457 problem+json with a stable `code`.",
             lifespan=lifespan,
             redirect_slashes=False,
             redoc_url=None,

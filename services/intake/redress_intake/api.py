@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path
 from pydantic import AfterValidator
 
-from redress_chassis import Commands, ComplaintId, Cursor, Limit, Permitted, problems
+from redress_chassis import Commands, Cursor, Limit, Permitted, SubjectId, problems
 from redress_chassis.api.validation import Flaw
 from redress_chassis.edge.problems import Problem, invalid
 from redress_events.contracts.intake import EarlierComplaint
@@ -89,7 +89,7 @@ async def search_complaints(body: SearchBody, commands: Permitted[Complaint]) ->
 
 
 @router.get("/complaints/{complaint}", response_model_exclude_none=True, responses=problems(404))
-async def read_complaint(complaint: ComplaintId, commands: Permitted[Complaint]) -> ComplaintView:
+async def read_complaint(complaint: SubjectId, commands: Permitted[Complaint]) -> ComplaintView:
     """Where it stands, and the latest steps of the way there."""
     return await _shown(commands, await commands.read(complaint))
 
@@ -101,7 +101,7 @@ async def read_complaint_by_number(number: Number, commands: Permitted[Complaint
 
 
 @router.get("/complaints/{complaint}/said", response_model_exclude_none=True, responses=problems(400, 404))
-async def list_said(complaint: ComplaintId, commands: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> SaidPage:
+async def list_said(complaint: SubjectId, commands: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> SaidPage:
     """All that the customer said later, the latest first. Chases without words are only counted."""
     loaded = await commands.read(complaint)
     page = await commands.entries(loaded, SAID, limit=limit, cursor=cursor)
@@ -110,7 +110,7 @@ async def list_said(complaint: ComplaintId, commands: Permitted[Complaint], limi
 
 
 @router.get("/complaints/{complaint}/stages", response_model_exclude_none=True, responses=problems(400, 404))
-async def list_stages(complaint: ComplaintId, commands: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> StagePage:
+async def list_stages(complaint: SubjectId, commands: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> StagePage:
     """All stages since the registration, the latest first."""
     loaded = await commands.read(complaint)
     page = await commands.entries(loaded, STAGES, limit=limit, cursor=cursor)
@@ -118,25 +118,25 @@ async def list_stages(complaint: ComplaintId, commands: Permitted[Complaint], li
 
 
 @router.post("/complaints/{complaint}/supplements", response_model_exclude_none=True, responses=problems(404, 409, 412))
-async def supplement_complaint(complaint: ComplaintId, body: SupplementBody, commands: Permitted[Complaint]) -> SaidAnswer:
+async def supplement_complaint(complaint: SubjectId, body: SupplementBody, commands: Permitted[Complaint]) -> SaidAnswer:
     """The customer adds something."""
     decider = partial(supplement, limits=_limits(commands))
     return await _said(commands, complaint, Supplement(body.text, body.attachments), decider, append=True)
 
 
 @router.post("/complaints/{complaint}/chases", response_model_exclude_none=True, responses=problems(404, 409, 412))
-async def chase_complaint(complaint: ComplaintId, commands: Permitted[Complaint], body: ChaseBody = NO_WORDS) -> SaidAnswer:
+async def chase_complaint(complaint: SubjectId, commands: Permitted[Complaint], body: ChaseBody = NO_WORDS) -> SaidAnswer:
     """The customer asks where it stays."""
     return await _said(commands, complaint, Chase(body.text), partial(chase, limits=_limits(commands)), append=True)
 
 
 @router.post("/complaints/{complaint}/withdrawal", response_model_exclude_none=True, responses=problems(404, 409, 412))
-async def withdraw_complaint(complaint: ComplaintId, commands: Permitted[Complaint], body: WithdrawBody = NO_REASON) -> SaidAnswer:
+async def withdraw_complaint(complaint: SubjectId, commands: Permitted[Complaint], body: WithdrawBody = NO_REASON) -> SaidAnswer:
     """The customer wishes to end it. It ends when callback answers the wish; to wish it again meanwhile changes nothing."""
     return await _said(commands, complaint, Withdraw(body.reason), withdraw)
 
 
-async def _said(commands: Commands[Complaint], complaint: ComplaintId, command: Any, decider: Any, append: bool = False) -> SaidAnswer:
+async def _said(commands: Commands[Complaint], complaint: SubjectId, command: Any, decider: Any, append: bool = False) -> SaidAnswer:
     """The customer's words are taken down even while the complaint is parked: they need nothing of what others said."""
     return SaidAnswer.of(await commands.decide(complaint, command, decider, while_parked=True, append=append))
 

@@ -49,7 +49,7 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 # What stands in clear on the log: names out of a list, with no room for a customer's own words.
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[\w \-./&+'’“”\"()（）·、]+$")]
 Moment = Annotated[AwareDatetime, Strict(False), BeforeValidator(_in_words), AfterValidator(_of_our_age)]
-ComplaintId = Annotated[UUID, Path(description="The complaint's id, as registering it answered.")]
+SubjectId = Annotated[UUID, Path(description="The id, as creating it answered.")]
 
 
 class Body(BaseModel):
