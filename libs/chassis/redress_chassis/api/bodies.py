@@ -75,7 +75,7 @@ class Body(BaseModel):
             if type(value) is not dict:
                 return python(value)
             try:
-                checked = cls.__pydantic_validator__.validate_json(orjson.dumps(value, default=_plain))
+                checked = cls.model_validate_json(orjson.dumps(value, default=_plain))
             except OverflowError:
                 raise PydanticCustomError("out_of_range", "A number or time is out of range.") from None
             return python(_Checked({name: getattr(checked, name) for name in checked.model_fields_set}))

@@ -90,7 +90,7 @@ async def test_an_operator_may_let_it_go_by_name_and_is_told_what_went(stack: St
     await cut(stack)
     own = await rebuild(stack, "handling", tmp_path, accept_loss=True)
     assert (own.lost.subjects, own.lost.versions) == (COMPLAINTS, COMPLAINTS)
-    assert set(own.lost.named) <= set(subjects) and f"{COMPLAINTS} versions of {COMPLAINTS} complaints" in str(own.lost)
+    assert set(own.lost.named) <= set(subjects) and f"{COMPLAINTS} versions of {COMPLAINTS} subjects" in str(own.lost)
     owner = await stack.connect("handling", owner=True)
     assert await owner.fetchval("SELECT count(*) FROM fold1_2.state WHERE read <> '{}'") == 0
     await owner.close()
