@@ -18,6 +18,6 @@ service = Service(
     routes=[api.router, subscriptions.router],
     webhooks=subscriptions.webhooks,
     reactors=reactors,
-    fold=4,
+    fold=5,
 )
 app = service.app()

@@ -15,6 +15,7 @@ from redress_chassis.api.validation import Flaw
 from redress_chassis.edge.outbound import LONGEST_ADDRESS, Forbidden, Unresolved, checked, parse
 from redress_chassis.edge.problems import invalid
 from redress_events.event import Event, from_micros
+from redress_intake.domain.enable import Enable, enable
 from redress_intake.domain.subscribe import Subscribe, subscribe
 from redress_intake.domain.subscription import SUBSCRIPTIONS, TOLD_STAGES, Subscription, ToldStage
 from redress_intake.domain.unsubscribe import Unsubscribe, unsubscribe
@@ -177,6 +178,13 @@ async def delete_subscription(subscription: SubscriptionId, commands: Permitted[
     await commands.decide(subscription, Unsubscribe(), unsubscribe, kind="subscription")
 
 
+@router.post("/subscriptions/{subscription}/enable", response_model_exclude_none=True, responses=problems(404, 412))
+async def enable_subscription(subscription: SubscriptionId, commands: Permitted[Subscription]) -> SubscriptionView:
+    """Be told again, after it was disabled, of what is reached from now on. What was reached meanwhile is not told."""
+    loaded = await commands.decide(subscription, Enable(), enable, kind="subscription")
+    return SubscriptionView.of(loaded, await _words(commands, loaded))
+
+
 @router.get("/subscriptions/{subscription}/deliveries", response_model_exclude_none=True, responses=problems(400, 404))
 async def list_deliveries(
     subscription: SubscriptionId, commands: Permitted[Subscription], limit: Limit = 50, cursor: Cursor = None
@@ -196,7 +204,7 @@ async def redeliver(subscription: SubscriptionId, delivery: DeliveryId, commands
     """Deliver a message again, under its id and with a new signature. Said twice, it is delivered once more."""
     loaded = await _seen(commands, subscription)
     if not loaded.state.active:
-        raise CommandRejected("subscription-disabled", "The subscription was disabled. Make a new one.")
+        raise CommandRejected("subscription-disabled", "The subscription was disabled. Enable it first.")
     return DeliveryView.of(await commands.repeat(loaded, NAME, delivery))
 
 
