@@ -114,12 +114,12 @@ async def take_note(body: NoteBody, commands: Permitted[Any]) -> NoteView:
 
 @router.post("/notes/{note}/add", responses=problems(404, 409, 412))
 async def add_note(note: SubjectId, body: NoteBody, commands: Permitted[Any]) -> NoteView:
-    return view(await commands.decide(note, body, add, kind="note"))
+    return view(await commands.decide(note, body, add))
 
 
 @router.get("/notes/{note}", responses=problems(404))
 async def read_note(note: SubjectId, commands: Permitted[Any]) -> NoteView:
-    return view(await commands.read(note, kind="note"))
+    return view(await commands.read(note))
 
 
 @router.get("/notes")
