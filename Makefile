@@ -22,6 +22,8 @@ TESTS := $(wildcard $(PACKAGES:%=%/tests) tests benchmarks)
 DOMAINS := $(shell awk -F '"' '/^package = / { print $$2 ".domain" }' services.toml)
 COVERAGE ?= 100
 PYTEST ?=
+# Of the spine: what publishes our events' schemas and what the services' tests begin with. The projector still has three sentences of its own.
+SPEAK_OF_COMPLAINTS := asyncapi.py compatibility.py golden.py testing.py projector.py
 ONLY ?=
 QUICK ?=
 MINUTES ?= 20
@@ -53,6 +55,8 @@ lint: setup ## Style, format, types, import contracts, schemas and files that ma
 	@$(BIN)/mypy $(SOURCES) $(wildcard conftest.py)
 	@for tests in $(TESTS); do [ -n "$$(find $$tests -name '*.py' -print -quit)" ] || continue; echo "mypy $$tests"; MYPYPATH=$$tests $(BIN)/mypy $(MYPY_TESTS) $$tests; done
 	@$(BIN)/lint-imports --no-logo
+	@! grep -rniI complaint libs/chassis/redress_chassis || { echo "The chassis knows no complaint: it says subject, and takes the kinds from the service's aggregates." >&2; exit 1; }
+	@! grep -rniI complaint libs/spine/redress_spine $(SPEAK_OF_COMPLAINTS:%=--exclude=%) || { echo "The spine knows no complaint: it says subject." >&2; exit 1; }
 	@$(BIN)/python -m redress_local.derived --check
 	@$(BIN)/python -m redress_spine.schemas --check
 	@$(BIN)/hadolint Dockerfile

@@ -21,10 +21,12 @@ from rich.table import Table
 from redress_cli.api import Api
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
 from redress_local.places import SERVICES
+from redress_spine.messaging.envelope import SUBJECT
 from redress_spine.processing.skips import checked_why
 
 PAGE = 200
-AT_ONCE = 20  # complaints or records that one request decides on
+WHICH = "a complaint's id, another subject's name (subscription/ID), or PARTITION:OFFSET"
+AT_ONCE = 20  # subjects or records that one request decides on
 SHOWN = 200  # rows of a table
 NAMED = ("topic", "partition", "offset", "content", "hash", "event")
 PLACE = re.compile(r"(?:(?P<topic>[^/]+)/)?(?P<partition>[0-9]{1,9})[:@](?P<offset>[0-9]{1,18})")
@@ -37,7 +39,7 @@ Item = TypeVar("Item")
 class Wanted:
     """Which of the records that are in the way: all that every given condition holds for."""
 
-    complaint: str | None = None
+    subject: str | None = None
     place: tuple[str | None, int, int] | None = None
     reason: str | None = None
     type: str | None = None
@@ -46,7 +48,7 @@ class Wanted:
     @property
     def one(self) -> bool:
         """What is in the way now, and not all that is of a kind."""
-        return self.complaint is not None or self.place is not None
+        return self.subject is not None or self.place is not None
 
     def holds(self, row: Row) -> bool:
         if self.place is not None:
@@ -69,13 +71,13 @@ class Operators:
         return [each for each in self._services if each not in self.away]
 
     def held(self, wanted: Wanted) -> dict[str, tuple[list[Row], list[Row]]]:
-        """By service: the parked complaints with the record that is in the way, and the records that are set aside."""
+        """By service: the parked subjects with the record that is in the way, and the records that are set aside."""
         found = {}
         for service in self.services:
             parked, aside = list[Row](), list[Row]()
             for page in self._pages(service, wanted):
                 parked += [row for row in page["parked"] if wanted.holds(row)] if not wanted.aside_alone else []
-                aside += [row for row in page["dead_letters"] if wanted.holds(row)] if wanted.complaint is None else []
+                aside += [row for row in page["dead_letters"] if wanted.holds(row)] if wanted.subject is None else []
             if service not in self.away:
                 found[service] = parked, aside
         return found
@@ -83,12 +85,12 @@ class Operators:
     def _pages(self, service: str, wanted: Wanted) -> Iterator[Row]:
         after, aside_after = "", "/0@0"
         while True:
-            answer = self._asked(service, "GET", "/ops/parked", after=after, aside_after=aside_after, complaint=wanted.complaint)
+            answer = self._asked(service, "GET", "/ops/parked", after=after, aside_after=aside_after, subject=wanted.subject)
             if answer is None:
                 return
             yield answer
             parked, aside = answer["parked"], answer["dead_letters"]
-            if wanted.complaint or max(len(parked), len(aside)) < PAGE:
+            if wanted.subject or max(len(parked), len(aside)) < PAGE:
                 return
             after = parked[-1]["subject"] if parked else after
             aside_after = place_of(aside[-1]) if aside else aside_after
@@ -124,11 +126,14 @@ class Operators:
 
 
 def parked(
-    show: Annotated[str | None, typer.Option(metavar="ID", help="A complaint's id, or PARTITION:OFFSET: show the record itself.")] = None,
+    show: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help=f"Show the record itself: {WHICH}."),
+    ] = None,
     folder: Folder = DEFAULT_FOLDER,
     as_json: AsJson = False,
 ) -> None:
-    """Show parked complaints and records that were set aside, in every service; or one such record, without personal data.
+    """Show parked subjects and records that were set aside, in every service; or one such record, without personal data.
 
     Examples:
 
@@ -147,8 +152,8 @@ def parked(
         out.print_json(data={service: {"parked": parked, "dead_letters": aside} for service, (parked, aside) in found.items()})
     else:
         table = Table("service", title="Parked", title_justify="left")
-        for column in ("complaint", "records", "since", "reason", "first record"):
-            table.add_column(column, overflow="fold", min_width=46 if column == "complaint" else None)  # its id is typed again: never cut
+        for column in ("subject", "records", "since", "reason", "first record"):
+            table.add_column(column, overflow="fold", min_width=49 if column == "subject" else None)  # it is typed again: never cut
         aside = Table("service", "record", "reason", "what", "since", title="Set aside", title_justify="left")
         for service, (waits, apart) in found.items():
             for one in waits[:SHOWN]:
@@ -185,20 +190,25 @@ def _which(what: str) -> Row:
     place = PLACE.fullmatch(what)
     if place is not None:
         return {"topic": place["topic"], "partition": int(place["partition"]), "offset": int(place["offset"])}
-    return {"complaint": complaint_id(what)}
+    return {"subject": subject_of(what)}
 
 
-def complaint_id(text: str) -> str:
+def subject_of(text: str) -> str:
+    """The name of a subject, `<kind>/<uuid>`. An id alone is a complaint's."""
+    kind, _, identity = text.rpartition("/")
     try:
-        return str(UUID(text.removeprefix("complaint/")))
+        subject = f"{kind or 'complaint'}/{UUID(identity)}"
     except ValueError:
-        fail(f"{text!r} is neither a complaint's id nor PARTITION:OFFSET.")
+        subject = ""
+    if not SUBJECT.fullmatch(subject):
+        fail(f"{text!r} is none of these: {WHICH}.")
+    return subject
 
 
 def redrive(
     what: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SERVICE] [ID]", help="A service; a complaint's id, or PARTITION:OFFSET."),
+        typer.Argument(metavar="[SERVICE] [ID]", help=f"A service; {WHICH}."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that is parked or set aside; in every service, if none is named.")] = False,
     all_services: Annotated[bool, typer.Option("--all-services", help="In every service.")] = False,
@@ -220,6 +230,8 @@ def redrive(
 
         redress redrive triage 0199a3c2-…
 
+        redress redrive intake subscription/0199a3c2-…
+
         redress redrive --all --dry-run
 
         redress redrive --all
@@ -228,7 +240,7 @@ def redrive(
     """
     services, id_ = _scope(what or [], every=everything or all_services)
     if not (id_ or everything or reason or type_ or dead_letters):
-        fail("Say what: a complaint's id, PARTITION:OFFSET, --reason, --type, --set-aside, or --all.")
+        fail("Say what: a complaint's id, another subject's name, PARTITION:OFFSET, --reason, --type, --set-aside, or --all.")
     if skip != bool(why):
         fail("--skip needs --why, and --why needs --skip: both are kept for ever.")
     try:
@@ -237,7 +249,7 @@ def redrive(
         fail(str(error))
     which = _which(id_) if id_ else {}
     place = (which["topic"], which["partition"], which["offset"]) if "partition" in which else None
-    wanted = Wanted(which.get("complaint"), place, reason, type_, dead_letters)
+    wanted = Wanted(which.get("subject"), place, reason, type_, dead_letters)
     operators = Operators(Api(running_stack(folder), "ops"), services)
     if why:
         _skip(operators, wanted, why, dry_run=dry_run, yes=yes)
@@ -246,7 +258,7 @@ def redrive(
 
 
 def _scope(what: list[str], *, every: bool) -> tuple[list[str], str | None]:
-    """The services, and the complaint or place."""
+    """The services, and the subject or place."""
     named = [each for each in what if each in SERVICES]
     ids = [each for each in what if each not in SERVICES]
     if len(ids) > 1 or len(named) > 1:
@@ -257,7 +269,7 @@ def _scope(what: list[str], *, every: bool) -> tuple[list[str], str | None]:
 
 
 def _redrive(operators: Operators, wanted: Wanted, *, dry_run: bool) -> None:
-    """First what was set aside, for parked complaints may wait for it."""
+    """First what was set aside, for parked subjects may wait for it."""
     would = "would be " if dry_run else ""
     left, nothing = Counter[str](), True
     for service, (parked, aside) in operators.held(wanted).items():
@@ -277,7 +289,7 @@ def _redrive(operators: Operators, wanted: Wanted, *, dry_run: bool) -> None:
                 still.update(each["reason"] for each in answer.values() if each["left"])
                 progress.advance(task, len(some))
         if parked:
-            out.print(f"{service}: {len(parked)} complaints: {folded} records {would}settled, {still.total()} stay parked{_by(still)}.")
+            out.print(f"{service}: {len(parked)} subjects: {folded} records {would}settled, {still.total()} stay parked{_by(still)}.")
         left += still
     if nothing and not operators.away:
         out.print("Nothing of this kind is parked or set aside.")
@@ -316,7 +328,7 @@ def _skip(operators: Operators, wanted: Wanted, why: str, *, dry_run: bool, yes:
             out.print(f"{len(new)} records are in the way: {_counted([row for _, row in rows]) or 'none'}.")
             for service, both in found.items():
                 if any(both):
-                    out.print(f"{service}: {len(both[0])} complaints parked, {len(both[1])} records set aside.")
+                    out.print(f"{service}: {len(both[0])} subjects parked, {len(both[1])} records set aside.")
             if dry_run:
                 _told_away(operators)
                 return

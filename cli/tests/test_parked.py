@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from redress_cli.main import app
-from redress_cli.parked import Wanted
+from redress_cli.parked import Wanted, subject_of
 
 COMPLAINT = "01890000-0000-7000-8000-000000000001"
 TOPIC, TYPE = "complaints.lifecycle.v1", "redress.intake.complaint-chased.v1"
@@ -21,7 +21,8 @@ ROW = {"topic": TOPIC, "partition": 7, "offset": 4711, "reason": "fork", "type":
         (["triage", "handling", COMPLAINT], "Name one service and one record at most."),
         (["triage", COMPLAINT, "--skip"], "--skip needs --why"),
         (["triage", COMPLAINT, "--why", "forged"], "--why needs --skip"),
-        (["triage", "nonsense"], "neither a complaint's id nor PARTITION:OFFSET"),
+        (["triage", "nonsense"], "is none of these: a complaint's id, another subject's name"),
+        (["triage", f"Complaint/{COMPLAINT}"], "is none of these: a complaint's id, another subject's name"),
         (["triage", COMPLAINT, "--skip", "--why", "called from 138 0000 0001"], "must not hold a phone number"),
         (["triage", COMPLAINT, "--skip", "--why", "wang@example.com wrote it"], "must not hold a phone number or an e-mail address"),
         (["triage", COMPLAINT, "--skip", "--why", "x" * 201], "1 to 200 characters"),
@@ -32,6 +33,15 @@ def test_a_decision_says_where_what_and_why(words: list[str], said: str):
     refused = CliRunner().invoke(app, ["redrive", *words])
     assert refused.exit_code == 1
     assert said in " ".join(refused.stderr.split())
+
+
+@pytest.mark.parametrize("typed", [COMPLAINT, COMPLAINT.upper(), f"complaint/{COMPLAINT}"])
+def test_an_id_alone_is_a_complaints(typed: str):
+    assert subject_of(typed) == f"complaint/{COMPLAINT}"
+
+
+def test_another_subject_is_named_with_its_kind():
+    assert subject_of(f"subscription/{COMPLAINT}") == f"subscription/{COMPLAINT}"
 
 
 def test_every_condition_that_is_given_holds():

@@ -118,7 +118,7 @@ def test_permissions_are_those_of_the_services():
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_endpoint_is_in_the_table_of_permissions_and_asks_it(name: str):
-    routes = [route for route in importlib.import_module(f"{package(name)}.main").app.router.routes if route.path not in OPEN]
+    routes = [route.declared for route in importlib.import_module(f"{package(name)}.main").app.router.routes if route.path not in OPEN]
     assert all(isinstance(route, APIRoute) and asks(route) for route in routes)
     named = [f"{method} {route.path}" for route in routes for method in route.methods - {"HEAD"}]
     assert sorted(named) == sorted(permission_page.service_of(name).permissions.operations)

@@ -16,14 +16,13 @@ from live import BACKLOG, CONTACT, SLOW, Live, eventually, fresh_key, ok, proble
 from typer.testing import CliRunner, Result
 
 from redress_cli.main import app
-from redress_events.vocabulary import CLOSED, LIFECYCLE
+from redress_events.vocabulary import CLOSED, KEYS, LIFECYCLE
 from redress_handling.domain.aggregate import AGGREGATE as CASE
 from redress_intake.domain.aggregate import AGGREGATE as COMPLAINT
 from redress_local.kafka import Kafka
 from redress_local.places import SERVICES
 from redress_local.processes import run
 from redress_local.system import System
-from redress_spine.aggregate import KEYS
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.store.states import Codec
 

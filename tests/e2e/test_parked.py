@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from live import SLOW, Live, eventually
+from live import SLOW, Live, eventually, fresh_key, ok
 from typer.testing import CliRunner, Result
 
 from redress_cli.main import app
@@ -106,6 +106,27 @@ def test_what_was_set_aside_is_passed_over_in_all_services(held: Live):
     the_same_when_rebuilt(held, "handling")
 
 
+def test_a_parked_subscription_is_seen_to_as_a_complaint_is(held: Live):
+    """Only intake has subscriptions. The others pass over whatever is said of them."""
+    with held.http("intake", "front-end") as client:
+        made = ok(client.post("/subscriptions", json={"address": "http://127.0.0.1:9/"}, headers={"idempotency-key": fresh_key()}), 201)
+    subscription = f"subscription/{made['id']}"
+    held.idle()
+
+    write(held, (subscription.encode(), b"{"))
+    eventually(lambda: parked(held) == dict.fromkeys(SERVICES, (0, 0)) | {"intake": (1, 0)}, "intake has parked it, the others nothing")
+    assert "intake: malformed" in redress(held, "parked", "--show", subscription)
+    assert subscription in redress(held, "parked")
+    still = redress(held, "redrive", "intake", subscription, expect=1)
+    assert "intake: 1 subjects: 0 records settled, 1 stay parked (1 malformed)" in still
+    skipped = redress(held, "redrive", subscription, "--all-services", "--skip", *WHY)
+    assert "intake: 1 passed over for ever, 1 records settled." in skipped
+    assert everywhere(held, 0, 0)()
+    with held.http("intake", "front-end") as client:
+        ok(client.get(f"/subscriptions/{made['id']}"))
+    the_same_when_rebuilt(held, "intake")
+
+
 def test_who_was_away_takes_the_decision_when_it_is_said_again(held: Live):
     complaint = held.register(SLOW)
     held.idle()
@@ -137,7 +158,7 @@ def test_a_thousand_complaints_that_a_bad_release_parked_are_redriven_by_one_com
     eventually(waits, "triage has parked them", 120)
     assert f"Of all {MANY}: {MANY} not-stored redress.intake.complaint-registered.v1" in redress(held, "parked")
     would = redress(held, "redrive", "--all", "--dry-run")
-    found = re.search(rf"triage: {MANY} complaints: (\d+) records would be settled, 0 stay parked", would)
+    found = re.search(rf"triage: {MANY} subjects: (\d+) records would be settled, 0 stay parked", would)
     assert found and int(found[1]) >= MANY, would  # with what other services said of them meanwhile
     assert waits()
     still = redress(held, "redrive", "--all", expect=1)
@@ -146,7 +167,7 @@ def test_a_thousand_complaints_that_a_bad_release_parked_are_redriven_by_one_com
     nobody = redress(held, "redrive", "--all-services", "--type", "redress.intake.complaint-chased.v1")
     assert "Nothing of this kind" in nobody
     done = redress(held, "redrive", "--all")
-    assert "triage: 1000 complaints:" in done and "0 stay parked." in done, done
+    assert "triage: 1000 subjects:" in done and "0 stay parked." in done, done
     assert everywhere(held, 0, 0)()
     held.idle(within=180)
     the_same_when_rebuilt(held, "triage")

@@ -30,6 +30,7 @@ BODIES: dict[str, Any] = {
     "POST /complaints/search": {"phone": "13900000000"},
     "POST /subscriptions": {"address": "http://127.0.0.1:9/", "stages": ["closed"]},
     "DELETE /subscriptions/{subscription}": None,
+    "POST /subscriptions/{subscription}/enable": None,
     "POST /subscriptions/{subscription}/deliveries/{delivery}/redeliver": None,
     "POST /complaints/{complaint}/supplements": {"text": "More"},
     "POST /complaints/{complaint}/chases": {},

@@ -1,6 +1,6 @@
 """What every service's HTTP side shares: settings, problems, callers, idempotency, health, metrics and logs."""
 
-from redress_chassis.api.bodies import Body, ComplaintId, Label, Moment, Short, Words, filled
+from redress_chassis.api.bodies import Body, Label, Moment, Short, SubjectId, Words, filled
 from redress_chassis.api.commands import Commands, Permitted
 from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import Cursor, Limit, Page
@@ -18,7 +18,6 @@ __all__ = [
     "Body",
     "Caller",
     "Commands",
-    "ComplaintId",
     "Cursor",
     "Label",
     "Limit",
@@ -32,6 +31,7 @@ __all__ = [
     "Service",
     "Settings",
     "Short",
+    "SubjectId",
     "Words",
     "filled",
     "problems",

@@ -152,8 +152,8 @@ class Settings(KafkaSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_body: PositiveInt = 256 * 1024  # bytes of a request
     idempotency_days: float = Field(7.0, gt=0, le=3650)  # how long the answer to a request is kept for its repetition
-    max_words: PositiveInt = 1_000  # later words of a customer that one complaint holds: supplements, and chases with words
-    max_attachments: PositiveInt = 1_000  # of one complaint, in all
+    max_words: PositiveInt = 1_000  # later words of a customer that one subject holds: supplements, and chases with words
+    max_attachments: PositiveInt = 1_000  # of one subject, in all
 
     @field_validator("log_level", "profile", mode="before")
     @classmethod

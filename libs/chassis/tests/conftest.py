@@ -26,7 +26,6 @@ from redress_chassis import (
     OWN,
     OWN_DEPARTMENT,
     Body,
-    ComplaintId,
     Cursor,
     Limit,
     Moment,
@@ -35,6 +34,7 @@ from redress_chassis import (
     Service,
     Settings,
     Short,
+    SubjectId,
     Words,
     problems,
 )
@@ -113,13 +113,13 @@ async def take_note(body: NoteBody, commands: Permitted[Any]) -> NoteView:
 
 
 @router.post("/notes/{note}/add", responses=problems(404, 409, 412))
-async def add_note(note: ComplaintId, body: NoteBody, commands: Permitted[Any]) -> NoteView:
-    return view(await commands.decide(note, body, add, kind="note"))
+async def add_note(note: SubjectId, body: NoteBody, commands: Permitted[Any]) -> NoteView:
+    return view(await commands.decide(note, body, add))
 
 
 @router.get("/notes/{note}", responses=problems(404))
-async def read_note(note: ComplaintId, commands: Permitted[Any]) -> NoteView:
-    return view(await commands.read(note, kind="note"))
+async def read_note(note: SubjectId, commands: Permitted[Any]) -> NoteView:
+    return view(await commands.read(note))
 
 
 @router.get("/notes")

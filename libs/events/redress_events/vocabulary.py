@@ -4,6 +4,7 @@ from typing import Literal
 
 LIFECYCLE = "complaints.lifecycle.v1"
 CLOSED = "complaints.closed.v1"
+KEYS = "complaints.keys.v1"
 
 Channel = Literal["hotline", "chat", "e-mail", "shop", "web", "app", "sms", "fax", "social-media", "account-manager"]
 ContactKind = Literal["complaint", "fault-report", "consultation", "suggestion"]

@@ -1,1 +1,1 @@
-"""The machinery of an event-sourced service: journal, relay, projector, automations, verify, rebuild. It knows no complaint."""
+"""The machinery of an event-sourced service: journal, relay, projector, automations, verify, rebuild. It knows no domain."""

@@ -14,8 +14,6 @@ from typing import Any
 
 from redress_events.event import Event
 
-KEYS = "complaints.keys.v1"
-
 
 class CommandRejected(Exception):
     """A command that the domain does not allow now. `code` is stable and for programs, `message` for people."""
@@ -30,7 +28,7 @@ class CommandRejected(Exception):
 class Context:
     """All that a decider may know beside state and command.
 
-    now: aware UTC, from the clock port. actor: who decides (`handler:alice`, `rules@telecom-1`, `timer`). subject: `complaint/<uuid>`.
+    now: aware UTC, from the clock port. actor: who decides (`handler:alice`, `rules@telecom-1`, `timer`). subject: `<kind>/<uuid>`.
     entropy: 16 fresh random bytes. words: opened personal fields by their reference; a forgotten one is missing.
     passed: timed automations alone: the instant up to which the log was read. A deadline after it is not judged yet, even if it lies
     before `now`.

@@ -12,7 +12,7 @@ from redress_callback.domain.history import NOTES, SAID
 from redress_callback.domain.visit import Visit
 from redress_callback.queries import TO_VISIT
 from redress_callback.views import NotePage, NoteView, VisitPage, VisitSummary, VisitView, references, references_in
-from redress_chassis import ComplaintId, Cursor, Limit, Permitted, problems
+from redress_chassis import Cursor, Limit, Permitted, SubjectId, problems
 
 router = APIRouter(tags=["visits"])
 
@@ -25,7 +25,7 @@ async def list_visits(call: Permitted[Visit], limit: Limit = 50, cursor: Cursor 
 
 
 @router.get("/visits/{complaint}", responses=problems(404))
-async def read_visit(complaint: ComplaintId, call: Permitted[Visit]) -> VisitView:
+async def read_visit(complaint: SubjectId, call: Permitted[Visit]) -> VisitView:
     """The visit of one complaint; while it is due, with what the call needs."""
     seen = await call.read(complaint)
     history = await call.latest(seen, NOTES, SAID)
@@ -33,7 +33,7 @@ async def read_visit(complaint: ComplaintId, call: Permitted[Visit]) -> VisitVie
 
 
 @router.get("/visits/{complaint}/notes", responses=problems(400, 404))
-async def list_notes(complaint: ComplaintId, call: Permitted[Visit], limit: Limit = 50, cursor: Cursor = None) -> NotePage:
+async def list_notes(complaint: SubjectId, call: Permitted[Visit], limit: Limit = 50, cursor: Cursor = None) -> NotePage:
     """All notes of all attempts, the latest first; their words while a visit is due."""
     seen = await call.read(complaint)
     page = await call.entries(seen, NOTES, limit=limit, cursor=cursor)
@@ -42,6 +42,6 @@ async def list_notes(complaint: ComplaintId, call: Permitted[Visit], limit: Limi
 
 
 @router.post("/visits/{complaint}/attempts", responses=problems(404, 409, 412))
-async def record_attempt(complaint: ComplaintId, body: AttemptBody, call: Permitted[Visit]) -> VisitSummary:
+async def record_attempt(complaint: SubjectId, body: AttemptBody, call: Permitted[Visit]) -> VisitSummary:
     """Say whether the customer was reached and what he said. Satisfied: closed. Not satisfied: back to the department, more urgent."""
     return VisitSummary.of(await call.decide(complaint, body.command(), partial(attempt, policy=call.policies)))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from fastapi import Query as Parameter
 
-from redress_chassis import ComplaintId, Cursor, Limit, Permitted, problems
+from redress_chassis import Cursor, Limit, Permitted, SubjectId, problems
 from redress_handling.bodies import AcceptBody, ContactBody, ProgressBody, RejectBody, ResolveBody, TransferBody
 from redress_handling.domain import lists
 from redress_handling.domain.accept import Accept, accept
@@ -60,7 +60,7 @@ async def show_workload(call: Permitted[Case]) -> WorkloadView:
 
 
 @router.get("/cases/{complaint}", responses=problems(404))
-async def read_case(complaint: ComplaintId, call: Permitted[Case]) -> CaseView:
+async def read_case(complaint: SubjectId, call: Permitted[Case]) -> CaseView:
     """One case with the customer's words, how to reach him, and the latest of what happened."""
     seen = await call.read(complaint)
     history = await call.latest(seen, *LISTS)
@@ -68,7 +68,7 @@ async def read_case(complaint: ComplaintId, call: Permitted[Case]) -> CaseView:
 
 
 @router.get("/cases/{complaint}/remarks", responses=problems(400, 404))
-async def list_remarks(complaint: ComplaintId, call: Permitted[Case], of: Remarks, limit: Limit = 50, cursor: Cursor = None) -> RemarkPage:
+async def list_remarks(complaint: SubjectId, call: Permitted[Case], of: Remarks, limit: Limit = 50, cursor: Cursor = None) -> RemarkPage:
     """All that the customer added or asked, or that the department did or reported, in all cycles, the latest first."""
     seen = await call.read(complaint)
     page = await call.entries(seen, of, limit=limit, cursor=cursor)
@@ -77,7 +77,7 @@ async def list_remarks(complaint: ComplaintId, call: Permitted[Case], of: Remark
 
 
 @router.get("/cases/{complaint}/outcomes", responses=problems(400, 404))
-async def list_outcomes(complaint: ComplaintId, call: Permitted[Case], limit: Limit = 50, cursor: Cursor = None) -> OutcomePage:
+async def list_outcomes(complaint: SubjectId, call: Permitted[Case], limit: Limit = 50, cursor: Cursor = None) -> OutcomePage:
     """How the case ended in each cycle, the latest first."""
     seen = await call.read(complaint)
     page = await call.entries(seen, OUTCOMES, limit=limit, cursor=cursor)
@@ -86,37 +86,37 @@ async def list_outcomes(complaint: ComplaintId, call: Permitted[Case], limit: Li
 
 
 @router.post("/cases/{complaint}/accept", responses=STEP)
-async def accept_case(complaint: ComplaintId, call: Permitted[Case], body: AcceptBody | None = None) -> CaseSummary:
+async def accept_case(complaint: SubjectId, call: Permitted[Case], body: AcceptBody | None = None) -> CaseSummary:
     """Take the case on. After a new routing or a transfer the new department accepts again."""
     return CaseSummary.of(await call.decide(complaint, Accept(), accept))
 
 
 @router.post("/cases/{complaint}/contact", responses=STEP)
-async def contact_customer(complaint: ComplaintId, body: ContactBody, call: Permitted[Case]) -> CaseSummary:
+async def contact_customer(complaint: SubjectId, body: ContactBody, call: Permitted[Case]) -> CaseSummary:
     """A person spoke with the customer, or wrote to him. Without `contacted_at`: just now."""
     return CaseSummary.of(await call.decide(complaint, ContactCustomer(**dict(body)), contact, append=True))
 
 
 @router.post("/cases/{complaint}/progress", responses=STEP)
-async def report_on_case(complaint: ComplaintId, body: ProgressBody, call: Permitted[Case]) -> CaseSummary:
+async def report_on_case(complaint: SubjectId, body: ProgressBody, call: Permitted[Case]) -> CaseSummary:
     """Say what was found or done since."""
     return CaseSummary.of(await call.decide(complaint, ReportProgress(**dict(body)), report_progress, append=True))
 
 
 @router.post("/cases/{complaint}/transfer", responses=STEP)
-async def transfer_case(complaint: ComplaintId, body: TransferBody, call: Permitted[Case]) -> CaseSummary:
+async def transfer_case(complaint: SubjectId, body: TransferBody, call: Permitted[Case]) -> CaseSummary:
     """Pass the case to another department, with the reason that the customer is told."""
     decider = partial(transfer, departments=call.policies)
     return CaseSummary.of(await call.decide(complaint, TransferCase(**dict(body)), decider))
 
 
 @router.post("/cases/{complaint}/resolve", responses=STEP)
-async def resolve_case(complaint: ComplaintId, body: ResolveBody, call: Permitted[Case]) -> CaseSummary:
+async def resolve_case(complaint: SubjectId, body: ResolveBody, call: Permitted[Case]) -> CaseSummary:
     """Say what was wrong and what was done. The return visit follows."""
     return CaseSummary.of(await call.decide(complaint, Resolve(**dict(body)), resolve))
 
 
 @router.post("/cases/{complaint}/reject", responses=STEP)
-async def reject_case(complaint: ComplaintId, body: RejectBody, call: Permitted[Case]) -> CaseSummary:
+async def reject_case(complaint: SubjectId, body: RejectBody, call: Permitted[Case]) -> CaseSummary:
     """Say why the complaint is not followed. The return visit follows all the same."""
     return CaseSummary.of(await call.decide(complaint, Reject(**dict(body)), reject))

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path
 from pydantic import AfterValidator
 
-from redress_chassis import Commands, ComplaintId, Cursor, Limit, Permitted, problems
+from redress_chassis import Commands, Cursor, Limit, Permitted, SubjectId, problems
 from redress_chassis.api.validation import Flaw
 from redress_chassis.edge.outbound import Forbidden, Unresolved, checked, parse
 from redress_chassis.edge.problems import Problem, invalid
@@ -19,6 +19,7 @@ from redress_events.event import Event
 from redress_intake.bodies import ChaseBody, RegisterBody, SearchBody, SubscriptionBody, SupplementBody, WithdrawBody
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import Complaint
+from redress_intake.domain.enable import Enable, enable
 from redress_intake.domain.first_answer import language_of
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.domain.limits import Limits
@@ -107,7 +108,7 @@ async def search_complaints(body: SearchBody, commands: Permitted[Complaint]) ->
 
 
 @router.get("/complaints/{complaint}", response_model_exclude_none=True, responses=problems(404))
-async def read_complaint(complaint: ComplaintId, commands: Permitted[Complaint]) -> ComplaintView:
+async def read_complaint(complaint: SubjectId, commands: Permitted[Complaint]) -> ComplaintView:
     """Where it stands, and the latest steps of the way there."""
     return await _shown(commands, await commands.read(complaint))
 
@@ -119,7 +120,7 @@ async def read_complaint_by_number(number: Number, commands: Permitted[Complaint
 
 
 @router.get("/complaints/{complaint}/said", response_model_exclude_none=True, responses=problems(400, 404))
-async def list_said(complaint: ComplaintId, commands: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> SaidPage:
+async def list_said(complaint: SubjectId, commands: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> SaidPage:
     """All that the customer said later, the latest first. Chases without words are only counted."""
     loaded = await commands.read(complaint)
     page = await commands.entries(loaded, SAID, limit=limit, cursor=cursor)
@@ -128,7 +129,7 @@ async def list_said(complaint: ComplaintId, commands: Permitted[Complaint], limi
 
 
 @router.get("/complaints/{complaint}/stages", response_model_exclude_none=True, responses=problems(400, 404))
-async def list_stages(complaint: ComplaintId, commands: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> StagePage:
+async def list_stages(complaint: SubjectId, commands: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> StagePage:
     """All stages since the registration, the latest first."""
     loaded = await commands.read(complaint)
     page = await commands.entries(loaded, STAGES, limit=limit, cursor=cursor)
@@ -136,20 +137,20 @@ async def list_stages(complaint: ComplaintId, commands: Permitted[Complaint], li
 
 
 @router.post("/complaints/{complaint}/supplements", response_model_exclude_none=True, responses=problems(404, 409, 412))
-async def supplement_complaint(complaint: ComplaintId, body: SupplementBody, commands: Permitted[Complaint]) -> SaidAnswer:
+async def supplement_complaint(complaint: SubjectId, body: SupplementBody, commands: Permitted[Complaint]) -> SaidAnswer:
     """The customer adds something."""
     decider = partial(supplement, limits=_limits(commands))
     return await _said(commands, complaint, Supplement(body.text, body.attachments), decider, append=True)
 
 
 @router.post("/complaints/{complaint}/chases", response_model_exclude_none=True, responses=problems(404, 409, 412))
-async def chase_complaint(complaint: ComplaintId, commands: Permitted[Complaint], body: ChaseBody = NO_WORDS) -> SaidAnswer:
+async def chase_complaint(complaint: SubjectId, commands: Permitted[Complaint], body: ChaseBody = NO_WORDS) -> SaidAnswer:
     """The customer asks where it stays."""
     return await _said(commands, complaint, Chase(body.text), partial(chase, limits=_limits(commands)), append=True)
 
 
 @router.post("/complaints/{complaint}/withdrawal", response_model_exclude_none=True, responses=problems(404, 409, 412))
-async def withdraw_complaint(complaint: ComplaintId, commands: Permitted[Complaint], body: WithdrawBody = NO_REASON) -> SaidAnswer:
+async def withdraw_complaint(complaint: SubjectId, commands: Permitted[Complaint], body: WithdrawBody = NO_REASON) -> SaidAnswer:
     """The customer wishes to end it. It ends when callback answers the wish; to wish it again meanwhile changes nothing."""
     return await _said(commands, complaint, Withdraw(body.reason), withdraw)
 
@@ -192,6 +193,13 @@ async def delete_subscription(subscription: SubscriptionId, commands: Permitted[
     await commands.decide(subscription, Unsubscribe(), unsubscribe, kind="subscription")
 
 
+@subscriptions.post("/subscriptions/{subscription}/enable", response_model_exclude_none=True, responses=problems(404, 412))
+async def enable_subscription(subscription: SubscriptionId, commands: Permitted[Subscription]) -> SubscriptionView:
+    """Be told again, after it was disabled, of what is reached from now on. What was reached meanwhile is not told."""
+    loaded = await commands.decide(subscription, Enable(), enable, kind="subscription")
+    return SubscriptionView.of(loaded, await _words(commands, loaded))
+
+
 @subscriptions.get("/subscriptions/{subscription}/deliveries", response_model_exclude_none=True, responses=problems(400, 404))
 async def list_deliveries(
     subscription: SubscriptionId, commands: Permitted[Subscription], limit: Limit = 50, cursor: Cursor = None
@@ -211,7 +219,7 @@ async def redeliver(subscription: SubscriptionId, delivery: DeliveryId, commands
     """Deliver a message again, under its id and with a new signature. Said twice, it is delivered once more."""
     loaded = await _seen(commands, subscription)
     if not loaded.state.active:
-        raise CommandRejected("subscription-disabled", "The subscription was disabled. Make a new one.")
+        raise CommandRejected("subscription-disabled", "The subscription was disabled. Enable it first.")
     return DeliveryView.of(await commands.repeat(loaded, NAME, delivery))
 
 
@@ -236,7 +244,7 @@ def stage_reached(
     """
 
 
-async def _said(commands: Commands[Complaint], complaint: ComplaintId, command: Any, decider: Any, append: bool = False) -> SaidAnswer:
+async def _said(commands: Commands[Complaint], complaint: SubjectId, command: Any, decider: Any, append: bool = False) -> SaidAnswer:
     """The customer's words are taken down even while the complaint is parked: they need nothing of what others said."""
     return SaidAnswer.of(await commands.decide(complaint, command, decider, while_parked=True, append=append))
 

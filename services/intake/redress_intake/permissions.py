@@ -42,6 +42,7 @@ PERMISSIONS = Permissions(
         "GET /subscriptions": IS_TOLD,
         "GET /subscriptions/{subscription}": IS_TOLD,
         "DELETE /subscriptions/{subscription}": IS_TOLD,
+        "POST /subscriptions/{subscription}/enable": IS_TOLD,
         "GET /subscriptions/{subscription}/deliveries": IS_TOLD,
         "POST /subscriptions/{subscription}/deliveries/{delivery}/redeliver": IS_TOLD,
     },

@@ -37,7 +37,7 @@ def message_id(subscription: str, complaint: str, entry: Listed) -> str:
 
 
 def tell(complaint: Complaint, known: Known, context: Context) -> list[Effect]:
-    """A message for each stage that a subscription asks for and that was reached since it was made; those of one complaint in order."""
+    """A message for each stage that a subscription asks for and that was reached since it was made or enabled; a complaint's in order."""
     return [
         Effect(
             key=message_id(subscription, context.subject, entry),
@@ -55,7 +55,7 @@ def tell(complaint: Complaint, known: Known, context: Context) -> list[Effect]:
         )
         for subscription, own in known.subscriptions
         for entry in sorted(known.stages, key=lambda each: each.place)
-        if entry.data["stage"] in own.stages and own.subscribed_at < entry.at and context.now - entry.at < NEWS
+        if entry.data["stage"] in own.stages and own.told_since < entry.at and context.now - entry.at < NEWS
     ]
 
 

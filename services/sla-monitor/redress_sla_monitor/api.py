@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi import Query as Parameter
 
-from redress_chassis import ComplaintId, Cursor, Limit, Moment, Permitted, problems
+from redress_chassis import Cursor, Limit, Moment, Permitted, SubjectId, problems
 from redress_events.event import micros
 from redress_sla_monitor.domain.watch import Watch
 from redress_sla_monitor.queries import DUE, LATE
@@ -29,7 +29,7 @@ Now = Annotated[datetime, Depends(clock)]
 
 
 @router.get("/complaints/{complaint}/clocks", responses=problems(404))
-async def clocks_of_complaint(complaint: ComplaintId, call: Permitted[Watch], now: Now) -> ClocksView:
+async def clocks_of_complaint(complaint: SubjectId, call: Permitted[Watch], now: Now) -> ClocksView:
     """Every clock of the complaint: its deadline, its state, the time left, and day by day why the deadline is when it is."""
     return ClocksView.of(await call.read(complaint), now, call.policies.calendars)
 

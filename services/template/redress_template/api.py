@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from redress_chassis import ComplaintId, Permitted, problems
+from redress_chassis import Permitted, SubjectId, problems
 from redress_template.domain.complaint import Complaint
 from redress_template.views import ComplaintView
 
@@ -12,6 +12,6 @@ router = APIRouter(tags=["template"])
 
 
 @router.get("/complaints/{complaint}", responses=problems(404))
-async def read_complaint(complaint: ComplaintId, call: Permitted[Complaint]) -> ComplaintView:
+async def read_complaint(complaint: SubjectId, call: Permitted[Complaint]) -> ComplaintView:
     """What is known here of one complaint."""
     return ComplaintView.of(await call.read(complaint))

@@ -6,7 +6,7 @@ from functools import partial
 
 from fastapi import APIRouter
 
-from redress_chassis import ComplaintId, Cursor, Limit, Permitted, problems
+from redress_chassis import Cursor, Limit, Permitted, SubjectId, problems
 from redress_triage.bodies import ReclassificationBody, RoutingBody
 from redress_triage.domain.complaint import Complaint
 from redress_triage.domain.reclassify import reclassify
@@ -18,21 +18,21 @@ router = APIRouter()
 
 
 @router.get("/complaints/{complaint}/classification", responses=problems(404))
-async def read_classification(complaint: ComplaintId, call: Permitted[Complaint]) -> ClassificationView:
+async def read_classification(complaint: SubjectId, call: Permitted[Complaint]) -> ClassificationView:
     """What the complaint was taken for, by whom, on which words, and where it stands."""
     seen = await call.read(complaint)
     return ClassificationView.of(seen, await call.words(seen, *references(seen.state)))
 
 
 @router.post("/complaints/{complaint}/reclassification", responses=problems(404, 409, 412))
-async def reclassify_complaint(complaint: ComplaintId, body: ReclassificationBody, call: Permitted[Complaint]) -> ClassificationView:
+async def reclassify_complaint(complaint: SubjectId, body: ReclassificationBody, call: Permitted[Complaint]) -> ClassificationView:
     """Say what it is, or confirm what the rules proposed. It moves to another department where the routing table says so."""
     seen = await call.decide(complaint, body.command(call.policies), partial(reclassify, rules=call.policies))
     return ClassificationView.of(seen, await call.words(seen, *references(seen.state)))
 
 
 @router.post("/complaints/{complaint}/routing", responses=problems(404, 409, 412))
-async def reroute_complaint(complaint: ComplaintId, body: RoutingBody, call: Permitted[Complaint]) -> ClassificationView:
+async def reroute_complaint(complaint: SubjectId, body: RoutingBody, call: Permitted[Complaint]) -> ClassificationView:
     """Send it to another department or queue."""
     seen = await call.decide(complaint, body.command(call.policies), reroute)
     return ClassificationView.of(seen, await call.words(seen, *references(seen.state)))

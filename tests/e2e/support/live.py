@@ -26,13 +26,13 @@ from redress_chassis.service import Service
 from redress_cli.api import Api
 from redress_cli.log import events
 from redress_events.event import micros
-from redress_events.vocabulary import CLOSED, LIFECYCLE
+from redress_events.vocabulary import CLOSED, KEYS, LIFECYCLE
 from redress_local.places import SERVICES, package
 from redress_local.processes import run
 from redress_local.state import Stack
 from redress_local.system import System
 from redress_spine.admin.verify import Report, verify
-from redress_spine.aggregate import KEYS, Automation
+from redress_spine.aggregate import Automation
 from redress_spine.messaging.envelope import Envelope
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.log_end import MARGIN

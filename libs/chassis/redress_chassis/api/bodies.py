@@ -50,7 +50,7 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 # What stands in clear on the log: names out of a list, with no room for a customer's own words.
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[\w \-./&+'’“”\"()（）·、]+$")]
 Moment = Annotated[AwareDatetime, Strict(False), BeforeValidator(_in_words), AfterValidator(_of_our_age)]
-ComplaintId = Annotated[UUID, Path(description="The complaint's id, as registering it answered.")]
+SubjectId = Annotated[UUID, Path(description="The id, as creating it answered.")]
 
 
 class Body(BaseModel):
@@ -76,7 +76,7 @@ class Body(BaseModel):
             if type(value) is not dict:
                 return python(value)
             try:
-                checked = cls.__pydantic_validator__.validate_json(orjson.dumps(value, default=_plain))
+                checked = cls.model_validate_json(orjson.dumps(value, default=_plain))
             except OverflowError:
                 raise PydanticCustomError("out_of_range", "A number or time is out of range.") from None
             return python(_Checked({name: getattr(checked, name) for name in checked.model_fields_set}))

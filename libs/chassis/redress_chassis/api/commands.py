@@ -41,6 +41,7 @@ class Serving(Protocol):
     metrics: Metrics
     permissions: Permissions
     policies: Any
+    kind: str
 
     @property
     def settings(self) -> Settings: ...
@@ -59,7 +60,9 @@ class Answer:
 
 class Commands(Generic[State]):
     """What a caller who may carry out this operation does to one subject or to a list. Only what the service's table of permissions lets
-    them reach is there for them: whatever reads or changes a subject, or lists some, goes through here. Raises a 403."""
+    them reach is there for them: whatever reads or changes a subject, or lists some, goes through here. Raises a 403.
+
+    kind: of which kind the subject is; without it, of the first that the service has."""
 
     def __init__(
         self, caller: Caller, permission: Permission, request_context: RequestContext, scope: Scope, answer: Answer | Response
@@ -74,9 +77,9 @@ class Commands(Generic[State]):
         self._replayed = False
         self._withheld = False
 
-    async def create(self, decide: Callable[[Context], list[Event]], subject: str | None = None, *, kind: str = "complaint") -> Loaded:
+    async def create(self, decide: Callable[[Context], list[Event]], subject: str | None = None, *, kind: str | None = None) -> Loaded:
         """Begin a new subject, `<kind>/<id>` where it is named, else with a fresh id. The same key and body: the same answer."""
-        kind, _, identity = (subject or kind).partition("/")
+        kind, _, identity = (subject or kind or self._serving.kind).partition("/")
         metadata = self._asked()
         return await self._counted(self._serving.engine.create(kind, decide, metadata, id=UUID(identity) if identity else None))
 
@@ -86,7 +89,7 @@ class Commands(Generic[State]):
         command: Command,
         decider: Callable[[Any, Command, Context], list[Event]],
         *,
-        kind: str = "complaint",
+        kind: str | None = None,
         while_parked: bool = False,
         append: bool = False,
     ) -> Loaded:
@@ -97,7 +100,7 @@ class Commands(Generic[State]):
         Whoever repeats a request is answered under its key, though the subject be out of their reach by now; but then without its words.
         """
         if_match = self._context.header(b"if-match")
-        self._context.subject = f"{kind}/{identity}"
+        self._context.subject = self._name(identity, kind)
 
         def check(loaded: Loaded) -> None:
             self._let_see(loaded)
@@ -113,9 +116,9 @@ class Commands(Generic[State]):
         self._withheld = self._replayed and not self._roles_on(loaded)
         return loaded
 
-    async def read(self, identity: UUID, *, kind: str = "complaint") -> Loaded:
+    async def read(self, identity: UUID, *, kind: str | None = None) -> Loaded:
         """One subject as it stands. Raises 404."""
-        return await self._read(f"{kind}/{identity}")
+        return await self._read(self._name(identity, kind))
 
     async def find(self, query: Query, *args: Any) -> Loaded:
         """The first subject that a query finds, as it stands. Raises 404."""
@@ -145,10 +148,10 @@ class Commands(Generic[State]):
         return Page(items, following)
 
     async def found(
-        self, name: str, text: str, *, kind: str = "complaint", limit: int = paging.USUAL, cursor: str | None = None
+        self, name: str, text: str, *, kind: str | None = None, limit: int = paging.USUAL, cursor: str | None = None
     ) -> Page[Loaded]:
         """A page of the subjects whose personal field `name` has this value in whatever form, the newest first. Raises 400 `bad-cursor`."""
-        digest = self._serving.engine.digest(kind, name, text)
+        digest = self._serving.engine.digest(kind or self._serving.kind, name, text)
         return await self.page(FOUND, digest or b"", limit=limit, cursor=cursor)
 
     async def counts(self, name: str) -> dict[str, int]:
@@ -205,6 +208,9 @@ class Commands(Generic[State]):
         """Answer 201, with the place of what was created."""
         self._answer.status_code = 201
         self._answer.headers["location"] = path
+
+    def _name(self, identity: UUID, kind: str | None) -> str:
+        return f"{kind or self._serving.kind}/{identity}"
 
     def _asked(self) -> CommandMetadata:
         request_context, caller = self._context, self.caller

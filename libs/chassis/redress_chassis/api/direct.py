@@ -1,131 +1,139 @@
-"""Serves an endpoint that asks for a call, path parameters, named headers and a JSON body without FastAPI's general machinery.
+"""What serves a declared endpoint: commands, and reads of one thing, without FastAPI's general machinery.
 
-That is the signature of every command, and of reads of one thing. FastAPI declares it, checks it and documents it as ever; but for each
-request it opens exit stacks, solves a graph of dependencies that has one node, and parses and converts a body that the door has parsed: a
-third of a registration's processor time as it was (FastAPI 0.165). Whatever has another signature is left to FastAPI. That both answer
-alike is tested.
+FastAPI declares every endpoint, checks it and documents it. But for each request it opens exit stacks, solves a graph of dependencies that
+has one node, and parses and converts a body that the door has parsed: a third of a registration's processor time as it was (FastAPI 0.165).
+An endpoint that asks for a call, path parameters, named headers and a JSON body is served without that; whatever has another signature,
+and every request that is not right, is left to FastAPI. That both answer alike is tested.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi._compat import ModelField, get_missing_field_error
 from fastapi.datastructures import DefaultPlaceholder
-from fastapi.exceptions import RequestValidationError, ResponseValidationError
+from fastapi.params import Body
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ValidationError
-from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
 
 from redress_chassis.api.commands import Answer, CommandsDependency
+from redress_chassis.edge import query_string
 from redress_chassis.edge.request_context import RequestContext, request_context_of
 
-Given = Callable[[RequestContext, Scope], Any]  # what was sent for a parameter, or MISSING
-MISSING: Any = object()
+Given = Callable[[RequestContext, Scope], Any]  # what was sent for a parameter, or None
+Parameter = tuple[str, FieldInfo, TypeAdapter[Any], Given]
 
 
-def take(route: BaseRoute) -> bool:
-    """Serve this route directly, if its signature is one of those. → whether it is."""
-    if not isinstance(route, APIRoute) or not _is_plain(route):
-        return False
-    route.app = _app(route)
-    return True
+class Served(Route):
+    """Serves what a route declares."""
+
+    def __init__(self, declared: Route) -> None:
+        app = Direct(declared) if isinstance(declared, APIRoute) and is_plain(declared) else declared.handle
+        guarded = query_string.Guarded(app, query_string.known_to(declared))
+        super().__init__(declared.path, guarded, methods=declared.methods, name=declared.name)
+        self.methods = declared.methods
+        self.declared = declared
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child_scope = super().matches(scope)
+        if match is not Match.NONE:
+            child_scope["route"] = self.declared
+        return match, child_scope
 
 
-def _is_plain(route: APIRoute) -> bool:
+def served(route: BaseRoute) -> BaseRoute:
+    return Served(route) if isinstance(route, Route) else route
+
+
+def is_plain(route: APIRoute) -> bool:
+    """Whether this endpoint has one of the signatures that are served directly."""
     wanted = route.dependant
     return (
         [type(each.call) for each in wanted.dependencies] == [CommandsDependency]
         and not (wanted.query_params or wanted.cookie_params or wanted.request_param_name or wanted.response_param_name)
         and not (wanted.http_connection_param_name or wanted.background_tasks_param_name or wanted.security_scopes_param_name)
-        and all(each.field_info.alias for each in wanted.header_params)
         and len(wanted.body_params) <= 1
-        and not (wanted.body_params and route._embed_body_fields)
-        and route.response_field is not None
+        and all(type(each.field_info) is Body and not each.field_info.embed for each in wanted.body_params)
+        and route.response_model is not None
         and isinstance(route.response_class, DefaultPlaceholder)
-        and route.stream_item_field is None
         and inspect.iscoroutinefunction(wanted.call)
     )
 
 
-def _app(route: APIRoute) -> ASGIApp:
-    (dependency,) = route.dependant.dependencies
-    commands, call_name, endpoint = dependency.call, dependency.name, route.dependant.call
-    assert isinstance(commands, CommandsDependency)
-    assert call_name is not None
-    assert endpoint is not None
-    parameters = [_in_path(field) for field in route.dependant.path_params] + [_in_header(field) for field in route.dependant.header_params]
-    body = route.dependant.body_params[0] if route.dependant.body_params else None
-    usual = route.status_code
+class Direct:
+    """An ASGI app for one plain endpoint."""
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, declared: APIRoute) -> None:
+        wanted = declared.dependant
+        (dependency,) = wanted.dependencies
+        assert isinstance(dependency.call, CommandsDependency)
+        assert dependency.name is not None
+        self.declared = declared
+        self._endpoint = declared.endpoint
+        self._commands, self._call_name = dependency.call, dependency.name
+        self._parameters: list[Parameter] = [
+            *((each.name, each.field_info, _adapter(each.field_info), _in_path(each.alias)) for each in wanted.path_params),
+            *((each.name, each.field_info, _adapter(each.field_info), _in_header(each.alias)) for each in wanted.header_params),
+        ]
+        self._body = [(each.name, each.field_info, _adapter(each.field_info)) for each in wanted.body_params]
+        self._answer: TypeAdapter[Any] = TypeAdapter(declared.response_model)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_context, answer = request_context_of(scope), Answer()
-        values: dict[str, Any] = {call_name: commands.commands(scope, answer)}
-        errors: list[Any] = []
-        for field, where, given in parameters:
-            values[field.name], found = _validated(field, given(request_context, scope), (where, field.alias))
-            errors += found
-        if body is not None:
-            values[body.name], found = _body(body, request_context)
-            errors += found
-        if errors:
-            raise RequestValidationError(errors, body=request_context.body)
-        content = _content(route, await endpoint(**values))
+        values: dict[str, Any] = {self._call_name: self._commands.commands(scope, answer)}
+        try:
+            for name, info, adapter, given in self._parameters:
+                value = given(request_context, scope)
+                values[name] = _default(info) if value is None else adapter.validate_python(value)
+            for name, info, adapter in self._body:
+                raw = request_context.raw
+                values[name] = adapter.validate_json(raw) if raw else _default(info)
+        except (ValidationError, OverflowError, Missing):  # FastAPI finds the words for it, and defaults where a body is null
+            await self.declared.handle(scope, receive, send)
+            return
+        content = self._content(await self._endpoint(**values))
         headers = [(b"content-length", b"%d" % len(content)), (b"content-type", b"application/json")]
         headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
-        await send({"type": "http.response.start", "status": usual or answer.status_code or 200, "headers": headers})
+        status = self.declared.status_code or answer.status_code or 200
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    return app
+    def _content(self, answered: Any) -> bytes:
+        route = self.declared
+        return self._answer.dump_json(
+            self._answer.validate_python(answered, from_attributes=True),
+            include=route.response_model_include,
+            exclude=route.response_model_exclude,
+            by_alias=route.response_model_by_alias,
+            exclude_unset=route.response_model_exclude_unset,
+            exclude_defaults=route.response_model_exclude_defaults,
+            exclude_none=route.response_model_exclude_none,
+        )
 
 
-def _in_path(field: ModelField) -> tuple[ModelField, str, Given]:
-    return field, "path", lambda _, scope: scope["path_params"].get(field.alias, MISSING)
+class Missing(Exception):
+    """A parameter that has no default was not sent."""
 
 
-def _in_header(field: ModelField) -> tuple[ModelField, str, Given]:
-    name = field.alias.lower().encode()
-
-    def given(request_context: RequestContext, _: Scope) -> Any:
-        value = request_context.header(name)
-        return MISSING if value is None else value
-
-    return field, "header", given
+def _adapter(info: FieldInfo) -> TypeAdapter[Any]:
+    annotation: Any = info.annotation
+    return TypeAdapter(Annotated[(annotation, *info.metadata)] if info.metadata else annotation)
 
 
-def _body(field: ModelField, request_context: RequestContext) -> tuple[Any, list[Any]]:
-    model = field.field_info.annotation
-    if request_context.raw and isinstance(model, type) and issubclass(model, BaseModel):
-        try:
-            return model.__pydantic_validator__.validate_json(request_context.raw), []
-        except (ValidationError, OverflowError):
-            pass  # what is wrong is said below, in the words that FastAPI finds for it
-    return _validated(field, request_context.body if request_context.raw else MISSING, ("body",))
+def _default(info: FieldInfo) -> Any:
+    if info.is_required():
+        raise Missing
+    return info.get_default(call_default_factory=True)
 
 
-def _validated(field: ModelField, value: Any, place: tuple[str, ...]) -> tuple[Any, list[Any]]:
-    if value is not MISSING:
-        return field.validate(value, {}, loc=place)
-    if field.field_info.is_required():
-        return None, [get_missing_field_error(place)]
-    return field.default, []  # frozen models and plain values: nobody changes them
+def _in_path(alias: str) -> Given:
+    return lambda _, scope: scope["path_params"].get(alias)
 
 
-def _content(route: APIRoute, answered: Any) -> bytes:
-    field = route.response_field
-    assert field is not None
-    value, errors = field.validate(answered, {}, loc=("response",))
-    if errors:
-        raise ResponseValidationError(errors=errors, body=answered)
-    return field.serialize_json(
-        value,
-        include=route.response_model_include,
-        exclude=route.response_model_exclude,
-        by_alias=route.response_model_by_alias,
-        exclude_unset=route.response_model_exclude_unset,
-        exclude_defaults=route.response_model_exclude_defaults,
-        exclude_none=route.response_model_exclude_none,
-    )
+def _in_header(alias: str) -> Given:
+    name = alias.lower().encode()
+    return lambda request_context, _: request_context.header(name)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from redress_chassis.api.idempotency import HEADER, LONGEST
 from redress_chassis.auth.permissions import ANYTHING, Permission, Permissions
@@ -46,9 +49,15 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": SENTENCES.get(status, HTTPStatus(status).phrase), "content": content} for status in statuses}
 
 
-def document(app: FastAPI, schema: dict[str, Any]) -> dict[str, Any]:
-    """FastAPI's document of this app, completed."""
-    permissions: Permissions = app.state.serving.permissions
+def document(app: FastAPI, routes: Sequence[BaseRoute], webhooks: Sequence[BaseRoute]) -> dict[str, Any]:
+    """FastAPI's document of these routes, completed; made once."""
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=routes, webhooks=webhooks)
+        app.openapi_schema = _completed(schema, routes, app.state.serving.permissions)
+    return app.openapi_schema
+
+
+def _completed(schema: dict[str, Any], routes: Sequence[BaseRoute], permissions: Permissions) -> dict[str, Any]:
     components = schema.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = SCHEMA
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
@@ -57,12 +66,11 @@ def document(app: FastAPI, schema: dict[str, Any]) -> dict[str, Any]:
     for operations in schema.get("webhooks", {}).values():
         for operation in operations.values():
             operation["responses"].pop("422", None)  # it is others who answer
-    for context in iter_route_contexts(app.routes):
-        route = context.original_route
+    for route in routes:
         if not isinstance(route, APIRoute) or not route.include_in_schema:
             continue
         for method in route.methods or ():
-            operation = schema["paths"].get(context.path_format, {}).get(method.lower())
+            operation = schema["paths"].get(route.path_format, {}).get(method.lower())
             if operation is not None:
                 _complete(operation, method, permissions.of(route))
     return schema

@@ -25,8 +25,8 @@ RESTORED = (
 
 
 NOT_YET = "This service does not know it, and has not read everything yet. Repeat after a moment with the same key."
-KEY_MISSING = "The key to this complaint's words is not here, so they can be neither read nor added to. Repeat with the same key, or later."
-PLAINTEXT_MISSING = "Some words of this complaint cannot be read here. They were not deleted: tell operations."
+KEY_MISSING = "The key to these words is not here, so they can be neither read nor added to. Repeat with the same key, or later."
+PLAINTEXT_MISSING = "Some words cannot be read here. They were not deleted: tell operations."
 CLOCK_OFF = "This server's clock is wrong, so it decides nothing. Repeat with the same key: another server may answer."
 
 
@@ -90,11 +90,11 @@ def problem_of(error: BaseException) -> Problem | None:
         case engine.Unknown():
             return not_found()
         case engine.Parked():
-            return Problem(409, "parked", "This complaint is held until a record that could not be read is redriven. Ask operations.")
+            return Problem(409, "parked", "This is held until a record that could not be read is redriven. Ask operations.")
         case engine.KeyReused():
             return Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another request. Use a new one.")
         case engine.Forgotten():
-            return Problem(409, "forgotten", "The personal data of this complaint were deleted; nothing can be added to it.")
+            return Problem(409, "forgotten", "Its personal data were deleted; nothing can be added to it.")
         case engine.Conflict():
             return Problem(409, "conflict", "Others changed this at the same moment, three times in a row. Read it again and repeat.")
         case engine.TooLarge():

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from redress_chassis.api.validation import MOST_FLAWS, Flaw, pointer_to
@@ -31,10 +31,9 @@ class Guarded:
         await self._served(scope, receive, send)
 
 
-def guard(route: BaseRoute) -> None:
-    """Check what is asked of this route before it is served. Again is once: several apps of one process share routes."""
-    if isinstance(route, Route) and not isinstance(route.app, Guarded):
-        route.app = Guarded(route.app, frozenset(_known(route.dependant)) if isinstance(route, APIRoute) else frozenset())
+def known_to(route: BaseRoute) -> frozenset[str]:
+    """The query parameters that a route declares."""
+    return frozenset(_known(route.dependant)) if isinstance(route, APIRoute) else frozenset()
 
 
 def check(query: bytes, known: Collection[str]) -> None:

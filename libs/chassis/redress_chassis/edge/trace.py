@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-# Version 00, and later ones as far as they look the same (W3C Trace Context, 3.2). Version ff and ids of zeros are invalid.
-TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+from opentelemetry.trace import format_trace_id, get_current_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+PROPAGATOR = TraceContextTextMapPropagator()
 CURRENT: ContextVar[str | None] = ContextVar("trace", default=None)  # of the request that is being answered, for its log lines
 
 
@@ -23,7 +23,7 @@ class Trace:
 
 def continued(traceparent: str | None) -> Trace:
     """The caller's trace with a span of our own, or a new one where there is none or it is malformed."""
-    trace, flags = os.urandom(16).hex(), "01"
-    if traceparent and len(traceparent) <= 200 and (match := TRACEPARENT.fullmatch(traceparent)) and (match[1] != "00" or not match[5]):
-        trace, flags = match[2], match[4]
-    return Trace(trace, f"00-{trace}-{os.urandom(8).hex()}-{flags}")
+    trace, flags = os.urandom(16).hex(), 1
+    if traceparent and (span := get_current_span(PROPAGATOR.extract({"traceparent": traceparent})).get_span_context()).is_valid:
+        trace, flags = format_trace_id(span.trace_id), span.trace_flags
+    return Trace(trace, f"00-{trace}-{os.urandom(8).hex()}-{flags:02x}")

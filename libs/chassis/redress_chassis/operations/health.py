@@ -39,7 +39,7 @@ async def live(request: Request) -> Response:
 
 @router.get("/health/ready")
 async def ready(request: Request) -> Response:
-    """Send me calls if this is a 200. Kafka may be away: complaints are still taken down. alarms: what somebody must see to."""
+    """Send me calls if this is a 200. Kafka may be away: commands are still carried out. alarms: what somebody must see to."""
     found = await _patient(request).health()
     alarms = {"alarms": found.alarms} if found.alarms else {}
     if found.ready:

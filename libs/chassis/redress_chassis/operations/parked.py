@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, cast
-from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 from fastapi import Query as Parameter
@@ -17,6 +16,7 @@ from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import MOST, Limit
 from redress_chassis.auth.permissions import ANYTHING, Roles
 from redress_chassis.edge.problems import not_found
+from redress_spine.messaging.envelope import SUBJECT
 from redress_spine.processing.effects import DeadEffect, NoSuchEffect
 from redress_spine.processing.parking import Decided, NotParked, Redriven, Skipped, TakenIn
 from redress_spine.processing.skips import checked_why
@@ -34,10 +34,10 @@ OPERATIONS: Mapping[str, Roles] = {
     "POST /ops/effects/{reactor}/{key}/retry": OPERATORS,
     "POST /ops/effects/{reactor}/{key}/drop": OPERATORS,
 }
-AT_ONCE = 50  # records or complaints that one request decides on
+AT_ONCE = 50  # records or subjects that one request decides on
 
 Name = Annotated[str, Path(max_length=200), AfterValidator(storable)]
-ComplaintFilter = Annotated[UUID | None, Parameter(description="The complaint's id, as registering it answered.")]
+SubjectFilter = Annotated[str | None, Parameter(pattern=f"^{SUBJECT.pattern}$", description="That subject alone: `<kind>/<id>`.")]
 Topic = Annotated[str, Field(min_length=1, max_length=249)]
 Subject = Annotated[str, Field(min_length=1, max_length=250)]
 Partition = Annotated[int, Field(ge=0, lt=2**31)]
@@ -46,7 +46,7 @@ Hex = Annotated[str, Field(pattern="^([0-9a-f]{2})*$", max_length=2_000)]
 
 
 class RedriveBody(Body):
-    """Which subjects, by their names (`complaint/…`). dry_run: only tell what would be folded."""
+    """Which subjects, by their names, `<kind>/<id>`. dry_run: only tell what would be folded."""
 
     subjects: Annotated[list[Subject], Field(min_length=1, max_length=AT_ONCE)]
     dry_run: bool = False
@@ -91,7 +91,7 @@ async def list_parked(
     call: Permitted[Any],
     limit: Limit = MOST,
     after: Annotated[str, Parameter(max_length=250, description="The last subject of the page before.")] = "",
-    complaint: ComplaintFilter = None,
+    subject: SubjectFilter = None,
     aside_after: Annotated[
         str | None,
         Parameter(pattern=r"^[^/]{0,249}/[0-9]{1,9}@[0-9]{1,18}$", description="The last one before: `topic/0@0`."),
@@ -99,8 +99,7 @@ async def list_parked(
 ) -> dict[str, Any]:
     """Parked subjects with the record that each stumbled over, by their names; and records that belong to no subject, the newest, or by
     their places behind `aside_after`."""
-    only = f"complaint/{complaint}" if complaint else None
-    parked, dead_letters = await _engine(request).parked(limit, after, only, None if aside_after is None else _place(aside_after))
+    parked, dead_letters = await _engine(request).parked(limit, after, subject, None if aside_after is None else _place(aside_after))
     return {"parked": [asdict(each) for each in parked], "dead_letters": [asdict(each) for each in dead_letters]}
 
 
@@ -108,13 +107,12 @@ async def list_parked(
 async def show_record(
     request: Request,
     call: Permitted[Any],
-    complaint: ComplaintFilter = None,
+    subject: SubjectFilter = None,
     partition: Annotated[int, Parameter(ge=0, lt=2**31)] = 0,
     offset: Annotated[int, Parameter(ge=0, lt=2**63)] = 0,
     topic: Annotated[str | None, Parameter(max_length=249)] = None,
 ) -> dict[str, Any]:
-    """A record that is parked or set aside, without personal data: the one that a complaint stumbled over, or the one at a place."""
-    subject = f"complaint/{complaint}" if complaint else None
+    """A record that is parked or set aside, without personal data: the one that a subject stumbled over, or the one at a place."""
     seen = await _engine(request).held(subject, None if subject else (partition, offset), topic)
     if seen is None:
         raise not_found()

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from spine_stack import INTAKE_AGGREGATE, Stack, registered
 
-from redress_chassis import ANYTHING, Body, Commands, ComplaintId, Permissions, Permitted, Service, Settings, Words, problems
+from redress_chassis import ANYTHING, Body, Commands, Permissions, Permitted, Service, Settings, SubjectId, Words, problems
 from redress_events.contracts import CONTRACTS, INTAKE
 from redress_events.contracts.intake import ComplaintChased
 from redress_spine.aggregate import CommandRejected
@@ -59,12 +59,12 @@ async def register(body: TextBody, commands: Permitted[Any]) -> View:
 
 
 @router.post("/complaints/{complaint}/chase", responses=problems(404, 409, 412))
-async def chase_complaint(complaint: ComplaintId, body: TextBody, commands: Permitted[Any]) -> View:
+async def chase_complaint(complaint: SubjectId, body: TextBody, commands: Permitted[Any]) -> View:
     return await view(commands, await commands.decide(complaint, body, chase))
 
 
 @router.get("/complaints/{complaint}", responses=problems(404))
-async def read(complaint: ComplaintId, commands: Permitted[Any]) -> View:
+async def read(complaint: SubjectId, commands: Permitted[Any]) -> View:
     return await view(commands, await commands.read(complaint))
 
 

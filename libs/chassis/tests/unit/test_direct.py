@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import APIRouter
-from fastapi.routing import APIRoute, request_response
+from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.types import Receive, Scope, Send
 
 from redress_chassis import Service
 from redress_chassis.api import direct
@@ -41,20 +42,14 @@ Switch = Callable[[bool], None]
 
 
 @pytest.fixture
-def switch(service: Service) -> Iterator[Switch]:
-    """Serves the toy's commands and its read of one thing directly, or by FastAPI's own handler."""
-    plain = [route for route in service.routes[0].routes if isinstance(route, APIRoute) and direct.take(route)]
-    assert {route.path for route in plain} >= {"/notes", "/notes/{note}", "/notes/{note}/add"}
+def switch(monkeypatch: pytest.MonkeyPatch) -> Switch:
+    """Serves what is plain directly, or by FastAPI's own handler."""
+    ours = direct.Direct.__call__
 
-    def turn(on: bool) -> None:
-        for route in plain:
-            if on:
-                assert direct.take(route)
-            else:
-                route.app = request_response(route.get_route_handler())
+    async def theirs(self: direct.Direct, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.declared.handle(scope, receive, send)
 
-    yield turn
-    turn(True)
+    return lambda on: monkeypatch.setattr(direct.Direct, "__call__", ours if on else theirs)
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -96,11 +91,13 @@ def test_what_is_no_coroutine_is_left_to_fastapi():
     def plain(call: Permitted[Any]) -> dict[str, str]:
         return {}
 
-    assert not direct.take(router.routes[0])
+    (route,) = router.routes
+    assert isinstance(route, APIRoute) and not direct.is_plain(route)
 
 
-def test_lists_and_reads_by_query_are_left_to_fastapi(service: Service):
-    served = {route.path: direct.take(route) for route in service.routes[0].routes if isinstance(route, APIRoute)}
-    assert served["/notes/{note}/add"]
-    routes = [route for route in service.routes[0].routes if isinstance(route, APIRoute) and route.dependant.query_params]
-    assert routes and not any(direct.take(route) for route in routes)
+def test_commands_and_reads_of_one_thing_are_served_directly_and_lists_are_not(service: Service):
+    declared = [route.declared for route in service.app().router.routes if isinstance(route, direct.Served)]
+    notes = {f"{min(route.methods or ())} {route.path}": route for route in declared if "note" in route.path or "written" in route.path}
+    plain = {name for name, route in notes.items() if isinstance(route, APIRoute) and direct.is_plain(route)}
+    assert plain == {"POST /notes", "GET /notes/{note}", "POST /notes/{note}/add"}
+    assert notes.keys() - plain == {"GET /notes", "GET /written"}

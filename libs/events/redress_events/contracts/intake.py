@@ -92,6 +92,13 @@ class WebhookDisabled(Event):
     reason: Literal["gone", "failing"]
 
 
+class WebhookEnabled(Event):
+    """The front end wants to be told again, of what is reached from now on."""
+
+    stream: ClassVar[str] = "subscription"
+    decided_on: ClassVar[str] = "subscription"
+
+
 INTAKE = Contract(
     "intake",
     ComplaintRegistered,
@@ -101,4 +108,5 @@ INTAKE = Contract(
     WebhookSubscribed,
     WebhookUnsubscribed,
     WebhookDisabled,
+    WebhookEnabled,
 )

@@ -16,7 +16,7 @@ from redress_spine.store.vault import Vault
 
 MAKER = "intake"  # the only service that makes keys
 CHUNK = 1_000
-# The complaints whose words this service holds, with their keys; and the keys of which there are no words (yet).
+# The subjects whose words this service holds, with their keys; and the keys of which there are no words (yet).
 KEYS = """
 SELECT coalesce(s.subject, k.subject), s.subject IS NOT NULL, k.subject IS NOT NULL, k.wrapped, k.proof, k.acknowledged
 FROM (SELECT DISTINCT subject FROM sealed) s FULL JOIN keys k USING (subject)

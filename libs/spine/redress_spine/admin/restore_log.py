@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from redress_events.vocabulary import CLOSED, LIFECYCLE
+from redress_events.vocabulary import CLOSED, KEYS, LIFECYCLE
 from redress_spine.admin.causal_order import CausalOrder, Journaled, merged
 from redress_spine.admin.open_journals import Journal
-from redress_spine.aggregate import KEYS
 from redress_spine.messaging import topics as making
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.messaging.log_content import Content, Log

@@ -268,7 +268,7 @@ class _Check:
             self._report.differs(
                 "journal",
                 f"{stream} version {version}",
-                f"is stored with partition {stored}, its complaint belongs into {partition}",
+                f"is stored with partition {stored}, its subject belongs into {partition}",
                 f"A rebuild sets that right too: redress rebuild {self._service.source}",
             )
 
@@ -498,7 +498,7 @@ class _Check:
         elif replay.foldable is not None:
             record = replay.foldable
             what = f"is parked at {record.topic}/{record.partition} offset {record.offset}, which can be folded"
-            self._report.differs("state", subject, what, f"redress redrive {self._service.source} {subject.partition('/')[2]}")
+            self._report.differs("state", subject, what, f"redress redrive {self._service.source} {subject}")
         if codec.dump_observed(folding.observed) != codec.dump_observed(codec.load_observed(observed)):
             self._report.differs("state", subject, "observed is not the fold of the log", self._rebuild)
         if folding.read != orjson.loads(read):

@@ -60,7 +60,7 @@ def event_id(subject: str, source: str, version: int) -> str:
 
 
 def dataschema(type_: str) -> str:
-    """`redress.intake.complaint-registered.v1` → `urn:redress:schema:redress.intake.complaint-registered:1`."""
+    """`redress.jar.note-taken.v1` → `urn:redress:schema:redress.jar.note-taken:1`."""
     found = TYPE.fullmatch(type_)
     if found is None:
         raise Malformed("The type is not `redress.<source>.<name>.v<version>`.")

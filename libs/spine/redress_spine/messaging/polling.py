@@ -49,7 +49,7 @@ async def poll(consumer: Consumer, following: Mapping[TopicPartition, int], wait
 
 def _assignment(consumer: Consumer) -> Assignment | None:
     """aiokafka 0.14 tells it to nobody. Its identity is what says that no rebalance came between two looks."""
-    subscription = consumer._subscription.subscription
+    subscription = consumer._subscription.subscription  # noqa: SLF001 # docs/adr/0047
     return subscription.assignment if subscription is not None else None
 
 

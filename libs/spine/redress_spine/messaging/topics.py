@@ -11,8 +11,7 @@ from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from redress_events.vocabulary import CLOSED, LIFECYCLE
-from redress_spine.aggregate import KEYS
+from redress_events.vocabulary import CLOSED, KEYS, LIFECYCLE
 from redress_spine.messaging.kafka_clients import Admin, KafkaClients
 from redress_spine.store.errors import TopicsNotMade, WrongPartitions
 

@@ -41,7 +41,7 @@ class Turns:
 
     async def _wait(self, subject: str, line: deque[asyncio.Future[None]], until: float) -> None:
         if len(line) >= self._most:
-            raise Unavailable("Too many commands wait for this complaint.")
+            raise Unavailable("Too many commands wait for this subject.")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.append(turn)
         try:
@@ -54,7 +54,7 @@ class Turns:
             else:  # it came in the very moment in which nobody waited for it any more
                 self._pass_on(subject)
             if isinstance(error, TimeoutError):
-                raise Unavailable("Other commands on this complaint took too long.") from error
+                raise Unavailable("Other commands on this subject took too long.") from error
             raise
 
     def _pass_on(self, subject: str) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import fcntl
 import math
 import mmap
-import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 from uuid import UUID
 
 import structlog
+import uuid_utils
 
 from redress_events.event import EPOCH, micros
 from redress_spine.store.errors import ClockOff, safe_message
@@ -158,10 +158,8 @@ class CrossCheck:
 
 
 def uuid7(now: datetime) -> UUID:
-    """A version 7 UUID (RFC 9562): 48 bits of milliseconds and 74 of entropy, so that new rows lie together in the index."""
-    value = int(now.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+    """A version 7 UUID (RFC 9562), which begins with the milliseconds: new rows lie together in the index."""
+    return UUID(bytes=uuid_utils.uuid7(nanoseconds=int(now.timestamp() * 1000) * 1_000_000).bytes)
 
 
 def monotonic() -> float:

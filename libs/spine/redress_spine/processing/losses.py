@@ -75,7 +75,7 @@ class Loss:
 
     def __str__(self) -> str:
         more = f" and {self.subjects - len(self.named)} more" if self.subjects > len(self.named) else ""
-        return f"{self.rows} rows and {self.versions} versions of {self.subjects} complaints: {', '.join(self.named)}{more}"
+        return f"{self.rows} rows and {self.versions} versions of {self.subjects} subjects: {', '.join(self.named)}{more}"
 
     def add(self, subject: str, gone: bool, versions: int) -> None:
         self.rows += gone

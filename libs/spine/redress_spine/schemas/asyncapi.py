@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from redress_events.event import Contract, Event
-from redress_events.vocabulary import LIFECYCLE
-from redress_spine.aggregate import KEYS
+from redress_events.vocabulary import KEYS, LIFECYCLE
 from redress_spine.messaging.envelope import CONTENT_TYPE, DATA_CONTENT_TYPE, MAX_VERSION, SUBJECT, dataschema
 from redress_spine.schemas.json_schema import Schema
 

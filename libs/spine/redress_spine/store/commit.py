@@ -101,7 +101,7 @@ def prepare(
     wrapped: bytes | None = None,
     digests: bytes | None = None,
 ) -> Item:
-    """Number, seal, chain, fold and project the events. heads: the ends of the other streams they go to; cipher: the complaint's key where
+    """Number, seal, chain, fold and project the events. heads: the ends of the other streams they go to; cipher: the subject's key where
     they are personal; digests: the key of digests by which it is found. Raises EventTooLarge, NotProjected."""
     ends = {row.subject: (row.version, row.hash)} | dict(heads)
     item = Item(row, row.own, "", row.version, key=key, wrapped=wrapped)

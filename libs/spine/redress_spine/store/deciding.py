@@ -152,7 +152,7 @@ class Deciding:
             return
         pause = random.random() * min(JITTER[0] * 2**attempt, JITTER[1])
         if asyncio.get_running_loop().time() + pause > until:
-            raise Unavailable("Others write to this complaint all the time.")
+            raise Unavailable("Others write to this subject all the time.")
         await asyncio.sleep(pause)
 
     async def _decide_once(

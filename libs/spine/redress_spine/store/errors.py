@@ -34,11 +34,11 @@ class NotYet(Unavailable):
 
 
 class KeyMissing(Unavailable):
-    """The key to a complaint's words is not here: late, lost, or unreadable. That is no proof that anybody destroyed it."""
+    """The key to a subject's words is not here: late, lost, or unreadable. That is no proof that anybody destroyed it."""
 
 
 class PlaintextMissing(Unavailable):
-    """A complaint's key is here, and the ciphertext of some of its words is not, or does not open with it."""
+    """A subject's key is here, and the ciphertext of some of its words is not, or does not open with it."""
 
 
 class ClockOff(Unavailable):

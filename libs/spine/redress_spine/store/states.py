@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +12,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+from aiokafka.partitioner import murmur2
 from pydantic import TypeAdapter
 
 from redress_events.event import Event
@@ -31,8 +31,6 @@ SELECT w.stream, h.version, h.hash
 FROM unnest($1::text[]) w (stream)
 JOIN LATERAL (SELECT e.version, e.hash FROM events e WHERE e.stream = w.stream ORDER BY e.version DESC LIMIT 1) h ON true
 """
-
-MURMUR = 0x5BD1E995
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +190,6 @@ async def heads(connection: Connection, streams: Sequence[str]) -> dict[str, tup
 
 @lru_cache(8192)  # each subject is asked for by commit, relay and projector
 def partition_of(key: str, partitions: int) -> int:
-    """Kafka's default partitioner: murmur2 of the key's bytes, four at a time (aiokafka goes byte by byte: three times as long)."""
-    raw = key.encode()
-    words, rest = divmod(len(raw), 4)
-    hashed = 0x9747B28C ^ len(raw)
-    for word in struct.unpack_from(f"<{words}I", raw):
-        word = word * MURMUR & 0xFFFFFFFF
-        hashed = hashed * MURMUR & 0xFFFFFFFF ^ (word ^ word >> 24) * MURMUR & 0xFFFFFFFF
-    if rest:
-        hashed = (hashed ^ int.from_bytes(raw[-rest:], "little")) * MURMUR & 0xFFFFFFFF
-    hashed = (hashed ^ hashed >> 13) * MURMUR & 0xFFFFFFFF
-    return ((hashed ^ hashed >> 15) & 0x7FFFFFFF) % partitions
+    """Kafka's default partitioner."""
+    hashed: int = murmur2(key.encode())
+    return (hashed & 0x7FFFFFFF) % partitions

@@ -1,6 +1,6 @@
 """Personal fields: sealed before they reach the journal, opened for those who may read, lost for good when the key is destroyed.
 
-AES-256-GCM, one data key for each complaint, wrapped by a master key; the additional data is the event's id and the field, so a ciphertext
+AES-256-GCM, one data key for each subject, wrapped by a master key; the additional data is the event's id and the field, so a ciphertext
 cannot be moved elsewhere. Only intake makes keys; the others hold what comes on the compacted topic of keys. A key that is not here is late
 or lost, and said to be; destroyed is what a tombstone with its proof destroyed.
 """
@@ -62,7 +62,7 @@ UPDATE consumer_offsets SET next = 0, epoch = epoch + 1, topic_id = NULL, last_o
 
 
 class Forgotten(Exception):
-    """The complaint's key was destroyed, which is proved: nothing can be sealed for it or opened any more."""
+    """The subject's key was destroyed, which is proved: nothing can be sealed for it or opened any more."""
 
 
 class NotSealed(ValueError):
@@ -154,18 +154,18 @@ class Vault:
             await connection.execute(FORGET, destroyed)
 
     async def ciphers(self, subjects: Iterable[str]) -> dict[str, AESGCM | Forgotten | KeyMissing]:
-        """The keys of these complaints, or why there is none. Those that are not here are waited for, all at once."""
+        """The keys of these subjects, or why there is none. Those that are not here are waited for, all at once."""
         return {subject: held if isinstance(held, Exception) else held.cipher for subject, held in (await self._held(subjects, [])).items()}
 
     async def open(self, subject: str, refs: Sequence[str]) -> dict[str, str]:
-        """Clear text by reference. A forgotten complaint opens to nothing. Raises KeyMissing, PlaintextMissing."""
+        """Clear text by reference. A forgotten subject opens to nothing. Raises KeyMissing, PlaintextMissing."""
         opened = (await self.open_all({subject: refs}))[subject]
         if isinstance(opened, Exception):
             raise opened
         return opened
 
     async def open_all(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str] | KeyMissing | PlaintextMissing]:
-        """The same for many complaints: for each its clear text, or why it cannot be had. A missing key costs one wait for all of them."""
+        """The same for many subjects: for each its clear text, or why it cannot be had. A missing key costs one wait for all of them."""
         opened: dict[str, dict[str, str] | KeyMissing | PlaintextMissing] = {subject: {} for subject in wanted}
         refs = [(subject, ref) for subject, each in wanted.items() for ref in each]
         held = await self._held({subject for subject, _ in refs}, refs)
@@ -179,7 +179,7 @@ class Vault:
                 try:
                     words[ref] = unseal(keys.cipher, subject, ref, blob)
                 except (InvalidTag, ValueError):
-                    which = "is sealed with another key than the complaint's" if blob else "is not here"
+                    which = "is sealed with another key than the subject's" if blob else "is not here"
                     opened[subject] = PlaintextMissing(f"The ciphertext {ref} of {subject} {which}. See: redress verify", LOST)
                 if (done := done + len(blob)) >= OPENED_AT_ONCE:
                     done = 0

@@ -16,7 +16,8 @@ from spine_stack import OPEN, Stack, Toy, eventually, metadata, open_case, regis
 from redress_events.contracts.handling import CaseAccepted
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.event import Event
-from redress_spine.aggregate import KEYS, Automation, Context
+from redress_events.vocabulary import KEYS
+from redress_spine.aggregate import Automation, Context
 from redress_spine.messaging import topics
 from redress_spine.messaging.envelope import decode
 from redress_spine.messaging.log_end import MARGIN

@@ -16,9 +16,8 @@ from spine_stack import Stack, eventually, metadata, registered
 from redress_events.contracts import HANDLING
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
-from redress_events.vocabulary import LIFECYCLE
+from redress_events.vocabulary import KEYS, LIFECYCLE
 from redress_spine.admin.verify import verify
-from redress_spine.aggregate import KEYS
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.processing import parking
 from redress_spine.store.engine import Engine, Parked

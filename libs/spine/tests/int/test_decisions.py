@@ -19,9 +19,8 @@ from spine_stack import HANDLING_AGGREGATE, Stack, eventually, registered
 from redress_events.contracts import CONTRACTS, HANDLING
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
-from redress_events.vocabulary import LIFECYCLE
+from redress_events.vocabulary import KEYS, LIFECYCLE
 from redress_spine.admin.verify import Report, verify
-from redress_spine.aggregate import KEYS
 from redress_spine.messaging.envelope import chain
 from redress_spine.messaging.records import Reader
 from redress_spine.processing.parking import DeadLetterEntry, Decided, ParkedSubject

@@ -20,9 +20,8 @@ from redress_events.contracts import HANDLING
 from redress_events.contracts.callback import ClosedComplaint, ComplaintClosed
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
-from redress_events.vocabulary import CLOSED
+from redress_events.vocabulary import CLOSED, KEYS
 from redress_spine.admin.verify import Report, verify
-from redress_spine.aggregate import KEYS
 from redress_spine.messaging.envelope import chain
 from redress_spine.store.engine import Engine
 from redress_spine.store.vault import PROOF, tombstone_proof

@@ -13,8 +13,7 @@ from spine_log import Author, Sent, pen, subject_of, verified
 from spine_stack import Stack, eventually, registered
 
 from redress_events.contracts.intake import ComplaintChased
-from redress_events.vocabulary import LIFECYCLE
-from redress_spine.aggregate import KEYS
+from redress_events.vocabulary import KEYS, LIFECYCLE
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.positions import Log, Position
 from redress_spine.processing import projector

@@ -11,8 +11,7 @@ from spine_log import Sent, on_the_log, pen, subject_of
 from spine_stack import MASTER, Stack, eventually, metadata, opened, registered
 
 from redress_events.contracts.handling import ProgressReported
-from redress_events.vocabulary import LIFECYCLE
-from redress_spine.aggregate import KEYS
+from redress_events.vocabulary import KEYS, LIFECYCLE
 from redress_spine.store.engine import Engine, Forgotten
 from redress_spine.store.vault import PROOF, tombstone_proof
 

@@ -12,9 +12,8 @@ from aiokafka import TopicPartition
 from spine_log import Sent, admin_of, pen
 from spine_stack import Stack, eventually
 
-from redress_events.vocabulary import CLOSED, LIFECYCLE
+from redress_events.vocabulary import CLOSED, KEYS, LIFECYCLE
 from redress_local.kafka import Kafka
-from redress_spine.aggregate import KEYS
 from redress_spine.messaging import topics as making
 from redress_spine.messaging.log_end import ASK_TIMEOUT, LogEnd
 from redress_spine.messaging.topic_metadata import ClusterSeen

@@ -9,8 +9,8 @@ import pytest
 from spine_log import Sent, described, idle, pen, rebuild, verified, whole
 from spine_stack import MASTER, Stack, eventually, metadata, registered, with_toys
 
+from redress_events.vocabulary import KEYS
 from redress_spine.admin.rebuild import Rebuild
-from redress_spine.aggregate import KEYS
 from redress_spine.store.engine import Engine
 from redress_spine.store.lookups import FOUND, Lookups, MasterKeyNeeded
 from redress_spine.store.vault import PROOF, tombstone_proof

@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 from redress_events.contracts.handling import ProgressReported
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.event import Event
-from redress_spine.aggregate import KEYS, Automation, Context
+from redress_events.vocabulary import KEYS
+from redress_spine.aggregate import Automation, Context
 from redress_spine.processing import automations
 from redress_spine.store.engine import Engine, Forgotten, KeyMissing, PlaintextMissing
 from redress_spine.store.vault import PROOF, tombstone_proof

@@ -13,9 +13,8 @@ from aiokafka.admin import NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from spine_stack import Stack, engine_of, eventually, metadata, registered, with_toys
 
-from redress_events.vocabulary import CLOSED, LIFECYCLE
+from redress_events.vocabulary import CLOSED, KEYS, LIFECYCLE
 from redress_local.kafka import Kafka
-from redress_spine.aggregate import KEYS
 from redress_spine.messaging import topics
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.messaging.log_end import LogEnd

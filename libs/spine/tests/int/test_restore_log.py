@@ -24,11 +24,10 @@ from spine_stack import opened as words
 from redress_events.contracts import CONTRACTS
 from redress_events.contracts.callback import ClosedComplaint, ComplaintClosed
 from redress_events.contracts.intake import ComplaintChased
-from redress_events.vocabulary import CLOSED, LIFECYCLE
+from redress_events.vocabulary import CLOSED, KEYS, LIFECYCLE
 from redress_local.kafka import Kafka
 from redress_spine.admin import restore_log
 from redress_spine.admin.restore_log import Access, Restored, RestoreLog
-from redress_spine.aggregate import KEYS
 from redress_spine.messaging import relay, topics, whole_log
 from redress_spine.messaging.envelope import Envelope, decode
 from redress_spine.messaging.kafka_clients import KafkaClients

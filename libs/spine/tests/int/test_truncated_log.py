@@ -90,7 +90,7 @@ async def test_an_operator_may_let_it_go_by_name_and_is_told_what_went(stack: St
     await cut(stack)
     own = await rebuild(stack, "handling", tmp_path, accept_loss=True)
     assert (own.lost.subjects, own.lost.versions) == (COMPLAINTS, COMPLAINTS)
-    assert set(own.lost.named) <= set(subjects) and f"{COMPLAINTS} versions of {COMPLAINTS} complaints" in str(own.lost)
+    assert set(own.lost.named) <= set(subjects) and f"{COMPLAINTS} versions of {COMPLAINTS} subjects" in str(own.lost)
     owner = await stack.connect("handling", owner=True)
     assert await owner.fetchval("SELECT count(*) FROM fold1_2.state WHERE read <> '{}'") == 0
     await owner.close()
@@ -160,7 +160,7 @@ async def test_a_topic_that_was_made_anew_takes_no_state_away_and_is_taken_once_
     await made_anew(stack, LIFECYCLE)
     report = await check(stack, "handling")
     assert not report.equal and any("though it was read up to" in each.what for each in report.differences)
-    with pytest.raises(WouldLose, match=rf"{COMPLAINTS} versions of {COMPLAINTS} complaints: complaint/.* --accept-loss handling"):
+    with pytest.raises(WouldLose, match=rf"{COMPLAINTS} versions of {COMPLAINTS} subjects: complaint/.* --accept-loss handling"):
         await rebuild(stack, "handling", tmp_path)
     assert await states(stack, "handling") == before
     for source in ("intake", "handling"):
@@ -242,7 +242,7 @@ async def test_what_the_live_state_has_read_since_it_was_compared_is_looked_at_u
             return await swap(self, *args)
 
         monkeypatch.setattr(Rebuild, "_swap", after_one_more)
-        with pytest.raises(WouldLose, match=f"1 versions of 1 complaints: {author.subject}"):
+        with pytest.raises(WouldLose, match=f"1 versions of 1 subjects: {author.subject}"):
             await rebuild(stack, "handling", tmp_path)
     assert tried and await schemas(stack, "handling") == ["fold1_1", "fold1_2"]
 
@@ -264,7 +264,7 @@ async def test_what_waits_in_the_live_state_alone_is_no_less_lost_than_what_it_h
         assert not (await rebuild(stack, "handling", tmp_path)).lost, "it waits in both"
         await made_anew(stack, LIFECYCLE)
         await hand.write(first)
-        with pytest.raises(WouldLose, match=f"0 rows and 2 versions of 1 complaints: {author.subject}"):
+        with pytest.raises(WouldLose, match=f"0 rows and 2 versions of 1 subjects: {author.subject}"):
             await rebuild(stack, "handling", tmp_path)
         assert await states(stack, "handling") == before
         await hand.write(*waiting)

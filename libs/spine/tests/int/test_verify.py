@@ -14,8 +14,8 @@ from spine_stack import HANDLING_AGGREGATE, INTAKE_AGGREGATE, MASTER, Stack, eve
 from redress_events.contracts import CONTRACTS, HANDLING, INTAKE
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
+from redress_events.vocabulary import KEYS
 from redress_spine.admin.verify import Report, Verified, _Check, verify
-from redress_spine.aggregate import KEYS
 
 VERIFIED = {
     "intake": lambda stack: Verified("intake", {"complaint": INTAKE_AGGREGATE}, INTAKE, CONTRACTS, stack.partitions, stack.prefix),
@@ -256,7 +256,7 @@ async def test_what_waits_though_it_could_be_folded_is_to_be_redriven_and_other_
     assert "waits for other records than by the log" in told[lost.subject][0] and "rebuild" in told[lost.subject][1]
     assert "waits for other records than by the log" in told[more.subject][0]
     assert "which can be folded" in told[subject_of(7)][0]
-    assert told[subject_of(7)][1] == f"redress redrive handling {subject_of(7).partition('/')[2]}"
+    assert told[subject_of(7)][1] == f"redress redrive handling {subject_of(7)}"
 
 
 async def test_what_only_the_log_has_is_looked_up_some_at_a_time(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

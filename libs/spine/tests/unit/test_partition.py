@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import uuid
-
-from aiokafka.partitioner import murmur2
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
 from redress_spine.store.states import partition_of
 
 
-@given(st.text(max_size=60), st.integers(1, 200))
-def test_it_is_kafkas_partition(key: str, partitions: int) -> None:
-    assert partition_of(key, partitions) == (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
-
-
-@given(st.uuids())
-def test_of_a_complaint_too(identity: uuid.UUID) -> None:
-    assert partition_of(f"complaint/{identity}", 12) == (murmur2(f"complaint/{identity}".encode()) & 0x7FFFFFFF) % 12
+@pytest.mark.parametrize(
+    ("key", "hashed"),
+    [
+        ("21", -973932308),
+        ("foobar", -790332482),
+        ("a-little-bit-long-string", -985981536),
+        ("a-little-bit-longer-string", -1486304829),
+        ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+        ("abc", 479470107),
+    ],
+)
+@pytest.mark.parametrize("partitions", [1, 12, 200])
+def test_it_is_kafkas_partition(key: str, hashed: int, partitions: int) -> None:
+    """The hashes are those of `UtilsTest.testMurmur2` of Kafka's Java client."""
+    assert partition_of(key, partitions) == (hashed & 0x7FFFFFFF) % partitions

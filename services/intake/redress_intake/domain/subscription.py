@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from redress_events.contracts.intake import WebhookDisabled, WebhookSubscribed, WebhookUnsubscribed
+from redress_events.contracts.intake import WebhookDisabled, WebhookEnabled, WebhookSubscribed, WebhookUnsubscribed
 from redress_events.event import EPOCH, Event, Instant, micros, replace
 from redress_spine.aggregate import Projection, Table
 
@@ -35,13 +35,15 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """Until it is subscribed, subscriber is empty. address, secret: references. ended: why nothing more is told."""
+    """Until it is subscribed, subscriber is empty. address, secret: references. told_since: stages that were reached
+    before are not told. ended: why nothing more is told."""
 
     subscriber: str = ""
     stages: tuple[str, ...] = ()
     address: str = ""
     secret: str = ""
     subscribed_at: Instant = EPOCH
+    told_since: Instant = EPOCH
     ended: Ended | None = None
     ended_at: Instant | None = None
 
@@ -68,11 +70,13 @@ def observe(observed: Observed, event: Event, at: datetime) -> Observed:
 def evolve(own: Own, event: Event, at: datetime) -> Own:
     match event:
         case WebhookSubscribed():
-            return Own(event.client, event.stages, event.address, event.secret, at)
+            return Own(event.client, event.stages, event.address, event.secret, subscribed_at=at, told_since=at)
         case WebhookUnsubscribed():
             return replace(own, ended="unsubscribed", ended_at=at)
         case WebhookDisabled():
             return replace(own, ended=event.reason, ended_at=at)
+        case WebhookEnabled():
+            return replace(own, told_since=at, ended=None, ended_at=None)
     return own
 
 

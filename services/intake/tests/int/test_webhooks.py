@@ -282,6 +282,44 @@ async def test_a_receiver_that_is_gone_or_takes_nothing_is_told_no_more_and_its_
     assert sorted(events[3:]) == ["redress.intake.webhook-disabled.v1"] * 2
 
 
+async def test_a_disabled_subscription_is_enabled_by_its_owner_and_told_of_what_comes_then(desk: Desk):
+    async with receiver() as app:
+        app.answer = lambda said, n: 410 if n == 1 else 204
+        made = await desk.subscribed(app.address)
+        path, complaint = f"/subscriptions/{made['id']}", await desk.registered()
+        await desk.say(complaint, ROUTED)
+
+        async def disabled() -> bool:
+            return not (await desk.call("GET", path)).json()["active"]
+
+        await eventually(disabled)
+        await desk.say(complaint, OPENED, ACCEPTED)
+
+        async def looked_at() -> bool:
+            seen = (await desk.call("GET", f"/complaints/{complaint}")).json()["stage"] == "in-handling"
+            return seen and not await desk.sql("SELECT FROM stage_news")
+
+        await eventually(looked_at)
+        assert (await desk.call("POST", f"{path}/enable", client="shop")).status_code == 404
+        for _ in range(2):
+            enabled = await desk.call("POST", f"{path}/enable")
+            assert (enabled.status_code, enabled.json()) == (200, {name: value for name, value in made.items() if name != "secret"})
+        await desk.say(complaint, PROGRESS)
+
+        async def told() -> bool:
+            return app.stages == ["routed", "progress-reported"]
+
+        await eventually(told)
+        Webhook(made["secret"]).verify(app.calls[1][1], app.calls[1][0])
+        (given_up,) = [each for each in await desk.deliveries(made["id"]) if each["status"] == "given-up"]
+        assert (await desk.call("POST", f"{path}/deliveries/{given_up['id']}/redeliver")).status_code == 202
+
+        async def told_again() -> bool:
+            return app.stages == ["routed", "progress-reported", "routed"]
+
+        await eventually(told_again)
+
+
 async def test_who_unsubscribes_is_told_no_more_and_subscriptions_are_each_front_ends_own(desk: Desk):
     async with receiver() as app:
         made, secret = await desk.subscribed(app.address), f"whsec_{'QUJD' * 8}"

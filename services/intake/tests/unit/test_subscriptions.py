@@ -16,10 +16,17 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from redress_chassis.edge.outbound import Answer, Forbidden, Outbound, Unresolved
 from redress_events.contracts import INTAKE
-from redress_events.contracts.intake import ComplaintRegistered, WebhookDisabled, WebhookSubscribed, WebhookUnsubscribed
+from redress_events.contracts.intake import (
+    ComplaintRegistered,
+    WebhookDisabled,
+    WebhookEnabled,
+    WebhookSubscribed,
+    WebhookUnsubscribed,
+)
 from redress_events.event import micros
 from redress_intake.bodies import SubscriptionBody
 from redress_intake.domain import aggregate, subscription
+from redress_intake.domain.enable import Enable, enable
 from redress_intake.domain.observed import StageName
 from redress_intake.domain.subscribe import Subscribe, subscribe
 from redress_intake.domain.subscription import SUBSCRIPTIONS, TOLD_STAGES
@@ -40,7 +47,7 @@ REGISTERED = ComplaintRegistered(
     number="0000-0000-000", channel="web", kind="complaint", received_at=NOON, text="intake/1/text", client="app"
 )
 complaints = Spec(INTAKE, aggregate.AGGREGATE)
-subscriptions = Spec(INTAKE, aggregate.SUBSCRIPTION, {Unsubscribe: unsubscribe})
+subscriptions = Spec(INTAKE, aggregate.SUBSCRIPTION, {Unsubscribe: unsubscribe, Enable: enable})
 WEBHOOKS = reactor(Outbound())
 ACCEPTED = Listed("handling", 2, NOON + SECOND, {"stage": "in-handling", "cycle": 1})
 CLASSIFIED = Listed("triage", 1, NOON + 2 * SECOND, {"stage": "classified"})
@@ -102,7 +109,7 @@ def test_each_stage_that_was_asked_for_is_told_in_the_order_of_time_under_an_id_
 
 
 def test_what_was_before_the_subscription_or_is_no_news_or_concerns_nobody_is_not_told():
-    at = [(SUBSCRIPTION, subscribed(subscribed_at=NOON + 2 * SECOND))]
+    at = [(SUBSCRIPTION, subscribed(told_since=NOON + 2 * SECOND))]
     (effect,) = WEBHOOKS.wanted(given().state, Known([ACCEPTED, CLOSED], at), given().context)
     assert effect.data["stage"] == "closed"
     given().wants(WEBHOOKS, known=Known([ACCEPTED]))
@@ -127,6 +134,19 @@ def test_a_subscription_ends_by_its_owner_or_its_receiver_and_then_nothing_waits
     ended = disabled.when(Unsubscribe()).then(WebhookUnsubscribed()).after
     ended.when(Unsubscribe()).then_nothing()
     assert not subscriptions.given().still_wants(WEBHOOKS, effect)
+
+
+def test_what_was_disabled_is_enabled_by_its_owner_and_tells_what_is_reached_from_then_on():
+    active = subscriptions.given(SUBSCRIBED)
+    active.when(Enable()).then_nothing()
+    disabled = subscriptions.given(SUBSCRIBED, WebhookDisabled(reason="failing"))
+    enabled = disabled.at(NOON + 2 * SECOND).when(Enable()).then(WebhookEnabled()).after
+    assert enabled.state.active and enabled.state.own.ended_at is None and enabled.state.own.subscribed_at == NOON
+    assert enabled.shows(SUBSCRIPTIONS) == active.shows(SUBSCRIPTIONS)
+    known = Known([ACCEPTED, CLOSED], [(SUBSCRIPTION, enabled.state.own)])
+    assert [each.data["stage"] for each in WEBHOOKS.wanted(given().state, known, given().context)] == ["closed"]
+    subscriptions.given(SUBSCRIBED, WebhookUnsubscribed()).when(Enable()).then_nothing()
+    subscriptions.given().when(Enable()).then_nothing()
 
 
 def test_to_subscribe_is_written_down_as_it_was_asked():

@@ -33,7 +33,7 @@ CREATE TABLE relay_checkpoint (
 );
 INSERT INTO relay_checkpoint DEFAULT VALUES;
 
--- One data key for each complaint, wrapped by the master key. `destroyed` wins over whatever comes later, and has its proof: who has no row
+-- One data key for each subject, wrapped by the master key. `destroyed` wins over whatever comes later, and has its proof: who has no row
 -- here is not forgotten.
 CREATE TABLE keys (
     subject text PRIMARY KEY,

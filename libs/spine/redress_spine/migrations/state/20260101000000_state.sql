@@ -24,7 +24,7 @@ CREATE TABLE sealed (
     PRIMARY KEY (subject, ref)
 );
 
--- Lists that grow with a complaint's history: what the customer added, the stages it went through. A row for each entry, found by its place.
+-- Lists that grow with a subject's history. A row for each entry, found by its place.
 CREATE TABLE entries (
     subject text NOT NULL,
     list text NOT NULL,
