@@ -16,7 +16,9 @@ from redress_sla_monitor.domain.calendar import Calendar
 from redress_sla_monitor.domain.policy import Policy, Rules
 
 HERE = Path(__file__).parent
-TELECOM_HANDBOOK = HERE / "policies" / "telecom-handbook-1.yaml"
+TELECOM_HANDBOOK = max(
+    (HERE / "policies").glob("telecom-handbook-*.yaml"), key=lambda path: int(path.stem.rpartition("-")[2])
+)  # the newest
 SETTING = "REDRESS_POLICY"
 
 

@@ -24,7 +24,9 @@ class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ClassifyClock(_Data):
+class FixedClock(_Data):
+    """One target for every complaint."""
+
     target: WrittenTarget
 
 
@@ -42,7 +44,7 @@ class ResolveClock(_Data):
 
 
 class Clocks(_Data):
-    classify: ClassifyClock
+    classify: FixedClock
     resolve: ResolveClock
 
 

@@ -22,6 +22,7 @@ from redress_local.provision import Databases
 from redress_sla_monitor.automations import BREACH, START
 from redress_sla_monitor.domain.watch import AGGREGATE
 from redress_sla_monitor.main import service
+from redress_sla_monitor.packs import rules_in_force
 from redress_spine.processing.projections import changes, write
 from redress_spine.store import connections
 from redress_spine.store.migrate import migrate
@@ -96,7 +97,12 @@ async def test_a_clock_shows_its_deadline_and_why(reader: Reader):
     body = answer.json()
     assert (body["complaint"], body["number"]) == (complaint, "C-1")
     (clock,) = body["clocks"]
-    assert (clock["clock"], clock["state"], clock["target"], clock["policy"]) == ("classify", "open", "1 working day", "telecom-handbook@1")
+    assert (clock["clock"], clock["state"], clock["target"], clock["policy"]) == (
+        "classify",
+        "open",
+        "1 working day",
+        rules_in_force({}).policy.name,
+    )
     assert 0 < clock["seconds_left"] <= (datetime.fromisoformat(clock["deadline"]) - NOW).total_seconds()
     assert clock["explanation"][-1]["counts"]
     assert datetime.fromisoformat(clock["explanation"][-1]["end"]) == datetime.fromisoformat(clock["deadline"])

@@ -18,11 +18,12 @@ from redress_sla_monitor.automations import BREACH, SETTLE, START
 from redress_sla_monitor.domain.observed import observe
 from redress_sla_monitor.domain.own import evolve
 from redress_sla_monitor.domain.watch import AGGREGATE
+from redress_sla_monitor.packs import rules_in_force
 from redress_spine.testing import Happened, Spec
 
 MONITOR = Spec(SLA_MONITOR, AGGREGATE)
 RECEIVED = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)  # Monday, ten in the morning in Shanghai
-POLICY, CALENDAR = "telecom-handbook@1", "china@1"
+POLICY, CALENDAR = rules_in_force({}).policy.name, "china@1"
 
 
 def day(n: int, hours: float = 0) -> datetime:
