@@ -16,9 +16,8 @@ from redress_sla_monitor.domain.calendar import Calendar
 from redress_sla_monitor.domain.policy import Policy, Rules
 
 HERE = Path(__file__).parent
-TELECOM_HANDBOOK = max(
-    (HERE / "policies").glob("telecom-handbook-*.yaml"), key=lambda path: int(path.stem.rpartition("-")[2])
-)  # the newest
+# The newest version of the packaged policy.
+TELECOM_HANDBOOK = max((HERE / "policies").glob("telecom-handbook-*.yaml"), key=lambda path: int(path.stem.rpartition("-")[2]))
 SETTING = "REDRESS_POLICY"
 
 
