@@ -47,7 +47,7 @@ def test_an_edit_is_refused_where_its_place_is_not_there_once(tmp_path: Path):
 
 
 def test_a_page_names_files_folders_and_patterns(tmp_path: Path):
-    (tmp_path / "page.md").write_text("# A\n\nYou get: `x/none`.\n\nYou touch: `a/b.py`, `c/`,\n`d/*.json` and `word`.\n\n`e/f.py`\n")
+    (tmp_path / "page.md").write_text("# A\n\nYou get: `x/none`.\n\nYou touch: `a/b.py`, `c/`,\n`d/*.json`.\n\n`e/f.py`\n")
     names = touched(Page(tmp_path / "page.md"))
     assert names == ["a/b.py", "c/", "d/*.json"]
     assert [each for each in ("a/b.py", "c/x", "d/1.json", "d/2.py", "a/b.pyc") if is_named(each, names)] == ["a/b.py", "c/x", "d/1.json"]

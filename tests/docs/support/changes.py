@@ -72,7 +72,7 @@ def run(commands: str, root: Path, environment: Mapping[str, str]) -> str:
 def touched(page: Page) -> list[str]:
     """What the page's line `You touch:` names: files, folders (`schemas/`) and patterns."""
     (paragraph,) = [each for each in page.text.split("\n\n") if each.startswith("You touch:")]
-    return [span for span in SPAN.findall(paragraph) if "/" in span or "." in span]
+    return SPAN.findall(paragraph)
 
 
 def is_named(path: str, names: list[str]) -> bool:

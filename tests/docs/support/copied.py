@@ -58,13 +58,14 @@ def commit(copy: Path) -> None:
 
 def changed(copy: Path) -> list[str]:
     """The files that are not as they were committed."""
-    return git(copy, "ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard").rstrip("\0").split("\0")
+    listed = git(copy, "ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard")
+    return sorted(set(filter(None, listed.split("\0"))))
 
 
 def reset(copy: Path) -> None:
-    """As it was committed; what git ignores stays."""
+    """As it was committed; the virtual environment and what mypy knows stay."""
     git(copy, "checkout", "--quiet", "--", ".")
-    git(copy, "clean", "--quiet", "--force", "-d")
+    git(copy, "clean", "--quiet", "--force", "-d", "-x", "--exclude=.venv", "--exclude=.mypy_cache")
 
 
 def git(copy: Path, *arguments: str) -> str:

@@ -68,11 +68,6 @@ class Page:
             if PLACE.fullmatch(span) and "/" in span and span.split("/")[0] in TOP:
                 yield span
 
-    def made(self) -> set[str]:
-        """The files that the page has its reader make: ```python new services/…."""
-        blocks = [block["info"].split() for block in FENCE.finditer(self.text)]
-        return {info[2] for info in blocks if info[1:2] == ["new"]}
-
     def anchors(self) -> set[str]:
         return {anchor(heading) for heading in HEADING.findall(self.prose)}
 
