@@ -16,7 +16,8 @@ from rich.text import Text
 from redress_cli.api import Api
 from redress_cli.checks import known
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, out, running_stack
-from redress_events.vocabulary import CLOSED, LIFECYCLE
+from redress_events.contracts import CONTRACTS
+from redress_events.vocabulary import EVENT_TOPICS, LIFECYCLE
 from redress_local.state import Stack
 from redress_spine.messaging.envelope import Envelope, Malformed, decode
 from redress_spine.messaging.polling import poll
@@ -27,6 +28,9 @@ from redress_spine.store.states import partition_of
 
 COLOURS = {"intake": "cyan", "triage": "magenta", "handling": "blue", "sla-monitor": "yellow", "callback": "green"}
 MASK = "•••"
+PUBLIC_STREAMS = sorted(
+    {(event.topic, event.stream) for contract in CONTRACTS.values() for event in contract.type_of if event.topic != LIFECYCLE}
+)
 
 
 def tail(
@@ -158,14 +162,12 @@ async def events(stack: Stack, subject: str | None, *, from_start: bool, follow:
 
 
 def places_of(stack: Stack, subject: str | None) -> list[TopicPartition]:
-    """Where events about a complaint stand, its public record among them; without one, every partition."""
+    """Where events about a complaint stand, its public records among them; without one, every partition."""
     if subject is None:
-        return [TopicPartition(topic, partition) for topic in (LIFECYCLE, CLOSED) for partition in range(stack.partitions)]
-    public = subject.replace("complaint/", "closed/")
-    return [
-        TopicPartition(LIFECYCLE, partition_of(subject, stack.partitions)),
-        TopicPartition(CLOSED, partition_of(public, stack.partitions)),
-    ]
+        return [TopicPartition(topic, partition) for topic in EVENT_TOPICS for partition in range(stack.partitions)]
+    identity = subject.partition("/")[2]
+    public = [TopicPartition(topic, partition_of(f"{stream}/{identity}", stack.partitions)) for topic, stream in PUBLIC_STREAMS]
+    return [TopicPartition(LIFECYCLE, partition_of(subject, stack.partitions)), *public]
 
 
 def subject_of(stack: Stack, number: str) -> str:

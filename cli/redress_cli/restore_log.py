@@ -12,14 +12,14 @@ from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, out, running_stack
-from redress_events.vocabulary import CLOSED, KEYS, LIFECYCLE
+from redress_events.vocabulary import EVENT_TOPICS, KEYS
 from redress_local.places import SERVICES
 from redress_local.state import Stack
 from redress_spine.admin.restore_log import Access, Restored, RestoreLog
 from redress_spine.messaging.topics import Replicas
 from redress_spine.store.errors import CannotRestore, JournalRestored, LogTruncated, TopicsNotMade
 
-TOPICS = (LIFECYCLE, CLOSED, KEYS)
+TOPICS = (*EVENT_TOPICS, KEYS)
 NAMED = 5  # causes that no journal has
 
 

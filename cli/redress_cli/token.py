@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from redress_chassis.auth.callers import ROLES
 from redress_cli.console import DEFAULT_FOLDER, Folder, fail
-from redress_local.issuer import ROLES, Issuer
+from redress_local.issuer import Issuer
 from redress_local.state import NotRunning, read_stack
 
 LONGEST = 366 * 24 * 3600.0  # seconds

@@ -15,7 +15,7 @@ from live import SLOW, Live, fresh_key
 from schemathesis import checks
 from schemathesis.core.result import Ok
 
-from redress_local.issuer import ROLES
+from redress_chassis.auth.callers import ROLES
 from redress_local.places import SERVICES
 
 EXAMPLES = 50  # for each service

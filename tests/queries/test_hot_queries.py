@@ -27,6 +27,7 @@ from redress_local.places import SERVICES as NAMES
 from redress_local.places import migrations, package
 from redress_local.provision import Databases
 from redress_spine.admin import rebuild
+from redress_spine.aggregate import Projection
 from redress_spine.messaging import relay
 from redress_spine.processing import automations, effects, idle, parking, planning, projections, projector, pruning, watch
 from redress_spine.store import commit, connections, deciding, entries, lookups, own_folding, saving, states, vault
@@ -36,10 +37,10 @@ from redress_spine.testing import NOON
 
 SERVICES: list[Service] = [importlib.import_module(f"{package(name)}.main").service for name in NAMES]
 WEBHOOKS = reactors.reactor(Outbound())
-LARGE = re.compile(
-    r"Seq Scan on "
-    r"(state|events|entries|keys|sealed|idempotency|parked|lookups|counts|effects|subscriptions|complaints|waiting|cases|watches|visits)\b"
-)
+SPINES = ["state", "events", "entries", "keys", "sealed", "idempotency", "parked", "lookups", "counts", "effects"]
+AGGREGATES = [aggregate for service in SERVICES for aggregate in service.verified(1).aggregates.values()]
+PROJECTED = [each.table.name for aggregate in AGGREGATES for each in aggregate.projections if isinstance(each, Projection)]
+LARGE = re.compile(rf"Seq Scan on ({'|'.join([*SPINES, *PROJECTED])})\b")
 PARTITIONS = list(range(12))
 FIRST = (-(2**63), "")  # of a list: before everything
 SUBJECTS = [f"complaint/{n:08x}-0000-7000-8000-000000000000" for n in range(1, 201)]

@@ -15,7 +15,6 @@ from joserfc.jwk import ECKey
 
 ISSUER = "https://issuer.redress.localhost"
 AUDIENCE = "redress"
-ROLES = ("front-end", "agent", "handler", "supervisor", "ops", "bi")
 
 
 class Issuer:

@@ -42,6 +42,7 @@ class RunningService:
     def __init__(self, service: Service, settings: Settings | None, policies: Any, engine: Engine | None, tokens: Tokens | None) -> None:
         self.metrics = Metrics()
         self.access = logs.AccessLog(service.name)
+        self.kind = service.kind
         self.permissions: Permissions = service.permissions
         self.policies: Any = None
         self.starting: asyncio.Task[None] | None = None

@@ -63,7 +63,7 @@ class Service:
         clock: Clock = wall_clock,
     ) -> None:
         self.name = name
-        self.kind = next(iter(aggregates))
+        self.kind = next(iter(aggregates), "")
         self.aggregates = aggregates
         self.contract = contract
         self.contracts = contracts

@@ -5,6 +5,8 @@ from typing import Literal
 LIFECYCLE = "complaints.lifecycle.v1"
 CLOSED = "complaints.closed.v1"
 KEYS = "complaints.keys.v1"
+PUBLIC_TOPICS = (CLOSED,)  # read by others too
+EVENT_TOPICS = (LIFECYCLE, *PUBLIC_TOPICS)  # all topics with events, kept for ever
 
 Channel = Literal["hotline", "chat", "e-mail", "shop", "web", "app", "sms", "fax", "social-media", "account-manager"]
 ContactKind = Literal["complaint", "fault-report", "consultation", "suggestion"]

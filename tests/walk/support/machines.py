@@ -218,7 +218,7 @@ def _sla_monitor() -> Service:
     def to_settle(s: Watch) -> bool:
         for clock in s.own.clocks:
             end = s.observed.ends.get(clock.key)
-            if clock.ended is None and (end or s.observed.said > clock.classification):
+            if clock.ended is None and (end or 0 < clock.classification < s.observed.said):
                 return True
             if clock.verdict == "breached" and end and end.at <= clock.deadline:
                 return True
@@ -227,7 +227,8 @@ def _sla_monitor() -> Service:
     def to_breach(s: Watch) -> list[datetime]:
         """Deadlines of clocks that run, with nothing to be settled and nothing said of them."""
         running = [clock for clock in s.own.clocks if clock.ended is None and clock.verdict == "none"]
-        return [clock.deadline for clock in running if clock.key not in s.observed.ends and s.observed.said <= clock.classification]
+        known = [clock for clock in running if clock.key in s.observed.ends or 0 < clock.classification < s.observed.said]
+        return [clock.deadline for clock in running if clock not in known]
 
     def first_late(s: Watch) -> datetime:
         return min(to_breach(s)) + timedelta(microseconds=1)

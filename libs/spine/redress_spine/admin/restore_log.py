@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from redress_events.vocabulary import CLOSED, KEYS, LIFECYCLE
+from redress_events.vocabulary import EVENT_TOPICS, KEYS
 from redress_spine.admin.causal_order import CausalOrder, Journaled, merged
 from redress_spine.admin.open_journals import Journal
 from redress_spine.messaging import topics as making
@@ -124,7 +124,7 @@ class RestoreLog:
                 await journal.close()
 
     async def _check_topics(self) -> None:
-        there = await making.partitions_of(self._kafka, [self._topics(topic) for topic in (LIFECYCLE, CLOSED, KEYS)])
+        there = await making.partitions_of(self._kafka, [self._topics(topic) for topic in (*EVENT_TOPICS, KEYS)])
         for topic, count in there.items():
             wanted = 1 if topic == self._topics.keys else self._partitions
             if topic in self._recreate:
@@ -157,7 +157,7 @@ class RestoreLog:
     async def _look(self, journals: Mapping[str, Journal], restored: Restored) -> None:
         """What is on the log must be in the journals, also where it is deleted: else nobody would have it."""
         skipped = [await load_skips(journal.connection) for journal in journals.values()]
-        there = await making.partitions_of(self._kafka, [self._topics(LIFECYCLE), self._topics(CLOSED)])
+        there = await making.partitions_of(self._kafka, [self._topics(topic) for topic in EVENT_TOPICS])
         topics = {topic: count for topic, count in there.items() if count is not None}
         if not topics:
             return
@@ -222,7 +222,7 @@ class RestoreLog:
         """The cluster, and the ids of the topics."""
         asking = LogEnd("restore-log", self._kafka)
         try:
-            seen = await asking.topics([self._topics(name) for name in (LIFECYCLE, CLOSED)])
-            return seen.cluster, {name: seen.topics[self._topics(name)].id for name in (LIFECYCLE, CLOSED)}
+            seen = await asking.topics([self._topics(name) for name in EVENT_TOPICS])
+            return seen.cluster, {name: seen.topics[self._topics(name)].id for name in EVENT_TOPICS}
         finally:
             await asking.stop()

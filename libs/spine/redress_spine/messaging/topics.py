@@ -11,7 +11,7 @@ from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from redress_events.vocabulary import CLOSED, KEYS, LIFECYCLE
+from redress_events.vocabulary import EVENT_TOPICS, KEYS, LIFECYCLE
 from redress_spine.messaging.kafka_clients import Admin, KafkaClients
 from redress_spine.store.errors import TopicsNotMade, WrongPartitions
 
@@ -84,8 +84,7 @@ class Wanted:
 
 def wanted(partitions: int, min_insync: int = 1, prefix: str = "") -> list[Wanted]:
     return [
-        Wanted(prefix + LIFECYCLE, partitions, FOREVER, min_insync),
-        Wanted(prefix + CLOSED, partitions, FOREVER, min_insync),
+        *(Wanted(prefix + topic, partitions, FOREVER, min_insync) for topic in EVENT_TOPICS),
         Wanted(prefix + KEYS, 1, COMPACTED, min_insync),
     ]
 

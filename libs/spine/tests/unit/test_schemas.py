@@ -20,7 +20,7 @@ from referencing.jsonschema import DRAFT7
 from redress_events.contracts import CONTRACTS
 from redress_events.contracts.callback import ClosedComplaint
 from redress_events.event import Contract, Event
-from redress_events.vocabulary import LIFECYCLE
+from redress_events.vocabulary import EVENT_TOPICS, LIFECYCLE
 from redress_spine.messaging.envelope import GENESIS, chain, dataschema, decode, encode, headers
 from redress_spine.schemas.__main__ import FOLDER, main
 from redress_spine.schemas.folder import Plan
@@ -32,6 +32,10 @@ EVENTS = [(kind, event) for contract in CONTRACTS.values() for kind, event in co
 
 def named(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
+
+
+def test_the_topics_are_those_of_the_contracts():
+    assert {event.topic for _, event in EVENTS} == set(EVENT_TOPICS)
 
 
 def test_the_folder_agrees_with_the_contracts():

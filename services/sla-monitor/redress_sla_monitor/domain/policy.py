@@ -25,7 +25,9 @@ class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ClassifyClock(_Data):
+class FixedClock(_Data):
+    """One target for every complaint."""
+
     target: WrittenTarget
 
 
@@ -43,7 +45,7 @@ class ResolveClock(_Data):
 
 
 class Clocks(_Data):
-    classify: ClassifyClock
+    classify: FixedClock
     resolve: ResolveClock
 
 

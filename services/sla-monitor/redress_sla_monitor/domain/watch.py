@@ -18,8 +18,8 @@ class Watch:
         return self.observed.ends.get(instance.key)
 
     def unanswered(self, instance: Instance) -> Classification | None:
-        """The first classification after the one that this clock's target is from."""
-        if instance.clock == "classify":
+        """The first classification after the one that this clock's target is from; none where it is from no classification."""
+        if not instance.classification:
             return None
         return next((said for said in self.observed.classifications if said.number > instance.classification), None)
 

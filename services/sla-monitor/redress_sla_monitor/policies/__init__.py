@@ -10,18 +10,22 @@ from redress_chassis import PolicyUnusable, read_policy
 from redress_sla_monitor.domain.calendar import Calendar
 from redress_sla_monitor.domain.policy import Policy, Rules
 
-TELECOM_HANDBOOK = Path(__file__).parent / "telecom-handbook-1.yaml"
 CALENDARS = Path(__file__).parents[1] / "calendars"
 SETTING = "REDRESS_POLICY"
 
 
 def in_force(environment: Mapping[str, str] = {}) -> Rules:
     """The rules of the file that REDRESS_POLICY names, else of the telecom handbook. Raises PolicyUnusable."""
-    path, known = Path(environment.get(SETTING) or TELECOM_HANDBOOK), calendars()
+    path, known = Path(environment.get(SETTING) or telecom_handbook()), calendars()
     policy = read_policy(path, Policy, SETTING)
     if policy.calendar not in known:
         raise PolicyUnusable.at(path, [("calendar", f"{policy.calendar} is none of {', '.join(known)}")], SETTING)
     return Rules(policy, known)
+
+
+def telecom_handbook() -> Path:
+    """The newest version of the packaged policy."""
+    return max(Path(__file__).parent.glob("telecom-handbook-*.yaml"), key=lambda path: int(path.stem.rpartition("-")[2]))
 
 
 def calendars() -> Mapping[str, Calendar]:

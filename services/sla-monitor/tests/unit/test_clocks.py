@@ -24,7 +24,7 @@ from redress_spine.testing import Happened, Spec
 MONITOR = Spec(SLA_MONITOR, AGGREGATE)
 START, SETTLE, BREACH = automations(in_force())
 RECEIVED = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)  # Monday, ten in the morning in Shanghai
-POLICY, CALENDAR = "telecom-handbook@1", "china@1"
+POLICY, CALENDAR = in_force({}).policy.name, "china@1"
 
 
 def day(n: int, hours: float = 0) -> datetime:

@@ -9,7 +9,7 @@ import yaml
 
 from redress_chassis import PolicyUnusable
 from redress_sla_monitor.domain.observed import Classification
-from redress_sla_monitor.policies import SETTING, TELECOM_HANDBOOK, in_force
+from redress_sla_monitor.policies import SETTING, in_force, telecom_handbook
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
@@ -29,7 +29,7 @@ NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 )
 def test_the_handbook_gives_a_category_so_long(category: Any, severity: Any, target: str):
     started = in_force({}).resolve(1, 1, NOON, Classification(1, NOON, category, severity, "complaint"))
-    assert (started.target, started.policy, started.calendar) == (target, "telecom-handbook@1", "china@1")
+    assert (started.target, started.policy, started.calendar) == (target, in_force({}).policy.name, "china@1")
 
 
 def test_the_handbook_gives_classifying_one_working_day():
@@ -39,7 +39,7 @@ def test_the_handbook_gives_classifying_one_working_day():
 
 
 def write(folder: Path, **changes: object) -> dict[str, str]:
-    policy = yaml.safe_load(TELECOM_HANDBOOK.read_text(encoding="utf-8")) | changes
+    policy = yaml.safe_load(telecom_handbook().read_text(encoding="utf-8")) | changes
     (folder / "policy.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
     return {SETTING: str(folder / "policy.yaml")}
 

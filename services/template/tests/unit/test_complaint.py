@@ -1,7 +1,7 @@
 """What template makes of the events that reach it."""
 
 from redress_events.contracts import TEMPLATE
-from redress_events.contracts.callback import ComplaintClosed
+from redress_events.contracts.callback import CallbackScheduled
 from redress_spine.testing import NOON, Spec
 from redress_template.domain.aggregate import AGGREGATE
 from redress_template.domain.complaint import Complaint
@@ -17,6 +17,6 @@ def test_a_registered_complaint_is_known():
 
 
 def test_events_that_do_not_concern_it_change_nothing():
-    closed = ComplaintClosed(cycle=1, reason="satisfied")
-    assert observe(Observed(), closed, NOON) == Observed()
-    assert evolve(Own(), closed, NOON) == Own()
+    scheduled = CallbackScheduled(cycle=1, outcome="resolved", due_at=NOON)
+    assert observe(Observed(), scheduled, NOON) == Observed()
+    assert evolve(Own(), scheduled, NOON) == Own()
