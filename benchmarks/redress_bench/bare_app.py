@@ -22,7 +22,7 @@ TABLE = "CREATE TABLE complaints (id uuid PRIMARY KEY, received_at timestamptz N
 INSERT = "INSERT INTO complaints (id, received_at, body) VALUES ($1, $2, $3)"
 
 
-class Complaint(BaseModel):
+class BareComplaint(BaseModel):
     """The fields of intake's RegisterBody with the framework's own checks alone."""
 
     channel: Channel
@@ -55,7 +55,7 @@ app = FastAPI(lifespan=lifespan)
 
 
 @app.post("/complaints", status_code=201, response_model_exclude_none=True)
-async def register(body: Complaint, request: Request) -> RegisteredView:
+async def register(body: BareComplaint, request: Request) -> RegisteredView:
     now = datetime.now(UTC)
     identity: UUID = uuid7(now)
     await request.app.state.pool.execute(INSERT, identity, body.received_at or now, body.model_dump_json(exclude_none=True))

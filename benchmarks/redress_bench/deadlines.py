@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from redress_bench.bodies import TEXTS
-from redress_bench.figure import Figure, Limit, Line, Progress, percentile
+from redress_bench.figure import Bound, Figure, Line, Progress, percentile
 from redress_bench.life import BEGUN, INSTANT, Life, Written, number_of, open_life
 from redress_bench.log import lifecycle
 from redress_bench.stage import measures, system, wait
@@ -49,7 +49,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
             progress("the machine was too slow to be ready before the first deadline; once more")
     windows = [noticed[n : n + WINDOW * RATE] for n in range(0, falling, WINDOW * RATE)]
 
-    def line(what: str, share: float, limit: Limit | None = None) -> Line:
+    def line(what: str, share: float, limit: Bound | None = None) -> Line:
         each = [percentile(window, share) for window in windows]
         return Line(what, "s", percentile(noticed, share), min(each), max(each), limit)
 
@@ -59,7 +59,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
         f"over windows of {WINDOW} s.",
         BOUND,
         len(windows),
-        [line("noticed after, p50", 0.5), line("noticed after, p99", 0.99, Limit("at most", 1.5))],
+        [line("noticed after, p50", 0.5), line("noticed after, p99", 0.99, Bound("at most", 1.5))],
         [f"On the log {percentile(logged, 0.5):.2f} s (p50) and {percentile(logged, 0.99):.2f} s (p99) after the deadline."],
     )
 

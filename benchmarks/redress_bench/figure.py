@@ -11,7 +11,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Limit:
+class Bound:
     """What a value has to be, and what it aims at."""
 
     how: Literal["at least", "at most"]
@@ -31,10 +31,10 @@ class Line:
     value: float
     low: float
     high: float
-    limit: Limit | None = None
+    limit: Bound | None = None
 
     @classmethod
-    def of(cls, what: str, unit: str, values: Sequence[float], limit: Limit | None = None) -> Line:
+    def of(cls, what: str, unit: str, values: Sequence[float], limit: Bound | None = None) -> Line:
         """The median of these rounds."""
         return cls(what, unit, statistics.median(values), min(values), max(values), limit)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redress_bench.bare_app import DSN, TABLE
 from redress_bench.bodies import bodies
-from redress_bench.figure import Figure, Limit, Line, Progress, percentile, ratios
+from redress_bench.figure import Bound, Figure, Line, Progress, percentile, ratios
 from redress_bench.load import Load, Measured, drive
 from redress_bench.stage import app, drained, measures, system
 from redress_local.places import free_ports
@@ -49,7 +49,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
         BOUND,
         rounds,
         [
-            Line.of("front door ÷ FastAPI + one INSERT", "", ratios(rates), Limit("at least", 0.5, 0.7)),
+            Line.of("front door ÷ FastAPI + one INSERT", "", ratios(rates), Bound("at least", 0.5, 0.7)),
             Line.of("front door", "registrations/s", [one for one, _ in rates]),
             Line.of("FastAPI + one INSERT", "registrations/s", [other for _, other in rates]),
             Line.of("front door, p99", "ms", [percentile(one.latencies, 0.99) * 1000 for one, _ in pairs]),

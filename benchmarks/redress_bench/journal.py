@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from redress_bench.figure import Figure, Limit, Line, Progress, ratios
+from redress_bench.figure import Bound, Figure, Line, Progress, ratios
 from redress_bench.journal_writer import SIZE, recorder
 from redress_bench.stage import HERE, system
 from redress_local.places import migrations
@@ -79,11 +79,11 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
         appended, read = run(_lost(mine, seconds))
     lines = []
     for name, pairs in found.items():
-        limit = Limit("at least", 3, 4) if name == "in one process" else None
+        limit = Bound("at least", 3, 4) if name == "in one process" else None
         lines.append(Line.of(f"{WRITERS} writers {name}: journal ÷ eventsourcing", "", ratios(pairs), limit))
         lines.append(Line.of(f"{WRITERS} writers {name}: journal", "appends/s", [one for one, _ in pairs]))
         lines.append(Line.of(f"{WRITERS} writers {name}: eventsourcing", "appends/s", [two for _, two in pairs]))
-    lines.append(Line("events that a reader missed while they were written", "", appended - read, 0, appended - read, Limit("at most", 0)))
+    lines.append(Line("events that a reader missed while they were written", "", appended - read, 0, appended - read, Bound("at most", 0)))
     return Figure(
         "journal",
         f"One event of {SIZE} bytes to a new aggregate in each append, {WRITERS} writers, each waiting for its append to be durable: "

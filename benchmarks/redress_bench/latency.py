@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from redress_bench.bodies import bodies
-from redress_bench.figure import Figure, Limit, Line, Progress, percentile
+from redress_bench.figure import Bound, Figure, Line, Progress, percentile
 from redress_bench.load import Load, drive
 from redress_bench.log import lifecycle
 from redress_bench.stage import drained, system
@@ -47,7 +47,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
         windows.setdefault(int((fresh[subject] - first).total_seconds() // WINDOW), []).append(milliseconds)
     full = [each for each in windows.values() if len(each) > RATE * WINDOW / 2]
 
-    def line(what: str, share: float, limit: Limit | None = None) -> Line:
+    def line(what: str, share: float, limit: Bound | None = None) -> Line:
         each = [percentile(window, share) for window in full]
         return Line(what, "ms", percentile(list(took.values()), share), min(each), max(each), limit)
 
@@ -57,7 +57,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
         f"s, whole system of {len(SERVICES)} services; {len(took):,} complaints; spread over windows of {WINDOW} s.",
         BOUND,
         len(full),
-        [line("p50", 0.5), line("p99", 0.99, Limit("at most", 500, 250))],
+        [line("p50", 0.5), line("p99", 0.99, Bound("at most", 500, 250))],
         [f"Registering itself was answered within {percentile(seen.latencies, 0.99) * 1000:.0f} ms (p99)."],
     )
 

@@ -28,7 +28,7 @@ from redress_local.places import package
 from redress_spine.messaging.envelope import GENESIS, chain, headers
 from redress_spine.messaging.kafka_clients import Producer
 from redress_spine.processing.clock import uuid7
-from redress_spine.store.commit import Trace, prepare
+from redress_spine.store.commit import Provenance, prepare
 from redress_spine.store.states import Codec, Row, partition_of
 
 BEGUN = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -188,8 +188,8 @@ class Life:
                 observed, own = aggregate.facets
                 rows[source] = Codec(aggregate), Row(subject, 0, 0, False, observed(), own(), {}, 0, GENESIS)
             codec, row = rows[source]
-            trace = Trace("timer", PLACEHOLDER.hex, None, f"00-{PLACEHOLDER.hex}-0189000000007000-01")
-            item = prepare(CONTRACTS[source], codec, row, [event], BEGUN + after, trace, cipher=CIPHER, digests=bytes(32))
+            provenance = Provenance("timer", PLACEHOLDER.hex, None, f"00-{PLACEHOLDER.hex}-0189000000007000-01")
+            item = prepare(CONTRACTS[source], codec, row, [event], BEGUN + after, provenance, cipher=CIPHER, digests=bytes(32))
             for _, version, _, event_type, _, _, value in item.events:
                 self.steps.append(Step(source, event_type, version, value))
             rows[source] = codec, replace(row, own=item.own, version=item.version, hash=item.events[-1][5])

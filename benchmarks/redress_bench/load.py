@@ -77,7 +77,7 @@ def drive(load: Load) -> Measured:
     return seen
 
 
-class Client(asyncio.Protocol):
+class LoadClient(asyncio.Protocol):
     """One connection with one request under way at most."""
 
     def __init__(self, run: Run) -> None:
@@ -122,7 +122,7 @@ class Run:
         if load.token:
             self._head += f"authorization: Bearer {load.token}\r\n".encode()
         self._bodies = [b"content-length: %d\r\n\r\n%s" % (len(each.encode()), each.encode()) for each in load.bodies]
-        self._idle: deque[Client] = deque()
+        self._idle: deque[LoadClient] = deque()
         self._waiting: deque[float] = deque()  # instants at which a request should have been sent
         self._name = uuid.uuid4().hex[:12]
         self._sent = 0
@@ -134,7 +134,7 @@ class Run:
     async def run(self) -> Measured:
         loop = asyncio.get_running_loop()
         for _ in range(self._load.clients):
-            await loop.create_connection(lambda: Client(self), *self.address)
+            await loop.create_connection(lambda: LoadClient(self), *self.address)
         began = time.perf_counter()
         self._ends = began + self._load.seconds
         if self._load.rate is None:
@@ -160,16 +160,16 @@ class Run:
         if not self._under_way and not self._waiting:
             self._done.set()
 
-    def _send(self, client: Client, at: float) -> None:
+    def _send(self, client: LoadClient, at: float) -> None:
         key = b"idempotency-key: %s-%d\r\n" % (self._name.encode(), self._sent) if self._load.keyed else b""
         client.send(self._head + key + self._bodies[self._sent % len(self._bodies)], at)
         self._sent += 1
         self._under_way += 1
 
-    def ready(self, client: Client) -> None:
+    def ready(self, client: LoadClient) -> None:
         self._idle.append(client)
 
-    def answered(self, client: Client, answer: bytes, began: float) -> None:
+    def answered(self, client: LoadClient, answer: bytes, began: float) -> None:
         now = time.perf_counter()
         self._under_way -= 1
         if answer.startswith(b"HTTP/1.1 201 "):

@@ -6,7 +6,7 @@ import time
 
 import psutil
 
-from redress_bench.figure import Figure, Limit, Line, Progress
+from redress_bench.figure import Bound, Figure, Line, Progress
 from redress_bench.stage import system
 from redress_local.places import SERVICES
 
@@ -40,7 +40,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
         BOUND,
         rounds,
         [
-            Line.of(f"largest idle service ({largest})", "MiB", services[largest], Limit("at most", 100, 90)),
+            Line.of(f"largest idle service ({largest})", "MiB", services[largest], Bound("at most", 100, 90)),
             Line.of("whole local system", "MiB", whole),
             *[Line.of(f"of it {name}", "MiB", found) for name, found in parts.items()],
         ],

@@ -7,7 +7,7 @@ import importlib
 import statistics
 from dataclasses import replace
 
-from redress_bench.figure import Figure, Limit, Line, Progress
+from redress_bench.figure import Bound, Figure, Line, Progress
 from redress_bench.life import interleaved, lives
 from redress_bench.stage import system
 from redress_bench.writing import write
@@ -52,9 +52,9 @@ async def _measure(kafka: str, postgres: str, short: int, long: int, rounds: int
         BOUND,
         rounds,
         [
-            Line.of(f"rebuild at {written['short']:,} events", "events/s", rates["short"], Limit("at least", 20_000, 30_000)),
-            Line.of(f"rebuild at {written['long']:,} events", "events/s", rates["long"], Limit("at least", 20_000, 30_000)),
-            Line.of("long ÷ short", "", quotient, Limit("at least", 0.9)),
+            Line.of(f"rebuild at {written['short']:,} events", "events/s", rates["short"], Bound("at least", 20_000, 30_000)),
+            Line.of(f"rebuild at {written['long']:,} events", "events/s", rates["long"], Bound("at least", 20_000, 30_000)),
+            Line.of("long ÷ short", "", quotient, Bound("at least", 0.9)),
         ],
     )
 

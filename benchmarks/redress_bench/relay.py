@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import uvloop
 
-from redress_bench.figure import Figure, Limit, Line, Progress, ratios
+from redress_bench.figure import Bound, Figure, Line, Progress, ratios
 from redress_bench.life import JOURNAL, Written, interleaved, journal_row, lives, send
 from redress_bench.stage import system
 from redress_events.vocabulary import LIFECYCLE
@@ -32,7 +32,7 @@ BOUND = (
 
 
 @dataclass
-class Pages:
+class JournalPages:
     """Instants at which pages were acknowledged. The first is not counted: connecting and asking for metadata are no shipping."""
 
     at: list[float] = field(default_factory=list)
@@ -70,7 +70,7 @@ async def _measure(kafka: str, postgres: str, events: int, rounds: int, seed: in
         BOUND,
         rounds,
         [
-            Line.of("relay ÷ bare send_batch", "", ratios(pairs), Limit("at least", 0.5, 0.6)),
+            Line.of("relay ÷ bare send_batch", "", ratios(pairs), Bound("at least", 0.5, 0.6)),
             Line.of("relay", "events/s", [one for one, _ in pairs]),
             Line.of("bare send_batch", "events/s", [other for _, other in pairs]),
         ],
@@ -96,7 +96,7 @@ async def _relayed(kafka: str, database: Databases, events: int) -> float:
     """One run of the relay over the whole backlog."""
     owner = await connections.connect(database.owner_dsn)
     await owner.execute("UPDATE public.relay_checkpoint SET transaction_id = '0', global_position = 0")
-    pages = Pages()
+    pages = JournalPages()
     arrived = asyncio.Event()
 
     def sent() -> None:
@@ -131,7 +131,7 @@ async def _bare(kafka: str, backlog: list[Written]) -> float:
         acks="all", enable_idempotence=True, max_batch_size=1_000_000, max_request_size=1_048_576, linger_ms=0
     )
     await producer.start()
-    pages = Pages()
+    pages = JournalPages()
     try:
         for start in range(0, len(backlog), PAGE):
             await send(producer, "bare." + LIFECYCLE, backlog[start : start + PAGE])

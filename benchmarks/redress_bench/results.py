@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from redress_bench.figure import Figure, Limit, Line
+from redress_bench.figure import Bound, Figure, Line
 
 FOLDER = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- measured by `make bench`: begin -->", "<!-- measured by `make bench`: end -->"
@@ -36,7 +36,7 @@ def number(value: float, unit: str) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
-def wanted(limit: Limit | None) -> str:
+def wanted(limit: Bound | None) -> str:
     if limit is None:
         return ""
     aim = f" (aim {limit.aim:g})" if limit.aim is not None else ""
@@ -109,7 +109,7 @@ def write(known: dict[str, Any]) -> None:
 
 
 def _figure(raw: dict[str, Any]) -> Figure:
-    lines = [Line(**{**line, "limit": Limit(**line["limit"]) if line["limit"] else None}) for line in raw["lines"]]
+    lines = [Line(**{**line, "limit": Bound(**line["limit"]) if line["limit"] else None}) for line in raw["lines"]]
     return Figure(**{**raw, "lines": lines})
 
 

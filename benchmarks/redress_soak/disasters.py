@@ -121,7 +121,7 @@ async def _delete_the_first_half(kafka: str, partitions: int) -> None:
         await consumer.stop()
 
 
-class WrongPartitions:
+class MisconfiguredProcess:
     """One more process of a service, told of half as many partitions: it must never be ready, nor take a complaint."""
 
     def __init__(self, live: Live, service: str) -> None:

@@ -12,7 +12,7 @@ from live import Live
 from load import Load
 
 from redress_local.places import SERVICES, replica_name
-from redress_soak.disasters import Command, Endless, LostStart, Takeover, WrongPartitions
+from redress_soak.disasters import Command, Endless, LostStart, MisconfiguredProcess, Takeover
 
 REPLICAS = 2
 REBUILT_WITHIN = 180.0  # seconds, with as many attempts as that takes
@@ -213,7 +213,7 @@ class Faults:
 
     def _wrong_partitions(self) -> Fault:
         service = self._rng.choice(SERVICES)
-        wrong = WrongPartitions(self._live, service)
+        wrong = MisconfiguredProcess(self._live, service)
         description = f"a process of {service} told of half the partitions"
         return Fault("a process told of other partitions", description, frozenset({"wrong"}), self._seconds(8), wrong.begin, wrong.end)
 

@@ -29,7 +29,7 @@ FIRST_PROBE = 10**6  # posts with numbers from here on belong to no poster
 
 
 @dataclass(frozen=True)
-class Happened:
+class PastFault:
     """One fault. recovered: seconds from its being undone, with whatever was together with it, until a new complaint had its case and its
     clock; starts of processes are in it."""
 
@@ -44,7 +44,7 @@ class Result:
 
     seed: int
     minutes: float
-    happened: list[Happened] = field(default_factory=list)
+    happened: list[PastFault] = field(default_factory=list)
     complaints: int = 0
     cut_off: int = 0
     events: int = 0
@@ -87,7 +87,7 @@ def _shake(live: Live, result: Result, seconds: float, progress: Callable[[str],
                 drawn = faults.draw()
                 with unrest.now():
                     recovered = _one_round(live, load, drawn, len(result.happened))
-                result.happened += [Happened(each.kind, each.lasts, recovered) for each in drawn]
+                result.happened += [PastFault(each.kind, each.lasts, recovered) for each in drawn]
                 closed = len(set(live.events("callback", "complaint-closed")))
                 what = " and ".join(f"{each.description} ({each.lasts:.1f} s)" for each in drawn)
                 progress(f"{what}: back after {recovered:.1f} s; {len(load.answered)} complaints, {closed} closed")

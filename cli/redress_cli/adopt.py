@@ -18,7 +18,8 @@ from redress_local.places import SERVICES, package
 from redress_local.state import Stack
 from redress_spine.admin.adopt import Adopted, Adoption
 from redress_spine.processing.skips import checked_why
-from redress_spine.store.own_events import AdoptionRefused, PassedOver, Place
+from redress_spine.store.fold import RecordPlace
+from redress_spine.store.own_events import AdoptionRefused, PassedOver
 
 UNCHANGED = "Its journal is as it was: open to commands if it was, else still closed."
 
@@ -115,7 +116,7 @@ def described(done: Adopted) -> str:
     return " ".join(lines)
 
 
-def place_of(text: str) -> Place:
+def place_of(text: str) -> RecordPlace:
     """`complaints.lifecycle.v1/3@4711` → topic, partition, offset; ends the command where it is none."""
     topic, _, rest = text.rpartition("/")
     partition, _, offset = rest.partition("@")

@@ -19,7 +19,7 @@ from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka
 from redress_local.places import SERVICES, migrations, package
 from redress_local.state import Stack
 from redress_spine.admin.rebuild import NotSwapped, Rebuild, RebuildRunning, WouldLose
-from redress_spine.admin.verify import Report, Verified
+from redress_spine.admin.verify import Verified, VerifyReport
 from redress_spine.admin.verify import verify as compare
 from redress_spine.store import connections
 from redress_spine.store.errors import LogTruncated
@@ -59,9 +59,9 @@ def verify(
         raise typer.Exit(1)
 
 
-def verified(stack: Stack, names: list[str]) -> tuple[list[Report], list[str]]:
+def verified(stack: Stack, names: list[str]) -> tuple[list[VerifyReport], list[str]]:
     """Verify these services one after the other, with a progress bar: the reports, and a message for each that cannot be."""
-    reports, failed = list[Report](), list[str]()
+    reports, failed = list[VerifyReport](), list[str]()
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=err, transient=True) as progress:
         task = progress.add_task("verify", total=None)
         for name in names:
@@ -88,7 +88,7 @@ def master_key(stack: Stack) -> bytes | None:
         return None
 
 
-def verify_table(reports: list[Report]) -> Table:
+def verify_table(reports: list[VerifyReport]) -> Table:
     table = Table("service", "journal", "log", "not yet sent", "resent", "lost", "doubled", "states", "parked", "set aside", "keys", "")
     for each in reports:
         numbers = (

@@ -25,7 +25,7 @@ from redress_local.places import SERVICES
 from redress_local.processes import StartFailed
 from redress_local.state import Stack
 from redress_local.system import System
-from redress_spine.admin.verify import Report
+from redress_spine.admin.verify import VerifyReport
 from redress_spine.processing.stepping import NotIdle
 
 
@@ -125,7 +125,7 @@ def timeline(stack: Stack, complaint: str, actors: Actors) -> Table:
     return timeline_table(run(collected(stack, f"complaint/{complaint}")), title, ZONE)
 
 
-def conclude(stories: dict[str, Story], reports: list[Report], dead: list[str], seconds: float) -> None:
+def conclude(stories: dict[str, Story], reports: list[VerifyReport], dead: list[str], seconds: float) -> None:
     """Counts by type, and the verdict. Raises DemoFailed where anything was lost, doubled, parked or differs."""
     counts = Counter[str]()
     for report in reports:

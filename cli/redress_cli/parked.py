@@ -31,12 +31,12 @@ SHOWN = 200  # rows of a table
 NAMED = ("topic", "partition", "offset", "content", "hash", "event")
 PLACE = re.compile(r"(?:(?P<topic>[^/]+)/)?(?P<partition>[0-9]{1,9})[:@](?P<offset>[0-9]{1,18})")
 
-Row = dict[str, Any]
+ParkedRow = dict[str, Any]
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RecordFilter:
     """Which of the records that are in the way: all that every given condition holds for."""
 
     subject: str | None = None
@@ -50,7 +50,7 @@ class Wanted:
         """What is in the way now, and not all that is of a kind."""
         return self.subject is not None or self.place is not None
 
-    def holds(self, row: Row) -> bool:
+    def holds(self, row: ParkedRow) -> bool:
         if self.place is not None:
             topic, *place = self.place
             if [row["partition"], row["offset"]] != place or topic not in (None, row["topic"]):
@@ -70,11 +70,11 @@ class Operators:
     def services(self) -> list[str]:
         return [each for each in self._services if each not in self.away]
 
-    def held(self, wanted: Wanted) -> dict[str, tuple[list[Row], list[Row]]]:
+    def held(self, wanted: RecordFilter) -> dict[str, tuple[list[ParkedRow], list[ParkedRow]]]:
         """By service: the parked subjects with the record that is in the way, and the records that are set aside."""
         found = {}
         for service in self.services:
-            parked, aside = list[Row](), list[Row]()
+            parked, aside = list[ParkedRow](), list[ParkedRow]()
             for page in self._pages(service, wanted):
                 parked += [row for row in page["parked"] if wanted.holds(row)] if not wanted.aside_alone else []
                 aside += [row for row in page["dead_letters"] if wanted.holds(row)] if wanted.subject is None else []
@@ -82,7 +82,7 @@ class Operators:
                 found[service] = parked, aside
         return found
 
-    def _pages(self, service: str, wanted: Wanted) -> Iterator[Row]:
+    def _pages(self, service: str, wanted: RecordFilter) -> Iterator[ParkedRow]:
         after, aside_after = "", "/0@0"
         while True:
             answer = self._asked(service, "GET", "/ops/parked", after=after, aside_after=aside_after, subject=wanted.subject)
@@ -95,15 +95,15 @@ class Operators:
             after = parked[-1]["subject"] if parked else after
             aside_after = place_of(aside[-1]) if aside else aside_after
 
-    def record(self, service: str, **which: Any) -> Row | None:
+    def record(self, service: str, **which: Any) -> ParkedRow | None:
         """The record that is held there, masked; None where none is."""
         answer = self._sent(service, lambda: self._api.get(service, "/ops/record", **which))
         return None if answer is None or answer.status_code == 404 else self._body(service, answer)
 
-    def post(self, service: str, path: str, body: Row) -> Row | None:
+    def post(self, service: str, path: str, body: ParkedRow) -> ParkedRow | None:
         return self._asked(service, "POST", path, **body)
 
-    def _asked(self, service: str, method: str, path: str, **what: Any) -> Row | None:
+    def _asked(self, service: str, method: str, path: str, **what: Any) -> ParkedRow | None:
         send = (lambda: self._api.get(service, path, **what)) if method == "GET" else (lambda: self._api.post(service, path, what))
         answer = self._sent(service, send)
         return None if answer is None else self._body(service, answer)
@@ -116,9 +116,9 @@ class Operators:
             return None
         return answer
 
-    def _body(self, service: str, answer: httpx.Response) -> Row | None:
+    def _body(self, service: str, answer: httpx.Response) -> ParkedRow | None:
         if answer.status_code == 200:
-            body: Row = answer.json()
+            body: ParkedRow = answer.json()
             return body
         err.print(f"{service} answered {answer.status_code}: {answer.text[:300]}", style="red", markup=False)
         self.away.append(service)
@@ -147,7 +147,7 @@ def parked(
     if show is not None:
         _show(operators, show)
         return
-    found = operators.held(Wanted())
+    found = operators.held(RecordFilter())
     if as_json:
         out.print_json(data={service: {"parked": parked, "dead_letters": aside} for service, (parked, aside) in found.items()})
     else:
@@ -186,7 +186,7 @@ def _show(operators: Operators, what: str) -> None:
         fail(f"No service holds {what}. See: redress parked")
 
 
-def _which(what: str) -> Row:
+def _which(what: str) -> ParkedRow:
     place = PLACE.fullmatch(what)
     if place is not None:
         return {"topic": place["topic"], "partition": int(place["partition"]), "offset": int(place["offset"])}
@@ -249,7 +249,7 @@ def redrive(
         fail(str(error))
     which = _which(id_) if id_ else {}
     place = (which["topic"], which["partition"], which["offset"]) if "partition" in which else None
-    wanted = Wanted(which.get("subject"), place, reason, type_, dead_letters)
+    wanted = RecordFilter(which.get("subject"), place, reason, type_, dead_letters)
     operators = Operators(Api(running_stack(folder), "ops"), services)
     if why:
         _skip(operators, wanted, why, dry_run=dry_run, yes=yes)
@@ -268,7 +268,7 @@ def _scope(what: list[str], *, every: bool) -> tuple[list[str], str | None]:
     return named or list(SERVICES), ids[0] if ids else None
 
 
-def _redrive(operators: Operators, wanted: Wanted, *, dry_run: bool) -> None:
+def _redrive(operators: Operators, wanted: RecordFilter, *, dry_run: bool) -> None:
     """First what was set aside, for parked subjects may wait for it."""
     would = "would be " if dry_run else ""
     left, nothing = Counter[str](), True
@@ -298,7 +298,7 @@ def _redrive(operators: Operators, wanted: Wanted, *, dry_run: bool) -> None:
         fail("What is still in the way: redress parked")
 
 
-def _redrive_aside(operators: Operators, service: str, rows: list[Row], dry_run: bool) -> tuple[int, int]:
+def _redrive_aside(operators: Operators, service: str, rows: list[ParkedRow], dry_run: bool) -> tuple[int, int]:
     taken = stay = 0
     by_place: dict[tuple[str, int], list[int]] = {}
     for row in rows:
@@ -316,9 +316,9 @@ def _redrive_aside(operators: Operators, service: str, rows: list[Row], dry_run:
     return taken, stay
 
 
-def _skip(operators: Operators, wanted: Wanted, why: str, *, dry_run: bool, yes: bool) -> None:
+def _skip(operators: Operators, wanted: RecordFilter, why: str, *, dry_run: bool, yes: bool) -> None:
     """Of a kind in rounds: behind a record that is passed over may stand the next one."""
-    decided: dict[tuple[str, int, str], Row] = {}
+    decided: dict[tuple[str, int, str], ParkedRow] = {}
     results = {service: Counter[str]() for service in operators.services}
     while True:
         found = operators.held(wanted)
@@ -356,7 +356,7 @@ def _skip(operators: Operators, wanted: Wanted, why: str, *, dry_run: bool, yes:
         fail("Something else is in the way now. See: redress parked")
 
 
-def _confirm(records: int, wanted: Wanted, yes: bool) -> None:
+def _confirm(records: int, wanted: RecordFilter, yes: bool) -> None:
     """One record is what was named. More of them go for ever only where somebody saw how many."""
     if not records or yes or (records == 1 and wanted.one):
         return
@@ -381,7 +381,7 @@ def _bar() -> Progress:
     return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=err, transient=True)
 
 
-def _counted(rows: Sequence[Row]) -> str:
+def _counted(rows: Sequence[ParkedRow]) -> str:
     """How many for each reason and type."""
     counts = Counter(f"{row['reason']}{' ' + row['type'] if row['type'] else ''}" for row in rows)
     return ", ".join(f"{count} {what}" for what, count in counts.most_common())
@@ -391,5 +391,5 @@ def _by(still: Counter[str]) -> str:
     return f" ({', '.join(f'{count} {reason}' for reason, count in still.most_common())})" if still else ""
 
 
-def place_of(row: Row) -> str:
+def place_of(row: ParkedRow) -> str:
     return f"{row['topic']}/{row['partition']}@{row['offset']}"

@@ -39,7 +39,7 @@ PAUSES = (0.2, 0.5, 1, 2, 4, 8)  # seconds between tries while nobody answers
 
 
 @dataclass(slots=True)
-class Report:
+class SubmitReport:
     """What became of the rows. refused: line, code and message."""
 
     accepted: int = 0
@@ -150,9 +150,9 @@ def instant(text: str, zone: ZoneInfo) -> str:
     return (read if read.tzinfo else read.replace(tzinfo=zone)).isoformat()
 
 
-async def post_all(url: str, token: str, rows: list[tuple[int, dict[str, Any]]], at_once: int, posted: Any) -> Report:
+async def post_all(url: str, token: str, rows: list[tuple[int, dict[str, Any]]], at_once: int, posted: Any) -> SubmitReport:
     """Post all rows, some at a time. Raises nothing for a refused row; a service that stays away is a refusal too."""
-    report = Report()
+    report = SubmitReport()
     gate = asyncio.Semaphore(at_once)
     async with httpx.AsyncClient(base_url=url, timeout=15, trust_env=False, headers={"authorization": f"Bearer {token}"}) as client:
 
@@ -204,7 +204,7 @@ async def post_one(client: httpx.AsyncClient, key: str, body: dict[str, Any]) ->
     return (*last, None)
 
 
-def show(report: Report) -> None:
+def show(report: SubmitReport) -> None:
     out.print(f"{report.accepted} complaints registered, {len(report.refused)} rows refused.")
     if report.refused:
         table = Table("line", "code", "reason")

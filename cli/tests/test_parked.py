@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from redress_cli.main import app
-from redress_cli.parked import Wanted, subject_of
+from redress_cli.parked import RecordFilter, subject_of
 
 COMPLAINT = "01890000-0000-7000-8000-000000000001"
 TOPIC, TYPE = "complaints.lifecycle.v1", "redress.intake.complaint-chased.v1"
@@ -45,15 +45,15 @@ def test_another_subject_is_named_with_its_kind():
 
 
 def test_every_condition_that_is_given_holds():
-    assert Wanted().holds(ROW)
-    assert Wanted(reason="fork", type=TYPE, place=(None, 7, 4711)).holds(ROW)
-    assert Wanted(place=(TOPIC, 7, 4711)).holds(ROW)
+    assert RecordFilter().holds(ROW)
+    assert RecordFilter(reason="fork", type=TYPE, place=(None, 7, 4711)).holds(ROW)
+    assert RecordFilter(place=(TOPIC, 7, 4711)).holds(ROW)
     for other in (
-        Wanted(reason="gap"),
-        Wanted(type="redress.intake.complaint-chased.v2"),
-        Wanted(place=(None, 7, 4712)),
-        Wanted(place=(None, 8, 4711)),
-        Wanted(place=("complaints.keys.v1", 7, 4711)),
-        Wanted(reason="fork", type="redress.intake.complaint-chased.v2"),
+        RecordFilter(reason="gap"),
+        RecordFilter(type="redress.intake.complaint-chased.v2"),
+        RecordFilter(place=(None, 7, 4712)),
+        RecordFilter(place=(None, 8, 4711)),
+        RecordFilter(place=("complaints.keys.v1", 7, 4711)),
+        RecordFilter(reason="fork", type="redress.intake.complaint-chased.v2"),
     ):
         assert not other.holds(ROW)

@@ -204,9 +204,15 @@ def test_a_commit_reads_no_table_whole(module_database: Callable[[str], Database
         for n, subject in enumerate(SUBJECTS):
             for withdrawal in (1, 2):
                 row = (await known.load(connection, [subject])).get(subject) or known.fresh(subject)
-                key = commit.Key(f"{n} {withdrawal}", HASH)
+                key = commit.IdempotencyKey(f"{n} {withdrawal}", HASH)
                 item = commit.prepare(
-                    INTAKE, known.codec(subject), row, [ComplaintWithdrawn(withdrawal=withdrawal)], NOON, commit.Trace("a", "c"), key=key
+                    INTAKE,
+                    known.codec(subject),
+                    row,
+                    [ComplaintWithdrawn(withdrawal=withdrawal)],
+                    NOON,
+                    commit.Provenance("a", "c"),
+                    key=key,
                 )
                 assert [outcome.result for outcome in await commit.commit(connection, [item])] == ["committed"]
         await scanned()

@@ -100,8 +100,7 @@ class Event(BaseModel):
 
     def personal_values(self) -> dict[str, str]:
         """Under its name, what each personal field holds that was given: in a fold, the reference by which it is opened."""
-        values = {name: getattr(self, name) for name in self.personal_fields()}
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: value for name in _personal_fields(type(self)) if (value := getattr(self, name)) is not None}
 
 
 @cache

@@ -32,7 +32,7 @@ class Transferred:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedCase:
     """Where handling opened its last case, and after which routing."""
 
     routing: int
@@ -54,7 +54,7 @@ class Placement:
 
     routed: Routed | None = None
     transferred: Transferred | None = None
-    opened: Opened | None = None
+    opened: OpenedCase | None = None
 
     @property
     def routing(self) -> int:
@@ -93,7 +93,7 @@ def placed(placement: Placement, event: Event) -> Placement:
         case CaseTransferred():
             return replace(placement, transferred=transferred(event))
         case CaseOpened():
-            return replace(placement, opened=Opened(event.routing, event.department))
+            return replace(placement, opened=OpenedCase(event.routing, event.department))
     return placement
 
 

@@ -101,28 +101,28 @@ class Spec:
     aggregate: Aggregate
     deciders: Mapping[type[Any], Callable[[Any, Any, Context], list[Event]]] = field(default_factory=dict)
 
-    def given(self, *happened: Happened) -> Case:
-        return Case(self, happened, Context(now=NOON, actor="tester", subject=COMPLAINT, entropy=bytes(range(16))))
+    def given(self, *happened: Happened) -> StorySoFar:
+        return StorySoFar(self, happened, Context(now=NOON, actor="tester", subject=COMPLAINT, entropy=bytes(range(16))))
 
 
 @dataclass(frozen=True)
-class Case:
+class StorySoFar:
     """A story so far, and who looks at it when."""
 
     spec: Spec
     happened: tuple[Happened, ...]
     context: Context
 
-    def at(self, now: datetime) -> Case:
+    def at(self, now: datetime) -> StorySoFar:
         return replace(self, context=replace(self.context, now=now))
 
-    def by(self, actor: str, *roles: str, department: str | None = None) -> Case:
+    def by(self, actor: str, *roles: str, department: str | None = None) -> StorySoFar:
         return replace(self, context=replace(self.context, actor=actor, roles=frozenset(roles), department=department))
 
-    def knowing(self, words: Mapping[str, str]) -> Case:
+    def knowing(self, words: Mapping[str, str]) -> StorySoFar:
         return replace(self, context=replace(self.context, plaintext=words))
 
-    def read_to(self, passed: datetime) -> Case:
+    def read_to(self, passed: datetime) -> StorySoFar:
         """For timed automations: the log was read up to this instant and no further."""
         return replace(self, context=replace(self.context, passed=passed))
 
@@ -141,15 +141,15 @@ class Case:
         state = self.state
         return {key for each, key in counted(self.spec.aggregate, (state.observed, state.own)) if each == name}
 
-    def when(self, command: Any) -> Outcome:
+    def when(self, command: Any) -> Decision:
         decider = self.spec.deciders[type(command)]
         return self._decided(lambda: decider(self.state, command, self.context))
 
-    def when_due(self, automation: Automation) -> Outcome:
+    def when_due(self, automation: Automation) -> Decision:
         """What the automation loop would decide on this row. That the row is due is SQL, and the integration tests' affair."""
         return self._decided(lambda: automation.decide(self.state, self.context))
 
-    def wants(self, reactor: Reactor, *expected: Effect, known: Any = None) -> Case:
+    def wants(self, reactor: Reactor, *expected: Effect, known: Any = None) -> StorySoFar:
         """These effects, and no others. known: what its `look` reads beside the state. That the row is due is SQL, as with `when_due`."""
         assert reactor.wanted(self.state, known, self.context) == list(expected)
         return self
@@ -158,30 +158,30 @@ class Case:
         """Whether it would be done, were it its turn now."""
         return reactor.still(self.state, effect)
 
-    def when_done(self, reactor: Reactor, effect: Effect, **result: Any) -> Outcome:
+    def when_done(self, reactor: Reactor, effect: Effect, **result: Any) -> Decision:
         """What is said once this effect was done, with this result."""
         own = reactor.succeeded
         assert own is not None, "its result stays in the row of the effect"
         return self._decided(lambda: own(self.state, effect, result, self.context))
 
-    def when_given_up(self, reactor: Reactor, effect: Effect, code: str = "tried-too-long") -> Outcome:
+    def when_given_up(self, reactor: Reactor, effect: Effect, code: str = "tried-too-long") -> Decision:
         """What is said once it was given up."""
         given_up = reactor.given_up
         assert given_up is not None, "it is given up in silence"
         return self._decided(lambda: given_up(self.state, effect, code, self.context))
 
-    def _decided(self, run: Callable[[], list[Event]]) -> Outcome:
+    def _decided(self, run: Callable[[], list[Event]]) -> Decision:
         try:
-            return Outcome(self, run(), None)
+            return Decision(self, run(), None)
         except CommandRejected as refusal:
-            return Outcome(self, [], refusal)
+            return Decision(self, [], refusal)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Decision:
     """What a decision came to."""
 
-    case: Case
+    story: StorySoFar
     events: list[Event]
     refusal: CommandRejected | None
 
@@ -199,6 +199,6 @@ class Outcome:
         return self
 
     @property
-    def after(self) -> Case:
+    def after(self) -> StorySoFar:
         """The story with these events in it."""
-        return replace(self.case, happened=(*self.case.happened, *((event, self.case.context.now) for event in self.events)))
+        return replace(self.story, happened=(*self.story.happened, *((event, self.story.context.now) for event in self.events)))

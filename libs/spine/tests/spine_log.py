@@ -22,12 +22,12 @@ from redress_events.event import Contract, Event
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.admin.adopt import Adopted, Adoption
 from redress_spine.admin.rebuild import Rebuild, Rebuilt
-from redress_spine.admin.verify import Report, Verified, verify
+from redress_spine.admin.verify import Verified, VerifyReport, verify
 from redress_spine.messaging import topics
 from redress_spine.messaging.envelope import headers
 from redress_spine.messaging.kafka_clients import Admin, KafkaClients, Producer
 from redress_spine.messaging.records import Record
-from redress_spine.store.commit import Item, Key, Trace, prepare
+from redress_spine.store.commit import IdempotencyKey, Item, Provenance, prepare
 from redress_spine.store.engine import Engine
 from redress_spine.store.states import Codec, Row, States, partition_of
 
@@ -43,7 +43,14 @@ def item(row: Row, *events: Event, key: str | None = None) -> Item:
     """A decision of intake on this row, ready to be committed."""
     said = events or (registered(),)
     return prepare(
-        INTAKE, STATES.codec(row.subject), row, said, AT, Trace("tester", "t"), cipher=CIPHER, key=Key(key, b"digest") if key else None
+        INTAKE,
+        STATES.codec(row.subject),
+        row,
+        said,
+        AT,
+        Provenance("tester", "t"),
+        cipher=CIPHER,
+        key=IdempotencyKey(key, b"digest") if key else None,
     )
 
 
@@ -77,7 +84,7 @@ class Author:
 
     def say(self, *events: Event, at: datetime = AT) -> list[Sent]:
         codec: Codec = STATES.codec(self.subject)
-        item = prepare(self.contract, codec, self.row, events, at, Trace("tester", "trace-1"), cipher=CIPHER)
+        item = prepare(self.contract, codec, self.row, events, at, Provenance("tester", "trace-1"), cipher=CIPHER)
         self.row = replace(self.row, version=item.version, hash=item.events[-1][5], own=item.own)
         source = self.contract.source
         return [
@@ -177,7 +184,7 @@ async def rebuild(
     ).run()
 
 
-async def verified(stack: Stack, source: str, master: bytes | None = MASTER) -> Report:
+async def verified(stack: Stack, source: str, master: bytes | None = MASTER) -> VerifyReport:
     """Log, journal and state of one service are equal: nothing lost, doubled or parked, in order, and state is their fold.
 
     Keys are compared where subjects are found by what they open: what an `Author` seals has none. master: None where the test's events

@@ -19,7 +19,7 @@ from spine_stack import Toy
 from redress_events.contracts.handling import CaseOpened
 from redress_events.event import Event
 from redress_spine.aggregate import Context
-from redress_spine.processing.reactor import Attempt, Effect, Later, Reactor, Retry
+from redress_spine.processing.reactor import Effect, EffectAttempt, Later, Reactor, Retry
 
 SOON = Retry(first=timedelta(milliseconds=50), longest=timedelta(milliseconds=200), attempts=4)
 
@@ -35,7 +35,7 @@ def opened(toy: Toy, effect: Effect, result: Mapping[str, Any], context: Context
 def opening(address: str, **how: Any) -> Reactor:
     """Has the other side open a case for each complaint that was registered."""
 
-    async def perform(effect: Effect, attempt: Attempt) -> Mapping[str, Any]:
+    async def perform(effect: Effect, attempt: EffectAttempt) -> Mapping[str, Any]:
         async with httpx.AsyncClient(trust_env=False) as http:
             answer = await http.post(f"{address}/{effect.key.replace(' ', '/')}", timeout=None)
         if answer.status_code != 200:
@@ -45,15 +45,15 @@ def opening(address: str, **how: Any) -> Reactor:
     return replace(OPENING, perform=perform, **how)
 
 
-async def _nowhere(effect: Effect, attempt: Attempt) -> Mapping[str, Any]:
+async def _nowhere(effect: Effect, attempt: EffectAttempt) -> Mapping[str, Any]:
     raise Later("There is no desk.")
 
 
-def where_it_runs(effect: Effect, attempt: Attempt) -> Mapping[str, Any]:
+def where_it_runs(effect: Effect, attempt: EffectAttempt) -> Mapping[str, Any]:
     return {"department": f"{os.getpid()} {threading.current_thread() is threading.main_thread()}"}
 
 
-def dies_once(effect: Effect, attempt: Attempt) -> Mapping[str, Any]:
+def dies_once(effect: Effect, attempt: EffectAttempt) -> Mapping[str, Any]:
     died = Path(effect.data["died"])
     if not died.exists():
         died.touch()

@@ -5,7 +5,7 @@ from functools import partial
 from redress_callback.domain.closing import publish_again
 from redress_callback.domain.give_up import give_up
 from redress_callback.domain.lists import VISITS
-from redress_callback.domain.policy import Policy
+from redress_callback.domain.policy import VisitPolicy
 from redress_callback.domain.schedule import schedule
 from redress_callback.domain.withdraw import close_withdrawn
 from redress_spine.aggregate import Automation
@@ -22,9 +22,9 @@ GIVE_UP = Automation(
 PUBLISH_AGAIN = Automation("publish-again", due="revision_due", decide=publish_again, index="visits_revision_due", table=VISITS)
 
 
-def automations(policy: Policy) -> list[Automation]:
+def automations(policy: VisitPolicy) -> list[Automation]:
     return [schedule_by(policy), CLOSE_WITHDRAWN, GIVE_UP, PUBLISH_AGAIN]
 
 
-def schedule_by(policy: Policy) -> Automation:
+def schedule_by(policy: VisitPolicy) -> Automation:
     return Automation("schedule", due="to_schedule", decide=partial(schedule, policy=policy), index="visits_to_schedule", table=VISITS)

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from redress_callback.domain.attempt import Attempt
-from redress_callback.domain.own import Answer
+from redress_callback.domain.own import Satisfaction
 from redress_chassis import Body, Words
 
 
@@ -32,4 +32,4 @@ class AttemptBody(Body):
     def command(self) -> Attempt:
         if self.solved is None or self.satisfaction is None:
             return Attempt(note=self.note)
-        return Attempt(Answer(self.solved, self.satisfaction, self.words), self.note)
+        return Attempt(Satisfaction(self.solved, self.satisfaction, self.words), self.note)

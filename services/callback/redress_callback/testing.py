@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from redress_callback.domain.policy import Policy
+from redress_callback.domain.policy import VisitPolicy
 from redress_events.contracts.callback import (
     CallbackAttempted,
     CallbackScheduled,
@@ -15,12 +15,12 @@ from redress_events.contracts.callback import (
 )
 from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTransferred
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
-from redress_events.contracts.sla_monitor import BreachAnnulled, Clock, DeadlineBreached
+from redress_events.contracts.sla_monitor import BreachAnnulled, ClockName, DeadlineBreached
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
 from redress_spine.testing import NOON
 
 RECEIVED = NOON - timedelta(hours=3)
-POLICY = Policy(first_attempt=timedelta(hours=24), attempts=3, spacing=timedelta(hours=4), give_up=timedelta(hours=24), lowest_score=2)
+POLICY = VisitPolicy(first_attempt=timedelta(hours=24), attempts=3, spacing=timedelta(hours=4), give_up=timedelta(hours=24), lowest_score=2)
 
 
 def registered(phone: str | None = "intake/1/phone") -> ComplaintRegistered:
@@ -98,11 +98,11 @@ def rejected(cycle: int = 1) -> CaseRejected:
     return CaseRejected(cycle=cycle, department="technical_support", reason="handling/6/reason", told_customer="letter")
 
 
-def breached(clock: Clock = "resolve", cycle: int = 1, n: int = 1) -> DeadlineBreached:
+def breached(clock: ClockName = "resolve", cycle: int = 1, n: int = 1) -> DeadlineBreached:
     return DeadlineBreached(clock=clock, cycle=cycle, n=n, deadline=NOON, noticed_at=NOON)
 
 
-def annulled(clock: Clock = "resolve", cycle: int = 1, n: int = 1) -> BreachAnnulled:
+def annulled(clock: ClockName = "resolve", cycle: int = 1, n: int = 1) -> BreachAnnulled:
     return BreachAnnulled(clock=clock, cycle=cycle, n=n, deadline=NOON, kept_at=NOON)
 
 

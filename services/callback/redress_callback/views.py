@@ -11,16 +11,15 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from redress_callback.domain.history import NOTES, SAID
-from redress_callback.domain.visit import Stage, Visit
+from redress_callback.domain.visit import Visit, VisitStage
 from redress_events.contracts.callback import CloseReason, Outcome
 from redress_events.contracts.handling import ContactMeans
 from redress_events.contracts.intake import EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
 from redress_events.vocabulary import Channel, ContactKind
-from redress_spine.store.entries import Latest, Listed
+from redress_spine.store.entries import Latest, Listed, Opened
 from redress_spine.store.states import Loaded
 
-Opened = Mapping[str, str]  # words in clear, by their reference; what was forgotten is missing
 NOTHING: Opened = MappingProxyType({})
 
 
@@ -44,7 +43,7 @@ class VisitSummary(BaseModel):
     outcome: Outcome | None
     handled_at: datetime | None
     cycle: int
-    stage: Stage
+    stage: VisitStage
     visit_at: datetime | None
     attempts: int
     said_since: int
@@ -67,7 +66,7 @@ class VisitPage(BaseModel):
     next: str | None
 
 
-class SaidView(BaseModel):
+class VisitSaidView(BaseModel):
     """What the customer said later. words: null while nobody has to call, and where they were forgotten."""
 
     what: Literal["supplement", "chase"]
@@ -76,7 +75,7 @@ class SaidView(BaseModel):
     attachments: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, entry: Listed, opened: Opened) -> SaidView:
+    def of(cls, entry: Listed, opened: Opened) -> VisitSaidView:
         return cls.model_validate({"at": entry.at, **entry.data, "words": opened.get(entry.data["words"])})
 
 
@@ -97,7 +96,7 @@ class VisitView(VisitSummary):
     cause: str | None = None
     measures: str | None = None
     reason: str | None = None
-    said: list[SaidView]
+    said: list[VisitSaidView]
     notes: list[str]
 
     @classmethod
@@ -109,7 +108,7 @@ class VisitView(VisitSummary):
             | {
                 "refers_to": visit.observed.registration and visit.observed.registration.refers_to,
                 "told_customer": visit.handled and visit.handled.told_customer,
-                "said": [SaidView.of(each, opened) for each in reversed(history[SAID].entries)],
+                "said": [VisitSaidView.of(each, opened) for each in reversed(history[SAID].entries)],
                 "notes": [opened[note.data["words"]] for note in reversed(history[NOTES].entries) if note.data["words"] in opened],
             }
         )
@@ -148,7 +147,7 @@ def references_in(visit: Visit, entries: Sequence[Listed]) -> list[str]:
 
 
 def _to_be_made(visit: Visit) -> bool:
-    return visit.stage in (Stage.DUE, Stage.UNREACHED)
+    return visit.stage in (VisitStage.DUE, VisitStage.UNREACHED)
 
 
 def _words(visit: Visit) -> dict[str, str]:

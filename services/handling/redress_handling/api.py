@@ -34,8 +34,8 @@ from redress_handling.views import (
 )
 
 router = APIRouter(tags=["cases"])
-Department = Annotated[str | None, Parameter(pattern="^[a-z][a-z_-]{0,63}$", description="A handler sees their own alone.")]
-State = Annotated[
+DepartmentFilter = Annotated[str | None, Parameter(pattern="^[a-z][a-z_-]{0,63}$", description="A handler sees their own alone.")]
+StateFilter = Annotated[
     Literal["open", "accepted", "resolved", "rejected", "cancelled"] | None,
     Parameter(description="Without it: all that has yet to be done, open and accepted."),
 ]
@@ -45,7 +45,7 @@ STEP = problems(404, 409, 412)
 
 @router.get("/cases", responses=problems(400))
 async def list_cases(
-    call: Permitted[Case], department: Department = None, state: State = None, limit: Limit = 50, cursor: Cursor = None
+    call: Permitted[Case], department: DepartmentFilter = None, state: StateFilter = None, limit: Limit = 50, cursor: Cursor = None
 ) -> CasePage:
     """A department's cases: what came back or is major first, then the oldest; of those that have ended, the latest first."""
     query = ENDED if state in lists.ENDED else TO_DO

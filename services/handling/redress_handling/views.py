@@ -16,17 +16,16 @@ from redress_events.contracts.handling import ContactMeans
 from redress_events.contracts.intake import EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
 from redress_events.vocabulary import Channel, ContactKind
-from redress_handling.domain.case import Case, Stage
+from redress_handling.domain.case import Case, CaseStage
 from redress_handling.domain.history import CHASES, CONTACTS, OUTCOMES, REPORTS, SUPPLEMENTS
-from redress_handling.domain.own import Outcome
-from redress_spine.store.entries import Latest, Listed
+from redress_handling.domain.own import CaseOutcome
+from redress_spine.store.entries import Latest, Listed, Opened
 from redress_spine.store.states import Loaded
 
-Opened = Mapping[str, str]  # words in clear, by their reference; what was forgotten is missing
 NOTHING: Opened = MappingProxyType({})
 
 
-class Counts(BaseModel):
+class CaseCounts(BaseModel):
     """supplements, chases: how often the customer added something and asked, in all.
 
     said_since: both, since the department last resolved or rejected the case; said_at: when last.
@@ -60,13 +59,13 @@ class CaseSummary(BaseModel):
     queue: str | None
     cycle: int
     urgency: int
-    stage: Stage
+    stage: CaseStage
     handler: str | None
     opened_at: datetime | None
     contacted_at: datetime | None
     ended_at: datetime | None
     closed: bool
-    counts: Counts
+    counts: CaseCounts
 
     @classmethod
     def of(cls, loaded: Loaded) -> CaseSummary:
@@ -265,10 +264,10 @@ def _summary(loaded: Loaded) -> dict[str, object]:
         "ended_at": own.outcome and own.outcome.at,
         "closed": case.closed,
         "counts": filled(
-            Counts, case.observed, said_since=case.said_since, said_at=case.said_at, contacts=own.contacts, reports=own.reports
+            CaseCounts, case.observed, said_since=case.said_since, said_at=case.said_at, contacts=own.contacts, reports=own.reports
         ),
     }
 
 
-def _outcome(outcome: Outcome, opened: Opened) -> OutcomeView:
+def _outcome(outcome: CaseOutcome, opened: Opened) -> OutcomeView:
     return OutcomeView.model_validate(asdict(outcome) | {name: opened.get(reference) for name, reference in outcome.words.items()})

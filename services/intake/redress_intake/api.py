@@ -73,11 +73,11 @@ UUID_LENGTH = 36  # characters; a number has 13
 Number = Annotated[str, Path(max_length=40, description="As it is written or said, in small letters too."), AfterValidator(parse_number)]
 SubscriptionId = Annotated[UUID, Path(description="The subscription's id, as making it answered.")]
 DeliveryId = Annotated[str, Path(pattern="^msg_[0-9a-f]{32}$", description="The message's id: its header `webhook-id`.")]
-Language = Annotated[str | None, Header(alias="Accept-Language", description="en or zh")]
+LanguageHeader = Annotated[str | None, Header(alias="Accept-Language", description="en or zh")]
 
 
 @router.post("/complaints", status_code=201, response_model_exclude_none=True, responses=problems(409))
-async def register_complaint(body: RegisterBody, commands: Permitted[Complaint], accept_language: Language = None) -> RegisteredView:
+async def register_complaint(body: RegisterBody, commands: Permitted[Complaint], accept_language: LanguageHeader = None) -> RegisteredView:
     """Take down a complaint. The answer has its number, and what happens next and by when."""
     command = Register(**body.model_dump(exclude={"refers_to"}), refers_to=await _earlier(commands, body.refers_to))
 

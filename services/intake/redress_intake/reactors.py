@@ -19,7 +19,7 @@ from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.history import STAGES
 from redress_intake.signatures import signed
 from redress_intake.telling import TELLS, Known, disable, still_told, tell
-from redress_spine.processing.reactor import Attempt, Effect, Later, Never, Reactor, Retry
+from redress_spine.processing.reactor import Effect, EffectAttempt, Later, Never, Reactor, Retry
 from redress_spine.store.entries import Listed
 from redress_spine.store.states import Codec, Connection, Row
 
@@ -84,13 +84,13 @@ def wanted(complaint: Any, known: Known, context: Any) -> list[Effect]:
 
 
 @dataclass(frozen=True)
-class Sender:
+class WebhookSender:
     """Posts one message. now: epoch seconds by the wall clock, also where business time is stepped: receivers compare it with theirs."""
 
     outbound: Outbound
     now: Callable[[], float] = time.time
 
-    async def __call__(self, effect: Effect, attempt: Attempt) -> Mapping[str, Any]:
+    async def __call__(self, effect: Effect, attempt: EffectAttempt) -> Mapping[str, Any]:
         address, secret = (attempt.plaintext.get(reference, "") for reference in effect.opens)
         if not address or not secret:
             raise Never("forgotten", "The subscription's address was deleted.")
@@ -132,7 +132,7 @@ def reactor(outbound: Outbound, retry: Retry = RETRY) -> Reactor:
         due="s.subject = ANY (ARRAY(SELECT n.subject FROM stage_news n))",
         index="state_pkey",
         wanted=wanted,
-        perform=Sender(outbound),
+        perform=WebhookSender(outbound),
         still=still_told,
         given_up=disable,
         look=look,

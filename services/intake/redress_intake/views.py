@@ -25,7 +25,7 @@ from redress_intake.domain.next_step import next_step
 from redress_intake.domain.observed import StageName
 from redress_intake.domain.subscription import ToldStage
 from redress_spine.processing.effects import Shown
-from redress_spine.store.entries import Latest, Listed
+from redress_spine.store.entries import Latest, Listed, Opened
 from redress_spine.store.states import Loaded
 
 # The personal fields of each part of an answer that not everybody is shown; who is: `reads` in permissions.py.
@@ -123,7 +123,7 @@ class SaidPage(BaseModel):
     next: str | None = None
 
 
-class VisitView(BaseModel):
+class VisitProgressView(BaseModel):
     """The return visit of the latest cycle."""
 
     due_at: datetime | None = None
@@ -149,7 +149,7 @@ class InternalView(BaseModel):
     instruction: str | None = None
 
 
-class Counts(BaseModel):
+class SaidCounts(BaseModel):
     """How often the customer came back. Each list has all of it, page by page."""
 
     supplements: int
@@ -173,7 +173,7 @@ class ComplaintHead(BaseModel):
     department: str | None = None
     closed_as: CloseReason | None = None
     withdrawal_pending: bool
-    counts: Counts
+    counts: SaidCounts
 
 
 class FoundView(ComplaintHead):
@@ -214,7 +214,7 @@ class ComplaintView(ComplaintHead):
     refers_to: EarlierView | None = None
     stages: list[StageView]
     said: list[SaidView]
-    visit: VisitView | None = None
+    visit: VisitProgressView | None = None
     internal: InternalView | None = None
 
     @classmethod
@@ -401,7 +401,7 @@ def _head(loaded: Loaded) -> dict[str, Any]:
         "department": observed.department,
         "closed_as": observed.reason if complaint.closed else None,
         "withdrawal_pending": complaint.withdrawal_pending,
-        "counts": filled(Counts, own),
+        "counts": filled(SaidCounts, own),
     }
 
 
@@ -436,14 +436,14 @@ def _opened(complaint: Complaint, words: Mapping[str, str]) -> dict[str, str]:
     return {name: words[reference] for name, reference in complaint.own.personal.items() if reference in words}
 
 
-def _visit(complaint: Complaint) -> VisitView | None:
+def _visit(complaint: Complaint) -> VisitProgressView | None:
     visit = complaint.observed.visit
     if visit is None or visit.cycle != complaint.observed.cycle:
         return None
-    return filled(VisitView, visit, satisfaction=visit.score)
+    return filled(VisitProgressView, visit, satisfaction=visit.score)
 
 
-def _internal(loaded: Loaded, opened: Mapping[str, str]) -> InternalView:
+def _internal(loaded: Loaded, opened: Opened) -> InternalView:
     found = loaded.state.observed.classification
     return InternalView(
         parked=loaded.parked,

@@ -10,15 +10,15 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from redress_chassis import filled
-from redress_events.contracts.sla_monitor import Clock
+from redress_events.contracts.sla_monitor import ClockName
 from redress_sla_monitor.domain.calendar import Calendar
 from redress_sla_monitor.domain.deadline import compute_deadline
-from redress_sla_monitor.domain.own import Ended, Instance, Verdict
+from redress_sla_monitor.domain.own import ClockEnd, Instance, Verdict
 from redress_sla_monitor.domain.target import Target
 from redress_sla_monitor.domain.watch import Watch
 from redress_spine.store.states import Loaded
 
-State = Literal["open", "late", "met", "cancelled"]
+ClockState = Literal["open", "late", "met", "cancelled"]
 Which = Literal["due", "late"]
 
 
@@ -35,10 +35,10 @@ class DeadlineView(BaseModel):
     """One clock. seconds_left: natural seconds to the deadline, negative once it has passed, null once the clock has ended.
     ended: what ended it. provisional: the deadline leans on a year whose calendar is not published yet."""
 
-    clock: Clock
+    clock: ClockName
     cycle: int
     n: int
-    state: State
+    state: ClockState
     verdict: Verdict
     policy: str
     calendar: str
@@ -47,7 +47,7 @@ class DeadlineView(BaseModel):
     deadline: datetime
     provisional: bool
     seconds_left: int | None
-    ended: Ended | None
+    ended: ClockEnd | None
     ended_at: datetime | None
     in_time: bool | None
 
@@ -117,7 +117,7 @@ class WaitingPage(BaseModel):
     next: str | None
 
 
-def _state(instance: Instance) -> State:
+def _state(instance: Instance) -> ClockState:
     if instance.ended is None:
         return "late" if instance.late else "open"
     return "met" if instance.ended == "met" else "cancelled"

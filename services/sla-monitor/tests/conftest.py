@@ -12,7 +12,7 @@ from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTr
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
 from redress_events.event import Event
-from redress_sla_monitor.domain.policy import Policy, Rules
+from redress_sla_monitor.domain.policy import ClockPolicy, PolicyInForce
 from redress_sla_monitor.policies import calendars
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
@@ -31,8 +31,8 @@ Step = tuple[Event | str, datetime]
 
 
 @pytest.fixture(scope="session")
-def rules() -> Rules:
-    return Rules(Policy.model_validate({"id": "hours", "version": 1, "calendar": "china@1", "clocks": CLOCKS}), calendars())
+def rules() -> PolicyInForce:
+    return PolicyInForce(ClockPolicy.model_validate({"id": "hours", "version": 1, "calendar": "china@1", "clocks": CLOCKS}), calendars())
 
 
 @pytest.fixture(scope="session")

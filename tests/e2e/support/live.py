@@ -31,7 +31,7 @@ from redress_local.places import SERVICES, package
 from redress_local.processes import run
 from redress_local.state import Stack
 from redress_local.system import System
-from redress_spine.admin.verify import Report, verify
+from redress_spine.admin.verify import VerifyReport, verify
 from redress_spine.aggregate import Automation
 from redress_spine.messaging.envelope import Envelope
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
@@ -357,14 +357,14 @@ class Live:
                 ]
         return found
 
-    def verified(self, services: Sequence[str] = SERVICES) -> dict[str, Report]:
+    def verified(self, services: Sequence[str] = SERVICES) -> dict[str, VerifyReport]:
         """Quiet, then each service's log, journal and state compared: nothing lost, doubled, parked or different, and no process died."""
         self.idle()
         reports = {service: self._verify(service) for service in services}
         assert self.wrong(reports) == []
         return reports
 
-    def wrong(self, reports: Mapping[str, Report] | None = None) -> list[str]:
+    def wrong(self, reports: Mapping[str, VerifyReport] | None = None) -> list[str]:
         """What the comparison of each service's log, journal and state, made now if none is given, has against it; and who died."""
         found = [f"{name} ended by itself" for name in self.system.dead()]
         for service, report in (reports or {service: self._verify(service) for service in SERVICES}).items():
@@ -374,7 +374,7 @@ class Live:
                 found.append(f"{service}: lost, doubled, parked, set aside, waiting: {held}")
         return found
 
-    def _verify(self, service: str) -> Report:
+    def _verify(self, service: str) -> VerifyReport:
         definition = self._service(service).verified(self.stack.partitions)
         return run(verify(definition, self.system.databases[service].app_dsn, self.stack.kafka))
 

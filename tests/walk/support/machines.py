@@ -12,7 +12,7 @@ from redress_callback import policies as callback_policies
 from redress_callback.automations import CLOSE_WITHDRAWN, GIVE_UP, PUBLISH_AGAIN, schedule_by
 from redress_callback.domain.aggregate import AGGREGATE as VISIT
 from redress_callback.domain.attempt import Attempt, attempt
-from redress_callback.domain.own import Answer
+from redress_callback.domain.own import Satisfaction
 from redress_callback.domain.visit import Visit
 from redress_events.contracts import CALLBACK, HANDLING, INTAKE, SLA_MONITOR, TRIAGE
 from redress_events.contracts.triage import Category
@@ -190,7 +190,7 @@ def _callback(limits: Limits) -> Service:
         """Whether there is a public record matters, not how often it was sent again."""
         return replace(state, own=replace(state.own, revision=min(state.own.revision, 1)))
 
-    def called(answer: Answer | None) -> Decide:
+    def called(answer: Satisfaction | None) -> Decide:
         return partial(_called, Attempt(answer), policy)
 
     acts = [
@@ -199,8 +199,8 @@ def _callback(limits: Limits) -> Service:
         _by_itself(GIVE_UP, to_give_up, at=lambda s: s.own.give_up_at),
         _by_itself(PUBLISH_AGAIN, to_correct),
         Act("missed", called(None), lambda s: unanswered(s) or s.own.vain < limits.calls),
-        Act("satisfied", called(Answer(True, 5)), lambda s: True),
-        Act("dissatisfied", called(Answer(False, 1)), lambda s: s.own.cycle < limits.cycles),
+        Act("satisfied", called(Satisfaction(True, 5)), lambda s: True),
+        Act("dissatisfied", called(Satisfaction(False, 1)), lambda s: s.own.cycle < limits.cycles),
     ]
     return Service("callback", CALLBACK, VISIT, acts, published)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redress_callback.domain.visit import Visit
-from redress_handling.domain.case import Case, Stage
+from redress_handling.domain.case import Case, CaseStage
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.next_step import NextStep, next_step
 from redress_sla_monitor.domain.watch import Watch
@@ -72,7 +72,7 @@ def agree(joint: Joint) -> None:
 def nothing_left(joint: Joint) -> None:
     """It has ended and all know it: nobody works on it, no clock runs, and the public record says what is known."""
     assert joint.owed is None, f"it has ended, and {joint.owed} is owed"
-    assert joint.handling.stage not in (Stage.OPEN, Stage.ACCEPTED), "it has ended, and the case is in a department's list"
+    assert joint.handling.stage not in (CaseStage.OPEN, CaseStage.ACCEPTED), "it has ended, and the case is in a department's list"
     running = [clock for clock in joint.monitor.own.clocks if clock.ended is None]
     assert not running, "it has ended, and a clock runs"
     assert joint.callback.own.revision > 0, "it has ended, and nothing is published"

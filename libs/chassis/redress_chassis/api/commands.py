@@ -51,7 +51,7 @@ class Serving(Protocol):
 
 
 @dataclass(slots=True)
-class Answer:
+class ResponseHead:
     """What a call says of its answer beside the content. A framework's Response serves as well."""
 
     status_code: int | None = None
@@ -65,7 +65,7 @@ class Commands(Generic[State]):
     kind: of which kind the subject is; without it, of the first that the service has."""
 
     def __init__(
-        self, caller: Caller, permission: Permission, request_context: RequestContext, scope: Scope, answer: Answer | Response
+        self, caller: Caller, permission: Permission, request_context: RequestContext, scope: Scope, answer: ResponseHead | Response
     ) -> None:
         self.caller = caller
         self.actor = f"{permission.admitted(caller)[0]}:{caller.sub}"  # how events name them: `handler:alice`
@@ -261,7 +261,7 @@ class CommandsDependency:
     async def __call__(self, request: Request, response: Response) -> Commands[Any]:
         return self.commands(request.scope, response)
 
-    def commands(self, scope: Scope, answer: Answer | Response) -> Commands[Any]:
+    def commands(self, scope: Scope, answer: ResponseHead | Response) -> Commands[Any]:
         """Raises the 401 and the 403."""
         request_context = request_context_of(scope)
         if request_context.caller is None:

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
-from redress_chassis.api.commands import Answer, CommandsDependency
+from redress_chassis.api.commands import CommandsDependency, ResponseHead
 from redress_chassis.edge import query_string
 from redress_chassis.edge.request_context import RequestContext, request_context_of
 
@@ -83,7 +83,7 @@ class Direct:
         self._answer: TypeAdapter[Any] = TypeAdapter(declared.response_model)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_context, answer = request_context_of(scope), Answer()
+        request_context, answer = request_context_of(scope), ResponseHead()
         values: dict[str, Any] = {self._call_name: self._commands.commands(scope, answer)}
         try:
             for name, info, adapter, given in self._parameters:
@@ -92,7 +92,7 @@ class Direct:
             for name, info, adapter in self._body:
                 raw = request_context.raw
                 values[name] = adapter.validate_json(raw) if raw else _default(info)
-        except (ValidationError, OverflowError, Missing):  # FastAPI finds the words for it, and defaults where a body is null
+        except (ValidationError, OverflowError, NotGiven):  # FastAPI finds the words for it, and defaults where a body is null
             await self.declared.handle(scope, receive, send)
             return
         content = self._content(await self._endpoint(**values))
@@ -115,7 +115,7 @@ class Direct:
         )
 
 
-class Missing(Exception):
+class NotGiven(Exception):
     """A parameter that has no default was not sent."""
 
 
@@ -126,7 +126,7 @@ def _adapter(info: FieldInfo) -> TypeAdapter[Any]:
 
 def _default(info: FieldInfo) -> Any:
     if info.is_required():
-        raise Missing
+        raise NotGiven
     return info.get_default(call_default_factory=True)
 
 

@@ -15,7 +15,7 @@ from fastapi import Query as Parameter
 
 from redress_chassis.api.validation import Flaw
 from redress_chassis.edge.problems import Problem
-from redress_spine.store.entries import BEGINNING, Place
+from redress_spine.store.entries import BEGINNING, EntryPlace
 from redress_spine.store.states import Query
 
 MOST, USUAL = 200, 50  # items of a page
@@ -43,12 +43,12 @@ def cursor_after(query: Query, args: Sequence[Any], order: int, subject: str) ->
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-def cursor_at(place: Place, subject: str, name: str) -> str:
+def cursor_at(place: EntryPlace, subject: str, name: str) -> str:
     """The cursor behind an entry of one of a subject's lists."""
     return base64.urlsafe_b64encode(orjson.dumps([f"{subject} {name}", *place])).rstrip(b"=").decode()
 
 
-def entry_after(cursor: str | None, subject: str, name: str) -> Place:
+def entry_after(cursor: str | None, subject: str, name: str) -> EntryPlace:
     """Behind which entry the page begins. Raises a 400 `bad-cursor`."""
     if cursor is None:
         return BEGINNING

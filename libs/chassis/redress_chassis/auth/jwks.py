@@ -17,7 +17,7 @@ from joserfc.jwk import ECKey, RSAKey
 from redress_chassis.edge.problems import unavailable
 
 log = structlog.get_logger()
-Key = RSAKey | ECKey
+IssuerKey = RSAKey | ECKey
 REFRESH_EVERY = 30.0  # seconds at least between two askings, or made-up key ids would make us hammer the issuer
 RETRY_EVERY = 2.0  # seconds, while no key was ever seen
 STALE_AFTER = 600.0  # seconds: a key that the issuer withdrew is trusted no longer than this
@@ -31,11 +31,11 @@ class Jwks:
     def __init__(self, source: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._source = source
         self._monotonic = monotonic
-        self._keys: list[tuple[str, str | None, Key]] = []  # algorithm, kid
+        self._keys: list[tuple[str, str | None, IssuerKey]] = []  # algorithm, kid
         self._asked = float("-inf")
         self._lock = asyncio.Lock()
 
-    async def key(self, algorithm: str, kid: str | None) -> Key | None:
+    async def key(self, algorithm: str, kid: str | None) -> IssuerKey | None:
         """The key that a token names; without a name the only one for its algorithm. Raises a 503 while no key was ever seen."""
         found = self._find(algorithm, kid)
         if self._monotonic() - self._asked >= self._pause(found):
@@ -45,12 +45,12 @@ class Jwks:
             raise unavailable("The token issuer's keys cannot be had, so no token can be checked.", RETRY_EVERY)
         return found
 
-    def _pause(self, found: Key | None) -> float:
+    def _pause(self, found: IssuerKey | None) -> float:
         if not self._keys:
             return RETRY_EVERY
         return REFRESH_EVERY if found is None else STALE_AFTER
 
-    def _find(self, algorithm: str, kid: str | None) -> Key | None:
+    def _find(self, algorithm: str, kid: str | None) -> IssuerKey | None:
         fitting = [key for alg, name, key in self._keys if alg == algorithm and (kid is None or name == kid)]
         return fitting[0] if len(fitting) == 1 or (fitting and kid is not None) else None
 
@@ -72,7 +72,7 @@ class Jwks:
             return (await client.get(self._source)).raise_for_status().content
 
 
-def keys_in(document: bytes) -> list[tuple[str, str | None, Key]]:
+def keys_in(document: bytes) -> list[tuple[str, str | None, IssuerKey]]:
     """The RS256 and ES256 keys of a JWKS document. Others, and keys for encryption, are passed over. Raises ValueError."""
     content = orjson.loads(document)
     listed = content.get("keys") if isinstance(content, dict) else None
@@ -81,7 +81,7 @@ def keys_in(document: bytes) -> list[tuple[str, str | None, Key]]:
     return [found for item in listed if isinstance(item, dict) and (found := _key(item))]
 
 
-def _key(item: Mapping[str, Any]) -> tuple[str, str | None, Key] | None:
+def _key(item: Mapping[str, Any]) -> tuple[str, str | None, IssuerKey] | None:
     kid = item.get("kid")
     if item.get("use", "sig") != "sig" or not isinstance(kid, (str, type(None))):
         return None

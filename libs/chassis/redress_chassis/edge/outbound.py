@@ -44,7 +44,7 @@ class Unresolved(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ParsedAddress:
     """An address as it was read: what is called, and by which name."""
 
     scheme: str
@@ -59,14 +59,14 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OutboundResponse:
     """retry_after: seconds, where the other side says so."""
 
     status: int
     retry_after: int | None = None
 
 
-def parse(address: str, *, local: bool = False) -> Target:
+def parse(address: str, *, local: bool = False) -> ParsedAddress:
     """Raises Forbidden for what is no plain address of a web server, and for http outside the local profile."""
     wrong = Forbidden("bad-address", "This is not an address like https://example.com/path.")
     if len(address) > LONGEST_ADDRESS or not address.isascii() or not address.isprintable() or set(address) & set(' \\"<>^`{|}'):
@@ -83,7 +83,7 @@ def parse(address: str, *, local: bool = False) -> Target:
     if parts.username is not None or parts.password is not None or parts.fragment or "#" in address:
         raise Forbidden("bad-address", "The address must hold no user, no password and no fragment.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(parts.scheme, host, port or (443 if parts.scheme == "https" else 80), path)
+    return ParsedAddress(parts.scheme, host, port or (443 if parts.scheme == "https" else 80), path)
 
 
 def is_public(address: Address) -> bool:
@@ -118,7 +118,7 @@ async def addresses_of(host: str, port: int) -> list[Address]:
     return list(dict.fromkeys(addresses))
 
 
-async def checked(target: Target, *, local: bool = False) -> list[Address]:
+async def checked(target: ParsedAddress, *, local: bool = False) -> list[Address]:
     """The addresses that may be connected to. Raises Forbidden where any of them may not, and Unresolved."""
     addresses = await addresses_of(target.host, target.port)
     if not local and not all(is_public(each) for each in addresses):
@@ -137,7 +137,7 @@ class Outbound:
     def __post_init__(self) -> None:
         self._ssl = self.trusted or httpx.create_ssl_context(trust_env=False)
 
-    async def post(self, address: str, headers: Mapping[str, str], content: bytes, timeout: float) -> Answer:
+    async def post(self, address: str, headers: Mapping[str, str], content: bytes, timeout: float) -> OutboundResponse:
         """Raises Forbidden, Unresolved, and httpcore's errors where nobody answers in time. timeout: seconds for each step of it."""
         target = parse(address, local=self.local)
         url = httpcore.URL(scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode())
@@ -153,13 +153,13 @@ class Outbound:
                 read += len(part)
                 if read >= READ:
                     break
-            return Answer(response.status, _seconds(response.headers))
+            return OutboundResponse(response.status, _seconds(response.headers))
 
 
 class _Pinned(httpcore.AsyncNetworkBackend):
     """Connects to the addresses that were judged, one after the other, and to nothing else."""
 
-    def __init__(self, target: Target, local: bool) -> None:
+    def __init__(self, target: ParsedAddress, local: bool) -> None:
         self._target = target
         self._local = local
         self._real = httpcore.AnyIOBackend()

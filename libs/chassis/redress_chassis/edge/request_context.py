@@ -8,7 +8,7 @@ from typing import Any
 from starlette.types import Scope
 
 from redress_chassis.auth.callers import Caller
-from redress_chassis.edge.trace import Trace
+from redress_chassis.edge.trace import TraceContext
 
 PLACE = "redress.exchange"  # in the ASGI scope
 
@@ -19,7 +19,7 @@ class RequestContext:
 
     method: str
     path: str
-    trace: Trace
+    trace: TraceContext
     headers: dict[bytes, bytes] = field(default_factory=dict, repr=False)
     caller: Caller | None = None
     raw: bytes = field(default=b"", repr=False)

@@ -14,16 +14,16 @@ CURRENT: ContextVar[str | None] = ContextVar("trace", default=None)  # of the re
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class TraceContext:
     """trace: 32 hex digits, the correlation id of all that follows. parent: the header for what this request causes."""
 
     trace: str
     parent: str
 
 
-def continued(traceparent: str | None) -> Trace:
+def continued(traceparent: str | None) -> TraceContext:
     """The caller's trace with a span of our own, or a new one where there is none or it is malformed."""
     trace, flags = os.urandom(16).hex(), 1
     if traceparent and (span := get_current_span(PROPAGATOR.extract({"traceparent": traceparent})).get_span_context()).is_valid:
         trace, flags = format_trace_id(span.trace_id), span.trace_flags
-    return Trace(trace, f"00-{trace}-{os.urandom(8).hex()}-{flags:02x}")
+    return TraceContext(trace, f"00-{trace}-{os.urandom(8).hex()}-{flags:02x}")

@@ -18,7 +18,7 @@ from redress_chassis.auth.permissions import ANYTHING, Roles
 from redress_chassis.edge.problems import not_found
 from redress_spine.messaging.envelope import SUBJECT
 from redress_spine.processing.effects import DeadEffect, NoSuchEffect
-from redress_spine.processing.parking import Decided, NotParked, Redriven, Skipped, TakenIn
+from redress_spine.processing.parking import NotParked, Redriven, Skipped, SkippedRecord, TakenIn
 from redress_spine.processing.skips import checked_why
 from redress_spine.store.engine import Engine
 
@@ -38,7 +38,7 @@ AT_ONCE = 50  # records or subjects that one request decides on
 
 Name = Annotated[str, Path(max_length=200), AfterValidator(storable)]
 SubjectFilter = Annotated[str | None, Parameter(pattern=f"^{SUBJECT.pattern}$", description="That subject alone: `<kind>/<id>`.")]
-Topic = Annotated[str, Field(min_length=1, max_length=249)]
+TopicName = Annotated[str, Field(min_length=1, max_length=249)]
 Subject = Annotated[str, Field(min_length=1, max_length=250)]
 Partition = Annotated[int, Field(ge=0, lt=2**31)]
 Offset = Annotated[int, Field(ge=0, lt=2**63)]
@@ -55,7 +55,7 @@ class RedriveBody(Body):
 class AsideBody(Body):
     """Which records, of one partition. dry_run: only tell which can be read now."""
 
-    topic: Topic
+    topic: TopicName
     partition: Partition
     offsets: Annotated[list[Offset], Field(min_length=1, max_length=AT_ONCE)]
     dry_run: bool = False
@@ -64,7 +64,7 @@ class AsideBody(Body):
 class RecordBody(Body):
     """A record as /ops/parked shows it, in whichever service."""
 
-    topic: Topic
+    topic: TopicName
     partition: Partition
     offset: Offset
     content: Annotated[Hex, Field(min_length=64, max_length=64)]
@@ -141,7 +141,7 @@ async def redrive_set_aside(request: Request, body: AsideBody, call: Permitted[A
 async def skip(request: Request, body: SkipBody, call: Permitted[Any]) -> Skipped:
     """Pass over these records for ever, with all their copies, and redrive the rest. Said again it changes nothing."""
     records = [
-        Decided(each.topic, each.partition, each.offset, bytes.fromhex(each.content), bytes.fromhex(each.hash), each.event)
+        SkippedRecord(each.topic, each.partition, each.offset, bytes.fromhex(each.content), bytes.fromhex(each.hash), each.event)
         for each in body.records
     ]
     return await _engine(request).pass_over(records, call.actor, body.why)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redress_chassis.edge import outbound
-from redress_chassis.edge.outbound import READ, Answer, Forbidden, Outbound, Unresolved, checked, is_public, parse
+from redress_chassis.edge.outbound import READ, Forbidden, Outbound, OutboundResponse, Unresolved, checked, is_public, parse
 
 PUBLIC = ["93.184.215.14", "1.1.1.1", "2606:4700:4700::1111", "2a00:1450:4001::200e"]
 NOT_PUBLIC = [
@@ -191,7 +191,7 @@ async def server(answer: bytes, endless: bool = False) -> AsyncIterator[tuple[st
 
 async def test_a_redirect_is_an_answer_and_not_followed():
     async with server(b"HTTP/1.1 302 X\r\nlocation: http://127.0.0.1:1/\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n") as (address, got):
-        assert await Outbound(local=True).post(address, {"x-a": "b"}, b"{}", 5.0) == Answer(302, 7)
+        assert await Outbound(local=True).post(address, {"x-a": "b"}, b"{}", 5.0) == OutboundResponse(302, 7)
     (head,) = got
     assert head.startswith(b"POST /hook?a=b HTTP/1.1\r\n") and b"x-a: b\r\n" in head and head.lower().count(b"content-length: 2\r\n") == 1
 
@@ -199,4 +199,4 @@ async def test_a_redirect_is_an_answer_and_not_followed():
 async def test_an_answer_without_end_is_read_no_further_than_its_beginning():
     async with server(b"HTTP/1.1 200 X\r\n\r\n", endless=True) as (address, _):
         async with asyncio.timeout(10):
-            assert await Outbound(local=True).post(address, {}, b"", 5.0) == Answer(200)
+            assert await Outbound(local=True).post(address, {}, b"", 5.0) == OutboundResponse(200)

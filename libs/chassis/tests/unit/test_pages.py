@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from jinja2 import UndefinedError
 
-from redress_chassis import ANYTHING, ComplaintId, Permissions, Permitted, Service, problems
+from redress_chassis import ANYTHING, Permissions, Permitted, Service, SubjectId, problems
 from redress_chassis.pages import BadTemplate, Pages
 from redress_events.event import Contract
 from redress_spine.aggregate import Aggregate
@@ -27,7 +27,7 @@ def service(tmp_path: Path) -> Service:
     pages, router, contract = Pages(tmp_path), APIRouter(), Contract("jar")
 
     @router.get("/notes/{note}/page", response_class=HTMLResponse, responses=problems(404))
-    async def note_page(note: ComplaintId, call: Permitted[Any]) -> HTMLResponse:
+    async def note_page(note: SubjectId, call: Permitted[Any]) -> HTMLResponse:
         return pages.answer("note.html", texts=(await call.read(note, kind="note")).state)
 
     return Service(

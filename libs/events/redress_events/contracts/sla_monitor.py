@@ -4,13 +4,13 @@ from typing import Literal
 
 from redress_events.event import Contract, Event, UtcTime
 
-Clock = Literal["classify", "resolve"]
+ClockName = Literal["classify", "resolve"]
 
 
 class ClockStarted(Event):
     """A deadline is set. Carries every value of the policy it came from: nothing looks the policy up later."""
 
-    clock: Clock
+    clock: ClockName
     cycle: int
     n: int  # a new target of the same clock and cycle is a new n
     policy: str  # id@version
@@ -25,14 +25,14 @@ class ClockStarted(Event):
 class ClockConfirmed(Event):
     """A reclassification asked for the target that the clock has already: it runs on as it is."""
 
-    clock: Clock
+    clock: ClockName
     cycle: int
     n: int
     classification: int  # the one that is answered
 
 
 class ClockMet(Event):
-    clock: Clock
+    clock: ClockName
     cycle: int
     n: int
     met_at: UtcTime  # the time of the event that met it
@@ -40,7 +40,7 @@ class ClockMet(Event):
 
 
 class ClockCancelled(Event):
-    clock: Clock
+    clock: ClockName
     cycle: int
     n: int
     reason: Literal["closed", "new-target", "reopened"]
@@ -50,7 +50,7 @@ class ClockCancelled(Event):
 class DeadlineBreached(Event):
     """Nothing met the clock by its deadline. Said once for each instance; `noticed_at` is when sla-monitor saw it."""
 
-    clock: Clock
+    clock: ClockName
     cycle: int
     n: int
     deadline: UtcTime
@@ -60,7 +60,7 @@ class DeadlineBreached(Event):
 class BreachAnnulled(Event):
     """An event that came late shows that the deadline was kept after all. Final."""
 
-    clock: Clock
+    clock: ClockName
     cycle: int
     n: int
     deadline: UtcTime

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +26,7 @@ from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.records import Reader
 from redress_spine.messaging.relay import LEAD, RESTORING, SEND_TIMEOUT, close
 from redress_spine.messaging.topics import Topics
-from redress_spine.messaging.whole_log import reader
+from redress_spine.messaging.whole_log import Ends, reader
 from redress_spine.processing.clock import monotonic
 from redress_spine.processing.parking import NotParked, Parking
 from redress_spine.processing.skips import SKIPPED_ASIDE
@@ -68,8 +68,7 @@ LOCK_ROWS = "SELECT 1 FROM state WHERE subject = ANY ($1::text[]) ORDER BY subje
 # Like a redrive: a projector that compared an own event with the journal before it was taken in has lost its fence.
 TELL_PROJECTORS = "UPDATE consumer_offsets SET epoch = epoch + 1 WHERE topic = $1"
 LACKED = f"SELECT DISTINCT subject FROM parked WHERE reason IN {OWN_REASONS} ORDER BY subject"
-Ends = Mapping[TopicPartition, int]
-Progress = Callable[[str, int, int], None]
+AdoptionProgress = Callable[[str, int, int], None]
 
 
 @dataclass(slots=True)
@@ -105,7 +104,7 @@ class Adoption:
         although_truncated: bool = False,
         log_lost: bool = False,
         passed_over: PassedOver | None = None,
-        progress: Progress = lambda *_: None,
+        progress: AdoptionProgress = lambda *_: None,
     ) -> None:
         self._service = service
         self._fold = fold

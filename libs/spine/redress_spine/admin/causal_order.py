@@ -14,7 +14,7 @@ from datetime import datetime
 from heapq import heappop, heappush
 from typing import Any
 
-Place = tuple[int, int]  # transaction and position in a journal
+JournalPlace = tuple[int, int]  # transaction and position in a journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class Journaled:
     source: str
     rank: int
     stream: str
-    place: Place
+    place: JournalPlace
     time: datetime
-    cause: tuple[str, str, Place] | None
+    cause: tuple[str, str, JournalPlace] | None
     row: Any = None
 
     @property
-    def order(self) -> tuple[datetime, int, Place]:
+    def order(self) -> tuple[datetime, int, JournalPlace]:
         return self.time, self.rank, self.place
 
 
@@ -40,7 +40,7 @@ class CausalOrder:
     """Takes events, each source's in the order of its journal, and gives those that may go."""
 
     def __init__(self) -> None:
-        self._taken: dict[str, Place] = {}  # of each source, up to here
+        self._taken: dict[str, JournalPlace] = {}  # of each source, up to here
         self._held: set[str] = set()  # ids of taken events that have not gone
         self._blocked: dict[str, list[Journaled]] = {}  # by the id of what they wait for
         self._behind: dict[tuple[str, str], deque[Journaled]] = {}  # of streams of which an event is blocked, by source: its later ones
@@ -106,7 +106,7 @@ class CausalOrder:
 
 async def merged(journals: Mapping[str, AsyncIterator[Journaled]]) -> AsyncIterator[Journaled]:
     """The events of several journals, always the earliest of their next ones."""
-    following: list[tuple[tuple[datetime, int, Place], Journaled]] = []
+    following: list[tuple[tuple[datetime, int, JournalPlace], Journaled]] = []
     for journal in journals.values():
         if (first := await anext(journal, None)) is not None:
             heappush(following, (first.order, first))

@@ -46,13 +46,13 @@ COLUMNS = ["subject", "partition", "revision", "decided", "parked", "read", "cau
 
 
 @dataclass(slots=True)
-class Held:
+class FilledPartition:
     """One partition in memory: who observed what, who did what, and the hashes that own events are compared with."""
 
     foldings: dict[str, Folding] = field(default_factory=dict)
     own: dict[str, Any] = field(default_factory=dict)
     sealed: list[tuple[str, str, bytes]] = field(default_factory=list)
-    entries: list[tuple[str, *entries.Row]] = field(default_factory=list)
+    entries: list[tuple[str, *entries.EntryRow]] = field(default_factory=list)
     hashes: dict[tuple[str, int], bytes] = field(default_factory=dict)
     dead_letters: list[DeadLetter] = field(default_factory=list)
 
@@ -88,7 +88,7 @@ class Filling:
 
     async def fill(self, place: TopicPartition, start: int, end: int) -> None:
         """The log from the offset `start` to `end`, and the journal as it was split. Raises LogTruncated, ConnectionError."""
-        held = Held()
+        held = FilledPartition()
         rows = sorted(self._journal.rows(place.partition), reverse=True)  # by position; taken from the end, so that each is let go at once
         for n in itertools.count(1):
             if not rows:
@@ -103,7 +103,7 @@ class Filling:
             self._observed(place, records)
         await self._copy(place.partition, held)
 
-    async def _observe(self, batch: Iterable[Record], held: Held) -> None:
+    async def _observe(self, batch: Iterable[Record], held: FilledPartition) -> None:
         for n, record in enumerate(batch):
             if n % YIELD == 0:
                 await asyncio.sleep(0)  # for the next batch, which is on its way
@@ -133,7 +133,7 @@ class Filling:
     def _ours(self, item: DecodedRecord | RejectedRecord) -> TypeGuard[DecodedRecord]:
         return isinstance(item, DecodedRecord) and item.envelope.source == self._reader.source
 
-    async def _copy(self, partition: int, held: Held) -> None:
+    async def _copy(self, partition: int, held: FilledPartition) -> None:
         rows = []
         projected = Changes()
         for n, subject in enumerate(held.foldings.keys() | held.own.keys()):
@@ -204,7 +204,7 @@ def evolve(
     row: tuple[str, str, bytes],
     own: dict[str, Any],
     sealed: list[tuple[str, str, bytes]],
-    entered: list[tuple[str, *entries.Row]],
+    entered: list[tuple[str, *entries.EntryRow]],
 ) -> str:
     """Fold one journal row, its stream, type and data; returns its subject."""
     stream, type, data = row

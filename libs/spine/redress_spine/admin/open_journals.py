@@ -11,7 +11,7 @@ from typing import Self
 import asyncpg
 import orjson
 
-from redress_spine.admin.causal_order import Journaled, Place
+from redress_spine.admin.causal_order import Journaled, JournalPlace
 from redress_spine.messaging.envelope import decode, event_id
 from redress_spine.messaging.relay import CHECKPOINT, MOVE, RESTORING, SENT_TO
 from redress_spine.store import connections
@@ -122,13 +122,13 @@ class Journal:
                 cause = found.get(envelope.causation or "")
                 yield Journaled(envelope.id, self.source, self.rank, row["stream"], place, envelope.time, cause, row)
 
-    async def _places(self, causes: set[str], journals: Mapping[str, Journal]) -> dict[str, tuple[str, str, Place] | None]:
+    async def _places(self, causes: set[str], journals: Mapping[str, Journal]) -> dict[str, tuple[str, str, JournalPlace] | None]:
         """Where these causes are, None for those that the log has already. One that is in no journal is noted and left out."""
         named: dict[str, list[tuple[str, int]]] = {}
         for cause in causes:
             stream, source, version = cause.rsplit("/", 2)
             named.setdefault(source, []).append((stream, int(version)))
-        found: dict[str, tuple[str, str, Place] | None] = {}
+        found: dict[str, tuple[str, str, JournalPlace] | None] = {}
         for source, keys in named.items():
             if (journal := journals.get(source)) is None:
                 continue

@@ -30,7 +30,7 @@ from redress_spine.messaging.records import Reader, Record
 from redress_spine.messaging.relay import close
 from redress_spine.messaging.spool import Spool
 from redress_spine.messaging.topics import Topics
-from redress_spine.messaging.whole_log import RESTORE_LOG, bounds, check_silence, reader, truncated
+from redress_spine.messaging.whole_log import RESTORE_LOG, Ends, bounds, check_silence, reader, truncated
 from redress_spine.processing.clock import monotonic
 from redress_spine.processing.losses import Loss, Losses
 from redress_spine.processing.parking import Parking
@@ -88,8 +88,7 @@ UPDATE public.events e SET partition = w.partition
 FROM unnest($1::text[], $2::bigint[], $3::int[]) w (stream, version, partition) WHERE e.stream = w.stream AND e.version = w.version
 """
 
-Ends = Mapping[TopicPartition, int]
-Cursor = tuple[str, int]  # transaction and position of the last journal row that was folded
+JournalCursor = tuple[str, int]  # transaction and position of the last journal row that was folded
 
 
 class RebuildRunning(Exception):
@@ -402,7 +401,9 @@ class Rebuild:
             else:
                 check_silence(observed)
 
-    async def _evolved_beyond(self, connection: asyncpg.Connection, cursor: Cursor, *, everything: bool, limit: int) -> tuple[Cursor, int]:
+    async def _evolved_beyond(
+        self, connection: asyncpg.Connection, cursor: JournalCursor, *, everything: bool, limit: int
+    ) -> tuple[JournalCursor, int]:
         """Fold journal rows beyond the cursor into the new state. everything: no writer is left who could come below."""
         rows = await connection.fetch(BEYOND, *cursor, everything, limit)
         if not rows:
@@ -418,7 +419,7 @@ class Rebuild:
         connection: asyncpg.Connection,
         consumer: Consumer,
         projector: Projector,
-        cursor: Cursor,
+        cursor: JournalCursor,
         schema: str,
         epochs: list[asyncpg.Record],
         losses: Losses,

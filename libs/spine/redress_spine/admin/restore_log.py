@@ -21,7 +21,7 @@ from redress_spine.admin.causal_order import CausalOrder, Journaled, merged
 from redress_spine.admin.open_journals import Journal
 from redress_spine.messaging import topics as making
 from redress_spine.messaging.kafka_clients import KafkaClients
-from redress_spine.messaging.log_content import Content, Log
+from redress_spine.messaging.log_content import Content, LogReader
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.relay import ACKNOWLEDGE, AGAIN, CLOSE_TIMEOUT, SEND_TIMEOUT, Outgoing, Sender, close, key_record, outgoing
 from redress_spine.messaging.topics import Replicas, Topics
@@ -164,7 +164,7 @@ class RestoreLog:
         consumer = reader(self._kafka)
         try:
             await consumer.start()
-            reading = Log(journals, consumer, self._topics, self._partitions, skipped, self._progress)
+            reading = LogReader(journals, consumer, self._topics, self._partitions, skipped, self._progress)
             for topic, count in topics.items():
                 kept = topic not in self._recreate
                 content = await reading.look(topic, count, kept)

@@ -39,7 +39,7 @@ from redress_spine.processing.replay import Replay
 from redress_spine.processing.skips import Skips, load_skips, skip_of
 from redress_spine.store import connections, entries
 from redress_spine.store.errors import LogTruncated
-from redress_spine.store.fold import Folding, Place
+from redress_spine.store.fold import Folding, RecordPlace
 from redress_spine.store.lookups import DESTROYED, OF_FORGOTTEN, Lookups
 from redress_spine.store.states import Codec, States, one
 
@@ -71,7 +71,7 @@ class Difference:
 
 
 @dataclass(slots=True)
-class Report:
+class VerifyReport:
     """Counts of what was compared, and what differs (the first `most` differences; `more` were not kept)."""
 
     service: str
@@ -119,7 +119,7 @@ async def verify(
     kafka: KafkaClients | str,
     progress: Callable[[str, int, int], None] = lambda *_: None,
     master: bytes | None = None,
-) -> Report:
+) -> VerifyReport:
     """Read everything and compare. progress(what, done, all). master: the master key; without it keys are not compared.
 
     Needs room for journal and state in the folder for temporary files. Raises ConnectionError and asyncpg's errors.
@@ -128,7 +128,7 @@ async def verify(
 
 
 @dataclass(slots=True)
-class _Part:
+class _ComparedPartition:
     """What is known of one partition: of the journal by stream and version, of the log, and what the state should be."""
 
     hashes: dict[str, dict[int, bytes]] = field(default_factory=dict)
@@ -141,7 +141,7 @@ class _Part:
     shown: dict[Table, dict[tuple[Any, ...], tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(dict))  # rows by subject and key
     entries: dict[tuple[str, str, int, str, int], bytes] = field(default_factory=dict)  # of the lists, by place: their digests
     replays: dict[str, Replay] = field(default_factory=dict)
-    stay: dict[str, set[Place]] = field(default_factory=dict)  # what waits, by subject
+    stay: dict[str, set[RecordPlace]] = field(default_factory=dict)  # what waits, by subject
     aside: dict[int, str] = field(default_factory=dict)  # why what stands at these offsets was set aside
     gone: str = ""  # what its log lacks: then nothing can be said of what was folded from it
 
@@ -153,7 +153,7 @@ class _Check:
         self._progress = progress
         self._states = States(service.aggregates, service.partitions)
         self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions)
-        self._report = Report(service.source)
+        self._report = VerifyReport(service.source)
         self._publishes = {self._topics(event.topic) for event in service.contract.by_type.values()} - {self._topics.lifecycle}
         self._journal, self._public, self._rows, self._sealed, self._entries, self._parked, self._aside, self._found = [
             Spool() for _ in range(8)
@@ -186,7 +186,7 @@ class _Check:
         # On the log, and not among the journal's events of this partition: CHUNK and what is polled at a time, at most.
         self._unknown: dict[tuple[str, int, bytes], str] = {}
 
-    async def run(self, dsn: str, kafka: KafkaClients | str) -> Report:
+    async def run(self, dsn: str, kafka: KafkaClients | str) -> VerifyReport:
         connection, consumer = await connections.connect(dsn), reader(kafka)
         try:
             await consumer.start()
@@ -293,11 +293,11 @@ class _Check:
 
     async def _partition(self, connection: asyncpg.Connection, consumer: Consumer, n: int, log: Bounds) -> None:
         for topic in sorted(self._publishes):
-            public = _Part()
+            public = _ComparedPartition()
             for stream, version, digest, relayed in self._public.rows(n):
                 _note(public, stream, version, digest, relayed)
             await self._walk(connection, consumer, TopicPartition(topic, n), log, public)
-        part = _Part()
+        part = _ComparedPartition()
         self._walk_journal(n, part)
         await self._compare_lookups(connection, n, part)
         for subject, *place in self._parked.rows(n):
@@ -311,7 +311,7 @@ class _Check:
                 self._report.differs("state", which, "is set aside, and the log has nothing to set aside there", self._rebuild)
         self._compare(n, part)
 
-    def _walk_journal(self, n: int, part: _Part) -> None:
+    def _walk_journal(self, n: int, part: _ComparedPartition) -> None:
         """Own events of all streams fold into the subject that they were decided on, in the order of their decisions."""
         ends: dict[str, tuple[int, bytes]] = {}
         rows = sorted(self._journal.rows(n), reverse=True)  # taken from the end, so that each is let go at once
@@ -330,7 +330,7 @@ class _Check:
                 _note(part, stream, version, digest, relayed)
             try:
                 sealed: list[tuple[str, str, bytes]] = []
-                entered: list[tuple[str, *entries.Row]] = []
+                entered: list[tuple[str, *entries.EntryRow]] = []
                 evolve(self._service.contract, self._states, (stream, type, data), part.own, sealed, entered)
                 part.sealed.update(((subject, ref), sha256(blob).digest()) for subject, ref, blob in sealed)
                 part.found += [each for each in sealed if each[1].rpartition("/")[2] in self._states.codec(each[0]).aggregate.lookups]
@@ -338,7 +338,9 @@ class _Check:
             except (ValueError, KeyError) as error:
                 self._report.differs("journal", which, f"cannot be folded: {error.__class__.__name__}", RESTORE)
 
-    async def _walk(self, connection: asyncpg.Connection, consumer: Consumer, place: TopicPartition, log: Bounds, part: _Part) -> None:
+    async def _walk(
+        self, connection: asyncpg.Connection, consumer: Consumer, place: TopicPartition, log: Bounds, part: _ComparedPartition
+    ) -> None:
         """One partition of a topic: own events against the journal; on the lifecycle what the state has read is folded too."""
         start, end = log[place]
         read = self._read.get(place, Position(0, 0))
@@ -368,7 +370,7 @@ class _Check:
             which = f"{place.topic}/{place.partition}"
             self._report.differs("log", which, f"{part.gone}: {lost} events of {self._service.source} are no longer on it", RESTORE_LOG)
 
-    def _look_at(self, record: Record, part: _Part, read: Position) -> None:
+    def _look_at(self, record: Record, part: _ComparedPartition, read: Position) -> None:
         judged = self._reader.judge(record)
         own = self._own(record, judged)
         skip = skip_of(self._skips, record)
@@ -424,7 +426,7 @@ class _Check:
         self._report.differs("log", which, f"is no public record of {self._service.source}", FORGED)
         return None
 
-    def _look_at_own(self, record: Record, stream: str, version: int, part: _Part) -> None:
+    def _look_at_own(self, record: Record, stream: str, version: int, part: _ComparedPartition) -> None:
         which = f"{record.topic}/{record.partition} offset {record.offset} ({stream} version {version})"
         known = part.hashes.get(stream, {}).get(version)
         seen = part.seen.setdefault(stream, {})
@@ -456,7 +458,7 @@ class _Check:
                 self._report.differs("log", which, ANOTHER, FORGED)
         self._unknown.clear()
 
-    def _compare(self, n: int, part: _Part) -> None:
+    def _compare(self, n: int, part: _ComparedPartition) -> None:
         """The state's rows of one partition with what they should be."""
         for subject, partition, revision, parked, read, observed, own in self._rows.rows(n):
             codec = self._states.codec(subject)
@@ -481,11 +483,11 @@ class _Check:
             self._report.differs("state", subject, "has events and no row", self._rebuild)
         self._progress("state", n + 1, self._service.partitions)
 
-    def _replay(self, subject: str, partition: int, part: _Part) -> Replay:
+    def _replay(self, subject: str, partition: int, part: _ComparedPartition) -> Replay:
         codec = self._states.codec(subject)
         return Replay(Folding(subject, partition, codec, codec.aggregate.facets[0](), {}), part.stay.get(subject, frozenset()))
 
-    def _compare_observed(self, subject: str, replay: Replay, codec: Codec, part: _Part, row: tuple[bool, str, str]) -> None:
+    def _compare_observed(self, subject: str, replay: Replay, codec: Codec, part: _ComparedPartition, row: tuple[bool, str, str]) -> None:
         parked, read, observed = row
         replay.settle(self._service.source, _of_subject(part, subject))
         folding = replay.folding
@@ -505,11 +507,11 @@ class _Check:
             self._report.differs("state", subject, "the versions read are not those of the log", self._rebuild)
         self._expect(part, subject, replay)
 
-    def _expect(self, part: _Part, subject: str, replay: Replay) -> None:
+    def _expect(self, part: _ComparedPartition, subject: str, replay: Replay) -> None:
         part.sealed.update(((subject, ref), sha256(blob).digest()) for ref, blob in replay.folding.sealed)
         _expect_entries(part, [(subject, *row) for row in replay.folding.entries])
 
-    async def _compare_lookups(self, connection: asyncpg.Connection, n: int, part: _Part) -> None:
+    async def _compare_lookups(self, connection: asyncpg.Connection, n: int, part: _ComparedPartition) -> None:
         """By what a subject is found, with what its ciphertexts open to. Who was forgotten since is found by nothing, rightly."""
         if self._lookups is None:
             return
@@ -523,7 +525,7 @@ class _Check:
                 if subject not in gone:
                     self._report.differs("state", subject, "is not found by what it is to be found by, or by more", self._rebuild)
 
-    def _expect_shown(self, part: _Part, subject: str, state: Facets) -> None:
+    def _expect_shown(self, part: _ComparedPartition, subject: str, state: Facets) -> None:
         """Projections are those of the state as it is stored: that this is the fold of log and journal is compared beside."""
         kind = self._states.codec(subject).aggregate
         try:
@@ -533,7 +535,7 @@ class _Check:
         except NotProjected as error:
             self._report.differs("state", subject, f"has no projection: {error}", self._rebuild)
 
-    def _compare_shown(self, n: int, part: _Part) -> None:
+    def _compare_shown(self, n: int, part: _ComparedPartition) -> None:
         for table, spool in self._shown.items():
             expected, places = part.shown[table], [list(table.columns).index(name) for name in table.key]
             for subject, *row in spool.rows(n):
@@ -545,7 +547,7 @@ class _Check:
             for key in expected:
                 self._report.differs("state", f"{' '.join(map(str, key))} in {table.name}", "has no row", self._rebuild)
 
-    def _compare_sealed(self, n: int, part: _Part) -> None:
+    def _compare_sealed(self, n: int, part: _ComparedPartition) -> None:
         """Where the log is not whole, nothing is known of other services' ciphertexts and entries."""
         ours = f"{self._service.source}/"
         for subject, ref, stored in self._sealed.rows(n):
@@ -556,7 +558,7 @@ class _Check:
         for subject, ref in part.sealed:
             self._report.differs("state", f"{subject} {ref}", "has no ciphertext", self._rebuild)
 
-    def _compare_entries(self, n: int, part: _Part) -> None:
+    def _compare_entries(self, n: int, part: _ComparedPartition) -> None:
         for subject, name, at, source, version, text, size in self._entries.rows(n):
             digest = part.entries.pop((subject, name, at, source, version), None)
             data = orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS)
@@ -567,18 +569,18 @@ class _Check:
             self._report.differs("state", f"{subject} {name} {source} {version}", "has no entry", self._rebuild)
 
 
-def _note(part: _Part, stream: str, version: int, digest: bytes, relayed: bool) -> None:
+def _note(part: _ComparedPartition, stream: str, version: int, digest: bytes, relayed: bool) -> None:
     part.hashes.setdefault(stream, {})[version] = digest
     if not relayed:
         part.unsent.add((stream, version))
 
 
-def _expect_entries(part: _Part, rows: Iterable[tuple[str, *entries.Row]]) -> None:
+def _expect_entries(part: _ComparedPartition, rows: Iterable[tuple[str, *entries.EntryRow]]) -> None:
     for subject, name, source, version, at, data, size in rows:
         part.entries[subject, name, at, source, version] = sha256(f"{size} {data}".encode()).digest()
 
 
-def _of_subject(part: _Part, subject: str) -> dict[tuple[str, int], bytes]:
+def _of_subject(part: _ComparedPartition, subject: str) -> dict[tuple[str, int], bytes]:
     return {(subject, version): digest for version, digest in part.hashes.get(subject, {}).items()}
 
 

@@ -17,7 +17,7 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 
 from redress_spine.messaging.kafka_clients import Consumer
 from redress_spine.messaging.log_end import LogEnd
-from redress_spine.messaging.positions import Anchor, Log, Position, Proof, Refusal, position_of, refused
+from redress_spine.messaging.positions import Anchor, PartitionLog, Position, Proof, Refusal, position_of, refused
 from redress_spine.messaging.records import Record
 from redress_spine.messaging.topics import Topics
 from redress_spine.processing.clock import monotonic
@@ -166,7 +166,7 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
         self._hold(consumer)
         return new
 
-    def _is_lost(self, place: TopicPartition, row: asyncpg.Record, log_now: Log) -> bool:
+    def _is_lost(self, place: TopicPartition, row: asyncpg.Record, log_now: PartitionLog) -> bool:
         """The topic of keys alone may be read from its beginning at any time: it says nothing that a later record takes back."""
         refusal = refused(place, position_of(row), row["kafka_cluster"], log_now, self._source)
         if refusal is None or refusal.reason not in ("recreated", "shorter"):
@@ -181,7 +181,7 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
         await connection.execute(OFFSETS, *named, cluster)
         return {TopicPartition(row["topic"], row["partition"]): row for row in await connection.fetch(POSITIONS, *named)}
 
-    async def _logs(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, Log]:
+    async def _logs(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, PartitionLog]:
         """These partitions as they are now. Asked after the offsets were read: an end before one of them is no race."""
         seen = await self._log_end.topics(sorted({place.topic for place in places}))
         led = [place for place in places if (topic := seen.topics.get(place.topic)) and place.partition in topic.epochs]
@@ -190,14 +190,14 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
         for place in places:
             topic, whole = seen.topics.get(place.topic), place.topic != self._topics.keys
             if topic is None:
-                logs[place] = Log(seen.cluster, None, -1, 0, 0, whole)
+                logs[place] = PartitionLog(seen.cluster, None, -1, 0, 0, whole)
             elif place in ends:
-                logs[place] = Log(seen.cluster, topic.id, topic.epochs[place.partition], starts[place], ends[place], whole)
+                logs[place] = PartitionLog(seen.cluster, topic.id, topic.epochs[place.partition], starts[place], ends[place], whole)
             else:
                 self._not_before[place] = monotonic() + LOOK  # it has no leader now
         return logs
 
-    def _judge(self, place: TopicPartition, position: Position, cluster: str, log_now: Log) -> None:
+    def _judge(self, place: TopicPartition, position: Position, cluster: str, log_now: PartitionLog) -> None:
         if refusal := refused(place, position, cluster, log_now, self._source):
             self._refuse(refusal)
             return

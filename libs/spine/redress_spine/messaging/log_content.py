@@ -50,7 +50,7 @@ class _Partition:
     early: dict[str, str] = field(default_factory=dict)  # causes that were not there yet, by the event that stood before them
 
 
-class Log:
+class LogReader:
     """Reads the topics of a restore. consumer: with no group and no reset. skipped: what operators passed over for ever."""
 
     def __init__(

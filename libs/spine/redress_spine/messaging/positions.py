@@ -55,7 +55,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class PartitionLog:
     """One partition as Kafka has it now. whole: nothing is ever deleted from it, which holds for all topics but that of the keys."""
 
     cluster: str
@@ -66,7 +66,7 @@ class Log:
     whole: bool
 
 
-def refused(place: TopicPartition, position: Position, cluster: str, log: Log, service: str) -> Refusal | None:
+def refused(place: TopicPartition, position: Position, cluster: str, log: PartitionLog, service: str) -> Refusal | None:
     """What says, before any record was read, that this position does not belong to this log. cluster: the one it was kept with."""
     restore = RESTORE.format(service=service)
     if cluster != log.cluster:

@@ -73,7 +73,7 @@ REPLICAS = {"local": Replicas(1, 1), "production": Replicas(3, 2)}
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedTopic:
     """One topic as it must be."""
 
     name: str
@@ -82,10 +82,10 @@ class Wanted:
     min_insync: int
 
 
-def wanted(partitions: int, min_insync: int = 1, prefix: str = "") -> list[Wanted]:
+def wanted(partitions: int, min_insync: int = 1, prefix: str = "") -> list[WantedTopic]:
     return [
-        *(Wanted(prefix + topic, partitions, FOREVER, min_insync) for topic in EVENT_TOPICS),
-        Wanted(prefix + KEYS, 1, COMPACTED, min_insync),
+        *(WantedTopic(prefix + topic, partitions, FOREVER, min_insync) for topic in EVENT_TOPICS),
+        WantedTopic(prefix + KEYS, 1, COMPACTED, min_insync),
     ]
 
 
@@ -114,7 +114,7 @@ async def ensure(kafka: KafkaClients | str, partitions: int = 12, replicas: Repl
         await admin.close()
 
 
-def wrong_partitions(topic: Wanted, there: int) -> str:
+def wrong_partitions(topic: WantedTopic, there: int) -> str:
     return (
         f"Topic {topic.name} has {there} partitions, and REDRESS_PARTITIONS makes it {topic.partitions}. Whoever counts otherwise writes "
         "where nobody reads: set REDRESS_PARTITIONS to what the journals were numbered for, or make the topic anew (docs/operate.md)."

@@ -20,6 +20,7 @@ from redress_spine.store.errors import LogTruncated
 
 ASKING = 10.0  # seconds for a question to Kafka
 SILENCE = 30.0  # seconds without a record below an end that was told: longer than a broker needs to start again
+Ends = Mapping[TopicPartition, int]  # the offset behind each partition's last record
 Bounds = Mapping[TopicPartition, tuple[int, int]]  # where a partition begins and ends
 AWAIT_MS, MOST = 1_000, 5_000  # of a poll
 RESTORE_LOG = "Rebuild nothing before it is whole again: redress restore-log; a topic that lost its start is made anew by --recreate TOPIC"

@@ -20,7 +20,7 @@ from redress_spine.messaging.records import UNFIT, UNREADABLE, DeadLetter, Decod
 from redress_spine.messaging.topics import Topics
 from redress_spine.processing.projector import NOT_STORABLE, NOT_STORED, ROWS, judged_key
 from redress_spine.processing.skips import SKIP, Skips, checked_why, skip_of, skips_among
-from redress_spine.store.fold import Folding, ParkedRecord, Place, Waiting, redrive
+from redress_spine.store.fold import Folding, ParkedRecord, RecordPlace, Waiting, redrive
 from redress_spine.store.saving import save
 from redress_spine.store.states import States
 from redress_spine.store.vault import KeyRecord, Vault
@@ -81,7 +81,7 @@ class ParkedSubject:
     """One parked subject and the record that it stumbled over.
 
     records: how many wait, 1,000 at most are counted. type: that the record's envelope names. content, hash: in hex. event: as in
-    `Decided`.
+    `SkippedRecord`.
     """
 
     subject: str
@@ -136,7 +136,7 @@ class TakenIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class SkippedRecord:
     """A record that an operator passes over, in whichever service. offset: of a copy.
 
     event: it is an event with its chain, which some services may have folded. These are not told to pass over it.
@@ -166,7 +166,7 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldRecord:
     """A record that is parked or set aside, as it came, and why."""
 
     record: Record
@@ -202,12 +202,14 @@ class Parking:
         rows = await self._pool.fetch(*((LIST_AFTER, limit, after) if only is None else (LIST_ONE, limit, only)))
         return [ParkedSubject(**_in_hex(row), event=row["reason"] not in UNFIT) for row in rows]
 
-    async def dead_letters(self, limit: int = 200, after: Place | None = None) -> list[DeadLetterEntry]:
+    async def dead_letters(self, limit: int = 200, after: RecordPlace | None = None) -> list[DeadLetterEntry]:
         """The newest; or those behind a place, in the order of their places."""
         rows = await self._pool.fetch(*((ASIDE_NEWEST, limit) if after is None else (DEAD_LETTERS, limit, *after)))
         return [DeadLetterEntry(**_in_hex(row)) for row in rows]
 
-    async def held(self, *, subject: str | None = None, place: tuple[int, int] | None = None, topic: str | None = None) -> Held | None:
+    async def held(
+        self, *, subject: str | None = None, place: tuple[int, int] | None = None, topic: str | None = None
+    ) -> HeldRecord | None:
         """The record that this subject stumbled over, or the one that is held at this partition and offset."""
         if subject is not None:
             row = await self._pool.fetchrow(FIRST, subject)
@@ -221,7 +223,7 @@ class Parking:
         record = record_of_row(row)
         item = self._reader.judge(record)
         of = None if isinstance(item, DeadLetter | Elsewhere) or record.topic == self._topics.keys else item.subject
-        return Held(record, row["reason"], row["detail"], of, isinstance(item, DecodedRecord) and record.topic != self._topics.keys)
+        return HeldRecord(record, row["reason"], row["detail"], of, isinstance(item, DecodedRecord) and record.topic != self._topics.keys)
 
     async def skip(self, subject: str, who: str, why: str) -> Redriven:
         """Pass over the first parked record of the subject for ever, all its copies too, then redrive. Raises NotParked."""
@@ -231,7 +233,7 @@ class Parking:
         await self._decide([decided(held)], who, why)
         return await self.redrive(subject)
 
-    async def pass_over(self, records: Sequence[Decided], who: str, why: str) -> Skipped:
+    async def pass_over(self, records: Sequence[SkippedRecord], who: str, why: str) -> Skipped:
         """Pass over these records for ever, wherever copies of them stand, and redrive what they held up. Said again it changes nothing.
         Raises ValueError where the reason is not to be kept."""
         result, subjects = await self._decide(records, who, why)
@@ -243,10 +245,10 @@ class Parking:
             result = replace(result, settled=result.settled + one.folded, left=result.left + (one.left > 0))
         return result
 
-    async def _decide(self, records: Sequence[Decided], who: str, why: str) -> tuple[Skipped, list[str]]:
+    async def _decide(self, records: Sequence[SkippedRecord], who: str, why: str) -> tuple[Skipped, list[str]]:
         """Keep the decisions, and tell which subjects they are about. A partition at a time, for its fence."""
         result, subjects = Skipped(), list[str]()
-        by_place: dict[TopicPartition, dict[bytes, Decided]] = {}
+        by_place: dict[TopicPartition, dict[bytes, SkippedRecord]] = {}
         for each in records:
             by_place.setdefault(TopicPartition(each.topic, each.partition), {})[each.content] = each
         for place, of in by_place.items():
@@ -264,7 +266,7 @@ class Parking:
         self,
         connection: asyncpg.pool.PoolConnectionProxy,
         place: TopicPartition,
-        of: Mapping[bytes, Decided],
+        of: Mapping[bytes, SkippedRecord],
         kept: Set[bytes],
         result: Skipped,
         subjects: list[str],
@@ -276,7 +278,7 @@ class Parking:
         own = await self._own(connection, copies)
         rows = {row["subject"]: row for row in await connection.fetch(ROWS, sorted({subject for subject, _ in parked.values()}))}
         aside = {row["content"]: row["hash"] for row in await connection.fetch(HAS_ASIDE, *place, list(of))}
-        taken, elsewhere, unread = list[tuple[Decided, int]](), 0, 0
+        taken, elsewhere, unread = list[tuple[SkippedRecord, int]](), 0, 0
         for content, each in of.items():
             if content in parked:
                 subject, record = parked[content]
@@ -457,7 +459,7 @@ class Parking:
             row["cause"],
             parked=True,
             touched=True,
-            stored_done=row["own"],
+            stored_own=row["own"],
             decided=row["decided"],
         )
 
@@ -488,7 +490,7 @@ def _in_hex(row: Any) -> dict[str, Any]:
     return {**row, "content": row["content"].hex(), "hash": row["hash"].hex()}
 
 
-def decided(held: Held) -> Decided:
+def decided(held: HeldRecord) -> SkippedRecord:
     """A decision to pass over this record, in words that hold in every service."""
     record = held.record
-    return Decided(record.topic, record.partition, record.offset, record.content, record.hash, held.event)
+    return SkippedRecord(record.topic, record.partition, record.offset, record.content, record.hash, held.event)

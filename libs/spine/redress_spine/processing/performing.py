@@ -24,7 +24,7 @@ from redress_spine.aggregate import Context
 from redress_spine.processing import effects
 from redress_spine.processing.clock import monotonic
 from redress_spine.processing.effects import Leased
-from redress_spine.processing.reactor import Attempt, Effect, Later, Never, Reactor
+from redress_spine.processing.reactor import Effect, EffectAttempt, Later, Never, Reactor
 from redress_spine.store.deciding import CommandMetadata
 from redress_spine.store.errors import JournalRestored, Unavailable, safe_message
 from redress_spine.store.states import Connection, Loaded
@@ -147,7 +147,7 @@ class Performing:
                 plaintext = await self._open(effect.subject, effect.opens) if effect.opens else {}
                 if monotonic() - metadata > (reactor.lease - reactor.timeout).total_seconds():
                     return  # this process stood still: by the end of the attempt its lease might be another's
-                result = await self._act(reactor, leased, Attempt(leased.attempt, plaintext))
+                result = await self._act(reactor, leased, EffectAttempt(leased.attempt, plaintext))
         except Never as error:
             await self._give_up(reactor, leased, error.code, error.message)
         except (Unavailable, JournalRestored):
@@ -163,7 +163,7 @@ class Performing:
                 await self._tell(reactor, effect, "done", lambda state, context: succeeded(state, effect, result, context))
             await self._finish(reactor, leased, "done", None, result)
 
-    async def _act(self, reactor: Reactor, leased: Leased, attempt: Attempt) -> Mapping[str, Any]:
+    async def _act(self, reactor: Reactor, leased: Leased, attempt: EffectAttempt) -> Mapping[str, Any]:
         if not reactor.computes:
             return await cast(Awaitable[Mapping[str, Any]], reactor.perform(leased.effect, attempt))
         loop = asyncio.get_running_loop()

@@ -181,12 +181,12 @@ def changes(aggregate: Aggregate, subject: str, before: Facets | None, after: Fa
     return found
 
 
-def shows_heard(aggregate: Aggregate, before: Any, after: Any) -> bool:
+def shows_observed(aggregate: Aggregate, before: Any, after: Any) -> bool:
     """Whether a step of `observed` may change rows."""
     return any(_differ(shown.observed, before, after) for shown in _plan(aggregate))
 
 
-def shows_done(aggregate: Aggregate, before: Any, after: Any) -> bool:
+def shows_own(aggregate: Aggregate, before: Any, after: Any) -> bool:
     """Whether a step of `own` may change rows, and so depends on what was observed."""
     return any(_differ(shown.own, before, after) for shown in _plan(aggregate))
 

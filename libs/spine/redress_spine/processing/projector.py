@@ -332,7 +332,7 @@ class Projector:
             return Folding(subject, partition, codec, codec.aggregate.facets[0](), {})
         observed, read = codec.load_observed(row["observed"]), orjson.loads(row["read"])
         return Folding(
-            subject, partition, codec, observed, read, row["cause"], row["parked"], stored_done=row["own"], decided=row["decided"]
+            subject, partition, codec, observed, read, row["cause"], row["parked"], stored_own=row["own"], decided=row["decided"]
         )
 
     async def _written_by_us(self, connection: asyncpg.Connection, records: Sequence[Record]) -> set[int]:
@@ -362,11 +362,11 @@ def judged_key(reader: Reader, vault: Vault, record: Record) -> tuple[str, KeyRe
     """Whose key a record of the topic of keys has, or why it is nobody's."""
     subject, proof = (record.key or b"").decode("utf-8", "replace"), record.headers.get(PROOF)
     if not reader.is_subject(subject):
-        return DeadLetter(record, "no-subject", "The key is not the subject of a complaint.")
+        return DeadLetter(record, "no-subject", "The key is not a subject.")
     if record.value is None and not vault.proves(subject, proof):
-        return DeadLetter(record, "not-proved", "It would destroy this complaint's key, and has no proof that it may.")
+        return DeadLetter(record, "not-proved", "It would destroy this subject's key, and has no proof that it may.")
     if record.value is not None and not vault.unwraps(subject, record.value):
-        return DeadLetter(record, "not-our-key", "It was not wrapped by our master key for this complaint.")
+        return DeadLetter(record, "not-our-key", "It was not wrapped by our master key for this subject.")
     return subject, KeyRecord(record.value, proof if record.value is None else None)
 
 

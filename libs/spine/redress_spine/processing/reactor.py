@@ -59,7 +59,7 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class EffectAttempt:
     """number: 1, 2, 3 … . plaintext: the opened personal fields, by reference."""
 
     number: int
@@ -90,7 +90,7 @@ class Retry:
         return attempt >= self.attempts or since_first >= self.give_up
 
 
-Perform = Callable[[Effect, Attempt], Awaitable[Mapping[str, Any]]] | Callable[[Effect, Attempt], Mapping[str, Any]]
+Perform = Callable[[Effect, EffectAttempt], Awaitable[Mapping[str, Any]]] | Callable[[Effect, EffectAttempt], Mapping[str, Any]]
 
 
 def _always(state: Any, effect: Effect) -> bool:

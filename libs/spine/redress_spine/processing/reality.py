@@ -19,7 +19,7 @@ from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.relay import close
 from redress_spine.messaging.topic_metadata import ClusterSeen
-from redress_spine.messaging.topics import MIN_INSYNC, Replicas, Wanted, wrong_partitions
+from redress_spine.messaging.topics import MIN_INSYNC, Replicas, WantedTopic, wrong_partitions
 from redress_spine.store.errors import Unavailable, WrongPartitions, safe_message
 
 log = structlog.get_logger(__name__)
@@ -33,7 +33,7 @@ COUNTED = "SELECT partitions FROM public.partitioning"
 class Reality:
     """wrong: why commands are refused, if they are. flaws: what else is not as it must be. topics: the one of the events first."""
 
-    def __init__(self, source: str, kafka: KafkaClients | str, topics: Sequence[Wanted], log_end: LogEnd) -> None:
+    def __init__(self, source: str, kafka: KafkaClients | str, topics: Sequence[WantedTopic], log_end: LogEnd) -> None:
         self._source = source
         self._kafka = KafkaClients.of(kafka)
         self._topics = topics
@@ -115,11 +115,11 @@ class Reality:
             await asyncio.sleep(SOON if self.flaws else EVERY)
 
 
-def _differs(topic: Wanted, counts: Mapping[str, int]) -> bool:
+def _differs(topic: WantedTopic, counts: Mapping[str, int]) -> bool:
     return counts.get(topic.name, topic.partitions) != topic.partitions
 
 
-async def flaws(kafka: KafkaClients | str, topics: Sequence[Wanted], replicas: Mapping[str, int]) -> list[str]:
+async def flaws(kafka: KafkaClients | str, topics: Sequence[WantedTopic], replicas: Mapping[str, int]) -> list[str]:
     """Settings of these topics that are not what they must be, in sentences. replicas: how many each has. Raises ConnectionError."""
     admin = KafkaClients.of(kafka).admin(request_timeout_ms=4_000)
     found = []
@@ -142,7 +142,7 @@ async def flaws(kafka: KafkaClients | str, topics: Sequence[Wanted], replicas: M
     return sorted(found)
 
 
-def _differing(topic: Wanted, there: Mapping[str, str]) -> list[str]:
+def _differing(topic: WantedTopic, there: Mapping[str, str]) -> list[str]:
     return [
         f"Topic {topic.name} has {name}={there.get(name)} and must have {value}: `kafka-configs.sh --alter` sets it."
         for name, value in topic.settings.items()
@@ -150,7 +150,7 @@ def _differing(topic: Wanted, there: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _in_danger(topic: Wanted, there: Mapping[str, str], replicas: int) -> list[str]:
+def _in_danger(topic: WantedTopic, there: Mapping[str, str], replicas: int) -> list[str]:
     """Whether one broker can lose what was acknowledged, or nothing can be. A topic with fewer replicas than min.insync.replicas is worse
     than it looks: Kafka 4 takes the number of replicas instead and acknowledges, older ones refuse every record."""
     has = Replicas(replicas, int(there.get(MIN_INSYNC) or 0))

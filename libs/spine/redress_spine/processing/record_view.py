@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from redress_events.event import Contract, Event, family
 from redress_spine.messaging.envelope import Envelope, Malformed, decode
-from redress_spine.processing.parking import Held
+from redress_spine.processing.parking import HeldRecord
 from redress_spine.store.vault import PREFIX, NotSealed, ciphertext_of
 
 BYTES = 300  # of what is no envelope, and of a value
@@ -25,7 +25,7 @@ SEALED_START = 16  # characters of a ciphertext
 RAW = ("hash", "prevhash", "proof")  # headers that are bytes, and no text
 
 
-def view(held: Held, contracts: Mapping[str, Contract]) -> dict[str, Any]:
+def view(held: HeldRecord, contracts: Mapping[str, Contract]) -> dict[str, Any]:
     """As JSON. `value` is there for an envelope, `bytes` for what is none."""
     record = held.record
     headers = {escaped(name.encode(), HEADER_BYTES): _header(name, value) for name, value in list(record.headers.items())[:HEADERS]}

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from redress_spine.messaging.records import DecodedRecord, Record, RejectedRecord
-from redress_spine.store.fold import Folding, ParkedRecord, Place, Waiting, place_of, redrive
+from redress_spine.store.fold import Folding, ParkedRecord, RecordPlace, Waiting, place_of, redrive
 
 
 @dataclass(slots=True)
@@ -19,9 +19,9 @@ class Replay:
     """stay: where the records stand that wait in the live state, to be told before they come."""
 
     folding: Folding
-    stay: Set[Place] = frozenset()
+    stay: Set[RecordPlace] = frozenset()
     foldable: Record | None = None  # waits, and could be folded: only another release or database than today's could not
-    strange: frozenset[Place] = frozenset()  # wait there and not by the log, or the other way round
+    strange: frozenset[RecordPlace] = frozenset()  # wait there and not by the log, or the other way round
     _items: list[Waiting] = field(default_factory=list)
 
     def take(self, item: DecodedRecord | RejectedRecord, skip: int | None) -> None:

@@ -75,7 +75,7 @@ class Measures:
     effects: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
-class Watch:
+class EngineWatch:
     """Looks at the parts of a running engine. places: what is read. kept: partitions from which nothing may ever be deleted. database: a
     connection for reading, raising where there is none. on_live: asks again where a rebuild has swapped the state."""
 

@@ -42,7 +42,7 @@ class EventTooLarge(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class Provenance:
     """Where a decision comes from: who decides, and the thread it belongs to."""
 
     actor: str
@@ -52,7 +52,7 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class IdempotencyKey:
     """An idempotency key and the digest of the request it stands for."""
 
     key: str
@@ -70,16 +70,16 @@ class Item:
     version: int  # of the subject's own stream, after
     events: list[tuple[str, int, str, str, bytes, bytes, bytes]] = field(default_factory=list)
     sealed: list[tuple[str, bytes]] = field(default_factory=list)
-    key: Key | None = None
+    key: IdempotencyKey | None = None
     wrapped: bytes | None = None
     append: bool = False
-    entries: list[entries.Row] = field(default_factory=list)
+    entries: list[entries.EntryRow] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
     made: tuple[Event, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CommitResult:
     """committed, conflict, order, or replayed with what was stored under the key."""
 
     result: str
@@ -94,10 +94,10 @@ def prepare(
     row: Row,
     events: Sequence[Event],
     now: datetime,
-    trace: Trace,
+    provenance: Provenance,
     heads: Mapping[str, tuple[int, bytes]] = {},
     cipher: AESGCM | None = None,
-    key: Key | None = None,
+    key: IdempotencyKey | None = None,
     wrapped: bytes | None = None,
     digests: bytes | None = None,
 ) -> Item:
@@ -137,10 +137,10 @@ def prepare(
                 time=now,
                 version=version,
                 data=data,
-                actor=trace.actor,
-                correlation=trace.correlation,
-                causation=trace.causation,
-                traceparent=trace.traceparent,
+                actor=provenance.actor,
+                correlation=provenance.correlation,
+                causation=provenance.causation,
+                traceparent=provenance.traceparent,
                 dataschema=dataschema(kind),
             )
         )
@@ -161,7 +161,7 @@ def prepare(
     return item
 
 
-async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[Item]) -> list[Outcome]:
+async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[Item]) -> list[CommitResult]:
     """All items in one autocommit statement; their outcomes in order. Database errors are raised, and then nothing of it is there."""
     events = [(n, *event) for n, item in enumerate(items, 1) for event in item.events]
     sealed = [(n, *value) for n, item in enumerate(items, 1) for value in item.sealed]
@@ -187,7 +187,7 @@ async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[
         *projected,
     )
     outcomes.sort(key=lambda row: int(row["item"]))
-    return [Outcome(row["outcome"], row["stored_subject"], row["stored_version"], row["stored_request"]) for row in outcomes]
+    return [CommitResult(row["outcome"], row["stored_subject"], row["stored_version"], row["stored_request"]) for row in outcomes]
 
 
 class Committer:
@@ -199,17 +199,17 @@ class Committer:
         self._source = source
         self._pool = pool
         self._committed = committed
-        self._waiting: deque[tuple[Item, asyncio.Future[Outcome]]] = deque()
+        self._waiting: deque[tuple[Item, asyncio.Future[CommitResult]]] = deque()
         self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def commit(self, item: Item) -> Outcome:
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    async def commit(self, item: Item) -> CommitResult:
+        future: asyncio.Future[CommitResult] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         self._start()
         return await future
 
-    async def commit_all(self, items: Sequence[Item]) -> list[Outcome | BaseException]:
+    async def commit_all(self, items: Sequence[Item]) -> list[CommitResult | BaseException]:
         return await asyncio.gather(*(self.commit(item) for item in items), return_exceptions=True)
 
     def _start(self) -> None:
@@ -219,9 +219,9 @@ class Committer:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _gather(self) -> list[tuple[Item, asyncio.Future[Outcome]]]:
-        batch: list[tuple[Item, asyncio.Future[Outcome]]] = []
-        later: list[tuple[Item, asyncio.Future[Outcome]]] = []
+    def _gather(self) -> list[tuple[Item, asyncio.Future[CommitResult]]]:
+        batch: list[tuple[Item, asyncio.Future[CommitResult]]] = []
+        later: list[tuple[Item, asyncio.Future[CommitResult]]] = []
         subjects: set[str] = set()
         keys: set[str] = set()
         while self._waiting and len(batch) < LARGEST_BATCH:
@@ -236,20 +236,20 @@ class Committer:
         self._waiting.extendleft(reversed(later))
         return batch
 
-    async def _run(self, batch: list[tuple[Item, asyncio.Future[Outcome]]]) -> None:
+    async def _run(self, batch: list[tuple[Item, asyncio.Future[CommitResult]]]) -> None:
         try:
             await self._settle(batch)
         finally:
             self._under_way -= 1
             self._start()
 
-    async def _settle(self, batch: list[tuple[Item, asyncio.Future[Outcome]]]) -> None:
+    async def _settle(self, batch: list[tuple[Item, asyncio.Future[CommitResult]]]) -> None:
         """Commit, and on a database error find the item it belongs to by halving."""
         try:
             outcomes = await self._commit_on_live([item for item, _ in batch])
         except asyncpg.UniqueViolationError as error:
             if len(batch) == 1:  # somebody else made this row or this version first
-                self._tell(batch, [Outcome("conflict")])
+                self._tell(batch, [CommitResult("conflict")])
             else:
                 await self._halve(batch, error)
         except HELD as error:
@@ -267,7 +267,7 @@ class Committer:
         else:
             self._tell(batch, outcomes)
 
-    async def _commit_on_live(self, items: list[Item]) -> list[Outcome]:
+    async def _commit_on_live(self, items: list[Item]) -> list[CommitResult]:
         """Once more where a rebuild swapped the state: nobody else tells the automation loop, if no request comes. What was read before
         the swap has another revision now, and is a conflict."""
         try:
@@ -276,7 +276,7 @@ class Committer:
             await self._pool.expire_connections()
             return await commit(self._pool, items)
 
-    async def _halve(self, batch: list[tuple[Item, asyncio.Future[Outcome]]], error: Exception) -> None:
+    async def _halve(self, batch: list[tuple[Item, asyncio.Future[CommitResult]]], error: Exception) -> None:
         if len(batch) == 1:
             if not batch[0][1].done():
                 batch[0][1].set_exception(error)
@@ -285,12 +285,12 @@ class Committer:
         await self._settle(batch[:middle])
         await self._settle(batch[middle:])
 
-    def _fail(self, batch: list[tuple[Item, asyncio.Future[Outcome]]], error: Exception) -> None:
+    def _fail(self, batch: list[tuple[Item, asyncio.Future[CommitResult]]], error: Exception) -> None:
         for _, future in batch:
             if not future.done():
                 future.set_exception(error)
 
-    def _tell(self, batch: list[tuple[Item, asyncio.Future[Outcome]]], outcomes: list[Outcome]) -> None:
+    def _tell(self, batch: list[tuple[Item, asyncio.Future[CommitResult]]], outcomes: list[CommitResult]) -> None:
         for (_, future), outcome in zip(batch, outcomes, strict=True):
             if not future.done():
                 future.set_result(outcome)
@@ -298,9 +298,9 @@ class Committer:
             self._committed(written)
 
 
-def cause_of(row: Row) -> Trace:
+def cause_of(row: Row) -> Provenance:
     """The thread of work that no person asked for: it goes on from the last foreign event that changed the row."""
-    return Trace("timer", row.cause.get("correlation") or row.subject, row.cause.get("id"), row.cause.get("traceparent"))
+    return Provenance("timer", row.cause.get("correlation") or row.subject, row.cause.get("id"), row.cause.get("traceparent"))
 
 
 def cause_json(envelope: Envelope) -> str:

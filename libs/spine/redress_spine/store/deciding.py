@@ -22,8 +22,8 @@ from redress_spine.messaging.envelope import decode
 from redress_spine.messaging.records import as_folded
 from redress_spine.messaging.turns import Turns
 from redress_spine.processing.clock import Clock, uuid7
-from redress_spine.processing.projections import shows_done
-from redress_spine.store.commit import Committer, Item, Key, Outcome, Trace, prepare
+from redress_spine.processing.projections import shows_own
+from redress_spine.store.commit import CommitResult, Committer, IdempotencyKey, Item, Provenance, prepare
 from redress_spine.store.database import UNREACHABLE, Database
 from redress_spine.store.errors import Conflict, KeyReused, Parked, Unavailable, Unknown
 from redress_spine.store.states import Loaded, Row, States, heads
@@ -59,8 +59,8 @@ class Draft:
     row: Row
     events: Sequence[Event]
     now: datetime
-    trace: Trace
-    key: Key | None = None
+    provenance: Provenance
+    key: IdempotencyKey | None = None
 
 
 class Deciding:
@@ -112,7 +112,7 @@ class Deciding:
                 row,
                 events,
                 now,
-                self._trace(metadata, row),
+                self._provenance(metadata, row),
                 cipher=cipher,
                 key=self._key(metadata),
                 wrapped=wrapped,
@@ -176,7 +176,7 @@ class Deciding:
             events = decide(loaded.state, self._context(row, metadata, now))
             if not events and metadata.key is None:
                 return loaded, False
-            (item,) = await self.prepare([Draft(row, events, now, self._trace(metadata, row), self._key(metadata))])
+            (item,) = await self.prepare([Draft(row, events, now, self._provenance(metadata, row), self._key(metadata))])
             if isinstance(item, Exception):
                 raise item
         except Exception:
@@ -184,7 +184,7 @@ class Deciding:
                 return replayed, True
             raise
         # Where a projection shows what it changes, rows depend on what was observed as well.
-        item.append = append and not shows_done(self._states.codec(subject).aggregate, row.own, item.own)
+        item.append = append and not shows_own(self._states.codec(subject).aggregate, row.own, item.own)
         outcome = await self._commit(item)
         if outcome.result == "committed":
             return self._after(item), False
@@ -206,12 +206,12 @@ class Deciding:
     def _context(self, row: Row, metadata: CommandMetadata, now: datetime) -> Context:
         return Context(now, metadata.actor, row.subject, metadata.roles, metadata.department, self._entropy())
 
-    def _trace(self, metadata: CommandMetadata, row: Row) -> Trace:
+    def _provenance(self, metadata: CommandMetadata, row: Row) -> Provenance:
         """The thread is the request's. The cause is what was known of the subject: behind it the decision stands in a restored log."""
-        return Trace(metadata.actor, metadata.correlation, row.cause.get("id"), metadata.traceparent)
+        return Provenance(metadata.actor, metadata.correlation, row.cause.get("id"), metadata.traceparent)
 
-    def _key(self, metadata: CommandMetadata) -> Key | None:
-        return Key(metadata.key, self._digest(metadata)) if metadata.key else None
+    def _key(self, metadata: CommandMetadata) -> IdempotencyKey | None:
+        return IdempotencyKey(metadata.key, self._digest(metadata)) if metadata.key else None
 
     def _digest(self, metadata: CommandMetadata) -> bytes:
         return hmac.digest(self._digest_key, metadata.request, "sha256")
@@ -228,9 +228,9 @@ class Deciding:
             row = await connection.fetchrow(STORED, metadata.key)
         if row is None:
             return None
-        return await self._replayed(metadata, Outcome("replayed", row["subject"], row["version"], row["request"]))
+        return await self._replayed(metadata, CommitResult("replayed", row["subject"], row["version"], row["request"]))
 
-    async def _replayed(self, metadata: CommandMetadata, outcome: Outcome) -> Loaded:
+    async def _replayed(self, metadata: CommandMetadata, outcome: CommitResult) -> Loaded:
         if outcome.subject is None or outcome.request is None or not hmac.compare_digest(outcome.request, self._digest(metadata)):
             raise KeyReused(metadata.key)
         loaded = await self.loaded(outcome.subject)
@@ -268,7 +268,7 @@ class Deciding:
                     draft.row,
                     draft.events,
                     draft.now,
-                    draft.trace,
+                    draft.provenance,
                     heads_of_others,
                     cipher,
                     draft.key,
@@ -279,7 +279,7 @@ class Deciding:
                 prepared.append(error)
         return prepared
 
-    async def _commit(self, item: Item) -> Outcome:
+    async def _commit(self, item: Item) -> CommitResult:
         try:
             return await self._committer.commit(item)
         except UNREACHABLE as error:

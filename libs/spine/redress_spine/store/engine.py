@@ -29,7 +29,7 @@ from redress_spine.processing.automations import AutomationLoop
 from redress_spine.processing.clock import Clock, CrossCheck, SteppingClock, follow, wall_clock
 from redress_spine.processing.effects import DeadEffect, NoSuchEffect, Shown
 from redress_spine.processing.idle import Idle, InFlight, look
-from redress_spine.processing.parking import DeadLetterEntry, Decided, ParkedSubject, Parking, Redriven, Skipped, TakenIn
+from redress_spine.processing.parking import DeadLetterEntry, ParkedSubject, Parking, Redriven, Skipped, SkippedRecord, TakenIn
 from redress_spine.processing.performing import Performing
 from redress_spine.processing.planning import Planning
 from redress_spine.processing.projections import Changes
@@ -38,12 +38,12 @@ from redress_spine.processing.pruning import Pruning
 from redress_spine.processing.reactor import Reactor
 from redress_spine.processing.reality import Reality
 from redress_spine.processing.record_view import view
-from redress_spine.processing.watch import Health, Measures, Watch
+from redress_spine.processing.watch import EngineWatch, Health, Measures
 from redress_spine.store import entries
 from redress_spine.store.commit import Committer, EventTooLarge
 from redress_spine.store.database import Answer, Database
 from redress_spine.store.deciding import CommandMetadata, Deciding
-from redress_spine.store.entries import Latest, Place
+from redress_spine.store.entries import EntryPlace, Latest
 from redress_spine.store.errors import (
     ClockOff,
     Conflict,
@@ -211,7 +211,7 @@ class Engine:
             connect=lambda: self._database.connect("planning"),
             **what_loops_need,
         )
-        self.watch = Watch(
+        self.watch = EngineWatch(
             source=self.source,
             fold=self.fold,
             places=self._places,
@@ -342,7 +342,7 @@ class Engine:
         return digest_of(self.states.codecs[kind].aggregate, self._lookup_key, name, text)
 
     async def entries(
-        self, subject: str, lists: Sequence[str], *, limit: int, after: Place = entries.BEGINNING, most: int = entries.BYTES
+        self, subject: str, lists: Sequence[str], *, limit: int, after: EntryPlace = entries.BEGINNING, most: int = entries.BYTES
     ) -> dict[str, Latest]:
         """The newest entries of these lists behind the place `after`, the newest first: up to `limit` of each, and no more than `most`
         bytes and one entry, their words counted in."""
@@ -378,7 +378,7 @@ class Engine:
         with self._in_flight.one():
             return await self._database.on_live(lambda: self.parking.redrive_aside(topic, partition, offsets, dry_run))
 
-    async def pass_over(self, records: Sequence[Decided], who: str, why: str) -> Skipped:
+    async def pass_over(self, records: Sequence[SkippedRecord], who: str, why: str) -> Skipped:
         with self._in_flight.one():
             return await self._database.on_live(lambda: self.parking.pass_over(records, who, why))
 

@@ -39,9 +39,10 @@ WHERE e.before < $7::bigint
 ORDER BY w.place, e.at DESC, e.source DESC, e.version DESC
 """
 
-Row = tuple[str, str, int, int, str, int]  # list, source, version, at (µs), data (JSON), bytes
-Place = tuple[int, str, int]  # at (µs), source, version
-BEGINNING: Place = (2**63 - 1, "", 0)  # before the newest
+EntryRow = tuple[str, str, int, int, str, int]  # list, source, version, at (µs), data (JSON), bytes
+EntryPlace = tuple[int, str, int]  # at (µs), source, version
+Opened = Mapping[str, str]  # words in clear, by their reference; what was forgotten is missing
+BEGINNING: EntryPlace = (2**63 - 1, "", 0)  # before the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Listed:
     data: Mapping[str, Any]
 
     @property
-    def place(self) -> Place:
+    def place(self) -> EntryPlace:
         return micros(self.at), self.source, self.version
 
 
@@ -66,7 +67,7 @@ class Latest:
     more: bool = False
 
 
-def row_of(aggregate: Aggregate, event: Event, source: str, version: int, at: datetime, blobs: Iterable[bytes]) -> Row | None:
+def row_of(aggregate: Aggregate, event: Event, source: str, version: int, at: datetime, blobs: Iterable[bytes]) -> EntryRow | None:
     """What this event adds to a list. blobs: its ciphertexts, for their size: what an answer would have to open."""
     entry = aggregate.entries(event, at)
     if entry is None:
@@ -76,7 +77,7 @@ def row_of(aggregate: Aggregate, event: Event, source: str, version: int, at: da
 
 
 async def latest(
-    connection: Connection, subject: str, lists: Sequence[str], limit: int, after: Place = BEGINNING, most: int = BYTES
+    connection: Connection, subject: str, lists: Sequence[str], limit: int, after: EntryPlace = BEGINNING, most: int = BYTES
 ) -> dict[str, Latest]:
     """By list, up to `limit` of its entries behind the place `after`, the newest first, and no more than `most` bytes and one entry."""
     found: dict[str, list[asyncpg.Record]] = {name: [] for name in lists}

@@ -12,7 +12,7 @@ from typing import Any
 from redress_events.event import Event
 from redress_spine.messaging.envelope import GENESIS, Envelope
 from redress_spine.messaging.records import DecodedRecord, Record, RejectedRecord
-from redress_spine.processing.projections import Changes, changes, shows_heard
+from redress_spine.processing.projections import Changes, changes, shows_observed
 from redress_spine.store import entries
 from redress_spine.store.commit import cause_json
 from redress_spine.store.states import Codec
@@ -47,24 +47,24 @@ class Folding:
     parked: bool = False
     touched: bool = False
     sealed: list[tuple[str, bytes]] = field(default_factory=list)
-    entries: list[entries.Row] = field(default_factory=list)
+    entries: list[entries.EntryRow] = field(default_factory=list)
     waiting: list[ParkedRecord] = field(default_factory=list)
     changed_by: Envelope | None = None
-    stored_done: str = "{}"
+    stored_own: str = "{}"
     decided: int = 0
     before: Any = None  # `observed` as it is stored
-    changes: Changes | None = None  # of the projections, by `stored_done`
+    changes: Changes | None = None  # of the projections, by `stored_own`
 
     def __post_init__(self) -> None:
         self.before = self.observed
 
-    def project(self, stored_done: str | None = None) -> Changes:
-        """What the folded records do to projections. stored_done: what is stored now, where something else was read.
+    def project(self, stored_own: str | None = None) -> Changes:
+        """What the folded records do to projections. stored_own: what is stored now, where something else was read.
 
         Raises NotProjected."""
-        if not shows_heard(self.codec.aggregate, self.before, self.observed):
+        if not shows_observed(self.codec.aggregate, self.before, self.observed):
             return Changes()
-        own = self.codec.load_own(self.stored_done if stored_done is None else stored_done)
+        own = self.codec.load_own(self.stored_own if stored_own is None else stored_own)
         return changes(self.codec.aggregate, self.subject, (self.before, own), (self.observed, own))
 
     def saved(self) -> None:
@@ -175,7 +175,7 @@ class Folding:
 
 
 Waiting = tuple[ParkedRecord, DecodedRecord | RejectedRecord, int | None]  # a parked record, its judgement, and its skip, as in `take`
-Place = tuple[str, int, int]  # topic, partition, offset
+RecordPlace = tuple[str, int, int]  # topic, partition, offset
 
 
 def redrive(
@@ -183,7 +183,7 @@ def redrive(
     items: Iterable[Waiting],
     source: str,
     journal: Mapping[tuple[str, int], bytes],
-    stay: Set[Place] = frozenset(),
+    stay: Set[RecordPlace] = frozenset(),
     most: int | None = None,
 ) -> list[ParkedRecord]:
     """Fold a subject's parked records in their order, and return those that still wait.
@@ -205,7 +205,9 @@ def redrive(
     return left + stuck
 
 
-def redriven(folding: Folding, items: Collection[Waiting], stay: Set[Place] = frozenset(), most: int | None = None) -> list[ParkedRecord]:
+def redriven(
+    folding: Folding, items: Collection[Waiting], stay: Set[RecordPlace] = frozenset(), most: int | None = None
+) -> list[ParkedRecord]:
     """Fold parked records in their order and return those that still wait.
 
     Where the first one lacks predecessors that stand further back (they were sent again), these are taken before it, and nothing else is.
@@ -225,7 +227,7 @@ def redriven(folding: Folding, items: Collection[Waiting], stay: Set[Place] = fr
     return [parked for parked, _, _ in left]
 
 
-def _next(folding: Folding, left: Sequence[Waiting], stay: Set[Place]) -> int:
+def _next(folding: Folding, left: Sequence[Waiting], stay: Set[RecordPlace]) -> int:
     """The place of the record to fold: the first, or the one that closes the gap before it."""
     first, skip = left[0][1:]
     if isinstance(first, DecodedRecord):
@@ -239,5 +241,5 @@ def _next(folding: Folding, left: Sequence[Waiting], stay: Set[Place]) -> int:
     return 0
 
 
-def place_of(record: Record) -> Place:
+def place_of(record: Record) -> RecordPlace:
     return record.topic, record.partition, record.offset

@@ -19,6 +19,7 @@ from redress_spine.messaging.whole_log import bounds, check_silence
 from redress_spine.processing.clock import monotonic
 from redress_spine.processing.projector import JOURNAL
 from redress_spine.processing.skips import Skips, load_skips, save_skip, skip_of
+from redress_spine.store.fold import RecordPlace
 from redress_spine.store.states import heads, partition_of
 
 CURE = (
@@ -26,7 +27,6 @@ CURE = (
     "If the journal went on without what the log has, restore it to a time before that, and adopt it then."
 )
 
-Place = tuple[str, int, int]  # topic, partition, offset
 Ranges = Mapping[TopicPartition, tuple[int, int]]  # from an offset up to another
 
 
@@ -46,7 +46,7 @@ class Forked(AdoptionRefused):
 class PassedOver:
     """Records that an operator knows to be no event of the service: they are skipped for ever, and who said so and why is kept."""
 
-    places: Collection[Place]
+    places: Collection[RecordPlace]
     who: str
     why: str
 

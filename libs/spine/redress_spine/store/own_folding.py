@@ -41,7 +41,7 @@ async def fold_own(
     }
     own = {subject: own for subject, (_, own) in before.items()}
     sealed: list[tuple[str, str, bytes]] = []
-    entered: list[tuple[str, *entries.Row]] = []
+    entered: list[tuple[str, *entries.EntryRow]] = []
     for event in events:
         evolve(contract, states, event, own, sealed, entered)
     touched, found = sorted(subjects), Changes()

@@ -10,7 +10,7 @@ import orjson
 
 from redress_spine.messaging.records import DeadLetter, Record
 from redress_spine.processing import projections
-from redress_spine.processing.projections import Changes, shows_heard
+from redress_spine.processing.projections import Changes, shows_observed
 from redress_spine.store import entries
 from redress_spine.store.fold import Folding
 from redress_spine.store.states import Connection
@@ -77,7 +77,7 @@ async def _project(connection: Connection, foldings: Iterable[Folding], decided:
     found = Changes()
     overtaken = {}
     for each in foldings:
-        if not shows_heard(each.codec.aggregate, each.before, each.observed):
+        if not shows_observed(each.codec.aggregate, each.before, each.observed):
             continue
         if decided[each.subject] != each.decided:
             overtaken[each.subject] = each

@@ -20,10 +20,10 @@ from redress_events.contracts import CONTRACTS, HANDLING
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.vocabulary import KEYS, LIFECYCLE
-from redress_spine.admin.verify import Report, verify
+from redress_spine.admin.verify import VerifyReport, verify
 from redress_spine.messaging.envelope import chain
 from redress_spine.messaging.records import Reader
-from redress_spine.processing.parking import DeadLetterEntry, Decided, ParkedSubject
+from redress_spine.processing.parking import DeadLetterEntry, ParkedSubject, SkippedRecord
 from redress_spine.store.engine import Engine
 from redress_spine.store.vault import Vault
 
@@ -41,8 +41,8 @@ async def read_to_the_end(engine: Engine) -> None:
         await eventually(read)
 
 
-def named(one: ParkedSubject | DeadLetterEntry) -> Decided:
-    return Decided(one.topic, one.partition, one.offset, bytes.fromhex(one.content), bytes.fromhex(one.hash), one.event)
+def named(one: ParkedSubject | DeadLetterEntry) -> SkippedRecord:
+    return SkippedRecord(one.topic, one.partition, one.offset, bytes.fromhex(one.content), bytes.fromhex(one.hash), one.event)
 
 
 async def held(engine: Engine) -> tuple[list[str], list[str]]:
@@ -192,7 +192,7 @@ async def test_what_nobody_can_fold_is_passed_over_where_it_is_not_read_yet(stac
         reader = Reader("handling", {"complaint": HANDLING_AGGREGATE}, CONTRACTS, stack.partitions)
         records = [replace(each.record(5), topic=stack.prefix + LIFECYCLE) for each in (bad, dead_letters)]
         assert [type(reader.judge(record)).__name__ for record in records] == ["RejectedRecord", "DeadLetter"]
-        told = [Decided(r.topic, r.partition, r.offset, r.content, r.hash, False) for r in records]
+        told = [SkippedRecord(r.topic, r.partition, r.offset, r.content, r.hash, False) for r in records]
         assert (await handling.pass_over(told, *BY)).taken == 2
         await hand.write(bad, dead_letters, second, *rest, bad)
     await read_to_the_end(handling)
@@ -257,7 +257,7 @@ async def test_what_was_set_aside_is_redriven_once_a_release_can_read_it_and_els
     await rebuilt(stack, "handling", tmp_path)
 
 
-async def check(stack: Stack) -> Report:
+async def check(stack: Stack) -> VerifyReport:
     return await verify(described(stack, "handling"), (await stack.database("handling")).app_dsn, stack.kafka)
 
 

@@ -21,7 +21,7 @@ from redress_events.contracts.callback import ClosedComplaint, ComplaintClosed
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.vocabulary import CLOSED, KEYS
-from redress_spine.admin.verify import Report, verify
+from redress_spine.admin.verify import VerifyReport, verify
 from redress_spine.messaging.envelope import chain
 from redress_spine.store.engine import Engine
 from redress_spine.store.vault import PROOF, tombstone_proof
@@ -238,5 +238,5 @@ async def test_on_the_public_topic_which_only_strangers_read_its_writer_tells_wh
     assert report.lost == 0 and await callback.parking.dead_letters() == [] and await callback.parking.subjects() == []
 
 
-async def check(stack: Stack) -> Report:
+async def check(stack: Stack) -> VerifyReport:
     return await verify(described(stack, "callback"), (await stack.database("callback")).app_dsn, stack.kafka)

@@ -15,7 +15,7 @@ from spine_stack import Stack, eventually, registered
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.vocabulary import KEYS, LIFECYCLE
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
-from redress_spine.messaging.positions import Log, Position
+from redress_spine.messaging.positions import PartitionLog, Position
 from redress_spine.processing import projector
 from redress_spine.processing.projections import Changes
 from redress_spine.processing.projector import FenceLost, Projector
@@ -84,7 +84,7 @@ async def test_a_rebalance_in_the_middle_of_a_batch_ends_no_projector(stack: Sta
         judged.clear()
         noted.set()
 
-    def judging(place: TopicPartition, position: Position, cluster: str, log_now: Log) -> None:
+    def judging(place: TopicPartition, position: Position, cluster: str, log_now: PartitionLog) -> None:
         judged.add(place)
         judge(place, position, cluster, log_now)
 

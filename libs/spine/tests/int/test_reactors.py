@@ -23,7 +23,7 @@ from spine_stack import Stack, Toy, eventually, registered
 from redress_spine.aggregate import Context
 from redress_spine.processing.clock import monotonic
 from redress_spine.processing.effects import NoSuchEffect, lease
-from redress_spine.processing.reactor import Attempt, Effect, Never
+from redress_spine.processing.reactor import Effect, EffectAttempt, Never
 
 
 async def told(stack: Stack, subjects: Sequence[str]) -> None:
@@ -267,7 +267,7 @@ async def test_what_is_not_wanted_any_more_is_dropped_and_what_never_works_is_gi
     unwanted, never = subject_of(1), subject_of(2)
     gave_up: list[str] = []
 
-    async def perform(effect: Effect, attempt: Attempt) -> Mapping[str, Any]:
+    async def perform(effect: Effect, attempt: EffectAttempt) -> Mapping[str, Any]:
         raise Never("no-such-desk", "There is no such desk.")
 
     def given_up(toy: Toy, effect: Effect, code: str, context: Context) -> list[Any]:
@@ -309,7 +309,7 @@ async def test_a_computation_that_takes_longer_than_its_lease_keeps_it(stack: St
     begun, go_on = threading.Event(), threading.Event()
     times: list[int] = []
 
-    def perform(effect: Effect, attempt: Attempt) -> Mapping[str, Any]:
+    def perform(effect: Effect, attempt: EffectAttempt) -> Mapping[str, Any]:
         times.append(attempt.number)
         begun.set()
         go_on.wait(30)

@@ -21,7 +21,7 @@ from redress_spine.admin.rebuild import NotSwapped, Rebuild, RebuildRunning
 from redress_spine.admin.verify import verify
 from redress_spine.aggregate import Context
 from redress_spine.processing.clock import wall_clock
-from redress_spine.processing.parking import Decided
+from redress_spine.processing.parking import SkippedRecord
 from redress_spine.store.engine import Engine, Unknown
 
 
@@ -250,7 +250,7 @@ async def test_what_operators_do_meanwhile_is_done_in_the_new_state_too(
             assert (await handling.parking.skip(broken.subject, "ops", "not JSON")).left == 0
             assert (await handling.parking.skip(both.subject, "ops", "not JSON")).left == 2
             (aside,) = await handling.parking.dead_letters()
-            dead_letters = Decided(
+            dead_letters = SkippedRecord(
                 aside.topic, aside.partition, aside.offset, bytes.fromhex(aside.content), bytes.fromhex(aside.hash), aside.event
             )
             assert (await handling.pass_over([dead_letters], "ops", "not ours")).settled == 1

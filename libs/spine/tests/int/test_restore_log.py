@@ -33,7 +33,8 @@ from redress_spine.messaging.envelope import Envelope, decode
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.store.engine import Engine, Unavailable, Unknown
 from redress_spine.store.errors import CannotRestore, JournalRestored
-from redress_spine.store.own_events import AdoptionRefused, PassedOver, Place
+from redress_spine.store.fold import RecordPlace
+from redress_spine.store.own_events import AdoptionRefused, PassedOver
 
 ALL = (LIFECYCLE, CLOSED, KEYS)
 SERVICES = ("intake", "handling")
@@ -295,7 +296,7 @@ async def test_the_public_topic_is_written_again_by_its_writer_alone(stack: Stac
     assert (await restored(stack, services=["intake", "callback"])).strangers == 2
 
 
-async def sent(stack: Stack, topic: str, *records: Sent, partition: int | None = None) -> list[Place]:
+async def sent(stack: Stack, topic: str, *records: Sent, partition: int | None = None) -> list[RecordPlace]:
     """Their places."""
     producer = KafkaClients.of(stack.kafka).producer()
     await producer.start()
@@ -311,7 +312,7 @@ async def sent(stack: Stack, topic: str, *records: Sent, partition: int | None =
     return [(each.topic, each.partition, each.offset) for each in own]
 
 
-async def passed_over(stack: Stack, source: str, place: Place, message: str, **options: Any) -> None:
+async def passed_over(stack: Stack, source: str, place: RecordPlace, message: str, **options: Any) -> None:
     """A restore refuses this record, also where its topic is to be made anew, and names the command that passes it over."""
     command = f"redress adopt {source} --skip {place[0]}/{place[1]}@{place[2]} --why"
     with pytest.raises(CannotRestore, match=f"{message}.*{re.escape(command)}"):

@@ -22,7 +22,7 @@ from redress_events.vocabulary import CLOSED, LIFECYCLE
 from redress_local.kafka import Kafka
 from redress_spine.admin.filling import Filling
 from redress_spine.admin.rebuild import NotSwapped, Rebuild, WouldLose
-from redress_spine.admin.verify import Report, verify
+from redress_spine.admin.verify import VerifyReport, verify
 from redress_spine.messaging import whole_log
 from redress_spine.processing.losses import Losses
 from redress_spine.store.errors import LogTruncated
@@ -56,7 +56,7 @@ async def filled(stack: Stack) -> list[str]:
     return subjects
 
 
-async def check(stack: Stack, source: str) -> Report:
+async def check(stack: Stack, source: str) -> VerifyReport:
     return await verify(described(stack, source), (await stack.database(source)).app_dsn, stack.kafka)
 
 
@@ -116,7 +116,7 @@ async def test_a_cut_while_verify_reads_is_no_equality(stack: Stack) -> None:
     await filled(stack)
     told: list[asyncio.Task[None]] = []
 
-    async def verified_while_cut() -> Report:
+    async def verified_while_cut() -> VerifyReport:
         def progress(what: str, own: int, every: int) -> None:
             if what == "state" and not told:
                 told.append(asyncio.create_task(cut(stack)))

@@ -15,7 +15,7 @@ from redress_events.contracts import CONTRACTS, HANDLING, INTAKE
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.vocabulary import KEYS
-from redress_spine.admin.verify import Report, Verified, _Check, verify
+from redress_spine.admin.verify import Verified, VerifyReport, _Check, verify
 
 VERIFIED = {
     "intake": lambda stack: Verified("intake", {"complaint": INTAKE_AGGREGATE}, INTAKE, CONTRACTS, stack.partitions, stack.prefix),
@@ -23,7 +23,7 @@ VERIFIED = {
 }
 
 
-async def check(stack: Stack, source: str) -> Report:
+async def check(stack: Stack, source: str) -> VerifyReport:
     return await verify(VERIFIED[source](stack), (await stack.database(source)).app_dsn, stack.kafka, master=MASTER)
 
 

@@ -20,7 +20,7 @@ from redress_events.contracts.triage import ComplaintRouted
 from redress_spine.aggregate import Aggregate
 from redress_spine.messaging.envelope import chain
 from redress_spine.messaging.records import DeadLetter, DecodedRecord, Elsewhere, Reader
-from redress_spine.store.commit import Trace, prepare
+from redress_spine.store.commit import Provenance, prepare
 from redress_spine.store.fold import SHORT, WINDOW, Folding, ParkedRecord, Waiting, redriven
 from redress_spine.store.states import Codec
 
@@ -97,7 +97,7 @@ def test_own_events_among_foreign_ones_in_any_order_give_the_same_state(rng: ran
     for turn in turns:
         if turn:
             event = CaseOpened(cycle=1, routing=1, department="d")
-            item = prepare(HANDLING, STATES.codec(SUBJECT), own, [event], registered().received_at, Trace("timer", "t"))
+            item = prepare(HANDLING, STATES.codec(SUBJECT), own, [event], registered().received_at, Provenance("timer", "t"))
             own = replace(own, version=item.version, hash=item.events[-1][5], own=item.own)
         else:
             take(into, left.pop(0))

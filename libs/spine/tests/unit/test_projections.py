@@ -15,12 +15,12 @@ from redress_events.contracts import INTAKE
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
 from redress_spine.aggregate import Count, Projection
-from redress_spine.processing.projections import NotProjected, changes, check, shows_done, with_commit
+from redress_spine.processing.projections import NotProjected, changes, check, shows_own, with_commit
 from redress_spine.testing import Spec
 
-HEARD = st.builds(Observed, text=st.none() | st.just("t"), chases=st.integers(0, 2), opened=st.integers(0, 2))
+OBSERVED = st.builds(Observed, text=st.none() | st.just("t"), chases=st.integers(0, 2), opened=st.integers(0, 2))
 OWN = st.builds(Own, number=st.none() | st.sampled_from("XY"), chases=st.integers(0, 2), opened=st.integers(0, 2))
-STATES = st.lists(st.tuples(HEARD, OWN), min_size=1, max_size=6)
+STATES = st.lists(st.tuples(OBSERVED, OWN), min_size=1, max_size=6)
 NOTHING = (Observed(), Own())
 intake = Spec(INTAKE, INTAKE_AGGREGATE)
 
@@ -44,12 +44,12 @@ def test_however_a_subject_came_there_its_rows_are_those_of_its_state(ways: dict
     assert written(ways) == written({subject: states[-1:] for subject, states in ways.items()})
 
 
-@given(HEARD, OWN, OWN)
+@given(OBSERVED, OWN, OWN)
 def test_a_command_that_changes_no_shown_field_changes_no_row_whatever_was_observed_meanwhile(observed: Observed, before: Own, after: Own):
     found = changes(INTAKE_AGGREGATE, "a", (observed, before), (observed, after))
-    if not shows_done(INTAKE_AGGREGATE, before, after):
+    if not shows_own(INTAKE_AGGREGATE, before, after):
         assert not found.came and not found.gone and not found.moved
-    assert shows_done(INTAKE_AGGREGATE, before, after) == ((before.number, before.opened) != (after.number, after.opened))
+    assert shows_own(INTAKE_AGGREGATE, before, after) == ((before.number, before.opened) != (after.number, after.opened))
 
 
 def test_given_events_the_rows_are_told():

@@ -18,7 +18,7 @@ from redress_events.contracts import CONTRACTS, HANDLING
 from redress_events.contracts.handling import CaseOpened
 from redress_events.event import Contract, Event
 from redress_spine.messaging.records import DeadLetter, Elsewhere, Reader
-from redress_spine.processing.reactor import Attempt, Effect, Retry
+from redress_spine.processing.reactor import Effect, EffectAttempt, Retry
 from redress_spine.testing import COMPLAINT, Spec
 
 handling = Spec(HANDLING, HANDLING_AGGREGATE)
@@ -68,7 +68,7 @@ def test_it_is_given_up_after_so_long_or_so_many_attempts(attempt: int, since: i
 class CommandMetadata:
     """A perform that is an object, as one with a client of its own is."""
 
-    async def __call__(self, effect: Effect, attempt: Attempt) -> Mapping[str, Any]:
+    async def __call__(self, effect: Effect, attempt: EffectAttempt) -> Mapping[str, Any]:
         return {}
 
 

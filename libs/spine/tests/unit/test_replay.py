@@ -16,7 +16,7 @@ from redress_events.contracts.intake import ComplaintChased
 from redress_events.contracts.triage import ComplaintRouted
 from redress_spine.messaging.records import DeadLetter, DecodedRecord, Elsewhere, Reader, Record, RejectedRecord
 from redress_spine.processing.replay import Replay
-from redress_spine.store.fold import Folding, ParkedRecord, Place, place_of, redrive
+from redress_spine.store.fold import Folding, ParkedRecord, RecordPlace, place_of, redrive
 from redress_spine.store.states import Codec
 
 SUBJECT = subject_of(1)
@@ -105,7 +105,7 @@ def judged(record: Record) -> DecodedRecord | RejectedRecord:
     return item
 
 
-def replayed(log: list[Record], stay: frozenset[Place], skips: dict[bytes, int]) -> Replay:
+def replayed(log: list[Record], stay: frozenset[RecordPlace], skips: dict[bytes, int]) -> Replay:
     replay = Replay(fresh(), stay)
     for record in log:
         item, skip = judged(record), skips.get(record.content)

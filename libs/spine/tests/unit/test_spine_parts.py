@@ -26,7 +26,7 @@ from redress_events.event import Event, Instant, replace
 from redress_spine.aggregate import Aggregate
 from redress_spine.messaging.envelope import GENESIS, chain, decode
 from redress_spine.processing.clock import uuid7
-from redress_spine.store.commit import LARGEST_EVENT, EventTooLarge, Item, Trace, cause_json, cause_of, prepare
+from redress_spine.store.commit import LARGEST_EVENT, EventTooLarge, Item, Provenance, cause_json, cause_of, prepare
 from redress_spine.store.states import Codec, partition_of
 from redress_spine.store.vault import OPENED_AT_ONCE, NotSealed, Vault, ciphertext_of, on_the_log, seal, tombstone_proof, unseal
 
@@ -50,7 +50,7 @@ COUNTING = Codec(Aggregate(Counting, lambda observed, event, at: observed, lambd
 
 
 def prepared(*events: Event, **more: Any) -> Item:
-    return prepare(INTAKE, STATES.codec(SUBJECT), ROW, events, AT, Trace("agent:alice", "trace-1"), **({"cipher": CIPHER} | more))
+    return prepare(INTAKE, STATES.codec(SUBJECT), ROW, events, AT, Provenance("agent:alice", "trace-1"), **({"cipher": CIPHER} | more))
 
 
 def test_defaults_are_left_out_of_what_is_stored_and_instants_are_microseconds() -> None:
@@ -103,7 +103,7 @@ def test_events_of_another_stream_of_the_same_subject_continue_that_streams_chai
 
     contract = type(INTAKE)("intake", ComplaintChased, Elsewhere)
     said = [Elsewhere(chase=1), ComplaintChased(chase=1), Elsewhere(chase=2)]
-    item = prepare(contract, STATES.codec(SUBJECT), ROW, said, AT, Trace("a", "t"), heads={f"closed/{SUBJECT[10:]}": (4, b"h" * 32)})
+    item = prepare(contract, STATES.codec(SUBJECT), ROW, said, AT, Provenance("a", "t"), heads={f"closed/{SUBJECT[10:]}": (4, b"h" * 32)})
     assert [(stream.partition("/")[0], version) for stream, version, *_ in item.events] == [("closed", 5), ("complaint", 1), ("closed", 6)]
     assert item.events[0][4] == b"h" * 32 and item.events[2][4] == item.events[0][5] and item.version == 1
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redress_callback.domain.closing import end
-from redress_callback.domain.own import Answer
-from redress_callback.domain.policy import Policy
-from redress_callback.domain.visit import Stage, Visit
+from redress_callback.domain.own import Satisfaction
+from redress_callback.domain.policy import VisitPolicy
+from redress_callback.domain.visit import Visit, VisitStage
 from redress_events.contracts.callback import CallbackAttempted, ComplaintReopened, SatisfactionRecorded
 from redress_events.event import Event
 from redress_spine.aggregate import CommandRejected, Context
@@ -17,21 +17,21 @@ from redress_spine.aggregate import CommandRejected, Context
 class Attempt:
     """answer: what the customer said, None if he was not reached. note: the agent's own words."""
 
-    answer: Answer | None = None
+    answer: Satisfaction | None = None
     note: str | None = None
 
 
-def attempt(visit: Visit, command: Attempt, context: Context, *, policy: Policy) -> list[Event]:
+def attempt(visit: Visit, command: Attempt, context: Context, *, policy: VisitPolicy) -> list[Event]:
     """Solved and at least the policy's lowest score: closed. Else reopened: a new cycle goes back to handling, more urgent.
 
     An agent may try before the time that was set, and also after the last attempt, until the complaint is closed.
     """
     match visit.stage:
-        case Stage.CLOSED:
+        case VisitStage.CLOSED:
             raise CommandRejected("complaint-closed", "The complaint is closed: nobody is to be called any more.")
-        case Stage.WAITING if visit.withdrawn:
+        case VisitStage.WAITING if visit.withdrawn:
             raise CommandRejected("no-visit-due", "The customer has withdrawn the complaint: it is being closed.")
-        case Stage.WAITING:
+        case VisitStage.WAITING:
             raise CommandRejected("no-visit-due", "No return visit is due: the complaint must be resolved or rejected first.")
     if command.answer is None:
         return [_missed(visit, command, context, policy)]
@@ -45,7 +45,7 @@ def attempt(visit: Visit, command: Attempt, context: Context, *, policy: Policy)
     return [*events, ComplaintReopened(cycle=cycle + 1, urgency=cycle)]
 
 
-def _missed(visit: Visit, command: Attempt, context: Context, policy: Policy) -> CallbackAttempted:
+def _missed(visit: Visit, command: Attempt, context: Context, policy: VisitPolicy) -> CallbackAttempted:
     """The waiting time runs from the last attempt that the policy asks for; one more try does not prolong it. With the first attempt after
     the customer said something, attempts and waiting time begin anew."""
     anew = visit.observed.said > visit.own.said

@@ -19,7 +19,7 @@ from redress_events.lifecycle import Lifecycle, lived
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Satisfaction:
     """What the customer said; `words` is a reference."""
 
     solved: bool
@@ -41,7 +41,7 @@ class Own(Lifecycle):
     said: int = 0
     next_at: Instant | None = None
     give_up_at: Instant | None = None
-    answer: Answer | None = None
+    answer: Satisfaction | None = None
     answered: int = 0
     closed_at: Instant | None = None
     reason: CloseReason | None = None
@@ -59,7 +59,7 @@ def evolve(own: Own, event: Event, at: datetime) -> Own:
             tried = replace(own, tries=event.attempt, vain=vain, attempts=own.attempts + 1, said=event.said)
             return replace(tried, next_at=event.next_at, give_up_at=event.give_up_at)
         case SatisfactionRecorded():
-            return replace(own, answer=Answer(event.solved, event.score, event.words))
+            return replace(own, answer=Satisfaction(event.solved, event.score, event.words))
         case ComplaintReopened():
             return replace(lived(own, event), due_at=None, tries=0, vain=0, answer=None, next_at=None, give_up_at=None)
         case ComplaintClosed():

@@ -12,7 +12,7 @@ Time = Annotated[timedelta, Field(ge=timedelta(0))]
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class VisitPolicy:
     """All times are natural ones.
 
     first_attempt: after the resolution. attempts: before the customer counts as unreachable,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from redress_callback.domain.policy import Policy
+from redress_callback.domain.policy import VisitPolicy
 from redress_callback.domain.visit import Visit
 from redress_events.contracts.callback import CallbackScheduled
 from redress_events.event import Event
 from redress_spine.aggregate import Context
 
 
-def schedule(visit: Visit, context: Context, *, policy: Policy) -> list[Event]:
+def schedule(visit: Visit, context: Context, *, policy: VisitPolicy) -> list[Event]:
     """Once in each cycle, counted from the resolution: being late here moves nothing."""
     handled = visit.handled
     if handled is None or not visit.to_schedule:

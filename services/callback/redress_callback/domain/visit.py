@@ -10,7 +10,7 @@ from redress_callback.domain.observed import Handled, Observed
 from redress_callback.domain.own import Own
 
 
-class Stage(StrEnum):
+class VisitStage(StrEnum):
     """Whose turn it is."""
 
     WAITING = "waiting"  # triage's or handling's: the cycle is neither resolved nor rejected; or the next turn of our own automation loop
@@ -51,18 +51,18 @@ class Visit:
         return self.said_since > 0 and self.observed.said > self.own.said
 
     @property
-    def stage(self) -> Stage:
+    def stage(self) -> VisitStage:
         if self.closed:
-            return Stage.CLOSED
+            return VisitStage.CLOSED
         if self.withdrawn or self.own.scheduled < self.own.cycle:
-            return Stage.WAITING
-        return Stage.UNREACHED if self.own.give_up_at and not self.unanswered else Stage.DUE
+            return VisitStage.WAITING
+        return VisitStage.UNREACHED if self.own.give_up_at and not self.unanswered else VisitStage.DUE
 
     @property
     def visit_at(self) -> datetime | None:
         """When the customer is to be called: the first time by then, later not before, and at once where they said something since.
         An agent may always be early."""
-        if self.stage is not Stage.DUE:
+        if self.stage is not VisitStage.DUE:
             return None
         planned = self.own.next_at or self.own.due_at
         times = [at for at in (planned, self.observed.said_at if self.unanswered else None) if at]
@@ -71,7 +71,7 @@ class Visit:
     @property
     def give_up_at(self) -> datetime | None:
         """When it is closed though the customer was not reached."""
-        return self.own.give_up_at if self.stage is Stage.UNREACHED else None
+        return self.own.give_up_at if self.stage is VisitStage.UNREACHED else None
 
     @property
     def to_schedule(self) -> bool:

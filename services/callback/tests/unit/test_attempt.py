@@ -8,7 +8,7 @@ import pytest
 
 from redress_callback.domain.aggregate import AGGREGATE
 from redress_callback.domain.attempt import Attempt, attempt
-from redress_callback.domain.own import Answer
+from redress_callback.domain.own import Satisfaction
 from redress_callback.testing import (
     POLICY,
     answered,
@@ -30,7 +30,7 @@ from redress_spine.testing import NOON, Happened, Spec
 
 callback = Spec(CALLBACK, AGGREGATE, {Attempt: partial(attempt, policy=POLICY)})
 MISSED = Attempt(note="nobody answered")
-HAPPY = Attempt(Answer(True, 5, "thank you"), "friendly")
+HAPPY = Attempt(Satisfaction(True, 5, "thank you"), "friendly")
 
 
 def story(*happened: Happened):
@@ -52,7 +52,7 @@ def test_a_satisfied_customer_ends_the_complaint():
 
 @pytest.mark.parametrize(("solved", "score"), [(False, 1), (False, 5), (True, 1)])
 def test_a_dissatisfied_one_reopens_it(solved, score):
-    story(scheduled()).when(Attempt(Answer(solved, score))).then(
+    story(scheduled()).when(Attempt(Satisfaction(solved, score))).then(
         CallbackAttempted(cycle=1, attempt=1, reached=True),
         SatisfactionRecorded(cycle=1, solved=solved, score=score),
         ComplaintReopened(cycle=2, urgency=1),
@@ -60,12 +60,12 @@ def test_a_dissatisfied_one_reopens_it(solved, score):
 
 
 def test_solved_with_the_lowest_score_that_the_policy_allows_is_the_end():
-    assert any(isinstance(event, ComplaintClosed) for event in story(scheduled()).when(Attempt(Answer(True, 2))).events)
+    assert any(isinstance(event, ComplaintClosed) for event in story(scheduled()).when(Attempt(Satisfaction(True, 2))).events)
 
 
 def test_every_time_it_comes_back_it_is_more_urgent():
     twice = story(scheduled(), reached(), answered(False), reopened(), resolved(2), scheduled(2))
-    twice.when(Attempt(Answer(False, 1))).then(
+    twice.when(Attempt(Satisfaction(False, 1))).then(
         CallbackAttempted(cycle=2, attempt=1, reached=True),
         SatisfactionRecorded(cycle=2, solved=False, score=1),
         ComplaintReopened(cycle=3, urgency=2),

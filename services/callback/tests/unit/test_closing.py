@@ -24,17 +24,17 @@ from redress_callback.testing import (
 from redress_events.contracts import CALLBACK
 from redress_events.contracts.callback import ClosedComplaint
 from redress_events.vocabulary import CLOSED
-from redress_spine.testing import COMPLAINT, NOON, Case, Spec
+from redress_spine.testing import COMPLAINT, NOON, Spec, StorySoFar
 
 callback = Spec(CALLBACK, AGGREGATE)
 HOUR = timedelta(hours=1)
 
 
-def withdrawn_after(*happened) -> Case:
+def withdrawn_after(*happened) -> StorySoFar:
     return callback.given(registered(), *happened, withdrawn()).at(NOON + 2 * HOUR)
 
 
-def record(case: Case) -> ClosedComplaint:
+def record(case: StorySoFar) -> ClosedComplaint:
     said = case.when_due(CLOSE_WITHDRAWN).events[-1]
     assert isinstance(said, ClosedComplaint)
     return said

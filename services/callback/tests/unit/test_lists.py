@@ -14,7 +14,7 @@ from redress_callback.automations import CLOSE_WITHDRAWN, GIVE_UP, PUBLISH_AGAIN
 from redress_callback.domain.aggregate import AGGREGATE
 from redress_callback.domain.attempt import Attempt, attempt
 from redress_callback.domain.lists import VISITS, row
-from redress_callback.domain.own import Answer
+from redress_callback.domain.own import Satisfaction
 from redress_callback.domain.visit import Visit
 from redress_callback.testing import POLICY
 from redress_events.event import Event, micros
@@ -41,7 +41,7 @@ NEXT = st.tuples(
         st.builds(say.breached, CLOCKS, CYCLES, NUMBERS),
         st.builds(say.annulled, CLOCKS, CYCLES, NUMBERS),
         st.just(Attempt()),
-        st.builds(Attempt, st.builds(Answer, st.booleans(), st.integers(1, 5))),
+        st.builds(Attempt, st.builds(Satisfaction, st.booleans(), st.integers(1, 5))),
         st.sampled_from([SCHEDULE, SCHEDULE, *AUTOMATIONS]),
     ),
     st.integers(0, 9),

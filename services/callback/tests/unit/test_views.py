@@ -9,7 +9,7 @@ from redress_callback.bodies import AttemptBody
 from redress_callback.domain.aggregate import AGGREGATE
 from redress_callback.domain.attempt import Attempt
 from redress_callback.domain.history import NOTES, SAID
-from redress_callback.domain.own import Answer
+from redress_callback.domain.own import Satisfaction
 from redress_callback.testing import (
     answered,
     chased,
@@ -95,7 +95,7 @@ def test_a_line_of_the_list_opens_nothing():
 
 def test_who_was_reached_said_something_and_who_was_not_said_nothing():
     said = AttemptBody.model_validate({"reached": True, "solved": True, "satisfaction": 4, "words": "fine", "note": "late"})
-    assert said.command() == Attempt(Answer(True, 4, "fine"), "late")
+    assert said.command() == Attempt(Satisfaction(True, 4, "fine"), "late")
     assert AttemptBody.model_validate({"reached": False, "note": "busy"}).command() == Attempt(None, "busy")
 
 

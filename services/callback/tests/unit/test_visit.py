@@ -14,7 +14,7 @@ from redress_callback.domain.observed import Observed
 from redress_callback.domain.observed import observe as fold_observed
 from redress_callback.domain.own import Own
 from redress_callback.domain.own import evolve as fold_own
-from redress_callback.domain.visit import Stage, Visit
+from redress_callback.domain.visit import Visit, VisitStage
 from redress_callback.testing import (
     POLICY,
     annulled,
@@ -51,15 +51,18 @@ def visit(*happened: Happened) -> Visit:
 @pytest.mark.parametrize(
     ("story", "stage"),
     [
-        ([registered()], Stage.WAITING),
-        ([registered(), resolved()], Stage.WAITING),
-        ([registered(), resolved(), scheduled()], Stage.DUE),
-        ([registered(), rejected(), scheduled(), missed(1), missed(2)], Stage.DUE),
-        ([registered(), resolved(), scheduled(), missed(1), missed(2), missed(3)], Stage.UNREACHED),
-        ([registered(), resolved(), scheduled(), withdrawn()], Stage.WAITING),
-        ([registered(), resolved(), scheduled(), reached(), answered(), closed()], Stage.CLOSED),
-        ([registered(), resolved(), scheduled(), reached(), answered(False), reopened()], Stage.WAITING),
-        ([registered(), resolved(), scheduled(), missed(1), missed(2), missed(3), reached(4), answered(False), reopened()], Stage.WAITING),
+        ([registered()], VisitStage.WAITING),
+        ([registered(), resolved()], VisitStage.WAITING),
+        ([registered(), resolved(), scheduled()], VisitStage.DUE),
+        ([registered(), rejected(), scheduled(), missed(1), missed(2)], VisitStage.DUE),
+        ([registered(), resolved(), scheduled(), missed(1), missed(2), missed(3)], VisitStage.UNREACHED),
+        ([registered(), resolved(), scheduled(), withdrawn()], VisitStage.WAITING),
+        ([registered(), resolved(), scheduled(), reached(), answered(), closed()], VisitStage.CLOSED),
+        ([registered(), resolved(), scheduled(), reached(), answered(False), reopened()], VisitStage.WAITING),
+        (
+            [registered(), resolved(), scheduled(), missed(1), missed(2), missed(3), reached(4), answered(False), reopened()],
+            VisitStage.WAITING,
+        ),
     ],
 )
 def test_whose_turn_it_is(story, stage):
@@ -78,10 +81,12 @@ def test_who_said_something_since_is_to_be_called_at_once():
     at = NOON + timedelta(hours=5)
     unreached = [resolved(), scheduled(), missed(1), missed(2), missed(3)]
     spoke = visit(*unreached, (supplemented(), at))
-    assert (spoke.stage, spoke.visit_at, spoke.said_since, spoke.unanswered) == (Stage.DUE, at, 1, True)
+    assert (spoke.stage, spoke.visit_at, spoke.said_since, spoke.unanswered) == (VisitStage.DUE, at, 1, True)
     assert visit(resolved(), scheduled(), (chased(), at)).visit_at == at, "before the first attempt was due"
     tried = visit(*unreached, (supplemented(), NOON), missed(4, said=1))
-    assert (tried.stage, tried.said_since, tried.unanswered) == (Stage.UNREACHED, 1, False), "it is counted on, and answered by an attempt"
+    assert (tried.stage, tried.said_since, tried.unanswered) == (VisitStage.UNREACHED, 1, False), (
+        "it is counted on, and answered by an attempt"
+    )
 
 
 def test_words_that_the_department_knew_are_its_own():
@@ -106,7 +111,7 @@ def test_whether_words_wait_is_the_same_in_whatever_order_the_sources_are_heard(
     shuffled, in_turn = visit(*(left[n].pop(0) for n in turns)), visit(*(event for events in sources for event in events))
     assert shuffled == in_turn
     assert shuffled.unanswered == (len(words) > max([known, *attempts[-1:]]))
-    assert not (shuffled.unanswered and shuffled.stage is Stage.UNREACHED)
+    assert not (shuffled.unanswered and shuffled.stage is VisitStage.UNREACHED)
 
 
 def test_what_handling_says_of_an_earlier_cycle_is_over():

@@ -12,7 +12,7 @@ from redress_handling.domain.own import Own, Transfer
 from redress_spine.aggregate import CommandRejected, Context
 
 
-class Stage(StrEnum):
+class CaseStage(StrEnum):
     """Where the case of the current cycle stands."""
 
     NONE = "none"  # the cycle has no case yet: it is not routed, or the next turn of the automation loop opens one
@@ -53,12 +53,12 @@ class Case:
         return self.placement.handler(self.own.accepted)
 
     @property
-    def stage(self) -> Stage:
+    def stage(self) -> CaseStage:
         if self.own.cycle == 0 or self.own.cycle < self.observed.cycle:
-            return Stage.NONE
+            return CaseStage.NONE
         if self.own.outcome:
-            return Stage(self.own.outcome.kind)
-        return Stage.ACCEPTED if self.handler else Stage.OPEN
+            return CaseStage(self.own.outcome.kind)
+        return CaseStage.ACCEPTED if self.handler else CaseStage.OPEN
 
     @property
     def closed(self) -> bool:
@@ -120,9 +120,9 @@ def expect_unfinished(case: Case, context: Context) -> None:
     if case.closed:
         raise CommandRejected("complaint-closed", "The complaint is closed: there is nothing left to do.")
     match case.stage:
-        case Stage.NONE:
+        case CaseStage.NONE:
             raise CommandRejected("no-case", "No department has a case for this complaint now: it is opened once the complaint is routed.")
-        case Stage.RESOLVED | Stage.REJECTED | Stage.CANCELLED:
+        case CaseStage.RESOLVED | CaseStage.REJECTED | CaseStage.CANCELLED:
             raise CommandRejected("case-ended", f"The case is {case.stage} already.")
     if not may_work_on(case, context):
         raise CommandRejected(
@@ -133,5 +133,5 @@ def expect_unfinished(case: Case, context: Context) -> None:
 def expect_accepted(case: Case, context: Context) -> None:
     """The caller works on the case in the department that has it. Raises CommandRejected, which names the step that is missing."""
     expect_unfinished(case, context)
-    if case.stage is Stage.OPEN:
+    if case.stage is CaseStage.OPEN:
         raise CommandRejected("case-not-accepted", "Accept the case first: the department that has it now has not done so.")

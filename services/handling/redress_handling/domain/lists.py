@@ -16,7 +16,7 @@ CASES = Table(
     {"department": "text", "stage": "text", "to_do": "bigint", "latest_end": "bigint", "to_open": "boolean", "to_cancel": "boolean"},
 )
 WORKLOAD = "workload"
-HEARD = ("registration", "classification", "routing", "department", "cycle", "urgency", "closed")
+OBSERVED = ("registration", "classification", "routing", "department", "cycle", "urgency", "closed")
 OWN = ("cycle", "transfer", "accepted", "outcome")
 
 
@@ -40,4 +40,4 @@ def workload(case: Case) -> list[str]:
     return [f"{case.department}/{case.stage}"] if case.stage in TO_DO else []
 
 
-PROJECTIONS = (Projection(CASES, row, HEARD, OWN), Count(WORKLOAD, workload, HEARD, OWN))
+PROJECTIONS = (Projection(CASES, row, OBSERVED, OWN), Count(WORKLOAD, workload, OBSERVED, OWN))

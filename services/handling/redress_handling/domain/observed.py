@@ -16,7 +16,7 @@ from redress_events.vocabulary import ContactKind
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LastSatisfaction:
     """What the customer said at the last return visit; `words` is a reference."""
 
     cycle: int
@@ -47,7 +47,7 @@ class Observed(Lifecycle):
     routed_because: str | None = None
     urgency: int = 0
     reopened_at: Instant | None = None
-    answer: Answer | None = None
+    answer: LastSatisfaction | None = None
     close_reason: CloseReason | None = None
 
     @property
@@ -84,7 +84,7 @@ def observe(observed: Observed, event: Event, at: datetime) -> Observed:
         case ComplaintReopened():
             return replace(lived(observed, event), urgency=event.urgency, reopened_at=at)
         case SatisfactionRecorded():
-            return replace(observed, answer=Answer(event.cycle, at, event.solved, event.score, event.words))
+            return replace(observed, answer=LastSatisfaction(event.cycle, at, event.solved, event.score, event.words))
         case ComplaintClosed():
             return replace(lived(observed, event), close_reason=event.reason)
     return observed

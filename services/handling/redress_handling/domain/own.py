@@ -35,7 +35,7 @@ class Acceptance(Accepted):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CaseOutcome:
     """How the case of a cycle ended. words: under its field's name, the reference of what was said about it."""
 
     kind: Literal["resolved", "rejected", "cancelled"]
@@ -60,7 +60,7 @@ class Own:
     contacts: int = 0
     contacted_at: Instant | None = None
     reports: int = 0
-    outcome: Outcome | None = None
+    outcome: CaseOutcome | None = None
     rejections: int = 0
     said: int = 0
 
@@ -80,12 +80,12 @@ def evolve(own: Own, event: Event, at: datetime) -> Own:
             return replace(own, transfer=Transfer(event.transfer, event.routing, event.department, at, event.reason))
         case CaseResolved():
             words, unit = event.personal_values(), event.responsible_unit
-            resolved = Outcome("resolved", event.cycle, at, event.department, unit, event.told_customer, words)
+            resolved = CaseOutcome("resolved", event.cycle, at, event.department, unit, event.told_customer, words)
             return replace(own, outcome=resolved, said=event.said)
         case CaseRejected():
             words = event.personal_values()
-            rejected = Outcome("rejected", event.cycle, at, event.department, None, event.told_customer, words)
+            rejected = CaseOutcome("rejected", event.cycle, at, event.department, None, event.told_customer, words)
             return replace(own, outcome=rejected, said=event.said)
         case CaseCancelled():
-            return replace(own, outcome=Outcome("cancelled", event.cycle, at))
+            return replace(own, outcome=CaseOutcome("cancelled", event.cycle, at))
     return own

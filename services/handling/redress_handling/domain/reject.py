@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from redress_events.contracts.handling import CaseRejected, ContactMeans
 from redress_events.event import Event
-from redress_handling.domain.case import Case, Stage, expect_accepted, may_work_on
+from redress_handling.domain.case import Case, CaseStage, expect_accepted, may_work_on
 from redress_spine.aggregate import Context
 
 
@@ -17,7 +17,7 @@ class Reject:
 
 
 def reject(case: Case, command: Reject, context: Context) -> list[Event]:
-    if case.stage is Stage.REJECTED and may_work_on(case, context):
+    if case.stage is CaseStage.REJECTED and may_work_on(case, context):
         return []  # said twice, true once
     expect_accepted(case, context)
     assert case.department is not None, "an accepted case is with a department"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from redress_events.contracts.handling import CaseResolved, ContactMeans
 from redress_events.event import Event
-from redress_handling.domain.case import Case, Stage, expect_accepted, may_work_on
+from redress_handling.domain.case import Case, CaseStage, expect_accepted, may_work_on
 from redress_spine.aggregate import CommandRejected, Context
 
 
@@ -20,7 +20,7 @@ class Resolve:
 
 def resolve(case: Case, command: Resolve, context: Context) -> list[Event]:
     """The customer must have been contacted in this cycle: nobody resolves a case behind his back. The return visit follows."""
-    if case.stage is Stage.RESOLVED and may_work_on(case, context):
+    if case.stage is CaseStage.RESOLVED and may_work_on(case, context):
         return []  # said twice, true once
     expect_accepted(case, context)
     if not case.own.contacts:

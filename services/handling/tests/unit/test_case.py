@@ -7,11 +7,11 @@ import pytest
 
 from redress_events.contracts import HANDLING
 from redress_handling.domain.aggregate import AGGREGATE
-from redress_handling.domain.case import Case, Stage
+from redress_handling.domain.case import Case, CaseStage
 from redress_handling.domain.history import CHASES, SUPPLEMENTS
 from redress_handling.domain.observed import Observed
 from redress_handling.domain.observed import observe as fold_observed
-from redress_handling.domain.own import Outcome, Own
+from redress_handling.domain.own import CaseOutcome, Own
 from redress_handling.domain.own import evolve as fold_own
 from redress_handling.testing import (
     RECEIVED,
@@ -47,7 +47,7 @@ def case(*happened: Happened) -> Case:
 
 def test_nothing_is_known_at_first():
     state = case()
-    assert (state.stage, state.department, state.queue, state.began_at, state.closed) == (Stage.NONE, None, None, None, False)
+    assert (state.stage, state.department, state.queue, state.began_at, state.closed) == (CaseStage.NONE, None, None, None, False)
 
 
 def test_the_customers_words_stay_references_and_later_ones_are_counted_and_listed():
@@ -87,18 +87,18 @@ def test_a_case_that_comes_back_for_ever_stays_small():
 def test_a_case_goes_through_its_stages():
     story = [registered(), classified(), routed(), opened(), accepted(), contacted(), progressed(), resolved()]
     stages = [case(*story[:n]).stage for n in range(1, len(story) + 1)]
-    assert stages == [*[Stage.NONE] * 3, Stage.OPEN, *[Stage.ACCEPTED] * 3, Stage.RESOLVED]
-    assert all(earlier == later or list(Stage).index(earlier) < list(Stage).index(later) for earlier, later in pairwise(stages))
+    assert stages == [*[CaseStage.NONE] * 3, CaseStage.OPEN, *[CaseStage.ACCEPTED] * 3, CaseStage.RESOLVED]
+    assert all(earlier == later or list(CaseStage).index(earlier) < list(CaseStage).index(later) for earlier, later in pairwise(stages))
 
 
-@pytest.mark.parametrize(("event", "stage"), [(rejected(), Stage.REJECTED), (cancelled(), Stage.CANCELLED)])
+@pytest.mark.parametrize(("event", "stage"), [(rejected(), CaseStage.REJECTED), (cancelled(), CaseStage.CANCELLED)])
 def test_a_case_may_end_otherwise(event, stage):
     assert case(routed(), opened(), accepted(), event).stage is stage
 
 
 def test_a_transfer_moves_the_case_and_has_no_queue():
     state = case(routed(), opened(), accepted(), transferred("finance"))
-    assert (state.department, state.queue, state.stage) == ("finance", None, Stage.OPEN)
+    assert (state.department, state.queue, state.stage) == ("finance", None, CaseStage.OPEN)
 
 
 def test_a_new_routing_beats_a_transfer_whichever_came_first():
@@ -116,14 +116,14 @@ def test_the_new_department_has_to_accept_again(moved):
 
 def test_whoever_accepted_after_the_transfer_is_the_handler():
     state = case(routed(), opened(), transferred("finance"), accepted("bob", transfer=1))
-    assert (state.handler, state.stage) == ("bob", Stage.ACCEPTED)
+    assert (state.handler, state.stage) == ("bob", CaseStage.ACCEPTED)
 
 
 def test_a_new_cycle_starts_afresh_where_the_case_was():
     state = case(routed(), opened(), accepted(), contacted(), transferred("finance"), resolved(), dissatisfied(), reopened())
-    assert state.stage is Stage.NONE
+    assert state.stage is CaseStage.NONE
     state = case(routed(), opened(), accepted(), contacted(), transferred("finance"), resolved(), dissatisfied(), reopened(), opened(2))
-    assert (state.stage, state.department, state.own.contacts, state.handler) == (Stage.OPEN, "finance", 0, None)
+    assert (state.stage, state.department, state.own.contacts, state.handler) == (CaseStage.OPEN, "finance", 0, None)
     assert (state.own.outcome, state.own.contacted_at) == (None, None)
     assert state.observed.answer is not None
     assert state.observed.answer.score == 2
@@ -152,4 +152,4 @@ def test_events_that_do_not_concern_it_change_nothing():
 def test_an_outcome_keeps_what_was_said_as_references():
     outcome = case(routed(), opened(), resolved()).own.outcome
     words = {"cause": "handling/6/cause", "measures": "handling/6/measures"}
-    assert outcome == Outcome("resolved", 1, NOON, "technical_support", "radio planning", "phone", words)
+    assert outcome == CaseOutcome("resolved", 1, NOON, "technical_support", "radio planning", "phone", words)

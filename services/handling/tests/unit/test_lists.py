@@ -15,7 +15,7 @@ from redress_handling import testing as say
 from redress_handling.automations import CANCEL, OPEN
 from redress_handling.domain.accept import Accept, accept
 from redress_handling.domain.aggregate import AGGREGATE
-from redress_handling.domain.case import Case, Stage
+from redress_handling.domain.case import Case, CaseStage
 from redress_handling.domain.contact import ContactCustomer, contact
 from redress_handling.domain.lists import CASES, row, urgent_then_oldest, workload
 from redress_handling.domain.reject import Reject, reject
@@ -95,8 +95,8 @@ def test_the_rows_say_what_the_domain_says(steps: list[Any]):
         assert said["to_open"] == bool(decided(OPEN, case))
         assert said["to_cancel"] == bool(decided(CANCEL, case))
         assert (said["department"], said["stage"]) == (case.department, case.stage)
-        assert (said["to_do"] is not None) == (case.stage in (Stage.OPEN, Stage.ACCEPTED))
-        assert (said["latest_end"] is not None) == (case.stage in (Stage.RESOLVED, Stage.REJECTED, Stage.CANCELLED))
+        assert (said["to_do"] is not None) == (case.stage in (CaseStage.OPEN, CaseStage.ACCEPTED))
+        assert (said["latest_end"] is not None) == (case.stage in (CaseStage.RESOLVED, CaseStage.REJECTED, CaseStage.CANCELLED))
         assert workload(case) == ([f"{case.department}/{case.stage}"] if said["to_do"] is not None else [])
 
 

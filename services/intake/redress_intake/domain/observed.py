@@ -56,7 +56,7 @@ class AcceptedInCycle(Accepted):
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class VisitProgress:
     """The return visit of a cycle. due_at: when the customer is called next, None once they were reached or given up. said: how many
     supplements and chases callback knew at the last attempt."""
 
@@ -81,7 +81,7 @@ class Observed(Lifecycle):
     routed_at: Instant | None = None
     accepted: AcceptedInCycle | None = None
     reached: dict[int, dict[StageName, Instant]] = field(default_factory=dict)
-    visit: Visit | None = None
+    visit: VisitProgress | None = None
 
     @property
     def department(self) -> str | None:
@@ -143,7 +143,7 @@ def _rejected(observed: Observed, event: CaseRejected, at: datetime) -> Observed
 
 
 def _visit(observed: Observed, cycle: int, **changes: Any) -> Observed:
-    visit = observed.visit if observed.visit and observed.visit.cycle >= cycle else Visit(cycle)
+    visit = observed.visit if observed.visit and observed.visit.cycle >= cycle else VisitProgress(cycle)
     return replace(observed, visit=replace(visit, **changes)) if visit.cycle == cycle else observed
 
 

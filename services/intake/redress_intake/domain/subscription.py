@@ -25,7 +25,7 @@ ToldStage = Literal[
 ]
 TOLD_STAGES: tuple[ToldStage, ...] = get_args(ToldStage)
 SUBSCRIPTIONS = Table("subscriptions", {"subscriber": "text", "subscribed_at": "bigint"})
-Ended = Literal["unsubscribed", "gone", "failing"]
+SubscriptionEnd = Literal["unsubscribed", "gone", "failing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Own:
     secret: str = ""
     subscribed_at: Instant = EPOCH
     told_since: Instant = EPOCH
-    ended: Ended | None = None
+    ended: SubscriptionEnd | None = None
     ended_at: Instant | None = None
 
 

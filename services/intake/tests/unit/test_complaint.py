@@ -30,7 +30,7 @@ from redress_events.event import Event
 from redress_intake.domain.aggregate import AGGREGATE
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.history import SAID, STAGES
-from redress_intake.domain.observed import Observed, Visit, observe
+from redress_intake.domain.observed import Observed, VisitProgress, observe
 from redress_intake.domain.own import evolve
 from redress_spine.store.states import Codec
 from redress_spine.testing import NOON, folded, listed
@@ -208,12 +208,12 @@ def test_a_second_cycle_goes_where_its_case_is_unless_a_newer_routing_beats_it()
 
 def test_the_visit_of_the_latest_cycle_is_known():
     missed = CallbackAttempted(cycle=1, attempt=1, reached=False, next_at=NOON + 2 * WEEK)
-    assert complaint(SCHEDULED, missed).observed.visit == Visit(1, NOON + 2 * WEEK, 1)
+    assert complaint(SCHEDULED, missed).observed.visit == VisitProgress(1, NOON + 2 * WEEK, 1)
     reached = CallbackAttempted(cycle=1, attempt=2, reached=True)
-    assert complaint(SCHEDULED, missed, reached, UNSATISFIED).observed.visit == Visit(1, None, 2, False, 2)
+    assert complaint(SCHEDULED, missed, reached, UNSATISFIED).observed.visit == VisitProgress(1, None, 2, False, 2)
     again = CallbackScheduled(cycle=2, outcome="resolved", due_at=NOON)
-    assert complaint(SCHEDULED, missed, reached, UNSATISFIED, again).observed.visit == Visit(2, NOON)
-    assert complaint(again, missed).observed.visit == Visit(2, NOON)
+    assert complaint(SCHEDULED, missed, reached, UNSATISFIED, again).observed.visit == VisitProgress(2, NOON)
+    assert complaint(again, missed).observed.visit == VisitProgress(2, NOON)
 
 
 def test_a_wish_to_withdraw_stands_until_it_is_answered():

@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from redress_chassis.edge.outbound import Answer, Forbidden, Outbound, Unresolved
+from redress_chassis.edge.outbound import Forbidden, Outbound, OutboundResponse, Unresolved
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import (
     ComplaintRegistered,
@@ -32,13 +32,13 @@ from redress_intake.domain.subscribe import Subscribe, subscribe
 from redress_intake.domain.subscription import SUBSCRIPTIONS, TOLD_STAGES
 from redress_intake.domain.unsubscribe import Unsubscribe, unsubscribe
 from redress_intake.main import app
-from redress_intake.reactors import Sender, message, reactor
+from redress_intake.reactors import WebhookSender, message, reactor
 from redress_intake.signatures import key_of, new_secret, signed
 from redress_intake.telling import NEWS, TELLS, Known
 from redress_intake.views import Message
-from redress_spine.processing.reactor import Attempt, Effect, Later, Never
+from redress_spine.processing.reactor import Effect, EffectAttempt, Later, Never
 from redress_spine.store.entries import Listed
-from redress_spine.testing import COMPLAINT, NOON, Case, Spec, folded
+from redress_spine.testing import COMPLAINT, NOON, Spec, StorySoFar, folded
 
 SECOND = timedelta(seconds=1)
 SUBSCRIPTION = "subscription/01890000-0000-7000-8000-00000000000a"
@@ -54,7 +54,7 @@ CLASSIFIED = Listed("triage", 1, NOON + 2 * SECOND, {"stage": "classified"})
 CLOSED = Listed("callback", 3, NOON + 3 * SECOND, {"stage": "closed", "cycle": 1})
 
 
-def given() -> Case:
+def given() -> StorySoFar:
     return complaints.given(REGISTERED).at(NOON + 5 * SECOND)
 
 
@@ -194,37 +194,37 @@ def test_a_message_says_nothing_personal_and_is_the_same_each_time():
 class Receiver(Outbound):
     """Answers what it is told to."""
 
-    def __init__(self, answer: Answer | Exception) -> None:
+    def __init__(self, answer: OutboundResponse | Exception) -> None:
         self.answer = answer
 
-    async def post(self, *_: Any) -> Answer:
+    async def post(self, *_: Any) -> OutboundResponse:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
 
-async def sent(answer: Answer | Exception, **words: str) -> Any:
+async def sent(answer: OutboundResponse | Exception, **words: str) -> Any:
     words = words or {"intake/1/address": "https://example.com", "intake/1/secret": new_secret()}
-    return await Sender(Receiver(answer))(told(ACCEPTED, "msg_1"), Attempt(1, words))
+    return await WebhookSender(Receiver(answer))(told(ACCEPTED, "msg_1"), EffectAttempt(1, words))
 
 
 async def test_two_hundred_and_something_is_delivered_gone_is_gone_and_anything_else_is_tried_again():
-    assert await sent(Answer(204)) == {"status": 204}
+    assert await sent(OutboundResponse(204)) == {"status": 204}
     with pytest.raises(Never) as gone:
-        await sent(Answer(410))
+        await sent(OutboundResponse(410))
     assert gone.value.code == "gone"
     for status in (301, 302, 307, 400, 404, 429, 500, 503):
         with pytest.raises(Later, match=str(status)):
-            await sent(Answer(status))
+            await sent(OutboundResponse(status))
     with pytest.raises(Later) as asked:
-        await sent(Answer(429, 30))
+        await sent(OutboundResponse(429, 30))
     assert asked.value.after == timedelta(seconds=30)
     failures = (Forbidden("x", "private"), Unresolved("x"), httpcore.ReadTimeout(), httpcore.ConnectError(), httpcore.RemoteProtocolError())
     for failure in failures:
         with pytest.raises(Later):
             await sent(failure)
     with pytest.raises(Never):
-        await sent(Answer(200), other="words")
+        await sent(OutboundResponse(200), other="words")
 
 
 def test_what_is_posted_to_others_is_in_the_document_and_it_is_whole():

@@ -19,7 +19,7 @@ TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class CalendarDay:
     """One day of a calendar. published: false where only the weekend is known, for its year has no notice yet."""
 
     worked: bool
@@ -27,11 +27,13 @@ class Day:
     published: bool = True
 
 
-class _Data(BaseModel):
+class FileModel(BaseModel):
+    """A part of a calendar or of a policy, as its file has it: nothing in it is unknown."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Holiday(_Data):
+class Holiday(FileModel):
     """Days off in a row, both ends included; the weekend days among them too."""
 
     name: str
@@ -51,14 +53,14 @@ def _since_midnight(written: object) -> object:
 TimeOfDay = Annotated[timedelta, BeforeValidator(_since_midnight)]
 
 
-class Hours(_Data):
+class Hours(FileModel):
     """A part of a working day: a lunch break lies between two. Hours over midnight are two parts, one until 24:00 and one from 00:00."""
 
     opens: TimeOfDay
     closes: TimeOfDay
 
 
-class Year(_Data):
+class Year(FileModel):
     """What was published for one year. make_up: weekend days that are worked, with the holiday they make up for."""
 
     source: str
@@ -66,7 +68,7 @@ class Year(_Data):
     make_up: dict[date, str]
 
 
-class Calendar(_Data):
+class Calendar(FileModel):
     """Working time of one place. `name` is what events carry; what a name stands for never changes."""
 
     id: str = Field(pattern=r"^[a-z0-9-]+$")
@@ -93,18 +95,18 @@ class Calendar(_Data):
             raise ValueError(f"{self.name}: the hours of a working day overlap or are not in order")
         return self
 
-    def day(self, day: date) -> Day:
+    def day(self, day: date) -> CalendarDay:
         """Is it worked, and why."""
         year = self.years.get(day.year)
         if year is not None and day in year.make_up:
-            return Day(True, f"make-up working day ({year.make_up[day]})")
+            return CalendarDay(True, f"make-up working day ({year.make_up[day]})")
         if year is not None and (holiday := _holiday(year, day)):
-            return Day(False, f"public holiday ({holiday.name})")
+            return CalendarDay(False, f"public holiday ({holiday.name})")
         if self._is_weekend(day):
-            return Day(False, "weekend", published=year is not None)
+            return CalendarDay(False, "weekend", published=year is not None)
         if year is None:
-            return Day(True, f"weekday, calendar of {day.year} not published", published=False)
-        return Day(True, "working day")
+            return CalendarDay(True, f"weekday, calendar of {day.year} not published", published=False)
+        return CalendarDay(True, "working day")
 
     def shown(self, instant: datetime) -> datetime:
         """What the clock on the wall shows at that instant, without a zone."""

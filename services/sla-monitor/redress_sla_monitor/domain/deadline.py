@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from redress_sla_monitor.domain.calendar import ONE_DAY, Calendar, Day
+from redress_sla_monitor.domain.calendar import ONE_DAY, Calendar, CalendarDay
 from redress_sla_monitor.domain.target import LENGTHS, Target, Unit
 
-NATURAL_DAY = Day(True, "natural day")
+NATURAL_DAY = CalendarDay(True, "natural day")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Literal
 from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTransferred
 from redress_events.contracts.intake import ComplaintRegistered
-from redress_events.contracts.sla_monitor import Clock
+from redress_events.contracts.sla_monitor import ClockName
 from redress_events.contracts.triage import Category, ComplaintClassified, ComplaintReclassified, ComplaintRouted, Severity
 from redress_events.event import Event, Instant, replace
 from redress_events.placement import Placement, placed
@@ -23,7 +23,7 @@ from redress_events.vocabulary import ContactKind
 
 
 @dataclass(frozen=True, slots=True)
-class Classification:
+class NumberedClassification:
     """What triage or a person said it is, and when."""
 
     number: int
@@ -57,7 +57,7 @@ class Observed:
     said: the number of the last classification. department: of its placement, for the lists."""
 
     number: str | None = None
-    classifications: tuple[Classification, ...] = ()
+    classifications: tuple[NumberedClassification, ...] = ()
     cycles: tuple[Cycle, ...] = ()
     wanted: tuple[str, ...] = ()
     ends: dict[str, End] = field(default_factory=dict)
@@ -79,7 +79,7 @@ OBSERVES: tuple[type[Event], ...] = (
 )
 
 
-def key(clock: Clock, cycle: int) -> str:
+def key(clock: ClockName, cycle: int) -> str:
     return f"{clock}/{cycle}"
 
 
@@ -88,7 +88,7 @@ def observe(observed: Observed, event: Event, at: datetime) -> Observed:
         case ComplaintRegistered():
             observed = replace(_begun(observed, 1, event.received_at), number=event.number)
         case ComplaintClassified() | ComplaintReclassified():
-            said = Classification(event.classification, at, event.category, event.severity, event.kind)
+            said = NumberedClassification(event.classification, at, event.category, event.severity, event.kind)
             observed = replace(observed, classifications=(*observed.classifications, said))
         case CaseResolved() | CaseRejected():
             cycle = _cycle(observed, event.cycle)

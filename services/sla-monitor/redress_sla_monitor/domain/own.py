@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from redress_events.contracts.sla_monitor import (
     BreachAnnulled,
-    Clock,
     ClockCancelled,
     ClockConfirmed,
     ClockMet,
+    ClockName,
     ClockStarted,
     DeadlineBreached,
 )
@@ -19,14 +19,14 @@ from redress_events.event import Event, Instant, replace
 from redress_sla_monitor.domain.observed import key
 
 Verdict = Literal["none", "breached", "annulled"]
-Ended = Literal["met", "closed", "new-target", "reopened"]
+ClockEnd = Literal["met", "closed", "new-target", "reopened"]
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One deadline: (clock, cycle, n). It stays when it is over, for a late event may still annul its breach."""
 
-    clock: Clock
+    clock: ClockName
     cycle: int
     n: int
     policy: str
@@ -37,7 +37,7 @@ class Instance:
     classification: int = 0
     provisional: bool = False
     verdict: Verdict = "none"
-    ended: Ended | None = None
+    ended: ClockEnd | None = None
     ended_at: Instant | None = None
 
     @property

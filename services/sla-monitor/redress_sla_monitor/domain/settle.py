@@ -11,19 +11,19 @@ from datetime import datetime
 
 from redress_events.contracts.sla_monitor import BreachAnnulled, ClockCancelled, ClockConfirmed, ClockMet, DeadlineBreached
 from redress_events.event import Event, replace
-from redress_sla_monitor.domain.observed import Classification
-from redress_sla_monitor.domain.own import Ended, Instance, started
-from redress_sla_monitor.domain.policy import Rules
+from redress_sla_monitor.domain.observed import NumberedClassification
+from redress_sla_monitor.domain.own import ClockEnd, Instance, started
+from redress_sla_monitor.domain.policy import PolicyInForce
 from redress_sla_monitor.domain.watch import Watch
 from redress_spine.aggregate import Context
 
 
-def settle(watch: Watch, context: Context, rules: Rules) -> list[Event]:
+def settle(watch: Watch, context: Context, rules: PolicyInForce) -> list[Event]:
     """All that is known is answered in one decision."""
     return [event for instance in watch.own.clocks for event in _settled(watch, instance, context.now, rules)]
 
 
-def _settled(watch: Watch, instance: Instance, now: datetime, rules: Rules) -> list[Event]:
+def _settled(watch: Watch, instance: Instance, now: datetime, rules: PolicyInForce) -> list[Event]:
     end = watch.end_of(instance)
     if instance.ended is not None:
         return _verdict(instance, end.at, now) if end and instance.verdict == "breached" else []
@@ -34,7 +34,7 @@ def _settled(watch: Watch, instance: Instance, now: datetime, rules: Rules) -> l
     return [*events, *_verdict(instance, end.at, now), _ended(instance, end.how, end.at)] if end else events
 
 
-def _reclassified(instance: Instance, said: Classification, now: datetime, rules: Rules) -> tuple[list[Event], Instance]:
+def _reclassified(instance: Instance, said: NumberedClassification, now: datetime, rules: PolicyInForce) -> tuple[list[Event], Instance]:
     """The answer to a reclassification, and the instance that runs after it: from the same start, so that time already used stays used."""
     renewed = rules.resolve(instance.cycle, instance.n + 1, instance.starts_at, said)
     if (renewed.target, renewed.deadline) == (instance.target, instance.deadline):
@@ -58,7 +58,7 @@ def breached(instance: Instance, now: datetime) -> DeadlineBreached:
     return DeadlineBreached(clock=instance.clock, cycle=instance.cycle, n=instance.n, deadline=instance.deadline, noticed_at=now)
 
 
-def _ended(instance: Instance, how: Ended, at: datetime) -> Event:
+def _ended(instance: Instance, how: ClockEnd, at: datetime) -> Event:
     if how == "met":
         return ClockMet(clock=instance.clock, cycle=instance.cycle, n=instance.n, met_at=at, in_time=at <= instance.deadline)
     return ClockCancelled(clock=instance.clock, cycle=instance.cycle, n=instance.n, reason=how, cancelled_at=at)

@@ -8,13 +8,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from redress_events.event import Event
-from redress_sla_monitor.domain.observed import Classification, Observed, key
-from redress_sla_monitor.domain.policy import Rules
+from redress_sla_monitor.domain.observed import NumberedClassification, Observed, key
+from redress_sla_monitor.domain.policy import PolicyInForce
 from redress_sla_monitor.domain.watch import Watch
 from redress_spine.aggregate import Context
 
 
-def start(watch: Watch, context: Context, rules: Rules) -> list[Event]:
+def start(watch: Watch, context: Context, rules: PolicyInForce) -> list[Event]:
     """The clocks that are wanted and not started."""
     observed, missing = watch.observed, watch.missing
     events: list[Event] = []
@@ -26,7 +26,7 @@ def start(watch: Watch, context: Context, rules: Rules) -> list[Event]:
     return events
 
 
-def _in_force(observed: Observed, starts_at: datetime) -> Classification:
+def _in_force(observed: Observed, starts_at: datetime) -> NumberedClassification:
     """The last classification said before the cycle began, else the first. `settle` answers the later ones, one after the other."""
     before = [said for said in observed.classifications if said.at <= starts_at]
     return before[-1] if before else observed.classifications[0]

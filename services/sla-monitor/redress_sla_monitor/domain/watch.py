@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redress_sla_monitor.domain.observed import Classification, End, Observed
+from redress_sla_monitor.domain.observed import End, NumberedClassification, Observed
 from redress_sla_monitor.domain.own import Instance, Own
 
 
@@ -17,7 +17,7 @@ class Watch:
         """What ends this clock, if that is known."""
         return self.observed.ends.get(instance.key)
 
-    def unanswered(self, instance: Instance) -> Classification | None:
+    def unanswered(self, instance: Instance) -> NumberedClassification | None:
         """The first classification after the one that this clock's target is from; none where it is from no classification."""
         if not instance.classification:
             return None

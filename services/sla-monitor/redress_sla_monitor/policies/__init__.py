@@ -8,19 +8,19 @@ from types import MappingProxyType
 
 from redress_chassis import PolicyUnusable, read_policy
 from redress_sla_monitor.domain.calendar import Calendar
-from redress_sla_monitor.domain.policy import Policy, Rules
+from redress_sla_monitor.domain.policy import ClockPolicy, PolicyInForce
 
 CALENDARS = Path(__file__).parents[1] / "calendars"
 SETTING = "REDRESS_POLICY"
 
 
-def in_force(environment: Mapping[str, str] = {}) -> Rules:
+def in_force(environment: Mapping[str, str] = {}) -> PolicyInForce:
     """The rules of the file that REDRESS_POLICY names, else of the telecom handbook. Raises PolicyUnusable."""
     path, known = Path(environment.get(SETTING) or telecom_handbook()), calendars()
-    policy = read_policy(path, Policy, SETTING)
+    policy = read_policy(path, ClockPolicy, SETTING)
     if policy.calendar not in known:
         raise PolicyUnusable.at(path, [("calendar", f"{policy.calendar} is none of {', '.join(known)}")], SETTING)
-    return Rules(policy, known)
+    return PolicyInForce(policy, known)
 
 
 def telecom_handbook() -> Path:

@@ -18,20 +18,20 @@ from redress_sla_monitor.automations import BREACH, start_by
 from redress_sla_monitor.domain.aggregate import AGGREGATE
 from redress_sla_monitor.main import service
 from redress_sla_monitor.policies import in_force
-from redress_spine.testing import Case, Spec
+from redress_spine.testing import Spec, StorySoFar
 
 DAY = timedelta(days=1)
 NOW = datetime.now(UTC)
 
 
-def watched(received_at: datetime, department: str | None = None) -> Case:
+def watched(received_at: datetime, department: str | None = None) -> StorySoFar:
     """A complaint whose classify clock runs."""
     registered = ComplaintRegistered(number="C-1", channel="web", kind="complaint", received_at=received_at, text="intake/1/text")
     routed = [(ComplaintRouted(routing=1, department=department, queue="any"), received_at)] if department else []
     return Spec(SLA_MONITOR, AGGREGATE).given((registered, received_at), *routed).at(received_at).when_due(start_by(in_force())).after
 
 
-def late(received_at: datetime, department: str | None = None) -> Case:
+def late(received_at: datetime, department: str | None = None) -> StorySoFar:
     return watched(received_at, department).at(received_at + 30 * DAY).when_due(BREACH).after
 
 

@@ -7,7 +7,7 @@ import holidays
 import pytest
 from pydantic import ValidationError
 
-from redress_sla_monitor.domain.calendar import Calendar, Day
+from redress_sla_monitor.domain.calendar import Calendar, CalendarDay
 from redress_sla_monitor.policies import calendars
 
 CHINA = calendars()["china@1"]
@@ -41,15 +41,15 @@ def test_a_year_has_so_many_working_days(year: int, worked: int):
 @pytest.mark.parametrize(
     ("day", "is_what"),
     [
-        (date(2026, 3, 2), Day(True, "working day")),
-        (date(2026, 3, 1), Day(False, "weekend")),
-        (date(2026, 2, 14), Day(True, "make-up working day (Spring Festival)")),
-        (date(2026, 2, 15), Day(False, "public holiday (Spring Festival)")),
-        (date(2027, 1, 1), Day(True, "weekday, calendar of 2027 not published", published=False)),
-        (date(2027, 1, 2), Day(False, "weekend", published=False)),
+        (date(2026, 3, 2), CalendarDay(True, "working day")),
+        (date(2026, 3, 1), CalendarDay(False, "weekend")),
+        (date(2026, 2, 14), CalendarDay(True, "make-up working day (Spring Festival)")),
+        (date(2026, 2, 15), CalendarDay(False, "public holiday (Spring Festival)")),
+        (date(2027, 1, 1), CalendarDay(True, "weekday, calendar of 2027 not published", published=False)),
+        (date(2027, 1, 2), CalendarDay(False, "weekend", published=False)),
     ],
 )
-def test_a_day_says_why(day: date, is_what: Day):
+def test_a_day_says_why(day: date, is_what: CalendarDay):
     assert CHINA.day(day) == is_what
 
 

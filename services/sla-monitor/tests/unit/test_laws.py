@@ -12,7 +12,7 @@ from redress_events.contracts import SLA_MONITOR
 from redress_events.event import Event
 from redress_sla_monitor.domain.aggregate import AGGREGATE
 from redress_sla_monitor.domain.breach import breach
-from redress_sla_monitor.domain.policy import Rules
+from redress_sla_monitor.domain.policy import PolicyInForce
 from redress_sla_monitor.domain.settle import settle
 from redress_sla_monitor.domain.start import start
 from redress_sla_monitor.domain.watch import Watch
@@ -26,7 +26,7 @@ UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 AUTOMATIONS = ("start", "settle", "breach")
 
 
-def decide(automation: str, watch: Watch, now: datetime, rules: Rules) -> list[Event]:
+def decide(automation: str, watch: Watch, now: datetime, rules: PolicyInForce) -> list[Event]:
     context = Context(now=now, actor="timer")
     match automation:
         case "start":
@@ -37,7 +37,7 @@ def decide(automation: str, watch: Watch, now: datetime, rules: Rules) -> list[E
             return breach(watch, context)
 
 
-def live(steps: Sequence[Step], rules: Rules) -> Told:
+def live(steps: Sequence[Step], rules: PolicyInForce) -> Told:
     """All events, foreign and own, in the order in which sla-monitor came to them."""
     told: Told = []
     for step, at in steps:
@@ -48,7 +48,7 @@ def live(steps: Sequence[Step], rules: Rules) -> Told:
 
 @UNHURRIED
 @given(data=st.data())
-def test_work_ends_what_made_it_due(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
+def test_work_ends_what_made_it_due(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: PolicyInForce):
     told = live(data.draw(histories), rules)
     now = data.draw(st.sampled_from([at for _, at in told] or [LATER]))
     for automation in AUTOMATIONS:
@@ -59,7 +59,7 @@ def test_work_ends_what_made_it_due(data: st.DataObject, histories: st.SearchStr
 
 @UNHURRIED
 @given(data=st.data())
-def test_own_and_foreign_events_interleave_in_any_way(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
+def test_own_and_foreign_events_interleave_in_any_way(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: PolicyInForce):
     told = live(data.draw(histories), rules)
     own = [item for item in told if type(item[0]) in SLA_MONITOR.type_of]
     foreign = [item for item in told if type(item[0]) not in SLA_MONITOR.type_of]
@@ -73,7 +73,7 @@ def test_own_and_foreign_events_interleave_in_any_way(data: st.DataObject, histo
 
 @UNHURRIED
 @given(data=st.data())
-def test_the_state_survives_its_store(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
+def test_the_state_survives_its_store(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: PolicyInForce):
     watch = folded(SLA_MONITOR, AGGREGATE, live(data.draw(histories), rules))
     for facet in (watch.observed, watch.own):
         adapter: TypeAdapter[Any] = TypeAdapter(type(facet))
@@ -82,7 +82,7 @@ def test_the_state_survives_its_store(data: st.DataObject, histories: st.SearchS
 
 @UNHURRIED
 @given(data=st.data())
-def test_a_verdict_is_said_once_and_annulled_is_final(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
+def test_a_verdict_is_said_once_and_annulled_is_final(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: PolicyInForce):
     told = live(data.draw(histories), rules)
     said = [(type(event).__name__, getattr(event, "clock", ""), getattr(event, "cycle", 0), getattr(event, "n", 0)) for event, _ in told]
     verdicts = [each for each in said if each[0] in ("ClockStarted", "ClockMet", "ClockCancelled", "DeadlineBreached", "BreachAnnulled")]
@@ -93,7 +93,7 @@ def test_a_verdict_is_said_once_and_annulled_is_final(data: st.DataObject, histo
 
 @UNHURRIED
 @given(data=st.data())
-def test_who_slept_through_it_says_the_same(data: st.DataObject, journeys: st.SearchStrategy[list[Step]], rules: Rules):
+def test_who_slept_through_it_says_the_same(data: st.DataObject, journeys: st.SearchStrategy[list[Step]], rules: PolicyInForce):
     journey = data.draw(journeys)
     end = journey[-1][1] + timedelta(days=1)
     awake: list[Step] = []

@@ -18,7 +18,7 @@ from redress_sla_monitor.domain.aggregate import AGGREGATE
 from redress_sla_monitor.domain.breach import breach
 from redress_sla_monitor.domain.lists import WATCHES
 from redress_sla_monitor.domain.lists import row as row_of_watch
-from redress_sla_monitor.domain.policy import Rules
+from redress_sla_monitor.domain.policy import PolicyInForce
 from redress_sla_monitor.domain.settle import settle
 from redress_sla_monitor.domain.start import start
 from redress_sla_monitor.domain.watch import Watch
@@ -43,7 +43,7 @@ def hour(n: int) -> datetime:
     return datetime(2026, 3, 2, n, tzinfo=UTC)
 
 
-def decide(which: str, watch: Watch, now: datetime, rules: Rules) -> list[Event]:
+def decide(which: str, watch: Watch, now: datetime, rules: PolicyInForce) -> list[Event]:
     context = Context(now=now, actor="timer")
     match which:
         case "start":
@@ -54,7 +54,7 @@ def decide(which: str, watch: Watch, now: datetime, rules: Rules) -> list[Event]
             return breach(watch, context)
 
 
-def chapters(steps: list[Step], rules: Rules, watch: Watch = BLANK) -> list[Watch]:
+def chapters(steps: list[Step], rules: PolicyInForce, watch: Watch = BLANK) -> list[Watch]:
     """The state before and after each step."""
     observed, own = watch.observed, watch.own
     watches = [watch]
@@ -68,7 +68,7 @@ def chapters(steps: list[Step], rules: Rules, watch: Watch = BLANK) -> list[Watc
     return watches
 
 
-def compare(watches: list[Watch], rules: Rules) -> None:
+def compare(watches: list[Watch], rules: PolicyInForce) -> None:
     for watch in watches:
         row = shown(watch)
         assert row["department"] == watch.observed.placement.department
@@ -86,7 +86,9 @@ def compare(watches: list[Watch], rules: Rules) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_a_row_is_due_when_its_decider_has_something_to_say(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
+def test_a_row_is_due_when_its_decider_has_something_to_say(
+    data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: PolicyInForce
+):
     compare(chapters(data.draw(histories), rules), rules)
 
 
@@ -100,7 +102,7 @@ def running() -> list[Step]:
     return [(registered, hour(0)), (classified, hour(1)), ("start", hour(1)), ("settle", hour(1))]
 
 
-def test_what_ended_at_the_very_deadline_and_was_told_last_is_due(running: list[Step], rules: Rules):
+def test_what_ended_at_the_very_deadline_and_was_told_last_is_due(running: list[Step], rules: PolicyInForce):
     resolved = CaseResolved(cycle=1, department="d", cause="", measures="", responsible_unit="u", told_customer="phone")
     closed = ComplaintClosed(cycle=1, reason="withdrawn")
     watches = chapters([*running, ("breach", hour(5)), (closed, hour(6)), ("settle", hour(6)), (resolved, hour(4))], rules)
@@ -108,7 +110,7 @@ def test_what_ended_at_the_very_deadline_and_was_told_last_is_due(running: list[
     compare(watches, rules)
 
 
-def test_a_reclassification_is_due(running: list[Step], rules: Rules):
+def test_a_reclassification_is_due(running: list[Step], rules: PolicyInForce):
     reclassified = ComplaintReclassified(
         classification=2, category="billing_dispute", sub_category="x", kind="complaint", severity="normal", taxonomy="t@1", reason=""
     )
@@ -119,7 +121,7 @@ def test_a_reclassification_is_due(running: list[Step], rules: Rules):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_a_decision_ends_what_made_the_row_due(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: Rules):
+def test_a_decision_ends_what_made_the_row_due(data: st.DataObject, histories: st.SearchStrategy[list[Step]], rules: PolicyInForce):
     watch = chapters(data.draw(histories), rules)[-1]
     row = shown(watch)
     breach_at = from_micros(row["next_breach"])

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from redress_chassis import PolicyUnusable
-from redress_sla_monitor.domain.observed import Classification
+from redress_sla_monitor.domain.observed import NumberedClassification
 from redress_sla_monitor.policies import SETTING, in_force, telecom_handbook
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
@@ -28,7 +28,7 @@ NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
     ],
 )
 def test_the_handbook_gives_a_category_so_long(category: Any, severity: Any, target: str):
-    started = in_force({}).resolve(1, 1, NOON, Classification(1, NOON, category, severity, "complaint"))
+    started = in_force({}).resolve(1, 1, NOON, NumberedClassification(1, NOON, category, severity, "complaint"))
     assert (started.target, started.policy, started.calendar) == (target, in_force({}).policy.name, "china@1")
 
 
@@ -50,9 +50,9 @@ def clocks(**resolve: object) -> dict[str, object]:
 
 def test_an_operators_policy_goes_before_the_packaged_one(tmp_path: Path):
     rules = in_force(write(tmp_path, id="quick", version=7, clocks=clocks(kinds={"consultation": "1 working day"})))
-    complaint = Classification(2, NOON, "other", "major", "complaint")
+    complaint = NumberedClassification(2, NOON, "other", "major", "complaint")
     assert rules.resolve(1, 1, NOON, complaint).target == "90 seconds"
-    assert rules.resolve(1, 1, NOON, Classification(2, NOON, "other", "major", "consultation")).target == "1 working day"
+    assert rules.resolve(1, 1, NOON, NumberedClassification(2, NOON, "other", "major", "consultation")).target == "1 working day"
     assert rules.classify(1, NOON).policy == "quick@7"
 
 

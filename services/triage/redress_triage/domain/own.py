@@ -14,7 +14,7 @@ By = Literal["rule", "person"]
 
 
 @dataclass(frozen=True, slots=True)
-class Classification:
+class ClassificationDecision:
     """number: 0 before the first. reason: a reference. confidence and evidence are the rules'; a person gives a reason instead."""
 
     number: int = 0
@@ -51,7 +51,7 @@ class Routing:
 class Own:
     """review_since: the rules were not sure enough, and no person has decided since."""
 
-    classification: Classification = Classification()
+    classification: ClassificationDecision = ClassificationDecision()
     routing: Routing = Routing()
     review_since: Instant | None = None
 
@@ -59,7 +59,7 @@ class Own:
 def evolve(own: Own, event: Event, at: datetime) -> Own:
     match event:
         case ComplaintClassified():
-            classified = Classification(
+            classified = ClassificationDecision(
                 number=event.classification,
                 at=at,
                 category=event.category,
@@ -72,7 +72,7 @@ def evolve(own: Own, event: Event, at: datetime) -> Own:
             )
             return replace(own, classification=classified, review_since=at if event.review else None)
         case ComplaintReclassified():
-            reclassified = Classification(
+            reclassified = ClassificationDecision(
                 number=event.classification,
                 at=at,
                 by="person",

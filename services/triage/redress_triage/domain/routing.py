@@ -39,7 +39,7 @@ class Rule(Desk):
         return all(wanted in (None, given) for wanted, given in asked)
 
 
-class Table(Part):
+class RoutingTable(Part):
     departments: dict[str, Department]
     review: Desk
     rules: tuple[Rule, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redress_triage.domain.routing import Table
+from redress_triage.domain.routing import RoutingTable
 from redress_triage.domain.taxonomy import Taxonomy
 
 
@@ -13,7 +13,7 @@ class Rules:
     """Raises ValueError where the table speaks of a sub-category that the taxonomy does not know."""
 
     taxonomy: Taxonomy
-    table: Table
+    table: RoutingTable
 
     def __post_init__(self) -> None:
         for n, rule in enumerate(self.table.rules):

@@ -12,7 +12,7 @@ import yaml
 from redress_chassis import PolicyUnusable
 from redress_events.contracts.triage import Category
 from redress_events.vocabulary import ContactKind
-from redress_triage.domain.routing import Desk, Table
+from redress_triage.domain.routing import Desk, RoutingTable
 from redress_triage.domain.rules import Rules
 from redress_triage.domain.taxonomy import Taxonomy
 from redress_triage.policies import ROUTING, TAXONOMY, in_force
@@ -105,14 +105,14 @@ def test_a_word_of_two_terms_is_refused_when_the_file_is_read(taxonomy_file: Any
 def test_a_rule_that_leads_nowhere_is_refused(rules: Rules, routing_file: Any, rule: Any, message: str) -> None:
     routing_file["rules"].insert(0, rule)
     with pytest.raises(ValueError, match=message):
-        Rules(rules.taxonomy, Table.model_validate(routing_file))
+        Rules(rules.taxonomy, RoutingTable.model_validate(routing_file))
 
 
 @pytest.mark.parametrize("kept", [0, 3])
 def test_a_table_without_a_rule_for_everything_is_refused(rules: Rules, routing_file: Any, kept: int) -> None:
     routing_file["rules"] = routing_file["rules"][:kept]
     with pytest.raises(ValueError, match="must fit anything"):
-        Rules(rules.taxonomy, Table.model_validate(routing_file))
+        Rules(rules.taxonomy, RoutingTable.model_validate(routing_file))
 
 
 def test_a_file_that_is_wrong_is_named_with_the_place_and_what_is_allowed(tmp_path: Path, taxonomy_file: Any, routing_file: Any) -> None:

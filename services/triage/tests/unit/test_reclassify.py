@@ -48,7 +48,7 @@ def test_confirming_a_proposal_sends_it_on_and_ends_the_review(triage: Spec) -> 
         ComplaintReclassified(classification=2, reason="said so", **OUTAGE),
         ComplaintRouted(routing=2, department="technical_support", queue="network"),
     )
-    assert outcome.case.state.own.review_since == NOON
+    assert outcome.story.state.own.review_since == NOON
     assert outcome.after.state.own.review_since is None
 
 
