@@ -26,6 +26,7 @@ COMPACTED = {
 
 
 MIN_INSYNC = "min.insync.replicas"
+LEARNED = 10.0  # seconds within which each broker knows a topic that was made
 RECREATED = 60.0  # seconds within which topics must have been deleted and made anew
 
 
@@ -186,5 +187,10 @@ async def _described(admin: Admin, names: Sequence[str]) -> dict[str, dict[str, 
 
 
 async def _min_insync(admin: Admin, name: str) -> int:
-    (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
-    return int(next(value for _, _, _, _, settings in answer.resources for each, value, *_ in settings if each == MIN_INSYNC))
+    """Of a topic that is there. A broker that has not learned of it yet says nothing of its settings, and is asked again."""
+    async with asyncio.timeout(LEARNED):
+        while True:
+            (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+            if said := [value for _, _, _, _, settings in answer.resources for each, value, *_ in settings if each == MIN_INSYNC]:
+                return int(said[0])
+            await asyncio.sleep(0.1)
