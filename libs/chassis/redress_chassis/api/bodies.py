@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -86,7 +87,12 @@ class Body(BaseModel):
 
 def filled(view: type[View], source: object, **other: Any) -> View:
     """A view whose fields are the attributes of the same names, but for those that are given here."""
-    return view(**{name: getattr(source, name) for name in view.model_fields.keys() - other.keys()}, **other)
+    return view(**{name: getattr(source, name) for name in _names(view) if name not in other}, **other)
+
+
+@cache
+def _names(view: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(view.model_fields)
 
 
 class _Checked(dict[str, Any]):

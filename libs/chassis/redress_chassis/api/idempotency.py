@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 
 import orjson
 
@@ -41,7 +42,7 @@ def digest(request_context: RequestContext, query: bytes) -> bytes:
 
 def _digest(*parts: bytes) -> bytes:
     """With the lengths, so that no two lists of parts run into one another."""
-    return hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).digest()
+    return hashlib.sha256(struct.pack(f">{len(parts)}Q", *map(len, parts)) + b"".join(parts)).digest()
 
 
 def _refused(code: str, detail: str) -> Problem:

@@ -106,6 +106,7 @@ def prepare(
     ends = {row.subject: (row.version, row.hash)} | dict(heads)
     item = Item(row, row.own, "", row.version, key=key, wrapped=wrapped)
     kind_of_subject, _, identity = row.subject.partition("/")
+    lookups = codec.aggregate.lookups
     for event in events:
         stream = row.subject if event.stream == kind_of_subject else f"{event.stream}/{identity}"
         last, prevhash = ends.get(stream, (0, GENESIS))
@@ -123,7 +124,7 @@ def prepare(
                 item.sealed.append((refs[name], blob))
                 blobs.append(blob)
                 data[name] = on_the_log(blob)
-                if name in codec.aggregate.lookups:
+                if name in lookups:
                     if digests is None:
                         raise ValueError(f"{kind} is found by {name} and there is no key for its digest.")
                     if (digest := digest_of(codec.aggregate, digests, name, text)) is not None:

@@ -19,6 +19,8 @@ OTHERS = re.compile(r"[^0-9a-z]")
 def normal_number(text: str) -> str | None:
     """None where it has neither digit nor letter. A normal form is its own normal form."""
     if text.isascii():  # nearly always
+        if text.isdecimal() and not text.startswith(("0", "86")):
+            return text
         folded = text.lower()
         kept = OTHERS.sub("", folded)
     else:
