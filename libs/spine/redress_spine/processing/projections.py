@@ -17,6 +17,7 @@ from operator import attrgetter
 from typing import Any
 
 from redress_spine.aggregate import Aggregate, Count, Projection, Table
+from redress_spine.store.arrays import argument, parameter
 from redress_spine.store.states import Connection
 
 Facets = tuple[Any, Any]  # observed, own
@@ -27,6 +28,7 @@ ORDER BY c.name, c.key ON CONFLICT (name, key) DO UPDATE SET n = counts.n + excl
 """
 # Index: counts_pkey.
 COUNTS = "SELECT key, n FROM counts WHERE name = $1 AND n <> 0 ORDER BY key"
+COUNT_KINDS = ("int", "text", "text", "bigint")  # of an item's number, a name, a key and how far it moves
 LOOKUPS = Table("lookups", {"digest": "bytea", "place": "bigint"}, key=("digest", "place"))
 
 
@@ -211,16 +213,16 @@ def check(aggregate: Aggregate) -> None:
 async def write(connection: Connection, found: Changes) -> None:
     """Inside the transaction that holds the locks of the subjects' rows."""
     for table, keys in found.gone.items():
-        await connection.execute(gone_sql(table), *map(list, zip(*keys, strict=True)))
+        await connection.execute(gone_sql(table), *_arguments(_kinds(table, table.key)[1:], keys))
     for table, rows in found.came.items():
         if not rows:
             continue
-        await connection.execute(came_sql(table), *map(list, zip(*rows, strict=True)))
+        await connection.execute(came_sql(table), *_arguments(_kinds(table, (*table.columns,))[1:], rows))
     if moved := found.moved:
         await connection.execute(COUNTED, *map(list, zip(*moved, strict=True)))
 
 
-def with_commit(commit: str, taken: int, found: Sequence[tuple[int, Changes]]) -> tuple[str, list[list[Any]]]:
+def with_commit(commit: str, taken: int, found: Sequence[tuple[int, Changes]]) -> tuple[str, list[str | list[Any]]]:
     """The statement that commits and, of the items that were committed, writes what they change; and its parameters behind the first
     `taken`. found: by the item's number. With nothing to write it is `commit` itself."""
     gone: dict[Table, list[Value]] = defaultdict(list)
@@ -232,18 +234,18 @@ def with_commit(commit: str, taken: int, found: Sequence[tuple[int, Changes]]) -
         for table, rows in each.came.items():
             came[table] += [(item, *row) for row in rows]
         counts += [(item, *moved) for moved in each.moved]
-    parts: list[tuple[Callable[[int], str], list[Value]]] = []
-    parts += [(_gone_part(table), keys) for table, keys in sorted(gone.items(), key=_name)]
-    parts += [(_came_part(table), rows) for table, rows in sorted(came.items(), key=_name)]
+    parts: list[tuple[Callable[[int], str], Sequence[str], list[Value]]] = []
+    parts += [(_gone_part(table), _kinds(table, table.key), keys) for table, keys in sorted(gone.items(), key=_name)]
+    parts += [(_came_part(table), _kinds(table, (*table.columns,)), rows) for table, rows in sorted(came.items(), key=_name)]
     if counts:
-        parts.append((_counted_part, list(counts)))
+        parts.append((_counted_part, COUNT_KINDS, list(counts)))
     if not parts:
         return commit, []
     ctes = [f"outcomes AS MATERIALIZED ({commit})"]
-    parameters: list[list[Any]] = []
-    for n, (part, rows) in enumerate(parts):
+    parameters: list[str | list[Any]] = []
+    for n, (part, kinds, rows) in enumerate(parts):
         ctes.append(f"part{n} AS ({part(taken + len(parameters) + 1)})")
-        parameters += [list(column) for column in zip(*rows, strict=True)]
+        parameters += _arguments(kinds, rows)
     return f"WITH {', '.join(ctes)} SELECT * FROM outcomes", parameters
 
 
@@ -283,10 +285,10 @@ def _came_part(table: Table) -> Callable[[int], str]:
 
 
 def _counted_part(first: int) -> str:
-    item, name, key, n = (f"${first + place}" for place in range(4))
+    given = ", ".join(parameter(first + n, kind) for n, kind in enumerate(COUNT_KINDS))
     return (
         f"INSERT INTO counts (name, key, n) SELECT d.name, d.key, sum(d.n) "
-        f"FROM unnest({item}::int[], {name}::text[], {key}::text[], {n}::bigint[]) d (item, name, key, n) "
+        f"FROM unnest({given}) d (item, name, key, n) "
         "JOIN outcomes o ON o.item = d.item WHERE o.outcome = 'committed' GROUP BY d.name, d.key HAVING sum(d.n) <> 0 "
         "ORDER BY d.name, d.key ON CONFLICT (name, key) DO UPDATE SET n = counts.n + excluded.n"
     )
@@ -294,7 +296,17 @@ def _counted_part(first: int) -> str:
 
 def _parameters(table: Table, names: Sequence[str], first: int) -> tuple[str, str]:
     types: Mapping[str, str] = {"item": "int", "subject": "text", **table.columns}
-    return ", ".join(f"${first + n}::{types[name]}[]" for n, name in enumerate(names)), ", ".join(names)
+    return ", ".join(parameter(first + n, types[name]) for n, name in enumerate(names)), ", ".join(names)
+
+
+def _arguments(kinds: Sequence[str], rows: Sequence[Value]) -> list[str | list[Any]]:
+    return [argument(kind, values) for kind, values in zip(kinds, zip(*rows, strict=True), strict=True)]
+
+
+@cache
+def _kinds(table: Table, names: tuple[str, ...]) -> list[str]:
+    """The types of an item's number, a subject, and these columns."""
+    return ["int", "text", *(table.columns[name] for name in names)]
 
 
 def _same(table: Table) -> str:

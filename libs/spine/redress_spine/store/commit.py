@@ -23,6 +23,7 @@ from redress_events.event import Contract, Event
 from redress_spine.messaging.envelope import GENESIS, Envelope, chain, dataschema, encode, event_id
 from redress_spine.processing.projections import LOOKUPS, Changes, changes, with_commit
 from redress_spine.store import entries
+from redress_spine.store.arrays import argument, parameter
 from redress_spine.store.database import AWAY, HELD, RESTORED
 from redress_spine.store.errors import JournalRestored
 from redress_spine.store.lookups import digest_of, place_of
@@ -30,7 +31,20 @@ from redress_spine.store.states import Codec, Row
 from redress_spine.store.vault import on_the_log, reference, seal
 
 PARAMETERS = 27
-COMMIT = f"SELECT * FROM commit_decisions({', '.join(f'${n}' for n in range(1, PARAMETERS + 1))})"
+NUMBERS = {
+    2: "int",
+    3: "bigint",
+    4: "bigint",
+    8: "bigint",
+    10: "int",
+    12: "bigint",
+    18: "int",
+    21: "int",
+    24: "bigint",
+    25: "bigint",
+    27: "int",
+}
+COMMIT = f"SELECT * FROM commit_decisions({', '.join(parameter(n, NUMBERS.get(n)) for n in range(1, PARAMETERS + 1))})"
 LARGEST_EVENT = 768 * 1024  # bytes; Kafka refuses 1 MiB with headers, and one refused record would stall the relay
 AT_ONCE = 2  # commits under way; the next batch gathers meanwhile
 ENOUGH = 16  # items for a second one beside the first: a commit of many costs little more than one of few
@@ -167,12 +181,7 @@ async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[
     events = [(n, *event) for n, item in enumerate(items, 1) for event in item.events]
     sealed = [(n, *value) for n, item in enumerate(items, 1) for value in item.sealed]
     rows = [(n, *row) for n, item in enumerate(items, 1) for row in item.entries]
-    columns = tuple(list(column) for column in zip(*events, strict=True)) or ([],) * 8
-    sealed_columns = tuple(list(column) for column in zip(*sealed, strict=True)) or ([],) * 3
-    entry_columns = tuple(list(column) for column in zip(*rows, strict=True)) or ([],) * 7
-    statement, projected = with_commit(COMMIT, PARAMETERS, [(n, item.changes) for n, item in enumerate(items, 1)])
-    outcomes = await connection.fetch(
-        statement,
+    given = (
         [item.row.subject for item in items],
         [item.row.partition for item in items],
         [item.row.revision for item in items],
@@ -182,11 +191,12 @@ async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[
         [item.key.request if item.key else None for item in items],
         [item.version if item.events else 0 for item in items],  # kept with the key: which event the command made, 0 where it made none
         [item.wrapped for item in items],
-        *columns,
-        *sealed_columns,
-        *entry_columns,
-        *projected,
+        *(zip(*events, strict=True) if events else ((),) * 8),
+        *(zip(*sealed, strict=True) if sealed else ((),) * 3),
+        *(zip(*rows, strict=True) if rows else ((),) * 7),
     )
+    statement, projected = with_commit(COMMIT, PARAMETERS, [(n, item.changes) for n, item in enumerate(items, 1)])
+    outcomes = await connection.fetch(statement, *(argument(NUMBERS.get(n), values) for n, values in enumerate(given, 1)), *projected)
     outcomes.sort(key=lambda row: int(row["item"]))
     return [CommitResult(row["outcome"], row["stored_subject"], row["stored_version"], row["stored_request"]) for row in outcomes]
 
