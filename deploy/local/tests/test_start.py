@@ -45,10 +45,13 @@ importlib.import_module(module)
 print("imported")
 """
 
+WHERE = {"REDRESS_HOME", "REDRESS_KAFKA_LIBS"}  # the command line asks for them at once: they say where the repository and Kafka are
+
 
 def watched(module: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-c", WATCHED, f"{ROOT}{os.sep}" if path is None else f"{path}{os.sep}", sys.prefix, module]
-    environment = os.environ | {"REDRESS_POLICY": "/nowhere", "REDRESS_PARTITIONS": "none", "PYTHONPATH": str(path or "")}
+    outer = {name: value for name, value in os.environ.items() if name not in WHERE}
+    environment = outer | {"REDRESS_POLICY": "/nowhere", "REDRESS_PARTITIONS": "none", "PYTHONPATH": str(path or "")}
     return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=120)
 
 
