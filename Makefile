@@ -30,7 +30,7 @@ MINUTES ?= 20
 SEED ?=
 NAME ?=
 
-.PHONY: help check setup demo run test lint bench soak format schemas folds permissions service services requirements clean
+.PHONY: help check setup demo run test lint pages bench soak format schemas folds permissions service services requirements clean
 
 help: ## List what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ lint: setup ## Style, format, types, import contracts, schemas and files that ma
 	@$(BIN)/python -m redress_spine.schemas --check
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/docker-compose --file docker-compose.yml config --quiet # by the compose specification, without an engine
+
+pages: setup ## Follow each page about a change to its end, lint and tests too: some forty minutes
+	@REDRESS_PAGES_TO_THE_END=1 $(BIN)/python -m pytest tests/docs/test_changes.py $(PYTEST)
 
 bench: setup $(STAMPS)/bench ## Measure how fast it is, against what: some ten minutes; ONLY=front_door for one, QUICK=1 for a rough look
 	@PYTHONPATH=benchmarks $(BIN)/python -m redress_bench --only "$(ONLY)" $(if $(QUICK),--quick)
