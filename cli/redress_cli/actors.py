@@ -19,7 +19,7 @@ class DemoFailed(Exception):
 
 
 class Actors:
-    """Everybody who works with the system, each with a token of his own. They remember how often they took up what."""
+    """Everybody who works with the system, each with a token of their own. They remember how often they took up what."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack

@@ -24,7 +24,7 @@ COLUMNS = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), T
 
 @dataclass(frozen=True)
 class Appointment:
-    """Something that a customer does of his own accord."""
+    """Something that a customer does of their own accord."""
 
     at: datetime
     do: Callable[[], None]

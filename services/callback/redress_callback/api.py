@@ -43,5 +43,5 @@ async def list_notes(complaint: SubjectId, call: Permitted[Visit], limit: Limit 
 
 @router.post("/visits/{complaint}/attempts", responses=problems(404, 409, 412))
 async def record_attempt(complaint: SubjectId, body: AttemptBody, call: Permitted[Visit]) -> VisitSummary:
-    """Say whether the customer was reached and what he said. Satisfied: closed. Not satisfied: back to the department, more urgent."""
+    """Say whether the customer was reached and what they said. Satisfied: closed. Not satisfied: back to the department, more urgent."""
     return VisitSummary.of(await call.decide(complaint, body.command(), partial(attempt, policy=call.policies)))

@@ -12,8 +12,8 @@ from redress_chassis import Body, Words
 
 
 class AttemptBody(Body):
-    """reached: somebody spoke with the customer; then `solved` and `satisfaction`, 1 (very dissatisfied) to 5 (very satisfied), are what he
-    said."""
+    """reached: somebody spoke with the customer; then `solved` and `satisfaction`, 1 (very dissatisfied) to 5 (very satisfied), are what
+    they said."""
 
     reached: bool
     solved: bool | None = None
@@ -24,7 +24,7 @@ class AttemptBody(Body):
     @model_validator(mode="after")
     def _answered_if_reached(self) -> Self:
         if self.reached and (self.solved is None or self.satisfaction is None):
-            raise ValueError("Whoever was reached says whether it is solved, and how satisfied he is: solved and satisfaction.")
+            raise ValueError("Whoever was reached says whether it is solved, and how satisfied they are: solved and satisfaction.")
         if not self.reached and any(value is not None for value in (self.solved, self.satisfaction, self.words)):
             raise ValueError("Whoever was not reached said nothing: leave out solved, satisfaction and words.")
         return self

@@ -61,7 +61,7 @@ async def show_workload(call: Permitted[Case]) -> WorkloadView:
 
 @router.get("/cases/{complaint}", responses=problems(404))
 async def read_case(complaint: SubjectId, call: Permitted[Case]) -> CaseView:
-    """One case with the customer's words, how to reach him, and the latest of what happened."""
+    """One case with the customer's words, how to reach them, and the latest of what happened."""
     seen = await call.read(complaint)
     history = await call.latest(seen, *LISTS)
     return CaseView.with_history(seen, history, await call.words(seen, *references(seen.state, history)))
@@ -93,7 +93,7 @@ async def accept_case(complaint: SubjectId, call: Permitted[Case], body: AcceptB
 
 @router.post("/cases/{complaint}/contact", responses=STEP)
 async def contact_customer(complaint: SubjectId, body: ContactBody, call: Permitted[Case]) -> CaseSummary:
-    """A person spoke with the customer, or wrote to him. Without `contacted_at`: just now."""
+    """A person spoke with the customer, or wrote to them. Without `contacted_at`: just now."""
     return CaseSummary.of(await call.decide(complaint, ContactCustomer(**dict(body)), contact, append=True))
 
 

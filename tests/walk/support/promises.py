@@ -1,4 +1,4 @@
-"""What the services promise together: who has the next step, that he can take it, and that all agree once all is read."""
+"""What the services promise together: who has the next step, that they can take it, and that all agree once all is read."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class CallbackAttempted(Event):
 
 
 class SatisfactionRecorded(Event):
-    """What the customer said: is it solved, and how satisfied is he."""
+    """What the customer said: is it solved, and how satisfied are they."""
 
     cycle: int
     solved: bool

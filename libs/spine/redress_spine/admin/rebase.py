@@ -2,7 +2,7 @@
 
 The relay would wait for them, and pass over what is appended meanwhile: that has lower numbers than the checkpoint. What was shipped gets
 transaction 1 and what was not gets 2, both below every one that is to come. Within each the order is that of positions, and with it that of
-causes: whoever decided after reading an event drew his position after that event's was committed.
+causes: whoever decided after reading an event drew its position after that event's was committed.
 """
 
 from __future__ import annotations

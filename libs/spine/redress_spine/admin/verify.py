@@ -413,7 +413,7 @@ class _Check:
         return None
 
     def _public_record(self, record: Record) -> tuple[str, int] | None:
-        """Stream and version of a public record. Nobody reads that topic but strangers, so its one writer tells what is not his."""
+        """Stream and version of a public record. Nobody reads that topic but strangers, so its one writer tells what is not its own."""
         try:
             envelope = decode(record.value or b"")
             event_type = self._service.contract.by_type.get(envelope.type)

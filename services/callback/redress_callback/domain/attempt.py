@@ -1,4 +1,4 @@
-"""Record an attempt to reach the customer, and what he said: is it solved, and how satisfied is he. (Handbook 3.3.3)"""
+"""Record an attempt to reach the customer, and what they said: is it solved, and how satisfied are they. (Handbook 3.3.3)"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from redress_spine.aggregate import CommandRejected, Context
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """answer: what the customer said, None if he was not reached. note: the agent's own words."""
+    """answer: what the customer said, None if they were not reached. note: the agent's own words."""
 
     answer: Satisfaction | None = None
     note: str | None = None

@@ -7,7 +7,7 @@ from redress_spine.aggregate import Context
 
 
 def close_withdrawn(visit: Visit, context: Context) -> list[Event]:
-    """Whatever stage it is in, and without a return visit: he said himself that it is over."""
+    """Whatever stage it is in, and without a return visit: they said themselves that it is over."""
     if not visit.withdrawn:
         return []
     return end(visit, context, "withdrawn", withdrawal=visit.observed.withdrawal)

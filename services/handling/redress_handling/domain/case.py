@@ -98,7 +98,7 @@ class Case:
 
     @property
     def began_at(self) -> datetime | None:
-        """When this cycle began for the customer: with his complaint, or when he said that it is not solved."""
+        """When this cycle began for the customer: with their complaint, or when they said that it is not solved."""
         if self.observed.reopened_at:
             return self.observed.reopened_at
         return self.observed.registration.received_at if self.observed.registration else None

@@ -1,4 +1,4 @@
-"""Contact the customer: a person spoke with him, or wrote to him, about the case. (Handbook 6.2.1 b)"""
+"""Contact the customer: a person spoke with them, or wrote to them, about the case. (Handbook 6.2.1 b)"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ContactCustomer:
 
 
 def contact(case: Case, command: ContactCustomer, context: Context) -> list[Event]:
-    """Only what happened in this cycle counts in it: a call before the customer came back is no answer to his coming back."""
+    """Only what happened in this cycle counts in it: a call before the customer came back is no answer to their coming back."""
     expect_accepted(case, context)
     at = not_after(command.contacted_at or context.now, context.now)
     if at is None:

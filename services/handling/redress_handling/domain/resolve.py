@@ -19,7 +19,7 @@ class Resolve:
 
 
 def resolve(case: Case, command: Resolve, context: Context) -> list[Event]:
-    """The customer must have been contacted in this cycle: nobody resolves a case behind his back. The return visit follows."""
+    """The customer must have been contacted in this cycle: nobody resolves a case behind their back. The return visit follows."""
     if case.stage is CaseStage.RESOLVED and may_work_on(case, context):
         return []  # said twice, true once
     expect_accepted(case, context)

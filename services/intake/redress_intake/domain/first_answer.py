@@ -1,4 +1,4 @@
-"""What a customer is told as soon as his complaint has a number: what happens next, and by when. (Handbook 2.4.1)"""
+"""What a customer is told as soon as their complaint has a number: what happens next, and by when. (Handbook 2.4.1)"""
 
 from __future__ import annotations
 
