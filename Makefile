@@ -63,7 +63,7 @@ lint: setup ## Style, format, types, import contracts, schemas and files that ma
 	@$(BIN)/docker-compose --file docker-compose.yml config --quiet # by the compose specification, without an engine
 
 pages: setup ## Follow each page about a change to its end, lint and tests too: some forty minutes
-	@REDRESS_PAGES_TO_THE_END=1 $(BIN)/python -m pytest tests/docs/test_changes.py $(PYTEST)
+	@PAGES_TO_THE_END=1 $(BIN)/python -m pytest tests/docs/test_changes.py $(PYTEST)
 
 bench: setup $(STAMPS)/bench ## Measure how fast it is, against what: some ten minutes; ONLY=front_door for one, QUICK=1 for a rough look
 	@PYTHONPATH=benchmarks $(BIN)/python -m redress_bench --only "$(ONLY)" $(if $(QUICK),--quick)

@@ -31,7 +31,7 @@ def copy(prepared: tuple[Path, dict[str, str]]) -> Path:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", LITERAL, ids=lambda each: each.path.stem)
 def test_a_change_is_made_as_its_page_says(page: Page, copy: Path, prepared: tuple[Path, dict[str, str]]):
-    follow(page, copy, prepared[1], to_the_end=bool(os.environ.get("REDRESS_PAGES_TO_THE_END")))
+    follow(page, copy, prepared[1], to_the_end=bool(os.environ.get("PAGES_TO_THE_END")))
     names, files = touched(page), changed(copy)
     assert [each for each in files if not is_named(each, names)] == [], "touched, and not named at the head of the page"
     assert [name for name in names if not any(is_named(each, [name]) for each in files)] == [], "named, and not touched"
