@@ -163,7 +163,7 @@ class AutomationLoop:
         self._failed_looked_for = dict.fromkeys(self._woken, -FALLBACK)  # when, by automation
         self.counts: dict[tuple[str, str], int] = {}
         self.under_way = 0  # batches
-        self._held_since: dict[str, float] = {}  # timed automations that are due and waits for the log
+        self._held_since: dict[str, float] = {}  # timed automations that are due and wait for the log
         # By automation: when its last turn began, or when it is to wake.
         self._due_back = {each.name: monotonic() for each in automations}
 
@@ -174,7 +174,7 @@ class AutomationLoop:
 
     @property
     def held_for(self) -> float:
-        """How long timed automations that are due has waited for the log, in seconds."""
+        """How long timed automations that are due have waited for the log, in seconds."""
         return max((monotonic() - since for since in self._held_since.values()), default=0.0)
 
     def wake(self, written: Sequence[Changes] | None = None) -> None:

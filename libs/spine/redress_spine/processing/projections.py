@@ -3,6 +3,8 @@
 Nobody reads them to write them. The rows are a pure function of one subject's state, so what has to go and what has to come is known from
 the state before and after; and whoever writes them holds the lock of the state's row. A count moves by the difference. Counts are written
 last, in the order of their names, behind the locks of all rows: nobody waits in a circle.
+
+Longer than most: what a step changes, and the two statements that write it, depend on the same order of columns, and are read together.
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ class EngineWatch:
         ]
         if (held := max(self._automations.held_for, self._planning.held_for)) > self._held:
             failure = f" The projector failed last with {self._projector.failure}." if self._projector.failing else ""
-            found.append(f"Timed automations that is due has waited {held:.0f} s for the log: no deadline is judged meanwhile.{failure}")
+            found.append(f"Timed automations that are due have waited {held:.0f} s for the log: no deadline is judged meanwhile.{failure}")
         return found
 
     def _refusal(self) -> list[str]:

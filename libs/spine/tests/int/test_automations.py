@@ -247,7 +247,7 @@ async def test_timed_automations_that_waits_too_long_for_the_log_is_an_alarm_unt
         handling = await stack.engine("handling", automations=[BREACH])
 
         async def alarmed() -> list[str]:
-            return [each for each in (await handling.health()).alarms if "Timed automations that is due has waited" in each]
+            return [each for each in (await handling.health()).alarms if "Timed automations that are due have waited" in each]
 
         await eventually(alarmed)
         assert (await handling.measures()).timed_automations_wait_seconds > 0.3
