@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel
 
 from redress_events.vocabulary import Channel, ContactKind
 from redress_intake.views import Next, RegisteredView
-from redress_spine.processing.clock import uuid7
+from redress_spine.processing.clock import fresh_id
 from redress_spine.store import connections
 
 DSN = "BENCH_DATABASE_URL"
@@ -57,7 +57,7 @@ app = FastAPI(lifespan=lifespan)
 @app.post("/complaints", status_code=201, response_model_exclude_none=True)
 async def register(body: BareComplaint, request: Request) -> RegisteredView:
     now = datetime.now(UTC)
-    identity: UUID = uuid7(now)
+    identity = UUID(fresh_id(now))
     await request.app.state.pool.execute(INSERT, identity, body.received_at or now, body.model_dump_json(exclude_none=True))
     return RegisteredView(
         id=identity,

@@ -7,6 +7,7 @@ import importlib
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from redress_bench.bodies import TEXTS
 from redress_bench.figure import Bound, Figure, Line, Progress, percentile
@@ -18,7 +19,7 @@ from redress_events.vocabulary import LIFECYCLE
 from redress_local.places import migrations
 from redress_local.system import System
 from redress_spine.admin.rebuild import Rebuild
-from redress_spine.processing.clock import uuid7
+from redress_spine.processing.clock import fresh_id
 
 SERVICE = "sla-monitor"
 RATE = 500  # deadlines a second
@@ -90,7 +91,7 @@ def _stream(clocks: int, seconds: int, timeout: float, progress: Progress) -> tu
 def _still(life: Life, count: int, partitions: int) -> Iterator[list[Written]]:
     """Complaints whose deadlines are years away."""
     for start in range(0, count, CROWD):
-        made = [life.stamp(uuid7(BEGUN), number_of(start + n), partitions, INSTANT) for n in range(min(CROWD, count - start))]
+        made = [life.stamp(UUID(fresh_id(BEGUN)), number_of(start + n), partitions, INSTANT) for n in range(min(CROWD, count - start))]
         yield [each[step] for step in range(len(life.steps)) for each in made]
 
 
@@ -98,7 +99,7 @@ def _falling(life: Life, count: int, first: datetime, partitions: int) -> Iterat
     """Complaints whose deadlines fall one after the other."""
     for start in range(0, count, CROWD):
         instants = [first + timedelta(seconds=n / RATE) for n in range(start, min(start + CROWD, count))]
-        made = [life.stamp(uuid7(BEGUN), number_of(10**9 + start + n), partitions, at) for n, at in enumerate(instants)]
+        made = [life.stamp(UUID(fresh_id(BEGUN)), number_of(10**9 + start + n), partitions, at) for n, at in enumerate(instants)]
         yield [each[step] for step in range(len(life.steps)) for each in made]
 
 

@@ -20,7 +20,7 @@ import uvloop
 from redress_events.vocabulary import LIFECYCLE
 from redress_intake.domain.aggregate import AGGREGATE
 from redress_spine.messaging.envelope import GENESIS
-from redress_spine.processing.clock import uuid7
+from redress_spine.processing.clock import fresh_id
 from redress_spine.store import connections
 from redress_spine.store.commit import Committer, Item
 from redress_spine.store.database import PLANS
@@ -33,7 +33,7 @@ STATES = States({"complaint": AGGREGATE}, 12)
 
 def item() -> Item:
     """The first event of a new subject, ready to be committed."""
-    subject = f"complaint/{uuid7(datetime.now(UTC))}"
+    subject = f"complaint/{fresh_id(datetime.now(UTC))}"
     data = os.urandom(SIZE // 2).hex().encode()
     digest = hashlib.sha256(GENESIS + data).digest()
     return Item(STATES.fresh(subject), None, '{"kind": "complaint"}', 1, [(subject, 1, LIFECYCLE, TYPE, GENESIS, digest, data)])

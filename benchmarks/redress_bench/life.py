@@ -27,7 +27,7 @@ from redress_events.vocabulary import LIFECYCLE
 from redress_local.places import package
 from redress_spine.messaging.envelope import GENESIS, chain, headers
 from redress_spine.messaging.kafka_clients import Producer
-from redress_spine.processing.clock import uuid7
+from redress_spine.processing.clock import fresh_id
 from redress_spine.store.commit import Provenance, prepare
 from redress_spine.store.states import Codec, Row, partition_of
 
@@ -230,7 +230,7 @@ def interleaved(draw: Callable[[], Life], events: int, partitions: int, crowd: i
     """About so many events: `crowd` complaints at a time live side by side, so that neighbours on the log are of different complaints."""
     made = 0
     while made < events:
-        together = [draw().stamp(uuid7(BEGUN), number_of(made + n), partitions) for n in range(crowd)]
+        together = [draw().stamp(uuid.UUID(fresh_id(BEGUN)), number_of(made + n), partitions) for n in range(crowd)]
         page = []
         for step in range(max(map(len, together))):
             page += [life[step] for life in together if step < len(life)]

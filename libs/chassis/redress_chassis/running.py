@@ -204,10 +204,6 @@ class WithoutTraceback:
         self._running = running
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            await self._app(scope, receive, send)
-            return
-
         async def without(message: Message) -> None:
             if message["type"] == "lifespan.startup.failed" and self._running.refused is not None:
                 message = {**message, "message": ""}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp
 
 from redress_chassis.api import direct, openapi
 from redress_chassis.api.commands import asks
@@ -15,8 +14,6 @@ from redress_chassis.auth.permissions import Permissions
 from redress_chassis.auth.tokens import Tokens
 from redress_chassis.edge import logs
 from redress_chassis.edge.middleware import EdgeMiddleware
-from redress_chassis.edge.problems import defect, problem_of
-from redress_chassis.edge.request_context import request_context_of
 from redress_chassis.operations import health, idle
 from redress_chassis.operations import parked as ops
 from redress_chassis.running import RunningService, WithoutTraceback
@@ -84,24 +81,23 @@ class Service:
         file. engine, tokens: stand-ins for tests."""
         running = RunningService(self, settings, policies, engine, tokens)
         logs.configure(self.name)
-        app = FastAPI(
+        open_paths = (*health.PATHS, idle.PATH, *DOCUMENTS)
+        app = ServiceApp(
+            lambda router: EdgeMiddleware(router, gate=running, open_paths=open_paths, other=WithoutTraceback(router, running)),
             title=f"Redress {self.name}",
             description="Errors are RFC 9457 problem+json with a stable `code`.",
             lifespan=running.lifespan,
             redirect_slashes=False,
             redoc_url=None,
             swagger_ui_oauth2_redirect_url=None,  # tokens are not had by OAuth's redirects
-            telemetry={"logs": False},  # they would hold exception messages, and those what customers wrote
-            exception_handlers={HTTPException: _answered, RequestValidationError: _answered},
+            # Its spans and logs would hold addresses and exception messages, and those what customers wrote; metrics and traces are ours.
+            telemetry={"tracing": False, "metrics": False, "logs": False},
         )
         app.state.serving = running
         declared = [route for router in (*self.routes, ops.router, health.router, idle.router) for route in router.routes]
-        open_paths = (*health.PATHS, idle.PATH, *DOCUMENTS)
         self.permissions.check(declared, asks, open_paths)
         # Not include_router: it matches each path three times, 40 µs of a request's 230 (FastAPI 0.165).
         app.router.routes[:] = map(direct.served, (*app.router.routes, *declared))
-        app.add_middleware(EdgeMiddleware, gate=running, open_paths=open_paths)
-        app.add_middleware(WithoutTraceback, running=running)
         webhooks = [] if self._webhooks is None else self._webhooks.routes  # what is sent, in the OpenAPI document alone
         app.openapi = lambda: openapi.document(app, declared, webhooks)  # type: ignore[method-assign]  # FastAPI's documented way
         return app
@@ -111,9 +107,12 @@ class Service:
         return Verified(self.name, self.aggregates, self.contract, self.contracts, partitions)
 
 
-async def _answered(request: Request, error: Exception) -> Response:
-    """What the framework would answer, as a problem. All other failures go through to the door."""
-    request_context = request_context_of(request.scope)
-    problem = problem_of(error) or defect()
-    request_context.code = problem.code
-    return problem.response(request_context.trace.trace)
+class ServiceApp(FastAPI):
+    """A FastAPI with one middleware, which turns every failure into its answer: FastAPI's own five would each do a part of that."""
+
+    def __init__(self, edge: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
+        super().__init__(**options)
+        self._edge = edge
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return self._edge(self.router)

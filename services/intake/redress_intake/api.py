@@ -79,7 +79,7 @@ LanguageHeader = Annotated[str | None, Header(alias="Accept-Language", descripti
 @router.post("/complaints", status_code=201, response_model_exclude_none=True, responses=problems(409))
 async def register_complaint(body: RegisterBody, commands: Permitted[Complaint], accept_language: LanguageHeader = None) -> RegisteredView:
     """Take down a complaint. The answer has its number, and what happens next and by when."""
-    command = Register(**body.model_dump(exclude={"refers_to"}), refers_to=await _earlier(commands, body.refers_to))
+    command = Register(**{**vars(body), "refers_to": await _earlier(commands, body.refers_to)})
 
     def decide(context: Context) -> list[Event]:
         try:

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi.datastructures import DefaultPlaceholder
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.params import Body
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from redress_chassis.api.commands import CommandsDependency, ResponseHead
 from redress_chassis.edge import query_string
@@ -32,7 +33,8 @@ class Served(Route):
     """Serves what a route declares."""
 
     def __init__(self, declared: Route) -> None:
-        app = Direct(declared) if isinstance(declared, APIRoute) and is_plain(declared) else declared.handle
+        generally = AsyncExitStackMiddleware(declared.handle)  # FastAPI's own handler asks for its stack
+        app = Direct(declared, generally) if isinstance(declared, APIRoute) and is_plain(declared) else generally
         guarded = query_string.Guarded(app, query_string.known_to(declared))
         super().__init__(declared.path, guarded, methods=declared.methods, name=declared.name)
         self.methods = declared.methods
@@ -65,14 +67,15 @@ def is_plain(route: APIRoute) -> bool:
 
 
 class Direct:
-    """An ASGI app for one plain endpoint."""
+    """An ASGI app for one plain endpoint. generally: FastAPI's own for it."""
 
-    def __init__(self, declared: APIRoute) -> None:
+    def __init__(self, declared: APIRoute, generally: ASGIApp) -> None:
         wanted = declared.dependant
         (dependency,) = wanted.dependencies
         assert isinstance(dependency.call, CommandsDependency)
         assert dependency.name is not None
         self.declared = declared
+        self.generally = generally
         self._endpoint = declared.endpoint
         self._commands, self._call_name = dependency.call, dependency.name
         self._parameters: list[Parameter] = [
@@ -93,7 +96,7 @@ class Direct:
                 raw = request_context.raw
                 values[name] = adapter.validate_json(raw) if raw else _default(info)
         except (ValidationError, OverflowError, NotGiven):  # FastAPI finds the words for it, and defaults where a body is null
-            await self.declared.handle(scope, receive, send)
+            await self.generally(scope, receive, send)
             return
         content = self._content(await self._endpoint(**values))
         headers = [(b"content-length", b"%d" % len(content)), (b"content-type", b"application/json")]

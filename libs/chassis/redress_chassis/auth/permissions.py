@@ -94,6 +94,7 @@ class Permissions:
     known: Callable[[Any], bool] = _always
     owner: Callable[[Any], str | None] = _nobodys
     _of: dict[str, Permission] = field(init=False, default_factory=dict)
+    _of_route: dict[int, tuple[APIRoute, Permission]] = field(init=False, default_factory=dict)  # by `id`, of routes that stay for it
 
     def __post_init__(self) -> None:
         self._of.update({name: Permission(roles, self.department, self.known, self.owner) for name, roles in self.operations.items()})
@@ -102,7 +103,9 @@ class Permissions:
         return self._of.get(operation, NOBODY)
 
     def of(self, route: APIRoute) -> Permission:
-        return self[operation_of(route)]
+        if (known := self._of_route.get(id(route))) is None:
+            known = self._of_route[id(route)] = route, self[operation_of(route)]
+        return known[1]
 
     def shown(self, roles: Collection[str]) -> frozenset[str]:
         """The parts of an answer that somebody is shown who reaches the object in these roles."""

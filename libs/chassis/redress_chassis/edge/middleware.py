@@ -40,16 +40,17 @@ class CallerCheck(Protocol):
 
 
 class EdgeMiddleware:
-    """Everything that happens before the routes and after them."""
+    """Everything that happens before the routes and after them. other: serves what is no request, as the app's start and end."""
 
-    def __init__(self, app: ASGIApp, gate: CallerCheck, open_paths: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, gate: CallerCheck, open_paths: Collection[str], other: ASGIApp) -> None:
         self._app = app
+        self._other = other
         self._gate = gate
         self._open = frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._other(scope, receive, send)
             return
         began = time.perf_counter()
         headers = dict(scope["headers"])

@@ -47,7 +47,7 @@ def switch(monkeypatch: pytest.MonkeyPatch) -> Switch:
     ours = direct.Direct.__call__
 
     async def theirs(self: direct.Direct, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.declared.handle(scope, receive, send)
+        await self.generally(scope, receive, send)
 
     return lambda on: monkeypatch.setattr(direct.Direct, "__call__", ours if on else theirs)
 

@@ -150,8 +150,7 @@ class Filling:
             if codec.aggregate.projections:
                 projected.add(changes(codec.aggregate, subject, None, (folding.observed, codec.nothing[1] if own is None else own)))
             read = orjson.dumps(folding.read).decode()
-            observed_json = codec.dump_observed(folding.observed)
-            rows.append((subject, partition, self._base, self._base, folding.parked, read, folding.cause, observed_json, own_json))
+            rows.append((subject, partition, self._base, self._base, folding.parked, read, folding.cause, folding.observed_json, own_json))
         rows.sort()
         for start in range(0, len(rows), CHUNK):
             await self._connection.copy_records_to_table("state", records=rows[start : start + CHUNK], columns=COLUMNS)

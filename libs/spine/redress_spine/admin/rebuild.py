@@ -170,33 +170,31 @@ class Rebuild:
         try:
             if not await lease.fetchval(LEASE):
                 raise RebuildRunning(f"{self._service.source} is being rebuilt already.")
-            places = [TopicPartition(self._topics.lifecycle, n) for n in range(self._service.partitions)]
-            starts = await self._starts(places)
-            schema = await new_schema(lease, self._fold)
-            await drop_left_overs(lease, schema)
-            self._base = (await lease.fetchval("SELECT count(*) FROM rebuilds")) << 32
-            await make_state_schema(lease, self._owner_dsn, self._app_role, schema, self._migrations)
-            connection, consumer = await self._connected(schema), self._consumer()
+            consumer = self._consumer()
             try:
                 await consumer.start()
-                locked = await self._fill_and_swap(connection, consumer, schema, starts)
-                states, parked = await one(connection, "SELECT count(*), count(*) FILTER (WHERE parked) FROM state")
+                starts = await self._starts(consumer)
+                schema = await new_schema(lease, self._fold)
+                await drop_left_overs(lease, schema)
+                self._base = (await lease.fetchval("SELECT count(*) FROM rebuilds")) << 32
+                await make_state_schema(lease, self._owner_dsn, self._app_role, schema, self._migrations)
+                connection = await self._connected(schema)
+                try:
+                    locked = await self._fill_and_swap(connection, consumer, schema, starts)
+                    states, parked = await one(connection, "SELECT count(*), count(*) FILTER (WHERE parked) FROM state")
+                finally:
+                    await connection.close()
                 await drop_left_overs(lease, schema)
             finally:
                 await close(consumer)
-                await connection.close()
             return Rebuilt(self._service.source, schema, self._events, states, parked, monotonic() - began, locked, self._lost)
         finally:
             await lease.close()
 
-    async def _starts(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+    async def _starts(self, consumer: Consumer) -> dict[TopicPartition, int]:
         """Where the log begins. Raises LogTruncated before anything is made."""
-        consumer = self._consumer()
-        try:
-            await consumer.start()
-            starts = {place: start for place, (start, _) in (await bounds(consumer, places)).items()}
-        finally:
-            await close(consumer)
+        places = [TopicPartition(self._topics.lifecycle, n) for n in range(self._service.partitions)]
+        starts = {place: start for place, (start, _) in (await bounds(consumer, places)).items()}
         if (message := truncated(starts)) and not self._accept_loss:
             raise LogTruncated(f"{message} {RESTORE_LOG}")
         return starts
@@ -212,7 +210,7 @@ class Rebuild:
             read = await connection.fetch(f"SELECT * FROM {live['schema']}.consumer_offsets WHERE topic = $1", self._topics.lifecycle)
             held = {TopicPartition(row["topic"], row["partition"]): position_of(row) for row in read}
             losses = Losses(live["schema"], schema, {place: position.next for place, position in held.items()})
-            ends = await log_end.ask(list(starts))
+            ends = {place: end for place, (_, end) in (await bounds(consumer, list(starts))).items()}
             self._cluster, self._topic_id = topic
             self._anchors = {place: position.last for place, position in held.items() if position.last}
             self._another_log = any(row["kafka_cluster"] != self._cluster for row in read) or any(
@@ -277,7 +275,8 @@ class Rebuild:
 
     def _consumer(self) -> Consumer:
         # fetch_max_wait_ms: the answer at a partition's end comes before the next one's first records
-        return reader(self._kafka, max_partition_fetch_bytes=FETCH, fetch_max_wait_ms=20)
+        # retry_backoff_ms: a new client knows no leaders yet, and asks twice
+        return reader(self._kafka, max_partition_fetch_bytes=FETCH, fetch_max_wait_ms=20, retry_backoff_ms=20)
 
     def _observed(self, what: str, batch: Mapping[TopicPartition, list[Record]], ends: Ends, losses: Losses) -> None:
         for place, records in batch.items():

@@ -22,7 +22,7 @@ UNFIT = frozenset(("malformed", "foreign-source", "no-chain", "wrong-hash"))  # 
 UUID_PART = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as an `Envelope`
 class Record:
     """A record as it came, from the consumer or out of the table of parked ones."""
 
@@ -85,7 +85,7 @@ class RejectedRecord:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as an `Envelope`
 class DecodedRecord:
     """An event with its chain. event is None where this service does not listen to the type; `problem` where it does and cannot read it."""
 

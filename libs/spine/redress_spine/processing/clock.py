@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
 
 import structlog
 import uuid_utils
@@ -157,9 +156,9 @@ class CrossCheck:
             await asyncio.sleep(COMPARE)
 
 
-def uuid7(now: datetime) -> UUID:
+def fresh_id(now: datetime) -> str:
     """A version 7 UUID (RFC 9562), which begins with the milliseconds: new rows lie together in the index."""
-    return UUID(bytes=uuid_utils.uuid7(nanoseconds=int(now.timestamp() * 1000) * 1_000_000).bytes)
+    return str(uuid_utils.uuid7(nanoseconds=int(now.timestamp() * 1000) * 1_000_000))
 
 
 def monotonic() -> float:

@@ -7,8 +7,8 @@ counters are read before what they vouch for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -50,20 +50,18 @@ def next_due_sql(automation: Automation) -> str:
 
 
 class InFlight:
-    """Counts commands: those that are under way, and all that ever were."""
+    """Counts commands: those that are under way, and all that ever were. `with` it each one is carried out."""
 
     def __init__(self) -> None:
         self.taken = 0
         self.under_way = 0
 
-    @contextmanager
-    def one(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         self.taken += 1
         self.under_way += 1
-        try:
-            yield
-        finally:
-            self.under_way -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self.under_way -= 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -44,7 +44,7 @@ class Changes:
 
     gone: dict[Table, list[Value]] = field(default_factory=lambda: defaultdict(list))
     came: dict[Table, list[Value]] = field(default_factory=lambda: defaultdict(list))
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    counts: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
 
     def add(self, other: Changes) -> None:
         for table, keys in other.gone.items():

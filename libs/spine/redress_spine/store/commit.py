@@ -121,6 +121,7 @@ def prepare(
     item = Item(row, row.own, "", row.version, key=key, wrapped=wrapped)
     kind_of_subject, _, identity = row.subject.partition("/")
     lookups = codec.aggregate.lookups
+    found: list[tuple[str, bytes, int]] = []  # rows of the lookups
     for event in events:
         stream = row.subject if event.stream == kind_of_subject else f"{event.stream}/{identity}"
         last, prevhash = ends.get(stream, (0, GENESIS))
@@ -142,7 +143,7 @@ def prepare(
                     if digests is None:
                         raise ValueError(f"{kind} is found by {name} and there is no key for its digest.")
                     if (digest := digest_of(codec.aggregate, digests, name, text)) is not None:
-                        item.changes.came[LOOKUPS].append((row.subject, digest, place_of(row.subject)))
+                        found.append((row.subject, digest, place_of(row.subject)))
         value = encode(
             Envelope(
                 id=event_id(stream, contract.source, version),
@@ -172,7 +173,9 @@ def prepare(
     item.version = ends[row.subject][0]
     item.own_json = codec.dump_own(item.own)
     before = (row.observed, row.own) if row.revision else None
-    item.changes.add(changes(codec.aggregate, row.subject, before, (row.observed, item.own)))
+    item.changes = changes(codec.aggregate, row.subject, before, (row.observed, item.own))
+    if found:
+        item.changes.came[LOOKUPS] += found
     return item
 
 

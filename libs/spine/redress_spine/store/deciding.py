@@ -21,7 +21,7 @@ from redress_spine.aggregate import Context
 from redress_spine.messaging.envelope import decode
 from redress_spine.messaging.records import as_folded
 from redress_spine.messaging.turns import Turns
-from redress_spine.processing.clock import Clock, uuid7
+from redress_spine.processing.clock import Clock, fresh_id
 from redress_spine.processing.projections import shows_own
 from redress_spine.store.commit import CommitResult, Committer, IdempotencyKey, Item, Provenance, prepare
 from redress_spine.store.database import UNREACHABLE, Database
@@ -98,7 +98,7 @@ class Deciding:
     ) -> tuple[Loaded, bool]:
         for _ in range(ATTEMPTS):
             now = self._clock()
-            row = self._states.fresh(f"{kind}/{id or uuid7(now)}")
+            row = self._states.fresh(f"{kind}/{id or fresh_id(now)}")
             try:
                 events = decide(self._context(row, metadata, now))
             except Exception:

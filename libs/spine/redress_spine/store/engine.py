@@ -287,7 +287,7 @@ class Engine:
         """
         self._cross_check.demand()
         self._refuse_what_reaches_nobody()
-        with self._in_flight.one():
+        with self._in_flight:
             return await self._database.on_live(lambda: self.deciding.create(kind, decide, metadata, id))
 
     async def decide(
@@ -308,7 +308,7 @@ class Engine:
         """
         self._cross_check.demand()
         self._refuse_what_reaches_nobody()
-        with self._in_flight.one():
+        with self._in_flight:
             return await self._certain(subject, lambda: self.deciding.decide(subject, decide, metadata, check, while_parked, append))
 
     async def read(self, subject: str) -> Loaded:
@@ -371,15 +371,15 @@ class Engine:
 
     async def redrive(self, subject: str, dry_run: bool = False) -> Redriven:
         """Raises NotParked."""
-        with self._in_flight.one():
+        with self._in_flight:
             return await self._database.on_live(lambda: self.parking.redrive(subject, dry_run))
 
     async def redrive_aside(self, topic: str, partition: int, offsets: Sequence[int], dry_run: bool) -> TakenIn:
-        with self._in_flight.one():
+        with self._in_flight:
             return await self._database.on_live(lambda: self.parking.redrive_aside(topic, partition, offsets, dry_run))
 
     async def pass_over(self, records: Sequence[SkippedRecord], who: str, why: str) -> Skipped:
-        with self._in_flight.one():
+        with self._in_flight:
             return await self._database.on_live(lambda: self.parking.pass_over(records, who, why))
 
     async def dead_effects(self) -> list[DeadEffect]:

@@ -54,6 +54,7 @@ class Folding:
     decided: int = 0
     before: Any = None  # `observed` as it is stored
     changes: Changes | None = None  # of the projections, by `stored_own`
+    _dumped: tuple[Any, str] | None = None  # what was observed, and its JSON
 
     def __post_init__(self) -> None:
         self.before = self.observed
@@ -71,6 +72,12 @@ class Folding:
         """Its transaction was committed; more records may follow."""
         self.sealed, self.entries, self.waiting = [], [], []
         self.before, self.changes = self.observed, None
+
+    @property
+    def observed_json(self) -> str:
+        if self._dumped and self._dumped[0] is self.observed:
+            return self._dumped[1]
+        return self.codec.dump_observed(self.observed)
 
     @property
     def cause(self) -> str:
@@ -114,15 +121,15 @@ class Folding:
             observed = self.codec.aggregate.observe(self.observed, event, item.envelope.time)
             if type(observed) is not type(self.observed):
                 raise TypeError("A fold gave something else than its facet.")
-            if changed := observed != self.observed:
-                self.codec.dump_observed(observed)  # now, and not when it is saved: this record is the one that cannot be folded
+            if changed := observed is not self.observed and observed != self.observed:
+                dumped = self.codec.dump_observed(observed)  # now, not when it is saved: this record is the one that cannot be folded
             envelope, blobs = item.envelope, [blob for _, blob in item.sealed]
             entry = entries.row_of(self.codec.aggregate, event, envelope.source, envelope.version, envelope.time, blobs)
         except Exception as error:
             self.park(item.record, "fold-failed", f"{type(error).__name__} while folding {item.envelope.type}")
             return
         if changed:
-            self.observed = observed
+            self.observed, self._dumped = observed, (observed, dumped)
             self.changed_by = item.envelope
         self.sealed.extend(item.sealed)
         if entry is not None:

@@ -60,7 +60,7 @@ async def save(connection: Connection, foldings: list[Folding]) -> Changes:
         [each.parked for each in foldings],
         [orjson.dumps(each.read).decode() for each in foldings],
         [each.cause for each in foldings],
-        [each.codec.dump_observed(each.observed) for each in foldings],
+        [each.observed_json for each in foldings],
     )
     sealed = [(each.subject, *value) for each in foldings for value in each.sealed]
     if sealed:

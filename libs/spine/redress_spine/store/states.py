@@ -134,7 +134,9 @@ class Codec:
 
 def _dump(adapter: TypeAdapter[Any], facet: Any) -> bytes:
     """The same bytes for equal facets: jsonb gives a dict's keys back in an order of its own. Raises where a fold made another type."""
-    return orjson.dumps(adapter.dump_python(facet, mode="json", exclude_defaults=True, warnings="error"), option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(
+        adapter.serializer.to_python(facet, mode="json", exclude_defaults=True, warnings="error"), option=orjson.OPT_SORT_KEYS
+    )
 
 
 class States:

@@ -6,7 +6,9 @@ the whole complaint and belongs to no cycle. A chase without words is counted, a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from redress_events.contracts.callback import CallbackScheduled, ComplaintClosed, ComplaintReopened
 from redress_events.contracts.handling import (
@@ -28,40 +30,35 @@ SAID, STAGES = "said", "stages"
 
 
 def entries(event: Event, at: datetime) -> Entry | None:
-    match event:
-        case ComplaintSupplemented():
-            return Entry(SAID, {"what": "supplement", "n": event.supplement, "words": event.text, "attachments": list(event.attachments)})
-        case ComplaintChased(text=str()):
-            return Entry(SAID, {"what": "chase", "n": event.chase, "words": event.text})
-        case ComplaintWithdrawn():
-            return Entry(SAID, {"what": "withdrawal", "n": event.withdrawal, "words": event.reason})
-        case ComplaintClassified(review=False) | ComplaintReclassified():
-            return _stage("classified")
-        case ComplaintRouted():
-            return _stage("routed", department=event.department)
-        case CaseOpened() if event.cycle > 1:  # the first case follows its routing at once
-            return _stage("routed", event.cycle, event.department)
-        case CaseTransferred():
-            return _stage("routed", event.cycle, event.department)
-        case CaseAccepted():
-            return _stage("in-handling", event.cycle)
-        case CustomerContacted():
-            return _stage("contacted", event.cycle, at=event.contacted_at)
-        case ProgressReported():
-            return _stage("progress-reported", event.cycle)
-        case CaseResolved():
-            return _stage("resolved", event.cycle, event.department)
-        case CaseRejected():
-            return _stage("rejected", event.cycle, event.department)
-        case CallbackScheduled():
-            return _stage("being-visited", event.cycle)
-        case ComplaintReopened():
-            return _stage("reopened", event.cycle)
-        case ComplaintClosed():
-            return _stage("closed", event.cycle)
-    return None
+    make = ENTRIES.get(type(event))
+    return make(event) if make else None
+
+
+def _said(what: str, number: int, words: str | None, **more: Any) -> Entry:
+    return Entry(SAID, {"what": what, "n": number, "words": words, **more})
 
 
 def _stage(name: StageName, cycle: int | None = None, department: str | None = None, at: datetime | None = None) -> Entry:
     known = {"stage": name, "cycle": cycle, "department": department}
     return Entry(STAGES, {key: value for key, value in known.items() if value is not None}, at)
+
+
+ENTRIES: dict[type[Event], Callable[[Any], Entry | None]] = {
+    ComplaintSupplemented: lambda event: _said("supplement", event.supplement, event.text, attachments=list(event.attachments)),
+    ComplaintChased: lambda event: _said("chase", event.chase, event.text) if event.text is not None else None,
+    ComplaintWithdrawn: lambda event: _said("withdrawal", event.withdrawal, event.reason),
+    ComplaintClassified: lambda event: None if event.review else _stage("classified"),
+    ComplaintReclassified: lambda event: _stage("classified"),
+    ComplaintRouted: lambda event: _stage("routed", department=event.department),
+    # The first case follows its routing at once.
+    CaseOpened: lambda event: _stage("routed", event.cycle, event.department) if event.cycle > 1 else None,
+    CaseTransferred: lambda event: _stage("routed", event.cycle, event.department),
+    CaseAccepted: lambda event: _stage("in-handling", event.cycle),
+    CustomerContacted: lambda event: _stage("contacted", event.cycle, at=event.contacted_at),
+    ProgressReported: lambda event: _stage("progress-reported", event.cycle),
+    CaseResolved: lambda event: _stage("resolved", event.cycle, event.department),
+    CaseRejected: lambda event: _stage("rejected", event.cycle, event.department),
+    CallbackScheduled: lambda event: _stage("being-visited", event.cycle),
+    ComplaintReopened: lambda event: _stage("reopened", event.cycle),
+    ComplaintClosed: lambda event: _stage("closed", event.cycle),
+}
