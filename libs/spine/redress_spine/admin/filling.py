@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,8 +32,9 @@ from redress_spine.store.lookups import Lookups
 from redress_spine.store.saving import PARK, SEAL, STORE_DEAD_LETTERS, dead_letter_rows, parked_rows
 from redress_spine.store.states import States
 
+Told = Callable[[TopicPartition, list[Record]], None]
 CHUNK = 1_000
-YIELD = 100  # records folded between two looks at the network
+YIELD = 100  # records folded between two looks at the network; what they come to is checked together
 # Everything below the watermark is visible for good. One pass, and no order: a partition's events are put in order when its turn comes.
 JOURNAL = """
 SELECT global_position, stream, version, type, hash, data, partition FROM events WHERE transaction_id < $1::text::xid8
@@ -45,6 +47,10 @@ WHERE n.nspname = $1 AND t.relname = ANY ($2::text[]) AND NOT i.indisprimary
 COLUMNS = ["subject", "partition", "revision", "decided", "parked", "read", "cause", "observed", "own"]
 
 
+class NotStorable(Exception):
+    """A fold came to what cannot be written as JSON."""
+
+
 @dataclass(slots=True)
 class FilledPartition:
     """One partition in memory: who observed what, who did what, and the hashes that own events are compared with."""
@@ -54,6 +60,7 @@ class FilledPartition:
     sealed: list[tuple[str, str, bytes]] = field(default_factory=list)
     entries: list[tuple[str, *entries.EntryRow]] = field(default_factory=list)
     hashes: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    unchecked: dict[str, list[Any]] | None = None  # by kind, what was observed since the last check; None: each is checked by itself
     dead_letters: list[DeadLetter] = field(default_factory=list)
 
 
@@ -73,7 +80,7 @@ class Filling:
         skips: Skips,
         base: int,
         lookups: Lookups | None,
-        observed: Callable[[TopicPartition, list[Record]], None],
+        observed: Told,
     ) -> None:
         self._contract = contract
         self._states = states
@@ -88,7 +95,14 @@ class Filling:
 
     async def fill(self, place: TopicPartition, start: int, end: int) -> None:
         """The log from the offset `start` to `end`, and the journal as it was split. Raises LogTruncated, ConnectionError."""
-        held = FilledPartition()
+        try:
+            held = await self._held(place, start, end, FilledPartition(unchecked=defaultdict(list)), self._observed)
+        except NotStorable:  # once more, to find the record that a fold goes wrong at: nobody is told twice of what was folded
+            held = await self._held(place, start, end, FilledPartition(), lambda place, records: None)
+        await self._copy(place.partition, held)
+
+    async def _held(self, place: TopicPartition, start: int, end: int, held: FilledPartition, observed: Told) -> FilledPartition:
+        """Raises NotStorable, where much is checked at once."""
         rows = sorted(self._journal.rows(place.partition), reverse=True)  # by position; taken from the end, so that each is let go at once
         for n in itertools.count(1):
             if not rows:
@@ -100,12 +114,13 @@ class Filling:
                 await asyncio.sleep(0)
         async for records in ahead(self._consumer, place, start, end):
             await self._observe(records, held)
-            self._observed(place, records)
-        await self._copy(place.partition, held)
+            observed(place, records)
+        return held
 
     async def _observe(self, batch: Iterable[Record], held: FilledPartition) -> None:
         for n, record in enumerate(batch):
             if n % YIELD == 0:
+                self._check(held)
                 await asyncio.sleep(0)  # for the next batch, which is on its way
             if record.mark:
                 continue
@@ -119,7 +134,10 @@ class Filling:
             folding = held.foldings.get(item.subject)
             if folding is None:
                 codec = self._states.codec(item.subject)
-                folding = held.foldings[item.subject] = Folding(item.subject, record.partition, codec, codec.aggregate.facets[0](), {})
+                folding = Folding(item.subject, record.partition, codec, codec.aggregate.facets[0](), {})
+                if held.unchecked is not None:
+                    folding.unchecked = held.unchecked[item.subject.partition("/")[0]]
+                held.foldings[item.subject] = folding
             skip = skip_of(self._skips, record)
             if not self._ours(item):
                 folding.take(item, skip)
@@ -129,6 +147,15 @@ class Filling:
                     known = await self._connection.fetchval("SELECT hash FROM events WHERE stream = $1 AND version = $2", *key)
                     held.hashes |= {key: known} if known else {}
                 folding.compare(item, held.hashes)
+        self._check(held)
+
+    def _check(self, held: FilledPartition) -> None:
+        for kind, several in (held.unchecked or {}).items():
+            try:
+                self._states.codecs[kind].check_observed(several)
+            except Exception as error:
+                raise NotStorable from error
+            several.clear()
 
     def _ours(self, item: DecodedRecord | RejectedRecord) -> TypeGuard[DecodedRecord]:
         return isinstance(item, DecodedRecord) and item.envelope.source == self._reader.source

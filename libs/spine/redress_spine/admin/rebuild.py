@@ -271,7 +271,9 @@ class Rebuild:
             await connection.close()
 
     async def _connected(self, schema: str) -> asyncpg.Connection:
-        return await connections.connect(self._owner_dsn, server_settings={"search_path": f"{schema},public", "synchronous_commit": "off"})
+        # default_statistics_target: services keep to indexes whatever is known of a column (ADR 17); autovacuum looks closer later
+        settings = {"search_path": f"{schema},public", "synchronous_commit": "off", "default_statistics_target": "10"}
+        return await connections.connect(self._owner_dsn, server_settings=settings)
 
     def _consumer(self) -> Consumer:
         # fetch_max_wait_ms: the answer at a partition's end comes before the next one's first records

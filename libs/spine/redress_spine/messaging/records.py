@@ -152,7 +152,7 @@ class Reader:
             return RejectedRecord(record, key, "malformed", error.message)
         if envelope.subject != key:
             return DeadLetter(record, "key-is-not-subject", "The key is not the subject that the event names.")
-        if envelope.source not in self._sources or not envelope.type.startswith(f"redress.{envelope.source}."):
+        if envelope.source not in self._sources:
             return RejectedRecord(record, key, "foreign-source", "No service of this name publishes this type.")
         prevhash, digest = record.headers.get("prevhash"), record.headers.get("hash")
         if prevhash is None or digest is None:

@@ -36,7 +36,8 @@ class ParkedRecord:
 @dataclass(slots=True)
 class Folding:
     """A subject's row on its way through a batch. read: by source `v` (last version), `h` (its hash), `p` (the first
-    bytes of the last versions', the oldest first)."""
+    bytes of the last versions', the oldest first). unchecked: who folds many checks what it comes to together: then each new `observed`
+    goes there, and is not known to be storable before that is checked."""
 
     subject: str
     partition: int
@@ -54,6 +55,7 @@ class Folding:
     decided: int = 0
     before: Any = None  # `observed` as it is stored
     changes: Changes | None = None  # of the projections, by `stored_own`
+    unchecked: list[Any] | None = None
     _dumped: tuple[Any, str] | None = None  # what was observed, and its JSON
 
     def __post_init__(self) -> None:
@@ -121,15 +123,18 @@ class Folding:
             observed = self.codec.aggregate.observe(self.observed, event, item.envelope.time)
             if type(observed) is not type(self.observed):
                 raise TypeError("A fold gave something else than its facet.")
-            if changed := observed is not self.observed and observed != self.observed:
-                dumped = self.codec.dump_observed(observed)  # now, not when it is saved: this record is the one that cannot be folded
+            changed = observed is not self.observed and observed != self.observed
+            if changed and self.unchecked is None:  # now, not when it is saved: this record is the one that cannot be folded
+                self._dumped = observed, self.codec.dump_observed(observed)
             envelope, blobs = item.envelope, [blob for _, blob in item.sealed]
             entry = entries.row_of(self.codec.aggregate, event, envelope.source, envelope.version, envelope.time, blobs)
         except Exception as error:
             self.park(item.record, "fold-failed", f"{type(error).__name__} while folding {item.envelope.type}")
             return
         if changed:
-            self.observed, self._dumped = observed, (observed, dumped)
+            self.observed = observed
+            if self.unchecked is not None:
+                self.unchecked.append(observed)
             self.changed_by = item.envelope
         self.sealed.extend(item.sealed)
         if entry is not None:
