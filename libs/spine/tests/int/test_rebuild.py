@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+import spine_log
+import spine_stack
 from spine_log import Author, Sent, described, idle, pen, rebuild, states, subject_of, verified, whole
-from spine_stack import OPEN, Stack, Toy, eventually, metadata, open_case, registered
+from spine_stack import HANDLING_AGGREGATE, OPEN, Observed, Stack, Toy, eventually, metadata, open_case, registered
 
 from redress_events.contracts.handling import ProgressReported
 from redress_events.contracts.intake import ComplaintChased
@@ -50,6 +53,44 @@ async def test_it_comes_to_the_same_state_byte_for_byte(stack: Stack, tmp_path: 
     assert (await intake.read(subjects[0])).state.own.chases == 2
     assert await intake.open(subjects[0], ["intake/1/text"]) == {"intake/1/text": "no signal since Sunday"}
     assert (await intake.health()).ready
+
+
+async def test_a_record_whose_fold_cannot_be_stored_waits_as_in_the_live_state(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next record's fold would mend it: nobody comes so far."""
+    right = HANDLING_AGGREGATE.observe
+
+    def wrong(observed: Observed, event: Event, at: datetime) -> Observed:
+        found: Observed = right(observed, event, at)
+        return replace(found, chases="two" if event.chase == 2 else event.chase) if isinstance(event, ComplaintChased) else found
+
+    broken = replace(HANDLING_AGGREGATE, observe=wrong)
+    monkeypatch.setattr(spine_stack, "HANDLING_AGGREGATE", broken)
+    monkeypatch.setattr(spine_log, "HANDLING_AGGREGATE", broken)
+    intake, handling = await stack.engine("intake"), await stack.engine("handling")
+    bad, good = [(await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}")))[0].subject for n in range(2)]
+    for subject, times in ((bad, 3), (good, 1)):
+        for _ in range(times):
+            await chase(intake, subject)
+    await idle(intake, handling)
+
+    async def all_there() -> bool:
+        return len(await parked_rows(stack)) == 2 and (await handling.read(good)).state.observed.chases == 1
+
+    await eventually(all_there)
+    before, waiting = await whole(stack, "handling"), await parked_rows(stack)
+    assert [(subject, reason) for subject, reason, _ in waiting] == [(bad, "fold-failed"), (bad, "behind")]
+    await rebuild(stack, "handling", tmp_path)
+    assert (await whole(stack, "handling"), await parked_rows(stack)) == (before, waiting)
+
+
+async def parked_rows(stack: Stack) -> list[tuple[Any, ...]]:
+    connection = await stack.connect("handling", owner=True)
+    live = await connection.fetchval("SELECT schema FROM live")
+    rows = await connection.fetch(f'SELECT subject, reason, "offset" FROM {live}.parked ORDER BY "offset"')
+    await connection.close()
+    return [tuple(row) for row in rows]
 
 
 async def test_no_read_fails_and_no_own_event_is_lost_while_traffic_goes_on(stack: Stack, tmp_path: Path) -> None:
