@@ -201,6 +201,30 @@ async def test_a_slow_target_is_timed_out_and_keeps_nobody_else_waiting(stack: S
         await eventually(lambda: each_once(stack, slow + quick))
 
 
+async def test_a_target_gets_its_share_of_the_pool_and_no_more(stack: Stack) -> None:
+    slow, quick = [subject_of(n) for n in range(5)], [subject_of(n) for n in range(5, 7)]
+
+    def wanted(toy: Toy, known: Any, context: Context) -> list[Effect]:
+        (effect,) = OPENING.wanted(toy, known, context)
+        return [replace(effect, target="slow" if context.subject in slow else "quick")]
+
+    reactor = opening("", wanted=wanted, at_once=0, per_target=2)  # leases nothing by itself
+    await stack.engine("handling", automations=[], reactors=[reactor])
+    await told(stack, [*slow, *quick])
+
+    async def all_wanted() -> bool:
+        return len(await effects(stack, "key")) == 7
+
+    await eventually(all_wanted)
+    connection = await stack.connect("handling")
+    first = await lease(connection, reactor, "one", 10)
+    assert sorted(leased.effect.target for leased in first) == ["quick", "quick", "slow", "slow"]
+    assert await lease(connection, reactor, "another", 10) == []  # what others are at counts
+    await lease_ends(stack)
+    assert [leased.effect.target for leased in await lease(connection, reactor, "another", 3)].count("slow") <= 2
+    await connection.close()
+
+
 async def test_what_fails_too_often_is_a_dead_letter_that_an_operator_retries_or_drops(stack: Stack) -> None:
     subjects = [subject_of(1), subject_of(2)]
     async with desk() as other:

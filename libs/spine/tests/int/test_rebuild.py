@@ -63,7 +63,10 @@ async def test_a_record_whose_fold_cannot_be_stored_waits_as_in_the_live_state(
 
     def wrong(observed: Observed, event: Event, at: datetime) -> Observed:
         found: Observed = right(observed, event, at)
-        return replace(found, chases="two" if event.chase == 2 else event.chase) if isinstance(event, ComplaintChased) else found
+        if not isinstance(event, ComplaintChased):
+            return found
+        unstorable: Any = "two"
+        return replace(found, chases=unstorable if event.chase == 2 else event.chase)
 
     broken = replace(HANDLING_AGGREGATE, observe=wrong)
     monkeypatch.setattr(spine_stack, "HANDLING_AGGREGATE", broken)
