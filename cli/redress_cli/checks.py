@@ -19,8 +19,9 @@ from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka
 from redress_local.places import SERVICES, migrations, package
 from redress_local.state import Stack
 from redress_spine.admin.rebuild import NotSwapped, Rebuild, RebuildRunning, WouldLose
-from redress_spine.admin.verify import Verified, VerifyReport
+from redress_spine.admin.verify import VerifyReport
 from redress_spine.admin.verify import verify as compare
+from redress_spine.aggregate import Verified
 from redress_spine.store import connections
 from redress_spine.store.errors import LogTruncated
 from redress_spine.store.lookups import MasterKeyNeeded

@@ -19,8 +19,7 @@ from redress_chassis.operations import parked as ops
 from redress_chassis.running import RunningService, WithoutTraceback
 from redress_chassis.settings import Settings
 from redress_events.event import Contract
-from redress_spine.admin.verify import Verified
-from redress_spine.aggregate import Aggregate, Automation
+from redress_spine.aggregate import Aggregate, Automation, Verified
 from redress_spine.processing.clock import Clock, wall_clock
 from redress_spine.processing.reactor import Reactor
 from redress_spine.store.engine import Engine

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from redress_events.event import Event
+from redress_events.event import Contract, Event
 
 
 class CommandRejected(Exception):
@@ -174,3 +174,15 @@ class Automation:
 
     def _is_flag(self, table: Table) -> bool:
         return table.columns[self.due] == "boolean"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What `redress verify` and `redress rebuild` need to know of a service."""
+
+    source: str
+    aggregates: Mapping[str, Aggregate]
+    contract: Contract
+    contracts: Mapping[str, Contract]
+    partitions: int = 12
+    topic_prefix: str = ""

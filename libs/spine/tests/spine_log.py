@@ -22,7 +22,8 @@ from redress_events.event import Contract, Event
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.admin.adopt import Adopted, Adoption
 from redress_spine.admin.rebuild import Rebuild, Rebuilt
-from redress_spine.admin.verify import Verified, VerifyReport, verify
+from redress_spine.admin.verify import VerifyReport, verify
+from redress_spine.aggregate import Verified
 from redress_spine.messaging import topics
 from redress_spine.messaging.envelope import headers
 from redress_spine.messaging.kafka_clients import Admin, KafkaClients, Producer

@@ -20,7 +20,7 @@ import asyncpg
 from aiokafka import TopicPartition
 
 from redress_spine.admin.rebase import rebase
-from redress_spine.admin.verify import Verified
+from redress_spine.aggregate import Verified
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.records import Reader

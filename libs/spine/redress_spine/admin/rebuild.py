@@ -21,7 +21,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from redress_spine.admin.filling import CHUNK, Filling, split_journal, subject_of, take_indexes_away, without_collecting
-from redress_spine.admin.verify import Verified
+from redress_spine.aggregate import Verified
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.polling import poll

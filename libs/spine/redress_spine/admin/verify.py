@@ -10,7 +10,7 @@ most: all three walk the same partition at once.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -19,11 +19,10 @@ import asyncpg
 import orjson
 from aiokafka import TopicPartition
 
-from redress_events.event import Contract
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.admin.filling import evolve, subject_of
 from redress_spine.admin.key_check import KeyCheck
-from redress_spine.aggregate import Aggregate, Table
+from redress_spine.aggregate import Table, Verified
 from redress_spine.messaging.envelope import GENESIS, chain, decode
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.log_end import LogEnd
@@ -99,18 +98,6 @@ class VerifyReport:
             self.differences.append(Difference(where, which, what, advice))
         else:
             self.more += 1
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """What verify needs to know of a service."""
-
-    source: str
-    aggregates: Mapping[str, Aggregate]
-    contract: Contract
-    contracts: Mapping[str, Contract]
-    partitions: int = 12
-    topic_prefix: str = ""
 
 
 async def verify(

@@ -11,10 +11,9 @@ import os
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
-from multiprocessing import get_context
 from typing import Any, cast
 
 import structlog
@@ -189,9 +188,7 @@ class Performing:
     def _pool(self, reactor: Reactor) -> Executor:
         if reactor.name not in self._pools:
             self._pools[reactor.name] = (
-                ProcessPoolExecutor(reactor.at_once, mp_context=get_context("spawn"))
-                if reactor.process
-                else ThreadPoolExecutor(reactor.at_once, thread_name_prefix=reactor.name)
+                _processes(reactor.at_once) if reactor.process else ThreadPoolExecutor(reactor.at_once, thread_name_prefix=reactor.name)
             )
         return self._pools[reactor.name]
 
@@ -231,3 +228,10 @@ def _failed(reactor: Reactor, error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"It took longer than {reactor.timeout.total_seconds():g} s."
     return safe_message(error)
+
+
+def _processes(most: int) -> Executor:
+    from concurrent.futures import ProcessPoolExecutor  # here: half a megabyte for each service, and hardly one needs it
+    from multiprocessing import get_context
+
+    return ProcessPoolExecutor(most, mp_context=get_context("spawn"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import asyncpg
 from aiokafka import TopicPartition
 
-from redress_spine.admin.verify import Verified
+from redress_spine.aggregate import Verified
 from redress_spine.messaging.envelope import GENESIS, Malformed, chain, decode
 from redress_spine.messaging.kafka_clients import Consumer
 from redress_spine.messaging.log_end import LogEnd

@@ -15,7 +15,8 @@ from redress_events.contracts import CONTRACTS, HANDLING, INTAKE
 from redress_events.contracts.handling import CaseOpened
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.vocabulary import KEYS
-from redress_spine.admin.verify import Verified, VerifyReport, _Check, verify
+from redress_spine.admin.verify import VerifyReport, _Check, verify
+from redress_spine.aggregate import Verified
 
 VERIFIED = {
     "intake": lambda stack: Verified("intake", {"complaint": INTAKE_AGGREGATE}, INTAKE, CONTRACTS, stack.partitions, stack.prefix),

@@ -34,7 +34,8 @@ from redress_intake.telling import Known
 from redress_local.over_http import OverHttp
 from redress_local.pytest_plugin import Serve
 from redress_spine.admin.rebuild import Rebuild
-from redress_spine.admin.verify import Verified, verify
+from redress_spine.admin.verify import verify
+from redress_spine.aggregate import Verified
 from redress_spine.messaging import topics
 from redress_spine.processing.automations import due_sql
 from redress_spine.processing.clock import wall_clock

@@ -24,7 +24,8 @@ from redress_events.event import Event
 from redress_local.provision import Databases
 from redress_sla_monitor.domain.aggregate import AGGREGATE
 from redress_sla_monitor.main import service
-from redress_spine.admin.verify import Verified, verify
+from redress_spine.admin.verify import verify
+from redress_spine.aggregate import Verified
 from redress_spine.messaging import topics
 from redress_spine.store import connections
 from redress_spine.store.engine import Config, Engine
