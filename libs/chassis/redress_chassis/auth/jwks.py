@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import orjson
 import structlog
 from joserfc.errors import JoseError
@@ -61,15 +60,25 @@ class Jwks:
                 return  # somebody else just did
             try:
                 self._keys = keys_in(await self._fetch()) or self._keys
-            except (OSError, ValueError, httpx.HTTPError) as error:
-                log.warning("jwks-not-read", error=type(error).__name__)  # the keys that are known go on
+            except (OSError, ValueError) as error:
+                log.warning("jwks-not-read", error=type(error.__cause__ or error).__name__)  # the keys that are known go on
             self._asked = self._monotonic()
 
     async def _fetch(self) -> bytes:
         if not self._source.startswith(("http://", "https://")):
             return await asyncio.to_thread(Path(self._source).read_bytes)
+        return await _fetched(self._source)
+
+
+async def _fetched(address: str) -> bytes:
+    """Raises ConnectionError."""
+    import httpx  # here: who reads a file needs no client, and it takes two megabytes
+
+    try:
         async with httpx.AsyncClient(timeout=ISSUER_TIMEOUT) as client:
-            return (await client.get(self._source)).raise_for_status().content
+            return (await client.get(address)).raise_for_status().content
+    except httpx.HTTPError as error:
+        raise ConnectionError(f"{type(error).__name__} while the issuer was asked") from error
 
 
 def keys_in(document: bytes) -> list[tuple[str, str | None, IssuerKey]]:
