@@ -124,6 +124,9 @@ class Filling:
                 await asyncio.sleep(0)  # for the next batch, which is on its way
             if record.mark:
                 continue
+            ours = self._reader.claims_to_be_ours(record)
+            if ours is not None and held.hashes.get(ours) == record.hash:
+                continue  # the journal's own
             item = self._reader.judge(record)
             if isinstance(item, Elsewhere):
                 continue

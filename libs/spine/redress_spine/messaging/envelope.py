@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -172,10 +173,10 @@ def _check(envelope: Envelope) -> None:
         raise Malformed(f"Its streamversion is not a whole number from 1 to {MAX_VERSION}.")
     if type(envelope.subject) is not str or SUBJECT.fullmatch(envelope.subject) is None:
         raise Malformed("Its subject is not `<kind>/<id>`.")
-    found = TYPE.fullmatch(envelope.type) if type(envelope.type) is str else None
-    if found is None:
+    source = _source_of(envelope.type) if type(envelope.type) is str else None
+    if source is None:
         raise Malformed("Its type is not `redress.<source>.<name>.v<version>`.")
-    if found[2] != envelope.source:
+    if source != envelope.source:
         raise Malformed("Its type is another source's.")
     if envelope.id != f"{envelope.subject}/{envelope.source}/{envelope.version}":
         raise Malformed("Its id is not `<subject>/<source>/<streamversion>`.")
@@ -194,6 +195,13 @@ def _check(envelope: Envelope) -> None:
     if type(envelope.data) is not dict:
         raise Malformed("Its data is not a JSON object.")
     _check_numbers(envelope.data, MAX_DEPTH)
+
+
+@lru_cache(1_000)
+def _source_of(type_: str) -> str | None:
+    """Whose type this is; None where it is none."""
+    found = TYPE.fullmatch(type_)
+    return found and found[2]
 
 
 def _check_numbers(value: dict[str, Any] | list[Any] | tuple[Any, ...], depth: int) -> None:

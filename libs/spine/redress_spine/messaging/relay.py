@@ -83,7 +83,7 @@ AGAIN_FROM = "UPDATE relay_checkpoint SET keys_from = $2 WHERE keys_from = $1"
 RESTORING = "restore-log"
 LEAD = "SELECT pg_try_advisory_lock(hashtext('redress-relay'))"
 
-MAX_BATCH_PAUSE = 0.001, 0.010  # seconds for each row of a page that was not full, and at most: under load many share what one page costs
+MAX_BATCH_PAUSE = 0.001, 0.020  # seconds for each row of a page that was not full, and at most: under load many share what one page costs
 POLL_WOKEN = 0.003  # seconds: rows are there but above the watermark
 POLL_BUSY = 0.025  # for other replicas' events
 POLL_IDLE = 0.1  # after a while without any

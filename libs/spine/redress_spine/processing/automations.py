@@ -118,13 +118,14 @@ class Decided:
 class AutomationLoop:
     """One for each replica; it takes the rows of the partitions that its projector holds.
 
-    GATHER: seconds between two looks that find less than all they may.
+    GATHER: seconds between two looks that find less than all they may: what comes one by one under load is decided together, for less of
+    everybody's time, and what comes alone does not wait.
 
     prepare: turns decisions into items for the committer (numbers, seals, folds). words: opens personal fields, by subject and reference.
     Both wait for missing keys once for all rows, and say for each what stands in the way.
     """
 
-    GATHER = 0.0
+    GATHER = 0.03
 
     def __init__(
         self,

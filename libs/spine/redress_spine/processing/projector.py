@@ -41,7 +41,8 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500  # records in a transaction: 1 gives 1.6k events/s, 500 give 134k
 POLL_MS = 200
-MAX_BATCH_PAUSE = 0.001, 0.010  # seconds for each record of a projection, and at most: for commands, and so that the next has more to fold
+MAX_BATCH_PAUSE = 0.001, 0.020  # seconds for each record of a projection, and at most: so that the next has more to fold
+FULL_BATCH_PAUSE = 0.010  # seconds, where more is waiting: for commands
 LAZY_COMMIT = 5.0
 FAILING = 60.0  # seconds after a failure: long enough to be seen by who looks now and then
 
@@ -221,7 +222,8 @@ class Projector:
                 self._following.moved(batch)
                 self.size = min(BATCH, self.size * 2)
                 self._projected(written)
-                await asyncio.sleep(min(MAX_BATCH_PAUSE[0] * sum(map(len, batch.values())), MAX_BATCH_PAUSE[1]))
+                count = sum(map(len, batch.values()))
+                await asyncio.sleep(min(MAX_BATCH_PAUSE[0] * count, MAX_BATCH_PAUSE[1]) if count < BATCH else FULL_BATCH_PAUSE)
             if monotonic() - committed > LAZY_COMMIT:
                 committed = monotonic()
                 await self._commit_lazily(consumer)
