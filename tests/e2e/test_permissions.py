@@ -143,7 +143,7 @@ def listed(client: httpx.Client, operation: str, nobody: Object) -> set[str]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-@pytest.mark.parametrize("caller", callers(), ids=str)
+@pytest.mark.parametrize("caller", list(callers()), ids=str)
 def test_what_is_answered_is_what_the_table_says(live: Live, objects: list[Object], service: str, caller: Caller):
     operations = service_of(service).permissions.operations
     with live.http(service, caller.roles, department=caller.department) as client:
