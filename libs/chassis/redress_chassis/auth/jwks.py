@@ -72,7 +72,7 @@ class Jwks:
 
 async def _fetched(address: str) -> bytes:
     """Raises ConnectionError."""
-    import httpx  # here: who reads a file needs no client, and it takes two megabytes
+    import httpx  # here: who reads a file needs no client in memory
 
     try:
         async with httpx.AsyncClient(timeout=ISSUER_TIMEOUT) as client:

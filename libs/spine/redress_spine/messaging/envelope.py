@@ -34,7 +34,7 @@ class Malformed(ValueError):
         self.message = message
 
 
-@dataclass(slots=True)  # nobody changes one; but a frozen one takes three times as long to make, and readers make one for each event
+@dataclass(slots=True)  # nobody changes one; but a frozen one is slower to make, and readers make one for each event
 class Envelope:
     """One event with everything around it.
 

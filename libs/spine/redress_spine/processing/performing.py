@@ -231,7 +231,7 @@ def _failed(reactor: Reactor, error: Exception) -> str:
 
 
 def _processes(most: int) -> Executor:
-    from concurrent.futures import ProcessPoolExecutor  # here: half a megabyte for each service, and hardly one needs it
+    from concurrent.futures import ProcessPoolExecutor  # here: hardly a service needs it in memory
     from multiprocessing import get_context
 
     return ProcessPoolExecutor(most, mp_context=get_context("spawn"))
