@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,3 +100,10 @@ def defined(tree: ast.Module) -> set[str]:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         names |= {target.id for target in targets if isinstance(target, ast.Name)}
     return names
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_it_can_be_given_to_another_process(name: str):
+    """A rebuild of a long log does. A function without a name of its own cannot: a lambda, or one inside of another."""
+    verified = importlib.import_module(f"{package(name)}.main").service.verified(12)
+    assert pickle.loads(pickle.dumps(verified)).aggregates.keys() == verified.aggregates.keys()

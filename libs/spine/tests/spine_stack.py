@@ -112,6 +112,10 @@ def stages(toy: Toy) -> list[str]:
     return ["opened" if toy.observed.opened + toy.own.opened else "new"] if toy.observed.text or toy.own.number else []
 
 
+def digits(text: str) -> str | None:
+    return text.replace(" ", "") or None
+
+
 SHOWN = ("text", "chases", "opened"), ("number", "opened")
 PROJECTIONS = (Projection(TOYS, toys, *SHOWN), Count("stage", stages, *SHOWN))
 INTAKE_AGGREGATE = Aggregate(
@@ -122,7 +126,7 @@ INTAKE_AGGREGATE = Aggregate(
     entries=entries,
     begun_here=True,
     projections=PROJECTIONS,
-    lookups={"phone": lambda text: text.replace(" ", "") or None},
+    lookups={"phone": digits},
 )
 HANDLING_AGGREGATE = Aggregate(
     Toy, observe, evolve, observes=(ComplaintRegistered, ComplaintChased), entries=entries, projections=PROJECTIONS

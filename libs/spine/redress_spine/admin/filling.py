@@ -1,6 +1,9 @@
 """A new state schema filled, partition by partition: `observed` from the log, `own` from the journal, folded in memory and copied.
 
-Two partitions are held in memory at a time, and nobody searches them for cycles.
+A few partitions are held in memory at a time, and nobody searches them for cycles. `redress_spine.admin.filling_process` is where another
+process fills some of them.
+
+Longer than most: reading, folding and copying a partition, and what is kept of its records, are one thing.
 """
 
 from __future__ import annotations
@@ -9,8 +12,8 @@ import asyncio
 import gc
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -19,21 +22,25 @@ import orjson
 from aiokafka import TopicPartition
 
 from redress_events.event import Contract
+from redress_spine.aggregate import Verified
 from redress_spine.messaging.envelope import decode
-from redress_spine.messaging.kafka_clients import Consumer
+from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
+from redress_spine.messaging.positions import Anchor, Position
 from redress_spine.messaging.records import DeadLetter, DecodedRecord, Elsewhere, Reader, Record, RejectedRecord, as_folded
-from redress_spine.messaging.spool import Spool
-from redress_spine.messaging.whole_log import ahead
+from redress_spine.messaging.relay import close
+from redress_spine.messaging.spool import Spool, unpacked
+from redress_spine.messaging.whole_log import Bounds, ahead, reader
 from redress_spine.processing.projections import COUNTED, LOOKUPS, Changes, changes
 from redress_spine.processing.skips import Skips, skip_of
-from redress_spine.store import entries
+from redress_spine.store import connections, entries
 from redress_spine.store.fold import Folding
 from redress_spine.store.lookups import Lookups
 from redress_spine.store.saving import PARK, SEAL, STORE_DEAD_LETTERS, dead_letter_rows, parked_rows
 from redress_spine.store.states import States
 
-Told = Callable[[TopicPartition, list[Record]], None]
+Told = Callable[[int], None]
 CHUNK = 1_000
+FETCH = 4 * 1024 * 1024  # bytes asked for at a time: some 4,000 events, 0.1 s of folding
 YIELD = 100  # records folded between two looks at the network; what they come to is checked together
 # Everything below the watermark is visible for good. One pass, and no order: a partition's events are put in order when its turn comes.
 JOURNAL = """
@@ -64,46 +71,111 @@ class FilledPartition:
     dead_letters: list[DeadLetter] = field(default_factory=list)
 
 
-class Filling:
-    """connection: with the new schema first in its search path. base: the revision that every row begins with. observed: told what was
-    folded, again and again."""
+@dataclass(slots=True)
+class Observed:
+    """What is kept of a partition's records for the swap.
 
-    def __init__(
-        self,
-        *,
-        contract: Contract,
-        states: States,
-        reader: Reader,
-        connection: asyncpg.Connection,
-        consumer: Consumer,
-        journal: Spool,
-        skips: Skips,
-        base: int,
-        lookups: Lookups | None,
-        observed: Told,
-    ) -> None:
-        self._contract = contract
-        self._states = states
-        self._reader = reader
+    anchor: the record that the live state has read last. following: from which offset on the live state had not read at the beginning.
+    another_log: another record stands at the anchor's offset. late: offsets and subjects from `following` on.
+    """
+
+    anchor: Anchor | None
+    following: int
+    events: int = 0
+    last: Anchor | None = None
+    another_log: bool = False
+    late: list[tuple[int, str]] = field(default_factory=list)
+
+    @classmethod
+    def beyond(cls, held: Position | None) -> Observed:
+        """held: the live state's position at the beginning."""
+        return cls(held.last, held.next) if held else cls(None, 0)
+
+    def take(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
+        self.events += len(records)
+        if self.anchor and records[0].offset <= self.anchor.offset <= records[-1].offset:
+            self.another_log |= all(self.anchor != (each.offset, each.hash) for each in records)
+        if last := next((each for each in reversed(records) if not each.mark), None):
+            self.last = Anchor(last.offset, last.hash)
+        if records[-1].offset >= self.following:
+            late = (each for each in records if each.offset >= self.following and each.key is not None)
+            self.late += [(each.offset, (each.key or b"").decode("utf-8", "replace")) for each in late]
+
+
+@dataclass(frozen=True, slots=True)
+class FillingPlan:
+    """All that one must know to fill partitions, in this process or another: it can be pickled.
+
+    schema: the new one. held: the live state's positions. base: the revision that every row begins with. master: the master key, where
+    subjects are found by personal values.
+    """
+
+    service: Verified
+    owner_dsn: str = field(repr=False)
+    kafka: KafkaClients
+    schema: str
+    bounds: Bounds
+    held: Mapping[TopicPartition, Position]
+    skips: Skips
+    base: int
+    master: bytes | None = field(repr=False)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Filling]:
+        """With a connection and a consumer of its own."""
+        connection, consumer = await new_state_connection(self.owner_dsn, self.schema), log_consumer(self.kafka)
+        try:
+            await consumer.start()
+            yield Filling(self, connection, consumer)
+        finally:
+            await close(consumer)
+            await connection.close()
+
+
+async def new_state_connection(owner_dsn: str, schema: str) -> asyncpg.Connection:
+    # default_statistics_target: services keep to indexes whatever is known of a column (ADR 17); autovacuum looks closer later
+    settings = {"search_path": f"{schema},public", "synchronous_commit": "off", "default_statistics_target": "10"}
+    return await connections.connect(owner_dsn, server_settings=settings)
+
+
+def log_consumer(kafka: KafkaClients) -> Consumer:
+    # fetch_max_wait_ms: the answer at a partition's end comes before the next one's first records
+    # retry_backoff_ms: a new client knows no leaders yet, and asks twice
+    return reader(kafka, max_partition_fetch_bytes=FETCH, fetch_max_wait_ms=20, retry_backoff_ms=20)
+
+
+class Filling:
+    """connection: with the new schema first in its search path."""
+
+    def __init__(self, plan: FillingPlan, connection: asyncpg.Connection, consumer: Consumer) -> None:
+        service = plan.service
+        self._plan = plan
+        self._contract = service.contract
+        self._states = States(service.aggregates, service.partitions)
+        self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions)
+        self._lookups = Lookups(self._states, plan.master) if plan.master is not None and Lookups.needed(self._states) else None
+        self._skips = plan.skips
+        self._base = plan.base
         self._connection = connection
         self._consumer = consumer
-        self._journal = journal
-        self._skips = skips
-        self._base = base
-        self._lookups = lookups
-        self._observed = observed
 
-    async def fill(self, place: TopicPartition, start: int, end: int) -> None:
-        """The log from the offset `start` to `end`, and the journal as it was split. Raises LogTruncated, ConnectionError."""
+    async def fill(self, place: TopicPartition, journal: Callable[[], Iterable[bytes]], told: Told) -> Observed:
+        """The log as far as was planned, and the journal's rows of this partition, in chunks of a `Spool`. told: how many records were
+        folded, again and again. Raises LogTruncated, ConnectionError."""
         try:
-            held = await self._held(place, start, end, FilledPartition(unchecked=defaultdict(list)), self._observed)
+            held, observed = await self._held(place, journal(), FilledPartition(unchecked=defaultdict(list)), told)
         except NotStorable:  # once more, to find the record that a fold goes wrong at: nobody is told twice of what was folded
-            held = await self._held(place, start, end, FilledPartition(), lambda place, records: None)
+            held, observed = await self._held(place, journal(), FilledPartition(), lambda records: None)
         await self._copy(place.partition, held)
+        return observed
 
-    async def _held(self, place: TopicPartition, start: int, end: int, held: FilledPartition, observed: Told) -> FilledPartition:
+    async def _held(
+        self, place: TopicPartition, journal: Iterable[bytes], held: FilledPartition, told: Told
+    ) -> tuple[FilledPartition, Observed]:
         """Raises NotStorable, where much is checked at once."""
-        rows = sorted(self._journal.rows(place.partition), reverse=True)  # by position; taken from the end, so that each is let go at once
+        rows = sorted(unpacked(journal), reverse=True)  # by position; taken from the end, so that each is let go at once
         for n in itertools.count(1):
             if not rows:
                 break
@@ -112,10 +184,12 @@ class Filling:
             held.hashes[stream, version] = digest
             if n % YIELD == 0:
                 await asyncio.sleep(0)
-        async for records in ahead(self._consumer, place, start, end):
+        observed = Observed.beyond(self._plan.held.get(place))
+        async for records in ahead(self._consumer, place, *self._plan.bounds[place]):
             await self._observe(records, held)
-            observed(place, records)
-        return held
+            observed.take(records)
+            told(len(records))
+        return held, observed
 
     async def _observe(self, batch: Iterable[Record], held: FilledPartition) -> None:
         for n, record in enumerate(batch):

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,18 @@ import asyncpg
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from redress_spine.admin.filling import CHUNK, Filling, split_journal, subject_of, take_indexes_away, without_collecting
+from redress_spine.admin.filling import (
+    CHUNK,
+    FillingPlan,
+    Observed,
+    log_consumer,
+    new_state_connection,
+    split_journal,
+    subject_of,
+    take_indexes_away,
+    without_collecting,
+)
+from redress_spine.admin.filling_process import FillingProcess, worth
 from redress_spine.aggregate import Verified
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.log_end import LogEnd
@@ -30,7 +43,7 @@ from redress_spine.messaging.records import Reader, Record
 from redress_spine.messaging.relay import close
 from redress_spine.messaging.spool import Spool
 from redress_spine.messaging.topics import Topics
-from redress_spine.messaging.whole_log import RESTORE_LOG, Ends, bounds, check_silence, reader, truncated
+from redress_spine.messaging.whole_log import RESTORE_LOG, Bounds, Ends, bounds, check_silence, truncated
 from redress_spine.processing.clock import monotonic
 from redress_spine.processing.losses import Loss, Losses
 from redress_spine.processing.parking import Parking
@@ -45,8 +58,7 @@ from redress_spine.store.own_folding import fold_own
 from redress_spine.store.states import States, one
 from redress_spine.store.vault import Vault
 
-LANES = 2  # partitions filled at a time: while one waits for its first records the other folds
-FETCH = 4 * 1024 * 1024  # bytes asked for at a time: some 4,000 events, 0.1 s of folding
+LANES = 2  # partitions filled at a time in this process: while one waits for its first records the other folds
 LAST_ROWS = 2_000  # journal rows that may be folded while the live state is locked
 SWAP_TRIES = 200
 WAIT = 0.05  # seconds between two of them
@@ -154,8 +166,8 @@ class Rebuild:
         self._lost = Loss()
         self._cluster = ""
         self._topic_id = ""
-        self._anchors: dict[TopicPartition, Anchor] = {}  # the records that the live state has read last
-        self._last: dict[TopicPartition, Anchor] = {}  # and those that the new one has
+        self._held: dict[TopicPartition, Position] = {}  # by the live state
+        self._last: dict[TopicPartition, Anchor] = {}  # the records that the new state has read last
         self._another_log = False  # than the live state has read: their offsets say nothing of each other
         self._events = 0
         self._base = 0  # revisions of this schema begin here, so that no decision on an old row fits a new one
@@ -170,20 +182,22 @@ class Rebuild:
         try:
             if not await lease.fetchval(LEASE):
                 raise RebuildRunning(f"{self._service.source} is being rebuilt already.")
-            consumer = self._consumer()
+            consumer = log_consumer(self._kafka)
             try:
                 await consumer.start()
-                starts = await self._starts(consumer)
-                schema = await new_schema(lease, self._fold)
-                await drop_left_overs(lease, schema)
-                self._base = (await lease.fetchval("SELECT count(*) FROM rebuilds")) << 32
-                await make_state_schema(lease, self._owner_dsn, self._app_role, schema, self._migrations)
-                connection = await self._connected(schema)
-                try:
-                    locked = await self._fill_and_swap(connection, consumer, schema, starts)
-                    states, parked = await one(connection, "SELECT count(*), count(*) FILTER (WHERE parked) FROM state")
-                finally:
-                    await connection.close()
+                log = await self._log(consumer)
+                starts = {place: start for place, (start, _) in log.items()}
+                with more_processes(self._service, sum(end - start for start, end in log.values())) as processes:
+                    schema = await new_schema(lease, self._fold)
+                    await drop_left_overs(lease, schema)
+                    self._base = (await lease.fetchval("SELECT count(*) FROM rebuilds")) << 32
+                    await make_state_schema(lease, self._owner_dsn, self._app_role, schema, self._migrations)
+                    connection = await new_state_connection(self._owner_dsn, schema)
+                    try:
+                        locked = await self._fill_and_swap(connection, consumer, schema, starts, processes)
+                        states, parked = await one(connection, "SELECT count(*), count(*) FILTER (WHERE parked) FROM state")
+                    finally:
+                        await connection.close()
                 await drop_left_overs(lease, schema)
             finally:
                 await close(consumer)
@@ -191,16 +205,20 @@ class Rebuild:
         finally:
             await lease.close()
 
-    async def _starts(self, consumer: Consumer) -> dict[TopicPartition, int]:
-        """Where the log begins. Raises LogTruncated before anything is made."""
-        places = [TopicPartition(self._topics.lifecycle, n) for n in range(self._service.partitions)]
-        starts = {place: start for place, (start, _) in (await bounds(consumer, places)).items()}
-        if (message := truncated(starts)) and not self._accept_loss:
+    async def _log(self, consumer: Consumer) -> Bounds:
+        """Where the log begins and ends. Raises LogTruncated before anything is made."""
+        log = await bounds(consumer, [TopicPartition(self._topics.lifecycle, n) for n in range(self._service.partitions)])
+        if (message := truncated({place: start for place, (start, _) in log.items()})) and not self._accept_loss:
             raise LogTruncated(f"{message} {RESTORE_LOG}")
-        return starts
+        return log
 
     async def _fill_and_swap(
-        self, connection: asyncpg.Connection, consumer: Consumer, schema: str, starts: Mapping[TopicPartition, int]
+        self,
+        connection: asyncpg.Connection,
+        consumer: Consumer,
+        schema: str,
+        starts: Mapping[TopicPartition, int],
+        processes: list[FillingProcess],
     ) -> float:
         self._skips = await load_skips(connection)
         log_end, journal = LogEnd(self._service.source, self._kafka), Spool()
@@ -208,28 +226,31 @@ class Rebuild:
             topic = await self._topic(log_end)
             live = await one(connection, "SELECT schema FROM public.live")
             read = await connection.fetch(f"SELECT * FROM {live['schema']}.consumer_offsets WHERE topic = $1", self._topics.lifecycle)
-            held = {TopicPartition(row["topic"], row["partition"]): position_of(row) for row in read}
-            losses = Losses(live["schema"], schema, {place: position.next for place, position in held.items()})
+            self._held = {TopicPartition(row["topic"], row["partition"]): position_of(row) for row in read}
+            losses = Losses(live["schema"], schema)
             ends = {place: end for place, (_, end) in (await bounds(consumer, list(starts))).items()}
             self._cluster, self._topic_id = topic
-            self._anchors = {place: position.last for place, position in held.items() if position.last}
             self._another_log = any(row["kafka_cluster"] != self._cluster for row in read) or any(
-                position.topic_id not in (None, self._topic_id) or position.next > ends.get(place, 0) for place, position in held.items()
+                position.topic_id not in (None, self._topic_id) or position.next > ends.get(place, 0)
+                for place, position in self._held.items()
             )
             watermark = await connection.fetchval(WATERMARK)
             shown = [table.name for table in tables(self._service.aggregates.values())]
             indexes = await take_indexes_away(connection, schema, ["state", "lookups", *shown])
             self._progress("journal", 0, 0)
             wrong = await split_journal(connection, self._service.contract, self._states, watermark, journal)
-            left = iter(starts)
-            with without_collecting():
-                lanes = [asyncio.create_task(self._lane(schema, left, starts, ends, journal, losses)) for _ in range(LANES)]
-                try:
-                    await asyncio.gather(*lanes)
-                finally:
-                    for lane in lanes:
-                        lane.cancel()
-                    await asyncio.wait(lanes)
+            plan = FillingPlan(
+                service=self._service,
+                owner_dsn=self._owner_dsn,
+                kafka=self._kafka,
+                schema=schema,
+                bounds={place: (starts[place], end) for place, end in ends.items()},
+                held=self._held,
+                skips=self._skips,
+                base=self._base,
+                master=self._master,
+            )
+            await self._fill(plan, processes, journal, losses)
             await connection.executemany(
                 OFFSETS,
                 [(*place, ends[place], self._cluster, self._topic_id, *self._last.get(place, (None, None))) for place in starts],
@@ -245,51 +266,52 @@ class Rebuild:
             journal.close()
             await log_end.stop()
 
-    async def _lane(
-        self, schema: str, left: Iterator[TopicPartition], starts: Mapping[TopicPartition, int], ends: Ends, journal: Spool, losses: Losses
-    ) -> None:
-        """Fill partitions while some are left. What one lane waits for is time for the others."""
-        connection, consumer = await self._connected(schema), self._consumer()
-        try:
-            await consumer.start()
-            filling = Filling(
-                contract=self._service.contract,
-                states=self._states,
-                reader=self._reader,
-                connection=connection,
-                consumer=consumer,
-                journal=journal,
-                skips=self._skips,
-                base=self._base,
-                lookups=self._lookups,
-                observed=lambda place, records: self._observed("log", {place: records}, ends, losses),
-            )
+    async def _fill(self, plan: FillingPlan, processes: list[FillingProcess], journal: Spool, losses: Losses) -> None:
+        """Partition by partition, in this process and more."""
+        left, every = iter(plan.bounds), sum(end for _, end in plan.bounds.values())
+        for process in processes:
+            process.plan(plan)
+        with without_collecting():
+            lanes = [asyncio.create_task(self._lane_of(each, left, every, journal, losses)) for each in processes]
+            lanes += [asyncio.create_task(self._lane(plan, left, every, journal, losses)) for _ in range(LANES)]
+            try:
+                await asyncio.gather(*lanes)
+            finally:
+                for lane in lanes:
+                    lane.cancel()
+                await asyncio.wait(lanes)
+                for process in processes:
+                    process.end()
+
+    async def _lane(self, plan: FillingPlan, left: Iterator[TopicPartition], every: int, journal: Spool, losses: Losses) -> None:
+        """Fill partitions while some are left. What one lane waits for is time for the others. every: records of the log."""
+        async with plan.opened() as filling:
             for place in left:
-                await filling.fill(place, starts[place], ends[place])
-        finally:
-            await close(consumer)
-            await connection.close()
+                rows = partial(journal.chunks, place.partition)
+                self._keep(place, await filling.fill(place, rows, lambda records: self._told("log", records, every)), losses)
 
-    async def _connected(self, schema: str) -> asyncpg.Connection:
-        # default_statistics_target: services keep to indexes whatever is known of a column (ADR 17); autovacuum looks closer later
-        settings = {"search_path": f"{schema},public", "synchronous_commit": "off", "default_statistics_target": "10"}
-        return await connections.connect(self._owner_dsn, server_settings=settings)
+    async def _lane_of(self, process: FillingProcess, left: Iterator[TopicPartition], every: int, journal: Spool, losses: Losses) -> None:
+        for place in left:
+            observed = await process.fill(place, list(journal.chunks(place.partition)))
+            self._told("log", observed.events, every)
+            self._keep(place, observed, losses)
 
-    def _consumer(self) -> Consumer:
-        # fetch_max_wait_ms: the answer at a partition's end comes before the next one's first records
-        # retry_backoff_ms: a new client knows no leaders yet, and asks twice
-        return reader(self._kafka, max_partition_fetch_bytes=FETCH, fetch_max_wait_ms=20, retry_backoff_ms=20)
+    def _told(self, what: str, records: int, every: int) -> None:
+        self._events += records
+        self._progress(what, self._events, every)
 
-    def _observed(self, what: str, batch: Mapping[TopicPartition, list[Record]], ends: Ends, losses: Losses) -> None:
+    def _keep(self, place: TopicPartition, observed: Observed, losses: Losses) -> None:
+        losses.observed(place, observed.late)
+        self._another_log |= observed.another_log
+        if observed.last:
+            self._last[place] = observed.last
+
+    def _followed(self, batch: Mapping[TopicPartition, list[Record]], wanted: Ends, losses: Losses) -> None:
         for place, records in batch.items():
-            losses.observed(place, records)
-            self._events += len(records)
-            anchor = self._anchors.get(place)
-            if anchor and records and records[0].offset <= anchor.offset <= records[-1].offset:
-                self._another_log |= all(anchor != (each.offset, each.hash) for each in records)
-            if last := next((each for each in reversed(records) if not each.mark), None):
-                self._last[place] = Anchor(last.offset, last.hash)
-        self._progress(what, self._events, sum(ends.values()))
+            observed = Observed.beyond(self._held.get(place))
+            observed.take(records)
+            self._keep(place, observed, losses)
+            self._told("following the log", observed.events, sum(wanted.values()))
 
     async def _follow_and_swap(
         self,
@@ -323,7 +345,7 @@ class Rebuild:
             wanted = await log_end.ask(list(ends))
             async for batch in self._until(consumer, projector, wanted):
                 await projector.project(connection, batch)
-                self._observed("following the log", batch, wanted, losses)
+                self._followed(batch, wanted, losses)
             folded = int(await connection.fetchval(WATERMARK))
             while True:
                 cursor, rows = await self._evolved_beyond(connection, cursor, everything=False, limit=LAST_ROWS)
@@ -442,7 +464,7 @@ class Rebuild:
                 raise NotSwapped("The live state has read much further.")
             async for batch in self._until(consumer, projector, live):  # it stands still now: what it read since is soon read here
                 await projector.project(connection, batch)
-                self._observed("following the log", batch, live, losses)
+                self._followed(batch, live, losses)
             _, last = await self._evolved_beyond(connection, cursor, everything=True, limit=LAST_ROWS + 1)
             if last > LAST_ROWS:
                 raise NotSwapped("The journal has grown too far.")
@@ -458,6 +480,17 @@ class Rebuild:
             await connection.execute("UPDATE public.rebuilds SET live_at = now() WHERE schema = $1", schema)
             await connection.execute(f"ALTER SCHEMA {old} RENAME TO {old}_retired")
         return monotonic() - began
+
+
+@contextmanager
+def more_processes(service: Verified, records: int) -> Iterator[list[FillingProcess]]:
+    """As many as a log of so many records is worth on this machine."""
+    processes = [FillingProcess(service) for _ in range(worth(records))]
+    try:
+        yield processes
+    finally:
+        for each in processes:
+            each.end()
 
 
 async def drop_left_overs(connection: asyncpg.Connection, ours: str) -> None:

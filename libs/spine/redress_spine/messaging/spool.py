@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 CHUNK = 200  # rows of one bucket that are written at a time
@@ -45,10 +45,21 @@ class Spool:
         self._end += len(raw)
 
     def rows(self, bucket: int) -> Iterator[Any]:
+        return unpacked(self.chunks(bucket))
+
+    def chunks(self, bucket: int) -> Iterator[bytes]:
+        """A bucket's rows as they are kept, which another process can be given; `unpacked` makes rows of them."""
+        if bucket in self._held:
+            self._write(bucket)
         for at, size in self._chunks.get(bucket, ()):
             self._file.seek(at)
-            yield from marshal.loads(self._file.read(size))
-        yield from self._held.get(bucket, ())
+            yield self._file.read(size)
 
     def close(self) -> None:
         self._file.close()
+
+
+def unpacked(chunks: Iterable[bytes]) -> Iterator[Any]:
+    """The rows in chunks that a spool has written."""
+    for chunk in chunks:
+        yield from marshal.loads(chunk)

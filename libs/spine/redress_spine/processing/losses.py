@@ -6,14 +6,13 @@ Compared by version and never by offset, so that it holds for a log that was wri
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 import asyncpg
 import orjson
 from aiokafka import TopicPartition
 
-from redress_spine.messaging.records import Record
 from redress_spine.processing.projector import JOURNAL
 
 # One pass over both states, joined by their primary keys. Rows whose versions are the same, nearly all, are not looked into.
@@ -99,14 +98,13 @@ class Losses:
     """Captures what the new state lacks, all of it the first time and from then on where the live state went on; judges it once the new
     state has followed as far; and looks, under the locks, at what the live state has read since.
 
-    following: the live offsets at the beginning. Of records from there on it must be told by `observed`.
+    Of records that the live state had not read at the beginning it must be told by `observed`.
     late: subjects whose own events are committed and not folded yet: an older transaction that is still open anywhere in the cluster
     holds the watermark below theirs. Under the locks, where all of the journal is folded, `since` looks at them.
     """
 
-    def __init__(self, live: str, new: str, following: Mapping[TopicPartition, int]) -> None:
+    def __init__(self, live: str, new: str) -> None:
         self._names = {"live": live, "new": new}
-        self._following = following
         self._observed: defaultdict[TopicPartition, list[tuple[int, str]]] = defaultdict(list)
         self._captured: dict[TopicPartition, int] | None = None  # the live offsets then
         self._below = 0  # the transaction below which all is that was seen then
@@ -114,11 +112,9 @@ class Losses:
         self._touched: set[str] = set()  # by operators since
         self._candidates: dict[str, _Row] = {}
 
-    def observed(self, place: TopicPartition, records: Sequence[Record]) -> None:
-        following = self._following.get(place, 0)
-        if records and records[-1].offset >= following:
-            late = (each for each in records if each.offset >= following and each.key is not None)
-            self._observed[place] += [(each.offset, (each.key or b"").decode("utf-8", "replace")) for each in late]
+    def observed(self, place: TopicPartition, late: Iterable[tuple[int, str]]) -> None:
+        """late: offsets and subjects."""
+        self._observed[place] += late
 
     def touched(self, subjects: Iterable[str]) -> None:
         self._touched.update(subjects)

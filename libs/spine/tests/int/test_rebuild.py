@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pickle
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -20,6 +23,8 @@ from redress_events.contracts.handling import ProgressReported
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.event import Event
 from redress_spine.admin import rebuild as rebuild_module
+from redress_spine.admin.filling import FillingPlan
+from redress_spine.admin.filling_process import FillingProcess
 from redress_spine.admin.rebuild import NotSwapped, Rebuild, RebuildRunning
 from redress_spine.admin.verify import verify
 from redress_spine.aggregate import Context
@@ -32,7 +37,11 @@ async def chase(engine: Engine, subject: str) -> None:
     await engine.decide(subject, lambda state, context: [ComplaintChased(chase=state.own.chases + 1, text="and now?")], metadata())
 
 
-async def test_it_comes_to_the_same_state_byte_for_byte(stack: Stack, tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [0, 1, 5], ids=["alone", "with another process", "by more processes than partitions"])
+async def test_it_comes_to_the_same_state_byte_for_byte(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    monkeypatch.setattr(rebuild_module, "worth", lambda records: processes)
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
     subjects = [(await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}")))[0].subject for n in range(30)]
     await asyncio.gather(*(chase(intake, subject) for subject in subjects[:10]))
@@ -240,6 +249,70 @@ async def test_a_run_that_is_killed_anywhere_harms_nothing(stack: Stack, tmp_pat
         assert (await intake.health()).ready
     report = await rebuild(stack, "intake", tmp_path)
     assert await states(stack, "intake") == before and report.schema == "fold1_6"
+
+
+async def test_a_process_that_dies_while_it_fills_ends_the_rebuild_and_harms_nothing(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake = await stack.engine("intake")
+    for n in range(8):
+        await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}"))
+    await idle(intake)
+    before = await states(stack, "intake")
+    monkeypatch.setattr(rebuild_module, "worth", lambda records: 1)
+    begin = FillingProcess.plan
+
+    def begin_and_die(self: FillingProcess, plan: FillingPlan) -> None:
+        begin(self, plan)
+        self.end()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FillingProcess, "plan", begin_and_die)
+        with pytest.raises(ChildProcessError, match="ended with -9"):
+            await rebuild(stack, "intake", tmp_path)
+    assert await states(stack, "intake") == before
+    await rebuild(stack, "intake", tmp_path)
+    assert await states(stack, "intake") == before
+
+
+async def test_what_goes_wrong_in_another_process_is_raised_here(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The schema is not there, as when somebody dropped it."""
+    intake = await stack.engine("intake")
+    for n in range(20):  # in all partitions
+        await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}"))
+    await idle(intake)
+    monkeypatch.setattr(rebuild_module, "worth", lambda records: 1)
+    begin = FillingProcess.plan
+    monkeypatch.setattr(FillingProcess, "plan", lambda self, plan: begin(self, replace(plan, schema="nowhere")))
+    with pytest.raises(asyncpg.UndefinedTableError, match="does not exist"):
+        await rebuild(stack, "intake", tmp_path)
+
+
+async def test_a_process_ends_with_the_one_that_began_it(stack: Stack, tmp_path: Path) -> None:
+    begun = """if True:
+        import pathlib, pickle, sys, time
+        from redress_spine.admin.filling_process import FillingProcess
+        sys.path[:0] = sys.argv[2:]
+        process = FillingProcess(pickle.loads(pathlib.Path(sys.argv[1]).read_bytes()))
+        print(process._process.pid, flush=True)
+        time.sleep(600)
+    """
+    service = tmp_path / "service"
+    service.write_bytes(pickle.dumps(described(stack, "intake")))
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", begun, service, *sys.path, stdout=asyncio.subprocess.PIPE)
+    assert parent.stdout is not None
+    child = int(await parent.stdout.readline())
+    os.kill(child, 0)  # it is there
+    parent.kill()
+    await parent.wait()
+
+    async def gone() -> bool:
+        try:
+            return "\nState:\tZ" in Path(f"/proc/{child}/status").read_text()  # nobody has asked after it yet
+        except FileNotFoundError:
+            return True
+
+    await eventually(gone)
 
 
 async def test_two_at_a_time_are_refused(stack: Stack, tmp_path: Path) -> None:

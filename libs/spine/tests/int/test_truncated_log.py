@@ -101,10 +101,10 @@ async def test_a_start_that_goes_while_the_rebuild_runs_is_noticed(stack: Stack,
     before = await states(stack, "handling")
     fill, filling = Filling.fill, iter(range(99))
 
-    async def cut_before_the_last(self: Filling, *args: Any) -> None:
+    async def cut_before_the_last(self: Filling, *args: Any) -> Any:
         if next(filling) == 1:
             await cut(stack)
-        await fill(self, *args)
+        return await fill(self, *args)
 
     monkeypatch.setattr(Filling, "fill", cut_before_the_last)
     with pytest.raises(LogTruncated, match="has no offset 0"):
@@ -321,7 +321,7 @@ async def test_losses_are_told_by_their_number_and_a_few_names(stack: Stack) -> 
         "CREATE SCHEMA other; CREATE TABLE other.state (LIKE fold1_1.state INCLUDING DEFAULTS);"
         " CREATE TABLE other.parked (LIKE fold1_1.parked); CREATE TABLE other.dead_letters (LIKE fold1_1.dead_letters)"
     )
-    losses = Losses("fold1_1", "other", {})
+    losses = Losses("fold1_1", "other")
     await losses.capture(owner)
     loss = await losses.judge(owner, 2**62)
     assert (loss.rows, loss.versions, loss.subjects, len(loss.named)) == (COMPLAINTS, COMPLAINTS, COMPLAINTS, 5)

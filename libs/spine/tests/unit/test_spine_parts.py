@@ -24,6 +24,7 @@ from spine_stack import AT, HANDLING_AGGREGATE, MASTER, Observed, registered
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.event import Event, Instant, replace
+from redress_spine.admin.filling_process import worth
 from redress_spine.aggregate import Aggregate
 from redress_spine.messaging.envelope import GENESIS, chain, decode
 from redress_spine.processing.clock import fresh_id
@@ -202,3 +203,11 @@ async def test_others_have_their_turn_while_many_long_words_are_opened() -> None
     waiting.cancel()
     assert opened == dict.fromkeys(refs, "x" * 20_000)
     assert len(turns) >= 0.9 * 369 * 20_000 / OPENED_AT_ONCE
+
+
+@pytest.mark.parametrize(("cores", "records", "more"), [(1, 10**9, 0), (2, 39_999, 0), (2, 10**9, 1), (8, 80_000, 2), (8, 10**9, 3)])
+def test_a_rebuild_takes_more_processes_where_cores_and_records_are_worth_it(
+    monkeypatch: pytest.MonkeyPatch, cores: int, records: int, more: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert worth(records) == more

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redress_spine.messaging import spool
-from redress_spine.messaging.spool import Spool
+from redress_spine.messaging.spool import Spool, unpacked
 
 rows = st.tuples(st.integers(0, 6), st.tuples(st.text(max_size=9), st.binary(max_size=9), st.integers(), st.booleans(), st.none()))
 
@@ -23,6 +23,7 @@ def test_each_bucket_has_its_rows_in_order(put: list[tuple[int, tuple[object, ..
             assert split._count <= held
         for bucket in range(7):
             assert list(split.rows(bucket)) == [row for each, row in put if each == bucket]
+            assert list(unpacked(list(split.chunks(bucket)))) == [row for each, row in put if each == bucket]
     finally:
         split.close()
         spool.CHUNK, spool.HELD = before
