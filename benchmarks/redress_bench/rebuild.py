@@ -24,8 +24,8 @@ from redress_spine.store.migrate import migrate
 SERVICE = "intake"  # of all services it listens to the most types: the slowest to rebuild
 PARTITIONS = 12
 BOUND = (
-    "Python: judging each record (JSON, chain, model) and folding it take nearly all of the time, in a process for each core (three more at "
-    "most); Kafka and PostgreSQL take their part of the same cores, and a process is of use a second after it began."
+    "Python: judging each record (JSON, chain, model) and folding it take nearly all of the time, in a process for each core (three "
+    "more at most); Kafka and PostgreSQL take their part of the same cores, and a process is of use a second after it began."
 )
 
 
