@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import statistics
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -16,7 +17,7 @@ from redress_bench.writing import write
 from redress_events.vocabulary import LIFECYCLE
 from redress_local.places import migrations, package
 from redress_local.provision import Databases, provision
-from redress_spine.admin import rebuild as rebuilding
+from redress_spine.admin import filling_process
 from redress_spine.admin.rebuild import Rebuild, Rebuilt
 from redress_spine.messaging import topics
 from redress_spine.store.migrate import migrate
@@ -69,11 +70,11 @@ async def _measure(kafka: str, postgres: str, short: int, long: int, rounds: int
 @contextmanager
 def _alone() -> Iterator[None]:
     """As on a machine with one core."""
-    worth, rebuilding.worth = rebuilding.worth, lambda records: 0
+    each, filling_process.EACH = filling_process.EACH, sys.maxsize
     try:
         yield
     finally:
-        rebuilding.worth = worth
+        filling_process.EACH = each
 
 
 async def _filled(kafka: str, postgres: str, name: str, events: int, seed: int, progress: Progress) -> Databases:
