@@ -121,6 +121,7 @@ class AutomationLoop:
     GATHER: seconds between two looks that find less than all they may: what comes one by one under load is decided together, for less of
     everybody's time, and what comes alone does not wait.
 
+    pool: connections that see the live state.
     prepare: turns decisions into items for the committer (numbers, seals, folds). words: opens personal fields, by subject and reference.
     Both wait for missing keys once for all rows, and say for each what stands in the way.
     """
@@ -142,7 +143,7 @@ class AutomationLoop:
         cross_check: CrossCheck,
         prepare: Callable[[Sequence[Draft]], Awaitable[Sequence[Item | Exception]]],
         words: Callable[[Mapping[str, Sequence[str]]], Awaitable[Mapping[str, Mapping[str, str] | Exception]]],
-        connect: Callable[[], Awaitable[asyncpg.Connection]],
+        pool: asyncpg.Pool,
         entropy: Callable[[], bytes],
     ) -> None:
         self._source = source
@@ -157,7 +158,7 @@ class AutomationLoop:
         self._cross_check = cross_check
         self._prepare = prepare
         self._words = words
-        self._connect = connect
+        self._pool = pool
         self._entropy = entropy
         self._woken = {each.name: asyncio.Event() for each in automations}
         self._read = asyncio.Event()  # the projector has gone on
@@ -190,34 +191,25 @@ class AutomationLoop:
         self._read.set()
 
     async def run(self) -> None:
-        """Decide for ever, each automation in a task of its own: one may wait, for the log or for a key, and holds up no other."""
+        """Decide for ever, each automation in a task of its own: one may wait, for the log or for a key, and holds up no other. Whoever
+        waits holds no connection: one is taken for each statement."""
         async with asyncio.TaskGroup() as group:
             for automation in self._automations:
                 group.create_task(
                     self._for_ever(automation.name, partial(self._timed if automation.at else self._untimed, automation=automation))
                 )
 
-    async def _for_ever(self, task: str, turn: Callable[[asyncpg.Connection], Awaitable[float]]) -> None:
-        """Run turns; each says how long to sleep unless woken. A broken connection is replaced."""
-        connection: asyncpg.Connection | None = None
+    async def _for_ever(self, task: str, turn: Callable[[], Awaitable[float]]) -> None:
+        """Run turns; each says how long to sleep unless woken. After a failure connections are made anew: it may be theirs."""
         woken = self._woken[task]
         while True:
             began = self._due_back[task] = monotonic()
             try:
-                if connection is None:
-                    async with asyncio.timeout(10):
-                        connection = await self._connect()
                 woken.clear()
-                pause = await turn(connection)
-            except asyncio.CancelledError:
-                if connection is not None:
-                    connection.terminate()
-                raise
+                pause = await turn()
             except Exception as error:
                 log.warning("work-failed", service=self._source, error=safe_message(error))
-                if connection is not None:
-                    connection.terminate()
-                    connection = None
+                await self._pool.expire_connections()
                 await asyncio.sleep(1.0)
                 continue
             if pause > 0:
@@ -227,14 +219,14 @@ class AutomationLoop:
                         await woken.wait()
                 await asyncio.sleep(began + self.GATHER - monotonic())
 
-    async def _untimed(self, connection: asyncpg.Connection, automation: Automation) -> float:
+    async def _untimed(self, automation: Automation) -> float:
         partitions = self._projector.partitions
         if not partitions or not self._cross_check.agrees:
             return FALLBACK
-        decided = await self._decide_due(connection, automation, partitions, 0, self._clock)
+        decided = await self._decide_due(automation, partitions, 0, self._clock)
         return 0.0 if decided.events and (decided.subjects >= BATCH or decided.overtaken) else FALLBACK
 
-    async def _timed(self, connection: asyncpg.Connection, automation: Automation) -> float:
+    async def _timed(self, automation: Automation) -> float:
         """Everything up to an instant that the log was read past."""
         partitions = self._projector.partitions
         if not partitions:
@@ -244,7 +236,7 @@ class AutomationLoop:
                 self._held_since.pop(automation.name, None)
             return FALLBACK
         before = self._clock()
-        looked = await one(connection, next_sql(automation), partitions)
+        looked = await one(self._pool, next_sql(automation), partitions)
         if looked["first"] is None or not self._cross_check.compare(before, looked["now"]):
             self._held_since.pop(automation.name, None)
             return FALLBACK
@@ -255,20 +247,20 @@ class AutomationLoop:
             return min(wall_seconds_until(instant, self._clock), FALLBACK)
         asked = clock()
         passed = await self._passed(partitions)
-        if not passed or await self._waits(connection, automation, sorted(set(partitions) - set(passed)), clock):
+        if not passed or await self._waits(automation, sorted(set(partitions) - set(passed)), clock):
             self._held_since.setdefault(automation.name, monotonic())
         else:
             self._held_since.pop(automation.name, None)
         if not passed:
             return FALLBACK
-        decided = await self._decide_due(connection, automation, passed, micros(asked - MARGIN), clock)
+        decided = await self._decide_due(automation, passed, micros(asked - MARGIN), clock)
         return 0.0 if decided.subjects else FALLBACK
 
-    async def _waits(self, connection: asyncpg.Connection, automation: Automation, partitions: Sequence[int], clock: Clock) -> bool:
+    async def _waits(self, automation: Automation, partitions: Sequence[int], clock: Clock) -> bool:
         """Whether something is due in these partitions."""
         if not partitions:
             return False
-        first = (await one(connection, next_sql(automation), partitions))["first"]
+        first = (await one(self._pool, next_sql(automation), partitions))["first"]
         return first is not None and EPOCH + timedelta(microseconds=first) + MARGIN <= clock()
 
     async def _passed(self, partitions: Sequence[int]) -> list[int]:
@@ -292,36 +284,31 @@ class AutomationLoop:
             return []
         return [place.partition for place in places]
 
-    async def _decide_due(
-        self, connection: asyncpg.Connection, automation: Automation, partitions: Sequence[int], instant: int, clock: Clock
-    ) -> Decided:
+    async def _decide_due(self, automation: Automation, partitions: Sequence[int], instant: int, clock: Clock) -> Decided:
         """Those that never failed, and then those that did, which may wait for what they lack."""
-        fresh = [row["subject"] for row in await connection.fetch(due_sql(automation), partitions, instant, BATCH)]
-        again = await self._failed(connection, automation, partitions, instant, bool(fresh))
+        fresh = [row["subject"] for row in await self._pool.fetch(due_sql(automation), partitions, instant, BATCH)]
+        again = await self._failed(automation, partitions, instant, bool(fresh))
         both = [
-            await self.decide(connection, automation, subjects, instant, clock, failed=failed)
+            await self.decide(automation, subjects, instant, clock, failed=failed)
             for subjects, failed in ((fresh, False), (again, True))
             if subjects
         ]
         return Decided(sum(each.subjects for each in both), sum(each.events for each in both), sum(each.overtaken for each in both))
 
-    async def _failed(
-        self, connection: asyncpg.Connection, automation: Automation, partitions: Sequence[int], instant: int, others: bool
-    ) -> list[str]:
+    async def _failed(self, automation: Automation, partitions: Sequence[int], instant: int, others: bool) -> list[str]:
         """Those that are to be tried again, looked for now and then, however often it is woken. others: whether others are due."""
         if (now := monotonic()) - self._failed_looked_for[automation.name] < FALLBACK:
             return []
         self._failed_looked_for[automation.name] = now
-        if not await connection.fetchval(FAILED, automation.name):
+        if not await self._pool.fetchval(FAILED, automation.name):
             return []
-        rows = await connection.fetch(due_again_sql(automation), partitions, instant, BATCH)
+        rows = await self._pool.fetch(due_again_sql(automation), partitions, instant, BATCH)
         if not rows and not others:
-            await connection.execute(settled_sql(automation))
+            await self._pool.execute(settled_sql(automation))
         return [row["subject"] for row in rows]
 
     async def decide(
         self,
-        connection: asyncpg.Connection,
         automation: Automation,
         subjects: Sequence[str],
         instant: int,
@@ -332,14 +319,12 @@ class AutomationLoop:
         """Decide these rows on what is read now, commit together, and set aside what failed or is still due. failed: they did before."""
         self.under_way += 1
         try:
-            return await self._decide(connection, automation, subjects, instant, clock or self._clock, failed)
+            return await self._decide(automation, subjects, instant, clock or self._clock, failed)
         finally:
             self.under_way -= 1
 
-    async def _decide(
-        self, connection: asyncpg.Connection, automation: Automation, subjects: Sequence[str], instant: int, clock: Clock, failed: bool
-    ) -> Decided:
-        loaded = await self._states.load(connection, list(subjects))
+    async def _decide(self, automation: Automation, subjects: Sequence[str], instant: int, clock: Clock, failed: bool) -> Decided:
+        loaded = await self._states.load(self._pool, list(subjects))
         errors: dict[str, str] = {}
         words = await self._opened(automation, loaded.values(), errors)
         drafts: list[Draft] = []
@@ -376,14 +361,14 @@ class AutomationLoop:
         written = set(committed)
         if looked_at := committed + nothing:
             after = [loaded[subject].revision + (subject in written) for subject in looked_at]
-            for still in await connection.fetch(still_due_sql(automation), looked_at, instant, after):
+            for still in await self._pool.fetch(still_due_sql(automation), looked_at, instant, after):
                 errors[still["subject"]] = "It is still due after its decision."
         if errors:
             for subject, what in errors.items():
                 log.error("work-set-aside", service=self._source, automations=automation.name, subject=subject, error=what)
-            await connection.execute(ERRORS, automation.name, list(errors), list(errors.values()), FIRST_RETRY, LONGEST_RETRY)
+            await self._pool.execute(ERRORS, automation.name, list(errors), list(errors.values()), FIRST_RETRY, LONGEST_RETRY)
         if failed and (healed := [subject for subject in subjects if subject not in errors]):
-            await connection.execute(CLEAR, automation.name, healed)
+            await self._pool.execute(CLEAR, automation.name, healed)
         for outcome_name, count in (("decided", len(committed)), ("failed", len(errors)), ("again", len(items) - len(committed))):
             self.counts[automation.name, outcome_name] = self.counts.get((automation.name, outcome_name), 0) + count
         return Decided(len(subjects), sum(len(item.events) for item in items), len(items) - len(committed))

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import asyncpg
 import orjson
 import structlog
 
@@ -67,19 +66,15 @@ class Planning(AutomationLoop):
         self._reactors = {each.name: each for each in reactors}
         self._planned = planned
 
-    async def _decide_due(
-        self, connection: asyncpg.Connection, automation: Automation, partitions: Sequence[int], instant: int, clock: Clock
-    ) -> Decided:
+    async def _decide_due(self, automation: Automation, partitions: Sequence[int], instant: int, clock: Clock) -> Decided:
         if (sweep := self._reactors[automation.name].sweep) is not None:
-            await sweep(connection)
-        return await super()._decide_due(connection, automation, partitions, instant, clock)
+            await sweep(self._pool)
+        return await super()._decide_due(automation, partitions, instant, clock)
 
-    async def _decide(
-        self, connection: asyncpg.Connection, automation: Automation, subjects: Sequence[str], instant: int, clock: Clock, failed: bool
-    ) -> Decided:
+    async def _decide(self, automation: Automation, subjects: Sequence[str], instant: int, clock: Clock, failed: bool) -> Decided:
         reactor = self._reactors[automation.name]
-        loaded = await self._states.load(connection, list(subjects))
-        known: Mapping[str, Any] = await reactor.look(connection, list(loaded.values())) if reactor.look else {}
+        loaded = await self._states.load(self._pool, list(subjects))
+        known: Mapping[str, Any] = await reactor.look(self._pool, list(loaded.values())) if reactor.look else {}
         errors: dict[str, str] = {}
         wanted: dict[str, list[Effect]] = {}
         passed = EPOCH + timedelta(microseconds=instant) if automation.at else None
@@ -91,13 +86,13 @@ class Planning(AutomationLoop):
             except Exception as error:
                 errors[row.subject] = safe_message(error)
         self._due_back[automation.name] = monotonic()
-        kept = await self._keep(connection, reactor, [loaded[subject] for subject in wanted], wanted, known)
+        kept = await self._keep(reactor, [loaded[subject] for subject in wanted], wanted, known)
         if errors:
             for subject, what in errors.items():
                 log.error("effect-set-aside", service=self._source, reactor=automation.name, subject=subject, error=what)
-            await connection.execute(ERRORS, automation.name, list(errors), list(errors.values()), FIRST_RETRY, LONGEST_RETRY)
+            await self._pool.execute(ERRORS, automation.name, list(errors), list(errors.values()), FIRST_RETRY, LONGEST_RETRY)
         if failed and (healed := [subject for subject in subjects if subject not in errors]):
-            await connection.execute(CLEAR, automation.name, healed)
+            await self._pool.execute(CLEAR, automation.name, healed)
         effects = sum(len(wanted[subject]) for subject in kept)
         for outcome, count in (("planned", effects), ("failed", len(errors))):
             self.counts[automation.name, outcome] = self.counts.get((automation.name, outcome), 0) + count
@@ -111,7 +106,6 @@ class Planning(AutomationLoop):
 
     async def _keep(
         self,
-        connection: asyncpg.Connection,
         reactor: Reactor,
         rows: Collection[Row],
         wanted: Mapping[str, Sequence[Effect]],
@@ -119,7 +113,7 @@ class Planning(AutomationLoop):
     ) -> list[str]:
         """Effects and the mark that they are kept, in one transaction; of rows that are still as they were. → their subjects."""
         revisions = {row.subject: row.revision for row in rows}
-        async with connection.transaction():
+        async with self._pool.acquire() as connection, connection.transaction():
             locked = await connection.fetch(LOCK, list(revisions), list(revisions.values()))
             kept = [row["subject"] for row in locked]
             effects = [effect for subject in kept for effect in wanted[subject]]

@@ -49,7 +49,8 @@ class Database:
     """The database of one service, seen by a release of one fold.
 
     commits has two connections at most, for two batches under way. Health, measures and waiting for keys have their own, so that a replica
-    with more questions than it can answer is not taken for one without a database. One for reading goes a minute after its last use.
+    with more questions than it can answer is not taken for one without a database. So have automations and reactors' plans, together. One
+    for reading goes a minute after its last use.
     """
 
     def __init__(self, source: str, url: str, fold: int) -> None:
@@ -65,6 +66,7 @@ class Database:
             self._pools = [await self._pool("reads", 0, 8)]
             self._pools.append(await self._pool("commits", 1, 2))  # after the first is known: `close` finds it though this one fails
             self._pools.append(await self._pool("watch", 1, 2))
+            self._pools.append(await self._pool("automations", 0, 2))
         except (*UNREACHABLE, asyncpg.PostgresError) as error:
             if refusal := connections.refusal(error):
                 raise Unavailable(f"The database of {self._source} {refusal}") from error
@@ -77,6 +79,10 @@ class Database:
     @property
     def commits(self) -> asyncpg.Pool:
         return self._pools[1]
+
+    @property
+    def automations(self) -> asyncpg.Pool:
+        return self._pools[3]
 
     async def connect(self, role: str, **settings: str) -> asyncpg.Connection:
         """A connection whose search path is the live state. Raises Unavailable where that is another release's, and JournalRestored:

@@ -192,11 +192,10 @@ class Engine:
             "cross_check": self._cross_check,
             "prepare": lambda drafts: self._database.on_live(lambda: self.deciding.prepare(drafts)),
             "words": lambda wanted: self._database.on_live(lambda: self._vault.open_all(wanted)),
+            "pool": self._database.automations,
             "entropy": self._entropy,
         }
-        self.automations = AutomationLoop(
-            automations=self._automations, connect=lambda: self._database.connect("automations"), **what_loops_need
-        )
+        self.automations = AutomationLoop(automations=self._automations, **what_loops_need)
         self.performing = Performing(
             source=self.source,
             reactors=self._reactors,
@@ -208,7 +207,6 @@ class Engine:
         self.planning = Planning(
             reactors=self._reactors,
             planned=self.performing.wake,
-            connect=lambda: self._database.connect("planning"),
             **what_loops_need,
         )
         self.watch = EngineWatch(

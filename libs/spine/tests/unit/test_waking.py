@@ -44,7 +44,7 @@ def woken(written: list[Changes] | None) -> set[str]:
             "cross_check",
             "prepare",
             "words",
-            "connect",
+            "pool",
             "entropy",
         ]
     )
