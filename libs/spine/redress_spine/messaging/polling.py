@@ -15,6 +15,8 @@ from redress_spine.messaging.records import Record
 
 log = structlog.get_logger(__name__)
 
+LONG_POLL_MS = 200  # that a fetch waits for its first record
+ENOUGH = 256 * 1024  # bytes for which nobody waits for more
 POLL_TIMEOUT = 10.0  # seconds; a poll that hangs longer means a broken client
 # What aiokafka raises for a header's name that is no UTF-8, and for a codec that is not installed.
 UNREADABLE = (UnicodeDecodeError, UnsupportedCodecError)
@@ -45,6 +47,12 @@ async def poll(consumer: Consumer, following: Mapping[TopicPartition, int], wait
         if state is not None and state.has_valid_position and state.position > read:
             found[place] = [*records, Record(place.topic, place.partition, state.position - 1, None, None, {}, mark=True)]
     return found
+
+
+def gather(consumer: Consumer, wait_ms: int) -> None:
+    """From its next fetch on the broker waits so long for more records before it answers. 0: it answers with the first one."""
+    fetcher = consumer._fetcher  # noqa: SLF001 # docs/adr/0047
+    fetcher._fetch_min_bytes, fetcher._fetch_max_wait_ms = (ENOUGH, wait_ms) if wait_ms else (1, LONG_POLL_MS)  # noqa: SLF001
 
 
 def _assignment(consumer: Consumer) -> Assignment | None:

@@ -21,6 +21,7 @@ import structlog
 
 from redress_spine.messaging.envelope import headers
 from redress_spine.messaging.kafka_clients import KafkaClients, Producer
+from redress_spine.messaging.pace import Pace
 from redress_spine.messaging.topic_metadata import ClusterSeen
 from redress_spine.messaging.topics import Topics
 from redress_spine.processing.clock import monotonic
@@ -83,7 +84,7 @@ AGAIN_FROM = "UPDATE relay_checkpoint SET keys_from = $2 WHERE keys_from = $1"
 RESTORING = "restore-log"
 LEAD = "SELECT pg_try_advisory_lock(hashtext('redress-relay'))"
 
-MAX_BATCH_PAUSE = 0.001, 0.020  # seconds for each row of a page that was not full, and at most: under load many share what one page costs
+PACE = 0.0005, 0.025  # seconds between two pages for each event a second, and at most: under load many share what one page costs
 POLL_WOKEN = 0.003  # seconds: rows are there but above the watermark
 POLL_BUSY = 0.025  # for other replicas' events
 POLL_IDLE = 0.1  # after a while without any
@@ -179,6 +180,7 @@ class Relay:
         self.refused = None
         empty, looked, keys_from = 0, monotonic(), start["keys_from"]
         following: list[Any] = []
+        pace = Pace(*PACE)
         while True:
             self.progress = monotonic()
             self._woken.clear()
@@ -215,8 +217,9 @@ class Relay:
                 cursor = last
                 self._size = min(self._page, self._size * 2)
                 self._sent()
+                pace.came(len(rows))
                 if not full:
-                    await asyncio.sleep(min(MAX_BATCH_PAUSE[0] * len(rows), MAX_BATCH_PAUSE[1]))
+                    await asyncio.sleep(pace.wait)
                 continue
             if keys_from is not None:
                 continue

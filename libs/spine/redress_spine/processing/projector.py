@@ -23,7 +23,8 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from redress_spine.messaging.following import Following
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.log_end import LogEnd
-from redress_spine.messaging.polling import POLL_TIMEOUT, poll
+from redress_spine.messaging.pace import Pace
+from redress_spine.messaging.polling import LONG_POLL_MS, POLL_TIMEOUT, gather, poll
 from redress_spine.messaging.positions import Anchor, Position, Refusal
 from redress_spine.messaging.records import DeadLetter, DecodedRecord, Elsewhere, Reader, Record, RejectedRecord
 from redress_spine.messaging.relay import close
@@ -40,7 +41,8 @@ from redress_spine.store.vault import PROOF, KeyRecord, Vault
 log = structlog.get_logger(__name__)
 
 BATCH = 500  # records in a transaction: 1 gives 1.6k events/s, 500 give 134k
-POLL_MS = 200
+PACE = 0.00015, 0.040  # seconds that a fetch waits for more, for each event a second, and at most
+LEAST_WAIT = 0.003  # seconds: for less a fetch does not wait
 MAX_BATCH_PAUSE = 0.001, 0.020  # seconds for each record of a projection, and at most: so that the next has more to fold
 FULL_BATCH_PAUSE = 0.010  # seconds, where more is waiting: for commands
 LAZY_COMMIT = 5.0
@@ -176,7 +178,7 @@ class Projector:
             session_timeout_ms=3_000,
             heartbeat_interval_ms=500,
             request_timeout_ms=4_000,
-            fetch_max_wait_ms=POLL_MS,
+            fetch_max_wait_ms=LONG_POLL_MS,
             metadata_max_age_ms=30_000,
         )
         consumer.subscribe([name for name in both if name in seen.topics] or both, listener=self._following)
@@ -188,12 +190,14 @@ class Projector:
         return consumer
 
     async def _consume(self, consumer: Consumer, connection: asyncpg.Connection, cluster: str) -> None:
-        committed = monotonic()
+        committed, pace = monotonic(), Pace(*PACE)
         while True:
+            wait = pace.wait
+            gather(consumer, round(wait * 1_000) if wait >= LEAST_WAIT else 0)
             await self._following.look(consumer)
             await self._take_up(consumer, connection, cluster)
             try:
-                polled = await poll(consumer, self._following.offsets, POLL_MS, self.size)
+                polled = await poll(consumer, self._following.offsets, LONG_POLL_MS, self.size)
             except NoOffsetForPartitionError:
                 self._following.let_go(list(self.positions))
                 continue
@@ -223,6 +227,7 @@ class Projector:
                 self.size = min(BATCH, self.size * 2)
                 self._projected(written)
                 count = sum(map(len, batch.values()))
+                pace.came(count)
                 await asyncio.sleep(min(MAX_BATCH_PAUSE[0] * count, MAX_BATCH_PAUSE[1]) if count < BATCH else FULL_BATCH_PAUSE)
             if monotonic() - committed > LAZY_COMMIT:
                 committed = monotonic()
