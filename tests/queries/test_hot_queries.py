@@ -45,7 +45,7 @@ PARTITIONS = list(range(12))
 FIRST = (-(2**63), "")  # of a list: before everything
 SUBJECTS = [f"complaint/{n:08x}-0000-7000-8000-000000000000" for n in range(1, 201)]
 PARKED = f"complaint/{999:08x}-0000-7000-8000-000000000000"
-ONES, OFFSETS = [1] * 200, [0] * 12
+ONES = [1] * 200
 HASH = bytes(32)
 LIFECYCLE = ["complaints.lifecycle.v1"] * 12
 BEGIN, NEAR_THE_END = ("0", 0), ("499", 99_900)  # of the journal
@@ -117,7 +117,6 @@ def works() -> list[Hot]:
 def spine() -> list[Hot]:
     streams = (SUBJECTS, ONES)
     lists_of = (SUBJECTS[0], ["said", "stages"])
-    fence = (LIFECYCLE, PARTITIONS, OFFSETS, OFFSETS, OFFSETS, ["id"] * 12, OFFSETS, [HASH] * 12)
     table: list[tuple[str, str, tuple[Any, ...], str, bool]] = [
         ("rows and their heads", states.LOAD, (SUBJECTS,), "state_pkey", False),
         ("one row and its head", states.LOAD, (SUBJECTS[:1],), "state_pkey", False),
@@ -130,7 +129,6 @@ def spine() -> list[Hot]:
         ("keys that go again", relay.AGAIN, (SUBJECTS[0], 1_000), "keys_pkey", False),
         ("rows to be folded", projector.ROWS, (SUBJECTS,), "state_pkey", True),
         ("own events read back", projector.JOURNAL, streams, "events_pkey", True),
-        ("the fence", projector.FENCE, fence, "consumer_offsets_pkey", True),
         ("an answer given before", deciding.STORED, (f"key-{SUBJECTS[0]}",), "idempotency_pkey", False),
         ("answers that are too old", pruning.PRUNE, (timedelta(days=7), 500), "idempotency_at", True),
         ("what a command made", deciding.MADE, (SUBJECTS[0], 1), "events_pkey", False),

@@ -18,7 +18,7 @@ from spine_stack import Stack, engine_of, eventually
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.processing import projector
 from redress_spine.store.engine import Engine
-from redress_spine.store.saving import save as save_states
+from redress_spine.store.saving import save_at_once
 
 # Where a replica can hold still. It says `holding` and the number of records that it has in its hands.
 PAGE_READ = "a page is read and about to be sent"
@@ -139,10 +139,11 @@ def hold_still(engine: Engine, where: str, stop: bool) -> None:
             await halt(len(wanted))
         return known
 
-    async def saving(connection: Any, foldings: Any) -> Any:
-        written = await save_states(connection, foldings)
-        if where == BATCH_SAVED:
-            await halt(size[0])
+    async def saving(connection: Any, moves: Any, foldings: Any) -> Any:
+        async with connection.transaction():  # what the one statement does is done, and not committed
+            written = await save_at_once(connection, moves, foldings)
+            if where == BATCH_SAVED:
+                await halt(size[0])
         return written
 
     async def projecting(connection: Any, batch: Any, refused: str | None = None) -> Any:
@@ -169,7 +170,7 @@ def hold_still(engine: Engine, where: str, stop: bool) -> None:
 
     engine.performing._act, engine.performing._finish = acting, finishing  # type: ignore[method-assign, assignment]
     reading._load, reading._project, reading._journal = loading, projecting, comparing  # type: ignore[method-assign]
-    projector.save = saving  # type: ignore[attr-defined]
+    projector.save_at_once = saving  # type: ignore[attr-defined]
 
 
 async def main(source: str, dsn: str, kafka: str, prefix: str, partitions: int, hold: str, stop: bool, outside: str) -> None:

@@ -34,7 +34,7 @@ from redress_spine.processing.projections import Changes, NotProjected
 from redress_spine.processing.skips import Skips, skip_of, skips_of
 from redress_spine.store.errors import safe_message
 from redress_spine.store.fold import Folding
-from redress_spine.store.saving import save, store_dead_letters
+from redress_spine.store.saving import FENCE_LOST, OVERTAKEN, Move, fence, save, save_at_once, store_dead_letters
 from redress_spine.store.states import States
 from redress_spine.store.vault import PROOF, KeyRecord, Vault
 
@@ -48,14 +48,6 @@ FULL_BATCH_PAUSE = 0.010  # seconds, where more is waiting: for commands
 LAZY_COMMIT = 5.0
 FAILING = 60.0  # seconds after a failure: long enough to be seen by who looks now and then
 
-FENCE = """
-UPDATE consumer_offsets o SET next = p.new, topic_id = coalesce(p.topic_id, o.topic_id),
-    last_offset = coalesce(p.last_offset, o.last_offset), last_hash = coalesce(p.last_hash, o.last_hash)
-FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], $8::bytea[])
-    p (topic, partition, expected, epoch, new, topic_id, last_offset, last_hash)
-WHERE o.topic = p.topic AND o.partition = p.partition AND o.next = p.expected AND o.epoch = p.epoch
-RETURNING o.topic, o.partition
-"""
 # Index: state_pkey.
 ROWS = "SELECT subject, parked, read, cause, observed, own, decided FROM state WHERE subject = ANY ($1::text[])"
 # Index: events_pkey.
@@ -239,8 +231,8 @@ class Projector:
             self.skips = {**self.skips, **await skips_of(connection, list(new))}
 
     async def project(self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]]) -> list[Changes]:
-        """Fold outside, then write all of it in one transaction that begins with the fence. → what it changed; nothing where no row was
-        written. Raises FenceLost.
+        """Fold outside, then write all of it in one transaction that begins with the fence, which is one statement where nothing is in its
+        way. → what it changed; nothing where no row was written. Raises FenceLost.
 
         Where PostgreSQL refuses a value, halves find the record that it came from, and that is parked.
         """
@@ -296,21 +288,20 @@ class Projector:
             else:
                 foldings[item.subject].take(item, skip_of(self.skips, item.record))
         read = {place: _behind(self.positions[place], records) for place, records in batch.items()}
-        moves = [(place.topic, place.partition, *self._move(place, read[place])) for place in batch]
+        moves: list[Move] = [(place.topic, place.partition, *self._move(place, read[place])) for place in batch]
         touched = [folding for folding in foldings.values() if folding.touched]
         for n, folding in enumerate(touched):
             if n % 50 == 49:
                 await asyncio.sleep(0)
             folding.changes = folding.project()
-        async with connection.transaction():
-            moved = await connection.fetch(FENCE, *map(list, zip(*moves, strict=True)))
-            if len(moved) != len(moves):
-                raise FenceLost
-            written = [await save(connection, touched)] if touched else []
-            if keys:
-                await self._vault.store(connection, keys)
-            if dead_letters:
-                await store_dead_letters(connection, dead_letters)
+        if keys:  # whoever stores one too late, or twice, harms nobody: the fence need not hold for it
+            await self._vault.store(connection, keys)
+        try:
+            written = await self._saved(connection, moves, touched, dead_letters)
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == FENCE_LOST:
+                raise FenceLost from None
+            raise
         for place, records in batch.items():
             self.positions[place] = read[place]
             self.timestamps[place] = records[-1].timestamp or self.timestamps.get(place, 0)
@@ -320,6 +311,24 @@ class Projector:
                     log.error("parked", service=self._source, subject=folding.subject, reason=waiting.reason, detail=waiting.detail)
         for one in dead_letters:
             log.error("set-aside", service=self._source, topic=one.record.topic, offset=one.record.offset, reason=one.reason)
+        return written
+
+    async def _saved(
+        self, connection: asyncpg.Connection, moves: Sequence[Move], touched: list[Folding], dead_letters: list[DeadLetter]
+    ) -> list[Changes]:
+        """In one statement, but for what waits, is set aside, or was overtaken by a decision. In a transaction of somebody's a statement
+        that fails would end that. Raises asyncpg.PostgresError with FENCE_LOST."""
+        if not (dead_letters or any(each.waiting for each in touched) or connection.is_in_transaction()):
+            try:
+                return await save_at_once(connection, moves, touched)
+            except asyncpg.PostgresError as error:
+                if error.sqlstate != OVERTAKEN:
+                    raise
+        async with connection.transaction():
+            await fence(connection, moves)
+            written = [await save(connection, touched)] if touched else []
+            if dead_letters:
+                await store_dead_letters(connection, dead_letters)
         return written
 
     def _move(self, place: TopicPartition, read: Position) -> tuple[int, int, int, str | None, int | None, bytes | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -10,21 +10,30 @@ import orjson
 
 from redress_spine.messaging.records import DeadLetter, Record
 from redress_spine.processing import projections
-from redress_spine.processing.projections import Changes, shows_observed
-from redress_spine.store import entries
+from redress_spine.processing.projections import Changes, shows_observed, with_commit
+from redress_spine.store.arrays import argument, parameter
 from redress_spine.store.fold import Folding
 from redress_spine.store.states import Connection
 
-SAVE = """
-INSERT INTO state (subject, partition, revision, parked, read, cause, observed)
-SELECT n.subject, n.partition, 1, n.parked, n.read, n.cause, n.observed
-FROM unnest($1::text[], $2::int[], $3::boolean[], $4::jsonb[], $5::jsonb[], $6::jsonb[]) n (subject, partition, parked, read, cause,
-observed) ORDER BY n.subject
-ON CONFLICT (subject) DO UPDATE SET
-    parked = excluded.parked, read = excluded.read, cause = excluded.cause, observed = excluded.observed,
-    revision = state.revision + (state.observed <> excluded.observed OR state.parked <> excluded.parked)::int
-RETURNING subject, decided
-"""
+PARAMETERS = 25
+NUMBERS = {
+    2: "int",
+    3: "bigint",
+    4: "bigint",
+    5: "bigint",
+    7: "bigint",
+    10: "int",
+    11: "bigint",
+    12: "boolean",
+    22: "bigint",
+    23: "bigint",
+    25: "int",
+}
+SAVE_BATCH = f"SELECT * FROM save_batch({', '.join(parameter(n, NUMBERS.get(n)) for n in range(1, PARAMETERS + 1))})"
+# What it raises: somebody else moved the partitions; something was decided on what its projections were made of.
+FENCE_LOST, OVERTAKEN = "FL001", "OV001"
+# A partition's topic, number, where it was read to and its epoch, as they must be; where it is read to now, and what that means.
+Move = tuple[str, int, int, int, int, str | None, int | None, bytes | None]
 # Of rows that are locked. Index: state_pkey.
 OWN = "SELECT subject, own FROM state WHERE subject = ANY ($1::text[])"
 SEAL = """
@@ -49,27 +58,49 @@ def headers_json(headers: Mapping[str, bytes]) -> str:
     return orjson.dumps({name: value.hex() for name, value in headers.items() if "\0" not in name}).decode()
 
 
+async def save_at_once(connection: Connection, moves: Sequence[Move], foldings: list[Folding]) -> list[Changes]:
+    """Fence and write folded rows of which none waits, in one autocommit statement. → what is new in projections, which were made before.
+
+    Raises asyncpg.PostgresError with FENCE_LOST or OVERTAKEN; nothing is written then."""
+    foldings = sorted(foldings, key=lambda folding: folding.subject)
+    read = [each.decided if shows_observed(each.codec.aggregate, each.before, each.observed) else None for each in foldings]
+    made = [each.changes or Changes() for each in foldings]
+    statement, projected = with_commit(SAVE_BATCH, PARAMETERS, list(enumerate(made, 1)))
+    await connection.fetch(statement, *_given(moves, foldings, read), *projected)
+    return made
+
+
+async def fence(connection: Connection, moves: Sequence[Move]) -> None:
+    """The first statement of a transaction. Raises asyncpg.PostgresError with FENCE_LOST."""
+    await connection.fetch(SAVE_BATCH, *_given(moves, [], []))
+
+
 async def save(connection: Connection, foldings: list[Folding]) -> Changes:
     """Write folded rows, their ciphertexts, their entries, what they parked, and their projections, each as a set, rows by id. → what is
     new in projections."""
     foldings = sorted(foldings, key=lambda folding: folding.subject)
-    saved = await connection.fetch(
-        SAVE,
+    saved = await connection.fetch(SAVE_BATCH, *_given([], foldings, [None] * len(foldings)))
+    if waiting := parked_rows(foldings):
+        await connection.execute(PARK, *map(list, zip(*waiting, strict=True)))
+    return await _project(connection, foldings, {foldings[row["item"] - 1].subject: row["decided"] for row in saved})
+
+
+def _given(moves: Sequence[Move], foldings: Sequence[Folding], decided: Sequence[int | None]) -> list[str | list[Any]]:
+    sealed = [(each.subject, *value) for each in foldings for value in each.sealed]
+    entered = [(each.subject, *row) for each in foldings for row in each.entries]
+    given = (
+        *(zip(*moves, strict=True) if moves else ((),) * 8),
         [each.subject for each in foldings],
         [each.partition for each in foldings],
+        decided,
         [each.parked for each in foldings],
         [orjson.dumps(each.read).decode() for each in foldings],
         [each.cause for each in foldings],
         [each.observed_json for each in foldings],
+        *(zip(*sealed, strict=True) if sealed else ((),) * 3),
+        *(zip(*entered, strict=True) if entered else ((),) * 7),
     )
-    sealed = [(each.subject, *value) for each in foldings for value in each.sealed]
-    if sealed:
-        await connection.execute(SEAL, *map(list, zip(*sealed, strict=True)))
-    if entered := [(each.subject, *row) for each in foldings for row in each.entries]:
-        await connection.execute(entries.WRITE, *map(list, zip(*entered, strict=True)))
-    if waiting := parked_rows(foldings):
-        await connection.execute(PARK, *map(list, zip(*waiting, strict=True)))
-    return await _project(connection, foldings, {row["subject"]: row["decided"] for row in saved})
+    return [argument(NUMBERS.get(n), values) for n, values in enumerate(given, 1)]
 
 
 async def _project(connection: Connection, foldings: Iterable[Folding], decided: Mapping[str, int]) -> Changes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import asyncpg
@@ -21,7 +21,7 @@ from redress_spine.processing.projections import Changes
 from redress_spine.processing.projector import FenceLost, Projector
 from redress_spine.store.engine import Engine
 from redress_spine.store.fold import Folding
-from redress_spine.store.saving import save
+from redress_spine.store.saving import Move, save_at_once
 from redress_spine.store.states import partition_of
 
 TABLES = ("state", "parked", "sealed", "dead_letters", "consumer_offsets")
@@ -99,16 +99,17 @@ async def test_a_rebalance_in_the_middle_of_a_batch_ends_no_projector(stack: Sta
             await hold()
         return await journal(connection, wanted)
 
-    async def saving(connection: asyncpg.Connection, foldings: list[Folding]) -> Changes:
-        written = await save(connection, foldings)
-        if where == "within its transaction":
-            await hold()
+    async def saving(connection: asyncpg.Connection, moves: Sequence[Move], foldings: list[Folding]) -> list[Changes]:
+        async with connection.transaction():  # what the one statement does is done, and not committed
+            written = await save_at_once(connection, moves, foldings)
+            if where == "within its transaction":
+                await hold()
         return written
 
     monkeypatch.setattr(one.projector._following, "on_partitions_revoked", revoking)
     monkeypatch.setattr(one.projector._following, "_judge", judging)
     monkeypatch.setattr(one.projector, "_journal", comparing)
-    monkeypatch.setattr(projector, "save", saving)
+    monkeypatch.setattr(projector, "save_at_once", saving)
     async with pen(stack) as hand:
         for author in authors:
             await hand.write(*author.say(registered()))

@@ -22,7 +22,7 @@ from redress_spine.admin.verify import verify
 from redress_spine.aggregate import Context, Projection
 from redress_spine.processing import projector
 from redress_spine.store.engine import Engine
-from redress_spine.store.saving import save
+from redress_spine.store.saving import save, save_at_once
 
 OPENED = CaseOpened(cycle=1, routing=1, department="d")
 ROWS = "SELECT what, n, name FROM toys WHERE subject = $1 ORDER BY what"
@@ -79,17 +79,24 @@ async def test_what_is_decided_while_a_batch_is_folded_is_in_the_rows_too(stack:
     intake = await stack.engine("intake")
     subject = await new(intake)
     overtaken: list[Any] = []
+    steps: list[list[str]] = []
 
-    async def overtaken_save(connection: Any, foldings: Any) -> Any:
+    async def overtaken_save(connection: Any, moves: Any, foldings: Any) -> Any:
         if not overtaken and any(folding.observed.opened for folding in foldings):
             overtaken.append(await intake.decide(subject, named("Y"), metadata()))
+        return await save_at_once(connection, moves, foldings)
+
+    async def save_by_steps(connection: Any, foldings: Any) -> Any:
+        steps.append([folding.subject for folding in foldings])
         return await save(connection, foldings)
 
-    monkeypatch.setattr(projector, "save", overtaken_save)
+    monkeypatch.setattr(projector, "save_at_once", overtaken_save)
+    monkeypatch.setattr(projector, "save", save_by_steps)
     async with pen(stack) as hand:
         await hand.write(*Author(subject, HANDLING).say(OPENED))
     await observed(intake, subject)
-    assert overtaken and await asks(stack, "intake", ROWS, subject) == [("named", 1, "Y"), ("opened", 1, "Y")]
+    assert overtaken and steps == [[subject]], "in one statement, where nothing was decided meanwhile"
+    assert await asks(stack, "intake", ROWS, subject) == [("named", 1, "Y"), ("opened", 1, "Y")]
     await idle(intake)
     await verified(stack, "intake")
 
