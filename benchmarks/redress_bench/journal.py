@@ -16,7 +16,7 @@ from redress_bench.stage import HERE, system
 from redress_local.places import migrations
 from redress_local.processes import run
 from redress_local.provision import Databases, provision
-from redress_spine.messaging.relay import READ
+from redress_spine.messaging.relay import read_page
 from redress_spine.store import connections
 from redress_spine.store.migrate import migrate
 
@@ -121,7 +121,7 @@ async def _lost(database: Databases, seconds: float) -> tuple[int, int]:
         writing = loop.run_in_executor(None, lambda: (ours.round(1.0), ours.round(seconds)))
         while True:
             done = writing.done()
-            rows = await connection.fetch(READ, *cursor, 1_000)
+            rows, _ = await read_page(connection, cursor, 1_000)
             read += len(rows)
             if rows:
                 cursor = rows[-1]["transaction_id"], rows[-1]["global_position"]

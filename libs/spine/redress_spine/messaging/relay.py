@@ -32,20 +32,14 @@ from redress_spine.store.vault import PROOF
 log = structlog.get_logger(__name__)
 
 PAGE = 1_000
-# Index: events_relay. The row comparison walks it from the checkpoint; the watermark ends it.
+# Index: events_relay, from the checkpoint on. The last rows may be above the watermark: they are there, and not to be sent yet.
 READ = """
-SELECT e.stream, e.version, e.topic, e.type, e.prevhash, e.hash, e.data, e.transaction_id::text AS transaction_id, e.global_position
+SELECT e.stream, e.version, e.topic, e.type, e.prevhash, e.hash, e.data, e.transaction_id::text AS transaction_id, e.global_position,
+    e.transaction_id < (SELECT pg_snapshot_xmin(pg_current_snapshot())) AS below
 FROM events e
 WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2)
-  AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY e.transaction_id, e.global_position
 LIMIT $3
-"""
-# No EXISTS: planned for any cursor it expects every second row to match, and where none does it reads the whole journal, at each poll
-# (75 ms of 300,000 events). The order, which EXISTS drops, holds it to the index: events_relay.
-AHEAD = """
-SELECT true FROM events e WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2)
-ORDER BY e.transaction_id, e.global_position LIMIT 1
 """
 # Index: events_relay. It reads so many rows at most, however far Kafka is behind; `head` and `sent` tell the rest by their difference.
 COUNTED = 1_000
@@ -180,6 +174,7 @@ class Relay:
         self.refused = None
         empty, looked, keys_from = 0, monotonic(), start["keys_from"]
         following: list[Any] = []
+        ahead = False  # rows are there, above the watermark
         pace = Pace(*PACE)
         while True:
             self.progress = monotonic()
@@ -200,7 +195,7 @@ class Relay:
                 keys_from = await self._send_again(connection, keys_from)
             if not following:
                 asked = self._size
-                following = await connection.fetch(READ, *cursor, asked)
+                following, ahead = await read_page(connection, cursor, asked)
             rows, following = following, []
             if rows:
                 empty = 0
@@ -218,13 +213,13 @@ class Relay:
                 self._size = min(self._page, self._size * 2)
                 self._sent()
                 pace.came(len(rows))
-                if not full:
-                    await asyncio.sleep(pace.wait)
-                continue
+                if full:
+                    continue
+                await asyncio.sleep(pace.wait)
+            else:
+                empty += 1
             if keys_from is not None:
                 continue
-            ahead = await connection.fetchval(AHEAD, *cursor)
-            empty += 1
             pause = POLL_WOKEN if ahead else POLL_BUSY if empty < IDLE_AFTER else POLL_IDLE
             try:  # each turn asks the database something within a ping's time, so `idle_session_timeout` ends only a stopped leader
                 async with asyncio.timeout(pause):
@@ -255,12 +250,12 @@ class Relay:
             return []
         sending = asyncio.create_task(self._send(records))
         try:
-            following = await connection.fetch(READ, *after, self._size)
+            following, _ = await read_page(connection, after, self._size)
             await sending
         finally:  # nothing is sent any more when this page has failed: the next one gets a producer of its own
             sending.cancel()
             await asyncio.wait([sending])
-        return list(following)
+        return following
 
     async def _send_again(self, connection: asyncpg.Connection, after: str) -> str | None:
         """One page of all keys that there are, from behind this subject. → where the next one begins; None when all were sent."""
@@ -275,6 +270,14 @@ class Relay:
         """Events that are not shipped: counted up to 1,000, and beyond that told by positions, which have gaps where a commit failed."""
         row = await one(connection, BACKLOG)
         return int(row["counted"] if row["counted"] <= COUNTED else max(row["counted"], row["head"] - row["sent"]))
+
+
+async def read_page(connection: asyncpg.Connection, after: tuple[str, int], most: int) -> tuple[list[Any], bool]:
+    """Rows behind this place that may be sent; and whether there are more that may not, yet."""
+    rows = await connection.fetch(READ, *after, most)
+    if not rows or rows[-1]["below"]:
+        return rows, False
+    return [row for row in rows if row["below"]], True
 
 
 def key_record(topics: Topics, row: Any) -> Outgoing:

@@ -10,7 +10,7 @@ import pytest
 from spine_stack import Stack
 
 from redress_spine.admin.rebuild import BEYOND
-from redress_spine.messaging.relay import READ
+from redress_spine.messaging.relay import READ, read_page
 
 NAIVE = "SELECT stream, version, global_position FROM events WHERE global_position > $1 ORDER BY global_position LIMIT 1000"
 INSERT = """
@@ -37,7 +37,7 @@ class RelayReader:
         self.seen: list[Event] = []
 
     async def read(self, connection: asyncpg.Connection) -> int:
-        rows = await connection.fetch(READ, *self.cursor, 1000)
+        rows, _ = await read_page(connection, self.cursor, 1000)
         self.cursor = (rows[-1]["transaction_id"], rows[-1]["global_position"]) if rows else self.cursor
         self.seen += [(row["stream"], row["version"]) for row in rows]
         return len(rows)
