@@ -72,7 +72,7 @@ class FilledPartition:
 
 
 @dataclass(slots=True)
-class Observed:
+class PartitionRead:
     """What is kept of a partition's records for the swap.
 
     anchor: the record that the live state has read last. following: from which offset on the live state had not read at the beginning.
@@ -87,7 +87,7 @@ class Observed:
     late: list[tuple[int, str]] = field(default_factory=list)
 
     @classmethod
-    def beyond(cls, held: Position | None) -> Observed:
+    def beyond(cls, held: Position | None) -> PartitionRead:
         """held: the live state's position at the beginning."""
         return cls(held.last, held.next) if held else cls(None, 0)
 
@@ -161,7 +161,7 @@ class Filling:
         self._connection = connection
         self._consumer = consumer
 
-    async def fill(self, place: TopicPartition, journal: Callable[[], Iterable[bytes]], told: Told) -> Observed:
+    async def fill(self, place: TopicPartition, journal: Callable[[], Iterable[bytes]], told: Told) -> PartitionRead:
         """The log as far as was planned, and the journal's rows of this partition, in chunks of a `Spool`. told: how many records were
         folded, again and again. Raises LogTruncated, ConnectionError."""
         try:
@@ -173,7 +173,7 @@ class Filling:
 
     async def _held(
         self, place: TopicPartition, journal: Iterable[bytes], held: FilledPartition, told: Told
-    ) -> tuple[FilledPartition, Observed]:
+    ) -> tuple[FilledPartition, PartitionRead]:
         """Raises NotStorable, where much is checked at once."""
         rows = sorted(unpacked(journal), reverse=True)  # by position; taken from the end, so that each is let go at once
         for n in itertools.count(1):
@@ -184,7 +184,7 @@ class Filling:
             held.hashes[stream, version] = digest
             if n % YIELD == 0:
                 await asyncio.sleep(0)
-        observed = Observed.beyond(self._plan.held.get(place))
+        observed = PartitionRead.beyond(self._plan.held.get(place))
         async for records in ahead(self._consumer, place, *self._plan.bounds[place]):
             await self._observe(records, held)
             observed.take(records)

@@ -18,7 +18,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from redress_spine.admin.filling import FillingPlan, Observed, without_collecting
+from redress_spine.admin.filling import FillingPlan, PartitionRead, without_collecting
 from redress_spine.aggregate import Verified
 
 MOST = 3  # of them: PostgreSQL and Kafka want cores too
@@ -46,7 +46,7 @@ class FillingProcess:
             # replace: without what the clients have loaded of their certificates, which no other process can be given
             self._pipe.send(replace(plan, kafka=replace(plan.kafka)))
 
-    async def fill(self, place: TopicPartition, journal: list[bytes]) -> Observed:
+    async def fill(self, place: TopicPartition, journal: list[bytes]) -> PartitionRead:
         """As `Filling.fill`. Raises what that raises, and ChildProcessError where the process has died."""
         try:
             answer = await asyncio.to_thread(self._ask, (place, journal))
@@ -57,7 +57,7 @@ class FillingProcess:
             ) from error
         if isinstance(answer, Exception):
             raise answer
-        assert isinstance(answer, Observed), answer
+        assert isinstance(answer, PartitionRead), answer
         return answer
 
     def _ask(self, question: tuple[TopicPartition, list[bytes]]) -> Any:

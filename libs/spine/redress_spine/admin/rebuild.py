@@ -25,7 +25,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from redress_spine.admin.filling import (
     CHUNK,
     FillingPlan,
-    Observed,
+    PartitionRead,
     log_consumer,
     new_state_connection,
     split_journal,
@@ -300,7 +300,7 @@ class Rebuild:
         self._events += records
         self._progress(what, self._events, every)
 
-    def _keep(self, place: TopicPartition, observed: Observed, losses: Losses) -> None:
+    def _keep(self, place: TopicPartition, observed: PartitionRead, losses: Losses) -> None:
         losses.observed(place, observed.late)
         self._another_log |= observed.another_log
         if observed.last:
@@ -308,7 +308,7 @@ class Rebuild:
 
     def _followed(self, batch: Mapping[TopicPartition, list[Record]], wanted: Ends, losses: Losses) -> None:
         for place, records in batch.items():
-            observed = Observed.beyond(self._held.get(place))
+            observed = PartitionRead.beyond(self._held.get(place))
             observed.take(records)
             self._keep(place, observed, losses)
             self._told("following the log", observed.events, sum(wanted.values()))
