@@ -27,7 +27,12 @@ EACH = 40_000  # records of the log that are worth one more: it starts in a seco
 
 def worth(records: int) -> int:
     """How many more processes a log of so many records is worth on this machine."""
-    return min(MOST, (os.cpu_count() or 1) - 1, records // EACH)
+    return min(MOST, cores() - 1, records // EACH)
+
+
+def cores() -> int:
+    """Those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class FillingProcess:
@@ -61,7 +66,8 @@ class FillingProcess:
         return answer
 
     def _ask(self, question: tuple[TopicPartition, list[bytes]]) -> Any:
-        self._pipe.send(question)
+        with suppress(ConnectionError):  # it has ended, and said before what went wrong
+            self._pipe.send(question)
         return self._pipe.recv()
 
     def end(self) -> None:

@@ -174,7 +174,7 @@ class Relay:
         self.refused = None
         empty, looked, keys_from = 0, monotonic(), start["keys_from"]
         following: list[Any] = []
-        ahead = False  # rows are there, above the watermark
+        ahead = stuck = False  # rows are there, above the watermark; and none below it
         pace = Pace(*PACE)
         while True:
             self.progress = monotonic()
@@ -194,8 +194,9 @@ class Relay:
             if keys_from is not None:
                 keys_from = await self._send_again(connection, keys_from)
             if not following:
-                asked = self._size
+                asked = self._size if not stuck else 1  # all of it may be above the watermark for as long as some transaction is open
                 following, ahead = await read_page(connection, cursor, asked)
+                stuck = ahead and not following
             rows, following = following, []
             if rows:
                 empty = 0

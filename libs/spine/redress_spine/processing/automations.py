@@ -318,6 +318,7 @@ class AutomationLoop:
     ) -> Decided:
         """Decide these rows on what is read now, commit together, and set aside what failed or is still due. failed: they did before."""
         self.under_way += 1
+        self._due_back[automation.name] = monotonic()  # what is due was found: it goes on
         try:
             return await self._decide(automation, subjects, instant, clock or self._clock, failed)
         finally:

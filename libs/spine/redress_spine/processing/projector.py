@@ -1,6 +1,6 @@
 """Kafka → state: events folded in batches, offset and state moved in one transaction, what cannot be folded parked.
 
-The offset in PostgreSQL is the truth. Its fence (`next` and `epoch` as expected) is the first statement of every transaction, because
+The offset in PostgreSQL is the truth. Its fence (`next` and `epoch` as expected) stands before all that is folded, because
 aiokafka makes an assignment live before its listener runs (#738) and rebalances while a batch is processed (#929): whoever does not hold
 the fence stops.
 
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500  # records in a transaction: 1 gives 1.6k events/s, 500 give 134k
 PACE = 0.00015, 0.040  # seconds that a fetch waits for more, for each event a second, and at most
-LEAST_WAIT = 0.003  # seconds: for less a fetch does not wait
+LEAST_WAIT = 0.017  # seconds: for less a fetch does not wait, for it would come back with next to nothing, again and again
 MAX_BATCH_PAUSE = 0.001, 0.020  # seconds for each record of a projection, and at most: so that the next has more to fold
 FULL_BATCH_PAUSE = 0.010  # seconds, where more is waiting: for commands
 LAZY_COMMIT = 5.0

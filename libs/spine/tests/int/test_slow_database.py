@@ -16,7 +16,7 @@ from redress_events.vocabulary import LIFECYCLE
 from redress_spine.store import database
 from redress_spine.store.engine import Engine, Unavailable
 
-MOST = 8 + 2 + 2 + 4  # pools for reads, commits and watching; relay, projector, automation loop, and one that is just being replaced
+MOST = 8 + 2 + 2 + 2 + 3  # pools for reads, commits, watching and automations; relay, projector, and one that is just being replaced
 
 
 async def answered(engine: Engine, subject: str) -> bool:

@@ -24,7 +24,7 @@ from spine_stack import AT, HANDLING_AGGREGATE, MASTER, Observed, registered
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.event import Event, Instant, replace
-from redress_spine.admin.filling_process import worth
+from redress_spine.admin import filling_process
 from redress_spine.aggregate import Aggregate
 from redress_spine.messaging.envelope import GENESIS, chain, decode
 from redress_spine.processing.clock import fresh_id
@@ -209,5 +209,5 @@ async def test_others_have_their_turn_while_many_long_words_are_opened() -> None
 def test_a_rebuild_takes_more_processes_where_cores_and_records_are_worth_it(
     monkeypatch: pytest.MonkeyPatch, cores: int, records: int, more: int
 ) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
-    assert worth(records) == more
+    monkeypatch.setattr(filling_process, "cores", lambda: cores)
+    assert filling_process.worth(records) == more
