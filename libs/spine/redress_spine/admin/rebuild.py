@@ -474,9 +474,8 @@ class Rebuild:
                 self._refuse(loss)
             await connection.execute(KEYS_OFFSETS.format(live=old), self._topics.keys, self._cluster)
             await connection.execute(f"INSERT INTO dead_letters SELECT * FROM {old}.dead_letters WHERE topic = $1", self._topics.keys)
-            await connection.execute(
-                FORGET_ALL
-            )  # of whom was forgotten since their values were opened; who is forgotten now is so again, for the position stands
+            # Of whom was forgotten since their values were opened. Who is forgotten right now is so again: the position stands.
+            await connection.execute(FORGET_ALL)
             await connection.execute("INSERT INTO caught_up DEFAULT VALUES")
             await connection.execute("UPDATE public.live SET schema = $1, fold = $2", schema, self._fold)
             await connection.execute("UPDATE public.rebuilds SET live_at = now() WHERE schema = $1", schema)

@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 import spine_log
 import spine_stack
+from aiokafka import TopicPartition
 from spine_log import Author, Sent, described, idle, pen, rebuild, states, subject_of, verified, whole
 from spine_stack import HANDLING_AGGREGATE, OPEN, Observed, Stack, Toy, eventually, metadata, open_case, registered
 
@@ -28,6 +29,7 @@ from redress_spine.admin.filling_process import FillingProcess
 from redress_spine.admin.rebuild import NotSwapped, Rebuild, RebuildRunning
 from redress_spine.admin.verify import verify
 from redress_spine.aggregate import Context
+from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.processing.clock import wall_clock
 from redress_spine.processing.parking import SkippedRecord
 from redress_spine.store.engine import Engine, Unknown
@@ -286,6 +288,17 @@ async def test_what_goes_wrong_in_another_process_is_raised_here(stack: Stack, t
     monkeypatch.setattr(FillingProcess, "plan", lambda self, plan: begin(self, replace(plan, schema="nowhere")))
     with pytest.raises(asyncpg.UndefinedTableError, match="does not exist"):
         await rebuild(stack, "intake", tmp_path)
+
+
+async def test_a_process_that_cannot_begin_says_why(stack: Stack) -> None:
+    service, nowhere = described(stack, "intake"), "postgresql://nobody@127.0.0.1:1/nowhere"
+    process = FillingProcess(service)
+    try:
+        process.plan(FillingPlan(service, nowhere, KafkaClients.of(stack.kafka), "nowhere", {}, {}, {}, 0, None))
+        with pytest.raises(ConnectionRefusedError):
+            await process.fill(TopicPartition("nowhere", 0), [bytes(5_000_000)])  # more than a pipe holds
+    finally:
+        process.end()
 
 
 async def test_a_process_ends_with_the_one_that_began_it(stack: Stack, tmp_path: Path) -> None:
