@@ -1,4 +1,7 @@
-"""A rebuild comes to the same state while traffic goes on: no read fails, no own event is lost, and a killed run harms nothing."""
+"""A rebuild comes to the same state while traffic goes on: no read fails, no own event is lost, and a killed run harms nothing.
+
+Long, for each moment at which something may come between is a test, and all compare the same states afterwards.
+"""
 
 from __future__ import annotations
 
