@@ -236,6 +236,11 @@ async def test_a_run_that_is_killed_anywhere_harms_nothing(stack: Stack, tmp_pat
     for n in range(10):
         await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}"))
     await idle(intake)
+
+    async def ready() -> bool:
+        return (await intake.health()).ready
+
+    await eventually(ready)  # its watch notes a moment later that all is read
     before = await states(stack, "intake")
 
     class Killed(BaseException):
