@@ -157,20 +157,40 @@ class Automation:
 
     @property
     def rows(self) -> str:
-        """What `due` and `at` are columns of, in SQL."""
-        return f"(state JOIN {self.table.name} USING (subject))" if self.table else "state"
+        """Where it looks for due rows, in SQL: `s` is the state. A table's rows come first and each one's state behind it, also in a plan
+        that was made while both were empty and looked alike."""
+        if self.table is None:
+            return "state s"
+        return f"{self.table.name} d CROSS JOIN LATERAL (SELECT * FROM state s WHERE s.subject = d.subject OFFSET 0) s"
 
     @property
     def condition(self) -> str:
         """When a row is due, in SQL."""
-        return self.due if self.table is None or self._is_flag(self.table) else f"{self.due} IS NOT NULL"
+        if self.table is None:
+            return self.due
+        return f"d.{self.due}" if self._is_flag(self.table) else f"d.{self.due} IS NOT NULL"
+
+    @property
+    def subject(self) -> str:
+        """Whose a row is, in SQL: the column that its index has."""
+        return f"{'d' if self.table else 's'}.subject"
+
+    @property
+    def time(self) -> str:
+        """The column `at`, in SQL."""
+        return f"{'d' if self.table else 's'}.{self.at}"
 
     def made_due(self, came: Mapping[Table, Sequence[tuple[Any, ...]]]) -> bool:
         """Whether a row of these is due by itself; without a table nobody can tell. came: new rows, each behind its subject."""
-        if self.table is None:
-            return True
-        place = 1 + list(self.table.columns).index(self.due)
-        return any(row[place] is not None and row[place] is not False for row in came.get(self.table, ()))
+        return self.table is None or any(self.shows_due(row[1:]) for row in came.get(self.table, ()))
+
+    def shows_due(self, row: Sequence[Any], instant: int | None = None) -> bool:
+        """Whether a row of its table says that it is due; and has been up to this instant (epoch microseconds), where it has a time."""
+        assert self.table is not None, self.name
+        names = list(self.table.columns)
+        if (due := row[names.index(self.due)]) is None or due is False:
+            return False
+        return instant is None or self.at is None or ((at := row[names.index(self.at)]) is not None and at <= instant)
 
     def _is_flag(self, table: Table) -> bool:
         return table.columns[self.due] == "boolean"

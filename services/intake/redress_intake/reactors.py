@@ -41,8 +41,9 @@ DELETE FROM stage_news s USING unnest($1::text[], $2::bigint[]) d (subject, n) W
 # Of complaints whose front end has never subscribed, or has unsubscribed. One that subscribes just now is told of what comes after its
 # answer. Index: state_pkey, subscriptions_subscriber.
 SWEEP = """
-DELETE FROM stage_news n USING state s
-WHERE s.subject = n.subject AND NOT EXISTS (SELECT 1 FROM subscriptions u WHERE u.subscriber = s.own->>'client')
+DELETE FROM stage_news n WHERE (
+    SELECT NOT EXISTS (SELECT FROM subscriptions u WHERE u.subscriber = s.own->>'client') FROM state s WHERE s.subject = n.subject
+)
 """
 CODEC = Codec(SUBSCRIPTION)
 

@@ -22,17 +22,17 @@ import structlog
 from aiokafka import TopicPartition
 
 from redress_events.event import EPOCH, micros
-from redress_spine.aggregate import Automation, Context
+from redress_spine.aggregate import Automation, Context, Table
 from redress_spine.messaging.log_end import MARGIN, LogEnd
 from redress_spine.messaging.topics import Topics
 from redress_spine.processing.clock import Clock, CrossCheck, monotonic, wall_seconds_until
-from redress_spine.processing.projections import Changes
+from redress_spine.processing.projections import Changes, rows_of
 from redress_spine.processing.projector import Projector
 from redress_spine.store.commit import Committer, Item, cause_of
 from redress_spine.store.database import AWAY, HELD
 from redress_spine.store.deciding import Draft
 from redress_spine.store.errors import JournalRestored, safe_message
-from redress_spine.store.states import Row, States, one
+from redress_spine.store.states import ROW, WITH_HEAD, Row, States, one
 
 log = structlog.get_logger(__name__)
 
@@ -57,12 +57,12 @@ CLEAR = "DELETE FROM row_errors WHERE automation = $1 AND subject = ANY ($2::tex
 
 
 def due_sql(automation: Automation) -> str:
-    """Rows that are due, of our partitions, and never failed; the oldest first where it has a time. Parameters: partitions, instant,
-    limit."""
-    order = f"s.{automation.at}, s.subject" if automation.at else "s.subject"
+    """Rows that are due, of our partitions, and never failed, as they are loaded; the oldest first where it has a time. Parameters:
+    partitions, instant, limit."""
+    order = f"{automation.time}, {automation.subject}" if automation.at else automation.subject
+    failed = f"SELECT FROM row_errors e WHERE e.automation = '{automation.name}' AND e.subject = s.subject OFFSET 0"
     return f"""
-        SELECT s.subject FROM (SELECT s.* FROM {automation.rows} s WHERE {_due_now(automation)}) s
-        WHERE NOT EXISTS (SELECT 1 FROM row_errors e WHERE e.automation = '{automation.name}' AND e.subject = s.subject)
+        SELECT {ROW} FROM {automation.rows} {WITH_HEAD} WHERE {_due_now(automation)} AND NOT EXISTS ({failed})
         ORDER BY {order} LIMIT $3
     """
 
@@ -71,21 +71,22 @@ def due_again_sql(automation: Automation) -> str:
     """Rows that are due, of our partitions, failed, and are to be tried again. Parameters: partitions, instant, limit."""
     return f"""
         SELECT e.subject FROM row_errors e WHERE e.automation = '{automation.name}' AND e.retry_at <= now()
-        AND EXISTS (SELECT 1 FROM {automation.rows} s WHERE s.subject = e.subject AND {_due_now(automation)})
+        AND EXISTS (SELECT FROM {automation.rows} WHERE {automation.subject} = e.subject AND {_due_now(automation)} OFFSET 0)
         ORDER BY e.retry_at, e.subject LIMIT $3
     """
 
 
 def _due_now(automation: Automation) -> str:
-    timed = f"AND s.{automation.at} <= $2" if automation.at else "AND $2::bigint IS NOT NULL"
+    timed = f"AND {automation.time} <= $2" if automation.at else "AND $2::bigint IS NOT NULL"
     return f"({automation.condition}) {timed} AND NOT s.parked AND s.partition = ANY ($1::int[])"
 
 
 def still_due_sql(automation: Automation) -> str:
-    """Those of some rows that are due as their decision left them: with the same revision, so that nothing new made them due again."""
-    timed = f"AND s.{automation.at} <= $2" if automation.at else "AND $2::bigint IS NOT NULL"
+    """Where no table says what is due: those of some rows that are, as their decision left them: with the same revision, so that nothing
+    new made them due again."""
+    timed = f"AND {automation.time} <= $2" if automation.at else "AND $2::bigint IS NOT NULL"
     return f"""
-        SELECT s.subject FROM {automation.rows} s JOIN unnest($1::text[], $3::bigint[]) d (subject, revision) USING (subject, revision)
+        SELECT s.subject FROM unnest($1::text[], $3::bigint[]) d (subject, revision) JOIN state s USING (subject, revision)
         WHERE ({automation.condition}) {timed} AND NOT s.parked
     """
 
@@ -94,7 +95,7 @@ def settled_sql(automation: Automation) -> str:
     """Forgets the errors of rows that are no longer due: somebody else settled them, and nobody would come back to clear them."""
     return f"""
         DELETE FROM row_errors e WHERE e.automation = '{automation.name}' AND e.retry_at <= now()
-        AND NOT EXISTS (SELECT 1 FROM {automation.rows} s WHERE s.subject = e.subject AND ({automation.condition}))
+        AND NOT EXISTS (SELECT FROM {automation.rows} WHERE {automation.subject} = e.subject AND ({automation.condition}) OFFSET 0)
     """
 
 
@@ -102,7 +103,7 @@ def next_sql(automation: Automation) -> str:
     """When the first row is due, and what time it is in the database."""
     due = f"({automation.condition}) AND NOT s.parked AND s.partition = ANY ($1::int[])"
     # Not min(): across a join PostgreSQL looks at all rows for that.
-    first = f"SELECT s.{automation.at} FROM {automation.rows} s WHERE {due} ORDER BY s.{automation.at} LIMIT 1"
+    first = f"SELECT {automation.time} FROM {automation.rows} WHERE {due} ORDER BY {automation.time} LIMIT 1"
     return f"SELECT ({first}) AS first, clock_timestamp() AS now"
 
 
@@ -286,13 +287,11 @@ class AutomationLoop:
 
     async def _decide_due(self, automation: Automation, partitions: Sequence[int], instant: int, clock: Clock) -> Decided:
         """Those that never failed, and then those that did, which may wait for what they lack."""
-        fresh = [row["subject"] for row in await self._pool.fetch(due_sql(automation), partitions, instant, BATCH)]
-        again = await self._failed(automation, partitions, instant, bool(fresh))
-        both = [
-            await self.decide(automation, subjects, instant, clock, failed=failed)
-            for subjects, failed in ((fresh, False), (again, True))
-            if subjects
-        ]
+        fresh = self._states.rows(await self._pool.fetch(due_sql(automation), partitions, instant, BATCH))
+        both = [await self.decide(automation, fresh, instant, clock)] if fresh else []
+        if again := await self._failed(automation, partitions, instant, bool(fresh)):
+            loaded = await self._states.load(self._pool, again)
+            both.append(await self.decide(automation, loaded, instant, clock, failed=True))
         return Decided(sum(each.subjects for each in both), sum(each.events for each in both), sum(each.overtaken for each in both))
 
     async def _failed(self, automation: Automation, partitions: Sequence[int], instant: int, others: bool) -> list[str]:
@@ -310,27 +309,26 @@ class AutomationLoop:
     async def decide(
         self,
         automation: Automation,
-        subjects: Sequence[str],
+        rows: Mapping[str, Row],
         instant: int,
-        clock: Clock | None = None,
+        clock: Clock,
         *,
         failed: bool = False,
     ) -> Decided:
-        """Decide these rows on what is read now, commit together, and set aside what failed or is still due. failed: they did before."""
+        """Decide these rows as they were read, commit together, and set aside what failed or is still due. failed: they did before."""
         self.under_way += 1
         self._due_back[automation.name] = monotonic()  # what is due was found: it goes on
         try:
-            return await self._decide(automation, subjects, instant, clock or self._clock, failed)
+            return await self._decide(automation, rows, instant, clock, failed)
         finally:
             self.under_way -= 1
 
-    async def _decide(self, automation: Automation, subjects: Sequence[str], instant: int, clock: Clock, failed: bool) -> Decided:
-        loaded = await self._states.load(self._pool, list(subjects))
+    async def _decide(self, automation: Automation, rows: Mapping[str, Row], instant: int, clock: Clock, failed: bool) -> Decided:
         errors: dict[str, str] = {}
-        words = await self._opened(automation, loaded.values(), errors)
+        words = await self._opened(automation, rows.values(), errors)
         drafts: list[Draft] = []
-        nothing: list[str] = []  # decided nothing: either it stopped being due since it was found, or the decider is wrong
-        for n, row in enumerate(loaded.values(), 1):
+        nothing: list[Row] = []  # decided nothing: either it stopped being due since it was found, or the decider is wrong
+        for n, row in enumerate(rows.values(), 1):
             if n % TURN_SIZE == 0:
                 await asyncio.sleep(0)
             if row.subject in errors:
@@ -340,7 +338,7 @@ class AutomationLoop:
             except Exception as error:
                 errors[row.subject] = safe_message(error)
             else:
-                drafts.append(draft) if draft.events else nothing.append(row.subject)
+                drafts.append(draft) if draft.events else nothing.append(row)
         self._due_back[automation.name] = monotonic()
         items: list[Item] = []
         for draft, item in zip(drafts, await self._prepare(drafts), strict=True):
@@ -351,28 +349,39 @@ class AutomationLoop:
             else:
                 items.append(item)
         outcomes = await self._committer.commit_all(items)
-        committed = []
+        committed: list[Item] = []
         for item, outcome in zip(items, outcomes, strict=True):
             if isinstance(outcome, (*AWAY, JournalRestored)) and not isinstance(outcome, HELD):
                 raise outcome  # no row is at fault: after an adoption each is decided at once
             if isinstance(outcome, BaseException):
                 errors[item.row.subject] = safe_message(outcome)
             elif outcome.result == "committed":
-                committed.append(item.row.subject)
-        written = set(committed)
-        if looked_at := committed + nothing:
-            after = [loaded[subject].revision + (subject in written) for subject in looked_at]
-            for still in await self._pool.fetch(still_due_sql(automation), looked_at, instant, after):
-                errors[still["subject"]] = "It is still due after its decision."
+                committed.append(item)
+        after = [replace(each.row, own=each.own, revision=each.row.revision + 1) for each in committed] + nothing
+        for subject in await self._still_due(automation, after, instant):
+            errors[subject] = "It is still due after its decision."
         if errors:
             for subject, what in errors.items():
                 log.error("work-set-aside", service=self._source, automations=automation.name, subject=subject, error=what)
             await self._pool.execute(ERRORS, automation.name, list(errors), list(errors.values()), FIRST_RETRY, LONGEST_RETRY)
-        if failed and (healed := [subject for subject in subjects if subject not in errors]):
+        if failed and (healed := [subject for subject in rows if subject not in errors]):
             await self._pool.execute(CLEAR, automation.name, healed)
         for outcome_name, count in (("decided", len(committed)), ("failed", len(errors)), ("again", len(items) - len(committed))):
             self.counts[automation.name, outcome_name] = self.counts.get((automation.name, outcome_name), 0) + count
-        return Decided(len(subjects), sum(len(item.events) for item in items), len(items) - len(committed))
+        return Decided(len(rows), sum(len(item.events) for item in items), len(items) - len(committed))
+
+    async def _still_due(self, automation: Automation, rows: Sequence[Row], instant: int) -> list[str]:
+        """Those of these rows that are due as they were left. What is in a projection's table is known: it is made of the state."""
+        if automation.table is None:
+            if not rows:
+                return []
+            subjects, revisions = [row.subject for row in rows], [row.revision for row in rows]
+            return [each["subject"] for each in await self._pool.fetch(still_due_sql(automation), subjects, instant, revisions)]
+        return [row.subject for row in rows if self._shown_due(automation, automation.table, row, instant)]
+
+    def _shown_due(self, automation: Automation, table: Table, row: Row, instant: int) -> bool:
+        shown = rows_of(self._states.codec(row.subject).aggregate, (row.observed, row.own)).get(table, {})
+        return not row.parked and any(automation.shows_due(each, instant) for each in shown.values())
 
     async def _opened(self, automation: Automation, rows: Collection[Row], errors: dict[str, str]) -> dict[str, Mapping[str, str]]:
         """The words that these rows are decided on, by subject. Where they cannot be had the row is not decided at all: what was forgotten

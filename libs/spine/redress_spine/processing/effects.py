@@ -29,7 +29,7 @@ WITH due AS (
     WHERE e.reactor = $1 AND e.status = 'waiting' AND e.retry_at <= now() AND (e.leased_until IS NULL OR e.leased_until <= now())
         AND NOT EXISTS (
             SELECT FROM effects p
-            WHERE p.reactor = e.reactor AND p.lane = e.lane AND p.status = 'waiting' AND p.position < e.position
+            WHERE p.reactor = e.reactor AND p.lane = e.lane AND p.status = 'waiting' AND p.position < e.position OFFSET 0
         )
         AND EXISTS (SELECT FROM birthplace b WHERE b.timeline = timeline_now())
     ORDER BY e.retry_at, e.position LIMIT {LOOKED_AT}
@@ -45,12 +45,12 @@ ranked AS (
 chosen AS (SELECT r.key FROM ranked r WHERE r.share <= $5 ORDER BY r.retry_at, r.position LIMIT $4),
 locked AS (
     SELECT e.key FROM effects e
-    WHERE e.reactor = $1 AND e.key IN (SELECT key FROM chosen)
+    WHERE e.reactor = $1 AND e.key = ANY (ARRAY(SELECT key FROM chosen))
         AND e.status = 'waiting' AND (e.leased_until IS NULL OR e.leased_until <= now())
     FOR UPDATE SKIP LOCKED
 )
 UPDATE effects e SET owner = $2, leased_until = now() + $3::interval, attempts = e.attempts + 1, begun_at = coalesce(e.begun_at, now())
-FROM locked l WHERE e.reactor = $1 AND e.key = l.key
+WHERE e.reactor = $1 AND e.key = ANY (ARRAY(SELECT key FROM locked))
 RETURNING e.key, e.subject, e.lane, e.target, e.data, e.opens, e.attempts, e.position, now() - e.begun_at AS since_first
 """
 # Each of these does nothing where the lease has gone to somebody else.

@@ -35,17 +35,18 @@ STUCK = "SELECT automation, subject, error, attempts FROM row_errors ORDER BY at
 def next_due_sql(automation: Automation) -> str:
     """How many rows are due up to an instant ($1, epoch microseconds) and not set aside, of 1,000 at most; the first instant after it.
     Index: the automation's."""
-    rows = f"FROM {automation.rows} s WHERE ({automation.condition}) AND NOT s.parked"
-    failing = f"EXISTS (SELECT 1 FROM row_errors e WHERE e.automation = '{automation.name}' AND e.subject = s.subject)"
+    rows = f"FROM {automation.rows} WHERE ({automation.condition}) AND NOT s.parked"
+    failing = f"EXISTS (SELECT FROM row_errors e WHERE e.automation = '{automation.name}' AND e.subject = s.subject)"
     if not automation.at:
         return f"""
             SELECT (SELECT count(*) FROM (SELECT s.subject {rows} LIMIT {COUNTED}) s WHERE NOT {failing}) AS due, NULL::bigint AS next
             WHERE $1::bigint IS NOT NULL
         """
-    due = f"SELECT s.subject {rows} AND s.{automation.at} <= $1::bigint ORDER BY s.{automation.at} LIMIT {COUNTED}"
+    at = automation.time
+    due = f"SELECT s.subject {rows} AND {at} <= $1::bigint ORDER BY {at} LIMIT {COUNTED}"
     return f"""
         SELECT (SELECT count(*) FROM ({due}) s WHERE NOT {failing}) AS due,
-               (SELECT s.{automation.at} {rows} AND s.{automation.at} > $1::bigint ORDER BY s.{automation.at} LIMIT 1) AS next
+               (SELECT {at} {rows} AND {at} > $1::bigint ORDER BY {at} LIMIT 1) AS next
     """
 
 

@@ -71,14 +71,13 @@ class Planning(AutomationLoop):
             await sweep(self._pool)
         return await super()._decide_due(automation, partitions, instant, clock)
 
-    async def _decide(self, automation: Automation, subjects: Sequence[str], instant: int, clock: Clock, failed: bool) -> Decided:
+    async def _decide(self, automation: Automation, rows: Mapping[str, Row], instant: int, clock: Clock, failed: bool) -> Decided:
         reactor = self._reactors[automation.name]
-        loaded = await self._states.load(self._pool, list(subjects))
-        known: Mapping[str, Any] = await reactor.look(self._pool, list(loaded.values())) if reactor.look else {}
+        known: Mapping[str, Any] = await reactor.look(self._pool, list(rows.values())) if reactor.look else {}
         errors: dict[str, str] = {}
         wanted: dict[str, list[Effect]] = {}
         passed = EPOCH + timedelta(microseconds=instant) if automation.at else None
-        for n, row in enumerate(loaded.values(), 1):
+        for n, row in enumerate(rows.values(), 1):
             if n % TURN_SIZE == 0:
                 await asyncio.sleep(0)
             try:
@@ -86,19 +85,19 @@ class Planning(AutomationLoop):
             except Exception as error:
                 errors[row.subject] = safe_message(error)
         self._due_back[automation.name] = monotonic()
-        kept = await self._keep(reactor, [loaded[subject] for subject in wanted], wanted, known)
+        kept = await self._keep(reactor, [rows[subject] for subject in wanted], wanted, known)
         if errors:
             for subject, what in errors.items():
                 log.error("effect-set-aside", service=self._source, reactor=automation.name, subject=subject, error=what)
             await self._pool.execute(ERRORS, automation.name, list(errors), list(errors.values()), FIRST_RETRY, LONGEST_RETRY)
-        if failed and (healed := [subject for subject in subjects if subject not in errors]):
+        if failed and (healed := [subject for subject in rows if subject not in errors]):
             await self._pool.execute(CLEAR, automation.name, healed)
         effects = sum(len(wanted[subject]) for subject in kept)
         for outcome, count in (("planned", effects), ("failed", len(errors))):
             self.counts[automation.name, outcome] = self.counts.get((automation.name, outcome), 0) + count
         if effects:
             self._planned()
-        return Decided(len(subjects), len(kept), len(wanted) - len(kept))
+        return Decided(len(rows), len(kept), len(wanted) - len(kept))
 
     def _wanted(self, reactor: Reactor, row: Row, known: Any, now: datetime, passed: datetime | None) -> list[Effect]:
         context = Context(now=now, actor=f"reactor:{reactor.name}", subject=row.subject, entropy=self._entropy(), passed=passed)

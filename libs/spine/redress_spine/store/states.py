@@ -19,13 +19,12 @@ from redress_events.event import Event
 from redress_spine.aggregate import Aggregate, Table
 from redress_spine.messaging.envelope import GENESIS
 
-# State and journal head in one snapshot. Index: state_pkey, events_pkey.
-LOAD = """
-SELECT s.subject, s.partition, s.revision, s.decided, s.parked, s.observed, s.own, s.cause, h.version, h.hash
-FROM state s
+# State and journal head in one snapshot: what a `Row` is made of, and where it is found. Index: state_pkey, events_pkey.
+ROW = "s.subject, s.partition, s.revision, s.decided, s.parked, s.observed, s.own, s.cause, h.version, h.hash"
+WITH_HEAD = """
 LEFT JOIN LATERAL (SELECT e.version, e.hash FROM events e WHERE e.stream = s.subject ORDER BY e.version DESC LIMIT 1) h ON true
-WHERE s.subject = ANY ($1::text[])
 """
+LOAD = f"SELECT {ROW} FROM state s {WITH_HEAD} WHERE s.subject = ANY ($1::text[])"
 HEADS = """
 SELECT w.stream, h.version, h.hash
 FROM unnest($1::text[]) w (stream)
@@ -162,7 +161,11 @@ class States:
 
     async def load(self, connection: Connection, subjects: Iterable[str]) -> dict[str, Row]:
         """Rows that are there, by subject, read without a lock."""
-        return {record["subject"]: self.row(record) for record in await connection.fetch(LOAD, list(subjects))}
+        return self.rows(await connection.fetch(LOAD, list(subjects)))
+
+    def rows(self, records: Iterable[asyncpg.Record]) -> dict[str, Row]:
+        """By subject, in their order."""
+        return {record["subject"]: self.row(record) for record in records}
 
     def row(self, record: asyncpg.Record) -> Row:
         codec = self.codec(record["subject"])

@@ -81,7 +81,7 @@ def test_who_does_not_say_what_is_written_wakes_all() -> None:
 
 
 def test_a_column_that_is_no_flag_is_due_where_it_is_not_null() -> None:
-    assert [each.condition for each in AUTOMATIONS[:4]] == ["to_open", "to_close", "since IS NOT NULL", "due_at IS NOT NULL"]
+    assert [each.condition for each in AUTOMATIONS[:4]] == ["d.to_open", "d.to_close", "d.since IS NOT NULL", "d.due_at IS NOT NULL"]
 
 
 def test_a_column_that_its_table_does_not_have_is_refused_at_once() -> None:
