@@ -122,7 +122,6 @@ def spine() -> list[Hot]:
         ("heads of streams", states.HEADS, (SUBJECTS,), "events_pkey", False),
         ("a page for the relay", relay.READ, (*NEAR_THE_END, 1_000), "events_relay", False),
         ("a page from a backlog", relay.READ, (*BEGIN, 1_000), "events_relay", False),
-        ("keys that go first", relay.UNACKNOWLEDGED, (SUBJECTS,), "keys_", True),
         ("keys that went", relay.ACKNOWLEDGE, (SUBJECTS, [False] * 200), "keys_", True),
         ("keys that go again", relay.AGAIN, (SUBJECTS[0], 1_000), "keys_pkey", False),
         ("rows to be folded", projector.ROWS, (SUBJECTS,), "state_pkey", True),

@@ -32,11 +32,15 @@ from redress_spine.store.vault import PROOF
 log = structlog.get_logger(__name__)
 
 PAGE = 1_000
-# Index: events_relay, from the checkpoint on. The last rows may be above the watermark: they are there, and not to be sent yet.
+# Beside each event its subject's key, if that has still to be sent. Index: events_relay, from the checkpoint on, keys_unacknowledged. The
+# last rows may be above the watermark: they are there, and not to be sent yet.
 READ = """
 SELECT e.stream, e.version, e.topic, e.type, e.prevhash, e.hash, e.data, e.transaction_id::text AS transaction_id, e.global_position,
-    e.transaction_id < (SELECT pg_snapshot_xmin(pg_current_snapshot())) AS below
+    e.transaction_id < (SELECT pg_snapshot_xmin(pg_current_snapshot())) AS below, k.subject, k.wrapped, k.proof
 FROM events e
+LEFT JOIN LATERAL (
+    SELECT k.subject, k.wrapped, k.proof FROM keys k WHERE k.subject = e.stream AND NOT k.acknowledged OFFSET 0
+) k ON true
 WHERE (e.transaction_id, e.global_position) > ($1::text::xid8, $2)
 ORDER BY e.transaction_id, e.global_position
 LIMIT $3
@@ -65,12 +69,12 @@ RETURNING 1
 """
 SENT_TO = "UPDATE relay_checkpoint SET topic_ids = $3::jsonb WHERE transaction_id = $1::text::xid8 AND global_position = $2"
 BEGINNING = ("0", 0)  # the checkpoint where nothing was sent, or all is to be sent again
-UNACKNOWLEDGED = "SELECT subject, wrapped, proof FROM keys WHERE NOT acknowledged AND subject = ANY ($1::text[])"
 # A key that was destroyed while it was sent has a tombstone to be sent yet.
 ACKNOWLEDGE = """
 UPDATE keys k SET acknowledged = true FROM unnest($1::text[], $2::boolean[]) s (subject, destroyed)
 WHERE k.subject = s.subject AND k.destroyed = s.destroyed
 """
+MOVE_WITH_KEYS = f"WITH acknowledged AS ({ACKNOWLEDGE.replace('$2', '$7').replace('$1', '$6')}) {MOVE}"
 # All keys again, tombstones too, page by page between the events. Index: keys_pkey.
 AGAIN = "SELECT subject, wrapped, proof FROM keys WHERE subject > $1 ORDER BY subject LIMIT $2"
 AGAIN_FROM = "UPDATE relay_checkpoint SET keys_from = $2 WHERE keys_from = $1"
@@ -96,8 +100,8 @@ class Deposed(Exception):
 
 
 class Relay:
-    """connect: makes a database connection of the relay's own. topics_now: asks Kafka for its cluster and the topics' ids. sent: called
-    after each page. refused: why nothing may be sent, in a message."""
+    """connect: makes a database connection of the relay's own. topics_now: asks Kafka for its cluster and the topics' ids. sending:
+    called with each page before it goes, sent: after it. refused: why nothing may be sent, in a message."""
 
     def __init__(
         self,
@@ -108,6 +112,7 @@ class Relay:
         partitions: int,
         connect: Callable[[], Awaitable[asyncpg.Connection]],
         topics_now: Callable[[], Awaitable[ClusterSeen]],
+        sending: Callable[[Sequence[Any]], None] = lambda rows: None,
         sent: Callable[[], None] = lambda: None,
         page: int = PAGE,
     ) -> None:
@@ -116,6 +121,7 @@ class Relay:
         self._partitions = partitions
         self._connect = connect
         self._topics_now = topics_now
+        self._sending = sending
         self._sent = sent
         self._page = page
         self._size = page  # of the next page: halved after a failure, for a page that is too large to be sent in time would never go
@@ -203,12 +209,15 @@ class Relay:
                 last = (rows[-1]["transaction_id"], rows[-1]["global_position"])
                 full = len(rows) >= asked
                 asked = self._size
+                self._sending(rows)
+                keys = {row["subject"]: row["wrapped"] is None for row in rows if row["subject"] is not None}
                 following = await self._ship(connection, rows, last if full else None)
                 if fresh := {row["topic"] for row in rows} - sent_to.keys():
                     there = {name: seen.topics.get(self._topics(name)) for name in fresh}
                     sent_to |= {name: topic.id for name, topic in there.items() if topic is not None}
                     await connection.execute(SENT_TO, *cursor, orjson.dumps(sent_to).decode())
-                if not await connection.fetchval(MOVE, *cursor, *last, cluster):
+                acknowledged = [list(keys), list(keys.values())] if keys else []
+                if not await connection.fetchval(MOVE_WITH_KEYS if keys else MOVE, *cursor, *last, cluster, *acknowledged):
                     raise Deposed
                 cursor = last
                 self._size = min(self._page, self._size * 2)
@@ -239,11 +248,9 @@ class Relay:
                 )
 
     async def _ship(self, connection: asyncpg.Connection, rows: Sequence[Any], after: tuple[str, int] | None) -> list[Any]:
-        """Keys first, and acknowledged; then the events they seal. after: from a backlog, the page behind this one is read meanwhile."""
-        keys = await connection.fetch(UNACKNOWLEDGED, sorted({row["stream"] for row in rows}))
-        if keys:
-            await self._send(key_record(self._topics, row) for row in keys)
-            await connection.execute(ACKNOWLEDGE, [row["subject"] for row in keys], [row["wrapped"] is None for row in keys])
+        """Keys first; then the events they seal. after: from a backlog, the page behind this one is read meanwhile."""
+        if keys := {row["subject"]: row for row in rows if row["subject"] is not None}:
+            await self._send(key_record(self._topics, row) for row in keys.values())
         # One at a time: a page of them at once is what the garbage collector would walk.
         records = (outgoing(self._topics, self._partitions, self._source, row) for row in rows)
         if after is None:

@@ -224,9 +224,15 @@ async def write(connection: Connection, found: Changes) -> None:
         await connection.execute(COUNTED, *map(list, zip(*moved, strict=True)))
 
 
-def with_commit(commit: str, taken: int, found: Sequence[tuple[int, Changes]]) -> tuple[str, list[str | list[Any]]]:
+# SQL that writes rows, made for the number of its first parameter; the types of their columns; the rows.
+Part = tuple[Callable[[int], str], Sequence[str], Sequence[Value]]
+
+
+def with_commit(
+    commit: str, taken: int, found: Sequence[tuple[int, Changes]], beside: Sequence[Part] = ()
+) -> tuple[str, list[str | list[Any]]]:
     """The statement that commits and, of the items that were committed, writes what they change; and its parameters behind the first
-    `taken`. found: by the item's number. With nothing to write it is `commit` itself."""
+    `taken`. found: by the item's number. beside: what is written whatever becomes of them. With nothing to write it is `commit` itself."""
     gone: dict[Table, list[Value]] = defaultdict(list)
     came: dict[Table, list[Value]] = defaultdict(list)
     counts: list[tuple[int, str, str, int]] = []
@@ -236,7 +242,7 @@ def with_commit(commit: str, taken: int, found: Sequence[tuple[int, Changes]]) -
         for table, rows in each.came.items():
             came[table] += [(item, *row) for row in rows]
         counts += [(item, *moved) for moved in each.moved]
-    parts: list[tuple[Callable[[int], str], Sequence[str], list[Value]]] = []
+    parts: list[Part] = [*beside]
     parts += [(_gone_part(table), _kinds(table, table.key), keys) for table, keys in sorted(gone.items(), key=_name)]
     parts += [(_came_part(table), _kinds(table, (*table.columns,)), rows) for table, rows in sorted(came.items(), key=_name)]
     if counts:
@@ -245,9 +251,9 @@ def with_commit(commit: str, taken: int, found: Sequence[tuple[int, Changes]]) -
         return commit, []
     ctes = [f"outcomes AS MATERIALIZED ({commit})"]
     parameters: list[str | list[Any]] = []
-    for n, (part, kinds, rows) in enumerate(parts):
+    for n, (part, kinds, written) in enumerate(parts):
         ctes.append(f"part{n} AS ({part(taken + len(parameters) + 1)})")
-        parameters += _arguments(kinds, rows)
+        parameters += _arguments(kinds, written)
     return f"WITH {', '.join(ctes)} SELECT * FROM outcomes", parameters
 
 

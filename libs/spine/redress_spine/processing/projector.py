@@ -46,6 +46,7 @@ LEAST_WAIT = 0.017  # seconds: for less a fetch does not wait, for it would come
 MAX_BATCH_PAUSE = 0.001, 0.020  # seconds for each record of a projection, and at most: so that the next has more to fold
 FULL_BATCH_PAUSE = 0.010  # seconds, where more is waiting: for commands
 LAZY_COMMIT = 5.0
+REMEMBERED = 4_000  # own events that the relay sends from here: more than come back in a second
 FAILING = 60.0  # seconds after a failure: long enough to be seen by who looks now and then
 
 # Index: state_pkey.
@@ -91,6 +92,7 @@ class Projector:
         self._connect = connect
         self._projected = projected
         self.skips: Skips = {}
+        self._sent: dict[tuple[str, int], bytes] = {}  # own events on their way to the log and back, by stream and version: their hashes
         self._following = Following(source, topics, log_end)
         self.timestamps: dict[TopicPartition, int] = {}
         self.under_way = 0  # batches
@@ -141,6 +143,7 @@ class Projector:
                 async with asyncio.timeout(POLL_TIMEOUT):
                     connection = await self._connect()
                     consumer = await self._subscribe()
+                self._sent.clear()  # the journal may be another: none was read over this connection
                 started = monotonic()
                 await self._consume(consumer, connection, cluster)
             except asyncio.CancelledError:
@@ -225,6 +228,13 @@ class Projector:
                 committed = monotonic()
                 await self._commit_lazily(consumer)
 
+    def sending(self, rows: Sequence[asyncpg.Record]) -> None:
+        """These of our events, just read in the journal, go to the log: what comes back of them has not to be looked for there."""
+        for row in rows:
+            self._sent[row["stream"], row["version"]] = row["hash"]
+        while len(self._sent) > REMEMBERED:
+            del self._sent[next(iter(self._sent))]
+
     async def _take_up(self, consumer: Consumer, connection: asyncpg.Connection, cluster: str) -> None:
         """Newly assigned partitions start where PostgreSQL says; those taken away are let go."""
         if new := await self._following.take_up(consumer, connection, cluster):
@@ -294,10 +304,8 @@ class Projector:
             if n % 50 == 49:
                 await asyncio.sleep(0)
             folding.changes = folding.project()
-        if keys:  # whoever stores one too late, or twice, harms nobody: the fence need not hold for it
-            await self._vault.store(connection, keys)
         try:
-            written = await self._saved(connection, moves, touched, dead_letters)
+            written = await self._saved(connection, moves, touched, dead_letters, keys)
         except asyncpg.PostgresError as error:
             if error.sqlstate == FENCE_LOST:
                 raise FenceLost from None
@@ -314,18 +322,26 @@ class Projector:
         return written
 
     async def _saved(
-        self, connection: asyncpg.Connection, moves: Sequence[Move], touched: list[Folding], dead_letters: list[DeadLetter]
+        self,
+        connection: asyncpg.Connection,
+        moves: Sequence[Move],
+        touched: list[Folding],
+        dead_letters: list[DeadLetter],
+        keys: Mapping[str, KeyRecord],
     ) -> list[Changes]:
-        """In one statement, but for what waits, is set aside, or was overtaken by a decision. In a transaction of somebody's a statement
-        that fails would end that. Raises asyncpg.PostgresError with FENCE_LOST."""
-        if not (dead_letters or any(each.waiting for each in touched) or connection.is_in_transaction()):
+        """In one statement, but for what waits, is set aside, was forgotten, or was overtaken by a decision. In a transaction of somebody's
+        a statement that fails would end that. Raises asyncpg.PostgresError with FENCE_LOST."""
+        seldom = dead_letters or any(each.waiting for each in touched) or any(each.wrapped is None for each in keys.values())
+        if not seldom and not connection.is_in_transaction():
             try:
-                return await save_at_once(connection, moves, touched)
+                return await save_at_once(connection, moves, touched, keys)
             except asyncpg.PostgresError as error:
                 if error.sqlstate != OVERTAKEN:
                     raise
         async with connection.transaction():
             await fence(connection, moves)
+            if keys:
+                await self._vault.store(connection, keys)
             written = [await save(connection, touched)] if touched else []
             if dead_letters:
                 await store_dead_letters(connection, dead_letters)
@@ -354,8 +370,9 @@ class Projector:
     async def _written_by_us(self, connection: asyncpg.Connection, records: Sequence[Record]) -> set[int]:
         """The places of records that are to the byte what our journal has: there is nothing in them to judge or to compare."""
         claims = {n: claim for n, record in enumerate(records) if (claim := self._reader.claims_to_be_ours(record))}
-        journal = await self._journal(connection, claims.values())
-        return {n for n, claim in claims.items() if journal.get(claim) == records[n].headers["hash"]}
+        known = {n for n, claim in claims.items() if self._sent.pop(claim, None) == records[n].headers["hash"]}
+        journal = await self._journal(connection, {claim for n, claim in claims.items() if n not in known})
+        return known | {n for n, claim in claims.items() if journal.get(claim) == records[n].headers["hash"]}
 
     async def _journal(self, connection: asyncpg.Connection, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
         if not wanted:

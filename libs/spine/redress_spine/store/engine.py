@@ -168,6 +168,7 @@ class Engine:
             partitions=self._config.partitions,
             connect=lambda: self._database.connect("relay", idle_session_timeout="5s"),
             topics_now=self._reality.topics_now,
+            sending=lambda rows: self.projector.sending(rows),
         )
         self.projector = Projector(
             source=self.source,

@@ -14,6 +14,7 @@ from redress_spine.processing.projections import Changes, shows_observed, with_c
 from redress_spine.store.arrays import argument, parameter
 from redress_spine.store.fold import Folding
 from redress_spine.store.states import Connection
+from redress_spine.store.vault import KEY_KINDS, KeyRecord, key_rows, store_sql
 
 PARAMETERS = 25
 NUMBERS = {
@@ -58,14 +59,19 @@ def headers_json(headers: Mapping[str, bytes]) -> str:
     return orjson.dumps({name: value.hex() for name, value in headers.items() if "\0" not in name}).decode()
 
 
-async def save_at_once(connection: Connection, moves: Sequence[Move], foldings: list[Folding]) -> list[Changes]:
-    """Fence and write folded rows of which none waits, in one autocommit statement. → what is new in projections, which were made before.
+async def save_at_once(
+    connection: Connection, moves: Sequence[Move], foldings: list[Folding], keys: Mapping[str, KeyRecord]
+) -> list[Changes]:
+    """Fence, and write folded rows of which none waits and keys of which none is a tombstone, in one autocommit statement. → what is new in
+    projections, which were made before.
 
     Raises asyncpg.PostgresError with FENCE_LOST or OVERTAKEN; nothing is written then."""
     foldings = sorted(foldings, key=lambda folding: folding.subject)
     read = [each.decided if shows_observed(each.codec.aggregate, each.before, each.observed) else None for each in foldings]
     made = [each.changes or Changes() for each in foldings]
-    statement, projected = with_commit(SAVE_BATCH, PARAMETERS, list(enumerate(made, 1)))
+    statement, projected = with_commit(
+        SAVE_BATCH, PARAMETERS, list(enumerate(made, 1)), [(store_sql, KEY_KINDS, key_rows(keys))] if keys else []
+    )
     await connection.fetch(statement, *_given(moves, foldings, read), *projected)
     return made
 

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from redress_events.event import Event
+from redress_spine.store.arrays import parameter
 from redress_spine.store.errors import KeyMissing, PlaintextMissing
 from redress_spine.store.states import Connection
 
@@ -43,7 +44,7 @@ WHERE k.subject = ANY ($1::text[])
 STORE = """
 INSERT INTO keys (subject, wrapped, destroyed, proof, acknowledged)
 SELECT k.subject, k.wrapped, k.wrapped IS NULL, k.proof, true
-FROM unnest($1::text[], $2::bytea[], $3::bytea[]) k (subject, wrapped, proof) ORDER BY k.subject
+FROM unnest(%s) k (subject, wrapped, proof) ORDER BY k.subject
 ON CONFLICT (subject) DO UPDATE SET
     wrapped = CASE WHEN keys.destroyed OR excluded.destroyed THEN NULL ELSE keys.wrapped END,
     destroyed = keys.destroyed OR excluded.destroyed,
@@ -51,6 +52,7 @@ ON CONFLICT (subject) DO UPDATE SET
     acknowledged = true
 WHERE excluded.destroyed AND NOT keys.destroyed OR NOT keys.acknowledged AND (excluded.destroyed OR NOT keys.destroyed)
 """
+KEY_KINDS = ("text", "bytea", "bytea")  # of a subject, its wrapped key, and the proof that it was destroyed
 # By what was forgotten nobody is found. Index: lookups_subject.
 FORGET = "DELETE FROM lookups WHERE subject = ANY ($1::text[])"
 # What a service does whose topic of keys is no longer the one that it read: reads it from its beginning, which harms nobody, and sends what
@@ -75,6 +77,15 @@ class KeyRecord:
 
     wrapped: bytes | None
     proof: bytes | None = None
+
+
+def store_sql(first: int) -> str:
+    """The statement that keeps `key_rows`, a column each in its parameters from this one on."""
+    return STORE % ", ".join(parameter(first + n, kind) for n, kind in enumerate(KEY_KINDS))
+
+
+def key_rows(records: Mapping[str, KeyRecord]) -> list[tuple[str, bytes | None, bytes | None]]:
+    return [(subject, each.wrapped, each.proof) for subject, each in records.items()]
 
 
 def reference(source: str, version: int, field: str) -> str:
@@ -147,9 +158,7 @@ class Vault:
 
     async def store(self, connection: Connection, records: Mapping[str, KeyRecord]) -> None:
         """Keep what came on the topic of keys, by subject. Each unwraps, or is a tombstone that is proved."""
-        await connection.execute(
-            STORE, list(records), [each.wrapped for each in records.values()], [each.proof for each in records.values()]
-        )
+        await connection.execute(store_sql(1), *map(list, zip(*key_rows(records), strict=True)))
         if destroyed := [subject for subject, each in records.items() if each.wrapped is None]:
             await connection.execute(FORGET, destroyed)
 

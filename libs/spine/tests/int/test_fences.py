@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import asyncpg
@@ -23,6 +23,7 @@ from redress_spine.store.engine import Engine
 from redress_spine.store.fold import Folding
 from redress_spine.store.saving import Move, save_at_once
 from redress_spine.store.states import partition_of
+from redress_spine.store.vault import KeyRecord
 
 TABLES = ("state", "parked", "sealed", "dead_letters", "consumer_offsets")
 
@@ -99,9 +100,11 @@ async def test_a_rebalance_in_the_middle_of_a_batch_ends_no_projector(stack: Sta
             await hold()
         return await journal(connection, wanted)
 
-    async def saving(connection: asyncpg.Connection, moves: Sequence[Move], foldings: list[Folding]) -> list[Changes]:
+    async def saving(
+        connection: asyncpg.Connection, moves: Sequence[Move], foldings: list[Folding], keys: Mapping[str, KeyRecord]
+    ) -> list[Changes]:
         async with connection.transaction():  # what the one statement does is done, and not committed
-            written = await save_at_once(connection, moves, foldings)
+            written = await save_at_once(connection, moves, foldings, keys)
             if where == "within its transaction":
                 await hold()
         return written

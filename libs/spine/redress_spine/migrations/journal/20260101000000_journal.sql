@@ -155,38 +155,44 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- keys in key order; whoever loses gets the stored answer
-    WITH fresh AS (
-        INSERT INTO idempotency (key, request, subject, version)
-        SELECT k.key, k.request, k.subject, k.version
-        FROM unnest(p_keys, p_requests, p_subjects, p_versions, outcomes) k (key, request, subject, version, result)
-        WHERE k.key IS NOT NULL AND k.result = 'committed'
-        ORDER BY k.key
-        ON CONFLICT DO NOTHING
-        RETURNING key
-    )
-    SELECT coalesce(array_agg(f.key), '{}') INTO taken FROM fresh f;
-    FOR i IN 1 .. cardinality(p_subjects) LOOP
-        IF outcomes[i] = 'committed' AND p_keys[i] IS NOT NULL AND NOT p_keys[i] = ANY (taken) THEN
-            outcomes[i] := 'replayed';
-        END IF;
-    END LOOP;
+    -- keys in key order; whoever loses gets the stored answer. What there is none of costs no statement, here and below.
+    IF cardinality(array_remove(p_keys, NULL)) > 0 THEN
+        WITH fresh AS (
+            INSERT INTO idempotency (key, request, subject, version)
+            SELECT k.key, k.request, k.subject, k.version
+            FROM unnest(p_keys, p_requests, p_subjects, p_versions, outcomes) k (key, request, subject, version, result)
+            WHERE k.key IS NOT NULL AND k.result = 'committed'
+            ORDER BY k.key
+            ON CONFLICT DO NOTHING
+            RETURNING key
+        )
+        SELECT coalesce(array_agg(f.key), '{}') INTO taken FROM fresh f;
+        FOR i IN 1 .. cardinality(p_subjects) LOOP
+            IF outcomes[i] = 'committed' AND p_keys[i] IS NOT NULL AND NOT p_keys[i] = ANY (taken) THEN
+                outcomes[i] := 'replayed';
+            END IF;
+        END LOOP;
+    END IF;
 
     IF 'committed' = ANY (outcomes) THEN
-        UPDATE state s SET own = w.own, revision = s.revision + 1, decided = s.decided + 1
-        FROM unnest(p_subjects, p_revisions, p_own, outcomes) w (subject, revision, own, result)
-        WHERE s.subject = w.subject AND w.revision > 0 AND w.result = 'committed';
-
-        INSERT INTO state (subject, partition, revision, decided, own)
-        SELECT w.subject, w.partition, 1, 1, w.own
-        FROM unnest(p_subjects, p_partitions, p_revisions, p_own, outcomes) w (subject, partition, revision, own, result)
-        WHERE w.revision = 0 AND w.result = 'committed'
-        ORDER BY w.subject;
-
-        INSERT INTO keys (subject, wrapped, acknowledged)
-        SELECT w.subject, w.wrapped, false
-        FROM unnest(p_subjects, p_wrapped, outcomes) w (subject, wrapped, result)
-        WHERE w.wrapped IS NOT NULL AND w.result = 'committed';
+        IF 0 < ANY (p_revisions) THEN
+            UPDATE state s SET own = w.own, revision = s.revision + 1, decided = s.decided + 1
+            FROM unnest(p_subjects, p_revisions, p_own, outcomes) w (subject, revision, own, result)
+            WHERE s.subject = w.subject AND w.revision > 0 AND w.result = 'committed';
+        END IF;
+        IF 0 = ANY (p_revisions) THEN
+            INSERT INTO state (subject, partition, revision, decided, own)
+            SELECT w.subject, w.partition, 1, 1, w.own
+            FROM unnest(p_subjects, p_partitions, p_revisions, p_own, outcomes) w (subject, partition, revision, own, result)
+            WHERE w.revision = 0 AND w.result = 'committed'
+            ORDER BY w.subject;
+        END IF;
+        IF cardinality(array_remove(p_wrapped, NULL)) > 0 THEN
+            INSERT INTO keys (subject, wrapped, acknowledged)
+            SELECT w.subject, w.wrapped, false
+            FROM unnest(p_subjects, p_wrapped, outcomes) w (subject, wrapped, result)
+            WHERE w.wrapped IS NOT NULL AND w.result = 'committed';
+        END IF;
 
         INSERT INTO events (stream, version, topic, type, prevhash, hash, data, partition)
         SELECT e.stream, e.version, e.topic, e.type, e.prevhash, e.hash, e.data, p_partitions[e.item_no]
@@ -195,12 +201,13 @@ BEGIN
         WHERE outcomes[e.item_no] = 'committed'
         ORDER BY e.ord;
 
-        INSERT INTO sealed (subject, ref, ciphertext)
-        SELECT p_subjects[v.item_no], v.ref, v.ciphertext
-        FROM unnest(p_sealed_items, p_refs, p_ciphertexts) v (item_no, ref, ciphertext)
-        WHERE outcomes[v.item_no] = 'committed'
-        ON CONFLICT DO NOTHING;
-
+        IF cardinality(p_sealed_items) > 0 THEN
+            INSERT INTO sealed (subject, ref, ciphertext)
+            SELECT p_subjects[v.item_no], v.ref, v.ciphertext
+            FROM unnest(p_sealed_items, p_refs, p_ciphertexts) v (item_no, ref, ciphertext)
+            WHERE outcomes[v.item_no] = 'committed'
+            ON CONFLICT DO NOTHING;
+        END IF;
         IF cardinality(p_entry_items) > 0 THEN
             INSERT INTO entries (subject, list, source, version, at, data, size)
             SELECT p_subjects[n.item_no], n.list, n.source, n.version, n.at, n.data, n.size
@@ -211,10 +218,19 @@ BEGIN
         END IF;
     END IF;
 
-    RETURN QUERY
-    SELECT n.ord::int, n.result, d.subject, d.version, d.request
-    FROM unnest(outcomes, p_keys) WITH ORDINALITY n (result, key, ord)
-    LEFT JOIN idempotency d ON n.result = 'replayed' AND d.key = n.key;
+    FOR i IN 1 .. cardinality(p_subjects) LOOP
+        item := i;
+        outcome := outcomes[i];
+        IF outcome = 'replayed' THEN
+            SELECT d.subject, d.version, d.request INTO stored_subject, stored_version, stored_request
+            FROM idempotency d WHERE d.key = p_keys[i];
+        ELSE
+            stored_subject := NULL;
+            stored_version := NULL;
+            stored_request := NULL;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
 END $$;
 
 -- migrate:down

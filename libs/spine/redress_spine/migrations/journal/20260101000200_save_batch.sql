@@ -39,9 +39,11 @@ BEGIN
     )
     SELECT array_agg(s.decided ORDER BY w.ord) INTO stored
     FROM unnest(p_subjects) WITH ORDINALITY w (subject, ord) JOIN saved s ON s.subject = w.subject;
-    IF EXISTS (SELECT FROM unnest(stored, p_decided) w (stored, read) WHERE w.stored <> w.read) THEN
-        RAISE EXCEPTION 'Something was decided meanwhile.' USING ERRCODE = 'OV001';
-    END IF;
+    FOR i IN 1 .. cardinality(p_subjects) LOOP
+        IF stored[i] <> p_decided[i] THEN
+            RAISE EXCEPTION 'Something was decided meanwhile.' USING ERRCODE = 'OV001';
+        END IF;
+    END LOOP;
 
     IF cardinality(p_sealed_subjects) > 0 THEN
         INSERT INTO sealed (subject, ref, ciphertext) SELECT * FROM unnest(p_sealed_subjects, p_refs, p_ciphertexts) ON CONFLICT DO NOTHING;
@@ -50,7 +52,12 @@ BEGIN
         INSERT INTO entries (subject, list, source, version, at, data, size)
         SELECT * FROM unnest(p_entry_subjects, p_lists, p_entry_sources, p_entry_versions, p_ats, p_entries, p_sizes) ON CONFLICT DO NOTHING;
     END IF;
-    RETURN QUERY SELECT i, 'committed', stored[i] FROM generate_series(1, cardinality(p_subjects)) i;
+    outcome := 'committed';
+    FOR i IN 1 .. cardinality(p_subjects) LOOP
+        item := i;
+        decided := stored[i];
+        RETURN NEXT;
+    END LOOP;
 END $$;
 
 -- migrate:down
