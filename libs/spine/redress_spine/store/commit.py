@@ -224,7 +224,12 @@ class Committer:
         return await future
 
     async def commit_all(self, items: Sequence[Item]) -> list[CommitResult | BaseException]:
-        return await asyncio.gather(*(self.commit(item) for item in items), return_exceptions=True)
+        """All of them wait before the first commit starts, and so share it."""
+        loop = asyncio.get_running_loop()
+        waiting = [(item, loop.create_future()) for item in items]
+        self._waiting.extend(waiting)
+        self._start()
+        return await asyncio.gather(*(future for _, future in waiting), return_exceptions=True)
 
     def _start(self) -> None:
         while self._waiting and (not self._under_way or (self._under_way < AT_ONCE and len(self._waiting) >= ENOUGH)):
