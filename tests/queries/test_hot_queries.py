@@ -98,14 +98,19 @@ def works() -> list[Hot]:
     """Timed automations at an instant when few rows are due, and at one when all are."""
     found = []
     for service in SERVICES:
-        for each in service.automations(service.policies({})):
+        if every := service.automations(service.policies({})):
+            found += [
+                Hot(service, "who has to do", automations.around_sql(every), (PARTITIONS, 0), (each.index,))
+                for each in every
+                if not each.at
+            ]
+        for each in every:
             either = (each.index, "state_pkey")
             found += [
                 Hot(service, f"{each.name} due at {at}", automations.due_sql(each), (PARTITIONS, at, 200), (each.index,))
                 for at in ((500, 2**62) if each.at else (0,))
             ]
             found.append(Hot(service, f"{each.name} due again", automations.due_again_sql(each), (PARTITIONS, 500, 200), either))
-            found.append(Hot(service, f"{each.name} failed", automations.FAILED, (each.name,), ("row_errors_retry",), small=True))
             found.append(Hot(service, f"{each.name} settled", automations.settled_sql(each), (), either))
             found.append(Hot(service, f"{each.name} quiet", idle.next_due_sql(each), (500,), (each.index,)))
             if each.at:

@@ -332,7 +332,7 @@ class Rebuild:
             vault=Vault(bytes(32), _never, _never),  # the topic of keys is not read here
             log_end=log_end,
             connect=_never,
-            projected=lambda written: None,
+            projected=lambda written: False,
         )
         projector.positions = {place: Position(end, 0, self._topic_id, self._last.get(place)) for place, end in ends.items()}
         projector.skips = self._skips

@@ -82,11 +82,11 @@ AGAIN_FROM = "UPDATE relay_checkpoint SET keys_from = $2 WHERE keys_from = $1"
 RESTORING = "restore-log"
 LEAD = "SELECT pg_try_advisory_lock(hashtext('redress-relay'))"
 
-PACE = 0.0005, 0.025  # seconds between two pages for each event a second, and at most: under load many share what one page costs
+PACE = 0.0007, 0.035  # seconds between two pages for each event a second, and at most: under load many share what one page costs
 POLL_WOKEN = 0.003  # seconds: rows are there but above the watermark
 POLL_BUSY = 0.025  # for other replicas' events
-POLL_IDLE = 0.1  # after a while without any
-IDLE_AFTER = 200  # empty polls
+POLL_IDLE = 0.2  # after a while without any
+IDLE_AFTER = 40  # empty polls
 PING = 1.0  # seconds between two looks at what others wrote into the checkpoint
 SEND_TIMEOUT = 4.5  # below idle_session_timeout: a leader that waits longer has lost its lock
 CLOSE_TIMEOUT = 2.0

@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 BATCH = 200  # rows
 TURN_SIZE = 50  # rows decided before others have their turn
 FALLBACK = 0.25  # seconds: for rows that another replica changed, that failed, or whose time has come
+ASLEEP = 40  # times as long an automation without a time sleeps by itself, unless the look around for all of them wakes it
 CATCH_UP = 5.0  # seconds to wait for the projector to reach a log end before asking anew
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 300.0
@@ -51,8 +52,6 @@ ON CONFLICT (automation, subject) DO UPDATE SET
     error = excluded.error, attempts = row_errors.attempts + 1,
     retry_at = now() + make_interval(secs => least($4 * power(2, least(row_errors.attempts, 20)), $5))
 """
-# Index: row_errors_retry.
-FAILED = "SELECT EXISTS (SELECT 1 FROM row_errors WHERE automation = $1 AND retry_at <= now())"
 CLEAR = "DELETE FROM row_errors WHERE automation = $1 AND subject = ANY ($2::text[])"
 
 
@@ -65,6 +64,20 @@ def due_sql(automation: Automation) -> str:
         SELECT {ROW} FROM {automation.rows} {WITH_HEAD} WHERE {_due_now(automation)} AND NOT EXISTS ({failed})
         ORDER BY {order} LIMIT $3
     """
+
+
+def around_sql(automations: Sequence[Automation]) -> str:
+    """Who has something to do: `fresh` where a row is due and never failed, which those with a time find themselves; `again` where one that
+    failed is to be tried again. Parameters: partitions, instant. Index: each one's, row_errors_retry."""
+    each = []
+    for automation in automations:
+        errors = f"FROM row_errors e WHERE e.automation = '{automation.name}'"
+        never_failed = f"NOT EXISTS (SELECT {errors} AND e.subject = s.subject OFFSET 0)"
+        due = f"EXISTS (SELECT FROM {automation.rows} WHERE {_due_now(automation)} AND {never_failed})"
+        fresh = "$2::bigint IS NULL" if automation.at else due
+        again = f"EXISTS (SELECT {errors} AND e.retry_at <= now())"
+        each.append(f"SELECT '{automation.name}' AS automation, {fresh} AS fresh, {again} AS again")
+    return f"SELECT automation, again FROM ({' UNION ALL '.join(each)} OFFSET 0) a WHERE fresh OR again AND $1::int[] IS NOT NULL"
 
 
 def due_again_sql(automation: Automation) -> str:
@@ -163,12 +176,12 @@ class AutomationLoop:
         self._entropy = entropy
         self._woken = {each.name: asyncio.Event() for each in automations}
         self._read = asyncio.Event()  # the projector has gone on
-        self._failed_looked_for = dict.fromkeys(self._woken, -FALLBACK)  # when, by automation
+        self._again: set[str] = set()  # automations that are to try again what failed
         self.counts: dict[tuple[str, str], int] = {}
         self.under_way = 0  # batches
         self._held_since: dict[str, float] = {}  # timed automations that are due and wait for the log
-        # By automation: when its last turn began, or when it is to wake.
-        self._due_back = {each.name: monotonic() for each in automations}
+        # By automation, and of the look around: when its last turn began, or when it is to wake.
+        self._due_back = dict.fromkeys(self._woken, monotonic())
 
     @property
     def progress(self) -> float:
@@ -180,12 +193,13 @@ class AutomationLoop:
         """How long timed automations that are due have waited for the log, in seconds."""
         return max((monotonic() - since for since in self._held_since.values()), default=0.0)
 
-    def wake(self, written: Sequence[Changes] | None = None) -> None:
+    def wake(self, written: Sequence[Changes] | None = None) -> bool:
         """Look at once for what these changes made due; without them, for whatever may be. What has a time waits for it: nothing is
-        lost by a look a quarter of a second later."""
-        for automation in self._automations:
-            if written is None or (not automation.at and any(automation.made_due(each.came) for each in written)):
-                self._woken[automation.name].set()
+        lost by a look a quarter of a second later. → whether anybody was woken."""
+        due = [each for each in self._automations if written is None or (not each.at and any(each.made_due(one.came) for one in written))]
+        for automation in due:
+            self._woken[automation.name].set()
+        return bool(due)
 
     def read(self) -> None:
         """The projector has gone on: what waits for that goes on, too."""
@@ -194,11 +208,33 @@ class AutomationLoop:
     async def run(self) -> None:
         """Decide for ever, each automation in a task of its own: one may wait, for the log or for a key, and holds up no other. Whoever
         waits holds no connection: one is taken for each statement."""
+        if not self._automations:
+            return
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._look_around())
             for automation in self._automations:
                 group.create_task(
                     self._for_ever(automation.name, partial(self._timed if automation.at else self._untimed, automation=automation))
                 )
+
+    async def _look_around(self) -> None:
+        """Wake those who have something to do and were told by nobody: in one statement for all, however many sleep."""
+        statement = around_sql(self._automations)
+        while True:
+            self._due_back[""] = monotonic() + FALLBACK
+            await asyncio.sleep(FALLBACK)
+            partitions = self._projector.partitions
+            try:
+                found = await self._pool.fetch(statement, partitions, 0) if partitions and self._cross_check.agrees else ()
+            except Exception as error:
+                log.warning("work-failed", service=self._source, error=safe_message(error))
+                await self._pool.expire_connections()
+                await asyncio.sleep(1.0)
+                continue
+            for row in found:
+                if row["again"]:
+                    self._again.add(row["automation"])
+                self._woken[row["automation"]].set()
 
     async def _for_ever(self, task: str, turn: Callable[[], Awaitable[float]]) -> None:
         """Run turns; each says how long to sleep unless woken. After a failure connections are made anew: it may be theirs."""
@@ -225,7 +261,7 @@ class AutomationLoop:
         if not partitions or not self._cross_check.agrees:
             return FALLBACK
         decided = await self._decide_due(automation, partitions, 0, self._clock)
-        return 0.0 if decided.events and (decided.subjects >= BATCH or decided.overtaken) else FALLBACK
+        return 0.0 if decided.events and (decided.subjects >= BATCH or decided.overtaken) else ASLEEP * FALLBACK
 
     async def _timed(self, automation: Automation) -> float:
         """Everything up to an instant that the log was read past."""
@@ -295,12 +331,10 @@ class AutomationLoop:
         return Decided(sum(each.subjects for each in both), sum(each.events for each in both), sum(each.overtaken for each in both))
 
     async def _failed(self, automation: Automation, partitions: Sequence[int], instant: int, others: bool) -> list[str]:
-        """Those that are to be tried again, looked for now and then, however often it is woken. others: whether others are due."""
-        if (now := monotonic()) - self._failed_looked_for[automation.name] < FALLBACK:
+        """Those that are to be tried again, where the look around saw some. others: whether others are due."""
+        if automation.name not in self._again:
             return []
-        self._failed_looked_for[automation.name] = now
-        if not await self._pool.fetchval(FAILED, automation.name):
-            return []
+        self._again.discard(automation.name)
         rows = await self._pool.fetch(due_again_sql(automation), partitions, instant, BATCH)
         if not rows and not others:
             await self._pool.execute(settled_sql(automation))

@@ -41,7 +41,9 @@ from redress_spine.store.vault import PROOF, KeyRecord, Vault
 log = structlog.get_logger(__name__)
 
 BATCH = 500  # records in a transaction: 1 gives 1.6k events/s, 500 give 134k
-PACE = 0.00015, 0.040  # seconds that a fetch waits for more, for each event a second, and at most
+PACE = 0.00022, 0.060  # seconds that a fetch waits for more, for each event a second, and at most
+PATIENT = 2.0  # times as long, where nothing that came made anything due: nobody waits for it
+URGENT = 1.0  # seconds for which a batch that made something due says that the next will
 LEAST_WAIT = 0.017  # seconds: for less a fetch does not wait, for it would come back with next to nothing, again and again
 MAX_BATCH_PAUSE = 0.001, 0.020  # seconds for each record of a projection, and at most: so that the next has more to fold
 FULL_BATCH_PAUSE = 0.010  # seconds, where more is waiting: for commands
@@ -67,7 +69,8 @@ class FenceLost(Exception):
 
 
 class Projector:
-    """connect: makes a database connection of the projector's own. projected: called after each batch with what it changed."""
+    """connect: makes a database connection of the projector's own. projected: called after each batch with what it changed; says
+    whether that made anything due."""
 
     def __init__(
         self,
@@ -80,7 +83,7 @@ class Projector:
         vault: Vault,
         log_end: LogEnd,
         connect: Callable[[], Awaitable[asyncpg.Connection]],
-        projected: Callable[[Sequence[Changes]], None],
+        projected: Callable[[Sequence[Changes]], bool],
     ) -> None:
         self._source = source
         self._kafka = KafkaClients.of(kafka)
@@ -171,7 +174,7 @@ class Projector:
             enable_auto_commit=False,
             auto_offset_reset="none",
             session_timeout_ms=3_000,
-            heartbeat_interval_ms=500,
+            heartbeat_interval_ms=1_000,
             request_timeout_ms=4_000,
             fetch_max_wait_ms=LONG_POLL_MS,
             metadata_max_age_ms=30_000,
@@ -185,9 +188,9 @@ class Projector:
         return consumer
 
     async def _consume(self, consumer: Consumer, connection: asyncpg.Connection, cluster: str) -> None:
-        committed, pace = monotonic(), Pace(*PACE)
+        committed, pace, urgent = monotonic(), Pace(*PACE), -URGENT
         while True:
-            wait = pace.wait
+            wait = pace.wait * (1.0 if monotonic() - urgent < URGENT else PATIENT)
             gather(consumer, round(wait * 1_000) if wait >= LEAST_WAIT else 0)
             await self._following.look(consumer)
             await self._take_up(consumer, connection, cluster)
@@ -220,7 +223,8 @@ class Projector:
                     self.under_way -= 1
                 self._following.moved(batch)
                 self.size = min(BATCH, self.size * 2)
-                self._projected(written)
+                if self._projected(written):
+                    urgent = monotonic()
                 count = sum(map(len, batch.values()))
                 pace.came(count)
                 await asyncio.sleep(min(MAX_BATCH_PAUSE[0] * count, MAX_BATCH_PAUSE[1]) if count < BATCH else FULL_BATCH_PAUSE)

@@ -226,7 +226,7 @@ class Committer:
     async def commit_all(self, items: Sequence[Item]) -> list[CommitResult | BaseException]:
         """All of them wait before the first commit starts, and so share it."""
         loop = asyncio.get_running_loop()
-        waiting = [(item, loop.create_future()) for item in items]
+        waiting: list[tuple[Item, asyncio.Future[CommitResult]]] = [(item, loop.create_future()) for item in items]
         self._waiting.extend(waiting)
         self._start()
         return await asyncio.gather(*(future for _, future in waiting), return_exceptions=True)

@@ -238,7 +238,7 @@ class Engine:
         loops["pruning"] = pruning.run()
         loops["reality"] = self._reality.run()
         if isinstance(self.clock, SteppingClock):
-            loops["clock"] = follow(self.clock, self._wake)
+            loops["clock"] = follow(self.clock, self._look_anew)
         else:
             loops["clock"] = self._cross_check.run(self._database_time)
         self._tasks = [asyncio.create_task(loop, name=f"{self.source}-{name}") for name, loop in loops.items()]
@@ -261,14 +261,19 @@ class Engine:
         self.relay.wake()
         self._wake(written)
 
-    def _projected(self, written: Sequence[Changes]) -> None:
-        self._wake(written)
+    def _projected(self, written: Sequence[Changes]) -> bool:
+        woken = self._wake(written)
         self.automations.read()
         self.planning.read()
+        return woken
 
-    def _wake(self, written: Sequence[Changes] | None = None) -> None:
-        self.automations.wake(written)
+    def _look_anew(self) -> None:
+        self._wake()
+
+    def _wake(self, written: Sequence[Changes] | None = None) -> bool:
+        """→ whether an automation has something to do; plans know only once they look."""
         self.planning.wake(written)
+        return self.automations.wake(written)
 
     # -- commands and queries
 
