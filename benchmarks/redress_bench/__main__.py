@@ -10,7 +10,7 @@ import time
 from redress_bench.figure import Figure
 from redress_bench.results import keep, table
 
-FIGURES = ("front_door", "journal", "relay", "rebuild", "memory", "latency", "deadlines")
+FIGURES = ("front_door", "journal", "relay", "rebuild", "memory", "latency", "capacity", "deadlines")
 SEED = 20260302
 
 

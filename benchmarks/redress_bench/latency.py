@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from redress_bench.bodies import bodies
@@ -29,18 +29,13 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
         load = Load(stack.urls["intake"] + "/complaints", bodies(seed), WARM, 64, RATE, token)
         drive(load)
         drained(list(stack.urls.values()))
-        before = asyncio.run(_times(stack.servers.kafka))[0]
+        before = asyncio.run(times(stack.servers.kafka))[0]
         progress(f"{RATE:.0f} registrations a second for {seconds:.0f} s")
         load.seconds = seconds
         seen = drive(load)
         progress(f"answered, p99 {percentile(seen.latencies, 0.99) * 1000:.0f} ms; waiting until all is read")
         drained(list(stack.urls.values()))
-        registered, started = asyncio.run(_times(stack.servers.kafka))
-    fresh = {subject: at for subject, at in registered.items() if subject not in before}
-    missing = fresh.keys() - started.keys()
-    if missing or len(fresh) != seen.answers:
-        raise RuntimeError(f"{len(missing)} of {len(fresh)} registrations have no resolve clock; {seen.answers} were answered.")
-    took = {subject: (started[subject] - at).total_seconds() * 1000 for subject, at in fresh.items()}
+        fresh, took = until_the_clock_runs(asyncio.run(times(stack.servers.kafka)), before, seen.answers)
     first = min(fresh.values())
     windows: dict[int, list[float]] = {}
     for subject, milliseconds in took.items():
@@ -62,7 +57,20 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
     )
 
 
-async def _times(kafka: str) -> tuple[Mapping[str, datetime], Mapping[str, datetime]]:
+def until_the_clock_runs(
+    found: tuple[Mapping[str, datetime], Mapping[str, datetime]], before: Collection[str], answers: int
+) -> tuple[Mapping[str, datetime], Mapping[str, float]]:
+    """Of the complaints that were not there before: when each was registered, and after how many ms its clock was started. Raises
+    RuntimeError where one has none."""
+    registered, started = found
+    fresh = {subject: at for subject, at in registered.items() if subject not in before}
+    missing = fresh.keys() - started.keys()
+    if missing or len(fresh) != answers:
+        raise RuntimeError(f"{len(missing)} of {len(fresh)} registrations have no resolve clock; {answers} were answered.")
+    return fresh, {subject: (started[subject] - at).total_seconds() * 1000 for subject, at in fresh.items()}
+
+
+async def times(kafka: str) -> tuple[Mapping[str, datetime], Mapping[str, datetime]]:
     """By subject: when it was registered, and when its resolve clock was started."""
     registered: dict[str, datetime] = {}
     started: dict[str, datetime] = {}
