@@ -174,7 +174,7 @@ class Projector:
             enable_auto_commit=False,
             auto_offset_reset="none",
             session_timeout_ms=3_000,
-            heartbeat_interval_ms=1_000,
+            heartbeat_interval_ms=500,
             request_timeout_ms=4_000,
             fetch_max_wait_ms=LONG_POLL_MS,
             metadata_max_age_ms=30_000,

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from aiokafka import TopicPartition
 from spine_log import Author, admin_of, pen, subject_of
-from spine_stack import OPEN, Stack, Toy, eventually, metadata, open_case, registered
+from spine_stack import OPEN, TOYS, Stack, Toy, eventually, metadata, open_case, registered
 
 from redress_events.contracts.handling import CaseAccepted
 from redress_events.contracts.intake import ComplaintChased
@@ -25,6 +25,7 @@ from redress_spine.processing import automations, watch
 from redress_spine.processing.clock import wall_clock
 from redress_spine.processing.projector import Projector
 from redress_spine.store.engine import Engine
+from redress_spine.store.states import partition_of
 
 BREACH = Automation(
     "breach", due="deadline IS NOT NULL AND NOT own ? 'opened' AND NOT observed ? 'chases'", at="deadline", decide=open_case, index=""
@@ -97,6 +98,45 @@ async def test_a_row_that_fails_or_stays_due_waits_longer_and_longer_while_the_o
 
     await eventually(healed)
     await connection.close()
+
+
+async def test_a_row_whose_table_says_after_its_decision_that_it_is_due_is_set_aside(stack: Stack) -> None:
+    chased = Automation("chased", due="n", decide=open_case, index="toys_pkey", table=TOYS)  # no case changes how often somebody chased
+    await stack.engine("handling", automations=[chased])
+    connection = await stack.connect("handling")
+    author = Author(subject_of(1))
+    async with pen(stack) as hand:
+        await hand.write(*author.say(registered(), ComplaintChased(chase=1)))
+
+    async def set_aside() -> list[asyncpg.Record]:
+        return await connection.fetch("SELECT subject, error, attempts FROM row_errors")
+
+    (row,) = await eventually(set_aside)
+    assert (row["subject"], row["error"]) == (author.subject, "It is still due after its decision.")
+    assert len((await decided(connection))[author.subject]) <= 2, "decided again and again"
+    await connection.close()
+
+
+async def test_what_became_due_behind_the_loop_s_back_is_found_by_looking_around(stack: Stack) -> None:
+    handling = await stack.engine("handling", automations=[OPEN])
+    owner, subject = await stack.connect("handling", owner=True), subject_of(7)
+
+    async def holds_all() -> bool:
+        return handling.projector.partitions == list(range(stack.partitions))
+
+    await eventually(holds_all)
+    await owner.execute(
+        "INSERT INTO state (subject, partition, revision, observed) VALUES ($1, $2, 1, $3)",
+        subject,
+        partition_of(subject, stack.partitions),
+        '{"registered_at": 1772438400000000}',
+    )
+
+    async def opened() -> bool:
+        return set(await decided(owner)) == {subject}
+
+    await eventually(opened)
+    await owner.close()
 
 
 async def test_timed_automations_is_decided_once_by_one_replica_after_its_instant_and_not_where_the_log_had_an_answer_in_time(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
-from spine_log import made_anew, on_the_log, verified
+import asyncpg
+import pytest
+from spine_log import idle, made_anew, on_the_log, verified
 from spine_stack import Stack, eventually, metadata, registered
 
 from redress_events.contracts.intake import ComplaintSupplemented
 from redress_events.vocabulary import LIFECYCLE
+from redress_spine.messaging import relay
 from redress_spine.messaging.envelope import decode
+from redress_spine.messaging.relay import read_page
+from redress_spine.processing.projector import Projector
 from redress_spine.store.engine import Engine
 
 LARGE = 480_000  # characters: 640 kB on the log, so that no two of them fit into one batch
@@ -68,6 +74,63 @@ async def test_a_leader_that_has_nothing_to_do_notices_that_its_checkpoint_was_m
     await connection.close()
     await stack.stop(intake)
     await verified(stack, "intake")
+
+
+async def test_while_all_is_above_the_watermark_it_asks_for_one_row(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    async def reading(connection: asyncpg.Connection, after: tuple[str, int], most: int) -> tuple[list[Any], bool]:
+        found = await read_page(connection, after, most)
+        if found == ([], True):
+            asked.append(most)
+        return found
+
+    monkeypatch.setattr(relay, "read_page", reading)
+    intake = await stack.engine("intake")
+    older = await stack.connect("intake")
+    await (transaction := older.transaction()).start()
+    await older.execute("SELECT pg_current_xact_id()")
+    for n in range(3):
+        await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}"))
+
+    async def stuck() -> bool:
+        return len(asked) > 10
+
+    await eventually(stuck)
+    assert asked[0] == relay.PAGE and set(asked[1:]) == {1}
+    await transaction.commit()
+    await eventually(lambda: sent(stack, [1, 1, 1]))
+    await older.close()
+
+
+async def test_what_its_own_relay_sends_is_not_looked_for_in_the_journal(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_for: list[tuple[str, int]] = []
+    journal = Projector._journal
+
+    async def looking(self: Projector, connection: asyncpg.Connection, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
+        looked_for.extend(wanted)
+        return await journal(self, connection, wanted)
+
+    monkeypatch.setattr(Projector, "_journal", looking)
+    intake = await stack.engine("intake")
+
+    async def reads() -> bool:
+        return len(intake.projector.partitions) == stack.partitions
+
+    await eventually(reads)
+    seen, _ = await intake.create("complaint", lambda context: [registered()], metadata("k1"))
+    await idle(intake)
+    assert not looked_for and not intake.projector._sent
+    connection = await stack.connect("intake")
+    await connection.execute("UPDATE relay_checkpoint SET transaction_id = '0', global_position = 0")  # it comes twice
+    await eventually(lambda: sent(stack, [1, 1]))
+    await idle(intake)
+    await stack.stop(intake)
+    await connection.execute("UPDATE consumer_offsets SET next = 0, epoch = epoch + 1, last_offset = NULL, last_hash = NULL")
+    again = await stack.engine("intake")
+    await idle(again)
+    assert set(looked_for) == {(seen.subject, 1)}, "of what it did not send itself it knows nothing"
+    await connection.close()
 
 
 async def supplement(intake: Engine, subject: str, text: str) -> None:

@@ -31,7 +31,7 @@ AUTOMATIONS = [
 ]
 
 
-def woken(written: list[Changes] | None) -> set[str]:
+def woken(written: list[Changes] | None, automations: list[Automation] = AUTOMATIONS) -> tuple[bool, set[str]]:
     others = dict.fromkeys(
         [
             "topics",
@@ -48,9 +48,8 @@ def woken(written: list[Changes] | None) -> set[str]:
             "entropy",
         ]
     )
-    loop = AutomationLoop(source="handling", automations=AUTOMATIONS, **others)  # type: ignore[arg-type]
-    loop.wake(written)
-    return {name for name, event in loop._woken.items() if event.is_set()}
+    loop = AutomationLoop(source="handling", automations=automations, **others)  # type: ignore[arg-type]
+    return loop.wake(written), {name for name, event in loop._woken.items() if event.is_set()}
 
 
 def row(**values: Any) -> Changes:
@@ -73,11 +72,34 @@ def row(**values: Any) -> Changes:
     ],
 )
 def test_rows_that_are_due_wake_their_automation(written: list[Changes], whom: set[str]) -> None:
-    assert woken(written) == whom
+    assert woken(written) == (bool(whom), whom)
 
 
 def test_who_does_not_say_what_is_written_wakes_all() -> None:
-    assert woken(None) == {each.name for each in AUTOMATIONS}
+    assert woken(None) == (True, {each.name for each in AUTOMATIONS})
+
+
+def test_who_writes_hears_whether_anybody_has_something_to_do() -> None:
+    assert woken([row()], AUTOMATIONS[:4]) == (False, set())
+
+
+@pytest.mark.parametrize(
+    ("which", "values", "instant", "due"),
+    [
+        ("open", {"to_open": True}, 5, True),
+        ("open", {}, 5, False),
+        ("since", {"since": 0}, 5, True),
+        ("since", {}, 5, False),
+        ("timed", {"due_at": 5}, 5, True),
+        ("timed", {"due_at": 6}, 5, False),
+        ("timed", {"due_at": 6}, None, True),
+        ("timed", {}, 5, False),
+    ],
+)
+def test_a_row_says_itself_whether_it_is_due(which: str, values: dict[str, Any], instant: int | None, due: bool) -> None:
+    (automation,) = (each for each in AUTOMATIONS if each.name == which)
+    (made,) = row(**values).came[CARDS]
+    assert automation.shows_due(made[1:], instant) is due
 
 
 def test_a_column_that_is_no_flag_is_due_where_it_is_not_null() -> None:
