@@ -158,6 +158,8 @@ class Vault:
 
     async def store(self, connection: Connection, records: Mapping[str, KeyRecord]) -> None:
         """Keep what came on the topic of keys, by subject. Each unwraps, or is a tombstone that is proved."""
+        if not records:
+            return
         await connection.execute(store_sql(1), *map(list, zip(*key_rows(records), strict=True)))
         if destroyed := [subject for subject, each in records.items() if each.wrapped is None]:
             await connection.execute(FORGET, destroyed)
