@@ -100,7 +100,7 @@ def works() -> list[Hot]:
     for service in SERVICES:
         if every := service.automations(service.policies({})):
             found += [
-                Hot(service, "who has to do", automations.around_sql(every), (PARTITIONS, 0), (each.index,))
+                Hot(service, "who has something to do", automations.around_sql(every), (PARTITIONS, 0), (each.index,))
                 for each in every
                 if not each.at
             ]
@@ -110,6 +110,7 @@ def works() -> list[Hot]:
                 Hot(service, f"{each.name} due at {at}", automations.due_sql(each), (PARTITIONS, at, 200), (each.index,))
                 for at in ((500, 2**62) if each.at else (0,))
             ]
+            found.append(Hot(service, f"{each.name} still due", automations.still_due_sql(each), (SUBJECTS, 500, ONES), either))
             found.append(Hot(service, f"{each.name} due again", automations.due_again_sql(each), (PARTITIONS, 500, 200), either))
             found.append(Hot(service, f"{each.name} settled", automations.settled_sql(each), (), either))
             found.append(Hot(service, f"{each.name} quiet", idle.next_due_sql(each), (500,), (each.index,)))
@@ -127,6 +128,8 @@ def spine() -> list[Hot]:
         ("heads of streams", states.HEADS, (SUBJECTS,), "events_pkey", False),
         ("a page for the relay", relay.READ, (*NEAR_THE_END, 1_000), "events_relay", False),
         ("a page from a backlog", relay.READ, (*BEGIN, 1_000), "events_relay", False),
+        ("keys that went and where they went to", relay.MOVE_WITH_KEYS, (*BEGIN, *BEGIN, "c", SUBJECTS, [False] * 200), "keys_", True),
+        ("what a reactor has to do", automations.around_sql([planning.plan_of(WEBHOOKS)]), (PARTITIONS, 0), "state_pkey", True),
         ("keys that went", relay.ACKNOWLEDGE, (SUBJECTS, [False] * 200), "keys_", True),
         ("keys that go again", relay.AGAIN, (SUBJECTS[0], 1_000), "keys_pkey", False),
         ("rows to be folded", projector.ROWS, (SUBJECTS,), "state_pkey", True),

@@ -38,7 +38,7 @@ def columns(module_database: Callable[[str], Databases]) -> Iterator[Callable[[S
             owner_dsn=databases.owner_dsn, app_role=databases.app_role, service_migrations_dir=migrations(service.name), fold=1
         )
         conditions = [
-            (act.automation, f"coalesce({act.automation.at} <= {micros(LATE)}, false)" if act.automation.at else "true")
+            (act.automation, f"coalesce({act.automation.time} <= {micros(LATE)}, false)" if act.automation.at else "true")
             for act in service.acts
             if act.automation
         ]
@@ -52,9 +52,9 @@ def columns(module_database: Callable[[str], Databases]) -> Iterator[Callable[[S
             for subject, state in zip(subjects, states, strict=True):
                 await write(connection, changes(service.aggregate, subject, None, (state.observed, state.own)))
             columns = ", ".join(
-                f"coalesce((SELECT ({automation.condition}) AND {time} FROM {automation.rows} s WHERE s.subject = w.subject), false) "
-                f'AS "{automation.name}"'
-                for automation, time in conditions
+                f"coalesce((SELECT ({each.condition}) AND {time} FROM {each.rows} WHERE {each.subject} = w.subject), false) "
+                f'AS "{each.name}"'
+                for each, time in conditions
             )
             return list(
                 await connection.fetch(f"SELECT {columns} FROM unnest($1::text[]) WITH ORDINALITY w (subject, nth) ORDER BY nth", subjects)

@@ -182,15 +182,10 @@ class Automation:
 
     def made_due(self, came: Mapping[Table, Sequence[tuple[Any, ...]]]) -> bool:
         """Whether a row of these is due by itself; without a table nobody can tell. came: new rows, each behind its subject."""
-        return self.table is None or any(self.shows_due(row[1:]) for row in came.get(self.table, ()))
-
-    def shows_due(self, row: Sequence[Any], instant: int | None = None) -> bool:
-        """Whether a row of its table says that it is due; and has been up to this instant (epoch microseconds), where it has a time."""
-        assert self.table is not None, self.name
-        names = list(self.table.columns)
-        if (due := row[names.index(self.due)]) is None or due is False:
-            return False
-        return instant is None or self.at is None or ((at := row[names.index(self.at)]) is not None and at <= instant)
+        if self.table is None:
+            return True
+        place = 1 + list(self.table.columns).index(self.due)
+        return any(row[place] is not None and row[place] is not False for row in came.get(self.table, ()))
 
     def _is_flag(self, table: Table) -> bool:
         return table.columns[self.due] == "boolean"

@@ -11,7 +11,7 @@ Longer than most: what may be sent, how it is sent and when the checkpoint moves
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -36,7 +36,8 @@ PAGE = 1_000
 # last rows may be above the watermark: they are there, and not to be sent yet.
 READ = """
 SELECT e.stream, e.version, e.topic, e.type, e.prevhash, e.hash, e.data, e.transaction_id::text AS transaction_id, e.global_position,
-    e.transaction_id < (SELECT pg_snapshot_xmin(pg_current_snapshot())) AS below, k.subject, k.wrapped, k.proof
+    e.transaction_id < (SELECT pg_snapshot_xmin(pg_current_snapshot())) AS below, (SELECT timeline_now()) AS timeline,
+    k.subject, k.wrapped, k.proof
 FROM events e
 LEFT JOIN LATERAL (
     SELECT k.subject, k.wrapped, k.proof FROM keys k WHERE k.subject = e.stream AND NOT k.acknowledged OFFSET 0
@@ -72,7 +73,7 @@ BEGINNING = ("0", 0)  # the checkpoint where nothing was sent, or all is to be s
 # A key that was destroyed while it was sent has a tombstone to be sent yet.
 ACKNOWLEDGE = """
 UPDATE keys k SET acknowledged = true FROM unnest($1::text[], $2::boolean[]) s (subject, destroyed)
-WHERE k.subject = s.subject AND k.destroyed = s.destroyed
+WHERE k.subject = s.subject AND k.destroyed = s.destroyed AND NOT k.acknowledged
 """
 MOVE_WITH_KEYS = f"WITH acknowledged AS ({ACKNOWLEDGE.replace('$2', '$7').replace('$1', '$6')}) {MOVE}"
 # All keys again, tombstones too, page by page between the events. Index: keys_pkey.
@@ -179,6 +180,7 @@ class Relay:
         self._compare(sent_to, seen)
         self.refused = None
         empty, looked, keys_from = 0, monotonic(), start["keys_from"]
+        gone: dict[str, bool] = {}  # keys that went with the page before; whether as tombstones
         following: list[Any] = []
         ahead = stuck = False  # rows are there, above the watermark; and none below it
         pace = Pace(*PACE)
@@ -210,14 +212,17 @@ class Relay:
                 full = len(rows) >= asked
                 asked = self._size
                 self._sending(rows)
-                keys = {row["subject"]: row["wrapped"] is None for row in rows if row["subject"] is not None}
-                following = await self._ship(connection, rows, last if full else None)
+                # A page that was read ahead may have keys that went meanwhile: behind a tombstone they may not go again.
+                keys = {row["subject"]: row for row in rows if gone.get(row["subject"]) != (row["wrapped"] is None)}
+                keys.pop(None, None)
+                following = await self._ship(connection, rows, keys.values(), last if full else None)
+                gone = {subject: keys[subject]["wrapped"] is None for subject in sorted(keys)}
                 if fresh := {row["topic"] for row in rows} - sent_to.keys():
                     there = {name: seen.topics.get(self._topics(name)) for name in fresh}
                     sent_to |= {name: topic.id for name, topic in there.items() if topic is not None}
                     await connection.execute(SENT_TO, *cursor, orjson.dumps(sent_to).decode())
-                acknowledged = [list(keys), list(keys.values())] if keys else []
-                if not await connection.fetchval(MOVE_WITH_KEYS if keys else MOVE, *cursor, *last, cluster, *acknowledged):
+                to_acknowledge = [list(gone), list(gone.values())] if gone else []
+                if not await connection.fetchval(MOVE_WITH_KEYS if gone else MOVE, *cursor, *last, cluster, *to_acknowledge):
                     raise Deposed
                 cursor = last
                 self._size = min(self._page, self._size * 2)
@@ -247,10 +252,12 @@ class Relay:
                     f"{topic.id}. Nothing is sent until they are there again: redress restore-log (docs/restore.md)."
                 )
 
-    async def _ship(self, connection: asyncpg.Connection, rows: Sequence[Any], after: tuple[str, int] | None) -> list[Any]:
+    async def _ship(
+        self, connection: asyncpg.Connection, rows: Sequence[Any], keys: Collection[Any], after: tuple[str, int] | None
+    ) -> list[Any]:
         """Keys first; then the events they seal. after: from a backlog, the page behind this one is read meanwhile."""
-        if keys := {row["subject"]: row for row in rows if row["subject"] is not None}:
-            await self._send(key_record(self._topics, row) for row in keys.values())
+        if keys:
+            await self._send(key_record(self._topics, row) for row in keys)
         # One at a time: a page of them at once is what the garbage collector would walk.
         records = (outgoing(self._topics, self._partitions, self._source, row) for row in rows)
         if after is None:

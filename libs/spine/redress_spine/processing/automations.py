@@ -1,6 +1,6 @@
 """Finds what is due and decides it: level-triggered, so a replay, a crash or a rebuild can neither lose nor double it.
 
-A row whose decider raises, whose words cannot be had, or that is still due after its decision, is set aside with its error and a growing
+A row whose decider raises, whose words cannot be had, or that is found as its decision left it, is set aside with its error and a growing
 delay; the others go on, and those that were set aside never come before them. Timed automations are decided only for instants that the log
 was read past, only once Kafka has answered for a settling time, and only while our clock and the database's agree.
 
@@ -22,11 +22,11 @@ import structlog
 from aiokafka import TopicPartition
 
 from redress_events.event import EPOCH, micros
-from redress_spine.aggregate import Automation, Context, Table
+from redress_spine.aggregate import Automation, Context
 from redress_spine.messaging.log_end import MARGIN, LogEnd
 from redress_spine.messaging.topics import Topics
 from redress_spine.processing.clock import Clock, CrossCheck, monotonic, wall_seconds_until
-from redress_spine.processing.projections import Changes, rows_of
+from redress_spine.processing.projections import Changes
 from redress_spine.processing.projector import Projector
 from redress_spine.store.commit import Committer, Item, cause_of
 from redress_spine.store.database import AWAY, HELD
@@ -39,7 +39,9 @@ log = structlog.get_logger(__name__)
 BATCH = 200  # rows
 TURN_SIZE = 50  # rows decided before others have their turn
 FALLBACK = 0.25  # seconds: for rows that another replica changed, that failed, or whose time has come
-ASLEEP = 40  # times as long an automation without a time sleeps by itself, unless the look around for all of them wakes it
+BY_ITSELF = 40  # times as long an automation without a time sleeps, unless it is woken
+LEFT = 1_000  # rows of which an automation remembers how it left them
+STILL_DUE = "It is still due after its decision."
 CATCH_UP = 5.0  # seconds to wait for the projector to reach a log end before asking anew
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 300.0
@@ -95,12 +97,13 @@ def _due_now(automation: Automation) -> str:
 
 
 def still_due_sql(automation: Automation) -> str:
-    """Where no table says what is due: those of some rows that are, as their decision left them: with the same revision, so that nothing
-    new made them due again."""
+    """Those of some rows that are due as their decision left them: with the same revision, so that nothing new made them due again.
+    Parameters: subjects, instant, revisions."""
     timed = f"AND {automation.time} <= $2" if automation.at else "AND $2::bigint IS NOT NULL"
+    same = f"{automation.subject} = w.subject AND s.revision = w.revision"
     return f"""
-        SELECT s.subject FROM unnest($1::text[], $3::bigint[]) d (subject, revision) JOIN state s USING (subject, revision)
-        WHERE ({automation.condition}) {timed} AND NOT s.parked
+        SELECT w.subject FROM unnest($1::text[], $3::bigint[]) w (subject, revision)
+        WHERE EXISTS (SELECT FROM {automation.rows} WHERE {same} AND ({automation.condition}) {timed} AND NOT s.parked OFFSET 0)
     """
 
 
@@ -176,6 +179,9 @@ class AutomationLoop:
         self._entropy = entropy
         self._woken = {each.name: asyncio.Event() for each in automations}
         self._read = asyncio.Event()  # the projector has gone on
+        self._left: dict[str, dict[str, int]] = {
+            each.name: {} for each in automations
+        }  # how a decision left rows: their revisions, by subject
         self._again: set[str] = set()  # automations that are to try again what failed
         self.counts: dict[tuple[str, str], int] = {}
         self.under_way = 0  # batches
@@ -230,6 +236,7 @@ class AutomationLoop:
                 log.warning("work-failed", service=self._source, error=safe_message(error))
                 await self._pool.expire_connections()
                 await asyncio.sleep(1.0)
+                self.wake()  # one of them may be at fault: each looks for itself
                 continue
             for row in found:
                 if row["again"]:
@@ -261,7 +268,7 @@ class AutomationLoop:
         if not partitions or not self._cross_check.agrees:
             return FALLBACK
         decided = await self._decide_due(automation, partitions, 0, self._clock)
-        return 0.0 if decided.events and (decided.subjects >= BATCH or decided.overtaken) else ASLEEP * FALLBACK
+        return 0.0 if decided.events and (decided.subjects >= BATCH or decided.overtaken) else BY_ITSELF * FALLBACK
 
     async def _timed(self, automation: Automation) -> float:
         """Everything up to an instant that the log was read past."""
@@ -358,10 +365,11 @@ class AutomationLoop:
             self.under_way -= 1
 
     async def _decide(self, automation: Automation, rows: Mapping[str, Row], instant: int, clock: Clock, failed: bool) -> Decided:
-        errors: dict[str, str] = {}
-        words = await self._opened(automation, rows.values(), errors)
+        left = self._left[automation.name]
+        errors = {} if failed else {row.subject: STILL_DUE for row in rows.values() if left.get(row.subject) == row.revision}
+        words = await self._opened(automation, [row for row in rows.values() if row.subject not in errors], errors)
         drafts: list[Draft] = []
-        nothing: list[Row] = []  # decided nothing: either it stopped being due since it was found, or the decider is wrong
+        nothing: list[Row] = []  # decided nothing: the decider is wrong, or one that failed before is no longer due
         for n, row in enumerate(rows.values(), 1):
             if n % TURN_SIZE == 0:
                 await asyncio.sleep(0)
@@ -391,9 +399,17 @@ class AutomationLoop:
                 errors[item.row.subject] = safe_message(outcome)
             elif outcome.result == "committed":
                 committed.append(item)
-        after = [replace(each.row, own=each.own, revision=each.row.revision + 1) for each in committed] + nothing
-        for subject in await self._still_due(automation, after, instant):
-            errors[subject] = "It is still due after its decision."
+        for item in committed:
+            left[item.row.subject] = item.row.revision + 1
+        while len(left) > LEFT:
+            del left[next(iter(left))]
+        if failed and (
+            looked_at := {item.row.subject: item.row.revision + 1 for item in committed} | {row.subject: row.revision for row in nothing}
+        ):
+            for still in await self._pool.fetch(still_due_sql(automation), list(looked_at), instant, list(looked_at.values())):
+                errors[still["subject"]] = STILL_DUE
+        elif not failed:  # each was due when it was loaded
+            errors |= {row.subject: STILL_DUE for row in nothing}
         if errors:
             for subject, what in errors.items():
                 log.error("work-set-aside", service=self._source, automations=automation.name, subject=subject, error=what)
@@ -403,19 +419,6 @@ class AutomationLoop:
         for outcome_name, count in (("decided", len(committed)), ("failed", len(errors)), ("again", len(items) - len(committed))):
             self.counts[automation.name, outcome_name] = self.counts.get((automation.name, outcome_name), 0) + count
         return Decided(len(rows), sum(len(item.events) for item in items), len(items) - len(committed))
-
-    async def _still_due(self, automation: Automation, rows: Sequence[Row], instant: int) -> list[str]:
-        """Those of these rows that are due as they were left. What is in a projection's table is known: it is made of the state."""
-        if automation.table is None:
-            if not rows:
-                return []
-            subjects, revisions = [row.subject for row in rows], [row.revision for row in rows]
-            return [each["subject"] for each in await self._pool.fetch(still_due_sql(automation), subjects, instant, revisions)]
-        return [row.subject for row in rows if self._shown_due(automation, automation.table, row, instant)]
-
-    def _shown_due(self, automation: Automation, table: Table, row: Row, instant: int) -> bool:
-        shown = rows_of(self._states.codec(row.subject).aggregate, (row.observed, row.own)).get(table, {})
-        return not row.parked and any(automation.shows_due(each, instant) for each in shown.values())
 
     async def _opened(self, automation: Automation, rows: Collection[Row], errors: dict[str, str]) -> dict[str, Mapping[str, str]]:
         """The words that these rows are decided on, by subject. Where they cannot be had the row is not decided at all: what was forgotten

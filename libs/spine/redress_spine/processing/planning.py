@@ -43,7 +43,9 @@ ON CONFLICT (reactor, subject) DO UPDATE SET revision = excluded.revision
 
 def plan_of(reactor: Reactor) -> Automation:
     """Its due rows, as the automation loop asks for them: without those that were looked at as they are."""
-    seen = f"EXISTS (SELECT 1 FROM planned p WHERE p.reactor = '{reactor.name}' AND p.subject = s.subject AND p.revision = s.revision)"
+    seen = (
+        f"EXISTS (SELECT FROM planned p WHERE p.reactor = '{reactor.name}' AND p.subject = s.subject AND p.revision = s.revision OFFSET 0)"
+    )
     due = reactor.due if reactor.forget else f"({reactor.due}) AND NOT {seen}"
     return Automation(reactor.name, due, _decides_nothing, reactor.index, reactor.at)
 

@@ -20,6 +20,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
+from redress_events.vocabulary import LIFECYCLE
 from redress_spine.messaging.following import Following
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.log_end import LogEnd
@@ -42,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500  # records in a transaction: 1 gives 1.6k events/s, 500 give 134k
 PACE = 0.00022, 0.060  # seconds that a fetch waits for more, for each event a second, and at most
-PATIENT = 2.0  # times as long, where nothing that came made anything due: nobody waits for it
+PATIENT = 2.0  # times as long, where nothing that came made anything due: no automation waits for it
 URGENT = 1.0  # seconds for which a batch that made something due says that the next will
 LEAST_WAIT = 0.017  # seconds: for less a fetch does not wait, for it would come back with next to nothing, again and again
 MAX_BATCH_PAUSE = 0.001, 0.020  # seconds for each record of a projection, and at most: so that the next has more to fold
@@ -59,6 +60,7 @@ SELECT e.stream, e.version, e.hash FROM events e JOIN unnest($1::text[], $2::big
 """
 
 
+TIMELINE = "SELECT timeline_now()"
 # What PostgreSQL raises for a value that no column or index takes, and what a projection cannot show: the record's fault, not the moment's.
 NOT_STORABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError, NotProjected)
 NOT_STORED = "What it was folded into, PostgreSQL or a projection does not take."
@@ -95,6 +97,7 @@ class Projector:
         self._connect = connect
         self._projected = projected
         self.skips: Skips = {}
+        self._timeline = 0  # of the journal that it looks into
         self._sent: dict[tuple[str, int], bytes] = {}  # own events on their way to the log and back, by stream and version: their hashes
         self._following = Following(source, topics, log_end)
         self.timestamps: dict[TopicPartition, int] = {}
@@ -137,7 +140,7 @@ class Projector:
             ticking.cancel()
 
     async def _run(self) -> None:
-        delay = 0.1
+        delay, started = 0.1, monotonic()
         while True:
             self.progress = monotonic()
             consumer, connection = None, None
@@ -145,8 +148,9 @@ class Projector:
                 cluster = await self._log_end.cluster()
                 async with asyncio.timeout(POLL_TIMEOUT):
                     connection = await self._connect()
+                    self._sent.clear()  # the journal may be another: nothing was compared with it
+                    self._timeline = await connection.fetchval(TIMELINE)
                     consumer = await self._subscribe()
-                self._sent.clear()  # the journal may be another: none was read over this connection
                 started = monotonic()
                 await self._consume(consumer, connection, cluster)
             except asyncio.CancelledError:
@@ -235,7 +239,8 @@ class Projector:
     def sending(self, rows: Sequence[asyncpg.Record]) -> None:
         """These of our events, just read in the journal, go to the log: what comes back of them has not to be looked for there."""
         for row in rows:
-            self._sent[row["stream"], row["version"]] = row["hash"]
+            if row["topic"] == LIFECYCLE and row["timeline"] == self._timeline:
+                self._sent[row["stream"], row["version"]] = row["hash"]
         while len(self._sent) > REMEMBERED:
             del self._sent[next(iter(self._sent))]
 
@@ -342,10 +347,9 @@ class Projector:
             except asyncpg.PostgresError as error:
                 if error.sqlstate != OVERTAKEN:
                     raise
+        await self._vault.store(connection, keys)  # whoever stores one too late, or twice, harms nobody: the fence need not hold for it
         async with connection.transaction():
             await fence(connection, moves)
-            if keys:
-                await self._vault.store(connection, keys)
             written = [await save(connection, touched)] if touched else []
             if dead_letters:
                 await store_dead_letters(connection, dead_letters)

@@ -20,6 +20,7 @@ from redress_spine.store import connections
 from redress_spine.store.commit import commit
 from redress_spine.store.database import RESTORED
 from redress_spine.store.engine import Engine, JournalRestored, Unavailable, Unknown
+from redress_spine.store.saving import fence
 
 STATE = {"search_path": "fold1_1,public"}
 
@@ -85,6 +86,9 @@ async def test_after_an_asynchronous_failover_no_session_takes_a_command_until_w
         for session in (before, at_once):
             with pytest.raises(asyncpg.PostgresError) as raised:
                 await commit(session, [fresh(1)])
+            assert raised.value.sqlstate == RESTORED
+            with pytest.raises(asyncpg.PostgresError) as raised:  # what came back of our events was compared with the other journal
+                await fence(session, [])
             assert raised.value.sqlstate == RESTORED
         await eventually(lambda: refused(intake))
         health = await intake.health()

@@ -12,7 +12,7 @@ from spine_log import idle, made_anew, on_the_log, verified
 from spine_stack import Stack, eventually, metadata, registered
 
 from redress_events.contracts.intake import ComplaintSupplemented
-from redress_events.vocabulary import LIFECYCLE
+from redress_events.vocabulary import KEYS, LIFECYCLE
 from redress_spine.messaging import relay
 from redress_spine.messaging.envelope import decode
 from redress_spine.messaging.relay import read_page
@@ -30,6 +30,7 @@ async def test_one_of_two_replicas_leads_and_the_other_takes_over(stack: Stack) 
     one, two = await stack.engine("intake"), await stack.engine("intake")
     await one.create("complaint", lambda context: [registered()], metadata("k1"))
     await eventually(lambda: sent(stack, [1]))
+    await idle(one)  # the leader has noted it: otherwise the other one sends it again
     leader, other = (one, two) if one.relay.leader else (two, one)
     assert leader.relay.leader and not other.relay.leader
     await stack.stop(leader)
@@ -135,6 +136,27 @@ async def test_what_its_own_relay_sends_is_not_looked_for_in_the_journal(stack: 
 
 async def supplement(intake: Engine, subject: str, text: str) -> None:
     await intake.decide(subject, lambda toy, context: [ComplaintSupplemented(supplement=1, text=text)], metadata())
+
+
+async def test_a_key_goes_once_though_the_page_behind_was_read_before_it_went(stack: Stack) -> None:
+    holding = await stack.connect("intake")
+    await holding.fetchval("SELECT pg_advisory_lock(hashtext('redress-relay'))")  # nobody leads until all is in the journal
+    intake = await stack.engine("intake")
+    intake.relay._page = intake.relay._size = 2
+    seen = [(await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}")))[0].subject for n in range(2)]
+    for subject in seen:
+        await supplement(intake, subject, "more")
+    await holding.close()
+
+    async def all_sent() -> bool:
+        return sorted(await versions(stack)) == [1, 1, 2, 2]
+
+    await eventually(all_sent)
+    await idle(intake)
+    assert sorted(record.key.decode() for record in await on_the_log(stack, KEYS, 1)) == sorted(seen)
+    connection = await stack.connect("intake")
+    assert await connection.fetchval("SELECT bool_and(acknowledged) FROM keys")
+    await connection.close()
 
 
 async def test_a_page_of_several_batches_is_sent_in_order_though_its_first_batch_is_lost(stack: Stack) -> None:

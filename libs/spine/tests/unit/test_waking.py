@@ -83,25 +83,6 @@ def test_who_writes_hears_whether_anybody_has_something_to_do() -> None:
     assert woken([row()], AUTOMATIONS[:4]) == (False, set())
 
 
-@pytest.mark.parametrize(
-    ("which", "values", "instant", "due"),
-    [
-        ("open", {"to_open": True}, 5, True),
-        ("open", {}, 5, False),
-        ("since", {"since": 0}, 5, True),
-        ("since", {}, 5, False),
-        ("timed", {"due_at": 5}, 5, True),
-        ("timed", {"due_at": 6}, 5, False),
-        ("timed", {"due_at": 6}, None, True),
-        ("timed", {}, 5, False),
-    ],
-)
-def test_a_row_says_itself_whether_it_is_due(which: str, values: dict[str, Any], instant: int | None, due: bool) -> None:
-    (automation,) = (each for each in AUTOMATIONS if each.name == which)
-    (made,) = row(**values).came[CARDS]
-    assert automation.shows_due(made[1:], instant) is due
-
-
 def test_a_column_that_is_no_flag_is_due_where_it_is_not_null() -> None:
     assert [each.condition for each in AUTOMATIONS[:4]] == ["d.to_open", "d.to_close", "d.since IS NOT NULL", "d.due_at IS NOT NULL"]
 

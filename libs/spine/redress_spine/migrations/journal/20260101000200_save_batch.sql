@@ -3,6 +3,7 @@
 
 -- migrate:up
 -- An item is a position in p_subjects (counted from 1). The fence are partitions as they must be, and as they become. decided: what was read, where projections were made of it; null where none were.
+-- Raises JR001 where the journal did not grow on this timeline, as `commit_decisions` does: what came back of our events was compared with another.
 -- Raises FL001 where somebody else moved these partitions, or touched them by a redrive; OV001 where something was decided meanwhile on an item
 -- whose projections were made of what was read: they have to be made anew, behind the row's lock. Nothing is written then.
 CREATE FUNCTION save_batch(
@@ -16,6 +17,11 @@ DECLARE
     moved bigint;
     stored bigint[];
 BEGIN
+    PERFORM FROM birthplace b WHERE b.timeline = timeline_now();
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'The journal did not grow on this timeline.' USING ERRCODE = 'JR001';
+    END IF;
+
     UPDATE consumer_offsets o SET next = p.new, topic_id = coalesce(p.topic_id, o.topic_id),
         last_offset = coalesce(p.last_offset, o.last_offset), last_hash = coalesce(p.last_hash, o.last_hash)
     FROM unnest(p_topics, p_partitions, p_expected, p_epochs, p_next, p_topic_ids, p_last_offsets, p_last_hashes)
