@@ -73,7 +73,7 @@ BEGINNING = ("0", 0)  # the checkpoint where nothing was sent, or all is to be s
 # A key that was destroyed while it was sent has a tombstone to be sent yet.
 ACKNOWLEDGE = """
 UPDATE keys k SET acknowledged = true FROM unnest($1::text[], $2::boolean[]) s (subject, destroyed)
-WHERE k.subject = s.subject AND k.destroyed = s.destroyed AND NOT k.acknowledged
+WHERE k.subject = s.subject AND k.destroyed = s.destroyed
 """
 MOVE_WITH_KEYS = f"WITH acknowledged AS ({ACKNOWLEDGE.replace('$2', '$7').replace('$1', '$6')}) {MOVE}"
 # All keys again, tombstones too, page by page between the events. Index: keys_pkey.
