@@ -139,9 +139,9 @@ def hold_still(engine: Engine, where: str, stop: bool) -> None:
             await halt(len(wanted))
         return known
 
-    async def saving(connection: Any, moves: Any, foldings: Any, keys: Any) -> Any:
+    async def saving(connection: Any, moves: Any, foldings: Any, keys: Any, timeline: Any) -> Any:
         async with connection.transaction():  # what the one statement does is done, and not committed
-            written = await save_at_once(connection, moves, foldings, keys)
+            written = await save_at_once(connection, moves, foldings, keys, timeline)
             if where == BATCH_SAVED:
                 await halt(size[0])
         return written

@@ -236,6 +236,7 @@ class AutomationLoop:
                 log.warning("work-failed", service=self._source, error=safe_message(error))
                 await self._pool.expire_connections()
                 await asyncio.sleep(1.0)
+                self._again.update(self._woken)
                 self.wake()  # one of them may be at fault: each looks for itself
                 continue
             for row in found:
@@ -366,7 +367,8 @@ class AutomationLoop:
 
     async def _decide(self, automation: Automation, rows: Mapping[str, Row], instant: int, clock: Clock, failed: bool) -> Decided:
         left = self._left[automation.name]
-        errors = {} if failed else {row.subject: STILL_DUE for row in rows.values() if left.get(row.subject) == row.revision}
+        asks = failed or automation.at is not None  # afterwards whether rows are due still: one with a time may be due again as it was left
+        errors = {} if asks else {row.subject: STILL_DUE for row in rows.values() if left.get(row.subject) == row.revision}
         words = await self._opened(automation, [row for row in rows.values() if row.subject not in errors], errors)
         drafts: list[Draft] = []
         nothing: list[Row] = []  # decided nothing: the decider is wrong, or one that failed before is no longer due
@@ -399,17 +401,17 @@ class AutomationLoop:
                 errors[item.row.subject] = safe_message(outcome)
             elif outcome.result == "committed":
                 committed.append(item)
-        for item in committed:
-            left[item.row.subject] = item.row.revision + 1
-        while len(left) > LEFT:
-            del left[next(iter(left))]
-        if failed and (
-            looked_at := {item.row.subject: item.row.revision + 1 for item in committed} | {row.subject: row.revision for row in nothing}
-        ):
-            for still in await self._pool.fetch(still_due_sql(automation), list(looked_at), instant, list(looked_at.values())):
-                errors[still["subject"]] = STILL_DUE
-        elif not failed:  # each was due when it was loaded
-            errors |= {row.subject: STILL_DUE for row in nothing}
+        if asks:
+            after = {item.row.subject: item.row.revision + 1 for item in committed} | {row.subject: row.revision for row in nothing}
+            still = await self._pool.fetch(still_due_sql(automation), list(after), instant, list(after.values())) if after else ()
+            errors |= {row["subject"]: STILL_DUE for row in still}
+        else:
+            errors |= {row.subject: STILL_DUE for row in nothing}  # each was due when it was loaded
+            for item in committed:
+                left.pop(item.row.subject, None)
+                left[item.row.subject] = item.row.revision + 1
+            while len(left) > LEFT:
+                del left[next(iter(left))]
         if errors:
             for subject, what in errors.items():
                 log.error("work-set-aside", service=self._source, automations=automation.name, subject=subject, error=what)

@@ -97,7 +97,7 @@ class Projector:
         self._connect = connect
         self._projected = projected
         self.skips: Skips = {}
-        self._timeline = 0  # of the journal that it looks into
+        self._timeline: int | None = None  # of the journal that it looks into
         self._sent: dict[tuple[str, int], bytes] = {}  # own events on their way to the log and back, by stream and version: their hashes
         self._following = Following(source, topics, log_end)
         self.timestamps: dict[TopicPartition, int] = {}
@@ -148,8 +148,8 @@ class Projector:
                 cluster = await self._log_end.cluster()
                 async with asyncio.timeout(POLL_TIMEOUT):
                     connection = await self._connect()
-                    self._sent.clear()  # the journal may be another: nothing was compared with it
-                    self._timeline = await connection.fetchval(TIMELINE)
+                    timeline = await connection.fetchval(TIMELINE)
+                    self._sent, self._timeline = {}, timeline  # the journal may be another
                     consumer = await self._subscribe()
                 started = monotonic()
                 await self._consume(consumer, connection, cluster)
@@ -339,17 +339,17 @@ class Projector:
         keys: Mapping[str, KeyRecord],
     ) -> list[Changes]:
         """In one statement, but for what waits, is set aside, was forgotten, or was overtaken by a decision. In a transaction of somebody's
-        a statement that fails would end that. Raises asyncpg.PostgresError with FENCE_LOST."""
+        a statement that fails would end that. Raises asyncpg.PostgresError with FENCE_LOST or RESTORED."""
         seldom = dead_letters or any(each.waiting for each in touched) or any(each.wrapped is None for each in keys.values())
         if not seldom and not connection.is_in_transaction():
             try:
-                return await save_at_once(connection, moves, touched, keys)
+                return await save_at_once(connection, moves, touched, keys, self._timeline)
             except asyncpg.PostgresError as error:
                 if error.sqlstate != OVERTAKEN:
                     raise
         await self._vault.store(connection, keys)  # whoever stores one too late, or twice, harms nobody: the fence need not hold for it
         async with connection.transaction():
-            await fence(connection, moves)
+            await fence(connection, moves, self._timeline)
             written = [await save(connection, touched)] if touched else []
             if dead_letters:
                 await store_dead_letters(connection, dead_letters)

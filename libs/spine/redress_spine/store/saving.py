@@ -16,7 +16,7 @@ from redress_spine.store.fold import Folding
 from redress_spine.store.states import Connection
 from redress_spine.store.vault import KEY_KINDS, KeyRecord, key_rows, store_sql
 
-PARAMETERS = 25
+PARAMETERS = 26
 NUMBERS = {
     2: "int",
     3: "bigint",
@@ -60,38 +60,38 @@ def headers_json(headers: Mapping[str, bytes]) -> str:
 
 
 async def save_at_once(
-    connection: Connection, moves: Sequence[Move], foldings: list[Folding], keys: Mapping[str, KeyRecord]
+    connection: Connection, moves: Sequence[Move], foldings: list[Folding], keys: Mapping[str, KeyRecord], timeline: int | None
 ) -> list[Changes]:
     """Fence, and write folded rows of which none waits and keys of which none is a tombstone, in one autocommit statement. → what is new in
-    projections, which were made before.
+    projections, which were made before. timeline: of the journal in which own events were looked for.
 
-    Raises asyncpg.PostgresError with FENCE_LOST or OVERTAKEN; nothing is written then."""
+    Raises asyncpg.PostgresError with FENCE_LOST, OVERTAKEN or RESTORED; nothing is written then."""
     foldings = sorted(foldings, key=lambda folding: folding.subject)
     read = [each.decided if shows_observed(each.codec.aggregate, each.before, each.observed) else None for each in foldings]
     made = [each.changes or Changes() for each in foldings]
     statement, projected = with_commit(
         SAVE_BATCH, PARAMETERS, list(enumerate(made, 1)), [(store_sql, KEY_KINDS, key_rows(keys))] if keys else []
     )
-    await connection.fetch(statement, *_given(moves, foldings, read), *projected)
+    await connection.fetch(statement, *_given(moves, foldings, read, timeline), *projected)
     return made
 
 
-async def fence(connection: Connection, moves: Sequence[Move]) -> None:
-    """The first statement of a transaction. Raises asyncpg.PostgresError with FENCE_LOST."""
-    await connection.fetch(SAVE_BATCH, *_given(moves, [], []))
+async def fence(connection: Connection, moves: Sequence[Move], timeline: int | None) -> None:
+    """The first statement of a transaction. Raises asyncpg.PostgresError with FENCE_LOST or RESTORED."""
+    await connection.fetch(SAVE_BATCH, *_given(moves, [], [], timeline))
 
 
 async def save(connection: Connection, foldings: list[Folding]) -> Changes:
     """Write folded rows, their ciphertexts, their entries, what they parked, and their projections, each as a set, rows by id. → what is
     new in projections."""
     foldings = sorted(foldings, key=lambda folding: folding.subject)
-    saved = await connection.fetch(SAVE_BATCH, *_given([], foldings, [None] * len(foldings)))
+    saved = await connection.fetch(SAVE_BATCH, *_given([], foldings, [None] * len(foldings), None))
     if waiting := parked_rows(foldings):
         await connection.execute(PARK, *map(list, zip(*waiting, strict=True)))
     return await _project(connection, foldings, {foldings[row["item"] - 1].subject: row["decided"] for row in saved})
 
 
-def _given(moves: Sequence[Move], foldings: Sequence[Folding], decided: Sequence[int | None]) -> list[str | list[Any]]:
+def _given(moves: Sequence[Move], foldings: Sequence[Folding], decided: Sequence[int | None], timeline: int | None) -> list[Any]:
     sealed = [(each.subject, *value) for each in foldings for value in each.sealed]
     entered = [(each.subject, *row) for each in foldings for row in each.entries]
     given = (
@@ -106,7 +106,7 @@ def _given(moves: Sequence[Move], foldings: Sequence[Folding], decided: Sequence
         *(zip(*sealed, strict=True) if sealed else ((),) * 3),
         *(zip(*entered, strict=True) if entered else ((),) * 7),
     )
-    return [argument(NUMBERS.get(n), values) for n, values in enumerate(given, 1)]
+    return [*(argument(NUMBERS.get(n), values) for n, values in enumerate(given, 1)), timeline]
 
 
 async def _project(connection: Connection, foldings: Iterable[Folding], decided: Mapping[str, int]) -> Changes:

@@ -88,7 +88,7 @@ async def test_after_an_asynchronous_failover_no_session_takes_a_command_until_w
                 await commit(session, [fresh(1)])
             assert raised.value.sqlstate == RESTORED
             with pytest.raises(asyncpg.PostgresError) as raised:  # what came back of our events was compared with the other journal
-                await fence(session, [])
+                await fence(session, [], 1)
             assert raised.value.sqlstate == RESTORED
         await eventually(lambda: refused(intake))
         health = await intake.health()

@@ -101,10 +101,10 @@ async def test_a_rebalance_in_the_middle_of_a_batch_ends_no_projector(stack: Sta
         return await journal(connection, wanted)
 
     async def saving(
-        connection: asyncpg.Connection, moves: Sequence[Move], foldings: list[Folding], keys: Mapping[str, KeyRecord]
+        connection: asyncpg.Connection, moves: Sequence[Move], foldings: list[Folding], keys: Mapping[str, KeyRecord], timeline: int
     ) -> list[Changes]:
         async with connection.transaction():  # what the one statement does is done, and not committed
-            written = await save_at_once(connection, moves, foldings, keys)
+            written = await save_at_once(connection, moves, foldings, keys, timeline)
             if where == "within its transaction":
                 await hold()
         return written

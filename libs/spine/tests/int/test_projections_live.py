@@ -81,10 +81,10 @@ async def test_what_is_decided_while_a_batch_is_folded_is_in_the_rows_too(stack:
     overtaken: list[Any] = []
     steps: list[list[str]] = []
 
-    async def overtaken_save(connection: Any, moves: Any, foldings: Any, keys: Any) -> Any:
+    async def overtaken_save(connection: Any, moves: Any, foldings: Any, keys: Any, timeline: Any) -> Any:
         if not overtaken and any(folding.observed.opened for folding in foldings):
             overtaken.append(await intake.decide(subject, named("Y"), metadata()))
-        return await save_at_once(connection, moves, foldings, keys)
+        return await save_at_once(connection, moves, foldings, keys, timeline)
 
     async def save_by_steps(connection: Any, foldings: Any) -> Any:
         steps.append([folding.subject for folding in foldings])

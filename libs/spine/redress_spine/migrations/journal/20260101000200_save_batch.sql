@@ -3,23 +3,24 @@
 
 -- migrate:up
 -- An item is a position in p_subjects (counted from 1). The fence are partitions as they must be, and as they become. decided: what was read, where projections were made of it; null where none were.
--- Raises JR001 where the journal did not grow on this timeline, as `commit_decisions` does: what came back of our events was compared with another.
+-- p_timeline: of the journal that was looked into for what came back of our events; null where that is not taken from memory. Raises JR001 where
+-- this is another: a pooler changes the server under a session.
 -- Raises FL001 where somebody else moved these partitions, or touched them by a redrive; OV001 where something was decided meanwhile on an item
 -- whose projections were made of what was read: they have to be made anew, behind the row's lock. Nothing is written then.
 CREATE FUNCTION save_batch(
     p_topics text[], p_partitions int[], p_expected bigint[], p_epochs bigint[], p_next bigint[], p_topic_ids text[], p_last_offsets bigint[], p_last_hashes bytea[],
     p_subjects text[], p_homes int[], p_decided bigint[], p_parked boolean[], p_reads jsonb[], p_causes jsonb[], p_observed jsonb[],
     p_sealed_subjects text[], p_refs text[], p_ciphertexts bytea[],
-    p_entry_subjects text[], p_lists text[], p_entry_sources text[], p_entry_versions bigint[], p_ats bigint[], p_entries jsonb[], p_sizes int[]
+    p_entry_subjects text[], p_lists text[], p_entry_sources text[], p_entry_versions bigint[], p_ats bigint[], p_entries jsonb[], p_sizes int[],
+    p_timeline int
 ) RETURNS TABLE (item int, outcome text, decided bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
     moved bigint;
     stored bigint[];
 BEGIN
-    PERFORM FROM birthplace b WHERE b.timeline = timeline_now();
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'The journal did not grow on this timeline.' USING ERRCODE = 'JR001';
+    IF p_timeline <> timeline_now() THEN
+        RAISE EXCEPTION 'This is another journal than the one that was looked into.' USING ERRCODE = 'JR001';
     END IF;
 
     UPDATE consumer_offsets o SET next = p.new, topic_id = coalesce(p.topic_id, o.topic_id),
