@@ -115,8 +115,8 @@ def hold_still(engine: Engine, where: str, stop: bool) -> None:
     journal = reading._journal
     size = [0]
 
-    async def shipping(connection: Any, rows: Any, after: Any) -> Any:
-        following = await ship(connection, rows, after)
+    async def shipping(connection: Any, rows: Any, keys: Any, after: Any) -> Any:
+        following = await ship(connection, rows, keys, after)
         if where == PAGE_SENT:
             await halt(len(rows))
         return following
