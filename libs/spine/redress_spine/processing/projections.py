@@ -225,11 +225,11 @@ async def write(connection: Connection, found: Changes) -> None:
 
 
 # SQL that writes rows, made for the number of its first parameter; the types of their columns; the rows.
-Part = tuple[Callable[[int], str], Sequence[str], Sequence[Value]]
+StatementPart = tuple[Callable[[int], str], Sequence[str], Sequence[Value]]
 
 
 def with_commit(
-    commit: str, taken: int, found: Sequence[tuple[int, Changes]], beside: Sequence[Part] = ()
+    commit: str, taken: int, found: Sequence[tuple[int, Changes]], beside: Sequence[StatementPart] = ()
 ) -> tuple[str, list[str | list[Any]]]:
     """The statement that commits and, of the items that were committed, writes what they change; and its parameters behind the first
     `taken`. found: by the item's number. beside: what is written whatever becomes of them. With nothing to write it is `commit` itself."""
@@ -242,7 +242,7 @@ def with_commit(
         for table, rows in each.came.items():
             came[table] += [(item, *row) for row in rows]
         counts += [(item, *moved) for moved in each.moved]
-    parts: list[Part] = [*beside]
+    parts: list[StatementPart] = [*beside]
     parts += [(_gone_part(table), _kinds(table, table.key), keys) for table, keys in sorted(gone.items(), key=_name)]
     parts += [(_came_part(table), _kinds(table, (*table.columns,)), rows) for table, rows in sorted(came.items(), key=_name)]
     if counts:
