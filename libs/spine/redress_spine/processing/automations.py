@@ -289,7 +289,10 @@ class AutomationLoop:
         instant = EPOCH + timedelta(microseconds=looked["first"]) + MARGIN
         if instant > clock():
             self._held_since.pop(automation.name, None)
-            return min(wall_seconds_until(instant, self._clock), FALLBACK)
+            if (pause := wall_seconds_until(instant, self._clock)) < 2 * FALLBACK:
+                self._projector.hurry()
+            return min(pause, FALLBACK)
+        self._projector.hurry()
         asked = clock()
         passed = await self._passed(partitions)
         if not passed or await self._waits(automation, sorted(set(partitions) - set(passed)), clock):

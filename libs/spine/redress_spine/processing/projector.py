@@ -50,6 +50,7 @@ MAX_BATCH_PAUSE = 0.001, 0.020  # seconds for each record of a projection, and a
 FULL_BATCH_PAUSE = 0.010  # seconds, where more is waiting: for commands
 LAZY_COMMIT = 5.0
 REMEMBERED = 4_000  # own events that the relay sends from here: more than come back in a second
+HURRY = 1.0  # seconds for which no fetch waits for more, where somebody waits until the log was read, or will in a moment
 FAILING = 60.0  # seconds after a failure: long enough to be seen by who looks now and then
 
 # Index: state_pkey.
@@ -97,6 +98,7 @@ class Projector:
         self._connect = connect
         self._projected = projected
         self.skips: Skips = {}
+        self._hurries_until = monotonic()
         self._timeline: int | None = None  # of the journal that it looks into
         self._sent: dict[tuple[str, int], bytes] = {}  # own events on their way to the log and back, by stream and version: their hashes
         self._following = Following(source, topics, log_end)
@@ -194,8 +196,9 @@ class Projector:
     async def _consume(self, consumer: Consumer, connection: asyncpg.Connection, cluster: str) -> None:
         committed, pace, urgent = monotonic(), Pace(*PACE), -URGENT
         while True:
-            wait = pace.wait * (1.0 if monotonic() - urgent < URGENT else PATIENT)
-            gather(consumer, round(wait * 1_000) if wait >= LEAST_WAIT else 0)
+            now = monotonic()
+            wait = pace.wait * (1.0 if now - urgent < URGENT else PATIENT)
+            gather(consumer, round(wait * 1_000) if wait >= LEAST_WAIT and now > self._hurries_until else 0)
             await self._following.look(consumer)
             await self._take_up(consumer, connection, cluster)
             try:
@@ -235,6 +238,10 @@ class Projector:
             if monotonic() - committed > LAZY_COMMIT:
                 committed = monotonic()
                 await self._commit_lazily(consumer)
+
+    def hurry(self) -> None:
+        """Somebody waits until the log was read up to now, or will in a moment."""
+        self._hurries_until = monotonic() + HURRY
 
     def sending(self, rows: Sequence[asyncpg.Record]) -> None:
         """These of our events, just read in the journal, go to the log: what comes back of them has not to be looked for there."""
