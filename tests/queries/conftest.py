@@ -1,4 +1,7 @@
-"""The five services' databases with 50,000 complaints each, in the shares of a busy year: few are due, most are closed. Analysed."""
+"""The five services' databases with 50,000 complaints each, in the shares of a busy year: few are due, most are closed. Analysed.
+
+Long, for the shapes of five services stand beside what fills their tables with them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What is due is decided once: failing rows wait apart, and timed automations wait until the log was read past its instant."""
+"""What is due is decided once: failing rows wait apart, and timed automations wait until the log was read past its instant.
+
+Long, for all of it is one loop: what is due, what failed, and what has a time are told apart side by side.
+"""
 
 from __future__ import annotations
 
