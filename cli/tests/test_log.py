@@ -29,7 +29,6 @@ async def kafka() -> AsyncIterator[Kafka]:
 
 
 async def test_a_kafka_that_falls_silent_ends_a_timeline(kafka: Kafka, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(whole_log, "SILENCE", 2.0)
     await topics.ensure(kafka.address, partitions=2)
     producer = KafkaClients.of(kafka.address).producer()
     await producer.start()
@@ -39,6 +38,7 @@ async def test_a_kafka_that_falls_silent_ends_a_timeline(kafka: Kafka, monkeypat
     async def then_gone(consumer: Consumer, places: Collection[TopicPartition]) -> whole_log.Bounds:
         described = await whole_log.bounds(consumer, places)
         await asyncio.to_thread(kafka.kill)
+        monkeypatch.setattr(whole_log, "SILENCE", 2.0)
         return described
 
     monkeypatch.setattr(log, "bounds", then_gone)

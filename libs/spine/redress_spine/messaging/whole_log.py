@@ -18,23 +18,24 @@ from redress_spine.messaging.records import Record
 from redress_spine.processing.clock import monotonic
 from redress_spine.store.errors import LogTruncated
 
-ASKING = 10.0  # seconds for a question to Kafka
-SILENCE = 30.0  # seconds without a record below an end that was told: longer than a broker needs to start again
+SILENCE = 30.0  # seconds without an answer, or without a record below an end that was told: longer than a broker needs to start again
 Ends = Mapping[TopicPartition, int]  # the offset behind each partition's last record
 Bounds = Mapping[TopicPartition, tuple[int, int]]  # where a partition begins and ends
 AWAIT_MS, MOST = 1_000, 5_000  # of a poll
+ANSWER_MS = 4_000  # for one request, which is then sent again: a broker that was away for a moment answers no old one
 RESTORE_LOG = "Rebuild nothing before it is whole again: redress restore-log; a topic that lost its start is made anew by --recreate TOPIC"
 
 
 def reader(kafka: KafkaClients | str, **options: Any) -> Consumer:
     """A consumer of no group that never goes anywhere by itself: where the log lacks what is asked for, that is an error."""
-    return KafkaClients.of(kafka).consumer(enable_auto_commit=False, auto_offset_reset="none", **options)
+    given = {"request_timeout_ms": ANSWER_MS, **options}
+    return KafkaClients.of(kafka).consumer(enable_auto_commit=False, auto_offset_reset="none", **given)
 
 
 async def bounds(consumer: Consumer, places: Collection[TopicPartition]) -> Bounds:
-    """Where each partition begins and ends as of now. Raises ConnectionError where Kafka does not say."""
+    """Where each partition begins and ends as of now. Raises ConnectionError where Kafka does not say for SILENCE seconds."""
     try:
-        async with asyncio.timeout(ASKING):
+        async with asyncio.timeout(SILENCE):
             starts = await consumer.beginning_offsets(list(places))
             ends = await consumer.end_offsets(list(places))
     except TimeoutError as error:

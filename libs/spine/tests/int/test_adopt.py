@@ -400,13 +400,13 @@ async def test_a_kafka_that_falls_silent_ends_an_adoption_and_commands_are_let_i
     await stop(own_stack)
     owner = await own_stack.connect("intake", owner=True)
     await owner.execute("UPDATE consumer_offsets SET next = 0, last_offset = NULL, last_hash = NULL")  # restored to before it had read them
-    monkeypatch.setattr(whole_log, "SILENCE", 1.0)
     assert own_kafka.child is not None
     broker, silent = own_kafka.child.record.pid, asyncio.Event()
 
     def progress(what: str, own: int, every: int) -> None:
         if what == "comparing" and own == every:
             os.kill(broker, signal.SIGSTOP)
+            monkeypatch.setattr(whole_log, "SILENCE", 1.0)
             silent.set()
 
     async def without_database(*args: Any) -> Any:

@@ -192,16 +192,16 @@ async def test_a_broker_that_was_put_back_to_an_earlier_copy_is_gone_on_with(own
 async def test_a_kafka_that_falls_silent_ends_a_restore_or_an_adoption_and_the_leads_are_given_back(
     own_stack: Stack, own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(whole_log, "SILENCE", 2.0)
     stack = own_stack
     await a_life(stack)
     await stopped(stack)
-    read: list[int] = []
+    read, usual = list[int](), whole_log.SILENCE
 
     def progress(what: str, own: int, every: int) -> None:
         if what in ("log", "comparing") and not read:
             read.append(own)
             own_kafka.kill()
+            monkeypatch.setattr(whole_log, "SILENCE", 2.0)  # a Kafka that is there may take its time
 
     with pytest.raises(ConnectionError, match="Kafka has given nothing for 2 s"):
         async with asyncio.timeout(30):
@@ -211,6 +211,7 @@ async def test_a_kafka_that_falls_silent_ends_a_restore_or_an_adoption_and_the_l
         connection = await stack.connect(source)
         await eventually(partial(connection.fetchval, relay.LEAD))
         await connection.close()
+    monkeypatch.setattr(whole_log, "SILENCE", usual)
     await asyncio.to_thread(own_kafka.start)
     own = await restored(stack)
     assert (own.found, sum(own.written.values())) == (24, 0)

@@ -284,10 +284,7 @@ async def test_kafka_killed_during_a_rebuild_ends_it_with_an_error_or_it_goes_on
     stack = own_stack
     await filled(stack)
     before = await states(stack, "handling")
-    killed: list[Any] = []
-    if not back:
-        monkeypatch.setattr(whole_log, "SILENCE", 2.0)
-        monkeypatch.setattr(whole_log, "ASKING", 2.0)
+    killed, usual = list[Any](), whole_log.SILENCE
     place = {"fill": (Filling, "fill"), "follow": (Rebuild, "_follow_and_swap"), "swap": (Rebuild, "_swap")}[when]
     there = getattr(*place)
 
@@ -297,6 +294,8 @@ async def test_kafka_killed_during_a_rebuild_ends_it_with_an_error_or_it_goes_on
             await asyncio.to_thread(own_kafka.kill)
             if back:
                 starting.append(asyncio.create_task(asyncio.to_thread(own_kafka.start)))
+            else:
+                monkeypatch.setattr(whole_log, "SILENCE", 2.0)
         return await there(self, *args)
 
     starting: list[asyncio.Task[None]] = []
@@ -308,6 +307,7 @@ async def test_kafka_killed_during_a_rebuild_ends_it_with_an_error_or_it_goes_on
     assert killed and await states(stack, "handling") == before
     await asyncio.gather(*starting)
     if not back:
+        monkeypatch.setattr(whole_log, "SILENCE", usual)
         await asyncio.to_thread(own_kafka.start)
     await rebuild(stack, "handling", tmp_path)
     assert await states(stack, "handling") == before
