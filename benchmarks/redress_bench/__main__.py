@@ -6,11 +6,12 @@ import argparse
 import importlib
 import sys
 import time
+from pathlib import Path
 
 from redress_bench.figure import Figure
 from redress_bench.results import keep, table
 
-FIGURES = ("front_door", "journal", "relay", "rebuild", "memory", "latency", "capacity", "deadlines")
+FIGURES = ("front_door", "journal", "relay", "rebuild", "memory", "latency", "capacity", "burst", "whole_life", "deadlines")
 SEED = 20260302
 
 
@@ -20,10 +21,16 @@ def main() -> int:
     asked.add_argument("--only", default="", help="one or several of: " + " ".join(FIGURES))
     asked.add_argument("--quick", action="store_true", help="shorter and rougher; prints, and writes nothing down")
     asked.add_argument("--seed", type=int, default=SEED)
+    asked.add_argument(
+        "--against", type=Path, help="another checkout, made ready by `make setup`: capacity is measured on its system too, in turn"
+    )
     options = asked.parse_args()
     names = options.only.replace(",", " ").split() or FIGURES
     if unknown := set(names) - set(FIGURES):
         asked.error(f"There is no benchmark {', '.join(sorted(unknown))}. There are {', '.join(FIGURES)}.")
+    if options.against and names != ["capacity"]:
+        asked.error("Only capacity is measured beside another checkout: --only capacity --against DIR.")
+    compared = {"against": options.against} if options.against else {}
     began = time.monotonic()
     found: list[Figure] = []
     for name in names:
@@ -32,7 +39,7 @@ def main() -> int:
             print(f"{time.monotonic() - began:5.0f} s  {name}: {what}", file=sys.stderr, flush=True)
 
         progress("begins")
-        figure: Figure = importlib.import_module(f"redress_bench.{name}").measure(options.quick, options.seed, progress)
+        figure: Figure = importlib.import_module(f"redress_bench.{name}").measure(options.quick, options.seed, progress, **compared)
         found.append(figure)
         for line in figure.lines:
             progress(f"{line.what}: {line.value:.3g} {line.unit} ({line.low:.3g} to {line.high:.3g}) {line.verdict}")

@@ -31,7 +31,7 @@ ANSWER_TIMEOUT = 15.0  # seconds for what is under way when the time is over
 @dataclass
 class Load:
     """clients: each sends its next request when the last was answered. rate: requests a second instead, on as many connections as it needs.
-    bodies are sent in turn; `keyed` gives each request an Idempotency-Key of its own."""
+    bodies are sent in turn; `keyed` gives each request an Idempotency-Key of its own. most: requests, after which nobody sends any more."""
 
     url: str
     bodies: list[str]
@@ -40,6 +40,7 @@ class Load:
     rate: float | None = None
     token: str | None = None
     keyed: bool = True
+    most: int | None = None
 
 
 @dataclass
@@ -139,7 +140,7 @@ class Run:
         self._ends = began + self._load.seconds
         if self._load.rate is None:
             for client in [*self._idle]:
-                self._send(client, time.perf_counter())
+                self._next(client)
         else:
             await self._steadily(began, self._load.rate)
         async with asyncio.timeout(max(0.0, self._ends - time.perf_counter()) + ANSWER_TIMEOUT):
@@ -180,13 +181,17 @@ class Run:
             self.seen.example = answer[:400].decode("utf-8", "replace")
         if self._load.rate is None:
             if now < self._ends:
-                self._send(client, now)
+                self._next(client)
         elif self._waiting:
             self._send(client, self._waiting.popleft())
         else:
             self._idle.append(client)
-        if now >= self._ends and not self._under_way and not self._waiting:
+        if (now >= self._ends or self._sent == self._load.most) and not self._under_way and not self._waiting:
             self._done.set()
+
+    def _next(self, client: LoadClient) -> None:
+        if self._load.most is None or self._sent < self._load.most:
+            self._send(client, time.perf_counter())
 
     def gone(self) -> None:
         if not self._done.is_set():

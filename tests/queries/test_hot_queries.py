@@ -128,6 +128,13 @@ def spine() -> list[Hot]:
         ("heads of streams", states.HEADS, (SUBJECTS,), "events_pkey", False),
         ("a page for the relay", relay.READ, (*NEAR_THE_END, 1_000), "events_relay", False),
         ("a page from a backlog", relay.READ, (*BEGIN, 1_000), "events_relay", False),
+        (
+            "a page behind the one that went",
+            relay.MOVE_AND_READ,
+            (*BEGIN, *NEAR_THE_END, "c", SUBJECTS, [False] * 200, 1_000),
+            "events_relay",
+            False,
+        ),
         ("keys that went and where they went to", relay.MOVE_WITH_KEYS, (*BEGIN, *BEGIN, "c", SUBJECTS, [False] * 200), "keys_", True),
         ("what a reactor has to do", automations.around_sql([planning.plan_of(WEBHOOKS)]), (PARTITIONS, 0), "state_pkey", True),
         ("keys that went", relay.ACKNOWLEDGE, (SUBJECTS, [False] * 200), "keys_", True),

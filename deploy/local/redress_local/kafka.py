@@ -61,9 +61,10 @@ group.min.session.timeout.ms=1000
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 
-# a small machine
-num.network.threads=2
-num.io.threads=4
+# a small machine, and one that rests while nothing comes: a record each half second keeps nobody's metadata fresh on a cluster of one
+metadata.max.idle.interval.ms=5000
+num.network.threads=1
+num.io.threads=2
 num.recovery.threads.per.data.dir=2
 log.cleaner.dedupe.buffer.size=16777216
 log.cleaner.backoff.ms=1000
@@ -149,7 +150,15 @@ class Kafka:
             raise StartFailed(f"Kafka's jars are not in {places.KAFKA_LIBS}. Run `make setup`.")
         self.folder.mkdir(parents=True, exist_ok=True)
         properties = self._write_properties()
-        jvm = [java, "-Xmx512m", "-Xms128m", "-XX:TieredStopAtLevel=1", "-Xshare:auto", f"-Dlog4j2.configurationFile={LOGGING}"]
+        jvm = [
+            java,
+            "-Xmx512m",
+            "-Xms128m",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            "-Xshare:auto",
+            f"-Dlog4j2.configurationFile={LOGGING}",
+        ]
         jvm += ["-Dfile.encoding=UTF-8", "-Djava.awt.headless=true", "-cp", f"{places.KAFKA_LIBS}/*"]
         if not (self.data / "meta.properties").exists():
             self._format(jvm, properties)

@@ -151,6 +151,7 @@ class Settings(KafkaSettings):
     min_insync_replicas: PositiveInt | None = None  # of the topics; 1 in the local profile, 2 in production
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_body: PositiveInt = 256 * 1024  # bytes of a request
+    max_under_way: PositiveInt = 256  # requests at once; who comes beyond is answered 503 with Retry-After
     idempotency_days: float = Field(7.0, gt=0, le=3650)  # how long the answer to a request is kept for its repetition
     max_words: PositiveInt = 1_000  # later words of a customer that one subject holds: supplements, and chases with words
     max_attachments: PositiveInt = 1_000  # of one subject, in all

@@ -18,7 +18,7 @@ from redress_chassis.api.strict_json import strict_json
 from redress_chassis.api.validation import Flaw, Where
 from redress_chassis.auth.callers import Caller, bearer
 from redress_chassis.edge.logs import AccessLog, frames
-from redress_chassis.edge.problems import Problem, defect, problem_of
+from redress_chassis.edge.problems import Problem, busy, defect, problem_of
 from redress_chassis.edge.request_context import PLACE, RequestContext
 from redress_chassis.edge.trace import CURRENT, continued
 from redress_chassis.operations.metrics import METHODS, Metrics
@@ -36,17 +36,26 @@ class CallerCheck(Protocol):
     @property
     def max_body(self) -> int: ...
 
+    @property
+    def max_under_way(self) -> int: ...
+
     async def caller(self, token: str) -> Caller: ...
 
 
 class EdgeMiddleware:
-    """Everything that happens before the routes and after them. other: serves what is no request, as the app's start and end."""
+    """Everything that happens before the routes and after them. other: serves what is no request, as the app's start and end.
+
+    Who comes while as many requests as may be are under way is told to come again, before anything is done for them: a queue that grows
+    makes all wait until they have given up. What operators ask is always answered.
+    """
 
     def __init__(self, app: ASGIApp, gate: CallerCheck, open_paths: Collection[str], other: ASGIApp) -> None:
         self._app = app
         self._other = other
         self._gate = gate
         self._open = frozenset(open_paths)
+        self._under_way = 0
+        self._takes = 0.0  # seconds, as the last requests took
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,6 +88,20 @@ class EdgeMiddleware:
             self._record(scope, request_context, time.perf_counter() - began)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, request_context: RequestContext) -> None:
+        if scope["path"] in self._open:
+            await self._served(scope, receive, send, request_context)
+            return
+        if self._under_way >= self._gate.max_under_way:
+            raise busy(self._takes)
+        self._under_way += 1
+        began = time.perf_counter()
+        try:
+            await self._served(scope, receive, send, request_context)
+        finally:
+            self._under_way -= 1
+            self._takes += 0.1 * (time.perf_counter() - began - self._takes)
+
+    async def _served(self, scope: Scope, receive: Receive, send: Send, request_context: RequestContext) -> None:
         if scope["path"] not in self._open:
             request_context.caller = await self._gate.caller(bearer(request_context.header(b"authorization")))
         _check_address(scope)

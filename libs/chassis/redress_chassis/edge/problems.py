@@ -60,6 +60,12 @@ def unavailable(detail: str, retry_after: float = RETRY_AFTER) -> Problem:
     return Problem(503, "unavailable", detail, headers=_retry(retry_after))
 
 
+def busy(retry_after: float) -> Problem:
+    """retry_after: seconds."""
+    detail = "More is asked of this server than it can answer in time. Repeat after a moment with the same key: nothing was done."
+    return Problem(503, "busy", detail, headers=_retry(retry_after))
+
+
 def _retry(after: float) -> dict[str, str]:
     return {"retry-after": str(max(1, round(after)))}
 

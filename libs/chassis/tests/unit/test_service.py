@@ -104,6 +104,38 @@ async def test_a_service_that_is_not_ready_says_why(client, jar):
     assert (await client.get("/health/live")).status_code == 200
 
 
+async def test_who_comes_while_all_places_are_taken_is_told_when_to_come_again_and_nothing_is_done(service, settings, jar, issuer):
+    app = service.app(settings.model_copy(update={"max_under_way": 2}), engine=jar)
+    taken, leave = asyncio.Semaphore(0), asyncio.Event()
+    create = jar.create
+
+    async def waiting(*args, **options):
+        taken.release()
+        await leave.wait()
+        return await create(*args, **options)
+
+    jar.create = waiting
+    headers = {"authorization": f"Bearer {issuer.token('front-end')}"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://jar", headers=headers) as client,
+    ):
+
+        def post(key):
+            return client.post("/notes", json=GOOD, headers={"idempotency-key": key})
+
+        first = [asyncio.create_task(post(key)) for key in "ab"]
+        for _ in first:
+            await taken.acquire()
+        answer = await post("c")
+        assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "busy", "1")
+        assert (await client.get("/health/live")).status_code == 200
+        assert 'status="503"} 1.0' in (await client.get("/metrics")).text
+        leave.set()
+        assert [each.status_code for each in await asyncio.gather(*first)] == [201, 201]
+        assert (await post("c")).status_code == 201
+
+
 async def test_a_service_whose_loop_is_stuck_asks_to_be_restarted_and_still_answers(client, alice, jar):
     jar.stuck = ["The relay has made no turn for 60 s."]
     answer = await client.get("/health/live")

@@ -15,7 +15,7 @@ from redress_spine.messaging.records import Record
 
 log = structlog.get_logger(__name__)
 
-LONG_POLL_MS = 400  # that a fetch waits for its first record
+LONG_POLL_MS = 1_000  # that a fetch waits for its first record
 ENOUGH = 256 * 1024  # bytes for which nobody waits for more
 POLL_TIMEOUT = 10.0  # seconds; a poll that hangs longer means a broken client
 # What aiokafka raises for a header's name that is no UTF-8, and for a codec that is not installed.

@@ -76,6 +76,12 @@ UPDATE keys k SET acknowledged = true FROM unnest($1::text[], $2::boolean[]) s (
 WHERE k.subject = s.subject AND k.destroyed = s.destroyed
 """
 MOVE_WITH_KEYS = f"WITH acknowledged AS ({ACKNOWLEDGE.replace('$2', '$7').replace('$1', '$6')}) {MOVE}"
+# Both at once: the checkpoint is moved to where the next page begins. One row at least, which says whether it was moved.
+_NEXT = READ.replace("$3", "$8").replace("$2", "$4").replace("$1", "$3")
+MOVE_AND_READ = f"""
+WITH acknowledged AS ({ACKNOWLEDGE.replace("$2", "$7").replace("$1", "$6")}), moved AS ({MOVE})
+SELECT m.moved, n.* FROM (SELECT EXISTS (SELECT FROM moved) AS moved) m LEFT JOIN LATERAL ({_NEXT}) n ON true
+"""
 # All keys again, tombstones too, page by page between the events. Index: keys_pkey.
 AGAIN = "SELECT subject, wrapped, proof FROM keys WHERE subject > $1 ORDER BY subject LIMIT $2"
 AGAIN_FROM = "UPDATE relay_checkpoint SET keys_from = $2 WHERE keys_from = $1"
@@ -87,8 +93,10 @@ PACE = 0.0007, 0.035  # seconds between two pages for each event a second, and a
 POLL_WOKEN = 0.003  # seconds: rows are there but above the watermark
 POLL_BUSY = 0.025  # for other replicas' events
 POLL_IDLE = 0.2  # after a while without any
+POLL_ALONE = 1.0  # the same where no other replica decides anything: our own commits wake it
 IDLE_AFTER = 40  # empty polls
 PING = 1.0  # seconds between two looks at what others wrote into the checkpoint
+PING_ALONE = 3.0  # the same after a while without any event, where there is no other replica
 SEND_TIMEOUT = 4.5  # below idle_session_timeout: a leader that waits longer has lost its lock
 CLOSE_TIMEOUT = 2.0
 
@@ -102,7 +110,8 @@ class Deposed(Exception):
 
 class Relay:
     """connect: makes a database connection of the relay's own. topics_now: asks Kafka for its cluster and the topics' ids. sending:
-    called with each page before it goes, sent: after it. refused: why nothing may be sent, in a message."""
+    called with each page before it goes, sent: after it. alone: whether no other replica decides anything. refused: why nothing may be
+    sent, in a message."""
 
     def __init__(
         self,
@@ -115,6 +124,7 @@ class Relay:
         topics_now: Callable[[], Awaitable[ClusterSeen]],
         sending: Callable[[Sequence[Any]], None] = lambda rows: None,
         sent: Callable[[], None] = lambda: None,
+        alone: Callable[[], bool] = lambda: False,
         page: int = PAGE,
     ) -> None:
         self._source = source
@@ -124,6 +134,7 @@ class Relay:
         self._topics_now = topics_now
         self._sending = sending
         self._sent = sent
+        self._alone = alone
         self._page = page
         self._size = page  # of the next page: halved after a failure, for a page that is too large to be sent in time would never go
         self._woken = asyncio.Event()
@@ -181,13 +192,15 @@ class Relay:
         self.refused = None
         empty, looked, keys_from = 0, monotonic(), start["keys_from"]
         gone: dict[str, bool] = {}  # keys that went with the page before; whether as tombstones
+        moving: list[Any] | None = None  # the page before went, and the checkpoint has still to be moved behind it
         following: list[Any] = []
         ahead = stuck = False  # rows are there, above the watermark; and none below it
         pace = Pace(*PACE)
         while True:
             self.progress = monotonic()
             self._woken.clear()
-            if (now := monotonic()) - looked >= PING:  # somebody may have moved it, or asked for all keys: `redress send-keys`
+            ping = PING_ALONE if empty and self._alone() else PING
+            if moving is None and (now := monotonic()) - looked >= ping:  # somebody moved it, or asked for all keys: `redress send-keys`
                 looked, held = now, await one(connection, CHECKPOINT)
                 if not held["at_home"]:
                     raise Deposed
@@ -203,7 +216,10 @@ class Relay:
                 keys_from = await self._send_again(connection, keys_from)
             if not following:
                 asked = self._size if not stuck else 1  # all of it may be above the watermark for as long as some transaction is open
-                following, ahead = await read_page(connection, cursor, asked)
+                following, ahead = await (
+                    read_page(connection, cursor, asked) if moving is None else move_and_read(connection, moving, asked)
+                )
+                moving = None
                 stuck = ahead and not following
             rows, following = following, []
             if rows:
@@ -221,9 +237,10 @@ class Relay:
                     there = {name: seen.topics.get(self._topics(name)) for name in fresh}
                     sent_to |= {name: topic.id for name, topic in there.items() if topic is not None}
                     await connection.execute(SENT_TO, *cursor, orjson.dumps(sent_to).decode())
-                to_acknowledge = [list(gone), list(gone.values())] if gone else []
-                if not await connection.fetchval(MOVE_WITH_KEYS if gone else MOVE, *cursor, *last, cluster, *to_acknowledge):
-                    raise Deposed
+                moving = [*cursor, *last, cluster, list(gone), list(gone.values())]
+                if full or keys_from is not None:
+                    await move(connection, moving)
+                    moving = None
                 cursor = last
                 self._size = min(self._page, self._size * 2)
                 self._sent()
@@ -235,8 +252,10 @@ class Relay:
                 empty += 1
             if keys_from is not None:
                 continue
-            pause = POLL_WOKEN if ahead else POLL_BUSY if empty < IDLE_AFTER else POLL_IDLE
-            try:  # each turn asks the database something within a ping's time, so `idle_session_timeout` ends only a stopped leader
+            alone = self._alone()
+            busy = moving is not None or (empty < IDLE_AFTER and not alone)
+            pause = POLL_WOKEN if ahead else POLL_BUSY if busy else POLL_ALONE if alone else POLL_IDLE
+            try:  # each turn asks the database something within some seconds, so `idle_session_timeout` ends only a stopped leader
                 async with asyncio.timeout(pause):
                     await self._woken.wait()
             except TimeoutError:
@@ -289,7 +308,25 @@ class Relay:
 
 async def read_page(connection: asyncpg.Connection, after: tuple[str, int], most: int) -> tuple[list[Any], bool]:
     """Rows behind this place that may be sent; and whether there are more that may not, yet."""
-    rows = await connection.fetch(READ, *after, most)
+    return _below(await connection.fetch(READ, *after, most))
+
+
+async def move(connection: asyncpg.Connection, moving: Sequence[Any]) -> None:
+    """Move the checkpoint behind a page that went, and acknowledge the keys that went with it. Raises Deposed."""
+    with_keys = bool(moving[-1])
+    if not await connection.fetchval(MOVE_WITH_KEYS if with_keys else MOVE, *(moving if with_keys else moving[:-2])):
+        raise Deposed
+
+
+async def move_and_read(connection: asyncpg.Connection, moving: Sequence[Any], most: int) -> tuple[list[Any], bool]:
+    """The same, and read the page behind it. Keys that it acknowledges may come with that page all the same. Raises Deposed."""
+    rows = await connection.fetch(MOVE_AND_READ, *moving, most)
+    if not rows[0]["moved"]:
+        raise Deposed
+    return _below([row for row in rows if row["stream"] is not None])
+
+
+def _below(rows: list[Any]) -> tuple[list[Any], bool]:
     if not rows or rows[-1]["below"]:
         return rows, False
     return [row for row in rows if row["below"]], True

@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 BATCH = 200  # rows
 TURN_SIZE = 50  # rows decided before others have their turn
 FALLBACK = 0.25  # seconds: for rows that another replica changed, that failed, or whose time has come
+REST = 1.0  # the same where there is no other replica; what has a time is woken by what comes meanwhile
 BY_ITSELF = 40  # times as long an automation without a time sleeps, unless it is woken
 LEFT = 1_000  # rows of which an automation remembers how it left them
 STILL_DUE = "It is still due after its decision."
@@ -183,6 +184,7 @@ class AutomationLoop:
             each.name: {} for each in automations
         }  # how a decision left rows: their revisions, by subject
         self._again: set[str] = set()  # automations that are to try again what failed
+        self._resting: dict[str, float] = {}  # timed automations that sleep until they are woken: when they looked
         self.counts: dict[tuple[str, str], int] = {}
         self.under_way = 0  # batches
         self._held_since: dict[str, float] = {}  # timed automations that are due and wait for the log
@@ -201,11 +203,14 @@ class AutomationLoop:
 
     def wake(self, written: Sequence[Changes] | None = None) -> bool:
         """Look at once for what these changes made due; without them, for whatever may be. What has a time waits for it: nothing is
-        lost by a look a quarter of a second later. → whether anybody was woken."""
-        due = [each for each in self._automations if written is None or (not each.at and any(each.made_due(one.came) for one in written))]
+        lost by a look a quarter of a second after the one before. → whether anybody was woken at once."""
+        due = [each for each in self._automations if written is None or any(each.made_due(one.came) for one in written)]
         for automation in due:
-            self._woken[automation.name].set()
-        return bool(due)
+            if written is None or not automation.at:
+                self._woken[automation.name].set()
+            elif (looked := self._resting.pop(automation.name, None)) is not None:
+                asyncio.get_running_loop().call_later(max(0.0, looked + FALLBACK - monotonic()), self._woken[automation.name].set)
+        return any(not each.at for each in due)
 
     def read(self) -> None:
         """The projector has gone on: what waits for that goes on, too."""
@@ -227,8 +232,9 @@ class AutomationLoop:
         """Wake those who have something to do and were told by nobody: in one statement for all, however many sleep."""
         statement = around_sql(self._automations)
         while True:
-            self._due_back[""] = monotonic() + FALLBACK
-            await asyncio.sleep(FALLBACK)
+            pause = REST if self._projector.alone else FALLBACK
+            self._due_back[""] = monotonic() + pause
+            await asyncio.sleep(pause)
             partitions = self._projector.partitions
             try:
                 found = await self._pool.fetch(statement, partitions, 0) if partitions and self._cross_check.agrees else ()
@@ -273,6 +279,7 @@ class AutomationLoop:
 
     async def _timed(self, automation: Automation) -> float:
         """Everything up to an instant that the log was read past."""
+        self._resting.pop(automation.name, None)
         partitions = self._projector.partitions
         if not partitions:
             if self._projector.failing:  # nothing says that nothing is due
@@ -280,18 +287,25 @@ class AutomationLoop:
             else:
                 self._held_since.pop(automation.name, None)
             return FALLBACK
+        if self._projector.alone:  # what comes while it looks wakes it, too
+            self._resting[automation.name] = monotonic()
         before = self._clock()
         looked = await one(self._pool, next_sql(automation), partitions)
-        if looked["first"] is None or not self._cross_check.compare(before, looked["now"]):
+        if not self._cross_check.compare(before, looked["now"]):
             self._held_since.pop(automation.name, None)
             return FALLBACK
+        rest = REST if automation.name in self._resting else FALLBACK
+        if looked["first"] is None:
+            self._held_since.pop(automation.name, None)
+            return rest
         clock = self._cross_check.since(before)
         instant = EPOCH + timedelta(microseconds=looked["first"]) + MARGIN
         if instant > clock():
             self._held_since.pop(automation.name, None)
             if (pause := wall_seconds_until(instant, self._clock)) < 2 * FALLBACK:
                 self._projector.hurry()
-            return min(pause, FALLBACK)
+                return min(pause, FALLBACK)
+            return min(pause - FALLBACK, rest)
         self._projector.hurry()
         asked = clock()
         passed = await self._passed(partitions)

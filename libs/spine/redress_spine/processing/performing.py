@@ -30,7 +30,7 @@ from redress_spine.store.states import Connection, Loaded
 
 log = structlog.get_logger(__name__)
 
-LOOK = 0.5  # seconds between two looks, unless woken
+LOOK = 1.0  # seconds between two looks, unless woken
 PRUNED = 500  # rows
 PRUNE_EACH = 60.0  # seconds
 TOO_LONG = "tried-too-long"

@@ -129,6 +129,11 @@ class Projector:
         return sorted(each.partition for each in self.positions if each.topic == self._topics.lifecycle)
 
     @property
+    def alone(self) -> bool:
+        """Every partition is this replica's: no other decides anything of its own, if there is one."""
+        return len(self.partitions) == self._states.partitions
+
+    @property
     def failing(self) -> bool:
         """It failed within the last minute."""
         return self.failed_at is not None and monotonic() - self.failed_at < FAILING
@@ -180,7 +185,7 @@ class Projector:
             enable_auto_commit=False,
             auto_offset_reset="none",
             session_timeout_ms=3_000,
-            heartbeat_interval_ms=500,
+            heartbeat_interval_ms=1_000,
             request_timeout_ms=4_000,
             fetch_max_wait_ms=LONG_POLL_MS,
             metadata_max_age_ms=30_000,

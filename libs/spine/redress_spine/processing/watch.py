@@ -26,7 +26,7 @@ from redress_spine.store.states import one
 
 log = structlog.get_logger(__name__)
 
-PULSE = 1.0
+PULSE = 2.0  # seconds
 STALLED = 60.0  # seconds: more than all the time limits of a turn together
 HELD = 60.0  # seconds beyond the settling time that timed automations may wait for the log before somebody is told
 STARTS = 10.0  # seconds between two looks at where the log begins
@@ -229,7 +229,7 @@ class EngineWatch:
         return await self._log_end.ask(self._places)
 
     async def run(self) -> None:
-        """Each second: where the log ends (for lag), whether Kafka answers (for timed automations), and the first catch-up."""
+        """Every other second: where the log ends (for lag), whether Kafka answers (for timed automations), and the first catch-up."""
         while True:
             try:
                 asked = wall_clock().timestamp()

@@ -166,9 +166,10 @@ class Engine:
             kafka=self._kafka,
             topics=self._topics,
             partitions=self._config.partitions,
-            connect=lambda: self._database.connect("relay", idle_session_timeout="5s"),
+            connect=lambda: self._database.connect("relay", idle_session_timeout="5s", synchronous_commit="off"),
             topics_now=self._reality.topics_now,
             sending=lambda rows: self.projector.sending(rows),
+            alone=lambda: self.projector.alone,
         )
         self.projector = Projector(
             source=self.source,
