@@ -51,19 +51,21 @@ async def _measure(kafka: str, postgres: str, short: int, long: int, rounds: int
     databases: dict[str, Databases] = {}
     for name, events in (("short", short), ("long", long)):
         databases[name] = await _filled(kafka, postgres, name, events, seed, progress)
-    rates: dict[str, list[float]] = {"short": [], "long": [], "alone": [], "bare": []}
+    rates: dict[str, list[float]] = {"short": [], "long": [], "alone": [], "long alone": [], "bare": []}
     for n in range(rounds):
         rates["bare"].append(await _bare(kafka, "short", databases["short"]))
         progress(f"bare: {rates['bare'][-1]:,.0f}/s")
-        for name in ("short", "alone", "long") if n < 2 else ("short", "alone"):  # the long one twice: it takes most of the time
-            log = "short" if name == "alone" else name
-            with _alone() if name == "alone" else nullcontext():
+        # The long one twice, and once by one process: it takes most of the time.
+        for name in (("short", "alone", "long", "long alone"), ("short", "alone", "long"), ("short", "alone"))[min(n, 2)]:
+            log = name.removesuffix("alone").strip() or "short"
+            with _alone() if name.endswith("alone") else nullcontext():
                 done = await _rebuild(kafka, log, databases[log])
             assert done.parked == 0, done
             written[name] = done.events
             rates[name].append(done.events / done.seconds)
             progress(f"{done.events:,} events, {done.states:,} states in {done.seconds:.1f} s, {rates[name][-1]:,.0f}/s")
     brought = [each / alone for each, alone in zip(rates["short"], rates["alone"], strict=True)]
+    brought_long = [statistics.median(rates["long"]) / rates["long alone"][0]]
     share = [each / bare for each, bare in zip(rates["short"], rates["bare"], strict=True)]
     long_share = [each / bare for each, bare in zip(rates["long"], rates["bare"], strict=False)]
     quotient = [statistics.median(rates["long"]) / statistics.median(rates["short"])]
@@ -81,6 +83,7 @@ async def _measure(kafka: str, postgres: str, short: int, long: int, rounds: int
             Line.of("bare", "events/s", rates["bare"]),
             Line.of("long ÷ short", "", quotient, Bound("at least", 0.9)),
             Line.of("all cores ÷ one process, short", "", brought),
+            Line.of("all cores ÷ one process, long", "", brought_long, Bound("at least", 1.7)),
         ],
     )
 

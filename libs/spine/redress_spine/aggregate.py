@@ -140,6 +140,7 @@ class Automation:
     at: the bigint column (epoch microseconds) of timed automations: a row is due once it passed *and* the log was read past it.
     decide(state, context) → at least one event, after which the row is not due.
     opens(state): references of personal fields that the decider needs in `context.words`.
+    urgent: other services wait for what it decides. Where nothing urgent comes, a service under load reads more at a time, and later.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Automation:
     opens: Callable[[Any], list[str]] | None = None
     actor: str = "timer"
     table: Table | None = None
+    urgent: bool = True
 
     def __post_init__(self) -> None:
         if self.table and (unknown := {self.due, self.at or self.due} - self.table.columns.keys()):

@@ -27,4 +27,5 @@ def automations(policy: VisitPolicy) -> list[Automation]:
 
 
 def schedule_by(policy: VisitPolicy) -> Automation:
-    return Automation("schedule", due="to_schedule", decide=partial(schedule, policy=policy), index="visits_to_schedule", table=VISITS)
+    decide = partial(schedule, policy=policy)
+    return Automation("schedule", due="to_schedule", decide=decide, index="visits_to_schedule", table=VISITS, urgent=False)

@@ -203,14 +203,14 @@ class AutomationLoop:
 
     def wake(self, written: Sequence[Changes] | None = None) -> bool:
         """Look at once for what these changes made due; without them, for whatever may be. What has a time waits for it: nothing is
-        lost by a look a quarter of a second after the one before. → whether anybody was woken at once."""
+        lost by a look a quarter of a second after the one before. → whether anybody was woken at once for something urgent."""
         due = [each for each in self._automations if written is None or any(each.made_due(one.came) for one in written)]
         for automation in due:
             if written is None or not automation.at:
                 self._woken[automation.name].set()
             elif (looked := self._resting.pop(automation.name, None)) is not None:
                 asyncio.get_running_loop().call_later(max(0.0, looked + FALLBACK - monotonic()), self._woken[automation.name].set)
-        return any(not each.at for each in due)
+        return any(each.urgent and not each.at for each in due)
 
     def read(self) -> None:
         """The projector has gone on: what waits for that goes on, too."""

@@ -42,9 +42,9 @@ from redress_spine.store.vault import PROOF, KeyRecord, Vault
 log = structlog.get_logger(__name__)
 
 BATCH = 500  # records in a transaction: 1 gives 1.6k events/s, 500 give 134k
-PACE = 0.00022, 0.060  # seconds that a fetch waits for more, for each event a second, and at most
-PATIENT = 2.0  # times as long, where nothing that came made anything due: no automation waits for it
-URGENT = 1.0  # seconds for which a batch that made something due says that the next will
+PACE = 0.00026, 0.068  # seconds that a fetch waits for more, for each event a second, and at most
+PATIENT = 4.0  # times as long, where nothing that came made anything due that others wait for
+URGENT = 1.0  # seconds for which a batch that made something urgent due says that the next will
 LEAST_WAIT = 0.017  # seconds: for less a fetch does not wait, for it would come back with next to nothing, again and again
 MAX_BATCH_PAUSE = 0.001, 0.020  # seconds for each record of a projection, and at most: so that the next has more to fold
 FULL_BATCH_PAUSE = 0.010  # seconds, where more is waiting: for commands
@@ -73,7 +73,7 @@ class FenceLost(Exception):
 
 class Projector:
     """connect: makes a database connection of the projector's own. projected: called after each batch with what it changed; says
-    whether that made anything due."""
+    whether that made anything urgent due."""
 
     def __init__(
         self,

@@ -272,7 +272,7 @@ class Engine:
         self._wake()
 
     def _wake(self, written: Sequence[Changes] | None = None) -> bool:
-        """→ whether an automation has something to do; plans know only once they look."""
+        """→ whether an automation has something urgent to do; plans know only once they look."""
         self.planning.wake(written)
         return self.automations.wake(written)
 
