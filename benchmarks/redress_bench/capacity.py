@@ -134,7 +134,7 @@ def _lines(ramp: Ramp) -> list[Line]:
 
 def _compared(before: Ramp, ours: Ramp) -> list[Line]:
     lines = []
-    for rate in before.steps.keys() & ours.steps.keys():
+    for rate in sorted(before.steps.keys() & ours.steps.keys()):
         for what, ratio in (
             ("processor time for a complaint", sum(ours.steps[rate].cost.values()) / sum(before.steps[rate].cost.values())),
             ("the same with what an idle system takes", ours.steps[rate].all / before.steps[rate].all),
