@@ -43,5 +43,5 @@ EXPOSE 8080
 STOPSIGNAL SIGTERM
 # Not through a proxy, and without site-packages: it runs every few seconds.
 HEALTHCHECK --interval=5s --timeout=5s --start-period=120s --retries=5 CMD ["python", "-I", "-S", "-c", "import http.client as h, sys; c = h.HTTPConnection('127.0.0.1', 8080, timeout=4); c.request('GET', '/health/ready'); sys.exit(c.getresponse().status != 200)"]
-# exec: uvicorn itself is told to stop. It lets requests end for 10 s; allow it 20 in all.
-CMD ["sh", "-c", "exec uvicorn redress_$(echo \"$SERVICE\" | tr - _).main:app --host 0.0.0.0 --port 8080 --no-access-log --no-proxy-headers --timeout-graceful-shutdown 10"]
+# exec: the server itself is told to stop. It lets requests end for 10 s; allow it 20 in all.
+CMD ["sh", "-c", "exec python -m redress_chassis.serving redress_$(echo \"$SERVICE\" | tr - _).main:app --host 0.0.0.0 --port 8080"]

@@ -132,12 +132,12 @@ class MisconfiguredProcess:
 
     def begin(self) -> None:
         system, (port,) = self._live.system, free_ports(1)
-        line = [sys.executable, "-m", "uvicorn", f"{package(self._service)}.main:app", "--host", "127.0.0.1", "--port", str(port)]
+        line = [sys.executable, "-m", "redress_chassis.serving", f"{package(self._service)}.main:app", "--port", str(port)]
         wrong = {"REDRESS_PARTITIONS": str(system.partitions // 2)}
         self._address = f"http://127.0.0.1:{port}"
         self._child = start_child(
             f"{self._service}-wrong",
-            [*line, "--no-access-log"],
+            line,
             system.folder / "logs" / f"{self._service}-wrong.log",
             foreground=True,
             environment={**system.service_environment(self._service), **wrong},

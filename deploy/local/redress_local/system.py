@@ -275,8 +275,7 @@ class System:
 
     def _launch(self, name: str) -> None:
         service, port = self.replicas[name], self._ports[name]
-        line = [sys.executable, "-m", "uvicorn", f"{package(service)}.main:app", "--host", "127.0.0.1", "--port", str(port)]
-        line += ["--no-access-log", "--no-proxy-headers", "--timeout-graceful-shutdown", "10"]
+        line = [sys.executable, "-m", "redress_chassis.serving", f"{package(service)}.main:app", "--port", str(port)]
         self.children[name] = start_child(
             name, line, self._log(name), foreground=self.foreground, environment=self.service_environment(service), folder=self.folder
         )

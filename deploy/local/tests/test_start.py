@@ -90,7 +90,7 @@ def test_a_wrong_policy_ends_the_process_with_file_place_and_what_is_allowed(tmp
         "REDRESS_JWKS": str(tmp_path / "jwks.json"),
         "REDRESS_ISSUER": "https://issuer.example",
     }
-    line = [sys.executable, "-m", "uvicorn", "redress_sla_monitor.main:app", "--port", "0"]
+    line = [sys.executable, "-m", "redress_chassis.serving", "redress_sla_monitor.main:app", "--port", "0"]
     done = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode not in (0, None)
     assert f"The policy {policy} (REDRESS_POLICY): clocks.resolve.categories.billing: Input should be 'service_quality'" in done.stdout

@@ -1,4 +1,4 @@
-"""Callback, put together: `uvicorn redress_callback.main:app`."""
+"""Callback, put together: `python -m redress_chassis.serving redress_callback.main:app`."""
 
 from redress_callback import api, policies
 from redress_callback.automations import automations

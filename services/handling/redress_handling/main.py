@@ -1,4 +1,4 @@
-"""Handling, put together: `uvicorn redress_handling.main:app`."""
+"""Handling, put together: `python -m redress_chassis.serving redress_handling.main:app`."""
 
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, HANDLING

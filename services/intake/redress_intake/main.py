@@ -1,4 +1,4 @@
-"""Intake, put together. `uvicorn redress_intake.main:app`"""
+"""Intake, put together. `python -m redress_chassis.serving redress_intake.main:app`."""
 
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, INTAKE

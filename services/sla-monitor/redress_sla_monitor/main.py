@@ -1,4 +1,4 @@
-"""The SLA monitor, put together: `uvicorn redress_sla_monitor.main:app`."""
+"""The SLA monitor, put together: `python -m redress_chassis.serving redress_sla_monitor.main:app`."""
 
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, SLA_MONITOR

@@ -1,4 +1,4 @@
-"""Template, put together: `uvicorn redress_template.main:app`."""
+"""Template, put together: `python -m redress_chassis.serving redress_template.main:app`."""
 
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, TEMPLATE

@@ -1,4 +1,4 @@
-"""Triage put together: uvicorn redress_triage.main:app"""
+"""Triage put together: `python -m redress_chassis.serving redress_triage.main:app`."""
 
 from redress_chassis import Service
 from redress_events.contracts import CONTRACTS, TRIAGE
