@@ -16,7 +16,7 @@ from redress_bench.bodies import bodies
 from redress_bench.figure import Bound, Figure, Line, Progress, percentile
 from redress_bench.latency import times, until_the_clock_runs
 from redress_bench.load import Load, drive
-from redress_bench.side import Side, sides
+from redress_bench.side import MeasuredSystem, sides
 from redress_bench.stage import drained
 from redress_local.places import SERVICES
 
@@ -34,7 +34,7 @@ BOUND = (
 
 
 @dataclass
-class Step:
+class RateStep:
     """One rate on one side. p50, p99 in ms. cost: ms of processor time for a complaint without what the system takes idle, by process;
     all: with it."""
 
@@ -49,10 +49,10 @@ class Step:
 class Ramp:
     """What was measured on one side. idle: ms of processor time a second, by process."""
 
-    side: Side
+    side: MeasuredSystem
     load: Load
     idle: dict[str, float] = field(default_factory=dict)
-    steps: dict[int, Step] = field(default_factory=dict)
+    steps: dict[int, RateStep] = field(default_factory=dict)
 
     @property
     def share(self) -> float:
@@ -95,7 +95,7 @@ def measure(quick: bool, seed: int, progress: Progress, against: Path | None = N
     )
 
 
-def _at(ramp: Ramp, rate: float, seconds: float) -> Step:
+def _at(ramp: Ramp, rate: float, seconds: float) -> RateStep:
     side, load = ramp.side, ramp.load
     before = asyncio.run(times(side.kafka))[0]
     load.seconds, load.rate = seconds, rate
@@ -109,7 +109,7 @@ def _at(ramp: Ramp, rate: float, seconds: float) -> Step:
     cost = {name: (value - ramp.idle[name] * took_all) / seen.answers for name, value in spent.items()}
     p50, p99 = (percentile(list(took.values()), each) for each in (0.5, 0.99))
     whole = (sum(spent.values()) - sum(ramp.idle.values()) * (took_all - seconds)) / seen.answers
-    return Step(p50, p99, cost, whole, p99 <= STEADY and seen.answers >= 0.95 * rate * seconds)
+    return RateStep(p50, p99, cost, whole, p99 <= STEADY and seen.answers >= 0.95 * rate * seconds)
 
 
 def _lines(ramp: Ramp) -> list[Line]:

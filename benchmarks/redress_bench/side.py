@@ -26,7 +26,7 @@ MEASURED = ("kafka", "postgres", *SERVICES)
 
 
 @dataclass(frozen=True)
-class Side:
+class MeasuredSystem:
     """name: empty for this checkout. urls: by service. pids: by name, `triage-2` for a second replica."""
 
     name: str
@@ -58,12 +58,12 @@ class Side:
         return {name: (value - before[name]) / seconds for name, value in self.processor_time().items()}
 
 
-def of_this(started: System) -> Side:
-    return Side("", started.urls, started.servers.kafka, started.stack().pids, started.issuer)
+def of_this(started: System) -> MeasuredSystem:
+    return MeasuredSystem("", started.urls, started.servers.kafka, started.stack().pids, started.issuer)
 
 
 @contextmanager
-def sides(against: Path | None) -> Iterator[list[Side]]:
+def sides(against: Path | None) -> Iterator[list[MeasuredSystem]]:
     """This checkout's whole system, and before it that of another checkout where one is named, which has had its own `make setup`."""
     with system(SERVICES) as started:
         if against is None:
@@ -74,7 +74,7 @@ def sides(against: Path | None) -> Iterator[list[Side]]:
 
 
 @contextmanager
-def _other(checkout: Path) -> Iterator[Side]:
+def _other(checkout: Path) -> Iterator[MeasuredSystem]:
     """Raises RuntimeError where its system does not start."""
     command = checkout.resolve() / ".venv" / "bin" / "redress"
     if not command.exists():
@@ -93,7 +93,7 @@ def _other(checkout: Path) -> Iterator[Side]:
         state = json.loads((folder / STATE).read_text())
         commit = subprocess.run(["git", "rev-parse", "--short=7", "HEAD"], cwd=checkout, capture_output=True, text=True, check=True)
         pids = {each["name"]: each["pid"] for each in state["processes"]}
-        yield Side(commit.stdout.strip(), state["urls"], state["kafka"], pids, Issuer(Path(state["issuer"]["folder"])))
+        yield MeasuredSystem(commit.stdout.strip(), state["urls"], state["kafka"], pids, Issuer(Path(state["issuer"]["folder"])))
     finally:
         up.terminate()
         up.wait(60)

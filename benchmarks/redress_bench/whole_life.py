@@ -17,7 +17,7 @@ from redress_bench.figure import Figure, Line, Progress
 from redress_bench.latency import times
 from redress_bench.load import Load, drive
 from redress_bench.log import lifecycle
-from redress_bench.side import Side, of_this
+from redress_bench.side import MeasuredSystem, of_this
 from redress_bench.stage import drained, system
 from redress_local.places import SERVICES
 
@@ -89,7 +89,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
     )
 
 
-def _worked(side: Side, complaints: Mapping[str, str]) -> Iterator[str]:
+def _worked(side: MeasuredSystem, complaints: Mapping[str, str]) -> Iterator[str]:
     """Each step for all of them, one after the other. complaints: their departments."""
     handlers = {each: side.issuer.mint("handler", "bench", department=each, ttl=7200) for each in set(complaints.values())}
     agent = side.issuer.mint("agent", "bench", ttl=7200)
