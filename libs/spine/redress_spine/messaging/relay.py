@@ -196,70 +196,78 @@ class Relay:
         following: list[Any] = []
         ahead = stuck = False  # rows are there, above the watermark; and none below it
         pace = Pace(*PACE)
-        while True:
-            self.progress = monotonic()
-            self._woken.clear()
-            ping = PING_ALONE if empty and self._alone() else PING
-            if moving is None and (now := monotonic()) - looked >= ping:  # somebody moved it, or asked for all keys: `redress send-keys`
-                looked, held = now, await one(connection, CHECKPOINT)
-                if not held["at_home"]:
-                    raise Deposed
-                keys_from = held["keys_from"]
-                if (moved := (held["transaction_id"], held["global_position"])) != cursor:
-                    log.warning("relay-checkpoint-moved", service=self._source)
-                    cursor, following = moved, []
-                    sent_to = {} if cursor == BEGINNING else orjson.loads(held["topic_ids"])
-                with suppress(ConnectionError):  # sending will tell
-                    seen = await self._topics_now()
-                    self._compare(sent_to, seen)
-            if keys_from is not None:
-                keys_from = await self._send_again(connection, keys_from)
-            if not following:
-                asked = self._size if not stuck else 1  # all of it may be above the watermark for as long as some transaction is open
-                following, ahead = await (
-                    read_page(connection, cursor, asked) if moving is None else move_and_read(connection, moving, asked)
-                )
-                moving = None
-                stuck = ahead and not following
-            rows, following = following, []
-            if rows:
-                empty = 0
-                last = (rows[-1]["transaction_id"], rows[-1]["global_position"])
-                full = len(rows) >= asked
-                asked = self._size
-                self._sending(rows)
-                # A page that was read ahead may have keys that went meanwhile: behind a tombstone they may not go again.
-                keys = {row["subject"]: row for row in rows if gone.get(row["subject"]) != (row["wrapped"] is None)}
-                keys.pop(None, None)
-                following = await self._ship(connection, rows, keys.values(), last if full else None)
-                gone = {subject: keys[subject]["wrapped"] is None for subject in sorted(keys)}
-                if fresh := {row["topic"] for row in rows} - sent_to.keys():
-                    there = {name: seen.topics.get(self._topics(name)) for name in fresh}
-                    sent_to |= {name: topic.id for name, topic in there.items() if topic is not None}
-                    await connection.execute(SENT_TO, *cursor, orjson.dumps(sent_to).decode())
-                moving = [*cursor, *last, cluster, list(gone), list(gone.values())]
-                if full or keys_from is not None:
-                    await move(connection, moving)
+        try:
+            while True:
+                self.progress = monotonic()
+                self._woken.clear()
+                ping = PING_ALONE if empty and self._alone() else PING
+                if (
+                    moving is None and (now := monotonic()) - looked >= ping
+                ):  # somebody moved it, or asked for all keys: `redress send-keys`
+                    looked, held = now, await one(connection, CHECKPOINT)
+                    if not held["at_home"]:
+                        raise Deposed
+                    keys_from = held["keys_from"]
+                    if (moved := (held["transaction_id"], held["global_position"])) != cursor:
+                        log.warning("relay-checkpoint-moved", service=self._source)
+                        cursor, following = moved, []
+                        sent_to = {} if cursor == BEGINNING else orjson.loads(held["topic_ids"])
+                    with suppress(ConnectionError):  # sending will tell
+                        seen = await self._topics_now()
+                        self._compare(sent_to, seen)
+                if keys_from is not None:
+                    keys_from = await self._send_again(connection, keys_from)
+                if not following:
+                    asked = self._size if not stuck else 1  # all of it may be above the watermark for as long as some transaction is open
+                    following, ahead = await (
+                        read_page(connection, cursor, asked) if moving is None else move_and_read(connection, moving, asked)
+                    )
                     moving = None
-                cursor = last
-                self._size = min(self._page, self._size * 2)
-                self._sent()
-                pace.came(len(rows))
-                if full:
+                    stuck = ahead and not following
+                rows, following = following, []
+                if rows:
+                    empty = 0
+                    last = (rows[-1]["transaction_id"], rows[-1]["global_position"])
+                    full = len(rows) >= asked
+                    asked = self._size
+                    self._sending(rows)
+                    # A page that was read ahead may have keys that went meanwhile: behind a tombstone they may not go again.
+                    keys = {row["subject"]: row for row in rows if gone.get(row["subject"]) != (row["wrapped"] is None)}
+                    keys.pop(None, None)
+                    following = await self._ship(connection, rows, keys.values(), last if full else None)
+                    gone = {subject: keys[subject]["wrapped"] is None for subject in sorted(keys)}
+                    if fresh := {row["topic"] for row in rows} - sent_to.keys():
+                        there = {name: seen.topics.get(self._topics(name)) for name in fresh}
+                        sent_to |= {name: topic.id for name, topic in there.items() if topic is not None}
+                        await connection.execute(SENT_TO, *cursor, orjson.dumps(sent_to).decode())
+                    moving = [*cursor, *last, cluster, list(gone), list(gone.values())]
+                    if full or keys_from is not None:
+                        await move(connection, moving)
+                        moving = None
+                    cursor = last
+                    self._size = min(self._page, self._size * 2)
+                    self._sent()
+                    pace.came(len(rows))
+                    if full:
+                        continue
+                    await asyncio.sleep(pace.wait)
+                else:
+                    empty += 1
+                if keys_from is not None:
                     continue
-                await asyncio.sleep(pace.wait)
-            else:
-                empty += 1
-            if keys_from is not None:
-                continue
-            alone = self._alone()
-            busy = moving is not None or (empty < IDLE_AFTER and not alone)
-            pause = POLL_WOKEN if ahead else POLL_BUSY if busy else POLL_ALONE if alone else POLL_IDLE
-            try:  # each turn asks the database something within some seconds, so `idle_session_timeout` ends only a stopped leader
-                async with asyncio.timeout(pause):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
+                alone = self._alone()
+                busy = moving is not None or (empty < IDLE_AFTER and not alone)
+                pause = POLL_WOKEN if ahead else POLL_BUSY if busy else POLL_ALONE if alone else POLL_IDLE
+                try:  # each turn asks the database something within some seconds, so `idle_session_timeout` ends only a stopped leader
+                    async with asyncio.timeout(pause):
+                        await self._woken.wait()
+                except TimeoutError:
+                    pass
+        finally:  # who ends, or is stopped, in order lets nobody send a page again
+            if moving is not None:
+                with suppress(Exception):
+                    async with asyncio.timeout(CLOSE_TIMEOUT / 2):
+                        await move(connection, moving)
 
     def _compare(self, sent_to: Mapping[str, str], seen: ClusterSeen) -> None:
         """Raises TopicMadeAnew."""
