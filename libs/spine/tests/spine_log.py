@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -214,9 +213,8 @@ async def adopted(stack: Stack, source: str, settle: float = 0.0, **options: Any
 
 async def idle(*engines: Engine) -> None:
     async def still() -> bool:
-        await asyncio.gather(*(engine.watch.ask() for engine in engines))
-        numbers = [await engine.measures() for engine in engines]
-        return all(n.backlog_events == n.lag_records == 0 for n in numbers)
+        numbers = [await engine.idle() for engine in engines]
+        return all(n.busy == n.backlog == n.lag == n.due == 0 for n in numbers)
 
     for _ in range(2):
         await eventually(still)
