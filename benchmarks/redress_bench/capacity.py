@@ -26,7 +26,6 @@ WARM = 5.0  # seconds
 AFTER = 2.0  # seconds until what was registered last has been worked off, and counts as processor time
 P99 = {30: Bound("at most", 200, 120), 100: Bound("at most", 400, 250)}
 IDLE = Bound("at most", 3, 1)
-THIRD = Bound("at most", 1 / 3)
 BOUND = (
     "Processor time: a complaint is some seven events until its clock runs, each folded by five services. What many share gets cheaper "
     "with the rate: a fetch, a batch, a page and a commit cost the same for one event as for thirty."
@@ -139,7 +138,7 @@ def _compared(before: Ramp, ours: Ramp) -> list[Line]:
             ("processor time for a complaint", sum(ours.steps[rate].cost.values()) / sum(before.steps[rate].cost.values())),
             ("the same with what an idle system takes", ours.steps[rate].all / before.steps[rate].all),
         ):
-            lines.append(Line(f"{rate}/s: {what} ÷ {before.side.name}", "", ratio, ratio, ratio, THIRD if rate == RATES[0] else None))
+            lines.append(Line(f"{rate}/s: {what} ÷ {before.side.name}", "", ratio, ratio, ratio))
     return lines
 
 

@@ -26,7 +26,7 @@ SENTENCES = {
     413: "The body is too large.",
     415: "The body is not JSON in UTF-8.",
     422: "A value is not acceptable, or the idempotency key stands for another request; `errors` points to what is wrong.",
-    503: "Something needed is away; repeat after Retry-After seconds.",
+    503: "Something needed is away, or too much is under way; repeat after Retry-After seconds.",
 }
 TEXT = {"type": "string"}
 FLAW = {"type": "object", "properties": {"in": TEXT, "pointer": TEXT, "code": TEXT, "detail": TEXT}}

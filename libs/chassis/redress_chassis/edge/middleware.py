@@ -45,8 +45,8 @@ class CallerCheck(Protocol):
 class EdgeMiddleware:
     """Everything that happens before the routes and after them. other: serves what is no request, as the app's start and end.
 
-    Who comes while as many requests as may be are under way is told to come again, before anything is done for them: a queue that grows
-    makes all wait until they have given up. What operators ask is always answered.
+    Who comes while as many requests as may be are under way is told to come again, and nothing is done for them: a queue that grows
+    makes all wait until they have given up. Whose body is still on its way takes no place. Health and metrics are always answered.
     """
 
     def __init__(self, app: ASGIApp, gate: CallerCheck, open_paths: Collection[str], other: ASGIApp) -> None:
@@ -88,20 +88,6 @@ class EdgeMiddleware:
             self._record(scope, request_context, time.perf_counter() - began)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, request_context: RequestContext) -> None:
-        if scope["path"] in self._open:
-            await self._served(scope, receive, send, request_context)
-            return
-        if self._under_way >= self._gate.max_under_way:
-            raise busy(self._takes)
-        self._under_way += 1
-        began = time.perf_counter()
-        try:
-            await self._served(scope, receive, send, request_context)
-        finally:
-            self._under_way -= 1
-            self._takes += 0.1 * (time.perf_counter() - began - self._takes)
-
-    async def _served(self, scope: Scope, receive: Receive, send: Send, request_context: RequestContext) -> None:
         if scope["path"] not in self._open:
             request_context.caller = await self._gate.caller(bearer(request_context.header(b"authorization")))
         _check_address(scope)
@@ -111,7 +97,18 @@ class EdgeMiddleware:
                 _check_type(request_context)
                 request_context.raw, request_context.body = raw, strict_json(raw)
             receive = replayed(raw, receive)
-        await self._app(scope, receive, send)
+        if scope["path"] in self._open:
+            await self._app(scope, receive, send)
+            return
+        if self._under_way >= self._gate.max_under_way:
+            raise busy(self._takes)
+        self._under_way += 1
+        began = time.perf_counter()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._under_way -= 1
+            self._takes += 0.1 * (time.perf_counter() - began - self._takes)
 
     async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send, request_context: RequestContext) -> None:
         problem = problem_of(error)

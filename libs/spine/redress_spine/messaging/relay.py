@@ -200,10 +200,11 @@ class Relay:
             while True:
                 self.progress = monotonic()
                 self._woken.clear()
-                ping = PING_ALONE if empty and self._alone() else PING
-                if (
-                    moving is None and (now := monotonic()) - looked >= ping
-                ):  # somebody moved it, or asked for all keys: `redress send-keys`
+                # Somebody may have moved it, or asked for all keys: `redress send-keys`.
+                if (now := monotonic()) - looked >= (PING_ALONE if empty and self._alone() else PING):
+                    if moving is not None:  # under load there is always a page behind which it has still to be moved
+                        await move(connection, moving)
+                        moving = None
                     looked, held = now, await one(connection, CHECKPOINT)
                     if not held["at_home"]:
                         raise Deposed
@@ -304,7 +305,7 @@ class Relay:
         keys = await connection.fetch(AGAIN, after, self._page)
         if keys:
             await self._send(key_record(self._topics, row) for row in keys)
-        following = keys[-1]["subject"] if keys else None
+        following = keys[-1]["subject"] if len(keys) == self._page else None  # those made meanwhile go with their events
         await connection.execute(AGAIN_FROM, after, following)
         return following
 

@@ -6,11 +6,11 @@ A state that is made or checked from a log without its start lacks what stood th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.errors import KafkaTimeoutError, OffsetOutOfRangeError
 
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.polling import poll
@@ -36,11 +36,20 @@ async def bounds(consumer: Consumer, places: Collection[TopicPartition]) -> Boun
     """Where each partition begins and ends as of now. Raises ConnectionError where Kafka does not say for SILENCE seconds."""
     try:
         async with asyncio.timeout(SILENCE):
-            starts = await consumer.beginning_offsets(list(places))
-            ends = await consumer.end_offsets(list(places))
+            starts = await _answered(consumer.beginning_offsets, places)
+            ends = await _answered(consumer.end_offsets, places)
     except TimeoutError as error:
         raise ConnectionError("Kafka does not say where the log begins and ends.") from error
     return {place: (starts[place], ends[place]) for place in places}
+
+
+async def _answered(ask: Callable[[list[TopicPartition]], Awaitable[Ends]], places: Collection[TopicPartition]) -> Ends:
+    """The client gives up when one request would have to be answered; the question is asked again."""
+    while True:
+        try:
+            return await ask(list(places))
+        except KafkaTimeoutError:
+            await asyncio.sleep(0)
 
 
 def truncated(starts: Mapping[TopicPartition, int]) -> str | None:

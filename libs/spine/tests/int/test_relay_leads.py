@@ -104,6 +104,38 @@ async def test_while_all_is_above_the_watermark_it_asks_for_one_row(stack: Stack
     await older.close()
 
 
+async def test_under_a_load_without_a_pause_it_still_looks_at_what_others_wrote(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "POLL_BUSY", 60.0)  # it looks when it is woken alone: each look finds an event
+    intake = await stack.engine("intake")
+    connection = await stack.connect("intake")
+
+    async def without_a_pause() -> None:
+        n = 0
+        while True:
+            n += 1
+            await intake.create("complaint", lambda context: [registered()], metadata(f"load-{n}"))
+
+    load = asyncio.create_task(without_a_pause())
+    await eventually(lambda: connection.fetchval("SELECT global_position > 20 FROM relay_checkpoint"))
+    await connection.execute("UPDATE relay_checkpoint SET keys_from = ''")
+    await eventually(lambda: connection.fetchval("SELECT keys_from IS NULL FROM relay_checkpoint"))
+    assert not load.done()
+    load.cancel()
+    await asyncio.wait([load])
+    await connection.close()
+
+
+async def test_who_is_stopped_in_order_sends_no_page_twice(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "POLL_BUSY", 60.0)
+    intake = await stack.engine("intake")
+    await intake.create("complaint", lambda context: [registered()], metadata("k1"))
+    await eventually(lambda: sent(stack, [1]))
+    await stack.stop(intake)
+    connection = await stack.connect("intake")
+    assert await connection.fetchval("SELECT global_position > 0 FROM relay_checkpoint")
+    await connection.close()
+
+
 async def test_what_its_own_relay_sends_is_not_looked_for_in_the_journal(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_for: list[tuple[str, int]] = []
     journal = Projector._journal

@@ -14,6 +14,8 @@ from uuid import UUID
 
 import orjson
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 from aiokafka.partitioner import DefaultPartitioner
 from cryptography.exceptions import InvalidTag
 from hypothesis import given
@@ -26,6 +28,7 @@ from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.event import Event, Instant, replace
 from redress_spine.admin import filling_process
 from redress_spine.aggregate import Aggregate
+from redress_spine.messaging import whole_log
 from redress_spine.messaging.envelope import GENESIS, chain, decode
 from redress_spine.processing.clock import fresh_id
 from redress_spine.store.commit import LARGEST_EVENT, EventTooLarge, Item, Provenance, cause_json, cause_of, prepare
@@ -211,3 +214,27 @@ def test_a_rebuild_takes_more_processes_where_cores_and_records_are_worth_it(
 ) -> None:
     monkeypatch.setattr(filling_process, "cores", lambda: cores)
     assert filling_process.worth(records) == more
+
+
+class Slow:
+    """A client whose first answers come too late."""
+
+    def __init__(self, late: int) -> None:
+        self.late = late
+
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        await asyncio.sleep(0.01)
+        self.late -= 1
+        if self.late >= 0:
+            raise KafkaTimeoutError
+        return dict.fromkeys(places, 3)
+
+    end_offsets = beginning_offsets
+
+
+async def test_where_the_log_ends_is_asked_again_until_kafka_was_silent_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = TopicPartition("log", 0)
+    assert await whole_log.bounds(Slow(3), [place]) == {place: (3, 3)}  # type: ignore[arg-type]
+    monkeypatch.setattr(whole_log, "SILENCE", 0.1)
+    with pytest.raises(ConnectionError, match="does not say where the log begins and ends"):
+        await whole_log.bounds(Slow(10**9), [place])  # type: ignore[arg-type]
