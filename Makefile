@@ -66,7 +66,7 @@ lint: setup ## Style, format, types, import contracts, schemas and files that ma
 pages: setup ## Follow each page about a change to its end, lint and tests too: some forty minutes
 	@PAGES_TO_THE_END=1 $(BIN)/python -m pytest tests/docs/test_changes.py $(PYTEST)
 
-bench: setup $(STAMPS)/bench ## Measure how fast it is, against what: some ten minutes; ONLY=front_door for one, QUICK=1 for a rough look, ONLY=capacity AGAINST=DIR beside another checkout
+bench: setup $(STAMPS)/bench ## Measure how fast it is, against what: some twenty minutes; ONLY=front_door for one, QUICK=1 for a rough look, ONLY=capacity AGAINST=DIR beside another checkout
 	@PYTHONPATH=benchmarks $(BIN)/python -m redress_bench --only "$(ONLY)" $(if $(QUICK),--quick) $(if $(AGAINST),--against "$(AGAINST)")
 
 soak: setup ## Random faults under load, then every check: MINUTES=20 SEED=1 ONLY=takeover,endless; it prints the seed, and writes down a run of 20 minutes

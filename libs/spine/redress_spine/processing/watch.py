@@ -195,7 +195,7 @@ class EngineWatch:
         lag, oldest = 0, 0.0
         for place in self._places:
             behind = self._log_end.ends.get(place, 0) - read.get(place, 0)
-            if behind <= 0:  # read beyond the end as it was a second ago; beyond the end as it is now: `lost`
+            if behind <= 0:  # read beyond the end as it was two seconds ago; beyond the end as it is now: `lost`
                 continue
             lag += behind
             # What is not read is younger than the last record read, and than the moment when everything was read.

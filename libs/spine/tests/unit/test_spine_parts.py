@@ -234,7 +234,7 @@ class Slow:
 
 async def test_where_the_log_ends_is_asked_again_until_kafka_was_silent_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     place = TopicPartition("log", 0)
-    assert await whole_log.bounds(Slow(3), [place]) == {place: (3, 3)}  # type: ignore[arg-type]
+    assert await whole_log.bounds(Slow(3), [place]) == {place: (3, 3)}
     monkeypatch.setattr(whole_log, "SILENCE", 0.1)
     with pytest.raises(ConnectionError, match="does not say where the log begins and ends"):
-        await whole_log.bounds(Slow(10**9), [place])  # type: ignore[arg-type]
+        await whole_log.bounds(Slow(10**9), [place])
