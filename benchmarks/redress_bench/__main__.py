@@ -22,7 +22,7 @@ def main() -> int:
     asked.add_argument("--quick", action="store_true", help="shorter and rougher; prints, and writes nothing down")
     asked.add_argument("--seed", type=int, default=SEED)
     asked.add_argument(
-        "--against", type=Path, help="another checkout, made ready by `make setup`: capacity is measured on its system too, in turn"
+        "--against", type=Path, help="another checkout, made ready by `make setup`: capacity is measured on its system too, in turn; prints, and writes nothing down"
     )
     options = asked.parse_args()
     names = options.only.replace(",", " ").split() or FIGURES
@@ -44,7 +44,7 @@ def main() -> int:
         for line in figure.lines:
             progress(f"{line.what}: {line.value:.3g} {line.unit} ({line.low:.3g} to {line.high:.3g}) {line.verdict}")
     print(table(found))
-    if not options.quick:
+    if not (options.quick or options.against):
         keep(found, options.seed)
     return int(any(line.verdict == "MISSED" for figure in found for line in figure.lines))
 

@@ -35,7 +35,7 @@ def system(services: Sequence[str], **options: object) -> Iterator[System]:
 
 @contextmanager
 def app(module: str, port: int, folder: Path, environment: dict[str, str]) -> Iterator[Child]:
-    """An ASGI app by uvicorn, with the same options as a service's, for the length of a block."""
+    """An ASGI app, run by uvicorn itself, for the length of a block."""
     line = [sys.executable, "-m", "uvicorn", module, "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
     child = start_child(
         module, line, folder / "bare.log", foreground=True, environment={"PYTHONPATH": str(HERE), **environment}, folder=folder

@@ -25,7 +25,7 @@ from redress_spine.store.vault import ANEW
 
 log = structlog.get_logger(__name__)
 
-LOOK = 1.0  # seconds between two looks at ids and leader epochs: shorter than any broker is away
+LOOK = 0.9  # seconds between two looks at ids and leader epochs: shorter than any broker is away
 TICK = 0.5  # seconds
 ASLEEP = 2.0  # seconds without a tick after which nobody knows what was meanwhile: less than any broker needs to start again
 AGAIN = 5.0  # seconds until a refused partition is compared anew: somebody may have restored its log

@@ -1,6 +1,6 @@
 """Where the log ends and begins and which log it is, asked by clients of its own, and since when Kafka has answered without a break.
 
-`end_offsets` on the projector's consumer would queue behind its long poll (366 ms against 2 ms). Timed automations wait for what is
+`end_offsets` on the projector's consumer would queue behind its long poll. Timed automations wait for what is
 asked here: a deadline is judged only once everything that was on the log half a second after it has been read.
 
 A partition without a leader, or a topic that is not there, is nobody's trouble but of those who ask for it: the others are told.
@@ -173,6 +173,7 @@ class LogEnd:
                         self._client = await self._started(client, client.bootstrap)
                 return await ask_topics(self._client, names)
         except Exception as error:
+            self.lost()
             self._drop()
             raise _unsaid("which topics it has", error) from error
 

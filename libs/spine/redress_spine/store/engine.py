@@ -65,7 +65,7 @@ log = structlog.get_logger(__name__)
 
 NEXT = "SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = $2"
 KEYS_WAIT = 2.0  # seconds
-UNKNOWN_WAIT = 0.5  # seconds: many times what an event takes from one service to another
+UNKNOWN_WAIT = 0.5  # seconds: longer than an event takes from one service to another, where nobody waits for more of them
 LOOK = 0.02  # seconds between two looks at what was read of a partition
 
 
@@ -476,6 +476,7 @@ class Engine:
         """Wait until a partition was read, by whichever replica holds it, to an end asked now; False where it was not within so many
         seconds, or Kafka cannot say."""
         try:
+            self.projector.hurry()
             end = (await self._log_end.ask([place]))[place]
             async with asyncio.timeout(within):
                 while True:
