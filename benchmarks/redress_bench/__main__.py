@@ -22,7 +22,9 @@ def main() -> int:
     asked.add_argument("--quick", action="store_true", help="shorter and rougher; prints, and writes nothing down")
     asked.add_argument("--seed", type=int, default=SEED)
     asked.add_argument(
-        "--against", type=Path, help="another checkout, made ready by `make setup`: capacity is measured on its system too, in turn; prints, and writes nothing down"
+        "--against",
+        type=Path,
+        help="another checkout, made ready by `make setup`: capacity is measured on its system too, in turn; prints alone",
     )
     options = asked.parse_args()
     names = options.only.replace(",", " ").split() or FIGURES
