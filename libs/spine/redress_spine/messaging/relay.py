@@ -284,12 +284,6 @@ class Relay:
         self, connection: asyncpg.Connection, rows: Sequence[Any], keys: Collection[Any], after: tuple[str, int] | None
     ) -> list[Any]:
         """Keys first; then the events they seal. after: from a backlog, the page behind this one is read meanwhile."""
-        async with asyncio.timeout(SEND_TIMEOUT):  # all of it: meanwhile the database is asked nothing, and ends the session
-            return await self._ship_in_time(connection, rows, keys, after)
-
-    async def _ship_in_time(
-        self, connection: asyncpg.Connection, rows: Sequence[Any], keys: Collection[Any], after: tuple[str, int] | None
-    ) -> list[Any]:
         if keys:
             await self._send(key_record(self._topics, row) for row in keys)
         # One at a time: a page of them at once is what the garbage collector would walk.
