@@ -40,6 +40,20 @@ async def test_twelve_asks_of_a_broker_that_fell_silent_end_in_the_time_of_one(o
     await log_end.stop()
 
 
+async def test_whichever_question_kafka_leaves_unanswered_begins_the_settling_time_anew(own_stack: Stack, own_kafka: Kafka) -> None:
+    log_end = LogEnd("intake", own_kafka.address)
+    await log_end.ask([TopicPartition(own_stack.prefix + LIFECYCLE, 0)])
+    assert log_end.reachable_for > 0 and own_kafka.child is not None
+    os.kill(own_kafka.child.record.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(ConnectionError):
+            await log_end.topics([own_stack.prefix + LIFECYCLE])
+        assert log_end.reachable_for == 0
+    finally:
+        os.kill(own_kafka.child.record.pid, signal.SIGCONT)
+    await log_end.stop()
+
+
 async def test_an_answer_is_never_older_than_its_question(stack: Stack) -> None:
     place = TopicPartition(stack.prefix + LIFECYCLE, partition_of("nobody", 4))
     log_end = LogEnd("intake", stack.kafka)
