@@ -9,10 +9,11 @@ from typing import Any
 
 from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.protocol.metadata import MetadataRequest
 
 from redress_events.vocabulary import EVENT_TOPICS, KEYS, LIFECYCLE
-from redress_spine.messaging.kafka_clients import Admin, KafkaClients
+from redress_spine.messaging.kafka_clients import Admin, Client, KafkaClients
 from redress_spine.store.errors import TopicsNotMade, WrongPartitions
 
 FOREVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -91,7 +92,8 @@ def wanted(partitions: int, min_insync: int = 1, prefix: str = "") -> list[Wante
 
 
 async def ensure(kafka: KafkaClients | str, partitions: int = 12, replicas: Replicas = REPLICAS["local"], prefix: str = "") -> None:
-    """Make the topics that are missing; those that are there stay as they are. Raises WrongPartitions, TopicsNotMade."""
+    """Make the topics that are missing, and wait until each broker knows them; those that are there stay as they are. Raises
+    WrongPartitions, TopicsNotMade."""
     if not replicas.possible:
         raise TopicsNotMade(f"There is no topic with {replicas}.")
     admin = KafkaClients.of(kafka).admin()
@@ -111,8 +113,36 @@ async def ensure(kafka: KafkaClients | str, partitions: int = 12, replicas: Repl
                 if code not in (0, TopicAlreadyExistsError.errno):
                     why = " ".join([for_code(code).__name__, *filter(None, rest)])
                     raise TopicsNotMade(f"Kafka did not make topic {name} with {replicas}: {why}")
+            await _known_to_all(kafka, [topic.name for topic in missing])
     finally:
         await admin.close()
+
+
+async def _known_to_all(kafka: KafkaClients | str, names: Sequence[str]) -> None:
+    """Wait until every broker knows these topics and who leads them: whoever asks next may ask any of them. Raises TopicsNotMade."""
+    client, asked = KafkaClients.of(kafka).client(), set(names)
+    ignorant: int | None = None
+    try:
+        async with asyncio.timeout(LEARNED):
+            await client.bootstrap()
+            for ignorant in sorted(broker.nodeId for broker in client.cluster.brokers()):
+                while not asked <= await _led(client, ignorant):
+                    await asyncio.sleep(0.05)
+    except TimeoutError:
+        who = "no broker answers" if ignorant is None else f"broker {ignorant} does not know them"
+        raise TopicsNotMade(f"Kafka made {', '.join(names)}, and {who} after {LEARNED:.0f} s: is it healthy? Then do this again.") from None
+    finally:
+        await client.close()
+
+
+async def _led(client: Client, broker: int) -> set[str]:
+    """The topics that this broker knows with a leader for each partition; none where it does not answer. All are asked for, as below."""
+    try:
+        answer = await client.send(broker, MetadataRequest(None))
+    except KafkaError:
+        return set()
+    topics = answer.to_object()["topics"]
+    return {each["topic"] for each in topics if not each["error_code"] and not any(part["error_code"] for part in each["partitions"])}
 
 
 def wrong_partitions(topic: WantedTopic, there: int) -> str:
@@ -172,11 +202,6 @@ async def recreate(kafka: KafkaClients | str, names: Sequence[str], partitions: 
                     break
                 await asyncio.sleep(0.1)
             await ensure(kafka, partitions, replicas, prefix)
-            while True:
-                made = (await _described(admin, names)).values()
-                if len(made) == len(names) and all(each["error_code"] == 0 for topic in made for each in topic["partitions"]):
-                    return
-                await asyncio.sleep(0.1)
     finally:
         await admin.close()
 

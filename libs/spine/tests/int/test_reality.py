@@ -227,3 +227,22 @@ async def test_topics_that_could_not_be_kept_as_often_are_not_made(stack: Stack)
 @pytest.mark.parametrize(("factor", "told"), [(1, False), (2, True), (3, False)])
 def test_that_no_broker_may_be_away_is_said_where_more_than_one_must_be_there(factor: int, told: bool) -> None:
     assert topics.Replicas(factor, min(factor, 2)).to_spare is not told
+
+
+async def test_topics_are_made_once_every_broker_knows_them(kafka_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    led, asked = topics._led, list[int]()
+
+    async def late(client: Any, broker: int) -> set[str]:
+        asked.append(broker)
+        return set() if len(asked) < 3 else await led(client, broker)
+
+    async def never(client: Any, broker: int) -> set[str]:
+        return set()
+
+    monkeypatch.setattr(topics, "_led", late)
+    await topics.ensure(kafka_address, 1, prefix=f"known-{uuid.uuid4().hex[:8]}.")
+    assert len(asked) == 3
+    monkeypatch.setattr(topics, "_led", never)
+    monkeypatch.setattr(topics, "LEARNED", 0.3)
+    with pytest.raises(TopicsNotMade, match=r"and broker \d+ does not know them after 0 s: is it healthy\? Then do this again"):
+        await topics.ensure(kafka_address, 1, prefix=f"unknown-{uuid.uuid4().hex[:8]}.")
