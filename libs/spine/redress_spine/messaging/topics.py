@@ -126,7 +126,9 @@ async def _known_to_all(kafka: KafkaClients | str, names: Sequence[str]) -> None
         async with asyncio.timeout(LEARNED):
             await client.bootstrap()
             for ignorant in sorted(broker.nodeId for broker in client.cluster.brokers()):
-                while not asked <= await _led(client, ignorant):
+                while True:
+                    if asked <= await _led(client, ignorant):
+                        break
                     await asyncio.sleep(0.05)
     except TimeoutError:
         who = "no broker answers" if ignorant is None else f"broker {ignorant} does not know them"
