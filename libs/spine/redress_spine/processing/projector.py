@@ -23,6 +23,7 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.messaging.following import Following
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
+from redress_spine.messaging.kafka_rights import group
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.pace import Pace
 from redress_spine.messaging.polling import LONG_POLL_MS, POLL_TIMEOUT, gather, poll
@@ -107,6 +108,7 @@ class Projector:
         self.size = BATCH  # of the next batch: halved after a failure, for what takes longer than a transaction may would never be done
         self.failed_at: float | None = None
         self.failure = ""  # the last one
+        self.lacks: str | None = None  # the right that it would need to read
         self.progress = monotonic()  # of the last turn, whatever came of it: what liveness looks at
 
     @property
@@ -163,7 +165,8 @@ class Projector:
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                self.failed_at, self.failure = monotonic(), safe_message(error)
+                self.lacks = self._kafka.lacking(error)
+                self.failed_at, self.failure = monotonic(), self.lacks or safe_message(error)
                 log.warning("projector-failed", service=self._source, error=self.failure)
                 self.size = max(1, self.size // 2)
                 delay = min(delay * 2, 2.0) if consumer is None or monotonic() - started < 1 else 0.1
@@ -181,7 +184,7 @@ class Projector:
         seen = await self._log_end.topics(both := [self._topics.lifecycle, self._topics.keys])
         consumer = self._kafka.consumer(
             role=f"{self._source}-projector",
-            group_id=f"{self._topics.prefix}redress-{self._source}",
+            group_id=group(self._source, self._topics.prefix),
             enable_auto_commit=False,
             auto_offset_reset="none",
             session_timeout_ms=3_000,
@@ -217,6 +220,7 @@ class Projector:
                 continue
             finally:
                 self.progress = monotonic()
+            self.lacks = None
             if self._following.joining or self._following.slept():
                 continue
             batch = {}

@@ -181,7 +181,8 @@ class EngineWatch:
         return found
 
     def _refusal(self) -> list[str]:
-        return [self._log_end.refusal] if self._log_end.refusal else []
+        lacks = {*self._log_end.lacks.values(), *filter(None, (self._projector.lacks, self._relay.lacks))}
+        return [*([self._log_end.refusal] if self._log_end.refusal else []), *sorted(lacks)]
 
     async def measures(self) -> Measures:
         """Raises Unavailable where the database does not answer, and JournalRestored."""

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from aiokafka import TopicPartition
 from redress_events.event import Contract, Event
 from redress_spine.aggregate import Aggregate, Automation, Context
 from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.messaging.kafka_rights import topic_rights
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.records import Reader
 from redress_spine.messaging.relay import Relay
@@ -72,7 +74,8 @@ LOOK = 0.02  # seconds between two looks at what was read of a partition
 @dataclass(frozen=True, slots=True)
 class Config:
     """Where a service finds its database, its log and its master key. kafka: bootstrap addresses alone, where neither TLS nor a user is
-    needed. settle: seconds that Kafka must have answered before timed automations.
+    needed. password_file: of the database, read for each new connection.
+    settle: seconds that Kafka must have answered before timed automations.
     keep_answers: how long a request that is repeated with its idempotency key gets the answer of the first.
     clock_tolerance: seconds by which its clock and the database's may differ. min_insync: replicas of the topics that must have a record
     before it counts as written."""
@@ -84,6 +87,7 @@ class Config:
     settle: float = 15.0
     clock_tolerance: float = 60.0
     topic_prefix: str = ""
+    password_file: Path | None = None
     keep_answers: timedelta = timedelta(days=7)
     min_insync: int = 1
 
@@ -125,8 +129,9 @@ class Engine:
         self._reader = Reader(source, aggregates, contracts, config.partitions)
         self._kafka = kafka = KafkaClients.of(config.kafka)
         self._log_end = LogEnd(source, kafka)
-        self._reality = Reality(source, kafka, topics, self._log_end)
-        self._database = Database(source, config.database_url, fold)
+        needed = {self._topics(topic): rights for topic, rights in topic_rights(contract).items()}
+        self._reality = Reality(source, kafka, topics, self._log_end, needed)
+        self._database = Database(source, config.database_url, fold, config.password_file)
         self._cross_check = CrossCheck(source, clock, config.clock_tolerance)
         self._lookup_key = lookup_key(config.master_key)
         self._vault = Vault(config.master_key, self._database.reading, self._wait_for_keys)
