@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from redress_spine.messaging.kafka_clients import KafkaClients
 
 def told_kafka(bootstrap: str) -> KafkaClients:
     """The Kafka at these addresses, reached as the environment tells services to. Raises BadSettings."""
-    return KafkaSettings.read().clients(bootstrap)
+    return KafkaSettings.read(os.environ).clients(bootstrap)
 
 
 async def prepare_topics(

@@ -128,7 +128,7 @@ class RunningService:
         """What was not given, from the environment and the files that it names."""
         settings, policies, _, _ = self._given
         try:
-            settings = self._settings = settings or Settings.read()
+            settings = self._settings = settings or Settings.read(os.environ)
             self.policies = self._service.policies(os.environ) if policies is None else policies
         except (BadSettings, PolicyUnusable) as error:
             self.refused = str(error)
@@ -151,6 +151,7 @@ class RunningService:
             fold=service.fold,
             config=Config(
                 database_url=settings.database_url,
+                password_file=settings.database_password_file,
                 kafka=settings.clients(settings.kafka),
                 master_key=settings.master_key,
                 partitions=settings.partitions,

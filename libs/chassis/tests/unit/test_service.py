@@ -25,6 +25,7 @@ NEEDED = {
     "REDRESS_KAFKA": "host:9092",
     "REDRESS_JWKS": "jwks.json",
     "REDRESS_ISSUER": "https://issuer.example",
+    "REDRESS_PROFILE": "local",
 }
 
 

@@ -309,7 +309,8 @@ class Relay:
         that makes no keys sends what it has of them as a help, and only where its user may."""
         topic = seen.topics.get(self._topics.keys)
         if self._source != MAKER and topic is not None and topic.allowed is not None and WRITE not in topic.allowed:
-            log.warning("keys-not-sent", service=self._source, detail=f"Kafka does not let it. They are {MAKER}'s: redress send-keys {MAKER}")
+            detail = f"Kafka does not let it. They are {MAKER}'s: redress send-keys {MAKER}"
+            log.warning("keys-not-sent", service=self._source, detail=detail)
             await connection.execute(AGAIN_FROM, after, None)
             return None
         keys = await connection.fetch(AGAIN, after, self._page)

@@ -1,0 +1,88 @@
+"""What settings have in common: their prefix, how files that they name are read, and variables that nobody would read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+PREFIX = "REDRESS_"
+# Read by others than a service: the command line, the local stack, the jobs before a start, and a service for its policies.
+READ_BY_OTHERS = frozenset(
+    {
+        "REDRESS_APP_PASSWORD",
+        "REDRESS_APP_PASSWORD_FILE",
+        "REDRESS_HOME",
+        "REDRESS_KAFKA_ADDRESS",
+        "REDRESS_KAFKA_LIBS",
+        "REDRESS_KEYS",
+        "REDRESS_NO_DOCKER",
+        "REDRESS_OWNER_PASSWORD",
+        "REDRESS_OWNER_PASSWORD_FILE",
+        "REDRESS_POLICY",
+        "REDRESS_POSTGRES_ADMIN_DSN",
+        "REDRESS_REPLICATION_FACTOR",
+        "REDRESS_STACK",
+    }
+)
+# What tests are told, ports of a compose stack, and what Kubernetes tells each container of the services in its namespace.
+OF_OTHERS = re.compile(r"^REDRESS_(TEST_\w+|REAL_TEXTS|\w+_PORT)$|_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
+# Settings of Kafka's clients as other programs name them, by a word in the name; the first that fits says what ours is.
+KAFKAS = {
+    "PROTOCOL": "REDRESS_KAFKA_SECURITY",
+    "SECURITY": "REDRESS_KAFKA_SECURITY",
+    "MECHANISM": "REDRESS_KAFKA_SASL_MECHANISM",
+    "OAUTH": "REDRESS_KAFKA_TOKEN_URL",
+    "USER": "REDRESS_KAFKA_USERNAME",
+    "PASSWORD": "REDRESS_KAFKA_PASSWORD_FILE",
+    "JAAS": "REDRESS_KAFKA_USERNAME and REDRESS_KAFKA_PASSWORD_FILE",
+    "KEYSTORE": "REDRESS_KAFKA_CERT_FILE",
+    "TRUSTSTORE": "REDRESS_KAFKA_CA_FILE",
+    "CERT": "REDRESS_KAFKA_CERT_FILE",
+    "CA": "REDRESS_KAFKA_CA_FILE",
+    "SSL": "REDRESS_KAFKA_SECURITY",
+    "TLS": "REDRESS_KAFKA_SECURITY",
+    "SASL": "REDRESS_KAFKA_SASL_MECHANISM",
+    "BOOTSTRAP": "REDRESS_KAFKA",
+    "BROKERS": "REDRESS_KAFKA",
+}
+
+
+class BadSettings(Exception):
+    """The environment is incomplete or wrong. One line per variable, and never a value: there are passwords among them."""
+
+
+def not_understood(environment: Iterable[str], fields: Collection[str], beginning: str = PREFIX) -> Iterator[str]:
+    """A line for each variable that looks like a setting and that nobody reads: who set it believes that it works. fields: of the settings.
+    beginning: of the names that are looked at, beside those of other programs for Kafka."""
+    known = {PREFIX + name.upper() for name in fields} | READ_BY_OTHERS
+    for name in sorted(set(environment)):
+        if OF_OTHERS.search(name.upper()) or name.upper() in known:
+            continue
+        if name.upper().startswith(beginning):
+            close = get_close_matches(name.upper(), known, n=1, cutoff=0.75)
+            yield f"{name}: There is no such setting. {f'Did you mean {close[0]}?' if close else 'See docs/configuration.md.'}"
+        elif name.startswith("KAFKA_"):
+            words = set(name.split("_")[1:])
+            if ours := next((ours for word, ours in KAFKAS.items() if word in words), None):
+                yield f"{name}: Nobody reads it, so Kafka is reached without it. The setting is {ours}."
+
+
+def read(path: Path) -> bytes:
+    """Raises ValueError, in a message for whoever set the file."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"The file cannot be read: {error.strerror}.") from None
+
+
+def secret(path: Path) -> str:
+    """Without the end of the line that editors add. Raises ValueError."""
+    try:
+        text = read(path).decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ValueError("The file is not text in UTF-8.") from None
+    if not text:
+        raise ValueError("The file is empty.")
+    return text
