@@ -9,11 +9,15 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+from redress_chassis import production
+from redress_chassis.environment import PREFIX, secret
 from redress_local.issuer import Issuer
 from redress_local.places import SERVICES
 from redress_local.prepare import prepare_database, prepare_topics, told_kafka
+from redress_spine.messaging.kafka_clients import KafkaClients
 
 STEPS = ("topics", "databases", "keys")
 
@@ -41,7 +45,7 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
     for step in steps:
         if step == "topics":
             warning = await prepare_topics(
-                told_kafka(setting("REDRESS_KAFKA")),
+                kafka(),
                 number("REDRESS_PARTITIONS") or 12,
                 profile(),
                 factor=number("REDRESS_REPLICATION_FACTOR"),
@@ -50,13 +54,15 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
             say(f"topics are there{f'. {warning}' if warning else ''}")
         elif step == "databases":
             for service in services:
-                owner, app = setting("REDRESS_OWNER_PASSWORD"), setting("REDRESS_APP_PASSWORD")
+                owner, app = password("REDRESS_OWNER_PASSWORD"), password("REDRESS_APP_PASSWORD")
+                admin = setting("REDRESS_POSTGRES_ADMIN_DSN")
+                demand(production.of_database("POSTGRES_ADMIN_DSN", admin))
                 made = await prepare_database(
-                    setting("REDRESS_POSTGRES_ADMIN_DSN"),
+                    admin,
                     service,
                     owner_password=owner,
                     app_password=app,
-                    kafka=told_kafka(setting("REDRESS_KAFKA")),
+                    kafka=kafka(),
                     partitions=number("REDRESS_PARTITIONS") or 12,
                     master=master_key(),
                     progress=say,
@@ -74,6 +80,36 @@ def setting(name: str) -> str:
     if not value:
         raise Missing(f"{name} is not set.")
     return value
+
+
+def password(name: str) -> str:
+    """A password, from the variable or from the file that the variable with _FILE at its end names. Raises Missing."""
+    file = os.environ.get(f"{name}_FILE")
+    if file and os.environ.get(name):
+        raise Missing(f"Set {name} or {name}_FILE, not both.")
+    try:
+        found = secret(Path(file)) if file else setting(name)
+    except ValueError as error:
+        raise Missing(f"{name}_FILE: {error}") from None
+    demand(production.of_password(name.removeprefix(PREFIX), found))
+    return found
+
+
+def kafka() -> KafkaClients:
+    """As services reach it. Raises Missing, BadSettings."""
+    told = told_kafka(setting("REDRESS_KAFKA"))
+    demand(production.of_kafka(told.security, told.token_url, told.password))
+    return told
+
+
+def demand(flaws: Iterable[production.Flaw]) -> None:
+    """In production, nothing that is for one's own machine alone. Raises Missing."""
+    try:
+        accepted = production.accepted(os.environ.get("REDRESS_ACCEPT"))
+    except ValueError as error:
+        raise Missing(f"REDRESS_ACCEPT: {error}") from None
+    if profile() == "production" and (refused := production.lines(flaws, accepted)):
+        raise Missing("\n".join(refused))
 
 
 def profile() -> str:

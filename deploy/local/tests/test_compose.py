@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from redress_chassis import Settings
+from redress_chassis.production import PASSWORDS
 from redress_chassis.settings import PREFIX, KafkaSettings
 from redress_local import setup_job
 from redress_local.compose import NoCompose, read_compose
@@ -38,7 +39,12 @@ BASE = "python:3.13.14-slim-trixie"
 LISTENERS = {"KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"}  # one more, for this machine
 # Of the settings, what a compose stack has one value of: the development issuer signs for its own audience, time is not stepped there, and
 # its Kafka has neither TLS nor users.
-FIXED = {"REDRESS_AUDIENCE", "REDRESS_CLOCK_FILE", *(PREFIX + name.upper() for name in KafkaSettings.model_fields)}
+FIXED = {
+    "REDRESS_AUDIENCE",
+    "REDRESS_CLOCK_FILE",
+    "REDRESS_DATABASE_PASSWORD_FILE",
+    *(PREFIX + name.upper() for name in KafkaSettings.model_fields),
+}
 ENVIRONMENT = re.compile(r"os\.environ|getenv")
 SHORT_SESSION = {"KAFKA_BROKER_SESSION_TIMEOUT_MS", "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS"}  # for tests that kill the broker
 
@@ -218,6 +224,10 @@ def two_brokers() -> Iterator[Kafka]:
 async def test_the_setup_job_makes_topics_that_services_in_production_are_content_with(monkeypatch, capsys, two_brokers):
     monkeypatch.delenv("REDRESS_PROFILE", raising=False)
     monkeypatch.setenv("REDRESS_KAFKA", two_brokers.address)
+    monkeypatch.delenv("REDRESS_ACCEPT", raising=False)
+    with pytest.raises(Missing, match=r"KAFKA_SECURITY: It is PLAINTEXT.*REDRESS_ACCEPT=plaintext-kafka accepts it"):
+        await take(["topics"], SERVICES)
+    monkeypatch.setenv("REDRESS_ACCEPT", "plaintext-kafka")
     with pytest.raises(TopicsNotMade, match=r"3 replicas, 2 of them in sync: InvalidReplicationFactor"):
         await take(["topics"], SERVICES)
     monkeypatch.setenv("REDRESS_REPLICATION_FACTOR", "2")
@@ -232,9 +242,32 @@ async def test_the_setup_job_makes_topics_that_services_in_production_are_conten
 @pytest.mark.parametrize("wrong", ["0", "two", "-1"])
 async def test_the_setup_job_takes_no_number_of_replicas_that_is_none(monkeypatch, wrong):
     monkeypatch.setenv("REDRESS_KAFKA", "127.0.0.1:9")
+    monkeypatch.setenv("REDRESS_PROFILE", "local")
     monkeypatch.setenv("REDRESS_REPLICATION_FACTOR", wrong)
     with pytest.raises(Missing, match="REDRESS_REPLICATION_FACTOR is no number above 0"):
         await take(["topics"], SERVICES)
+
+
+def test_the_passwords_that_everybody_can_read_are_those_of_this_file():
+    assert set(re.findall(r"PASSWORD:-([\w-]+)\}", FILE.read_text())) == PASSWORDS
+
+
+async def test_in_production_the_setup_job_takes_no_default_password_and_no_unchecked_server(monkeypatch, tmp_path):
+    monkeypatch.setenv("REDRESS_PROFILE", "production")
+    for name in ("REDRESS_ACCEPT", "REDRESS_OWNER_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("REDRESS_OWNER_PASSWORD_FILE", str(tmp_path / "owner"))
+    monkeypatch.setenv("REDRESS_APP_PASSWORD", "good")
+    monkeypatch.setenv("REDRESS_POSTGRES_ADMIN_DSN", "postgresql://postgres:hidden@127.0.0.1:9/postgres")
+    with pytest.raises(Missing, match="REDRESS_OWNER_PASSWORD_FILE: The file cannot be read"):
+        await take(["databases"], ["callback"])
+    (tmp_path / "owner").write_text("local-owner\n")
+    with pytest.raises(Missing, match="REDRESS_OWNER_PASSWORD: Its password is one that everybody can read"):
+        await take(["databases"], ["callback"])
+    (tmp_path / "owner").write_text("good\n")
+    with pytest.raises(Missing, match="REDRESS_POSTGRES_ADMIN_DSN: Its sslmode is not set") as caught:
+        await take(["databases"], ["callback"])
+    assert "hidden" not in str(caught.value)
 
 
 async def test_the_setup_job_prepares_one_service_and_may_be_repeated(monkeypatch, postgres_admin, kafka_address):

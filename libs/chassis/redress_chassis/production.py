@@ -44,8 +44,7 @@ def of_kafka(security: str, token_url: str | None, password: str | None) -> Iter
         yield "KAFKA_SECURITY", f"It is {security}: whoever is on the way to Kafka reads and changes what goes there.", PLAINTEXT_KAFKA
     if token_url and token_url.startswith("http://"):
         yield "KAFKA_TOKEN_URL", "It is http: whoever is on the way reads the client's secret.", PLAINTEXT_KAFKA
-    if password in PASSWORDS:
-        yield "KAFKA_PASSWORD", "It is a password that everybody can read in docker-compose.yml.", DEFAULT_PASSWORDS
+    yield from of_password("KAFKA_PASSWORD", password)
 
 
 def of_database(variable: str, address: str, password: str | None = None) -> Iterator[Flaw]:
@@ -58,7 +57,11 @@ def of_database(variable: str, address: str, password: str | None = None) -> Ite
             f"Its sslmode is {mode}: whoever is on the way may be taken for the server. Let it end with ?sslmode=verify-full&sslrootcert=…"
         )
         yield variable, why, UNVERIFIED_POSTGRESQL
-    if (unquote(parts.password) if parts.password else password) in PASSWORDS:
+    yield from of_password(variable, unquote(parts.password) if parts.password else password)
+
+
+def of_password(variable: str, password: str | None) -> Iterator[Flaw]:
+    if password in PASSWORDS:
         yield variable, "Its password is one that everybody can read in docker-compose.yml.", DEFAULT_PASSWORDS
 
 
