@@ -85,8 +85,9 @@ schemas: setup ## Write the JSON Schemas, AsyncAPI documents and golden files an
 folds: setup ## Record what each fold makes of the golden log, after its number was raised in main.py
 	@PYTHONPATH=tests/walk/support $(BIN)/python -m golden_log
 
-permissions: setup ## Write docs/permissions.md anew from the services' tables of permissions
+permissions: setup ## Write docs/permissions.md anew from the services' tables of permissions, and the table in docs/kafka-rights.md
 	@PYTHONPATH=tests/docs/support $(BIN)/python -m permission_page
+	@PYTHONPATH=tests/docs/support $(BIN)/python -m rights_page
 
 service: setup ## Make an empty service that starts and folds, and list it: NAME=notifier (docs/add-a-service.md)
 	@$(BIN)/python -m redress_local.new_service "$(NAME)"

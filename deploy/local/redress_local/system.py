@@ -115,7 +115,7 @@ class System:
             self._clock_file = self._set_clock()
             self._issuer = Issuer(self.folder / "keys")
             self.progress("Starting Kafka and PostgreSQL")
-            self._servers = start_servers(self.folder, foreground=self.foreground, progress=self.progress)
+            self._servers = self.begin_servers()
             if self.services:
                 self.progress("Making databases and topics")
                 run(self._prepare())
@@ -130,6 +130,10 @@ class System:
             self.stop()
             raise
         return stack
+
+    def begin_servers(self) -> Servers:
+        """Kafka and PostgreSQL; a test may have others. Raises StartFailed."""
+        return start_servers(self.folder, foreground=self.foreground, progress=self.progress)
 
     def stop(self) -> None:
         """Stop the services, then the servers; SIGKILL whatever does not end in time."""

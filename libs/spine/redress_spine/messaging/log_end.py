@@ -16,7 +16,8 @@ from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.client import CoordinationType
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from redress_spine.messaging.kafka_clients import Client, Consumer, KafkaClients
 from redress_spine.messaging.relay import close
@@ -184,6 +185,18 @@ class LogEnd:
             raise self._unsaid(TOPICS, error) from error
         self.lacks.pop(TOPICS, None)
         return seen
+
+    async def barred(self, group: str) -> list[str]:
+        """Why this consumer group is nothing for us, in a message, where that is so. Raises ConnectionError."""
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT):
+                if self._client is not None:
+                    await self._client.coordinator_lookup(CoordinationType.GROUP, group)
+        except GroupAuthorizationFailedError:
+            return [str(self._kafka.lacking(GroupAuthorizationFailedError(group)))]
+        except Exception as error:
+            raise self._unsaid("who looks after its group", error) from error
+        return []
 
     async def cluster(self) -> str:
         """Kafka's cluster id: offsets and checkpoint are kept with it. Raises ConnectionError."""

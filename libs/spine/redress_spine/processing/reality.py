@@ -34,7 +34,7 @@ COUNTED = "SELECT partitions FROM public.partitioning"
 
 class Reality:
     """wrong: why commands are refused, if they are. flaws: what else is not as it must be. topics: the one of the events first.
-    needed: what we must be allowed to do with each."""
+    needed: what we must be allowed to do with each. group: as whose member we read."""
 
     def __init__(
         self,
@@ -43,11 +43,13 @@ class Reality:
         topics: Sequence[WantedTopic],
         log_end: LogEnd,
         needed: Mapping[str, Collection[str]] = {},
+        group: str = "",
     ) -> None:
         self._source = source
         self._kafka = KafkaClients.of(kafka)
         self._topics = topics
         self._needed = needed
+        self._group = group
         self._log_end = log_end
         self.wrong: str | None = None
         self.flaws: list[str] = []
@@ -92,7 +94,7 @@ class Reality:
         try:
             there = (await self.topics_now()).topics
             missing = [f"Topic {each.name} is missing: run the migration." for each in self._topics if each.name not in there]
-            missing += lacking(self._kafka, self._needed, there)
+            missing += lacking(self._kafka, self._needed, there) + (await self._log_end.barred(self._group) if self._group else [])
             replicas = {name: topic.replicas for name, topic in there.items()}
             told = [each for each in self._topics if each.name in there and _told(there[each.name])]
             found = missing + (await flaws(self._kafka, told, replicas) if told else [])

@@ -21,7 +21,7 @@ from aiokafka import TopicPartition
 from redress_events.event import Contract, Event
 from redress_spine.aggregate import Aggregate, Automation, Context
 from redress_spine.messaging.kafka_clients import KafkaClients
-from redress_spine.messaging.kafka_rights import topic_rights
+from redress_spine.messaging.kafka_rights import group, topic_rights
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.records import Reader
 from redress_spine.messaging.relay import Relay
@@ -130,7 +130,7 @@ class Engine:
         self._kafka = kafka = KafkaClients.of(config.kafka)
         self._log_end = LogEnd(source, kafka)
         needed = {self._topics(topic): rights for topic, rights in topic_rights(contract).items()}
-        self._reality = Reality(source, kafka, topics, self._log_end, needed)
+        self._reality = Reality(source, kafka, topics, self._log_end, needed, group(source, config.topic_prefix))
         self._database = Database(source, config.database_url, fold, config.password_file)
         self._cross_check = CrossCheck(source, clock, config.clock_tolerance)
         self._lookup_key = lookup_key(config.master_key)
