@@ -160,6 +160,7 @@ def engine_of(
     clock: Clock = wall_clock,
     fold: int = 1,
     reactors: Sequence[Reactor] = (),
+    password_file: Path | None = None,
 ) -> Engine:
     """One replica of intake, handling or another that observes what handling does; not started. work None: what the service has."""
     return Engine(
@@ -170,7 +171,7 @@ def engine_of(
         automations=([OPEN] if source == "handling" else []) if automations is None else automations,
         queries=[],
         fold=fold,
-        config=Config(dsn, kafka, MASTER, partitions, settle, topic_prefix=prefix),
+        config=Config(dsn, kafka, MASTER, partitions, settle, topic_prefix=prefix, password_file=password_file),
         reactors=reactors,
         clock=clock,
     )

@@ -187,15 +187,15 @@ class LogEnd:
         return seen
 
     async def barred(self, group: str) -> list[str]:
-        """Why this consumer group is nothing for us, in a message, where that is so. Raises ConnectionError."""
+        """Why this consumer group is nothing for us, in a message, where that is so."""
         try:
             async with asyncio.timeout(ASK_TIMEOUT):
                 if self._client is not None:
                     await self._client.coordinator_lookup(CoordinationType.GROUP, group)
         except GroupAuthorizationFailedError:
             return [str(self._kafka.lacking(GroupAuthorizationFailedError(group)))]
-        except Exception as error:
-            raise self._unsaid("who looks after its group", error) from error
+        except (KafkaError, OSError, TimeoutError) as error:  # a young broker has no coordinator yet; who cannot join is told so
+            log.debug("group-not-asked", service=self._source, error=type(error).__name__)
         return []
 
     async def cluster(self) -> str:
