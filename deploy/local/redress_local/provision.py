@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from redress_local.places import ENTRIES
 from redress_spine.store import connections
@@ -74,4 +74,4 @@ def _literal(text: str) -> str:
 def _dsn(admin_dsn: str, role: str, password: str, database: str) -> str:
     parts = urlsplit(admin_dsn)
     address = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, f"{role}:{password}@{address}", f"/{database}", parts.query, ""))
+    return urlunsplit((parts.scheme, f"{role}:{quote(password, safe='')}@{address}", f"/{database}", parts.query, ""))

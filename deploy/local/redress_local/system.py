@@ -22,7 +22,7 @@ import httpx
 
 from redress_local import issuer
 from redress_local.issuer import Issuer
-from redress_local.places import SERVICES, free_ports, is_free, package, replica_name
+from redress_local.places import ENTRIES, SERVICES, free_ports, is_free, package, replica_name
 from redress_local.prepare import prepare_database, prepare_topics, told_kafka
 from redress_local.processes import Child, StartFailed, run, start_child
 from redress_local.provision import Databases
@@ -235,6 +235,7 @@ class System:
             "PYTHONUNBUFFERED": "1",
             **({"REDRESS_CLOCK_FILE": str(self._clock_file)} if self._clock_file else {}),
             **self.environment,
+            **dict.fromkeys(_of_others(service), ""),  # also where they stand in our own environment
         }
 
     def _set_clock(self) -> Path | None:
@@ -305,3 +306,9 @@ class System:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
             json.dump(known, out)
         return known
+
+
+def _of_others(service: str) -> set[str]:
+    """Variables that other services alone read, by services.toml: one that nobody reads ends a service's start."""
+    entries = {name: set(entry.environment) for name, entry in ENTRIES.items()}
+    return set().union(*entries.values()) - entries.get(service, set())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
 PREFIX = "REDRESS_"
-# Read by others than a service: the command line, the local stack, the jobs before a start, and a service for its policies.
+# Read by others than a service: the command line, the local stack, the jobs before a start.
 READ_BY_OTHERS = frozenset(
     {
         "REDRESS_APP_PASSWORD",
@@ -20,7 +20,6 @@ READ_BY_OTHERS = frozenset(
         "REDRESS_NO_DOCKER",
         "REDRESS_OWNER_PASSWORD",
         "REDRESS_OWNER_PASSWORD_FILE",
-        "REDRESS_POLICY",
         "REDRESS_POSTGRES_ADMIN_DSN",
         "REDRESS_REPLICATION_FACTOR",
         "REDRESS_STACK",
@@ -53,11 +52,11 @@ class BadSettings(Exception):
     """The environment is incomplete or wrong. One line per variable, and never a value: there are passwords among them."""
 
 
-def not_understood(environment: Iterable[str], fields: Collection[str], beginning: str = PREFIX) -> Iterator[str]:
-    """A line for each variable that looks like a setting and that nobody reads: who set it believes that it works. fields: of the settings.
-    beginning: of the names that are looked at, beside those of other programs for Kafka."""
-    known = {PREFIX + name.upper() for name in fields} | READ_BY_OTHERS
-    for name in sorted(set(environment)):
+def not_understood(environment: Mapping[str, str], known: Iterable[str], beginning: str = PREFIX) -> Iterator[str]:
+    """A line for each variable that looks like a setting and that nobody reads: who set it believes that it works. What is empty is not
+    set. known: settings. beginning: of the names that are looked at, beside those of other programs for Kafka."""
+    known = {*known, *READ_BY_OTHERS}
+    for name in sorted(name for name, value in environment.items() if value):
         if OF_OTHERS.search(name.upper()) or name.upper() in known:
             continue
         if name.upper().startswith(beginning):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -177,10 +177,11 @@ class KafkaSettings(BaseSettings):
         return production.of_kafka(self.kafka_security, self.kafka_token_url, password)
 
     @classmethod
-    def read(cls, environment: Mapping[str, str] | None = None) -> Self:
+    def read(cls, environment: Mapping[str, str] | None = None, others: Iterable[str] = ()) -> Self:
         """From the environment. Raises BadSettings, which names each variable that is missing, wrong, or refused in production.
-        environment: whose variables are all to be understood."""
-        flaws = list(not_understood(environment or {}, cls.model_fields, cls.understands))
+        environment: whose variables are all to be understood. others: what is read beside these settings."""
+        known = {PREFIX + name.upper() for name in cls.model_fields}
+        flaws = list(not_understood(environment or {}, known.union(others), cls.understands))
         try:
             made = cls()
         except ValidationError as error:

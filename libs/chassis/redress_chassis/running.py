@@ -128,7 +128,7 @@ class RunningService:
         """What was not given, from the environment and the files that it names."""
         settings, policies, _, _ = self._given
         try:
-            settings = self._settings = settings or Settings.read(os.environ)
+            settings = self._settings = settings or Settings.read(os.environ, self._service.variables)
             self.policies = self._service.policies(os.environ) if policies is None else policies
         except (BadSettings, PolicyUnusable) as error:
             self.refused = str(error)

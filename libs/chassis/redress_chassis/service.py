@@ -39,7 +39,7 @@ class Service:
     aggregates: by the kind of subject that each describes; the first is the kind that a call means which names none.
     policies: what the service decides by, of an environment that may name files of the installation. Raises PolicyUnusable.
     automations: made with the policies, and reactors with the settings, when an app starts.
-    webhooks: what it posts to others, for the OpenAPI document."""
+    webhooks: what it posts to others, for the OpenAPI document. variables: of the environment, that it reads beside the settings."""
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Service:
         queries: Sequence[Query] = (),
         fold: int = 1,
         clock: Clock = wall_clock,
+        variables: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.kind = next(iter(aggregates), "")
@@ -71,6 +72,7 @@ class Service:
         self.queries = tuple(queries)
         self.fold = fold
         self.clock = clock
+        self.variables = tuple(variables)
         self._webhooks = webhooks
 
     def app(

@@ -141,4 +141,7 @@ def test_what_others_are_told_is_passed_over(environment):
         "HOME",
         "redress_issuer",
     ]
-    Settings.read(dict.fromkeys(others, "x"))
+    Settings.read(dict.fromkeys(others, "x") | {"REDRESS_POLICY": ""})  # what is empty is not set
+    Settings.read({"REDRESS_POLICY": "x"}, ["REDRESS_POLICY"])
+    with pytest.raises(BadSettings, match="REDRESS_POLICY: There is no such setting"):
+        Settings.read({"REDRESS_POLICY": "x"})

@@ -102,9 +102,13 @@ class KafkaClients:
         """
         if self.security == "PLAINTEXT":
             return None
+        try:
+            access = self._access("probe")
+        except KafkaRefuses as error:
+            return str(error)
         for host, port, _ in collect_hosts(self.bootstrap):
             try:
-                connection = await create_conn(host, port, request_timeout_ms=PROBE_MS, **self._access("probe"))
+                connection = await create_conn(host, port, request_timeout_ms=PROBE_MS, **access)
             except (OSError, KafkaError, TimeoutError, ValueError) as error:
                 if reason := self._reason(error):
                     return f"Kafka at {host}:{port} {reason}"
