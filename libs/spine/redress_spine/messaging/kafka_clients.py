@@ -125,12 +125,11 @@ class KafkaClients:
 
     def lacking(self, error: BaseException) -> str | None:
         """Which right we lack, in a message, where that is what an error says."""
-        named = ", ".join(sorted(error.args[0]) if error.args and not isinstance(error.args[0], str) else map(str, error.args))
         match error:
             case TopicAuthorizationFailedError():
-                return f"Kafka does not let {self.who} do all that it must with {f'topic {named}' if named else 'a topic'}. {RIGHTS}"
+                return f"Kafka does not let {self.who} do all that it must with topic {_named(error) or 'of its own'}. {RIGHTS}"
             case GroupAuthorizationFailedError():
-                return f"Kafka does not let {self.who} read as a member of group {named or 'its own'}. {RIGHTS}"
+                return f"Kafka does not let {self.who} read as a member of group {_named(error) or 'of its own'}. {RIGHTS}"
             case ClusterAuthorizationFailedError():
                 return f"Kafka lets {self.who} write to no topic. {RIGHTS}"
         return None
@@ -189,6 +188,12 @@ class KafkaClients:
             case KafkaConnectionError(__cause__=ssl.SSLError() as cause):  # TLS 1.3 refuses a client's certificate after the handshake
                 return self._reason(cause)
         return None
+
+
+def _named(error: KafkaError) -> str:
+    """What the client says of it: a name, or several."""
+    names = error.args[0] if error.args else ""
+    return names if isinstance(names, str) else ", ".join(sorted(map(str, names)))
 
 
 def wrong_address(bootstrap: str) -> str | None:

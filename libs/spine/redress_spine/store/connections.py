@@ -10,13 +10,15 @@ them, as it was told to (PgBouncer's `ignore_startup_parameters`).
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
+CLOSE = 2.0  # seconds for a connection to end in order
 # Of one session, for as long as a server's process lives.
 SESSION = "SELECT pid, backend_start FROM pg_stat_get_activity(pg_backend_pid())"
 # What a client of a pooler is told whose statements go to other sessions: prepared ones are not there, or are another's.
@@ -121,9 +123,8 @@ def _by_the_machine(dsn: str) -> ssl.SSLContext | None:
 async def demand_sessions(dsn: str, role: str = "tools", *, password_file: Path | None = None, timeout: float = 60.0) -> None:
     """A client's session must be its own from its first statement to its end. Two are looked at: a pooler that shares them hands the
     second one what the first has just used, or gives the first another one each time. Raises SharedSession, and what `connect` raises."""
-    first = await connect(dsn, role, password_file=password_file, timeout=timeout)
-    try:
-        second = await connect(dsn, role, password_file=password_file, timeout=timeout)
+    how: dict[str, Any] = {"password_file": password_file, "timeout": timeout}
+    async with _opened(dsn, role, **how) as first, _opened(dsn, role, **how) as second:
         try:
             for _ in range(2):
                 own = {await first.fetchrow(SESSION), await first.fetchrow(SESSION)}
@@ -131,12 +132,18 @@ async def demand_sessions(dsn: str, role: str = "tools", *, password_file: Path 
                     others = await second.fetchrow(SESSION)
                     if len(own) > 1 or others in own or await first.fetchrow(SESSION) not in own:
                         raise SharedSession
-        finally:
-            second.terminate()
-    except (*ANOTHERS, asyncpg.ProtocolViolationError) as error:
-        raise SharedSession from error
+        except (*ANOTHERS, asyncpg.ProtocolViolationError) as error:
+            raise SharedSession from error
+
+
+@asynccontextmanager
+async def _opened(dsn: str, role: str, **how: Any) -> AsyncIterator[asyncpg.Connection]:
+    connection = await connect(dsn, role, **how)
+    try:
+        yield connection
     finally:
-        first.terminate()
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await connection.close(timeout=CLOSE)
 
 
 def password_in(file: Path) -> Callable[[], str]:
