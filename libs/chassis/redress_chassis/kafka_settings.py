@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationInfo, field_validator
 
 from redress_chassis import production
-from redress_chassis.environment import PREFIX, BadSettings, not_understood, read, secret
+from redress_chassis.environment import PREFIX, BadSettings, FromEnvironment, read, secret
 from redress_spine.messaging.kafka_clients import KafkaClients, Mechanism, Security, wrong_address
 from redress_spine.messaging.kafka_tls import tls
 
 OAUTH = "OAUTHBEARER"
 
 
-class KafkaSettings(BaseSettings):
+class KafkaSettings(FromEnvironment):
     """How Kafka is reached, whoever asks: services, the command line, the jobs before a start. All of it is optional."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
-
-    understands: ClassVar[str] = f"{PREFIX}KAFKA_"  # how the names begin of which each must be known
+    understands: ClassVar[str | None] = f"{PREFIX}KAFKA_"
     kafka_security: Security = "PLAINTEXT"
     kafka_sasl_mechanism: Mechanism | None = Field(None, validate_default=True)
     kafka_username: str | None = Field(None, validate_default=True)
@@ -167,27 +164,7 @@ class KafkaSettings(BaseSettings):
             key_file=self.kafka_key_file,
         )
 
-    def refused(self) -> list[str]:
-        """What the production profile refuses, a line for each."""
-        return []
-
     def kafka_flaws(self) -> Iterator[production.Flaw]:
         """What is for one's own machine alone."""
         password = secret(self.kafka_password_file) if self.kafka_password_file else self.kafka_password
         return production.of_kafka(self.kafka_security, self.kafka_token_url, password)
-
-    @classmethod
-    def read(cls, environment: Mapping[str, str] | None = None, others: Iterable[str] = ()) -> Self:
-        """From the environment. Raises BadSettings, which names each variable that is missing, wrong, or refused in production.
-        environment: whose variables are all to be understood. others: what is read beside these settings."""
-        known = {PREFIX + name.upper() for name in cls.model_fields}
-        flaws = list(not_understood(environment or {}, known.union(others), cls.understands))
-        try:
-            made = cls()
-        except ValidationError as error:
-            flaws += [f"{PREFIX}{str(flaw['loc'][0]).upper().removeprefix(PREFIX)}: {flaw['msg']}" for flaw in error.errors()]
-        else:
-            flaws += made.refused()
-            if not flaws:
-                return made
-        raise BadSettings("\n".join(flaws))

@@ -22,7 +22,7 @@ KEY_BYTES = 32  # AES-256
 class Settings(KafkaSettings):
     """All that differs between one installation of a service and another."""
 
-    understands: ClassVar[str] = PREFIX
+    understands: ClassVar[str | None] = PREFIX
     database_url: str = Field(repr=False, pattern="^postgres(ql)?://")
     database_password_file: Path | None = None  # read for each new connection, where the address has no password
     kafka: str = Field(min_length=1)  # host:port, several with commas
