@@ -132,7 +132,7 @@ class KafkaSettings(FromEnvironment):
 
     @field_validator("kafka_key_file")
     @classmethod
-    def _of_the_certificate(cls, path: Path | None, others: ValidationInfo) -> Path | None:
+    def _of_the_clients_certificate(cls, path: Path | None, others: ValidationInfo) -> Path | None:
         certificate = others.data.get("kafka_cert_file")
         if path is not None and certificate is None and "kafka_cert_file" in others.data:
             raise ValueError(f"It belongs to a certificate, and {PREFIX}KAFKA_CERT_FILE is not set.")

@@ -56,7 +56,7 @@ class Settings(KafkaSettings):
 
     @field_validator("database_password_file")
     @classmethod
-    def _one_password_of_the_database(cls, path: Path | None, others: ValidationInfo) -> Path | None:
+    def _one_database_password(cls, path: Path | None, others: ValidationInfo) -> Path | None:
         if path is not None and urlsplit(others.data.get("database_url", "")).password:
             raise ValueError(f"Set this or the password in {PREFIX}DATABASE_URL, not both.")
         if path is not None:
@@ -65,7 +65,7 @@ class Settings(KafkaSettings):
 
     @field_validator("kafka")
     @classmethod
-    def _of_addresses(cls, bootstrap: str) -> str:
+    def _of_brokers(cls, bootstrap: str) -> str:
         if wrong := wrong_address(bootstrap):
             raise ValueError(wrong)
         return bootstrap
