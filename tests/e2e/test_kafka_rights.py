@@ -22,6 +22,12 @@ from redress_local.processes import run
 from redress_local.rights import Right, user
 from redress_spine.messaging.kafka_clients import Consumer
 
+# Kafka is as production wants it; PostgreSQL is built without TLS, tokens are the development issuer's, and there is one broker.
+PRODUCTION = {
+    "REDRESS_PROFILE": "production",
+    "REDRESS_ACCEPT": "unverified-postgresql,development-issuer",
+    "REDRESS_MIN_INSYNC_REPLICAS": "1",
+}
 SATISFIED: dict[str, Any] = {"reached": True, "solved": True, "satisfaction": 5}
 
 
@@ -29,7 +35,7 @@ SATISFIED: dict[str, Any] = {"reached": True, "solved": True, "satisfaction": 5}
 def system() -> Iterator[RestrictedSystem]:
     folder = Path(tempfile.mkdtemp(prefix="redress-test-"))  # not pytest's own: PostgreSQL, under another user, must pass through it
     try:
-        started = RestrictedSystem(folder, settle_seconds=1.0)
+        started = RestrictedSystem(folder, settle_seconds=1.0, environment=PRODUCTION)
         with started:
             yield started
     finally:

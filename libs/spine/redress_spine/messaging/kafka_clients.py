@@ -127,9 +127,9 @@ class KafkaClients:
         """Which right we lack, in a message, where that is what an error says."""
         match error:
             case TopicAuthorizationFailedError():
-                return f"Kafka does not let {self.who} do all that it must with topic {_named(error) or 'of its own'}. {RIGHTS}"
+                return f"Kafka does not let {self.who} do all that it must with {_named(error, 'topic')}. {RIGHTS}"
             case GroupAuthorizationFailedError():
-                return f"Kafka does not let {self.who} read as a member of group {_named(error) or 'of its own'}. {RIGHTS}"
+                return f"Kafka does not let {self.who} read as a member of {_named(error, 'group')}. {RIGHTS}"
             case ClusterAuthorizationFailedError():
                 return f"Kafka lets {self.who} write to no topic. {RIGHTS}"
         return None
@@ -190,10 +190,11 @@ class KafkaClients:
         return None
 
 
-def _named(error: KafkaError) -> str:
-    """What the client says of it: a name, or several."""
+def _named(error: KafkaError, kind: str) -> str:
+    """What the client says of it: a name, several, or nothing."""
     names = error.args[0] if error.args else ""
-    return names if isinstance(names, str) else ", ".join(sorted(map(str, names)))
+    named = names if isinstance(names, str) else ", ".join(sorted(map(str, names)))
+    return f"{kind} {named}" if named else f"its {kind}"
 
 
 def wrong_address(bootstrap: str) -> str | None:

@@ -46,7 +46,7 @@ def test_what_is_missing_is_named_by_topic():
     [
         (TopicAuthorizationFailedError({"b", "a"}), "all that it must with topic a, b."),
         (TopicAuthorizationFailedError("a"), "all that it must with topic a."),
-        (TopicAuthorizationFailedError(), "all that it must with topic of its own."),
+        (TopicAuthorizationFailedError(), "all that it must with its topic."),
         (GroupAuthorizationFailedError("redress-triage"), "read as a member of group redress-triage."),
         (ClusterAuthorizationFailedError(), "lets the user redress-triage write to no topic."),
     ],
