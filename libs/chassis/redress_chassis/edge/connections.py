@@ -189,14 +189,14 @@ class GuardedConnection(HttpToolsProtocol):
             self.transport.abort()
         elif self._awaited is Awaited.HEAD and waited > limits.header_seconds:
             if self._unread:
-                self.refuse("head-too-slow", too_slow("headers", limits.header_seconds), linger=False)
+                self.refuse("head-too-slow", too_slow("headers", limits.header_seconds))
             else:
                 self.leave("nothing-sent")
         elif self._awaited is Awaited.BODY and waited > limits.body_seconds:
             if self.cycle.response_complete:
                 self.leave("body-too-slow")
             else:
-                self.refuse("body-too-slow", too_slow("body", limits.body_seconds), linger=False)
+                self.refuse("body-too-slow", too_slow("body", limits.body_seconds))
         elif self._awaited is Awaited.REQUEST and waited > limits.idle_seconds:  # uvicorn forgets it after some sequences of bytes
             self.transport.close()
 
