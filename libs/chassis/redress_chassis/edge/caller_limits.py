@@ -20,7 +20,7 @@ class CallerLimits:
 
     def __init__(self, rate: float, burst: int, now: Callable[[], float] = time.monotonic) -> None:
         self._apart = 1 / rate if rate else 0.0
-        self._ahead = burst * self._apart  # by which a caller may be ahead of their rate
+        self._ahead = (burst - 0.99) * self._apart  # by which a caller may be ahead of their rate; a hundredth for what is lost by rounding
         self._now = now
         self._due: OrderedDict[str, float] = OrderedDict()  # when the bucket of each is full again; who asked last stands last
 
@@ -29,10 +29,10 @@ class CallerLimits:
         if not self._apart:
             return
         now, due = self._now(), self._due
-        then = max(due.get(caller, now), now) + self._apart
-        if then - now > self._ahead:
-            raise too_many(then - now - self._ahead)
-        due[caller] = then
+        ahead = max(due.get(caller, now) - now, 0.0)
+        if ahead > self._ahead:
+            raise too_many(ahead - self._ahead)
+        due[caller] = now + ahead + self._apart
         due.move_to_end(caller)
         if len(due) > REMEMBERED:
             due.popitem(last=False)

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
 import pytest
 
-from redress_chassis import Service, Settings, serving
-from redress_chassis.serving import Server, served
+from redress_chassis import Settings, serving
+from redress_chassis.serving import Server
 
 ALIVE = b"GET /health/live HTTP/1.1\r\nHost: jar\r\n\r\n"
 TWO_LENGTHS = b"POST /notes HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"
@@ -56,22 +55,6 @@ class Wire:
         return True
 
 
-@asynccontextmanager
-async def listening(server: Server) -> AsyncIterator[list[int]]:
-    """The ports of a server that runs in this loop."""
-    running = asyncio.create_task(server._serve())
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while not (server.started and len(server.servers) == len(server._ports)):
-                assert not running.done(), running
-                await asyncio.sleep(0.01)
-        yield [each.sockets[0].getsockname()[1] for each in server.servers]
-    finally:
-        server.should_exit = True
-        server._told.set()
-        await running
-
-
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "TICK", 0.05)
@@ -84,11 +67,9 @@ def limits() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def server(service: Service, settings: Settings, jar: Any, limits: dict[str, Any]) -> AsyncIterator[Server]:
-    changed = settings.model_copy(update=PATIENT | limits)
-    started = served(service.app(changed, engine=jar), "127.0.0.1", 0, changed)
-    async with listening(started):
-        yield started
+async def server(serve: Any, settings: Settings, limits: dict[str, Any]) -> Server:
+    started: Server = await serve(settings.model_copy(update=PATIENT | limits))
+    return started
 
 
 @pytest.fixture
