@@ -81,21 +81,15 @@ def test_a_limit_lets_something_through(monkeypatch, name, value):
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
     authority = Authority(tmp_path)
-    own, _ = authority.issue("own"), authority.issue("other")
+    own = authority.issue("own")
+    authority.issue("other")
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     before, mark, after = own.read_text().partition("-----BEGIN CERTIFICATE-----")
     key.write_text(before)
     certificate.write_text(mark + after)
     locked = load_pem_private_key(before.encode(), None).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"word"))
     (tmp_path / "locked.pem").write_bytes(locked)
-    return {
-        "own": own,
-        "other": other,
-        "certificate": certificate,
-        "key": key,
-        "locked": tmp_path / "locked",
-        "absent": tmp_path / "absent",
-    }
+    return {name: tmp_path / f"{name}.pem" for name in ("own", "other", "certificate", "key", "locked", "absent")}
 
 
 def test_a_certificate_and_its_key_in_one_file_or_in_two(monkeypatch, files):
