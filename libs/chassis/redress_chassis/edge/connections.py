@@ -22,6 +22,7 @@ from redress_chassis.edge.problems import Problem
 from redress_chassis.edge.trace import continued
 from redress_chassis.http_settings import HttpSettings
 
+BETWEEN = len(b": \r\n")  # bytes of each header beside its name and its value
 PIPELINED = 16  # requests of one connection that wait for the one before; no client in use sends any
 LINGER = 2.0  # seconds that a caller who still sends has to read why they are refused
 DISCARDED = 1024 * 1024  # bytes that are read of them meanwhile
@@ -95,7 +96,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._since = 0.0  # the loop's time
         self._stalled: float | None = None  # since when the other side takes nothing of our answer
         self._unread = 0  # bytes since the last head or piece of a body was whole
-        self._head = self._headers = 0  # bytes and headers of the request that is read
+        self._too_large = False  # the head that is read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -119,27 +120,23 @@ class GuardedConnection(HttpToolsProtocol):
             self.refuse("head-too-large", too_large_head(self._limits))
 
     def on_message_begin(self) -> None:
-        self._head = self._headers = 0
         if self._awaited is not Awaited.HEAD:
             self._await(Awaited.HEAD)
         if len(self.pipeline) >= PIPELINED:
             raise NotTaken
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        self._count(len(url), 0)
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value) + len(b": \r\n"), 1)
-        if self._awaited is not Awaited.BODY:  # what follows a body is no header: nobody has checked it
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
+        headers, limits = self.headers, self._limits
+        size = len(self.url) + sum(len(name) + len(value) for name, value in headers)
+        if len(headers) > limits.max_headers or size + len(headers) * BETWEEN > limits.max_header_bytes:
+            self._too_large = True
+            raise NotTaken
         self._unread = 0
         self._await(Awaited.BODY)
         self._port.resting.pop(self, None)
         super().on_headers_complete()
+        self.headers = []  # what follows a body is no header: nobody has checked it
 
     def on_body(self, body: bytes) -> None:
         self._unread = 0
@@ -169,7 +166,7 @@ class GuardedConnection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn's answer to what the parser does not take."""
-        if self._over():
+        if self._too_large:
             self.refuse("head-too-large", too_large_head(self._limits))
         else:
             self.refuse("malformed", Problem(400, "malformed-request", "This is no HTTP/1.1 request that can be read."))
@@ -233,15 +230,6 @@ class GuardedConnection(HttpToolsProtocol):
     def _await(self, awaited: Awaited) -> None:
         self._awaited = awaited
         self._since = self.loop.time()
-
-    def _count(self, size: int, headers: int) -> None:
-        self._head += size
-        self._headers += headers
-        if self._over():
-            raise NotTaken
-
-    def _over(self) -> bool:
-        return self._head > self._limits.max_header_bytes or self._headers > self._limits.max_headers
 
 
 def too_large_head(limits: HttpSettings) -> Problem:
