@@ -10,10 +10,10 @@ from redress_chassis.edge.problems import Problem
 RawHeader = tuple[bytes, bytes]
 # Two of them would say two things, and a proxy in front may have looked at the other one.
 ONCE = frozenset({b"authorization", b"content-encoding", b"content-length", b"content-type", b"host", b"idempotency-key", b"if-match"})
+CONTENT_POLICY = b"content-security-policy"
 EVERY: tuple[RawHeader, ...] = (
     (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"referrer-policy", b"no-referrer"),
+    (CONTENT_POLICY, b"default-src 'none'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
 )
 OVER_TLS: tuple[RawHeader, ...] = (*EVERY, (b"strict-transport-security", b"max-age=31536000"))
@@ -35,9 +35,12 @@ def refuse_repeated(raw: Iterable[RawHeader]) -> None:
 
 
 def secured(headers: Iterable[RawHeader], path: str, over_tls: bool) -> list[RawHeader]:
-    """An answer's headers with those of every answer. What it says itself stands, as a page's own policy."""
+    """An answer's headers with those of every answer. A page that names a content policy names the others too, and stands as it is."""
     own = list(headers)
+    for name, _ in own:
+        if name == CONTENT_POLICY:
+            return own
+    own += OVER_TLS if over_tls else EVERY
     if path in POLICIES:
-        own.append((b"content-security-policy", POLICIES[path]))
-    given = {name for name, _ in own}
-    return [*own, *(each for each in (OVER_TLS if over_tls else EVERY) if each[0] not in given)]
+        own = [(name, POLICIES[path] if name == CONTENT_POLICY else value) for name, value in own]
+    return own

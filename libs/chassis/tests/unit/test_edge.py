@@ -161,7 +161,6 @@ async def test_no_answer_is_kept_shown_in_a_frame_or_taken_for_something_else(ca
         ):
             assert answer.headers["cache-control"] == "no-store"
             assert answer.headers["x-content-type-options"] == "nosniff"
-            assert answer.headers["referrer-policy"] == "no-referrer"
             assert answer.headers["content-security-policy"].count("frame-ancestors 'none'") == 1
             assert "strict-transport-security" not in answer.headers
         assert "cdn.jsdelivr.net" in (await client.get("/docs")).headers["content-security-policy"]
