@@ -38,10 +38,9 @@ FILE = ROOT / "docker-compose.yml"
 BASE = "python:3.13.14-slim-trixie"
 LISTENERS = {"KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"}  # one more, for this machine
 # Of the settings, what a compose stack has one value of: the development issuer signs for its own audience, time is not stepped there, and
-# its Kafka has neither TLS nor users.
+# its Kafka has neither TLS nor users. A service has one port, which is open to this machine alone, without TLS.
 FIXED = {
-    "REDRESS_AUDIENCE",
-    "REDRESS_CLOCK_FILE",
+    *("REDRESS_AUDIENCE", "REDRESS_CLOCK_FILE", "REDRESS_OPS_PORT", "REDRESS_TLS_CERT_FILE", "REDRESS_TLS_KEY_FILE"),
     "REDRESS_DATABASE_PASSWORD_FILE",
     *(PREFIX + name.upper() for name in KafkaSettings.model_fields),
 }

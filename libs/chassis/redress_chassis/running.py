@@ -87,14 +87,6 @@ class RunningService:
         return self._settings
 
     @property
-    def max_body(self) -> int:
-        return self.settings.max_body
-
-    @property
-    def max_under_way(self) -> int:
-        return self.settings.max_under_way
-
-    @property
     def broken(self) -> str | None:
         """Why this process will never be ready, if that is so."""
         starting = self.starting

@@ -14,6 +14,7 @@ from redress_chassis.auth.permissions import Permissions
 from redress_chassis.auth.tokens import Tokens
 from redress_chassis.edge import logs
 from redress_chassis.edge.middleware import EdgeMiddleware
+from redress_chassis.edge.paths import Paths
 from redress_chassis.operations import health, idle
 from redress_chassis.operations import parked as ops
 from redress_chassis.running import RunningService, WithoutTraceback
@@ -82,9 +83,9 @@ class Service:
         file. engine, tokens: stand-ins for tests."""
         running = RunningService(self, settings, policies, engine, tokens)
         logs.configure(self.name)
-        open_paths = (*health.PATHS, idle.PATH, *DOCUMENTS)
+        paths = Paths(health.HEALTH, measures=[health.METRICS], documents=DOCUMENTS, others=[idle.PATH])
         app = ServiceApp(
-            lambda router: EdgeMiddleware(router, gate=running, open_paths=open_paths, other=WithoutTraceback(router, running)),
+            lambda router: EdgeMiddleware(router, gate=running, paths=paths, other=WithoutTraceback(router, running)),
             title=f"Redress {self.name}",
             description="Errors are RFC 9457 problem+json with a stable `code`.",
             lifespan=running.lifespan,
@@ -96,7 +97,7 @@ class Service:
         )
         app.state.serving = running
         declared = [route for router in (*self.routes, ops.router, health.router, idle.router) for route in router.routes]
-        self.permissions.check(declared, asks, open_paths)
+        self.permissions.check(declared, asks, paths.open)
         # Not include_router: it matches each path three times, 40 µs of a request's 230 (FastAPI 0.165).
         app.router.routes[:] = map(direct.served, (*app.router.routes, *declared))
         webhooks = [] if self._webhooks is None else self._webhooks.routes  # what is sent, in the OpenAPI document alone

@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
 from redress_chassis import production
 from redress_chassis.environment import PREFIX, BadSettings, read, secret
+from redress_chassis.http_settings import HttpSettings
 from redress_chassis.kafka_settings import KafkaSettings
 from redress_spine.messaging.kafka_clients import wrong_address
 from redress_spine.messaging.topics import REPLICAS
@@ -19,7 +20,7 @@ __all__ = ["PREFIX", "BadSettings", "KafkaSettings", "Settings"]
 KEY_BYTES = 32  # AES-256
 
 
-class Settings(KafkaSettings):
+class Settings(KafkaSettings, HttpSettings):
     """All that differs between one installation of a service and another."""
 
     understands: ClassVar[str | None] = PREFIX

@@ -205,9 +205,9 @@ class Commands(Generic[State]):
         return self._serving.policies
 
     def created(self, path: str) -> None:
-        """Answer 201, with the place of what was created."""
+        """Answer 201, with the place of what was created: where the caller finds it, also behind a proxy that shows it under a path."""
         self._answer.status_code = 201
-        self._answer.headers["location"] = path
+        self._answer.headers["location"] = self._scope.get("root_path", "") + path
 
     def _name(self, identity: UUID, kind: str | None) -> str:
         return f"{kind or self._serving.kind}/{identity}"

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 from redress_chassis.api.idempotency import HEADER, LONGEST
 from redress_chassis.auth.permissions import ANYTHING, Permission, Permissions
 
-ALWAYS = (400, 401, 403, 422, 503)  # statuses that any operation may answer
+ALWAYS = (400, 401, 403, 422, 429, 503)  # statuses that any operation may answer
 WITH_BODY = (413, 415)
 SENTENCES = {
     400: "The request is malformed: JSON, address, cursor or idempotency key.",
@@ -26,6 +26,7 @@ SENTENCES = {
     413: "The body is too large.",
     415: "The body is not JSON in UTF-8.",
     422: "A value is not acceptable, or the idempotency key stands for another request; `errors` points to what is wrong.",
+    429: "The caller asks for too much; repeat after Retry-After seconds.",
     503: "Something needed is away, or too much is under way; repeat after Retry-After seconds.",
 }
 TEXT = {"type": "string"}

@@ -13,7 +13,9 @@ from redress_chassis.operations.metrics import Metrics
 if TYPE_CHECKING:
     from redress_spine.store.engine import Health, Measures
 
-PATHS = ("/health/live", "/health/ready", "/metrics")
+HEALTH = ("/health/live", "/health/ready")
+METRICS = "/metrics"
+PATHS = (*HEALTH, METRICS)
 router = APIRouter(include_in_schema=False)
 
 
@@ -47,7 +49,7 @@ async def ready(request: Request) -> Response:
     return JSONResponse({"status": "not-ready", "reasons": found.reasons or ["not ready"]} | alarms, 503)
 
 
-@router.get("/metrics")
+@router.get(METRICS)
 async def metrics(request: Request) -> Response:
     patient = _patient(request)
     return await patient.metrics.page(patient.measures)

@@ -297,10 +297,10 @@ async def test_the_document_says_what_the_front_door_does(client):
     post, get = document["paths"]["/notes"]["post"], document["paths"]["/notes"]["get"]
 
     assert {"name": "Idempotency-Key", "required": True}.items() <= post["parameters"][0].items()
-    assert {"400", "401", "403", "409", "413", "415", "422", "503", "201"} == set(post["responses"])
+    assert {"400", "401", "403", "409", "413", "415", "422", "429", "503", "201"} == set(post["responses"])
     assert post["security"] == [{"token": []}]
     assert "agent, front-end" in post["description"]
-    assert {"400", "401", "403", "422", "503", "200"} == set(get["responses"])
+    assert {"400", "401", "403", "422", "429", "503", "200"} == set(get["responses"])
     assert "/health/live" not in document["paths"]
     assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
     assert "HTTPValidationError" not in document["components"]["schemas"]
