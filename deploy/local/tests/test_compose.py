@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from redress_chassis import Settings
+from redress_chassis.identity_settings import IdentitySettings
 from redress_chassis.settings import PREFIX, KafkaSettings
 from redress_local import setup_job
 from redress_local.compose import NoCompose, read_compose
@@ -36,9 +37,11 @@ from redress_spine.store.errors import TopicsNotMade
 FILE = ROOT / "docker-compose.yml"
 BASE = "python:3.13.14-slim-trixie"
 LISTENERS = {"KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"}  # one more, for this machine
-# Of the settings, what a compose stack has one value of: the development issuer signs for its own audience, time is not stepped there, and
-# its Kafka has neither TLS nor users.
-FIXED = {"REDRESS_AUDIENCE", "REDRESS_CLOCK_FILE", *(PREFIX + name.upper() for name in KafkaSettings.model_fields)}
+# Of the settings, what a compose stack has one value of: it has the development issuer and no other, time is not stepped there, and its
+# Kafka has neither TLS nor users.
+DUTIES = {"front_ends_reach", "four_eyes"}
+OF_ISSUERS = IdentitySettings.model_fields.keys() - DUTIES - {"jwks", "issuer"}
+FIXED = {"REDRESS_CLOCK_FILE", *(PREFIX + name.upper() for name in (*KafkaSettings.model_fields, *OF_ISSUERS))}
 ENVIRONMENT = re.compile(r"os\.environ|getenv")
 SHORT_SESSION = {"KAFKA_BROKER_SESSION_TIMEOUT_MS", "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS"}  # for tests that kill the broker
 

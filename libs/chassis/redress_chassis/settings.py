@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, PositiveInt, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
+from redress_chassis.environment import PREFIX, BadSettings, FromEnvironment
+from redress_chassis.identity_settings import IdentitySettings
 from redress_spine.messaging.kafka_clients import KafkaClients, Mechanism, Security, tls
 from redress_spine.messaging.topics import REPLICAS
 from redress_spine.processing.clock import ClockUnusable, SteppingClock
 
-PREFIX = "REDRESS_"
+__all__ = ["PREFIX", "BadSettings", "KafkaSettings", "Settings"]
+
 KEY_BYTES = 32  # AES-256
 
 
-class BadSettings(Exception):
-    """The environment is incomplete or wrong. One line per variable, and never a value: there are passwords among them."""
-
-
-class KafkaSettings(BaseSettings):
+class KafkaSettings(FromEnvironment):
     """How Kafka is reached, whoever asks: services, the command line, the jobs before a start. All of it is optional."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
 
     kafka_security: Security = "PLAINTEXT"
     kafka_sasl_mechanism: Mechanism | None = Field(None, validate_default=True)
@@ -124,25 +120,13 @@ class KafkaSettings(BaseSettings):
             key_file=self.kafka_key_file,
         )
 
-    @classmethod
-    def read(cls) -> Self:
-        """From the environment. Raises BadSettings, which names each variable that is missing or wrong."""
-        try:
-            return cls()
-        except ValidationError as error:
-            lines = (f"{PREFIX}{str(flaw['loc'][0]).upper().removeprefix(PREFIX)}: {flaw['msg']}" for flaw in error.errors())
-            raise BadSettings("\n".join(lines)) from None
 
-
-class Settings(KafkaSettings):
+class Settings(KafkaSettings, IdentitySettings):
     """All that differs between one installation of a service and another."""
 
     database_url: str = Field(repr=False, pattern="^postgres(ql)?://")
     kafka: str = Field(min_length=1)  # host:port, several with commas
     master_key_file: Path  # wraps the keys of personal data
-    jwks: str = Field(min_length=1)  # a path, or an http(s) address
-    issuer: str = Field(min_length=1)
-    audience: str = Field("redress", min_length=1)
     profile: Literal["local", "production"] = "production"
     clock_file: Path | None = None  # of a stepping clock, in the local profile alone; without it the wall clock
     settle_seconds: float = Field(15.0, ge=0, le=600)  # before timed automations, after a start or an outage

@@ -260,6 +260,21 @@ class Issuer:
         return jwt.encode({k: v for k, v in used.items() if v is not None}, self.claims(*roles, **claims), key)
 
 
+class HandClock:
+    """Seconds, moved by hand: epoch seconds and monotonic ones alike."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
 @pytest.fixture
 def issuer(tmp_path: Path) -> Issuer:
     return Issuer(tmp_path)

@@ -93,8 +93,8 @@ class Commands(Generic[State]):
         while_parked: bool = False,
         append: bool = False,
     ) -> Loaded:
-        """Decide a command on one subject. Raises 404 also where it is out of reach, 412 for a stale If-Match, CommandRejected as the
-        domain does.
+        """Decide a command on one subject. Raises 404 also where it is out of reach, 403 for who may not judge their own work, 412 for a
+        stale If-Match, CommandRejected as the domain does.
 
         append: it conflicts with nothing, and is never refused because others write too; unless If-Match says what it is meant for.
         Whoever repeats a request is answered under its key, though the subject be out of their reach by now; but then without its words.
@@ -104,6 +104,7 @@ class Commands(Generic[State]):
 
         def check(loaded: Loaded) -> None:
             self._let_see(loaded)
+            self._permission.expect_other(self.caller, loaded.state)
             etags.check(if_match, loaded.etag)
 
         def run(state: Any, context: Context) -> list[Event]:

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from fastapi import APIRouter
 
-from redress_chassis import ANYTHING, OWN, OWN_DEPARTMENT, Caller, Permissions, Permitted, Service
-from redress_chassis.auth.permissions import NOBODY
+from redress_chassis import ANYTHING, OWN, OWN_DEPARTMENT, OWN_UNLESS_SHARED, Caller, Permissions, Permitted, Service
+from redress_chassis.auth.permissions import NOBODY, Duties
 from redress_chassis.edge.problems import Problem
 from redress_events.event import Contract, Event
 from redress_spine.aggregate import Aggregate
@@ -170,3 +170,42 @@ def test_no_service_is_made_whose_table_and_routes_differ(routes: list[Any], tab
     )
     with pytest.raises(ValueError, match=said):
         service.app()
+
+
+SHARED = Permissions({"GET /things": {"front-end": OWN_UNLESS_SHARED}, "GET /mine": {"front-end": OWN}}, owner=lambda state: state)
+
+
+def test_what_is_a_front_ends_own_is_shared_where_a_setting_says_so():
+    bob, everybody = caller("front-end"), SHARED.under(Duties(front_ends_share=True))
+    for table in (SHARED, SHARED.under(Duties())):
+        assert table["GET /things"].on(bob, "alice") == {"front-end"}
+        assert table["GET /things"].on(bob, "carol") == set()
+    assert everybody["GET /things"].on(bob, "carol") == {"front-end"}
+    assert everybody["GET /mine"].on(bob, "carol") == set()
+
+
+JUDGED = Permissions({"POST /things": {"agent": ANYTHING}}, done_by={"POST /things": lambda state: state})
+
+
+@pytest.mark.parametrize(
+    ("done_by", "duties", "refused"),
+    [
+        ("alice", Duties(), True),
+        ("bob", Duties(), False),
+        (None, Duties(), False),
+        ("alice", Duties(four_eyes=False), False),
+    ],
+)
+def test_nobody_judges_their_own_work_unless_a_setting_lets_them(done_by: str | None, duties: Duties, refused: bool):
+    permission = JUDGED.under(duties)["POST /things"]
+    if not refused:
+        permission.expect_other(caller("agent"), done_by)
+        return
+    with pytest.raises(Problem) as caught:
+        permission.expect_other(caller("agent"), done_by)
+    assert (caught.value.status, caught.value.code) == (403, "own-work")
+
+
+def test_a_table_says_of_operations_that_are_there_alone_whose_work_they_judge():
+    with pytest.raises(ValueError, match="names POST /things, which is not there"):
+        Permissions({}, done_by={"POST /things": lambda state: state}).check([], lambda route: True, ())
