@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,10 +20,10 @@ class FromEnvironment(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
 
     @classmethod
-    def read(cls) -> Self:
-        """From the environment. Raises BadSettings, which names each variable that is missing or wrong."""
+    def read(cls, **given: Any) -> Self:
+        """What is not given, from the environment. Raises BadSettings, which names each variable that is missing or wrong."""
         try:
-            return cls()
+            return cls(**given)
         except ValidationError as error:
             lines = (f"{PREFIX}{str(flaw['loc'][0]).upper().removeprefix(PREFIX)}: {flaw['msg']}" for flaw in error.errors())
             raise BadSettings("\n".join(lines)) from None

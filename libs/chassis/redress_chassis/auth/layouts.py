@@ -82,7 +82,7 @@ class Reader:
         groups = tuple(group for claim in layout.groups for group in self._names(claims, claim)) if self.department_groups else ()
         client = self._first(claims, layout.client)
         machine = self._is_machine(claims, client)
-        roles = self._ours(named) | (self.client_roles.get(client, frozenset()) if machine and client is not None else frozenset())
+        roles = self.ours(named) | (self.client_roles.get(client, frozenset()) if machine and client is not None else frozenset())
         subject = self._first(claims, layout.subject)
         if subject is None:
             raise ValueError(f"the claim {' or '.join(map(self.claim, layout.subject))} is missing or no name")
@@ -93,7 +93,8 @@ class Reader:
     def claim(self, name: str) -> str:
         return name.replace("{audience}", self.audience)
 
-    def _ours(self, named: Iterable[str]) -> frozenset[str]:
+    def ours(self, named: Iterable[str]) -> frozenset[str]:
+        """What these names of theirs stand for."""
         if self.role_names:
             return frozenset().union(*(self.role_names.get(name, frozenset()) for name in named))
         return frozenset(named).intersection(ROLES)
