@@ -39,7 +39,7 @@ BASE = "python:3.13.14-slim-trixie"
 LISTENERS = {"KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"}  # one more, for this machine
 # Of the settings, what a compose stack has one value of: it has the development issuer and no other, time is not stepped there, and its
 # Kafka has neither TLS nor users.
-DUTIES = {"front_ends_reach", "four_eyes"}
+DUTIES = {"front_ends_reach", "four_eyes", "closed_readable_days"}
 OF_ISSUERS = IdentitySettings.model_fields.keys() - DUTIES - {"jwks", "issuer"}
 FIXED = {"REDRESS_CLOCK_FILE", *(PREFIX + name.upper() for name in (*KafkaSettings.model_fields, *OF_ISSUERS))}
 ENVIRONMENT = re.compile(r"os\.environ|getenv")

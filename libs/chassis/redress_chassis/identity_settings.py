@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,6 +50,7 @@ class IdentitySettings(FromEnvironment):
     introspection_cache_seconds: float = Field(30.0, ge=0, le=3600)
     front_ends_reach: Literal["own", "anything"] = "own"
     four_eyes: bool = True
+    closed_readable_days: float = Field(365.0, ge=0, le=36_500)  # by a department; supervisors read them for ever
 
     @field_validator(*CLAIMS, *PAIRS, *OTHERS, mode="before")
     @classmethod
@@ -154,7 +156,7 @@ class IdentitySettings(FromEnvironment):
         )
 
     def duties(self) -> Duties:
-        return Duties(front_ends_share=self.front_ends_reach == "anything", four_eyes=self.four_eyes)
+        return Duties(self.front_ends_reach == "anything", self.four_eyes, timedelta(days=self.closed_readable_days))
 
 
 def names_in(text: str) -> list[str]:

@@ -50,7 +50,7 @@ NOTES = Query(name="notes", where="true", order="number", index="state_notes", o
 WRITTEN = Query(name="written", where="true", order="number", index="state_notes_by", owner="writer")
 ISSUER = "https://issuer.example"
 router = APIRouter()
-# All notes lie with the network department.
+# All notes lie with the network department, and one that says so has ended long ago.
 PERMISSIONS = Permissions(
     {
         "POST /notes": {"front-end": ANYTHING, "agent": ANYTHING},
@@ -60,6 +60,7 @@ PERMISSIONS = Permissions(
         "GET /written": {"front-end": OWN},
     },
     department=lambda state: "network",
+    ended_at=lambda state: datetime(2000, 1, 1, tzinfo=UTC) if "over" in state else None,
 )
 
 

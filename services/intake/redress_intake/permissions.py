@@ -1,5 +1,7 @@
 """Who may do what at the front door, with which complaints, and what of an answer they are shown."""
 
+from datetime import datetime
+
 from redress_chassis import ANYTHING, OWN, OWN_DEPARTMENT, OWN_UNLESS_SHARED, Permissions, Roles
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.subscription import Subscription
@@ -7,6 +9,10 @@ from redress_intake.domain.subscription import Subscription
 
 def department(complaint: Complaint) -> str | None:
     return complaint.observed.department
+
+
+def ended_at(complaint: Complaint) -> datetime | None:
+    return complaint.observed.ended_at
 
 
 def known(state: Complaint | Subscription) -> bool:
@@ -56,6 +62,7 @@ PERMISSIONS = Permissions(
         "internal": ("agent", "handler", "supervisor", "ops"),
     },
     department=department,
+    ended_at=ended_at,
     known=known,
     owner=owner,
 )

@@ -146,6 +146,8 @@ class Commands(Generic[State]):
         rows = await self._serving.engine.page(query, args, after=after, limit=limit + 1)
         items = [loaded for _, loaded in rows[:limit]]
         following = paging.cursor_after(query, args, rows[limit - 1][0], items[-1].subject) if len(rows) > limit else None
+        if ANYTHING not in reaches:  # what lies with their department, and ended too long ago
+            items = [loaded for loaded in items if self._roles_on(loaded)]
         return Page(items, following)
 
     async def found(
@@ -249,7 +251,7 @@ class Commands(Generic[State]):
         return self._tagged(loaded)
 
     def _roles_on(self, loaded: Loaded) -> frozenset[str]:
-        return frozenset(self._permission.on(self.caller, loaded.state))
+        return self._permission.on(self.caller, loaded.state, self._serving.engine.clock())
 
     def _let_see(self, loaded: Loaded) -> None:
         if not self._roles_on(loaded):

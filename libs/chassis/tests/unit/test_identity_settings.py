@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,13 @@ def test_a_preset_is_taken_but_for_what_is_set(told: Any):
 def test_the_default_asks_nothing_new(told: Any):
     settings = told()
     assert settings.reader().read({"sub": "a", "roles": ["handler"], "department": "x"}).caller == Caller("a", frozenset({"handler"}), "x")
-    assert settings.duties() == Duties(front_ends_share=False, four_eyes=True)
+    assert settings.duties() == Duties(front_ends_share=False, four_eyes=True, ended_kept=timedelta(days=365))
     assert settings.tokens()._denied is settings.tokens()._introspection is None
 
 
 def test_duties_are_settings(told: Any):
-    assert told(FRONT_ENDS_REACH="anything", FOUR_EYES="false").duties() == Duties(front_ends_share=True, four_eyes=False)
+    duties = told(FRONT_ENDS_REACH="anything", FOUR_EYES="false", CLOSED_READABLE_DAYS="30").duties()
+    assert duties == Duties(front_ends_share=True, four_eyes=False, ended_kept=timedelta(days=30))
 
 
 def test_lists_and_questions_are_made_of_their_settings(told: Any, tmp_path: Path):
