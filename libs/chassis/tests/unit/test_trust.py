@@ -104,7 +104,12 @@ async def test_a_remembered_token_ends_with_its_key(issuer: Any, clock: Any, sou
 async def test_a_token_is_remembered_for_so_long_and_then_checked_anew(issuer: Any, clock: Any, source: Path, monkeypatch: Any):
     checked = []
     real = Tokens._check
-    monkeypatch.setattr(Tokens, "_check", lambda self, *of: checked.append(of) or real(self, *of))
+
+    def check(self: Tokens, claims: dict[str, Any], now: float) -> float:
+        checked.append(now)
+        return real(self, claims, now)
+
+    monkeypatch.setattr(Tokens, "_check", check)
     tokens, token = tokens_of(source, clock, rules=Rules(remembered=100)), issuer.token("ops")
     for seconds in (0, 99, 2, 90):
         clock.now += seconds
