@@ -63,6 +63,7 @@ class RunningService:
         _, _, engine, tokens = self._given
         self.permissions = self._service.permissions.under(settings.duties())
         self._tokens = tokens or settings.tokens()
+        self.metrics.issuer(self._tokens.issuer_away)
         self._engine = engine or self._made(settings)
         self.starting = asyncio.create_task(self._start(self._engine), name="engine-start")
         try:

@@ -55,6 +55,10 @@ class Jwks:
             raise unavailable("The token issuer's keys cannot be had, so no token can be checked.", RETRY_EVERY)
         return found
 
+    def away(self) -> float:
+        """Seconds since the issuer was last heard, if it was last asked in vain; else 0."""
+        return self._monotonic() - self._read if self._in_vain else 0.0
+
     def _fresh(self, now: float) -> bool:
         return now - self._read < self._max_age
 

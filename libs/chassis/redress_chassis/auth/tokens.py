@@ -101,6 +101,10 @@ class Tokens:
             raise _revoked()
         return known.reading
 
+    def issuer_away(self) -> float:
+        """Seconds since the issuer was last heard, if it was last asked for its keys in vain; else 0."""
+        return self._jwks.away()
+
     async def close(self) -> None:
         if self._introspection is not None:
             await self._introspection.close()

@@ -16,6 +16,7 @@ from redress_chassis.auth.jwks import Jwks
 from redress_chassis.auth.revocation import DenyList, Introspection, denied_in
 from redress_chassis.auth.tokens import Rules, Tokens
 from redress_chassis.edge.problems import Problem
+from redress_chassis.operations.metrics import Metrics
 
 ISSUER = "https://issuer.example"
 GOOD = (200, "")
@@ -78,6 +79,8 @@ async def test_an_issuer_that_withdraws_all_its_keys_is_believed(issuer: Any, cl
 @pytest.mark.parametrize("harm", ["away", "nonsense"])
 async def test_keys_outlive_an_issuer_that_is_away_for_a_while_and_no_longer(issuer: Any, clock: Any, source: Path, harm: str):
     tokens = tokens_of(source, clock, max_age=3600)
+    metrics = Metrics()
+    metrics.issuer(tokens.issuer_away)
     remembered, later = (issuer.token("ops", exp=int(clock.now) + 9000, jti=jti) for jti in ("remembered", "later"))
     assert await answer(tokens, remembered) == GOOD
     keys = source.read_bytes()
@@ -86,11 +89,13 @@ async def test_keys_outlive_an_issuer_that_is_away_for_a_while_and_no_longer(iss
         clock.now += 700
         await asyncio.sleep(0)
         assert await answer(tokens, remembered) == await answer(tokens, later) == GOOD
+    assert metrics.registry.get_sample_value("redress_issuer_away_seconds") == 3500
     clock.now += 101
     assert await answer(tokens, remembered) == await answer(tokens, later) == UNAVAILABLE
     source.write_bytes(keys)
     clock.now += 3
     assert await answer(tokens, remembered) == await answer(tokens, later) == GOOD
+    assert metrics.registry.get_sample_value("redress_issuer_away_seconds") == 0
 
 
 async def test_a_remembered_token_ends_with_its_key(issuer: Any, clock: Any, source: Path):
