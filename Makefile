@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 KAFKA_LIBS := .local/kafka/libs
 SUPPLY := .local/supply
+KEYCLOAK := .local/keycloak
 
 # The one list of services is services.toml. By awk: the Python that can read it may not be there yet.
 SERVICES := $(shell awk -F '"' '/^name = / { print $$2 }' services.toml)
@@ -34,7 +35,7 @@ MINUTES ?= 20
 SEED ?=
 NAME ?=
 
-.PHONY: help check setup demo run test lint pages bench soak format schemas folds permissions service services requirements sbom audit clean
+.PHONY: help check setup demo run test test-identity lint pages bench soak format schemas folds permissions service services requirements sbom audit clean
 
 help: ## List what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +53,9 @@ run: setup ## Start the whole system and stay; Ctrl-C stops it
 
 test: lint ## Lint, types and every test, against the real Kafka and the real PostgreSQL
 	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(DOMAINS:%=--cov=%) --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE) $(PYTEST)
+
+test-identity: setup $(STAMPS)/keycloak ## The journey of a complaint with the tokens of a real Keycloak: keys that change, a provider that is away
+	@KEYCLOAK=$(CURDIR)/$(KEYCLOAK) $(BIN)/python -m pytest tests/identity $(PYTEST)
 
 lint: setup ## Style, format, types, import contracts, schemas and files that match services.toml, Dockerfile and docker-compose.yml
 	@$(BIN)/ruff check .
@@ -148,4 +152,9 @@ $(STAMPS)/packages: $(STAMPS)/requirements $(PACKAGES:%=%/pyproject.toml)
 # Without Maven a Docker engine is there (preflight saw to that), and Kafka comes as an image.
 $(STAMPS)/kafka: deploy/local/pom.xml | $(STAMPS)/venv
 	@if command -v mvn >/dev/null; then echo "Fetching Kafka"; rm -rf $(KAFKA_LIBS); mvn --batch-mode --quiet -f deploy/local/pom.xml dependency:copy-dependencies; fi
+	@touch $@
+
+$(STAMPS)/keycloak: deploy/local/keycloak-pom.xml | $(STAMPS)/venv
+	@command -v mvn >/dev/null || { echo "Keycloak is fetched by Maven, and there is no mvn. Debian, Ubuntu: apt-get install maven." >&2; exit 1; }
+	@echo "Fetching Keycloak, 157 MiB"; rm -rf $(KEYCLOAK); mvn --batch-mode --quiet -f $< dependency:unpack
 	@touch $@

@@ -28,7 +28,6 @@ app.command("run")(stack.run)
 app.command("attach")(attach.attach)
 app.command("status")(status.status)
 app.command("clock")(clock.clock)
-app.command("token")(token.token)
 app.command("submit")(submit.submit)
 app.command("tail")(log.tail)
 app.command("timeline")(log.timeline)
@@ -43,6 +42,7 @@ app.command("send-keys")(checks.send_keys)
 app.command("adopt")(adopt.adopt)
 app.command("restore-log")(restore_log.restore_log)
 app.command("demo")(demo.demo)
+app.add_typer(token.app, name="token")
 
 
 def main() -> None:

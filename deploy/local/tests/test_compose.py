@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from redress_chassis import Settings
+from redress_chassis.identity_settings import IdentitySettings
 from redress_chassis.production import PASSWORDS
 from redress_chassis.settings import PREFIX, KafkaSettings
 from redress_local import setup_job
@@ -37,12 +38,13 @@ from redress_spine.store.errors import TopicsNotMade
 FILE = ROOT / "docker-compose.yml"
 BASE = "python:3.13.14-slim-trixie"
 LISTENERS = {"KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"}  # one more, for this machine
-# Of the settings, what a compose stack has one value of: the development issuer signs for its own audience, time is not stepped there, and
-# its Kafka has neither TLS nor users. A service has one port, which is open to this machine alone, without TLS.
+# Of the settings, what a compose stack has one value of: it has the development issuer and no other, time is not stepped there, and its
+# Kafka has neither TLS nor users. A service has one port, which is open to this machine alone, without TLS.
+DUTIES = {"front_ends_reach", "four_eyes", "closed_readable_days"}
+OF_ISSUERS = IdentitySettings.model_fields.keys() - DUTIES - {"jwks", "issuer"}
 FIXED = {
-    *("REDRESS_AUDIENCE", "REDRESS_CLOCK_FILE", "REDRESS_OPS_PORT", "REDRESS_TLS_CERT_FILE", "REDRESS_TLS_KEY_FILE"),
-    "REDRESS_DATABASE_PASSWORD_FILE",
-    *(PREFIX + name.upper() for name in KafkaSettings.model_fields),
+    *("REDRESS_CLOCK_FILE", "REDRESS_OPS_PORT", "REDRESS_TLS_CERT_FILE", "REDRESS_TLS_KEY_FILE", "REDRESS_DATABASE_PASSWORD_FILE"),
+    *(PREFIX + name.upper() for name in (*KafkaSettings.model_fields, *OF_ISSUERS)),
 }
 ENVIRONMENT = re.compile(r"os\.environ|getenv")
 SHORT_SESSION = {"KAFKA_BROKER_SESSION_TIMEOUT_MS", "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS"}  # for tests that kill the broker

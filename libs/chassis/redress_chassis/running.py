@@ -15,7 +15,6 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from redress_chassis.auth.callers import Caller
-from redress_chassis.auth.jwks import Jwks
 from redress_chassis.auth.permissions import Permissions
 from redress_chassis.auth.tokens import Tokens
 from redress_chassis.edge import logs
@@ -62,7 +61,9 @@ class RunningService:
         logs.configure(self._service.name, settings.log_level)
         self.access = logs.AccessLog(self._service.name, settings.log_level)
         _, _, engine, tokens = self._given
-        self._tokens = tokens or Tokens(Jwks(settings.jwks), settings.issuer, settings.audience)
+        self.permissions = self._service.permissions.under(settings.duties())
+        self._tokens = tokens or settings.tokens()
+        self.metrics.issuer(self._tokens.issuer_away)
         self._engine = engine or self._made(settings)
         self.starting = asyncio.create_task(self._start(self._engine), name="engine-start")
         try:
@@ -191,6 +192,8 @@ class RunningService:
         if self._engine is not None:
             await self._engine.stop()
         self._engine = None
+        if self._tokens is not None:
+            await self._tokens.close()
 
 
 class WithoutTraceback:

@@ -11,6 +11,7 @@ from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 from redress_chassis import production
 from redress_chassis.environment import PREFIX, BadSettings, read, secret
 from redress_chassis.http_settings import HttpSettings
+from redress_chassis.identity_settings import IdentitySettings
 from redress_chassis.kafka_settings import KafkaSettings
 from redress_spine.messaging.kafka_clients import wrong_address
 from redress_spine.messaging.topics import REPLICAS
@@ -20,7 +21,7 @@ __all__ = ["PREFIX", "BadSettings", "KafkaSettings", "Settings"]
 KEY_BYTES = 32  # AES-256
 
 
-class Settings(KafkaSettings, HttpSettings):
+class Settings(KafkaSettings, HttpSettings, IdentitySettings):
     """All that differs between one installation of a service and another."""
 
     understands: ClassVar[str | None] = PREFIX
@@ -28,9 +29,6 @@ class Settings(KafkaSettings, HttpSettings):
     database_password_file: Path | None = None  # read for each new connection, where the address has no password
     kafka: str = Field(min_length=1)  # host:port, several with commas
     master_key_file: Path  # wraps the keys of personal data
-    jwks: str = Field(min_length=1)  # a path, or an http(s) address
-    issuer: str = Field(min_length=1)
-    audience: str = Field("redress", min_length=1)
     profile: Literal["local", "production"] = "production"
     accept: str | None = None  # what the production profile refuses and is all right here: names with commas between
     clock_file: Path | None = None  # of a stepping clock, in the local profile alone; without it the wall clock

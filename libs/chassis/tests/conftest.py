@@ -52,7 +52,7 @@ NOTES = Query(name="notes", where="true", order="number", index="state_notes", o
 WRITTEN = Query(name="written", where="true", order="number", index="state_notes_by", owner="writer")
 ISSUER = "https://issuer.example"
 router = APIRouter()
-# All notes lie with the network department.
+# All notes lie with the network department, and one that says so has ended long ago.
 PERMISSIONS = Permissions(
     {
         "POST /notes": {"front-end": ANYTHING, "agent": ANYTHING},
@@ -62,6 +62,7 @@ PERMISSIONS = Permissions(
         "GET /written": {"front-end": OWN},
     },
     department=lambda state: "network",
+    ended_at=lambda state: datetime(2000, 1, 1, tzinfo=UTC) if "over" in state else None,
 )
 
 
@@ -260,6 +261,21 @@ class Issuer:
         key = key or self.key
         used = {"alg": "RS256" if isinstance(key, RSAKey) else "ES256", "kid": key.kid, **(header or {})}
         return jwt.encode({k: v for k, v in used.items() if v is not None}, self.claims(*roles, **claims), key)
+
+
+class HandClock:
+    """Seconds, moved by hand: epoch seconds and monotonic ones alike."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
 
 
 @pytest.fixture

@@ -93,8 +93,8 @@ class Commands(Generic[State]):
         while_parked: bool = False,
         append: bool = False,
     ) -> Loaded:
-        """Decide a command on one subject. Raises 404 also where it is out of reach, 412 for a stale If-Match, CommandRejected as the
-        domain does.
+        """Decide a command on one subject. Raises 404 also where it is out of reach, 403 for who may not judge their own work, 412 for a
+        stale If-Match, CommandRejected as the domain does.
 
         append: it conflicts with nothing, and is never refused because others write too; unless If-Match says what it is meant for.
         Whoever repeats a request is answered under its key, though the subject be out of their reach by now; but then without its words.
@@ -104,6 +104,7 @@ class Commands(Generic[State]):
 
         def check(loaded: Loaded) -> None:
             self._let_see(loaded)
+            self._permission.expect_other(self.caller, loaded.state)
             etags.check(if_match, loaded.etag)
 
         def run(state: Any, context: Context) -> list[Event]:
@@ -145,6 +146,8 @@ class Commands(Generic[State]):
         rows = await self._serving.engine.page(query, args, after=after, limit=limit + 1)
         items = [loaded for _, loaded in rows[:limit]]
         following = paging.cursor_after(query, args, rows[limit - 1][0], items[-1].subject) if len(rows) > limit else None
+        if ANYTHING not in reaches:  # what lies with their department, and ended too long ago
+            items = [loaded for loaded in items if self._roles_on(loaded)]
         return Page(items, following)
 
     async def found(
@@ -248,7 +251,7 @@ class Commands(Generic[State]):
         return self._tagged(loaded)
 
     def _roles_on(self, loaded: Loaded) -> frozenset[str]:
-        return frozenset(self._permission.on(self.caller, loaded.state))
+        return self._permission.on(self.caller, loaded.state, self._serving.engine.clock())
 
     def _let_see(self, loaded: Loaded) -> None:
         if not self._roles_on(loaded):

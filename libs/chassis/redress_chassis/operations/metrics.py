@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, Metric, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, Metric, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
@@ -56,6 +56,11 @@ class Metrics:
         self._requests = Histogram(
             "redress_request_seconds", "Duration of requests.", ["method", "route", "status"], registry=self.registry, buckets=BUCKETS
         )
+        self._issuer_away = Gauge(
+            "redress_issuer_away_seconds",
+            "How old the token issuer's keys are, if it was last asked for them in vain; else 0.",
+            registry=self.registry,
+        )
         self._request = lru_cache(1024)(self._requests.labels)  # looking a child up costs more than observing
         self._command = lru_cache(1024)(self._commands.labels)
 
@@ -65,6 +70,10 @@ class Metrics:
 
     def command(self, command: str, outcome: str) -> None:
         self._command(command, outcome).inc()
+
+    def issuer(self, away: Callable[[], float]) -> None:
+        """away: seconds."""
+        self._issuer_away.set_function(away)
 
     async def page(self, measures: Callable[[], Awaitable[Measures]]) -> Response:
         """What Prometheus reads. While the engine cannot be asked, its measures are missing rather than old."""
