@@ -36,7 +36,7 @@ DEFAULT_FOLDER = STACK
 
 def fail(message: str) -> NoReturn:
     """Say what went wrong and end with exit code 1."""
-    err.print(message, style="red", markup=False)
+    err.print(message, style="red", markup=False, soft_wrap=True)  # a path or an address is copied from it: it has no ends of lines
     raise typer.Exit(1)
 
 

@@ -139,8 +139,11 @@ def read_contexts() -> Contexts:
         return Contexts()
     except ValidationError as error:
         raise ContextUnusable(f"{place()} is not right. {sentences(error)}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ContextUnusable(f"{place()} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        line = f", line {mark.line + 1}" if (mark := getattr(error, "problem_mark", None)) else ""
+        raise ContextUnusable(f"{place()}{line} is no YAML.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContextUnusable(f"{place()} cannot be read: {getattr(error, 'strerror', None) or 'it is no text in UTF-8'}.") from None
 
 
 @contextmanager
@@ -171,5 +174,5 @@ def plain(model: BaseModel) -> dict[str, Any]:
 
 def sentences(error: ValidationError) -> str:
     """What is wrong, each with its place, and never a value: somebody may have written a secret where none belongs."""
-    flaws = (f"{'.'.join(map(str, flaw['loc']))}: {flaw['msg'].removeprefix('Value error, ')}" for flaw in error.errors())
+    flaws = (f"{'.'.join(map(str, flaw['loc'])) or 'all'}: {flaw['msg'].removeprefix('Value error, ')}" for flaw in error.errors())
     return " ".join(each if each.endswith(".") else f"{each}." for each in flaws)

@@ -21,7 +21,10 @@ def harmless(text: object, *, layout: bool = False) -> str:
     """The same text with each character that steers a terminal written as JSON writes it: ESC as `\\u001b`.
 
     layout: ends of lines and tabs stay, where the text has a place of several lines for itself."""
-    return "".join(_escaped(each) if _steers(each) and not (layout and each in LAYOUT) else each for each in str(text))
+    said = str(text)
+    if said.isprintable():
+        return said
+    return "".join(_escaped(each) if _steers(each) and not (layout and each in LAYOUT) else each for each in said)
 
 
 def foreign(text: object, style: str = "") -> Text:
