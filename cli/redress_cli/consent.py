@@ -25,7 +25,7 @@ def ask(what: str, installation: Installation, yes: bool) -> None:
 
     what: as in "make the state of intake anew"."""
     if not (installation.ours or yes):
-        ask_whatever(f"{what} in {installation.name}", yes)
+        ask_whatever(f"{what} ({installation.name})", yes)
 
 
 def ask_whatever(what: str, yes: bool) -> None:

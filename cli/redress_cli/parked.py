@@ -375,7 +375,7 @@ def _confirm(records: int, wanted: RecordFilter, where: Installation, yes: bool)
     """One record of a stack of one's own is what was named. More of them go for ever only where somebody saw how many."""
     if records and not (where.ours and records == 1 and wanted.one):
         kind = "" if wanted.one else ", and their kind behind them,"
-        ask_whatever(f"pass over {records} records{kind} for ever in {where.name}", yes)
+        ask_whatever(f"pass over {records} records{kind} for ever ({where.name})", yes)
 
 
 def _told_away(operators: Operators) -> None:
