@@ -135,7 +135,7 @@ def of_environment(service: str) -> Installation:
         reach_kafka=cache(partial(_clients, told, told.kafka)),
         partitions=told.partitions,
         master_key_file=told.master_key_file,
-        token=partial(_token_of_file, told.token_file, f"set {PREFIX}TOKEN_FILE"),
+        token=partial(_token_of_file, told.token_file, "set REDRESS_TOKEN_FILE"),
     )
 
 

@@ -7,9 +7,9 @@ import stat
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
-from redress_cli import context_file
 from redress_cli.context_file import place
 from redress_cli.main import app
 from redress_cli.target import installation, of_environment
@@ -207,7 +207,7 @@ def test_a_context_is_written_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatc
     def killed(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(context_file.yaml, "safe_dump", killed)
+    monkeypatch.setattr(yaml, "safe_dump", killed)
     done = redress("context", "add", "production", "--kafka", "one:9092")
     assert done.exit_code == 1 and "No space left on device" in said(done)
     assert place().read_text() == before

@@ -1,4 +1,4 @@
-"""The commands against a running installation that only a context tells of: over HTTP, to its databases, and to a Kafka with TLS and a user."""
+"""The commands against a running installation that a context tells: over HTTP, to its databases, and to a Kafka with TLS and a user."""
 
 from __future__ import annotations
 
