@@ -112,7 +112,7 @@ def test_without_a_kafka_a_timeline_has_the_stages_that_intake_knows(context: St
 def test_what_changes_something_asks_and_is_told(context: Stack, complaint: dict[str, str]):
     for words in (["send-keys", "intake"], ["rebuild", "triage"], ["adopt", "triage"]):
         unasked = redress(*words)
-        assert unasked.exit_code == 1 and "(the context trial), and nobody is here to be asked. Say --yes" in " ".join(
+        assert unasked.exit_code == 1 and "(the context trial), and nobody is here to be asked: say --yes" in " ".join(
             unasked.output.split()
         )
     rebuilt = redress("rebuild", "triage", "--yes")
