@@ -68,7 +68,7 @@ def adopt(
     ask(f"take the log's newer events into the journal of {', '.join(names)}, and let commands in", where, yes)
     for name in names:
         with accountable("adopt", where, service=name, skipped=skip or [], although_truncated=although_truncated, log_lost=log_lost):
-            out.print(described(adopted(where, name, passed_over, although_truncated, log_lost)), highlight=False)
+            out.print(described(adopted(where, name, passed_over, although_truncated, log_lost)), highlight=False, markup=False)
 
 
 def adopted(where: Installation, service: str, passed_over: PassedOver | None, although_truncated: bool, log_lost: bool = False) -> Adopted:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import typer
 from aiokafka import TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from rich.table import Table
 from rich.text import Text
 
@@ -103,7 +103,10 @@ def timeline(
     if over_http or not where.has_kafka:
         _show_stages(where, number, subject, as_json)
         return
-    found = run(collected(where, subject))
+    try:
+        found = run(collected(where, subject))
+    except (KafkaError, OSError) as error:
+        fail(f"Kafka cannot be read from here: {type(error).__name__}: {error}. The stages alone: redress timeline {number} --http")
     if not found:
         fail(f"The log has no event about {number}.")
     if as_json:
