@@ -14,10 +14,12 @@ import typer
 from redress_chassis.auth.callers import ROLES
 from redress_chassis.environment import PREFIX, BadSettings
 from redress_chassis.identity_settings import IdentitySettings
-from redress_cli.console import DEFAULT_FOLDER, Folder, fail
+from redress_cli.console import DEFAULT_FOLDER, LOCAL, Folder, fail
 from redress_cli.explain import explained
-from redress_local.issuer import AUDIENCE, ISSUER, Issuer
-from redress_local.state import NotRunning, read_stack
+
+if LOCAL:  # an image can explain, and has nothing to mint with
+    from redress_local.issuer import AUDIENCE, ISSUER, Issuer
+    from redress_local.state import NotRunning, read_stack
 
 LONGEST = 24 * 3600.0  # seconds: services refuse what lives longer, unless a setting lets it
 
@@ -48,6 +50,8 @@ def token(
     """
     if context.invoked_subcommand is not None:
         return
+    if not LOCAL:
+        fail("Tokens are minted for the local stack alone. Whose token you have is told by: redress token explain")
     if not role:
         fail(f"Name a role: --role ROLE. Roles: {', '.join(ROLES)}.")
     if not 0 < ttl <= LONGEST:
@@ -108,8 +112,8 @@ def _given(given: str | None, file: Path | None) -> str:
 
 def _settings(folder: Path) -> IdentitySettings:
     """Those of the environment; where it names no issuer, of the local stack. Raises BadSettings."""
-    keys = _keys(folder)
-    if f"{PREFIX}JWKS" in os.environ or f"{PREFIX}ISSUER" in os.environ or not (keys / "jwks.json").exists():
+    keys = _keys(folder) if LOCAL else Path()
+    if not LOCAL or f"{PREFIX}JWKS" in os.environ or f"{PREFIX}ISSUER" in os.environ or not (keys / "jwks.json").exists():
         return IdentitySettings.read()
     return IdentitySettings.read(jwks=str(keys / "jwks.json"), issuer=ISSUER, audience=AUDIENCE)
 
