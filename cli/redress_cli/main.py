@@ -7,7 +7,7 @@ import httpx
 import typer
 from aiokafka.errors import KafkaError
 
-from redress_cli import adopt, attach, checks, clock, demo, effects, log, parked, restore_log, stack, status, submit, token
+from redress_cli import adopt, attach, audit, checks, clock, demo, effects, log, parked, restore_log, stack, status, submit, token
 from redress_cli.console import err
 
 AWAY = (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.TransportError)
@@ -42,6 +42,7 @@ app.command("rebuild")(checks.rebuild)
 app.command("send-keys")(checks.send_keys)
 app.command("adopt")(adopt.adopt)
 app.command("restore-log")(restore_log.restore_log)
+app.add_typer(audit.app, name="audit")
 app.command("demo")(demo.demo)
 
 

@@ -39,12 +39,13 @@ def _always(state: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """One operation: which roles may carry it out, and on which objects."""
+    """One operation: which roles may carry it out, and on which objects. break_glass: those that may read beyond that for a reason."""
 
     roles: Roles
     department: Callable[[Any], str | None] = _nobodys
     known: Callable[[Any], bool] = _always
     owner: Callable[[Any], str | None] = _nobodys
+    break_glass: Collection[Role] = ()
 
     def admitted(self, caller: Caller) -> tuple[Role, ...]:
         """Those of the caller's roles that may carry it out, the furthest-reaching first. Raises a 403 that names all that may."""
@@ -59,6 +60,15 @@ class Permission:
         if not self.known(state):
             return frozenset()
         return frozenset(role for role, reach in self.roles.items() if role in caller.roles and self._within(reach, caller, state))
+
+    @property
+    def behind(self) -> frozenset[Role]:
+        """The roles that may read one object beyond their reach, where they say why."""
+        return frozenset(role for role in self.break_glass if self.roles.get(role, ANYTHING) is not ANYTHING)
+
+    def behind_glass(self, caller: Caller, state: Any) -> frozenset[Role]:
+        """Those of them in which the caller may read this object."""
+        return self.behind & caller.roles if self.known(state) else frozenset()
 
     def reaches(self, caller: Caller) -> frozenset[Reach]:
         """How far the caller's roles reach: all objects, those of their department, or their own."""
@@ -86,6 +96,7 @@ class Permissions:
     department: which department an object lies with, None while it lies with none.
     known: whether there is something to see yet; else the object does not exist for anybody.
     owner: the `sub` of who made an object that is for them alone.
+    break_glass: roles that may read one object beyond their reach, where they say why; the audit trail has it.
     """
 
     operations: Mapping[str, Roles]
@@ -93,11 +104,13 @@ class Permissions:
     department: Callable[[Any], str | None] = _nobodys
     known: Callable[[Any], bool] = _always
     owner: Callable[[Any], str | None] = _nobodys
+    break_glass: Collection[Role] = ()
     _of: dict[str, Permission] = field(init=False, default_factory=dict)
     _of_route: dict[int, tuple[APIRoute, Permission]] = field(init=False, default_factory=dict)  # by `id`, of routes that stay for it
 
     def __post_init__(self) -> None:
-        self._of.update({name: Permission(roles, self.department, self.known, self.owner) for name, roles in self.operations.items()})
+        about = self.department, self.known, self.owner, self.break_glass
+        self._of.update({name: Permission(roles, *about) for name, roles in self.operations.items()})
 
     def __getitem__(self, operation: str) -> Permission:
         return self._of.get(operation, NOBODY)
@@ -113,7 +126,7 @@ class Permissions:
 
     def joined(self, other: Mapping[str, Roles]) -> Permissions:
         """With the operations that every service has."""
-        return Permissions({**self.operations, **other}, self.reads, self.department, self.known, self.owner)
+        return Permissions({**self.operations, **other}, self.reads, self.department, self.known, self.owner, self.break_glass)
 
     def check(self, routes: Iterable[BaseRoute], asks: Callable[[APIRoute], bool], open_paths: Collection[str]) -> None:
         """Raises ValueError where a route neither is open by declaration nor asks the table, where the table does not name it, and where an

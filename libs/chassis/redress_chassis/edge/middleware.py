@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Collection
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 import structlog
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from redress_chassis.api.strict_json import strict_json
 from redress_chassis.api.validation import Flaw, Where
 from redress_chassis.auth.callers import Caller, bearer
+from redress_chassis.edge.audit import reading_of, refusal_of, stranger_of
 from redress_chassis.edge.logs import AccessLog, frames
 from redress_chassis.edge.problems import Problem, busy, defect, problem_of
 from redress_chassis.edge.request_context import PLACE, RequestContext
@@ -40,6 +41,10 @@ class CallerCheck(Protocol):
     def max_under_way(self) -> int: ...
 
     async def caller(self, token: str) -> Caller: ...
+
+    async def audit(self, record: dict[str, Any]) -> None: ...
+
+    def tally(self, record: dict[str, Any]) -> None: ...
 
 
 class EdgeMiddleware:
@@ -73,6 +78,9 @@ class EdgeMiddleware:
 
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
+                # Here, where nothing has left yet: a reading that cannot be recorded is not answered.
+                if message["status"] < 400 and (reading := reading_of(scope)) is not None:
+                    await self._gate.audit(reading)
                 request_context.status = message["status"]
             elif request_context.method == "HEAD":
                 message = {**message, "body": b""}
@@ -117,9 +125,22 @@ class EdgeMiddleware:
         if request_context.status:  # the answer is half sent: all that is left is to break it off, so that nobody takes it for whole
             request_context.code = "broken-off"
             raise BrokenOff from None
-        problem = problem or defect()
+        problem = await self._noted(scope, problem or defect(), request_context)
         request_context.code = problem.code
         await problem.response(request_context.trace.trace)(scope, receive, send)
+
+    async def _noted(self, scope: Scope, problem: Problem, request_context: RequestContext) -> Problem:
+        """The same, once the audit trail has it where it refuses; else what stands in the way of that."""
+        if (refusal := refusal_of(scope, problem)) is None:
+            return problem
+        if request_context.caller is None:
+            self._gate.tally(stranger_of(scope, problem))
+            return problem
+        try:
+            await self._gate.audit(refusal)
+        except Exception as error:
+            return problem_of(error) or defect()
+        return problem
 
     def _record(self, scope: Scope, request_context: RequestContext, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "")  # the template: a path holds ids, and a made-up path anything

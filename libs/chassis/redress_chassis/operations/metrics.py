@@ -53,6 +53,12 @@ class Metrics:
             ["command", "outcome"],
             registry=self.registry,
         )
+        self._audited = Counter(
+            "redress_audit_records_total",
+            "Records of the audit trail by kind: reading, break-glass or refusal; not-written where one could not be.",
+            ["kind"],
+            registry=self.registry,
+        )
         self._requests = Histogram(
             "redress_request_seconds", "Duration of requests.", ["method", "route", "status"], registry=self.registry, buckets=BUCKETS
         )
@@ -65,6 +71,9 @@ class Metrics:
 
     def command(self, command: str, outcome: str) -> None:
         self._command(command, outcome).inc()
+
+    def audited(self, kind: str) -> None:
+        self._audited.labels(kind).inc()
 
     async def page(self, measures: Callable[[], Awaitable[Measures]]) -> Response:
         """What Prometheus reads. While the engine cannot be asked, its measures are missing rather than old."""
