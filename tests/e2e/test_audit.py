@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import CHARGED, SLOW, Live, eventually, ok
+from live import SLOW, UNCLEAR, Live, eventually, ok
 from typer.testing import CliRunner, Result
 
 from redress_cli.main import app
@@ -120,9 +120,9 @@ def test_what_is_young_is_not_taken_away(live: Live):
     assert redress(live, "prune", "handling", "--before", "2020-01-01", "--yes").exit_code == 0
 
 
-def test_a_list_of_reviews_is_one_record(live: Live):
-    live.register(CHARGED[:20])
-    ok(live.agent.get("triage", "/reviews"))
-    (record, *_) = recorded(live, "triage", "--who", "agent-one", "--kind", "reading") or [{"operation": "GET /reviews", "subjects": {}}]
-    assert record["operation"] == "GET /reviews"
+def test_a_list_with_words_is_recorded_with_all_whose_words_it_shows(live: Live):
+    unclear = live.register(UNCLEAR)
+    eventually(lambda: any(each["complaint"] == unclear for each in live.agent.all("triage", "/reviews")), "a person is to review it")
+    (record, *_) = recorded(live, "triage", "--subject", f"complaint/{unclear}")
+    assert (record["who"], record["operation"]) == ("agent-one", "GET /reviews")
     assert all(fields == ["intake/1/text"] for fields in record["subjects"].values())
