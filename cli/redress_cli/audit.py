@@ -190,7 +190,7 @@ def _row(said: dict[str, Any]) -> list[str]:
     why = said.get("reason") or said.get("code") or ", ".join(f"{role}: {reach}" for role, reach in said.get("allowed", {}).items())
     who = said.get("who") or (f"{said['count']} unknown" if "count" in said else "")
     at = str(said["at"])[:19].replace("T", " ")
-    return [at, said["service"], said["kind"], who, said.get("operation", ""), about, ", ".join(fields), said.get("address", ""), why]
+    return [at, said["service"], said["kind"], who, said.get("operation", ""), about, ", ".join(fields), said.get("address") or "", why]
 
 
 def _reports_of(file: Path, masters: list[bytes], heads: list[Head]) -> list[AuditReport]:
