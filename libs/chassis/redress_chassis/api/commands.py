@@ -260,7 +260,7 @@ class Commands(Generic[State]):
     def _note(self, loaded: Loaded, references: Iterable[str]) -> None:
         """For the audit trail: that these fields of the subject are shown, and why they may be."""
         roles, access = self._roles_on(loaded), self._context.access
-        allowed = {role: "break glass" if access.broken else self._permission.roles[role].value for role in roles}
+        allowed: dict[str, str] = {role: "break glass" if access.broken else self._permission.roles[role].value for role in roles}
         access.read(loaded.subject, references, allowed)
 
     def _roles_on(self, loaded: Loaded) -> frozenset[Role]:
