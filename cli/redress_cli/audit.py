@@ -235,7 +235,7 @@ def _bytes(file: Path) -> bytes:
 def _table(reports: list[AuditReport]) -> Table:
     table = Table("service", "chains", "without an end", "records", *KINDS, "MACs", "")
     for each in reports:
-        numbers = (each.chains, each.open, each.records, *(each.kinds[kind] for kind in KINDS))
+        numbers = (each.chains, each.open, each.records, *(each.kinds.get(kind, 0) for kind in KINDS))
         compared = "compared" if each.macs else "not compared"
         table.add_row(each.service, *map(str, numbers), compared, "[green]whole" if each.whole else "[red]differs")
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,7 @@ def test_an_export_that_lacks_a_line_differs_and_another_file_is_none(tmp_path):
     file, heads = chain(tmp_path)
     (report,) = _reports_of(file, [MASTER], [])
     assert (report.service, report.whole, report.records) == ("handling", True, 4)
+    assert asdict(report)["kinds"] == {"begun": 1, "reading": 3}
     lines = file.read_bytes().splitlines()
     file.write_bytes(b"\n".join(lines[:-1]))
     assert _reports_of(file, [MASTER], [])[0].whole

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -96,7 +95,7 @@ class AuditReport:
     open: int = 0
     records: int = 0
     macs: bool = True
-    kinds: Counter[str] = field(default_factory=Counter)
+    kinds: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     more: int = 0
 
@@ -158,7 +157,7 @@ class Check:
             self._differs(link, "Another record was here when it was named.")
         self._number, self._hash, self._kind = link.number, link.hash, str(said.get("kind"))
         self.report.records += 1
-        self.report.kinds[self._kind] += 1
+        self.report.kinds[self._kind] = self.report.kinds.get(self._kind, 0) + 1
 
     def finish(self) -> AuditReport:
         self._end_of_chain()
