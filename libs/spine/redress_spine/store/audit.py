@@ -227,7 +227,8 @@ class Trail:
                 except Exception as error:
                     _settle(batch, error)
                 except BaseException as error:
-                    _settle(batch, ConnectionError(f"The audit trail was interrupted: {type(error).__name__}"))
+                    _settle([*batch, *self._waiting], ConnectionError(f"The audit trail was interrupted: {type(error).__name__}"))
+                    self._waiting.clear()
                     raise
                 else:
                     _settle(batch, None)
