@@ -7,7 +7,7 @@ import httpx
 import typer
 from aiokafka.errors import KafkaError
 
-from redress_cli import adopt, checks, context, effects, log, parked, relay, restore_log, status, token
+from redress_cli import adopt, audit, checks, context, effects, log, parked, relay, restore_log, status, token
 from redress_cli.console import LOCAL, err
 from redress_cli.harmless import harmless
 
@@ -49,6 +49,7 @@ app.command("rebuild")(checks.rebuild)
 app.command("send-keys")(checks.send_keys)
 app.command("adopt")(adopt.adopt)
 app.command("restore-log")(restore_log.restore_log)
+app.add_typer(audit.app, name="audit")
 app.add_typer(token.app, name="token")
 if LOCAL:
     app.command("demo")(demo.demo)

@@ -81,6 +81,12 @@ SPINE = (
         SELECT CASE WHEN n % 250 = 0 THEN 'waiting' WHEN n % 1000 = 1 THEN 'dead' ELSE 'done' END
     ) t (s)
     """,
+    """
+    INSERT INTO audit (writer, number, at, subjects, record, hash, mac)
+    SELECT lpad(to_hex(n / 100), 32, '0')::uuid, n % 100 + 1, '2026-03-02'::timestamptz + n * interval '1 second',
+        ARRAY['complaint/' || lpad(to_hex(n), 8, '0') || '-0000-7000-8000-000000000000'], '{}', sha256('h'), sha256('m')
+    FROM generate_series(0, 49999) n
+    """,
     "INSERT INTO subscriptions SELECT 'subscription/' || n, 'app-' || n % 2000, n FROM generate_series(1, 20000) n",
     "INSERT INTO consumer_offsets (topic, partition, kafka_cluster) SELECT 'complaints.lifecycle.v1', n, 'c' FROM generate_series(0, 11) n",
 )

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 import re
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,17 +29,18 @@ from redress_local.places import SERVICES as NAMES
 from redress_local.places import migrations, package
 from redress_local.provision import Databases
 from redress_spine.admin import rebuild
+from redress_spine.admin.audit import Filter
 from redress_spine.aggregate import Projection
 from redress_spine.messaging import relay
 from redress_spine.processing import automations, effects, idle, parking, planning, projections, projector, pruning, watch
-from redress_spine.store import commit, connections, deciding, entries, lookups, own_folding, saving, states, vault
+from redress_spine.store import audit, commit, connections, deciding, entries, lookups, own_folding, saving, states, vault
 from redress_spine.store.database import PLANS
 from redress_spine.store.migrate import migrate
 from redress_spine.testing import NOON
 
 SERVICES: list[Service] = [importlib.import_module(f"{package(name)}.main").service for name in NAMES]
 WEBHOOKS = reactors.reactor(Outbound())
-SPINES = ["state", "events", "entries", "keys", "sealed", "idempotency", "parked", "lookups", "counts", "effects"]
+SPINES = ["state", "events", "entries", "keys", "sealed", "idempotency", "parked", "lookups", "counts", "effects", "audit"]
 AGGREGATES = [aggregate for service in SERVICES for aggregate in service.verified(1).aggregates.values()]
 PROJECTED = [each.table.name for aggregate in AGGREGATES for each in aggregate.projections if isinstance(each, Projection)]
 LARGE = re.compile(rf"Seq Scan on ({'|'.join([*SPINES, *PROJECTED])})\b")
@@ -49,6 +51,8 @@ PARKED = f"complaint/{999:08x}-0000-7000-8000-000000000000"
 ONES = [1] * 200
 HASH = bytes(32)
 LIFECYCLE = ["complaints.lifecycle.v1"] * 12
+WRITER = uuid.UUID(int=7)
+LATELY = datetime(2026, 3, 2, 13, 50, tzinfo=UTC)
 BEGIN, NEAR_THE_END = ("0", 0), ("499", 99_900)  # of the journal
 
 
@@ -175,6 +179,10 @@ def spine() -> list[Hot]:
         ("keys of a rebuild", lookups.KEYS, (SUBJECTS,), "keys_pkey", True),
         ("words of keys that came later", lookups.SEALED, (SUBJECTS, "intake"), "sealed_pkey", True),
         ("how many are what", projections.COUNTS, ("workload",), "counts_pkey", True),
+        ("how far the audit trail's chains have come", audit.HEADS, (audit.MOST_HEADS,), "audit_begun", True),
+        ("whether a record of the audit trail is there", audit.THERE, (WRITER, 50), "audit_pkey", False),
+        ("who read of one", f"{Filter(subject=SUBJECTS[0]).sql()[0]} ORDER BY at DESC LIMIT 50", (SUBJECTS[0],), "audit_subjects", True),
+        ("who read lately", f"{Filter(since=LATELY).sql()[0]} ORDER BY at DESC LIMIT 50", (LATELY,), "audit_at", False),
         ("errors that are over", automations.CLEAR, ("open", SUBJECTS), "row_errors_pkey or row_errors_attempts", True),
     ]
     small = ("consumer_offsets_pkey", "row_errors_pkey or row_errors_attempts")  # a row of each partition, and of each row whose work fails

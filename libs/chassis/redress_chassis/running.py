@@ -108,6 +108,21 @@ class RunningService:
             raise unavailable("The service is starting.")
         return await self._tokens.caller(token)
 
+    async def audit(self, record: dict[str, Any]) -> None:
+        """Have the audit trail keep it. Raises what stands in the way: who asked is not answered then."""
+        try:
+            await self.engine.audit(record)
+        except Exception:
+            self.metrics.audited("not-written")
+            raise
+        self.metrics.audited(record["kind"])
+
+    def tally(self, record: dict[str, Any]) -> None:
+        """The same for what anybody can cause without end."""
+        self.metrics.audited(record["kind"])
+        if self._engine is not None:
+            self._engine.tally(record)
+
     async def health(self) -> Health:
         """Whether calls may be sent here now, and what somebody must see to."""
         if self._engine is None or self.starting is None or not self.starting.done():

@@ -22,7 +22,8 @@ the services themselves read; a test compares this page with them, and another o
 - **anything**: on every complaint. **own department**: on what lies with the caller's department now, and for a caller without a department
   on nothing. **own**: on what was made under the caller's `sub`. **own, unless shared**: the same, or anything with
   `REDRESS_FRONT_ENDS_REACH=anything`. **–**: refused with 403.
-- What is out of reach is answered with 404, as if it were not there; lists leave it out.
+- What is out of reach is answered with 404, as if it were not there; lists leave it out. Each refusal is in the
+  [audit trail](personal-data.md#who-read-what).
 - Whoever has several roles may do what any one of them may. Events then name the role that reaches furthest, as in `supervisor:alice`.
 - An operation that is in no table is for nobody: a service that has one does not start.
 - Which department has a complaint is one rule for all services: [`Placement`](../libs/events/redress_events/placement.py).
@@ -52,6 +53,8 @@ def _parts() -> Iterator[list[str]]:
             yield ["Parts of an answer that some roles alone are shown:", "", "| part | roles |", "|---|---|"]
             yield [f"| {part} | {', '.join(role for role in ROLES if role in roles)} |" for part, roles in reads.items()]
             yield [""]
+        if behind := service.permissions.break_glass:
+            yield [f"For a reason, that is recorded with their name, one object beyond their reach is read by: {', '.join(behind)}.", ""]
     yield ["## Every service", "", "[`OPERATIONS`](../libs/chassis/redress_chassis/operations/parked.py)", ""]
     yield _table(ops.OPERATIONS)
 

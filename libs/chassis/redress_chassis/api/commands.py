@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -14,8 +14,9 @@ from starlette.types import Scope
 
 from redress_chassis.api import etags, idempotency, paging
 from redress_chassis.api.paging import Page
-from redress_chassis.auth.callers import Caller, no_token
+from redress_chassis.auth.callers import Caller, Role, no_token
 from redress_chassis.auth.permissions import ANYTHING, OWN, Permission, Permissions
+from redress_chassis.edge.audit import BREAK_GLASS, reason_of
 from redress_chassis.edge.problems import not_found, problem_of
 from redress_chassis.edge.request_context import RequestContext, request_context_of
 from redress_chassis.operations.metrics import Metrics
@@ -76,6 +77,8 @@ class Commands(Generic[State]):
         self._serving: Serving = scope["app"].state.serving
         self._replayed = False
         self._withheld = False
+        if request_context.method in ("GET", "HEAD") and not permission.behind.isdisjoint(caller.roles):
+            request_context.access.reason = reason_of(request_context.headers.get(BREAK_GLASS.lower().encode()))
 
     async def create(self, decide: Callable[[Context], list[Event]], subject: str | None = None, *, kind: str | None = None) -> Loaded:
         """Begin a new subject, `<kind>/<id>` where it is named, else with a fresh id. The same key and body: the same answer."""
@@ -155,7 +158,11 @@ class Commands(Generic[State]):
     ) -> Page[Loaded]:
         """A page of the subjects whose personal field `name` has this value in whatever form, the newest first. Raises 400 `bad-cursor`."""
         digest = self._serving.engine.digest(kind or self._serving.kind, name, text)
-        return await self.page(FOUND, digest or b"", limit=limit, cursor=cursor)
+        page = await self.page(FOUND, digest or b"", limit=limit, cursor=cursor)
+        self._context.access.searched = name
+        for loaded in page.items:
+            self._note(loaded, ())
+        return page
 
     async def counts(self, name: str) -> dict[str, int]:
         """How many subjects are what, by the keys of this count, `<department>/…`, without what is out of the caller's reach."""
@@ -196,7 +203,10 @@ class Commands(Generic[State]):
     async def words(self, loaded: Loaded, *refs: str | None) -> Mapping[str, str]:
         """Personal fields in clear, by their reference. What was forgotten, or is not the caller's to read any more, is missing."""
         wanted = [ref for ref in refs if ref and not self._withheld]
-        return await self._serving.engine.open(loaded.subject, wanted) if wanted else {}
+        opened = await self._serving.engine.open(loaded.subject, wanted) if wanted else {}
+        if opened:
+            self._note(loaded, opened)
+        return opened
 
     @property
     def settings(self) -> Settings:
@@ -250,11 +260,24 @@ class Commands(Generic[State]):
         self._let_see(loaded)
         return self._tagged(loaded)
 
-    def _roles_on(self, loaded: Loaded) -> frozenset[str]:
-        return self._permission.on(self.caller, loaded.state, self._serving.engine.clock())
+    def _note(self, loaded: Loaded, references: Iterable[str]) -> None:
+        """For the audit trail: that these fields of the subject are shown, and why they may be."""
+        roles, access = self._roles_on(loaded), self._context.access
+        allowed: dict[str, str] = {role: "break glass" if access.broken else self._permission.roles[role].value for role in roles}
+        access.read(loaded.subject, references, allowed)
+
+    def _roles_on(self, loaded: Loaded) -> frozenset[Role]:
+        """The roles in which they reach it; where they break the glass, those in which they may."""
+        access = self._context.access
+        if (roles := self._permission.on(self.caller, loaded.state, self._serving.engine.clock())) or access.reason is None:
+            return roles
+        roles = self._permission.behind_glass(self.caller, loaded.state)
+        access.broken = access.broken or bool(roles)
+        return roles
 
     def _let_see(self, loaded: Loaded) -> None:
         if not self._roles_on(loaded):
+            self._context.access.refused = self._permission.known(loaded.state)
             raise not_found()
 
 

@@ -13,6 +13,8 @@ from starlette.routing import BaseRoute
 
 from redress_chassis.api.idempotency import HEADER, LONGEST
 from redress_chassis.auth.permissions import ANYTHING, Permission, Permissions
+from redress_chassis.edge.audit import BREAK_GLASS, LEAST_REASON
+from redress_spine.processing.skips import WHY_LENGTH
 
 ALWAYS = (400, 401, 403, 422, 429, 503)  # statuses that any operation may answer
 WITH_BODY = (413, 415)
@@ -29,6 +31,7 @@ SENTENCES = {
     429: "The caller asks for too much; repeat after Retry-After seconds.",
     503: "Something needed is away, or too much is under way; repeat after Retry-After seconds.",
 }
+GLASS = "Why you must read what is out of your reach. It is recorded with your name. UTF-8, percent-encoded where that is not ASCII."
 TEXT = {"type": "string"}
 FLAW = {"type": "object", "properties": {"in": TEXT, "pointer": TEXT, "code": TEXT, "detail": TEXT}}
 SCHEMA = {
@@ -74,6 +77,8 @@ def _completed(schema: dict[str, Any], routes: Sequence[BaseRoute], permissions:
             operation = schema["paths"].get(route.path_format, {}).get(method.lower())
             if operation is not None:
                 _complete(operation, method, permissions.of(route))
+                if method == "GET" and "{" in route.path and permissions.of(route).behind:
+                    _header(operation, BREAK_GLASS, False, GLASS, {"type": "string", "minLength": LEAST_REASON, "maxLength": WHY_LENGTH})
     return schema
 
 

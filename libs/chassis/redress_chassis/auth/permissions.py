@@ -56,7 +56,7 @@ def _always(state: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """One operation: which roles may carry it out, and on which objects."""
+    """One operation: which roles may carry it out, and on which objects. break_glass: those that may read beyond that for a reason."""
 
     roles: Roles
     department: Callable[[Any], str | None] = _nobodys
@@ -65,6 +65,7 @@ class Permission:
     done_by: Callable[[Any], str | None] = _nobodys
     ended_at: Callable[[Any], datetime | None] = _never
     ended_kept: timedelta | None = None
+    break_glass: Collection[Role] = ()
 
     def admitted(self, caller: Caller) -> tuple[Role, ...]:
         """Those of the caller's roles that may carry it out, the furthest-reaching first. Raises a 403 that names all that may."""
@@ -84,6 +85,15 @@ class Permission:
         """Raises a 403 where the caller did what this operation judges."""
         if (done_by := self.done_by(state)) is not None and caller.sub == done_by:
             raise Problem(403, "own-work", "Somebody else must do this: it judges what you did yourself.")
+
+    @property
+    def behind(self) -> frozenset[Role]:
+        """The roles that may read one object beyond their reach, where they say why."""
+        return frozenset(role for role in self.break_glass if self.roles.get(role, ANYTHING) is not ANYTHING)
+
+    def behind_glass(self, caller: Caller, state: Any) -> frozenset[Role]:
+        """Those of them in which the caller may read this object."""
+        return self.behind & caller.roles if self.known(state) else frozenset()
 
     def reaches(self, caller: Caller) -> frozenset[Reach]:
         """How far the caller's roles reach: all objects, those of their department, or their own."""
@@ -120,6 +130,7 @@ class Permissions:
     done_by: operations that judge somebody's work on an object → the `sub` of who did it, and may not judge it.
     ended_at: when an object ended, None while it has not.
     ended_kept: for how long it then lies with its department, as the installation's settings say.
+    break_glass: roles that may read one object beyond their reach, where they say why; the audit trail has it.
     """
 
     operations: Mapping[str, Roles]
@@ -130,13 +141,15 @@ class Permissions:
     done_by: Mapping[str, Callable[[Any], str | None]] = field(default_factory=dict)
     ended_at: Callable[[Any], datetime | None] = _never
     ended_kept: timedelta | None = None
+    break_glass: Collection[Role] = ()
     _of: dict[str, Permission] = field(init=False, default_factory=dict)
     _of_route: dict[int, tuple[APIRoute, Permission]] = field(init=False, default_factory=dict)  # by `id`, of routes that stay for it
 
     def __post_init__(self) -> None:
         for name, roles in self.operations.items():
             done_by = self.done_by.get(name, _nobodys)
-            self._of[name] = Permission(roles, self.department, self.known, self.owner, done_by, self.ended_at, self.ended_kept)
+            owned = Permission(roles, self.department, self.known, self.owner, done_by, self.ended_at, self.ended_kept)
+            self._of[name] = replace(owned, break_glass=self.break_glass)
 
     def __getitem__(self, operation: str) -> Permission:
         return self._of.get(operation, NOBODY)

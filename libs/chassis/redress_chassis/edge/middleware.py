@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 import structlog
@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from redress_chassis.api.strict_json import strict_json
 from redress_chassis.api.validation import Flaw, Where
 from redress_chassis.auth.callers import Caller, bearer
+from redress_chassis.edge.audit import reading_of, refusal_of, stranger_of
 from redress_chassis.edge.caller_limits import CallerLimits, address_of
 from redress_chassis.edge.headers import refuse_repeated, secured
 from redress_chassis.edge.logs import AccessLog, frames
@@ -48,6 +49,10 @@ class CallerCheck(Protocol):
     def settings(self) -> Settings: ...
 
     async def caller(self, token: str) -> Caller: ...
+
+    async def audit(self, record: dict[str, Any]) -> None: ...
+
+    def tally(self, record: dict[str, Any]) -> None: ...
 
 
 class EdgeMiddleware:
@@ -79,8 +84,13 @@ class EdgeMiddleware:
         """Where programs of other origins' pages may call, what tells their browsers so. (Before the first request are no settings.)"""
         if not (origins := self._gate.settings.origins):
             return self._serve
-        allowed = {"allow_methods": ALLOWED_METHODS, "allow_headers": ALLOWED_HEADERS, "expose_headers": EXPOSED_HEADERS}
-        return CORSMiddleware(self._serve, allow_origins=origins, **allowed)
+        return CORSMiddleware(
+            self._serve,
+            allow_origins=origins,
+            allow_methods=ALLOWED_METHODS,
+            allow_headers=ALLOWED_HEADERS,
+            expose_headers=EXPOSED_HEADERS,
+        )
 
     @cached_property
     def _limits(self) -> tuple[CallerLimits, CallerLimits]:
@@ -102,6 +112,9 @@ class EdgeMiddleware:
 
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
+                # Here, where nothing has left yet: a reading that cannot be recorded is not answered.
+                if message["status"] < 400 and (reading := reading_of(scope)) is not None:
+                    await self._gate.audit(reading)
                 request_context.status = message["status"]
                 message["headers"] = secured(message.get("headers", ()), path, scope["scheme"] == "https")
             elif request_context.method == "HEAD":
@@ -166,9 +179,22 @@ class EdgeMiddleware:
         if request_context.status:  # the answer is half sent: all that is left is to break it off, so that nobody takes it for whole
             request_context.code = "broken-off"
             raise BrokenOff from None
-        problem = problem or defect()
+        problem = await self._noted(scope, problem or defect(), request_context)
         request_context.code = problem.code
         await problem.response(request_context.trace.trace)(scope, receive, send)
+
+    async def _noted(self, scope: Scope, problem: Problem, request_context: RequestContext) -> Problem:
+        """The same, once the audit trail has it where it refuses; else what stands in the way of that."""
+        if (refusal := refusal_of(scope, problem)) is None:
+            return problem
+        if request_context.caller is None:
+            self._gate.tally(stranger_of(scope, problem))
+            return problem
+        try:
+            await self._gate.audit(refusal)
+        except Exception as error:
+            return problem_of(error) or defect()
+        return problem
 
     def _record(self, scope: Scope, request_context: RequestContext, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "")  # the template: a path holds ids, and a made-up path anything

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +15,29 @@ PLACE = "redress.exchange"  # in the ASGI scope
 
 
 @dataclass(slots=True)
+class Access:
+    """What one request did with personal fields.
+
+    subjects: whose were opened, and which, by their references. searched: the field by whose value a list was searched.
+    allowed: the roles in which the caller reached them, and how far each reaches. refused: the subject is there, and out of reach.
+    reason: why they break the glass, where they say so. broken: they reached the subject by that alone."""
+
+    subjects: dict[str, list[str]] = field(default_factory=dict)
+    searched: str | None = None
+    allowed: dict[str, str] = field(default_factory=dict)
+    refused: bool = False
+    reason: str | None = None
+    broken: bool = False
+
+    def read(self, subject: str, references: Iterable[str], allowed: Mapping[str, str]) -> None:
+        self.subjects.setdefault(subject, []).extend(references)
+        self.allowed.update(allowed)
+
+
+@dataclass(slots=True)
 class RequestContext:
-    """trace: its thread. caller: who asks, verified. raw, body: what was sent, and the JSON in it. subject, code: for the log line."""
+    """trace: its thread. caller: who asks, verified. raw, body: what was sent, and the JSON in it. subject, code: for the log line.
+    access: for the audit trail."""
 
     method: str
     path: str
@@ -27,6 +49,7 @@ class RequestContext:
     subject: str | None = None
     code: str | None = None
     status: int = 0
+    access: Access = field(default_factory=Access)
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)

@@ -53,6 +53,12 @@ class Metrics:
             ["command", "outcome"],
             registry=self.registry,
         )
+        self._audited = Counter(
+            "redress_audit_records_total",
+            "Records of the audit trail by kind: reading, break-glass or refusal; not-written where one could not be.",
+            ["kind"],
+            registry=self.registry,
+        )
         self._requests = Histogram(
             "redress_request_seconds", "Duration of requests.", ["method", "route", "status"], registry=self.registry, buckets=BUCKETS
         )
@@ -74,6 +80,9 @@ class Metrics:
     def issuer(self, away: Callable[[], float]) -> None:
         """away: seconds."""
         self._issuer_away.set_function(away)
+
+    def audited(self, kind: str) -> None:
+        self._audited.labels(kind).inc()
 
     async def page(self, measures: Callable[[], Awaitable[Measures]]) -> Response:
         """What Prometheus reads. While the engine cannot be asked, its measures are missing rather than old."""

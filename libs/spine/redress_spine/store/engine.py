@@ -42,6 +42,7 @@ from redress_spine.processing.reality import Reality
 from redress_spine.processing.record_view import view
 from redress_spine.processing.watch import EngineWatch, Health, Measures
 from redress_spine.store import entries
+from redress_spine.store.audit import Record, Trail
 from redress_spine.store.commit import Committer, EventTooLarge
 from redress_spine.store.database import Answer, Database
 from redress_spine.store.deciding import CommandMetadata, Deciding
@@ -135,6 +136,7 @@ class Engine:
         self._cross_check = CrossCheck(source, clock, config.clock_tolerance)
         self._lookup_key = lookup_key(config.master_key)
         self._vault = Vault(config.master_key, self._database.reading, self._wait_for_keys)
+        self._audit = Trail(source, config.master_key, self._database.reading)
         self._next_wait: asyncio.Task[bool] | None = None
         self._waiting = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -243,6 +245,7 @@ class Engine:
         loops |= {"planning": self.planning.run(), "effects": self.performing.run()} if self._reactors else {}
         loops["pruning"] = pruning.run()
         loops["reality"] = self._reality.run()
+        loops["audit"] = self._audit.run()
         if isinstance(self.clock, SteppingClock):
             loops["clock"] = follow(self.clock, self._look_anew)
         else:
@@ -261,6 +264,7 @@ class Engine:
         if self._next_wait is not None:
             self._next_wait.cancel()
         await self._log_end.stop()
+        await self._audit.end()
         await self._database.close()
 
     def _committed(self, written: Sequence[Changes]) -> None:
@@ -366,6 +370,14 @@ class Engine:
     async def open(self, subject: str, refs: Sequence[str]) -> dict[str, str]:
         """Personal values in clear, by reference; what was forgotten is missing. Raises Unavailable (KeyMissing, PlaintextMissing)."""
         return await self._database.on_live(lambda: self._vault.open(subject, refs))
+
+    async def audit(self, record: Record) -> None:
+        """Add who read or was refused what to the audit trail; it is there once this returns. Raises Unavailable."""
+        await self._audit.record(record)
+
+    def tally(self, record: Record) -> None:
+        """The same of what anybody can cause without end: counted, and written within seconds."""
+        self._audit.tally(record)
 
     async def parked(
         self, limit: int = 200, after: str = "", only: str | None = None, aside_after: tuple[str, int, int] | None = None

@@ -24,6 +24,7 @@ GRANT SELECT, UPDATE ON public.relay_checkpoint TO {role};
 GRANT SELECT, INSERT, UPDATE ON public.keys TO {role};
 GRANT SELECT, INSERT, DELETE ON public.idempotency TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON public.effects TO {role};
+GRANT SELECT, INSERT ON public.audit TO {role};
 """
 NUMBER = """
 INSERT INTO partitioning (partitions) VALUES ($1)
