@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, PositiveInt, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from redress_chassis.observability import ObservabilitySettings
 from redress_spine.messaging.kafka_clients import KafkaClients, Mechanism, Security, tls
 from redress_spine.messaging.topics import REPLICAS
 from redress_spine.processing.clock import ClockUnusable, SteppingClock
@@ -134,7 +135,7 @@ class KafkaSettings(BaseSettings):
             raise BadSettings("\n".join(lines)) from None
 
 
-class Settings(KafkaSettings):
+class Settings(ObservabilitySettings, KafkaSettings):
     """All that differs between one installation of a service and another."""
 
     database_url: str = Field(repr=False, pattern="^postgres(ql)?://")

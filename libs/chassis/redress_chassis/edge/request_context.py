@@ -9,13 +9,15 @@ from starlette.types import Scope
 
 from redress_chassis.auth.callers import Caller
 from redress_chassis.edge.trace import TraceContext
+from redress_spine.tracing import Span
 
 PLACE = "redress.exchange"  # in the ASGI scope
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """trace: its thread. caller: who asks, verified. raw, body: what was sent, and the JSON in it. subject, code: for the log line."""
+    """trace: its thread; span: what is collected of it, where somebody does. caller: who asks, verified. raw, body: what was sent, and the
+    JSON in it. subject, code: for the log line."""
 
     method: str
     path: str
@@ -27,6 +29,7 @@ class RequestContext:
     subject: str | None = None
     code: str | None = None
     status: int = 0
+    span: Span | None = None
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)

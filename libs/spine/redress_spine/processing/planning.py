@@ -29,10 +29,10 @@ SELECT s.subject FROM state s JOIN unnest($1::text[], $2::bigint[]) d (subject, 
 ORDER BY s.subject FOR UPDATE OF s SKIP LOCKED
 """
 WANT = """
-INSERT INTO effects (reactor, key, subject, lane, target, data, opens)
-SELECT $1, w.key, w.subject, w.lane, w.target, w.data, ARRAY (SELECT jsonb_array_elements_text(w.opens))
-FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[])
-    WITH ORDINALITY w (key, subject, lane, target, data, opens, ord) ORDER BY w.ord
+INSERT INTO effects (reactor, key, subject, lane, target, data, opens, traceparent)
+SELECT $1, w.key, w.subject, w.lane, w.target, w.data, ARRAY (SELECT jsonb_array_elements_text(w.opens)), w.traceparent
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::text[])
+    WITH ORDINALITY w (key, subject, lane, target, data, opens, traceparent, ord) ORDER BY w.ord
 ON CONFLICT DO NOTHING
 """
 PLANNED = """
@@ -114,6 +114,7 @@ class Planning(AutomationLoop):
     ) -> list[str]:
         """Effects and the mark that they are kept, in one transaction; of rows that are still as they were. → their subjects."""
         revisions = {row.subject: row.revision for row in rows}
+        traces = {row.subject: row.cause.get("traceparent") for row in rows}
         async with self._pool.acquire() as connection, connection.transaction():
             locked = await connection.fetch(LOCK, list(revisions), list(revisions.values()))
             kept = [row["subject"] for row in locked]
@@ -128,6 +129,7 @@ class Planning(AutomationLoop):
                     [each.target for each in effects],
                     [orjson.dumps(dict(each.data)).decode() for each in effects],
                     [orjson.dumps(list(each.opens)).decode() for each in effects],
+                    [traces[subject] for subject in kept for _ in wanted[subject]],
                 )
             if reactor.forget:
                 await reactor.forget(connection, kept, known)
