@@ -30,10 +30,9 @@ def traced(service, settings, jar, issuer):
         with receiver() as received:
             app = service.app(settings.model_copy(update={"otlp_endpoint": url or received.url, "otlp_sample": sample}), engine=jar)
             headers = {"authorization": f"Bearer {issuer.token('front-end', 'handler', department='network')}", "idempotency-key": "k"}
-            transport = httpx.ASGITransport(app)
             async with (
                 app.router.lifespan_context(app),
-                httpx.AsyncClient(transport=transport, base_url="http://jar", headers=headers) as client,
+                httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://jar", headers=headers) as client,
             ):
                 yield client, received
 
@@ -110,7 +109,5 @@ async def test_a_link_of_another_trace_is_kept_and_a_malformed_one_is_not():
 
 
 def test_where_nobody_collects_spans_the_sdk_is_not_even_imported():
-    line = (
-        "import sys, redress_chassis, redress_chassis.running; print(sorted(n for n in sys.modules if n.startswith('opentelemetry.sdk')))"
-    )
+    line = "import sys, redress_chassis, redress_chassis.running; print([n for n in sys.modules if n.startswith('opentelemetry.sdk')])"
     assert subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True).stdout.strip() == "[]"
