@@ -7,7 +7,7 @@ import httpx
 import typer
 from aiokafka.errors import KafkaError
 
-from redress_cli import adopt, attach, checks, clock, demo, effects, log, parked, restore_log, stack, status, submit, token
+from redress_cli import adopt, attach, checks, clock, demo, effects, log, parked, restore_log, stack, status, submit, token, version
 from redress_cli.console import err
 
 AWAY = (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.TransportError)
@@ -43,6 +43,7 @@ app.command("send-keys")(checks.send_keys)
 app.command("adopt")(adopt.adopt)
 app.command("restore-log")(restore_log.restore_log)
 app.command("demo")(demo.demo)
+app.command("version")(version.version)
 
 
 def main() -> None:
