@@ -83,14 +83,14 @@ def test_the_trace_tells_how_a_complaint_was_classified_and_got_its_case(spans: 
         ("intake", "commit", "POST /complaints"),
         ("intake", f"send {topic}", "POST /complaints"),
         ("triage", f"process {topic}", "POST /complaints"),
-        ("triage", "automation triage classify", "POST /complaints"),
-        ("triage", "commit", "automation triage classify"),
-        ("triage", f"send {topic}", "automation triage classify"),
-        ("handling", f"process {topic}", "automation triage classify"),
-        ("handling", "automation handling open", "automation triage classify"),
+        ("triage", "automation classify", "POST /complaints"),
+        ("triage", "commit", "automation classify"),
+        ("triage", f"send {topic}", "automation classify"),
+        ("handling", f"process {topic}", "automation classify"),
+        ("handling", "automation open", "automation classify"),
         ("callback", f"process {topic}", "POST /complaints"),
     }
-    assert ("sla-monitor", "automation sla-monitor start") in {(service, name) for service, name, _ in told}
+    assert ("sla-monitor", "automation start") in {(service, name) for service, name, _ in told}
 
 
 def test_a_later_step_is_a_trace_of_its_own_that_is_linked_to_what_was_before(received: Receiver, traced: Live, complaint: str, spans):

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -19,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from redress_chassis.operations.metrics import Metrics
 from redress_local import dashboards
-from redress_local.places import ROOT
+from redress_local.places import ROOT, SERVICES, package
 from redress_spine.store.engine import Measures
 
 FOLDER = ROOT / "deploy/monitoring"
@@ -184,6 +185,12 @@ def test_the_panels_of_a_dashboard_have_their_own_numbers_and_places(name: str):
 def test_a_query_for_what_is_not_there_is_found(query: str, why: str, labels: dict[str, set[str]]):
     with pytest.raises(AssertionError, match=re.escape(why)):
         asked(query, labels)
+
+
+def test_no_service_loads_the_sdk_of_traces_before_somebody_collects_them():
+    mains = ", ".join(f"{package(name)}.main" for name in SERVICES)
+    line = f"import sys, {mains}; print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
+    assert subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
 @needs_promtool

@@ -47,10 +47,10 @@ class Tracer(Protocol):
 now = time.time_ns
 
 
-def decided(tracer: Tracer, source: str, automation: str, row: Row, began: int) -> Span:
+def decided(tracer: Tracer, automation: str, row: Row, began: int) -> Span:
     """An automation's decision on a row, which ends once it is committed. It goes on from the last event that changed the row."""
     attributes = {"redress.automation": automation, "redress.subject": row.subject}
-    return tracer.begin(f"automation {source} {automation}", "internal", row.cause.get("traceparent"), attributes, began)
+    return tracer.begin(f"automation {automation}", "internal", row.cause.get("traceparent"), attributes, began)
 
 
 def committed(tracer: Tracer, item: Item, began: int) -> None:

@@ -474,7 +474,7 @@ class AutomationLoop:
         events = automation.decide(self._state(row), context)
         provenance = replace(cause_of(row), actor=automation.actor)
         if self._tracer is not None and events:
-            spans[row.subject] = span = tracing.decided(self._tracer, self._source, automation.name, row, began)
+            spans[row.subject] = span = tracing.decided(self._tracer, automation.name, row, began)
             provenance = replace(provenance, traceparent=span.traceparent)
         return Draft(row, events, now, provenance)
 

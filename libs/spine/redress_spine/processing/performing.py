@@ -66,7 +66,7 @@ class Performing:
         self._open = open
         self._decide = decide
         self._tracer = tracer
-        self._spans: dict[tuple[str, str], Span] = {}  # of attempts under way, by reactor and key
+        self._spans: dict[tuple[str, str, int], Span] = {}  # of attempts under way, by reactor, key and number
         self._owner = f"{os.getpid()}-{uuid.uuid4().hex}"
         self._woken = {each.name: asyncio.Event() for each in reactors}
         self._pools: dict[str, Executor] = {}
@@ -122,7 +122,7 @@ class Performing:
         """One attempt. asked: when its lease was asked for, by the monotonic clock."""
         self.under_way += 1
         if self._tracer is not None:
-            span = self._spans[reactor.name, leased.effect.key] = tracing.attempted(self._tracer, reactor.name, leased)
+            span = self._spans[reactor.name, leased.effect.key, leased.attempt] = tracing.attempted(self._tracer, reactor.name, leased)
             leased = replace(leased, traceparent=span.traceparent)
         try:
             await self._perform(reactor, leased, metadata)
@@ -239,7 +239,7 @@ class Performing:
         self._end(reactor, leased, outcome)
 
     def _end(self, reactor: Reactor, leased: Leased, outcome: str | None) -> None:
-        if (span := self._spans.pop((reactor.name, leased.effect.key), None)) is not None:
+        if (span := self._spans.pop((reactor.name, leased.effect.key, leased.attempt), None)) is not None:
             span.end({"redress.outcome": outcome or "none"}, error=None if outcome in ("done", "dropped", None) else outcome)
 
 

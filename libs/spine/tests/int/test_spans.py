@@ -35,8 +35,8 @@ def tree(spans: list[Told]) -> set[tuple[str, str]]:
 
 
 async def test_an_automation_of_another_service_is_of_the_commands_trace(stack: Stack) -> None:
-    spans = await trace_of(stack, [OPEN], [], f"automation handling {OPEN.name}")
-    topic, decision = "complaints.lifecycle.v1", f"automation handling {OPEN.name}"
+    spans = await trace_of(stack, [OPEN], [], f"automation {OPEN.name}")
+    topic, decision = "complaints.lifecycle.v1", f"automation {OPEN.name}"
     assert tree(spans) >= {
         ("commit", "the request"),
         (f"send {topic}", "the request"),

@@ -82,9 +82,9 @@ def test_what_is_folded_is_told_and_what_comes_back_or_is_not_listened_to_is_not
 
 def test_an_automation_goes_on_with_the_trace_of_what_made_its_row_due_and_an_effect_with_that_of_its_row(notebook: Notebook):
     row = replace(ROW, cause={"traceparent": BEGINNING})
-    decision = tracing.decided(notebook, "handling", "open", row, 1)
+    decision = tracing.decided(notebook, "open", row, 1)
     attempt = tracing.attempted(notebook, "opening", Leased(Effect("key", SUBJECT, {"a": WORDS}), 2, None, BEGINNING))  # type: ignore[arg-type]
-    alone = tracing.decided(notebook, "handling", "open", ROW, 1)
+    alone = tracing.decided(notebook, "open", ROW, 1)
     assert [span.parent for span in notebook.spans] == [BEGINNING, BEGINNING, None]
     assert TRACE in decision.traceparent and TRACE in attempt.traceparent and TRACE not in alone.traceparent
     assert notebook.spans[1].attributes["redress.effect.attempt"] == 2
