@@ -47,6 +47,12 @@ class Tracer(Protocol):
 now = time.time_ns
 
 
+def in_log(traceparent: str | None) -> dict[str, str]:
+    """The field by which a log line is found with its trace; none where there is no trace."""
+    parts = (traceparent or "").split("-")
+    return {"trace_id": parts[1]} if len(parts) == 4 else {}
+
+
 def decided(tracer: Tracer, automation: str, row: Row, began: int) -> Span:
     """An automation's decision on a row, which ends once it is committed. It goes on from the last event that changed the row."""
     attributes = {"redress.automation": automation, "redress.subject": row.subject}

@@ -438,7 +438,8 @@ class AutomationLoop:
                 del left[next(iter(left))]
         if errors:
             for subject, what in errors.items():
-                log.error("work-set-aside", service=self._source, automations=automation.name, subject=subject, error=what)
+                trace = tracing.in_log(rows[subject].cause.get("traceparent"))
+                log.error("work-set-aside", service=self._source, automations=automation.name, subject=subject, error=what, **trace)
             await self._pool.execute(ERRORS, automation.name, list(errors), list(errors.values()), FIRST_RETRY, LONGEST_RETRY)
         if failed and (healed := [subject for subject in rows if subject not in errors]):
             await self._pool.execute(CLEAR, automation.name, healed)

@@ -214,7 +214,8 @@ class Performing:
         if (given_up := reactor.given_up) is not None:
             await self._tell(reactor, leased, "given-up", lambda state, context: given_up(state, effect, code, context))
         await self._finish(reactor, leased, "dead", message)
-        log.error("effect-given-up", service=self._source, reactor=reactor.name, key=effect.key, detail=message)
+        trace = tracing.in_log(leased.traceparent)
+        log.error("effect-given-up", service=self._source, reactor=reactor.name, key=effect.key, detail=message, **trace)
 
     async def _tell(self, reactor: Reactor, leased: Leased, what: str, decide: Callable[[Any, Context], list[Event]]) -> Loaded:
         """Commit what became of it, once for its key, whoever does it again."""

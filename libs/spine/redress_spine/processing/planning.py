@@ -14,6 +14,7 @@ import orjson
 import structlog
 
 from redress_events.event import EPOCH, Event
+from redress_spine import tracing
 from redress_spine.aggregate import Automation, Context
 from redress_spine.processing.automations import CLEAR, ERRORS, FIRST_RETRY, LONGEST_RETRY, TURN_SIZE, AutomationLoop, Decided
 from redress_spine.processing.clock import Clock, monotonic
@@ -90,7 +91,8 @@ class Planning(AutomationLoop):
         kept = await self._keep(reactor, [rows[subject] for subject in wanted], wanted, known)
         if errors:
             for subject, what in errors.items():
-                log.error("effect-set-aside", service=self._source, reactor=automation.name, subject=subject, error=what)
+                trace = tracing.in_log(rows[subject].cause.get("traceparent"))
+                log.error("effect-set-aside", service=self._source, reactor=automation.name, subject=subject, error=what, **trace)
             await self._pool.execute(ERRORS, automation.name, list(errors), list(errors.values()), FIRST_RETRY, LONGEST_RETRY)
         if failed and (healed := [subject for subject in rows if subject not in errors]):
             await self._pool.execute(CLEAR, automation.name, healed)

@@ -47,6 +47,11 @@ def test_a_commit_is_linked_to_what_another_trace_did_before(notebook: Notebook,
     assert WORDS not in str(span)
 
 
+def test_a_log_line_is_found_with_its_trace():
+    assert tracing.in_log(BEGINNING) == {"trace_id": TRACE}
+    assert tracing.in_log(None) == tracing.in_log("nonsense") == {}
+
+
 def test_a_command_that_changed_nothing_is_no_commit(notebook: Notebook):
     decided = item(ROW)
     decided.events.clear()
