@@ -46,7 +46,9 @@ ARG SERVICE
 RUN test -n "$SERVICE" || { echo "Name one: --build-arg SERVICE=intake" >&2; exit 1; }
 COPY services/$SERVICE /app/services/$SERVICE
 RUN python -m compileall -q "/app/services/$SERVICE"
-ENV SERVICE=$SERVICE PYTHONPATH=/app/libs/events:/app/libs/spine:/app/libs/chassis:/app/services/$SERVICE:/app/cli:/app/deploy/local
+# Which build this is, for /health/live, metrics and logs: --build-arg BUILD=$(git rev-parse --short HEAD)
+ARG BUILD=unknown
+ENV SERVICE=$SERVICE REDRESS_BUILD=$BUILD PYTHONPATH=/app/libs/events:/app/libs/spine:/app/libs/chassis:/app/services/$SERVICE:/app/cli:/app/deploy/local
 USER 10001:10001
 EXPOSE 8080
 STOPSIGNAL SIGTERM

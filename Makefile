@@ -35,7 +35,7 @@ MINUTES ?= 20
 SEED ?=
 NAME ?=
 
-.PHONY: help check setup demo run test test-identity lint pages bench soak format schemas folds permissions service services requirements sbom audit clean
+.PHONY: help check setup demo run test test-identity lint pages bench soak format schemas folds permissions dashboards service services requirements sbom audit clean
 
 help: ## List what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,7 @@ lint: setup ## Style, format, types, import contracts, schemas and files that ma
 	@! grep -rniI complaint libs/spine/redress_spine $(SPEAK_OF_COMPLAINTS:%=--exclude=%) || { echo "The spine knows no complaint: it says subject." >&2; exit 1; }
 	@$(BIN)/python -m redress_local.derived --check
 	@$(BIN)/python -m redress_spine.schemas --check
+	@$(BIN)/python -m redress_local.dashboards --check
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/docker-compose --file docker-compose.yml config --quiet # by the compose specification, without an engine
 
@@ -92,6 +93,9 @@ folds: setup ## Record what each fold makes of the golden log, after its number 
 permissions: setup ## Write docs/permissions.md anew from the services' tables of permissions, and the table in docs/kafka-rights.md
 	@PYTHONPATH=tests/docs/support $(BIN)/python -m permission_page
 	@PYTHONPATH=tests/docs/support $(BIN)/python -m rights_page
+
+dashboards: setup ## Write Grafana's dashboards anew from deploy/monitoring/dashboards.yml
+	@$(BIN)/python -m redress_local.dashboards
 
 service: setup ## Make an empty service that starts and folds, and list it: NAME=notifier (docs/add-a-service.md)
 	@$(BIN)/python -m redress_local.new_service "$(NAME)"

@@ -7,7 +7,7 @@ import httpx
 import typer
 from aiokafka.errors import KafkaError
 
-from redress_cli import adopt, audit, checks, context, effects, log, parked, relay, restore_log, status, token
+from redress_cli import adopt, audit, checks, context, effects, log, parked, relay, restore_log, status, token, version
 from redress_cli.console import LOCAL, err
 from redress_cli.harmless import harmless
 
@@ -51,6 +51,7 @@ app.command("adopt")(adopt.adopt)
 app.command("restore-log")(restore_log.restore_log)
 app.add_typer(audit.app, name="audit")
 app.add_typer(token.app, name="token")
+app.command("version")(version.version)
 if LOCAL:
     app.command("demo")(demo.demo)
 

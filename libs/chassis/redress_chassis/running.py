@@ -22,10 +22,13 @@ from redress_chassis.edge.problems import unavailable
 from redress_chassis.operations.metrics import Metrics
 from redress_chassis.policies import PolicyUnusable
 from redress_chassis.settings import BadSettings, Settings
+from redress_chassis.version import VERSION
 from redress_spine.processing.clock import SteppingClock
 from redress_spine.store.engine import Config, Engine, Health, JournalRestored, Measures, Unavailable
+from redress_spine.tracing import Tracer
 
 if TYPE_CHECKING:
+    from redress_chassis.operations.tracing import OtlpTracer
     from redress_chassis.service import Service
 
 START_TIMEOUT = 5.0  # seconds that the start waits for the engine; then health is served, and 503 for the rest, until it is up
@@ -45,6 +48,7 @@ class RunningService:
         self.permissions: Permissions = service.permissions
         self.policies: Any = None
         self.starting: asyncio.Task[None] | None = None
+        self.tracer: Tracer | None = None  # none where nobody collects spans
         self.refused: str | None = None  # why nothing is started: a setting, or a policy
         self._service = service
         self._given = settings, policies, engine, tokens
@@ -60,6 +64,9 @@ class RunningService:
         settings = self._read()
         logs.configure(self._service.name, settings.log_level)
         self.access = logs.AccessLog(self._service.name, settings.log_level)
+        log.info("starting", version=VERSION, build=settings.build)
+        self.metrics.built(self._service.name, settings.build)
+        tracer = self.tracer = _tracer(self._service.name, settings)
         _, _, engine, tokens = self._given
         self.permissions = self._service.permissions.under(settings.duties())
         self._tokens = tokens or settings.tokens()
@@ -72,6 +79,9 @@ class RunningService:
             yield
         finally:
             await self._stop()
+            self.tracer = None
+            if tracer is not None:
+                await tracer.close()
 
     @property
     def engine(self) -> Engine:
@@ -86,6 +96,10 @@ class RunningService:
     def settings(self) -> Settings:
         assert self._settings is not None, "the app has not been started"
         return self._settings
+
+    @property
+    def build(self) -> str:
+        return self._settings.build if self._settings is not None else "unknown"
 
     @property
     def broken(self) -> str | None:
@@ -169,6 +183,7 @@ class RunningService:
                 min_insync=settings.min_insync,
             ),
             clock=SteppingClock(settings.clock_file) if settings.clock_file else service.clock,
+            tracer=self.tracer,
         )
 
     async def _start(self, engine: Engine) -> None:
@@ -225,6 +240,14 @@ class WithoutTraceback:
             await send(message)
 
         await self._app(scope, receive, without)
+
+
+def _tracer(service: str, settings: Settings) -> OtlpTracer | None:
+    if settings.otlp_endpoint is None:
+        return None
+    from redress_chassis.operations.tracing import OtlpTracer  # here: it brings the SDK
+
+    return OtlpTracer(settings.otlp_endpoint, service, settings.build, settings.otlp_sample)
 
 
 def _spare_the_collector() -> None:

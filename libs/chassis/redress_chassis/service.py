@@ -19,6 +19,7 @@ from redress_chassis.operations import health, idle
 from redress_chassis.operations import parked as ops
 from redress_chassis.running import RunningService, WithoutTraceback
 from redress_chassis.settings import Settings
+from redress_chassis.version import VERSION
 from redress_events.event import Contract
 from redress_spine.aggregate import Aggregate, Automation, Verified
 from redress_spine.processing.clock import Clock, wall_clock
@@ -87,6 +88,7 @@ class Service:
         app = ServiceApp(
             lambda router: EdgeMiddleware(router, gate=running, paths=paths, other=WithoutTraceback(router, running)),
             title=f"Redress {self.name}",
+            version=VERSION,
             description="Errors are RFC 9457 problem+json with a stable `code`.",
             lifespan=running.lifespan,
             redirect_slashes=False,

@@ -13,6 +13,7 @@ from redress_chassis.environment import PREFIX, BadSettings, read, secret
 from redress_chassis.http_settings import HttpSettings
 from redress_chassis.identity_settings import IdentitySettings
 from redress_chassis.kafka_settings import KafkaSettings
+from redress_chassis.observability import ObservabilitySettings
 from redress_spine.messaging.kafka_clients import wrong_address
 from redress_spine.messaging.topics import REPLICAS
 from redress_spine.processing.clock import ClockUnusable, SteppingClock
@@ -21,7 +22,7 @@ __all__ = ["PREFIX", "BadSettings", "KafkaSettings", "Settings"]
 KEY_BYTES = 32  # AES-256
 
 
-class Settings(KafkaSettings, HttpSettings, IdentitySettings):
+class Settings(KafkaSettings, HttpSettings, IdentitySettings, ObservabilitySettings):
     """All that differs between one installation of a service and another."""
 
     understands: ClassVar[str | None] = PREFIX

@@ -27,9 +27,10 @@ from redress_chassis.edge.logs import AccessLog, frames
 from redress_chassis.edge.paths import Paths
 from redress_chassis.edge.problems import Problem, busy, defect, problem_of
 from redress_chassis.edge.request_context import PLACE, RequestContext
-from redress_chassis.edge.trace import CURRENT, continued
+from redress_chassis.edge.trace import CURRENT, continued, of_span
 from redress_chassis.operations.metrics import METHODS, Metrics
 from redress_chassis.settings import Settings
+from redress_spine.tracing import Span, Tracer
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # What programs of other origins' pages may send and read, where a setting lets them call at all.
@@ -44,6 +45,7 @@ class CallerCheck(Protocol):
 
     metrics: Metrics
     access: AccessLog
+    tracer: Tracer | None
 
     @property
     def settings(self) -> Settings: ...
@@ -101,10 +103,12 @@ class EdgeMiddleware:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         headers = dict(scope["headers"])
-        trace = continued(headers.get(b"traceparent", b"").decode("latin-1"))
+        traceparent = headers.get(b"traceparent", b"").decode("latin-1")
+        span = self._span(scope, traceparent)
+        trace = continued(traceparent) if span is None else of_span(span.traceparent)
         path = scope["path"].removeprefix(scope.get("root_path", ""))  # the server sets the one before the other
-        request_context = scope[PLACE] = RequestContext(scope["method"], path, trace, headers)
-        CURRENT.set(trace.trace)  # a request is a task of its own: nobody has to take it back
+        request_context = scope[PLACE] = RequestContext(scope["method"], path, trace, headers, span=span)
+        CURRENT.set(trace)  # a request is a task of its own: nobody has to take it back
 
         # Every GET answers a HEAD, without its content. The server goes by its own scope, and keeps the content's length.
         if request_context.method == "HEAD":
@@ -129,6 +133,13 @@ class EdgeMiddleware:
             await self._answer(error, scope, receive, noting, request_context)
         finally:
             self._record(scope, request_context, time.perf_counter() - began)
+
+    def _span(self, scope: Scope, traceparent: str) -> Span | None:
+        """Health and metrics are asked too often to be worth a span."""
+        if self._gate.tracer is None or scope["path"] in self._open:
+            return None
+        method = scope["method"] if scope["method"] in METHODS else "_OTHER"
+        return self._gate.tracer.begin(method, "server", traceparent, {"http.request.method": method})
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, request_context: RequestContext) -> None:
         settings, path = self._gate.settings, request_context.path
@@ -204,13 +215,30 @@ class EdgeMiddleware:
             "route": route,
             "status": request_context.status,
             "ms": round(seconds * 1000, 1),
-            "trace": request_context.trace.trace,
+            "trace_id": request_context.trace.trace,
+            "span_id": request_context.trace.span,
         }
         if request_context.subject:
             line["subject"] = request_context.subject
         if request_context.code:
             line["code"] = request_context.code
         self._gate.access(**line)
+        if request_context.span is not None:
+            _end(request_context.span, request_context, route)
+
+
+def _end(span: Span, request_context: RequestContext, route: str) -> None:
+    """The route's template stands for the path, which may hold anything."""
+    attributes: dict[str, str | int] = {"http.response.status_code": request_context.status}
+    if route:
+        attributes["http.route"] = route
+    if request_context.subject:
+        attributes["redress.subject"] = request_context.subject
+    if request_context.code:
+        attributes["redress.code"] = request_context.code
+    failed = (request_context.code or str(request_context.status)) if not 0 < request_context.status < 500 else None
+    method = request_context.method if request_context.method in METHODS else "HTTP"
+    span.end(attributes, name=f"{method} {route}".rstrip(), error=failed)
 
 
 class BrokenOff(Exception):

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from redress_chassis.operations.metrics import Metrics
+from redress_chassis.version import VERSION
 
 if TYPE_CHECKING:
     from redress_spine.store.engine import Health, Measures
@@ -25,6 +26,9 @@ class HealthSource(Protocol):
     metrics: Metrics
 
     @property
+    def build(self) -> str: ...
+
+    @property
     def dying(self) -> list[str]: ...
 
     async def health(self) -> Health: ...
@@ -34,9 +38,13 @@ class HealthSource(Protocol):
 
 @router.get("/health/live")
 async def live(request: Request) -> Response:
-    """Restart me if this is no 200: the start failed for good, or a loop is stuck. A server that is away is no reason to."""
-    dying = _patient(request).dying
-    return JSONResponse({"status": "broken", "reasons": dying} if dying else {"status": "live"}, 503 if dying else 200)
+    """Restart me if this is no 200: the start failed for good, or a loop is stuck. A server that is away is no reason to. It also says
+    which release and build this is."""
+    patient = _patient(request)
+    release = {"version": VERSION, "build": patient.build}
+    if dying := patient.dying:
+        return JSONResponse({"status": "broken", "reasons": dying} | release, 503)
+    return JSONResponse({"status": "live"} | release)
 
 
 @router.get("/health/ready")

@@ -12,6 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
+from redress_chassis.version import VERSION
 from redress_spine.store.errors import JournalRestored
 
 if TYPE_CHECKING:
@@ -67,8 +68,14 @@ class Metrics:
             "How old the token issuer's keys are, if it was last asked for them in vain; else 0.",
             registry=self.registry,
         )
+        self._build = Gauge(
+            "redress_build_info", "1, with what runs here as labels.", ["service", "version", "build"], registry=self.registry
+        )
         self._request = lru_cache(1024)(self._requests.labels)  # looking a child up costs more than observing
         self._command = lru_cache(1024)(self._commands.labels)
+
+    def built(self, service: str, build: str) -> None:
+        self._build.labels(service, VERSION, build).set(1)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """route: the template, or empty. Made-up methods are counted as one, so that callers cannot make series."""

@@ -19,6 +19,7 @@ import asyncpg
 import orjson
 import structlog
 
+from redress_spine import tracing
 from redress_spine.messaging.envelope import headers
 from redress_spine.messaging.kafka_clients import KafkaClients, Producer
 from redress_spine.messaging.kafka_rights import MAKER, WRITE
@@ -29,6 +30,7 @@ from redress_spine.processing.clock import monotonic
 from redress_spine.store.errors import TopicMadeAnew, WrongCluster, safe_message
 from redress_spine.store.states import Connection, one, partition_of
 from redress_spine.store.vault import PROOF
+from redress_spine.tracing import Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -111,8 +113,8 @@ class Deposed(Exception):
 
 class Relay:
     """connect: makes a database connection of the relay's own. topics_now: asks Kafka for its cluster and the topics' ids. sending:
-    called with each page before it goes, sent: after it. alone: whether no other replica decides anything. refused: why nothing may be
-    sent, in a message. lacks: the right that it would need."""
+    called with each page before it goes, sent: after it. alone: whether no other replica decides anything. tracer: where what was sent is
+    told of. refused: why nothing may be sent, in a message. lacks: the right that it would need."""
 
     def __init__(
         self,
@@ -127,6 +129,7 @@ class Relay:
         sent: Callable[[], None] = lambda: None,
         alone: Callable[[], bool] = lambda: False,
         page: int = PAGE,
+        tracer: Tracer | None = None,
     ) -> None:
         self._source = source
         self._topics = topics
@@ -138,6 +141,7 @@ class Relay:
         self._sent = sent
         self._alone = alone
         self._page = page
+        self._tracer = tracer
         self._size = page  # of the next page: halved after a failure, for a page that is too large to be sent in time would never go
         self._woken = asyncio.Event()
         self._sender = Sender(kafka, f"{source}-relay")
@@ -236,10 +240,13 @@ class Relay:
                     full = len(rows) >= asked
                     asked = self._size
                     self._sending(rows)
+                    began = tracing.now()
                     # A page that was read ahead may have keys that went meanwhile: behind a tombstone they may not go again.
                     keys = {row["subject"]: row for row in rows if gone.get(row["subject"]) != (row["wrapped"] is None)}
                     keys.pop(None, None)
                     following = await self._ship(connection, rows, keys.values(), last if full else None)
+                    if self._tracer is not None:
+                        tracing.sent(self._tracer, rows, began)
                     gone = {subject: keys[subject]["wrapped"] is None for subject in sorted(keys)}
                     if fresh := {row["topic"] for row in rows} - sent_to.keys():
                         there = {name: seen.topics.get(self._topics(name)) for name in fresh}

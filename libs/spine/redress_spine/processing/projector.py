@@ -21,6 +21,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from redress_events.vocabulary import LIFECYCLE
+from redress_spine import tracing
 from redress_spine.messaging.following import Following
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.kafka_rights import group
@@ -39,6 +40,7 @@ from redress_spine.store.fold import Folding
 from redress_spine.store.saving import FENCE_LOST, OVERTAKEN, Move, fence, save, save_at_once, store_dead_letters
 from redress_spine.store.states import States
 from redress_spine.store.vault import PROOF, KeyRecord, Vault
+from redress_spine.tracing import Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +76,7 @@ class FenceLost(Exception):
 
 class Projector:
     """connect: makes a database connection of the projector's own. projected: called after each batch with what it changed; says
-    whether that made anything urgent due."""
+    whether that made anything urgent due. tracer: where what was folded is told of."""
 
     def __init__(
         self,
@@ -88,6 +90,7 @@ class Projector:
         log_end: LogEnd,
         connect: Callable[[], Awaitable[asyncpg.Connection]],
         projected: Callable[[Sequence[Changes]], bool],
+        tracer: Tracer | None = None,
     ) -> None:
         self._source = source
         self._kafka = KafkaClients.of(kafka)
@@ -98,6 +101,7 @@ class Projector:
         self._log_end = log_end
         self._connect = connect
         self._projected = projected
+        self._tracer = tracer
         self.skips: Skips = {}
         self._hurries_until = monotonic()
         self._timeline: int | None = None  # of the journal that it looks into
@@ -286,6 +290,7 @@ class Projector:
     async def _project(
         self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]], refused: str | None = None
     ) -> list[Changes]:
+        began = tracing.now()
         dead_letters: list[DeadLetter] = []
         keys: dict[str, KeyRecord] = {}
         items: list[DecodedRecord | RejectedRecord] = []
@@ -335,6 +340,8 @@ class Projector:
             if error.sqlstate == FENCE_LOST:
                 raise FenceLost from None
             raise
+        if self._tracer is not None:
+            tracing.folded(self._tracer, items, began)
         for place, records in batch.items():
             self.positions[place] = read[place]
             self.timestamps[place] = records[-1].timestamp or self.timestamps.get(place, 0)

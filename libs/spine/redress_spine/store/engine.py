@@ -63,6 +63,7 @@ from redress_spine.store.errors import (
 from redress_spine.store.lookups import digest_of, lookup_key
 from redress_spine.store.states import Loaded, Query, States
 from redress_spine.store.vault import Forgotten, Vault
+from redress_spine.tracing import Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +95,7 @@ class Config:
 
 
 class Engine:
-    """All that `redress_events` does for a service. Nothing happens before `start`."""
+    """All that `redress_events` does for a service. Nothing happens before `start`. tracer: where its work is told of as spans."""
 
     def __init__(
         self,
@@ -110,6 +111,7 @@ class Engine:
         reactors: Sequence[Reactor] = (),
         clock: Clock = wall_clock,
         entropy: Callable[[], bytes] = lambda: os.urandom(16),
+        tracer: Tracer | None = None,
     ) -> None:
         self.source = source
         self.fold = fold
@@ -127,6 +129,7 @@ class Engine:
         topics = wanted(config.partitions, config.min_insync, config.topic_prefix)
         self._kept = [TopicPartition(topic.name, n) for topic in topics if topic.settings is FOREVER for n in range(topic.partitions)]
         self._entropy = entropy
+        self._tracer = tracer
         self._reader = Reader(source, aggregates, contracts, config.partitions)
         self._kafka = kafka = KafkaClients.of(config.kafka)
         self._log_end = LogEnd(source, kafka)
@@ -154,7 +157,7 @@ class Engine:
             await self._reality.begin(connection)
         before = self.clock()
         self._cross_check.compare(before, await self._database_time())
-        self.committer = Committer(self.source, self._database.commits, self._committed)
+        self.committer = Committer(self.source, self._database.commits, self._committed, self._tracer)
         self.deciding = Deciding(
             source=self.source,
             contract=self._contract,
@@ -177,6 +180,7 @@ class Engine:
             topics_now=self._reality.topics_now,
             sending=lambda rows: self.projector.sending(rows),
             alone=lambda: self.projector.alone,
+            tracer=self._tracer,
         )
         self.projector = Projector(
             source=self.source,
@@ -188,6 +192,7 @@ class Engine:
             log_end=self._log_end,
             connect=lambda: self._database.connect("projector", synchronous_commit="off"),
             projected=self._projected,
+            tracer=self._tracer,
         )
         what_loops_need: dict[str, Any] = {
             "source": self.source,
@@ -203,6 +208,7 @@ class Engine:
             "words": lambda wanted: self._database.on_live(lambda: self._vault.open_all(wanted)),
             "pool": self._database.automations,
             "entropy": self._entropy,
+            "tracer": self._tracer,
         }
         self.automations = AutomationLoop(automations=self._automations, **what_loops_need)
         self.performing = Performing(
@@ -212,6 +218,7 @@ class Engine:
             state=self._state_of,
             open=self.open,
             decide=lambda subject, decide, metadata: self.decide(subject, decide, metadata, while_parked=True, append=True),
+            tracer=self._tracer,
         )
         self.planning = Planning(
             reactors=self._reactors,
