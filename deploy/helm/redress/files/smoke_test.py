@@ -13,6 +13,7 @@ import uuid
 
 TEXT = "TEST, nobody waits for an answer: broadband at home is very slow every evening, and the video buffers all the time."
 BUSY = (429, 503)
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def main() -> None:
@@ -62,7 +63,7 @@ def call(method, address, token=None, body=None, key=None):
         headers |= {"Content-Type": "application/json", "Idempotency-Key": key}
     request = urllib.request.Request(address, json.dumps(body).encode() if body is not None else None, headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with OPENER.open(request, timeout=10) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
