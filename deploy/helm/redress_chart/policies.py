@@ -238,9 +238,9 @@ def callers_from_outside_reach_operations_alone(found: list[Object]) -> Iterator
 def connections_are_secured(found: list[Object]) -> Iterator[str]:
     for what, container in containers(found):
         told: dict[str, Any] = {variable["name"]: variable.get("value") for variable in container.get("env", ())}
-        for variable in ("REDRESS_DATABASE_URL", "REDRESS_OWNER_DATABASE_URL"):
-            if variable in told and not re.search(r"\?sslmode=(verify-full|verify-ca|require)\b", told[variable]):
-                yield f"{what} reaches PostgreSQL in clear"
+        for variable in ("REDRESS_DATABASE_URL", "REDRESS_OWNER_URL"):
+            if variable in told and not re.search(r"\?sslmode=verify-full&sslrootcert=/", told[variable]):
+                yield f"{what} reaches PostgreSQL without knowing whom"
         if "REDRESS_KAFKA" in told and told["REDRESS_KAFKA_SECURITY"] not in ("SASL_SSL", "SSL"):
             yield f"{what} reaches Kafka in clear"
         if "REDRESS_PROFILE" in told and told["REDRESS_PROFILE"] != "production":

@@ -92,7 +92,7 @@ WRONG: list[tuple[str, str, Callable[[Found], Any]]] = [
     (
         "connections_are_secured",
         "managed",
-        lambda found: container(found)["env"].append({"name": "REDRESS_DATABASE_URL", "value": "postgresql://x/y?sslmode=disable"}),
+        lambda found: container(found)["env"].append({"name": "REDRESS_DATABASE_URL", "value": "postgresql://x/y?sslmode=require"}),
     ),
     (
         "users_of_kafka_have_the_rights",

@@ -210,7 +210,6 @@ def test_the_smoke_test_is_one_file_of_the_standard_library():
         ({"kafka__minInsyncReplicas": 4}, "there is no such topic"),
         ({"postgres__host": ""}, "services.triage.postgresHost"),
         ({"postgres__caSecret": {"name": ""}}, "postgres.caSecret.name is missing"),
-        ({"postgres__sslmode": "disable"}, "/postgres/sslmode"),
         ({"externalSecrets": {"enabled": True}}, "externalSecrets.store.name is missing"),
         ({"networkPolicy__kafka": []}, "networkPolicy.kafka is empty"),
         ({"networkPolicy__postgres": []}, "networkPolicy.postgres is empty"),

@@ -68,8 +68,8 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
                 say(f"{made.name} is migrated")
         elif step == MIGRATE:
             if len(services) != 1:
-                raise Missing("REDRESS_OWNER_DATABASE_URL names one database: say whose by --service NAME.")
-            owner_dsn, app_role = setting("REDRESS_OWNER_DATABASE_URL"), f"{ENTRIES[services[0]].database}_app"
+                raise Missing("REDRESS_OWNER_URL names one database: say whose by --service NAME.")
+            owner_dsn, app_role = setting("REDRESS_OWNER_URL"), f"{ENTRIES[services[0]].database}_app"
             await close_to_others(owner_dsn, app_role)
             await migrate_database(
                 owner_dsn,

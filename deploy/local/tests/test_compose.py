@@ -73,7 +73,7 @@ def test_every_service_is_there_and_is_told_all_that_it_needs(services):
 
 def test_the_setup_job_is_told_all_that_it_reads(services):
     read = set(re.findall(r"REDRESS_[A-Z_]+\b(?!=)", Path(setup_job.__file__).read_text()))
-    assert set(services["setup"]["environment"]) == read - {"REDRESS_OWNER_DATABASE_URL"}  # of databases that others make
+    assert set(services["setup"]["environment"]) == read - {"REDRESS_OWNER_URL"}  # of databases that others make
 
 
 def test_no_service_reads_what_its_settings_do_not_name():
@@ -270,7 +270,7 @@ async def test_an_owner_migrates_a_database_that_others_made_and_closes_it_to_th
     admin = await connections.connect(postgres_admin)
     try:
         await admin.execute(f'GRANT CONNECT ON DATABASE "{made.name}" TO PUBLIC')
-        for name, value in {"KAFKA": kafka_address, "PROFILE": "local", "OWNER_DATABASE_URL": made.owner_dsn}.items():
+        for name, value in {"KAFKA": kafka_address, "PROFILE": "local", "OWNER_URL": made.owner_dsn}.items():
             monkeypatch.setenv(PREFIX + name, value)
         with pytest.raises(Missing, match="--service"):
             await take(["migrate"], SERVICES)

@@ -18,7 +18,7 @@
 {{- $own := include "redress.own" (dict "root" $ "service" .) | fromYaml -}}
 {{- if not (coalesce $own.postgresHost $postgres.host) }}{{ fail (printf "postgres.host is missing: the server with the database %s, or services.%s.postgresHost." .database .name) }}{{ end -}}
 {{- end -}}
-{{- if and (ne $postgres.sslmode "require") (not $postgres.caSecret.name) }}{{ fail (printf "postgres.caSecret.name is missing: sslmode %s compares the server's certificate with what is in there." $postgres.sslmode) }}{{ end -}}
+{{- if not $postgres.caSecret.name }}{{ fail "postgres.caSecret.name is missing: the server's certificate is compared with what is in there." }}{{ end -}}
 {{- end -}}
 {{- if and $values.externalSecrets.enabled (not $values.externalSecrets.store.name) }}{{ fail "externalSecrets.store.name is missing: the store that holds the secrets." }}{{ end -}}
 {{- if $values.networkPolicy.enabled -}}

@@ -71,7 +71,7 @@ capabilities:
   valueFrom:
     secretKeyRef: { name: {{ include "redress.databaseSecret" (dict "root" .root "name" .service.name "role" .role) }}, key: password }
 - name: {{ .variable }}
-  value: postgresql://{{ $database }}_{{ .role }}:$(DATABASE_PASSWORD)@{{ include "redress.postgresHost" . }}:{{ $postgres.port }}/{{ $database }}?sslmode={{ $postgres.sslmode }}{{ if include "redress.postgresCa" .root }}&sslrootcert=/etc/redress/postgres-ca/ca.crt{{ end }}
+  value: postgresql://{{ $database }}_{{ .role }}:$(DATABASE_PASSWORD)@{{ include "redress.postgresHost" . }}:{{ $postgres.port }}/{{ $database }}?sslmode=verify-full&sslrootcert=/etc/redress/postgres-ca/ca.crt
 {{- end }}
 
 {{- /* kafka: whose user; postgres, masterKey, policy: whether they are mounted. */ -}}
@@ -82,7 +82,7 @@ capabilities:
 - { name: kafka-ca, mountPath: /etc/redress/kafka-ca, readOnly: true }
 {{- end }}
 {{- end }}
-{{- if and .postgres (include "redress.postgresCa" .root) }}
+{{- if .postgres }}
 - { name: postgres-ca, mountPath: /etc/redress/postgres-ca, readOnly: true }
 {{- end }}
 {{- if .masterKey }}
@@ -114,13 +114,11 @@ capabilities:
 {{- end }}
 {{- end }}
 {{- if .postgres }}
-{{- with include "redress.postgresCa" .root }}
 - name: postgres-ca
   secret:
-    secretName: {{ . }}
+    secretName: {{ include "redress.postgresCa" .root }}
     defaultMode: 0440
     items: [{ key: {{ $values.postgres.caSecret.key }}, path: ca.crt }]
-{{- end }}
 {{- end }}
 {{- if .masterKey }}
 - name: master-key
