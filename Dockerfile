@@ -10,7 +10,7 @@ COPY requirements/runtime.txt /tmp/runtime.txt
 RUN pip --python /opt/redress/bin/python install --no-deps --require-hashes --only-binary :all: --no-compile -r /tmp/runtime.txt \
  && python -m compileall -q -j 0 /opt/redress/lib
 
-# The libraries that all services share, the command line, and a user who may write nothing but /keys, which the setup job fills.
+# The libraries that all services share, the command line, and a user who may write nothing but /keys, which the setup job alone is let write.
 FROM python:3.13.14-slim-trixie AS libraries
 RUN useradd --uid 10001 --user-group --no-log-init --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin redress \
  && install --directory --owner redress --group redress --mode 0700 /keys
@@ -29,8 +29,8 @@ WORKDIR /app
 FROM libraries AS setup
 COPY services /app/services
 COPY deploy/local /app/deploy/local
-# Where a rebuild spools a whole journal: a volume, with as much room as the journal has bytes.
-RUN install --directory --owner redress --group redress --mode 0700 /spool
+# Where a rebuild spools a whole journal: a volume, with as much room as the journal has bytes. And what of the keys is for services.
+RUN install --directory --owner redress --group redress --mode 0700 /spool /service-keys
 ENV TMPDIR=/spool
 ENV PYTHONPATH=/app/libs/events:/app/libs/spine:/app/libs/chassis:/app/deploy/local:/app/cli:/app/services/intake:/app/services/triage:/app/services/handling:/app/services/sla-monitor:/app/services/callback
 USER 10001:10001

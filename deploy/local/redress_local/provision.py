@@ -56,6 +56,17 @@ def addresses(admin_dsn: str, service: str, *, database: str | None = None, owne
     return Databases(name, owner, app, _dsn(admin_dsn, owner, owner_password, name), _dsn(admin_dsn, app, app_password, name))
 
 
+async def close_to_others(owner_dsn: str, app_role: str) -> None:
+    """What `provision` does for a database that it makes: nobody connects to it but its owner and the app role."""
+    connection = await connections.connect(owner_dsn)
+    try:
+        name = await connection.fetchval("SELECT current_database()")
+        await connection.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
+        await connection.execute(f'GRANT CONNECT ON DATABASE "{name}" TO "{app_role}"')
+    finally:
+        await connection.close()
+
+
 async def drop(admin_dsn: str, databases: Databases) -> None:
     """Remove the database, whoever is connected, and its roles."""
     connection = await connections.connect(admin_dsn)
