@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from redress_cli.checks import known, master_key
-from redress_cli.console import DEFAULT_FOLDER, Folder, err, fail, kafka_of, out, running_stack
+from redress_cli.console import DEFAULT_FOLDER, Folder, err, fail, kafka_of, mac_keys_of, out, running_stack
 from redress_local.places import SERVICES, package
 from redress_local.state import Stack
 from redress_spine.admin.adopt import Adopted, Adoption
@@ -76,7 +76,7 @@ def adopted(stack: Stack, service: str, passed_over: PassedOver | None, although
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(service, total=None)
         work = Adoption(
-            definition.verified(stack.partitions),
+            definition.verified(stack.partitions, mac_keys_of(stack)),
             fold=definition.fold,
             owner_dsn=stack.databases[service]["owner_dsn"],
             kafka=kafka_of(stack),

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from redress_cli.api import Api
-from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, out, running_stack
+from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, mac_keys_of, out, running_stack
 from redress_local.places import SERVICES, migrations, package
 from redress_local.state import Stack
 from redress_spine.admin.rebuild import NotSwapped, Rebuild, RebuildRunning, WouldLose
@@ -71,7 +71,7 @@ def verified(stack: Stack, names: list[str]) -> tuple[list[VerifyReport], list[s
                 progress.update(task, description=f"{name}: {what}", completed=done, total=every)
 
             try:
-                definition = importlib.import_module(f"{package(name)}.main").service.verified(stack.partitions)
+                definition = importlib.import_module(f"{package(name)}.main").service.verified(stack.partitions, mac_keys_of(stack))
                 assert isinstance(definition, Verified)
                 reports.append(
                     asyncio.run(compare(definition, stack.databases[name]["app_dsn"], kafka_of(stack), described, master_key(stack)))
@@ -172,7 +172,7 @@ def rebuild(
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(service, total=None)
         work = Rebuild(
-            definition.verified(stack.partitions),
+            definition.verified(stack.partitions, mac_keys_of(stack)),
             fold=definition.fold,
             owner_dsn=database["owner_dsn"],
             app_role=f"{database['name']}_app",

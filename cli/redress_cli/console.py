@@ -14,6 +14,7 @@ from redress_chassis.settings import BadSettings, KafkaSettings
 from redress_local.places import STACK
 from redress_local.state import NotRunning, Stack, read_stack
 from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.messaging.mac import MacKeys, MacKeysUnusable
 
 # Into a file or a pipe tables are as wide as they need to be, not the 80 columns of an unknown terminal.
 out = Console() if sys.stdout.isatty() else Console(width=160)
@@ -49,6 +50,14 @@ def running_stack(folder: Path) -> Stack:
         return read_stack(folder)
     except NotRunning as error:
         fail(f"{error} Start one with: redress up --folder {folder}")
+
+
+def mac_keys_of(stack: Stack) -> MacKeys:
+    """The keys by which the stack's records prove their source; ends the command where they cannot be read."""
+    try:
+        return stack.mac_keys()
+    except MacKeysUnusable as error:
+        fail(str(error))
 
 
 def kafka_of(stack: Stack) -> KafkaClients:

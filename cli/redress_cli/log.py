@@ -15,12 +15,14 @@ from rich.text import Text
 
 from redress_cli.api import Api
 from redress_cli.checks import known
-from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, out, running_stack
+from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, mac_keys_of, out, running_stack
 from redress_events.contracts import CONTRACTS
 from redress_events.vocabulary import EVENT_TOPICS, LIFECYCLE
 from redress_local.state import Stack
 from redress_spine.messaging.envelope import Envelope, Malformed, decode
+from redress_spine.messaging.mac import NotProved
 from redress_spine.messaging.polling import poll
+from redress_spine.messaging.records import signer_of
 from redress_spine.messaging.relay import close
 from redress_spine.messaging.whole_log import RESTORE_LOG, bounds, check_silence, reader, truncated
 from redress_spine.processing.clock import monotonic
@@ -127,8 +129,10 @@ async def collected(stack: Stack, subject: str) -> list[Envelope]:
 
 
 async def events(stack: Stack, subject: str | None, *, from_start: bool, follow: bool) -> AsyncIterator[Envelope]:
-    """Events of the lifecycle and of the public record. What is no event is passed over; a start that is gone is said first. follow: wait
-    for more, however long; else raises ConnectionError where Kafka gives nothing of what there is."""
+    """Events of the lifecycle and of the public record. What is no event is passed over; so is, and this is said, what does not prove its
+    source. A start that is gone is said first. follow: wait for more, however long; else raises ConnectionError where Kafka gives nothing
+    of what there is."""
+    mac = mac_keys_of(stack)
     consumer = reader(kafka_of(stack))
     try:
         await consumer.start()
@@ -153,9 +157,15 @@ async def events(stack: Stack, subject: str | None, *, from_start: bool, follow:
                 following[place] = records[-1].offset + 1
                 for record in records:
                     try:
-                        yield decode(record.value or b"")
+                        envelope = decode(record.value or b"")
                     except Malformed:
                         continue
+                    if (signer := signer_of(mac, record, record.chained)) == envelope.source:
+                        yield envelope
+                    else:
+                        why = signer.detail if isinstance(signer, NotProved) else f"It was signed by {signer}."
+                        where = f"{record.topic}/{record.partition} offset {record.offset}"
+                        err.print(f"{where} is not shown, for nothing proves its source. {why}", style="red", markup=False)
             observed = monotonic() if polled else observed
     finally:
         await close(consumer)

@@ -11,7 +11,7 @@ import typer
 from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, out, running_stack
+from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, mac_keys_of, out, running_stack
 from redress_events.vocabulary import EVENT_TOPICS, KEYS
 from redress_local.places import SERVICES
 from redress_local.state import Stack
@@ -73,6 +73,7 @@ def restored(stack: Stack, recreate: list[str], replicas: Replicas | None = None
             {name: Access(each["owner_dsn"], each["app_dsn"]) for name, each in databases.items()},
             kafka=kafka_of(stack),
             partitions=stack.partitions,
+            mac=mac_keys_of(stack),
             recreate=recreate,
             replicas=replicas,
             progress=lambda what, done, every: progress.update(task, description=what, completed=done, total=every or None),

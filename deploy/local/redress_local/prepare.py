@@ -10,6 +10,7 @@ from redress_chassis.settings import KafkaSettings
 from redress_local.places import migrations, package
 from redress_local.provision import Databases, provision
 from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.messaging.mac import NO_KEYS, MacKeys
 
 
 def told_kafka(bootstrap: str) -> KafkaClients:
@@ -38,10 +39,11 @@ async def prepare_database(
     kafka: KafkaClients | str,
     partitions: int,
     master: bytes | None = None,
+    mac: MacKeys = NO_KEYS,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Databases:
     """Make the database and its roles as far as they are missing, then migrate. A state that another fold made is rebuilt from the log
-    before the service starts; one that is searched by personal values needs the master key for that.
+    before the service starts, which needs the MAC keys; one that is searched by personal values needs the master key for that.
 
     Raises MigrationFailed, and what a rebuild raises."""
     migration, rebuilding = importlib.import_module("redress_spine.store.migrate"), importlib.import_module("redress_spine.admin.rebuild")
@@ -54,7 +56,7 @@ async def prepare_database(
         progress(f"{service}: {needed}")
         environment = RebuildProgress(service, progress)
         how |= {"fold": definition.fold, "kafka": kafka, "master": master}
-        done = await rebuilding.Rebuild(definition.verified(partitions), **how, progress=environment).run()
+        done = await rebuilding.Rebuild(definition.verified(partitions, mac), **how, progress=environment).run()
         progress(f"{service}: rebuilt {done.states} states from {done.events} records in {done.seconds:.1f} s")
     return databases
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from redress_local.issuer import Issuer
 from redress_local.places import SERVICES
 from redress_local.prepare import prepare_database, prepare_topics, told_kafka
+from redress_spine.messaging.mac import NO_KEYS, MacKeys
 
 STEPS = ("topics", "databases", "keys")
 
@@ -59,6 +60,7 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
                     kafka=told_kafka(setting("REDRESS_KAFKA")),
                     partitions=number("REDRESS_PARTITIONS") or 12,
                     master=master_key(),
+                    mac=mac_keys(),
                     progress=say,
                 )
                 say(f"{made.name} is migrated")
@@ -88,6 +90,13 @@ def master_key() -> bytes | None:
     """What a rebuild of intake needs, where REDRESS_MASTER_KEY_FILE is there; at the first start it is not, and nothing is rebuilt."""
     file = Path(os.environ.get("REDRESS_MASTER_KEY_FILE") or "/nowhere")
     return file.read_bytes() if file.is_file() else None
+
+
+def mac_keys() -> MacKeys:
+    """What any rebuild needs, where REDRESS_MAC_KEYS_DIR is there; at the first start it is not, and nothing is rebuilt. Raises
+    MacKeysUnusable."""
+    folder = Path(os.environ.get("REDRESS_MAC_KEYS_DIR") or "/nowhere")
+    return MacKeys.read(folder) if folder.is_dir() else NO_KEYS
 
 
 def number(name: str) -> int | None:

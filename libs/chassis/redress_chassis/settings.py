@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt, ValidationError, ValidationInfo, field_
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from redress_spine.messaging.kafka_clients import KafkaClients, Mechanism, Security, tls
+from redress_spine.messaging.mac import MacKeys, MacKeysUnusable
 from redress_spine.messaging.topics import REPLICAS
 from redress_spine.processing.clock import ClockUnusable, SteppingClock
 
@@ -140,6 +141,7 @@ class Settings(KafkaSettings):
     database_url: str = Field(repr=False, pattern="^postgres(ql)?://")
     kafka: str = Field(min_length=1)  # host:port, several with commas
     master_key_file: Path  # wraps the keys of personal data
+    mac_keys_dir: Path  # of the keys by which records prove their source, all services' keys for all services
     jwks: str = Field(min_length=1)  # a path, or an http(s) address
     issuer: str = Field(min_length=1)
     audience: str = Field("redress", min_length=1)
@@ -169,6 +171,15 @@ class Settings(KafkaSettings):
             raise ValueError(f"The file must hold {KEY_BYTES} bytes and nothing else, it has {size}.")
         return path
 
+    @field_validator("mac_keys_dir")
+    @classmethod
+    def _of_keys(cls, folder: Path) -> Path:
+        try:
+            MacKeys.read(folder)
+        except MacKeysUnusable as error:
+            raise ValueError(str(error)) from None
+        return folder
+
     @field_validator("clock_file")
     @classmethod
     def _for_the_local_profile(cls, path: Path | None, others: ValidationInfo) -> Path | None:
@@ -189,6 +200,15 @@ class Settings(KafkaSettings):
     @property
     def master_key(self) -> bytes:
         return self.master_key_file.read_bytes()
+
+    def mac_keys(self, source: str) -> MacKeys:
+        """For the service of this name. Raises BadSettings where it has no key to sign with."""
+        keys = MacKeys.read(self.mac_keys_dir)
+        try:
+            keys.check(source)
+        except MacKeysUnusable as error:
+            raise BadSettings(f"{PREFIX}MAC_KEYS_DIR: {error}") from None
+        return keys
 
 
 def _read(path: Path) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +24,7 @@ from redress_local.provision import Databases
 from redress_spine.aggregate import Aggregate, Automation, Context, Count, Entry, Projection, Table
 from redress_spine.messaging import topics
 from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.messaging.mac import MacKeys
 from redress_spine.processing.clock import Clock, wall_clock
 from redress_spine.processing.reactor import Reactor
 from redress_spine.store import connections
@@ -30,6 +32,7 @@ from redress_spine.store.engine import CommandMetadata, Config, Engine, Unavaila
 from redress_spine.store.migrate import migrate
 
 MASTER = bytes(range(32))
+MAC = MacKeys({f"{source}.1": sha256(source.encode()).digest() for source in CONTRACTS})
 AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 
 
@@ -160,6 +163,7 @@ def engine_of(
     clock: Clock = wall_clock,
     fold: int = 1,
     reactors: Sequence[Reactor] = (),
+    mac: MacKeys = MAC,
 ) -> Engine:
     """One replica of intake, handling or another that observes what handling does; not started. work None: what the service has."""
     return Engine(
@@ -170,7 +174,7 @@ def engine_of(
         automations=([OPEN] if source == "handling" else []) if automations is None else automations,
         queries=[],
         fold=fold,
-        config=Config(dsn, kafka, MASTER, partitions, settle, topic_prefix=prefix),
+        config=Config(dsn, kafka, MASTER, mac, partitions, settle, topic_prefix=prefix),
         reactors=reactors,
         clock=clock,
     )
@@ -206,9 +210,10 @@ class Stack:
         settle: float = 0.2,
         clock: Clock = wall_clock,
         reactors: Sequence[Reactor] = (),
+        mac: MacKeys = MAC,
     ) -> Engine:
         made = await self.database(source)
-        how: dict[str, Any] = {"automations": automations, "settle": settle, "clock": clock, "reactors": reactors}
+        how: dict[str, Any] = {"automations": automations, "settle": settle, "clock": clock, "reactors": reactors, "mac": mac}
         engine = engine_of(source, made.app_dsn, kafka or self.kafka, self.prefix, self.partitions, **how)
         if start:
             await engine.start()

@@ -106,6 +106,10 @@ class _Spine(Collector):
         for labels, count in self.latest.effects.items():
             effects.add_metric(labels, count)
         yield effects
+        aside = CounterMetricFamily("redress_records_set_aside", "Records that this process set aside, by reason.", labels=["reason"])
+        for reason, count in self.latest.set_aside.items():
+            aside.add_metric([reason], count)
+        yield aside
 
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -19,8 +19,9 @@ import asyncpg
 import orjson
 import structlog
 
-from redress_spine.messaging.envelope import headers
+from redress_spine.messaging.envelope import chain, headers
 from redress_spine.messaging.kafka_clients import KafkaClients, Producer
+from redress_spine.messaging.mac import MacKeys
 from redress_spine.messaging.pace import Pace
 from redress_spine.messaging.topic_metadata import ClusterSeen
 from redress_spine.messaging.topics import Topics
@@ -109,7 +110,7 @@ class Deposed(Exception):
 
 
 class Relay:
-    """connect: makes a database connection of the relay's own. topics_now: asks Kafka for its cluster and the topics' ids. sending:
+    """mac: the keys by which records prove their source. connect: makes a database connection of the relay's own. topics_now: asks Kafka for its cluster and the topics' ids. sending:
     called with each page before it goes, sent: after it. alone: whether no other replica decides anything. refused: why nothing may be
     sent, in a message."""
 
@@ -120,6 +121,7 @@ class Relay:
         kafka: KafkaClients | str,
         topics: Topics,
         partitions: int,
+        mac: MacKeys,
         connect: Callable[[], Awaitable[asyncpg.Connection]],
         topics_now: Callable[[], Awaitable[ClusterSeen]],
         sending: Callable[[Sequence[Any]], None] = lambda rows: None,
@@ -130,6 +132,7 @@ class Relay:
         self._source = source
         self._topics = topics
         self._partitions = partitions
+        self._mac = mac
         self._connect = connect
         self._topics_now = topics_now
         self._sending = sending
@@ -285,9 +288,9 @@ class Relay:
     ) -> list[Any]:
         """Keys first; then the events they seal. after: from a backlog, the page behind this one is read meanwhile."""
         if keys:
-            await self._send(key_record(self._topics, row) for row in keys)
+            await self._send(key_record(self._topics, self._mac, self._source, row) for row in keys)
         # One at a time: a page of them at once is what the garbage collector would walk.
-        records = (outgoing(self._topics, self._partitions, self._source, row) for row in rows)
+        records = (outgoing(self._topics, self._partitions, self._mac, self._source, row) for row in rows)
         if after is None:
             await self._send(records)
             return []
@@ -304,7 +307,7 @@ class Relay:
         """One page of all keys that there are, from behind this subject. → where the next one begins; None when all were sent."""
         keys = await connection.fetch(AGAIN, after, self._page)
         if keys:
-            await self._send(key_record(self._topics, row) for row in keys)
+            await self._send(key_record(self._topics, self._mac, self._source, row) for row in keys)
         following = keys[-1]["subject"] if len(keys) == self._page else None  # those made meanwhile go with their events
         await connection.execute(AGAIN_FROM, after, following)
         return following
@@ -341,17 +344,19 @@ def _below(rows: list[Any]) -> tuple[list[Any], bool]:
     return [row for row in rows if row["below"]], True
 
 
-def key_record(topics: Topics, row: Any) -> Outgoing:
-    """A wrapped key as a record of the topic of keys, or the tombstone of one that was destroyed."""
-    proof = [(PROOF, row["proof"])] if row["wrapped"] is None else []
-    return topics.keys, 0, row["subject"].encode(), row["wrapped"], proof
+def key_record(topics: Topics, mac: MacKeys, source: str, row: Any) -> Outgoing:
+    """A wrapped key as a record of the topic of keys, or the tombstone of one that was destroyed. source: who sends it."""
+    key, wrapped = row["subject"].encode(), row["wrapped"]
+    proof = [(PROOF, row["proof"])] if wrapped is None else []
+    return topics.keys, 0, key, wrapped, [*proof, mac.sign(source, topics.keys, key, wrapped, None, chain(b"", wrapped or b""))]
 
 
-def outgoing(topics: Topics, partitions: int, source: str, row: Any) -> Outgoing:
-    """A journal's row as a record of the log."""
-    stream = row["stream"]
-    own = headers(stream, source, row["type"], row["version"], row["prevhash"], row["hash"])
-    return topics(row["topic"]), partition_of(stream, partitions), stream.encode(), row["data"], own
+def outgoing(topics: Topics, partitions: int, mac: MacKeys, source: str, row: Any) -> Outgoing:
+    """A journal's row as a record of the log, signed now: a log that is written anew is signed with the newest key."""
+    stream, topic, key, prevhash, value = row["stream"], topics(row["topic"]), row["stream"].encode(), row["prevhash"], row["data"]
+    own = headers(stream, source, row["type"], row["version"], prevhash, row["hash"])
+    own.append(mac.sign(source, topic, key, value, prevhash, chain(prevhash, value)))
+    return topic, partition_of(stream, partitions), key, value, own
 
 
 class Sender:
