@@ -71,8 +71,9 @@ class Restored:
 
 class RestoreLog:
     """services: all that publish, in the order in which events of one time go. recreate: topics, by their names without a prefix, that are
-    deleted and made anew. mac: the keys by which records prove their source: what is written is signed with the newest. replicas: how many these get; as they had if not given. progress(what, done, all) is told as it goes on.
-    begun: from then on relays wait until a restore has come to its end."""
+    deleted and made anew. mac: the keys by which records prove their source; what is written is signed with the newest. replicas: how many
+    these get; as they had if not given. progress(what, done, all) is told as it goes on. begun: from then on relays wait until a restore
+    has come to its end."""
 
     def __init__(
         self,

@@ -110,9 +110,9 @@ class Deposed(Exception):
 
 
 class Relay:
-    """mac: the keys by which records prove their source. connect: makes a database connection of the relay's own. topics_now: asks Kafka for its cluster and the topics' ids. sending:
-    called with each page before it goes, sent: after it. alone: whether no other replica decides anything. refused: why nothing may be
-    sent, in a message."""
+    """mac: the keys by which records prove their source. connect: makes a database connection of the relay's own. topics_now: asks Kafka
+    for its cluster and the topics' ids. sending: called with each page before it goes, sent: after it. alone: whether no other replica
+    decides anything. refused: why nothing may be sent, in a message."""
 
     def __init__(
         self,

@@ -72,8 +72,8 @@ LOOK = 0.02  # seconds between two looks at what was read of a partition
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Where a service finds its database, its log, its master key and the keys by which records prove their source. kafka: bootstrap addresses alone, where neither TLS nor a user is
-    needed. settle: seconds that Kafka must have answered before timed automations.
+    """Where a service finds its database, its log and its keys. kafka: bootstrap addresses alone, where neither TLS nor a user is needed.
+    mac: the keys by which records prove their source. settle: seconds that Kafka must have answered before timed automations.
     keep_answers: how long a request that is repeated with its idempotency key gets the answer of the first.
     clock_tolerance: seconds by which its clock and the database's may differ. min_insync: replicas of the topics that must have a record
     before it counts as written."""
