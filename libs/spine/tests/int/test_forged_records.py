@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from redress_spine.admin.verify import verify
 from redress_spine.messaging import mac
 from redress_spine.messaging.envelope import chain
 from redress_spine.messaging.mac import MacKeys, make_keys
+from redress_spine.processing.parking import decided
 from redress_spine.store.engine import Engine
 from redress_spine.store.errors import CannotRestore
 from redress_spine.store.own_events import AdoptionRefused
@@ -90,6 +92,8 @@ async def test_an_event_with_the_right_chain_moves_nothing_unless_its_source_sig
         for each in await engine.parking.dead_letters():
             held = await engine.parking.held(place=(each.partition, each.offset), topic=each.topic)
             assert held is not None
+            await engine.pass_over([decided(held)], "ops:bob", "forged, ticket 4711")
+        assert await engine.parking.dead_letters() == []
         await hand.write(*author.say(ComplaintChased(chase=1)))
 
         async def moved() -> bool:
@@ -184,7 +188,7 @@ async def test_keys_are_rotated_while_services_run(stack: Stack, tmp_path: Path,
         subject = (await intake.create("complaint", lambda context: [registered(key)], metadata(key)))[0].subject
 
         async def case() -> bool:
-            return (await intake.read(subject)).state.observed.opened == 1
+            return bool((await intake.read(subject)).state.observed.opened == 1)
 
         await eventually(case)
         return subject
@@ -206,7 +210,7 @@ async def test_keys_are_rotated_while_services_run(stack: Stack, tmp_path: Path,
         assert await each.parking.dead_letters() == [] and await each.parking.subjects() == []
     late = await stack.engine("triage", automations=[], mac=MacKeys.read(folder))  # who reads all of it only now
     for subject in (before, under_way, after):
-        await eventually(lambda subject=subject: opened(late, subject, REF))
+        await eventually(partial(opened, late, subject, REF))
     for source in ("intake", "handling"):
         service = replace(described(stack, source), mac=MacKeys.read(folder))
         assert (await verify(service, (await stack.database(source)).app_dsn, stack.kafka, master=MASTER)).equal
@@ -239,7 +243,7 @@ async def test_a_log_written_anew_is_signed_anew_and_nothing_is_written_by_the_w
         where: dict[str, Any] = {"kafka": stack.kafka, "partitions": stack.partitions, "prefix": stack.prefix}
         return RestoreLog(access, **where, mac=keys, recreate=[LIFECYCLE], in_flight=0.1)
 
-    with pytest.raises(CannotRestore, match="has no key of intake|no key of intake"):
+    with pytest.raises(CannotRestore, match="no key of intake"):
         await restoring(MacKeys({})).run()
     with pytest.raises(CannotRestore, match="these are not the keys that it was written with"):
         await restoring(MacKeys({"intake.4": bytes(32)})).run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def reason(record: Record, reader: Reader = READER) -> str | None:
     return judged.reason if isinstance(judged, DeadLetter) else None
 
 
-def test_what_its_source_signed_is_read():
+def test_what_its_source_signed_is_read() -> None:
     assert reason(genuine()) is None
 
 
@@ -63,18 +64,18 @@ def test_what_its_source_signed_is_read():
         (lambda r: replace(changed("prevhash", bytes(32) + r.value[:9]), value=r.value[9:]), WRONG_MAC),
     ],
 )
-def test_nothing_of_it_can_be_exchanged(forged, why):
+def test_nothing_of_it_can_be_exchanged(forged: Callable[[Record], Record], why: str) -> None:
     assert reason(forged(genuine())) == why
 
 
-def test_it_cannot_stand_under_another_key_of_the_same_partition():
+def test_it_cannot_stand_under_another_key_of_the_same_partition() -> None:
     record = genuine()
     others = (subject_of(n) for n in range(2, 100))
     elsewhere = next(key for key in others if Sent(key.encode(), None).place() == record.partition)
     assert reason(replace(record, key=elsewhere.encode())) == WRONG_MAC
 
 
-def test_a_source_that_signs_anothers_event_wrote_nothing():
+def test_a_source_that_signs_anothers_event_wrote_nothing() -> None:
     (said,) = Author(subject_of(1), HANDLING).say(OPENED)
     headers = dict(said.headers)
     sign = ("intake", "complaints.lifecycle.v1", said.key, said.value, headers["prevhash"], headers["hash"])
@@ -84,7 +85,7 @@ def test_a_source_that_signs_anothers_event_wrote_nothing():
     assert READER.claims_to_be_ours(replace(record, headers=headers)) is None
 
 
-def test_one_that_nobody_signed_is_no_copy_of_the_same_bytes_signed():
+def test_one_that_nobody_signed_is_no_copy_of_the_same_bytes_signed() -> None:
     signed = genuine()
     unsigned = replace(signed, headers={name: value for name, value in signed.headers.items() if name != "mac"})
     READER.judge(unsigned)
@@ -92,7 +93,7 @@ def test_one_that_nobody_signed_is_no_copy_of_the_same_bytes_signed():
     assert unsigned.content != signed.content
 
 
-def test_without_keys_nothing_is_signed_and_nothing_is_proved():
+def test_without_keys_nothing_is_signed_and_nothing_is_proved() -> None:
     with pytest.raises(MacKeysUnusable, match="no key of intake"):
         NO_KEYS.check("intake")
     assert reason(genuine(), Reader("handling", {"complaint": HANDLING_AGGREGATE}, CONTRACTS, 4, NO_KEYS)) == UNKNOWN_KEY
@@ -124,7 +125,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_key_is_made_once_and_for_its_owner_alone(folder):
+def test_a_key_is_made_once_and_for_its_owner_alone(folder: Path) -> None:
     before = {each.name: each.read_bytes() for each in folder.iterdir()}
     make_keys(folder, [*CONTRACTS, "shop"])
     assert {each.name: each.read_bytes() for each in folder.iterdir() if each.name != "shop.1.key"} == before
@@ -132,7 +133,7 @@ def test_a_key_is_made_once_and_for_its_owner_alone(folder):
     assert len(set(before.values())) == len(CONTRACTS)
 
 
-def test_a_rotation_under_way_loses_nothing(folder):
+def test_a_rotation_under_way_loses_nothing(folder: Path) -> None:
     writer, reader = MacKeys.read(folder), MacKeys.read(folder)
     old = signed(writer)
     (folder / "intake.2.key").write_bytes(os.urandom(32))
@@ -144,13 +145,13 @@ def test_a_rotation_under_way_loses_nothing(folder):
     assert signed(pickle.loads(pickle.dumps(writer))) == new
 
 
-def test_in_a_folder_mounted_just_now_the_oldest_key_signs(folder):
+def test_in_a_folder_mounted_just_now_the_oldest_key_signs(folder: Path) -> None:
     (folder / "intake.10.key").write_bytes(os.urandom(32))
     assert signed(MacKeys.read(folder)).startswith(b"intake.1.")
     assert signed(MacKeys.read(folder, settle=-1.0)).startswith(b"intake.10."), "numbers are compared as such"
 
 
-def test_a_key_that_was_taken_away_proves_nothing_more(folder):
+def test_a_key_that_was_taken_away_proves_nothing_more(folder: Path) -> None:
     keys = MacKeys.read(folder)
     old = signed(keys)
     (folder / "intake.1.key").unlink()
@@ -169,7 +170,7 @@ def test_a_key_that_was_taken_away_proves_nothing_more(folder):
         (lambda folder: folder.rename(folder.with_name("away")), "cannot be read: No such file or directory"),
     ],
 )
-def test_a_folder_that_is_wrong_is_refused_and_later_on_told_once(folder, harm, said):
+def test_a_folder_that_is_wrong_is_refused_and_later_on_told_once(folder: Path, harm: Callable[[Path], object], said: str) -> None:
     keys = MacKeys.read(folder)
     old = signed(keys)
     harm(folder)
@@ -180,7 +181,7 @@ def test_a_folder_that_is_wrong_is_refused_and_later_on_told_once(folder, harm, 
     assert [said in each["detail"] for each in logs if each["event"] == "mac-keys-unusable"] == [True]
 
 
-def test_no_key_is_shown(folder):
+def test_no_key_is_shown(folder: Path) -> None:
     keys = MacKeys.read(folder)
     shown = repr(keys) + repr(vars(keys))
     assert repr((folder / "intake.1.key").read_bytes())[2:-1] not in shown
