@@ -35,6 +35,9 @@ def restore_log(
     min_insync: Annotated[
         int | None, typer.Option(min=1, help="With --replication: how many of them must have a record before it is acknowledged.")
     ] = None,
+    although_unproved: Annotated[
+        bool, typer.Option("--although-unproved", help="The MAC keys that the log was signed with are lost: what is written is signed anew.")
+    ] = False,
     folder: Folder = DEFAULT_FOLDER,
     as_json: AsJson = False,
 ) -> None:
@@ -56,14 +59,14 @@ def restore_log(
     if (replication is None) != (min_insync is None) or (replication and not recreate):
         fail("--replication and --min-insync go together, and with --recreate: they are those of a topic that is made anew.")
     replicas = Replicas(replication, min_insync) if replication and min_insync else None
-    done = restored(running_stack(folder), recreate or [], replicas)
+    done = restored(running_stack(folder), recreate or [], replicas, although_unproved)
     if as_json:
         out.print_json(data=asdict(done))
     else:
         out.print("\n".join(described(done)), highlight=False, markup=False)
 
 
-def restored(stack: Stack, recreate: list[str], replicas: Replicas | None = None) -> Restored:
+def restored(stack: Stack, recreate: list[str], replicas: Replicas | None = None, although_unproved: bool = False) -> Restored:
     """Restore the log, with a progress bar; ends the command where that is refused."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=err, transient=True) as progress:
@@ -76,6 +79,7 @@ def restored(stack: Stack, recreate: list[str], replicas: Replicas | None = None
             mac=mac_keys_of(stack),
             recreate=recreate,
             replicas=replicas,
+            although_unproved=although_unproved,
             progress=lambda what, done, every: progress.update(task, description=what, completed=done, total=every or None),
         )
         try:

@@ -39,7 +39,7 @@ NAMED = 10  # causes that are named
 KEYS_OF = "intake"  # the service that makes keys
 OTHER_KEYS = (
     "{topic} has no record that the MAC keys given here prove, and {count} that name others: these are not the keys that it was written "
-    "with. Name the folder that the services have: REDRESS_MAC_KEYS_DIR"
+    "with. Find the folder that the services have. If those keys are lost, let all be signed anew: --recreate {name} --although-unproved"
 )
 
 
@@ -72,7 +72,7 @@ class Restored:
 class RestoreLog:
     """services: all that publish, in the order in which events of one time go. recreate: topics, by their names without a prefix, that are
     deleted and made anew. mac: the keys by which records prove their source; what is written is signed with the newest. replicas: how many
-    these get; as they had if not given. progress(what, done, all) is told as it goes on. begun: from then on relays wait until a restore
+    these get; as they had if not given. although_unproved: the keys that the log was signed with are lost. progress(what, done, all) is told as it goes on. begun: from then on relays wait until a restore
     has come to its end."""
 
     def __init__(
@@ -85,6 +85,7 @@ class RestoreLog:
         prefix: str = "",
         recreate: Collection[str] = (),
         replicas: Replicas | None = None,
+        although_unproved: bool = False,
         in_flight: float = IN_FLIGHT,
         progress: Callable[[str, int, int], None] = lambda *_: None,
     ) -> None:
@@ -96,6 +97,7 @@ class RestoreLog:
         self._topics = Topics(prefix)
         self._recreate = [self._topics(topic) for topic in recreate]
         self._replicas = replicas
+        self._although_unproved = although_unproved
         self._in_flight = in_flight
         self.begun = False
         self._progress = progress
@@ -185,8 +187,8 @@ class RestoreLog:
             for topic, count in topics.items():
                 kept = topic not in self._recreate
                 content = await reading.look(topic, count, kept)
-                if content.otherwise_signed and not content.records:
-                    raise CannotRestore(OTHER_KEYS.format(topic=topic, count=content.otherwise_signed))
+                if content.otherwise_signed and not content.records and not self._although_unproved:
+                    raise CannotRestore(OTHER_KEYS.format(topic=topic, name=topic.removeprefix(self._prefix), count=content.otherwise_signed))
                 if kept:
                     self._refuse_what_is_broken(topic, content)
                     restored.found += content.records

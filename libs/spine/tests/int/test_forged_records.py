@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -193,9 +192,6 @@ async def test_keys_are_rotated_while_services_run(stack: Stack, tmp_path: Path,
         await eventually(case)
         return subject
 
-    def by_key(records: Sequence[Any], subject: str) -> set[bytes]:
-        return {dict(each.headers)["mac"].rpartition(b".")[0] for each in records if each.key == subject.encode()}
-
     before = await registers("before")
     for source in ("intake", "handling"):
         (folder / f"{source}.2.key").write_bytes(os.urandom(32))
@@ -203,9 +199,8 @@ async def test_keys_are_rotated_while_services_run(stack: Stack, tmp_path: Path,
     for source in ("intake", "handling"):
         os.utime(folder / f"{source}.2.key", (1, 1))  # by now everybody has it
     after = await registers("after")
-    records = await on_the_log(stack, LIFECYCLE, stack.partitions)
-    assert by_key(records, before) == by_key(records, under_way) == {b"intake.1", b"handling.1"}
-    assert by_key(records, after) == {b"intake.2", b"handling.2"}
+    assert await signed_by(stack, before) == await signed_by(stack, under_way) == [b"intake.1", b"handling.1"]
+    assert await signed_by(stack, after) == [b"intake.2", b"handling.2"]
     for each in (intake, engine):
         assert await each.parking.dead_letters() == [] and await each.parking.subjects() == []
     late = await stack.engine("triage", automations=[], mac=MacKeys.read(folder))  # who reads all of it only now
@@ -238,10 +233,10 @@ async def test_a_log_written_anew_is_signed_anew_and_nothing_is_written_by_the_w
     await idle(intake)
     made = await stack.database("intake")
 
-    def restoring(keys: MacKeys) -> RestoreLog:
+    def restoring(keys: MacKeys, although_unproved: bool = False) -> RestoreLog:
         access = {"intake": Access(made.owner_dsn, made.app_dsn)}
         where: dict[str, Any] = {"kafka": stack.kafka, "partitions": stack.partitions, "prefix": stack.prefix}
-        return RestoreLog(access, **where, mac=keys, recreate=[LIFECYCLE], in_flight=0.1)
+        return RestoreLog(access, **where, mac=keys, recreate=[LIFECYCLE], although_unproved=although_unproved, in_flight=0.1)
 
     with pytest.raises(CannotRestore, match="no key of intake"):
         await restoring(MacKeys({})).run()
@@ -249,5 +244,12 @@ async def test_a_log_written_anew_is_signed_anew_and_nothing_is_written_by_the_w
         await restoring(MacKeys({"intake.4": bytes(32)})).run()
     both = {"intake.1": next(key.secret for name, key in MAC._keys.items() if name == b"intake.1"), "intake.2": os.urandom(32)}
     await restoring(MacKeys(both)).run()
-    (record,) = [each for each in await on_the_log(stack, LIFECYCLE, stack.partitions) if each.key == subject.encode()]
-    assert dict(record.headers)["mac"].startswith(b"intake.2.")
+    assert await signed_by(stack, subject) == [b"intake.2"]
+    await restoring(MacKeys({"intake.4": bytes(32)}), although_unproved=True).run()  # those keys are lost
+    assert await signed_by(stack, subject) == [b"intake.4"]
+
+
+async def signed_by(stack: Stack, subject: str) -> list[bytes]:
+    """The names of the keys that signed what the log has of a subject."""
+    records = await on_the_log(stack, LIFECYCLE, stack.partitions)
+    return [dict(each.headers)["mac"].rpartition(b".")[0] for each in records if each.key == subject.encode()]

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from redress_events.contracts import CONTRACTS, HANDLING
 from redress_events.contracts.handling import CaseOpened
+from redress_events.vocabulary import LIFECYCLE
 from redress_spine.messaging import mac
 from redress_spine.messaging.mac import NO_KEYS, UNKNOWN_KEY, UNSIGNED, WRONG_MAC, MacKeys, MacKeysUnusable, NotProved, make_keys
 from redress_spine.messaging.records import DeadLetter, DecodedRecord, Reader, Record
@@ -78,7 +79,7 @@ def test_it_cannot_stand_under_another_key_of_the_same_partition() -> None:
 def test_a_source_that_signs_anothers_event_wrote_nothing() -> None:
     (said,) = Author(subject_of(1), HANDLING).say(OPENED)
     headers = dict(said.headers)
-    sign = ("intake", "complaints.lifecycle.v1", said.key, said.value, headers["prevhash"], headers["hash"])
+    sign = ("intake", LIFECYCLE, subject_of(1).encode(), said.value, headers["prevhash"], headers["hash"])
     record = said.record()
     assert reason(replace(record, headers=headers | dict([MAC.sign(*sign)]))) == WRONG_MAC
     assert READER.claims_to_be_ours(record) == (subject_of(1), 1)
