@@ -36,7 +36,7 @@ def restore_log(
         int | None, typer.Option(min=1, help="With --replication: how many of them must have a record before it is acknowledged.")
     ] = None,
     although_unproved: Annotated[
-        bool, typer.Option("--although-unproved", help="The MAC keys that the log was signed with are lost: what is written is signed anew.")
+        bool, typer.Option("--although-unproved", help="The MAC keys that the log was signed with are lost: sign it anew.")
     ] = False,
     folder: Folder = DEFAULT_FOLDER,
     as_json: AsJson = False,

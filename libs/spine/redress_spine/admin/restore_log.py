@@ -72,8 +72,8 @@ class Restored:
 class RestoreLog:
     """services: all that publish, in the order in which events of one time go. recreate: topics, by their names without a prefix, that are
     deleted and made anew. mac: the keys by which records prove their source; what is written is signed with the newest. replicas: how many
-    these get; as they had if not given. although_unproved: the keys that the log was signed with are lost. progress(what, done, all) is told as it goes on. begun: from then on relays wait until a restore
-    has come to its end."""
+    these get; as they had if not given. although_unproved: the keys that the log was signed with are lost. progress(what, done, all) is
+    told as it goes on. begun: from then on relays wait until a restore has come to its end."""
 
     def __init__(
         self,
@@ -188,7 +188,8 @@ class RestoreLog:
                 kept = topic not in self._recreate
                 content = await reading.look(topic, count, kept)
                 if content.otherwise_signed and not content.records and not self._although_unproved:
-                    raise CannotRestore(OTHER_KEYS.format(topic=topic, name=topic.removeprefix(self._prefix), count=content.otherwise_signed))
+                    name = topic.removeprefix(self._prefix)
+                    raise CannotRestore(OTHER_KEYS.format(topic=topic, name=name, count=content.otherwise_signed))
                 if kept:
                     self._refuse_what_is_broken(topic, content)
                     restored.found += content.records
