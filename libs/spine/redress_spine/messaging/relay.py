@@ -21,7 +21,7 @@ import structlog
 
 from redress_spine.messaging.envelope import chain, headers
 from redress_spine.messaging.kafka_clients import KafkaClients, Producer
-from redress_spine.messaging.mac import MacKeys
+from redress_spine.messaging.mac import MacKeys, MacKeysUnusable
 from redress_spine.messaging.pace import Pace
 from redress_spine.messaging.topic_metadata import ClusterSeen
 from redress_spine.messaging.topics import Topics
@@ -174,7 +174,7 @@ class Relay:
             except Deposed:
                 log.warning("relay-deposed", service=self._source)
             except Exception as error:
-                self.refused = str(error) if isinstance(error, (WrongCluster, TopicMadeAnew)) else self.refused
+                self.refused = str(error) if isinstance(error, (MacKeysUnusable, WrongCluster, TopicMadeAnew)) else self.refused
                 log.warning("relay-failed", service=self._source, error=safe_message(error))
                 delay = min(delay * 2, 2.0)
                 self._size = max(1, self._size // 2)
