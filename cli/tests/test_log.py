@@ -1,4 +1,5 @@
-"""`tail` and `timeline` show what services signed. `timeline` reads to the log's end as it was when it began, and says so where Kafka gives nothing more."""
+"""`tail` and `timeline` show what services signed. `timeline` reads to the log's end as it was when it began, and says so where Kafka gives
+nothing more."""
 
 from __future__ import annotations
 
