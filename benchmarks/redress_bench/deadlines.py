@@ -106,8 +106,15 @@ def _falling(life: Life, count: int, first: datetime, partitions: int) -> Iterat
 
 async def _write(stack: System, pages: Iterator[list[Written]], progress: Progress) -> None:
     database = stack.databases[SERVICE]
-    where = {"kafka": stack.servers.kafka, "topic": LIFECYCLE, "source": SERVICE, "owner_dsn": database.owner_dsn}
-    await write(pages, **where, progress=progress, mac=MacKeys.read(stack.issuer.mac_keys))
+    await write(
+        pages,
+        kafka=stack.servers.kafka,
+        topic=LIFECYCLE,
+        source=SERVICE,
+        owner_dsn=database.owner_dsn,
+        progress=progress,
+        mac=MacKeys.read(stack.issuer.mac_keys),
+    )
 
 
 async def _rebuild(stack: System) -> int:
