@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
 from datetime import datetime
 from itertools import groupby
@@ -15,11 +14,14 @@ from uuid import UUID
 
 import orjson
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from redress_cli.checks import ServiceName, known, master_key
-from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, moment, out, running_stack
+from redress_cli.consent import Yes, accountable, ask_whatever
+from redress_cli.consent import who as operator
+from redress_cli.console import AsJson, err, fail, moment, out
+from redress_cli.harmless import foreign
+from redress_cli.installation import ServiceName
+from redress_cli.target import ContextName, StackFolder, installation
 from redress_local.places import SERVICES
 from redress_spine.admin.audit import AuditReport, CannotPrune, Check, Filter, Head, exported, imported, listed
 from redress_spine.admin.audit import prune as take_away
@@ -41,7 +43,8 @@ def list_records(
     until: Moment = None,
     kind: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(KINDS)}; may be repeated.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest so many of each service.")] = 50,
-    folder: Folder = DEFAULT_FOLDER,
+    folder: StackFolder = None,
+    context: ContextName = None,
     as_json: AsJson = False,
 ) -> None:
     """Show who read personal data, or was refused something, the newest first.
@@ -56,12 +59,12 @@ def list_records(
     """
     if wrong := [each for each in kind or () if each not in KINDS]:
         fail(f"There is no kind {wrong[0]!r} of records. Kinds: {', '.join(KINDS)}.")
-    stack = running_stack(folder)
+    where = installation(folder, context)
     wanted = Filter(subject, who, since, until, kind or KINDS)
     found = [
         orjson.loads(link.record)
-        for name in _names(service)
-        for link in asyncio.run(_all(listed(stack.databases[name]["app_dsn"], wanted, limit)))
+        for name in where.chosen(service)
+        for link in asyncio.run(_all(listed(where.app_dsn(name), wanted, limit)))
     ]
     found.sort(key=lambda each: str(each["at"]), reverse=True)
     if as_json:
@@ -69,7 +72,7 @@ def list_records(
         return
     table = Table("at", "service", "kind", "who", "what", "about", "fields", "from", "why")
     for each in found:
-        table.add_row(*map(escape, _row(each)))
+        table.add_row(*map(foreign, _row(each)))
     out.print(table if found else "Nothing is recorded of that.")
 
 
@@ -79,7 +82,8 @@ def export(
     subject: Annotated[str | None, typer.Option(help="Records about it alone: `<kind>/<id>`.")] = None,
     since: Moment = None,
     until: Moment = None,
-    folder: Folder = DEFAULT_FOLDER,
+    folder: StackFolder = None,
+    context: ContextName = None,
 ) -> None:
     """Write records as JSON lines: each with its record, and what binds it to the one before. A whole export can be verified without the
     database, and its lines are heads for a later verification.
@@ -90,15 +94,15 @@ def export(
 
         redress audit export handling --since 2026-02-01 --until 2026-03-01 > february.jsonl
     """
-    stack = running_stack(folder)
+    where = installation(folder, context)
     wanted = Filter(subject, None, since, until)
 
     async def write(dsn: str) -> None:
         async for link in listed(dsn, wanted):
             sys.stdout.buffer.write(exported(link) + b"\n")
 
-    for name in _names(service):
-        asyncio.run(write(stack.databases[name]["app_dsn"]))
+    for name in where.chosen(service):
+        asyncio.run(write(where.app_dsn(name)))
     sys.stdout.flush()
 
 
@@ -112,7 +116,8 @@ def verify(
         list[Path] | None, typer.Option("--master-key", help="A master key of before: its 32 bytes. The one in use is known.")
     ] = None,
     file: Annotated[Path | None, typer.Option(help="Verify a whole export, without the database.")] = None,
-    folder: Folder = DEFAULT_FOLDER,
+    folder: StackFolder = None,
+    context: ContextName = None,
     as_json: AsJson = False,
 ) -> None:
     """See that no record was changed, added or taken away. Exit code 1 if one was.
@@ -127,13 +132,13 @@ def verify(
 
         redress audit verify --file audit.jsonl
     """
-    stack = running_stack(folder)
-    masters = [key for key in (master_key(stack), *(_bytes(each) for each in master or ())) if key]
+    where = installation(folder, context)
+    masters = [key for key in (where.master_key(), *(_bytes(each) for each in master or ())) if key]
     named = [head for each in heads or () for head in _heads(each)]
     if file is not None:
         reports = _reports_of(file, masters, named)
     else:
-        reports = [asyncio.run(compare(name, stack.databases[name]["app_dsn"], masters, named)) for name in _names(service)]
+        reports = [asyncio.run(compare(name, where.app_dsn(name), masters, named)) for name in where.chosen(service)]
     if as_json:
         out.print_json(data=[asdict(report) for report in reports])
     else:
@@ -151,8 +156,9 @@ def verify(
 def prune(
     service: ServiceName,
     before: Annotated[datetime, typer.Option(parser=moment, metavar="TIME", help="Chains that had ended by then go.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    folder: Folder = DEFAULT_FOLDER,
+    yes: Yes = False,
+    folder: StackFolder = None,
+    context: ContextName = None,
 ) -> None:
     """Take old records away, as the owner of the database. A record stays of who did it, and of where each chain had ended.
 
@@ -160,21 +166,16 @@ def prune(
 
         redress audit prune handling --before 2023-01-01
     """
-    stack = running_stack(folder)
-    database = stack.databases[known(service)]
-    if (key := master_key(stack)) is None:
+    where = installation(folder, context)
+    if (key := where.master_key()) is None:
         fail("The master key cannot be read here, and without it nobody could tell a pruning from a theft.")
-    if not yes:
-        typer.confirm(f"Take away what {service} recorded before {before.isoformat()}, for good?", abort=True, err=True)
-    try:
-        chains, records = asyncio.run(take_away(service, database["owner_dsn"], key, before, getpass.getuser()))
-    except CannotPrune as error:
-        fail(str(error))
+    ask_whatever(f"take away what {service} recorded before {before.isoformat()}, for good", yes)
+    with accountable("audit prune", where, service=service, before=before.isoformat()):
+        try:
+            chains, records = asyncio.run(take_away(service, where.owner_dsn(service), key, before, operator()))
+        except CannotPrune as error:
+            fail(str(error))
     out.print(f"{service}: {records} records of {chains} chains are gone.")
-
-
-def _names(service: Sequence[str] | None) -> list[str]:
-    return [known(each) for each in service or SERVICES]
 
 
 async def _all(links: AsyncIterator[Link]) -> list[Link]:
