@@ -27,6 +27,7 @@ from redress_chassis.operations import health, idle
 from redress_chassis.operations.metrics import GAUGES, Metrics
 from redress_chassis.service import DOCUMENTS
 from redress_chassis.settings import PREFIX
+from redress_chassis.variables import not_understood
 from redress_cli.main import app
 from redress_cli.target import ServiceEnvironment
 from redress_events.contracts import CONTRACTS
@@ -145,6 +146,14 @@ def test_settings_are_those_of_the_code():
     settings = {PREFIX + name.upper() for name in Settings.model_fields}
     beside = {PREFIX + name.upper() for name in ServiceEnvironment.model_fields} - settings  # what the command line reads in a container
     assert said.keys() == used - settings | beside
+
+
+def test_no_service_takes_a_variable_of_the_page_for_a_mistake():
+    """Else whoever runs a command and a service in one environment is refused: `redress_chassis.variables` says who else reads one."""
+    told = [row["variable"] for row in page("docs/configuration.md").table("variable", "default", "meaning")]
+    read = {PREFIX + name.upper() for name in Settings.model_fields}
+    read |= {name for service in SERVICES for name in permission_page.service_of(service).variables}
+    assert list(not_understood(dict.fromkeys(told, "x"), read)) == []
 
 
 def test_metrics_are_those_of_the_code():

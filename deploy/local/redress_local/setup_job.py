@@ -129,7 +129,7 @@ def kafka() -> KafkaClients:
     return told
 
 
-def demand(flaws: Iterable[production.Flaw]) -> None:
+def demand(flaws: Iterable[production.NotForProduction]) -> None:
     """In production, nothing that is for one's own machine alone. Raises Missing."""
     try:
         accepted = production.accepted(os.environ.get("REDRESS_ACCEPT"))

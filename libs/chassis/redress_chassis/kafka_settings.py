@@ -164,7 +164,7 @@ class KafkaSettings(FromEnvironment):
             key_file=self.kafka_key_file,
         )
 
-    def kafka_flaws(self) -> Iterator[production.Flaw]:
+    def kafka_flaws(self) -> Iterator[production.NotForProduction]:
         """What is for one's own machine alone."""
         password = secret(self.kafka_password_file) if self.kafka_password_file else self.kafka_password
         return production.of_kafka(self.kafka_security, self.kafka_token_url, password)

@@ -19,7 +19,7 @@ PLAINTEXT_KAFKA, UNVERIFIED_POSTGRESQL, JWKS_OVER_HTTP, DEVELOPMENT_ISSUER, DEFA
     "default-passwords",
 )
 PASSWORDS = frozenset({"local-admin", "local-owner", "local-app"})  # of docker-compose.yml
-Flaw = tuple[str, str, str]  # the variable, what is wrong with it, and by what name it is accepted
+NotForProduction = tuple[str, str, str]  # the variable, what is wrong with it, and by what name it is accepted
 
 
 def accepted(text: str | None) -> frozenset[str]:
@@ -30,7 +30,7 @@ def accepted(text: str | None) -> frozenset[str]:
     return names
 
 
-def lines(flaws: Iterable[Flaw], accept: Collection[str]) -> list[str]:
+def lines(flaws: Iterable[NotForProduction], accept: Collection[str]) -> list[str]:
     """What is not accepted, a line for each."""
     return [
         f"{PREFIX}{variable}: {why} It is refused in the production profile; {PREFIX}ACCEPT={name} accepts it."
@@ -39,7 +39,7 @@ def lines(flaws: Iterable[Flaw], accept: Collection[str]) -> list[str]:
     ]
 
 
-def of_kafka(security: str, token_url: str | None, password: str | None) -> Iterator[Flaw]:
+def of_kafka(security: str, token_url: str | None, password: str | None) -> Iterator[NotForProduction]:
     if security in ("PLAINTEXT", "SASL_PLAINTEXT"):
         yield "KAFKA_SECURITY", f"It is {security}: whoever is on the way to Kafka reads and changes what goes there.", PLAINTEXT_KAFKA
     if token_url and token_url.startswith("http://"):
@@ -47,7 +47,7 @@ def of_kafka(security: str, token_url: str | None, password: str | None) -> Iter
     yield from of_password("KAFKA_PASSWORD", password)
 
 
-def of_database(variable: str, address: str, password: str | None = None) -> Iterator[Flaw]:
+def of_database(variable: str, address: str, password: str | None = None) -> Iterator[NotForProduction]:
     """password: that of a file, where the address has none."""
     parts = urlsplit(address)
     query = parse_qs(parts.query)
@@ -60,12 +60,12 @@ def of_database(variable: str, address: str, password: str | None = None) -> Ite
     yield from of_password(variable, unquote(parts.password) if parts.password else password)
 
 
-def of_password(variable: str, password: str | None) -> Iterator[Flaw]:
+def of_password(variable: str, password: str | None) -> Iterator[NotForProduction]:
     if password in PASSWORDS:
         yield variable, "Its password is one that everybody can read in docker-compose.yml.", DEFAULT_PASSWORDS
 
 
-def of_issuer(jwks: str, issuer: str, introspection_url: str | None = None) -> Iterator[Flaw]:
+def of_issuer(jwks: str, issuer: str, introspection_url: str | None = None) -> Iterator[NotForProduction]:
     if jwks.startswith("http://"):
         yield "JWKS", "It is http: whoever is on the way gives keys of their own, and signs tokens by them.", JWKS_OVER_HTTP
     if introspection_url and introspection_url.startswith("http://"):

@@ -114,6 +114,8 @@ def test_addresses_are_taken(addresses):
         ("KAFKA_SECURITY_PROTOCOL", "Nobody reads it, so Kafka is reached without it. The setting is REDRESS_KAFKA_SECURITY."),
         ("KAFKA_SASL_JAAS_CONFIG", "The setting is REDRESS_KAFKA_USERNAME and REDRESS_KAFKA_PASSWORD_FILE."),
         ("KAFKA_SSL_TRUSTSTORE_LOCATION", "The setting is REDRESS_KAFKA_CA_FILE."),
+        ("KAFKA_SASL_USERNAME", "The setting is REDRESS_KAFKA_USERNAME."),
+        ("KAFKA_SSL_KEY_LOCATION", "The setting is REDRESS_KAFKA_KEY_FILE."),
         ("KAFKA_BOOTSTRAP_SERVERS", "The setting is REDRESS_KAFKA."),
         ("REDRESS_KAFKA_SECURITY_PROTOCOL", "There is no such setting. Did you mean REDRESS_KAFKA_SECURITY?"),
         ("REDRESS_KAFKA_CAFILE", "There is no such setting. Did you mean REDRESS_KAFKA_CA_FILE?"),

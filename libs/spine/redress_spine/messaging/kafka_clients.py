@@ -31,7 +31,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.metadata import MetadataRequest
 
 from redress_spine.messaging.kafka_tls import RenewedContext
-from redress_spine.messaging.kafka_tokens import ClientCredentials, NoToken, TokenFile, Tokens
+from redress_spine.messaging.kafka_tokens import ClientCredentials, KafkaTokens, NoToken, TokenFile
 from redress_spine.store.errors import KafkaRefuses
 
 Security = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
@@ -156,7 +156,7 @@ class KafkaClients:
         return RenewedContext.of(self.ca_file, self.cert_file, self.key_file)
 
     @cached_property
-    def _tokens(self) -> Tokens:
+    def _tokens(self) -> KafkaTokens:
         if self.token_file:
             return TokenFile(self.token_file)
         return ClientCredentials(self.token_url or "", self.username or "", self._password, self.token_scope)

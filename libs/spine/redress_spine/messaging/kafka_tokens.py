@@ -25,7 +25,7 @@ class NoToken(AuthenticationFailedError):  # type: ignore[misc]
     """There is no token to show. The message says why."""
 
 
-class Tokens(AbstractTokenProvider):  # type: ignore[misc]
+class KafkaTokens(AbstractTokenProvider):  # type: ignore[misc]
     """What aiokafka asks for each connection."""
 
     @abstractmethod
@@ -33,7 +33,7 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc]
         """Raises NoToken."""
 
 
-class TokenFile(Tokens):
+class TokenFile(KafkaTokens):
     """A token that somebody else keeps fresh, as Kubernetes does with those of its service accounts."""
 
     def __init__(self, file: Path) -> None:
@@ -50,7 +50,7 @@ class TokenFile(Tokens):
         return token
 
 
-class ClientCredentials(Tokens):
+class ClientCredentials(KafkaTokens):
     """Tokens of a client with a secret (RFC 6749, 4.4), kept for most of their life.
 
     url: the token endpoint. secret: asked for with each token, for it may have been renewed."""

@@ -76,8 +76,8 @@ def test_what_is_sent_has_the_event_for_its_parent(notebook: Notebook):
 
 def test_what_is_folded_is_told_and_what_comes_back_or_is_not_listened_to_is_not(notebook: Notebook):
     (record,) = Author(SUBJECT).say(registered(WORDS))
-    listening = Reader("handling", {"complaint": HANDLING_AGGREGATE}, CONTRACTS, 4).judge(record.record(7))
-    own = Reader("intake", {"complaint": HANDLING_AGGREGATE}, CONTRACTS, 4).judge(record.record(7))
+    listening = Reader("handling", {"complaint": HANDLING_AGGREGATE}, CONTRACTS, 4, MAC).judge(record.record(7))
+    own = Reader("intake", {"complaint": HANDLING_AGGREGATE}, CONTRACTS, 4, MAC).judge(record.record(7))
     items: Any = [listening, own]
     tracing.folded(notebook, items, 1)
     (span,) = notebook.spans
