@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from spine_log import STATES, Author, item, subject_of
 from spine_spans import BEGINNING, TRACE, Notebook
-from spine_stack import HANDLING_AGGREGATE, registered
+from spine_stack import HANDLING_AGGREGATE, MAC, registered
 
 from redress_events.contracts import CONTRACTS
 from redress_events.event import replace
