@@ -125,7 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked.add_argument("--host", default="127.0.0.1", help="the address to listen at (%(default)s)")
     asked.add_argument("--port", type=int, default=8000, help="its port; 0 for a free one (%(default)s)")
     options = asked.parse_args(arguments)
-    logs.configure(options.app.partition(".")[0].removeprefix("redress_").replace("_", "-"))  # until the app is there, which does it anew
+    module, _, _ = options.app.partition(":")
+    logs.configure(module.partition(".")[0].removeprefix("redress_").replace("_", "-"))  # until the app is there, which does it anew
     try:
         settings = told(options.port)
     except BadSettings as error:

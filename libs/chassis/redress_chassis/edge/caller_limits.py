@@ -12,6 +12,7 @@ from starlette.types import Scope
 from redress_chassis.edge.problems import too_many
 
 REMEMBERED = 10_000  # callers; whom one more puts out begins with a full bucket
+LONGEST_ADDRESS = 64  # characters that are kept: a proxy may pass on what is none
 NETWORK_BITS = 64  # of an IPv6 address: what one customer of a provider has at least
 
 
@@ -40,10 +41,13 @@ class CallerLimits:
 
 def address_of(scope: Scope) -> str:
     """Whose connection it is, or who is behind a trusted proxy. Of an IPv6 address its network, for one caller has all addresses of it."""
-    host: str = (scope.get("client") or ("",))[0]
+    host: str = (scope.get("client") or ("",))[0][:LONGEST_ADDRESS]
     if ":" not in host:
         return host
     try:
-        return str(ipaddress.ip_network((host.partition("%")[0], NETWORK_BITS), strict=False))
+        address = ipaddress.IPv6Address(host.partition("%")[0])
     except ValueError:
         return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address), NETWORK_BITS), strict=False))

@@ -12,6 +12,7 @@ from redress_chassis.serving import Server
 
 ALIVE = b"GET /health/live HTTP/1.1\r\nHost: jar\r\n\r\n"
 TWO_LENGTHS = b"POST /notes HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"
+TWO_ENDS = b"POST /notes HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 PATIENCE = 60  # seconds, on a machine that is slow
 PATIENT = {"header_seconds": 600.0, "body_seconds": 600.0, "idle_seconds": 600}
 SOON = pytest.mark.parametrize("limits", [{"header_seconds": 1.0, "body_seconds": 1.0, "idle_seconds": 1}])
@@ -197,6 +198,16 @@ async def test_who_asks_for_nothing_is_closed_in_silence(connect: Connect, kept_
 
 
 @SOON
+async def test_a_connection_rests_no_longer_after_a_body_that_came_late(connect: Connect) -> None:
+    """uvicorn's own time ends with its first byte."""
+    wire = await connect()
+    wire.send(post("none", more=b"Content-Length: 2\r\n\r\n{"))
+    assert (await wire.answer())[0] == 401
+    wire.send(b"}")
+    assert await wire.closed()
+
+
+@SOON
 async def test_a_body_that_does_not_come_is_408_and_nothing_is_done(connect: Connect, token: str, jar: Any) -> None:
     wire = await connect()
     wire.send(post(token, b'{"title": "a", "text": "b"}')[:-5])
@@ -247,7 +258,7 @@ async def test_where_all_have_a_request_under_way_a_newcomer_is_refused(connect:
     assert [(await wire.answer())[0] for wire in busy] == [201, 201]
 
 
-@pytest.mark.parametrize("sent", [b"hello\r\n\r\n", b"GET\r\n\r\n", TWO_LENGTHS, b"\x16\x03\x01\x02"])
+@pytest.mark.parametrize("sent", [b"hello\r\n\r\n", b"GET\r\n\r\n", TWO_LENGTHS, TWO_ENDS, b"\x16\x03\x01\x02"])
 async def test_what_is_no_request_is_400(connect: Connect, sent: bytes) -> None:
     wire = await connect()
     wire.send(sent)
@@ -270,7 +281,7 @@ async def test_another_protocol_is_not_gone_over_to(connect: Connect, asked: byt
     assert (await wire.answer())[0] == 200
 
 
-@SOON
+@pytest.mark.parametrize("limits", [{"body_seconds": 1.0}])
 async def test_who_takes_nothing_of_an_answer_is_left(connect: Connect, token: str, jar: Any, server: Server) -> None:
     wire = await connect()
     wire.send(post(token, b'{"title": "a", "text": "b"}'))
