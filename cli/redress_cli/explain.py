@@ -65,7 +65,7 @@ def _read(token: str, settings: IdentitySettings) -> Iterator[tuple[str, str]]:
     yield "audience", _compared(claims.get("aud"), settings.audience, "REDRESS_AUDIENCE")
     for what, claim in (("issued", "iat"), ("from", "nbf"), ("until", "exp")):
         yield what, _moment(claims[claim]) if claim in claims else "never" if claim == "exp" else ""
-    yield "named", shown(claims["jti"]) if "jti" in claims else ""
+    yield "jti", shown(claims["jti"]) if "jti" in claims else ""
     yield from _caller(claims, settings.reader(), settings)
 
 

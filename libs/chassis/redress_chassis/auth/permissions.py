@@ -147,9 +147,16 @@ class Permissions:
 
     def __post_init__(self) -> None:
         for name, roles in self.operations.items():
-            done_by = self.done_by.get(name, _nobodys)
-            owned = Permission(roles, self.department, self.known, self.owner, done_by, self.ended_at, self.ended_kept)
-            self._of[name] = replace(owned, break_glass=self.break_glass)
+            self._of[name] = Permission(
+                roles,
+                self.department,
+                self.known,
+                self.owner,
+                done_by=self.done_by.get(name, _nobodys),
+                ended_at=self.ended_at,
+                ended_kept=self.ended_kept,
+                break_glass=self.break_glass,
+            )
 
     def __getitem__(self, operation: str) -> Permission:
         return self._of.get(operation, NOBODY)
