@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 KAFKA_LIBS := .local/kafka/libs
+SUPPLY := .local/supply
 
 # The one list of services is services.toml. By awk: the Python that can read it may not be there yet.
 SERVICES := $(shell awk -F '"' '/^name = / { print $$2 }' services.toml)
@@ -22,6 +23,8 @@ TESTS := $(wildcard $(PACKAGES:%=%/tests) tests benchmarks)
 DOMAINS := $(shell awk -F '"' '/^package = / { print $$2 ".domain" }' services.toml)
 COVERAGE ?= 100
 PYTEST ?=
+# Most tests with servers wait: three processes keep two processors busy. A file's tests stay in one process, for they share its system.
+PROCESSES ?= 3
 # Of the spine: what publishes our events' schemas and what the services' tests begin with. The projector still has three sentences of its own.
 SPEAK_OF_COMPLAINTS := asyncapi.py compatibility.py golden.py testing.py
 ONLY ?=
@@ -31,7 +34,7 @@ MINUTES ?= 20
 SEED ?=
 NAME ?=
 
-.PHONY: help check setup demo run test lint pages bench soak format schemas folds permissions service services requirements clean
+.PHONY: help check setup demo run test lint pages bench soak format schemas folds permissions service services requirements sbom audit clean
 
 help: ## List what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,7 +51,7 @@ run: setup ## Start the whole system and stay; Ctrl-C stops it
 	@$(BIN)/redress up --foreground
 
 test: lint ## Lint, types and every test, against the real Kafka and the real PostgreSQL
-	@$(BIN)/python -m pytest $(DOMAINS:%=--cov=%) --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE) $(PYTEST)
+	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(DOMAINS:%=--cov=%) --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE) $(PYTEST)
 
 lint: setup ## Style, format, types, import contracts, schemas and files that match services.toml, Dockerfile and docker-compose.yml
 	@$(BIN)/ruff check .
@@ -95,10 +98,18 @@ services: setup ## Write what other files say of the services anew, after servic
 	@$(BIN)/python -m redress_local.derived
 
 requirements: setup ## Pin the newest versions that requirements/*.in allow, with hashes
-	@cd requirements && for each in runtime dev bench; do ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
+	@cd requirements && for each in runtime dev bench supply; do ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-annotate --python-version 3.11 --custom-compile-command "make requirements" \
 		$$each.in -o $$each.txt; done
 	@! grep -nE '://|file:' requirements/*.txt || { echo "A requirement file names a host." >&2; exit 1; }
+
+sbom: $(STAMPS)/supply ## List all that the services run on, as CycloneDX: dist/redress.cdx.json
+	@mkdir -p dist
+	@$(SUPPLY)/bin/cyclonedx-py requirements requirements/runtime.txt --output-reproducible --validate --of JSON -o dist/redress.cdx.json
+	@echo "dist/redress.cdx.json lists $$(grep -c '"purl"' dist/redress.cdx.json) libraries"
+
+audit: $(STAMPS)/supply ## Ask the public database of known weaknesses about each library; it needs a network, and fails where it cannot be told
+	@$(SUPPLY)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements/runtime.txt
 
 clean: ## Stop the local stack, and remove all that was made here
 	@if [ -x $(BIN)/redress ]; then $(BIN)/redress down || true; fi
@@ -119,6 +130,13 @@ $(STAMPS)/requirements: requirements/dev.txt | $(STAMPS)/venv
 $(STAMPS)/bench: requirements/bench.txt $(STAMPS)/requirements
 	@echo "Installing what the benchmarks compare with"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.txt
+	@touch $@
+
+# In an environment of its own: what it needs must not decide about what we run.
+$(STAMPS)/supply: requirements/supply.txt | $(STAMPS)/venv
+	@echo "Installing what lists and audits the libraries"
+	@[ -x $(SUPPLY)/bin/python ] || $(BIN)/python -m venv $(SUPPLY)
+	@$(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/supply.txt
 	@touch $@
 
 $(STAMPS)/packages: $(STAMPS)/requirements $(PACKAGES:%=%/pyproject.toml)

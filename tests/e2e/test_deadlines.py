@@ -14,7 +14,7 @@ from verdicts import wrong_verdicts
 
 from redress_local.kafka import Kafka
 
-NOTICED_WITHIN = timedelta(seconds=6)  # after the deadline; usually about one second
+NOTICED_WITHIN = timedelta(seconds=15)  # after the deadline; usually about one second, on a busy machine several
 
 
 def asked(live: Live, seconds_ago: float = 0) -> tuple[str, datetime]:

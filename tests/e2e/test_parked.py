@@ -22,7 +22,7 @@ from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.store import connections
 from redress_spine.store.states import partition_of
 
-MANY = 1_000
+MANY = 500  # several pages of the command
 WHY = ("--why", "forged by a test client, ticket 4711")
 STATES = "SELECT subject, parked, read::text, observed::text, own::text FROM state ORDER BY subject"
 
@@ -145,7 +145,7 @@ def test_who_was_away_takes_the_decision_when_it_is_said_again(held: Live):
     the_same_when_rebuilt(held, "callback")
 
 
-def test_a_thousand_complaints_that_a_bad_release_parked_are_redriven_by_one_command(held: Live):
+def test_hundreds_of_complaints_that_a_bad_release_parked_are_redriven_by_one_command(held: Live):
     """The release: a column that refuses every complaint's state."""
     (live,) = held.sql("triage", "SELECT schema FROM public.live")
     owner(held, f"ALTER TABLE {live['schema']}.state ADD CONSTRAINT bad CHECK (observed = '{{}}') NOT VALID")
@@ -167,7 +167,7 @@ def test_a_thousand_complaints_that_a_bad_release_parked_are_redriven_by_one_com
     nobody = redress(held, "redrive", "--all-services", "--type", "redress.intake.complaint-chased.v1")
     assert "Nothing of this kind" in nobody
     done = redress(held, "redrive", "--all")
-    assert "triage: 1000 subjects:" in done and "0 stay parked." in done, done
+    assert f"triage: {MANY} subjects:" in done and "0 stay parked." in done, done
     assert everywhere(held, 0, 0)()
     held.idle(within=180)
     the_same_when_rebuilt(held, "triage")
