@@ -11,6 +11,7 @@ import httpx
 
 from redress_cli.api import Api
 from redress_cli.scenario import Story
+from redress_cli.stack_target import of_stack
 from redress_local.state import Stack
 
 
@@ -22,10 +23,10 @@ class Actors:
     """Everybody who works with the system, each with a token of their own. They remember how often they took up what."""
 
     def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-        self._front_end = Api(stack, "front-end", "demo-app")
-        self._agent = Api(stack, "agent", "agent-zhou")
-        self._supervisor = Api(stack, "supervisor", "supervisor-lin")
+        self._stack = of_stack(stack)
+        self._front_end = Api(self._stack, "front-end", "demo-app")
+        self._agent = Api(self._stack, "agent", "agent-zhou")
+        self._supervisor = Api(self._stack, "supervisor", "supervisor-lin")
         self._handlers: dict[str, Api] = {}
         self._sessions = Counter[tuple[str, int]]()  # by complaint and cycle
         self._missed = Counter[str]()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import importlib
 from typing import Annotated
 
 import asyncpg
@@ -12,10 +10,11 @@ import typer
 from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from redress_cli.checks import known, master_key
-from redress_cli.console import DEFAULT_FOLDER, Folder, err, fail, kafka_of, out, running_stack
-from redress_local.places import SERVICES, package
-from redress_local.state import Stack
+from redress_cli.consent import Yes, accountable, ask, who
+from redress_cli.console import err, fail, out
+from redress_cli.installation import Installation, definition_of
+from redress_cli.target import ContextName, StackFolder, installation
+from redress_local.places import SERVICES
 from redress_spine.admin.adopt import Adopted, Adoption
 from redress_spine.processing.skips import checked_why
 from redress_spine.store.fold import RecordPlace
@@ -38,7 +37,9 @@ def adopt(
     log_lost: Annotated[
         bool, typer.Option("--log-lost", help="The Kafka cluster that it was shipped to is gone: nothing can be taken from it.")
     ] = False,
-    folder: Folder = DEFAULT_FOLDER,
+    yes: Yes = False,
+    folder: StackFolder = None,
+    context: ContextName = None,
 ) -> None:
     """Let a service go on whose PostgreSQL was restored or failed over: take the log's newer events into its journal, and commands in.
 
@@ -61,25 +62,29 @@ def adopt(
         fail(str(error))
     if skip and len(service) > 1:
         fail("--skip passes over a record in the name of one service: adopt that one alone.")
-    stack = running_stack(folder)
-    passed_over = PassedOver([place_of(each) for each in skip], getpass.getuser(), why) if skip and why else None
-    for name in [known(each) for each in service]:
-        out.print(described(adopted(stack, name, passed_over, although_truncated, log_lost)), highlight=False)
+    where = installation(folder, context)
+    names = where.chosen(service)
+    passed_over = PassedOver([place_of(each) for each in skip], who(), why) if skip and why else None
+    ask(f"take the log's newer events into the journal of {', '.join(names)}, and let commands in", where, yes)
+    for name in names:
+        with accountable("adopt", where, service=name, skipped=skip or [], although_truncated=although_truncated, log_lost=log_lost):
+            out.print(described(adopted(where, name, passed_over, although_truncated, log_lost)), highlight=False, markup=False)
 
 
-def adopted(stack: Stack, service: str, passed_over: PassedOver | None, although_truncated: bool, log_lost: bool = False) -> Adopted:
+def adopted(where: Installation, service: str, passed_over: PassedOver | None, although_truncated: bool, log_lost: bool = False) -> Adopted:
     """Adopt one service's journal, with a progress bar; ends the command where that is refused."""
-    definition = importlib.import_module(f"{package(service)}.main").service
-    if (key := master_key(stack)) is None:
-        fail(f"{service} was not adopted: the master key cannot be read from {stack.issuer['master_key']}. {UNCHANGED}")
+    definition, owner_dsn, kafka = definition_of(service), where.owner_dsn(service), where.kafka()
+    if (key := where.master_key()) is None:
+        file = where.master_key_file or "a file, for none is told"
+        fail(f"{service} was not adopted: the master key cannot be read from {file}. {UNCHANGED}")
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(service, total=None)
         work = Adoption(
-            definition.verified(stack.partitions),
+            definition.verified(where.partitions),
             fold=definition.fold,
-            owner_dsn=stack.databases[service]["owner_dsn"],
-            kafka=kafka_of(stack),
+            owner_dsn=owner_dsn,
+            kafka=kafka,
             master_key=key,
             although_truncated=although_truncated,
             log_lost=log_lost,

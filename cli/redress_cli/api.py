@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 import uuid
 from typing import Any
@@ -9,20 +10,21 @@ from typing import Any
 import httpx
 
 from redress_cli.console import fail
-from redress_local.state import Stack
+from redress_cli.installation import Installation
 
 TRIES = 8
 FIRST_PAUSE = 0.2  # seconds, doubled each time
 
 
 class Api:
-    """The running stack's services, asked in one role. A command is sent again under its key while nobody answers, so it happens once;
+    """An installation's services, asked in one role. A command is sent again under its key while nobody answers, so it happens once;
     where a service has several replicas, to the next one."""
 
-    def __init__(self, stack: Stack, role: str, subject: str = "redress-cli", department: str | None = None) -> None:
-        self._urls = {service: [first, *stack.further_urls.get(service, ())] for service, first in stack.urls.items()}
-        self._token = stack.token_issuer().mint(role, subject, department=department, ttl=12 * 3600)
-        self._client = httpx.Client(timeout=10, trust_env=False, headers={"authorization": f"Bearer {self._token}"})
+    def __init__(self, installation: Installation, role: str, subject: str = "redress-cli", department: str | None = None) -> None:
+        self._installation = installation
+        self._failed: dict[str, int] = {}  # by service, how often one of its replicas gave no answer
+        token = installation.token(role, subject, department)
+        self._client = client(installation, timeout=10, headers={"authorization": f"Bearer {token}"})
 
     def get(self, service: str, path: str, **params: Any) -> httpx.Response:
         return self._asked("GET", service, path, params={name: value for name, value in params.items() if value is not None})
@@ -46,7 +48,7 @@ class Api:
         while True:
             answer = self.get(service, path, limit=200, cursor=cursor, **params)
             if answer.status_code != 200:
-                fail(f"{service} answered {answer.status_code}: {answer.json().get('detail', answer.text[:200])}")
+                fail(f"{service} answered {answer.status_code}: {said(answer)}")
             page = answer.json()
             items += page["items"]
             cursor = page.get("next")
@@ -54,17 +56,38 @@ class Api:
                 return items
 
     def _asked(self, method: str, service: str, path: str, **options: Any) -> httpx.Response:
-        pause = FIRST_PAUSE
+        pause, urls = FIRST_PAUSE, self._installation.replicas(service, path)
         for left in reversed(range(TRIES)):
-            urls = self._urls[service]
+            url = urls[self._failed.get(service, 0) % len(urls)]
             try:
-                answer = self._client.request(method, urls[0] + path, **options)
+                answer = self._client.request(method, url + path, **options)
+                if answer.status_code == 401:
+                    fail(f"{service} does not take the token of {self._installation.name}: {said(answer)}")
                 if answer.status_code not in (502, 503, 504) or not left:
                     return answer
             except httpx.TransportError as error:
                 if not left:
-                    fail(f"{service} does not answer at {urls[0]}: {type(error).__name__}. Is it running? redress status")
-            self._urls[service] = [*urls[1:], urls[0]]
+                    fail(f"{service} does not answer at {url}: {type(error).__name__}. Is it running? redress status")
+            self._failed[service] = self._failed.get(service, 0) + 1
             time.sleep(pause)
             pause = min(pause * 2, 3.0)
         raise AssertionError("unreachable")
+
+
+def client(installation: Installation, **options: Any) -> httpx.Client:
+    """Trusts what signs the services' certificates, and goes through the machine's proxy to those that are not on it."""
+    trusted = ssl.create_default_context()
+    if installation.ca_file:
+        try:
+            trusted.load_verify_locations(installation.ca_file)
+        except OSError as error:
+            fail(f"{installation.ca_file} holds no certificate in PEM form, or cannot be read: {error.strerror or error}.")
+    return httpx.Client(verify=trusted, trust_env=not installation.ours, **options)
+
+
+def said(answer: httpx.Response) -> str:
+    """What a service answered that did not do it, or whoever stands before it."""
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:300] or str(answer.status_code)

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from redress_cli.checks import known
 from redress_cli.console import DEFAULT_FOLDER, Folder, err, fail, out
+from redress_cli.installation import known
+from redress_cli.stack_target import of_stack
 from redress_cli.status import read_all
 from redress_local.compose import NoCompose, read_compose
 from redress_local.places import SERVICES
@@ -46,7 +47,7 @@ def attach(
     if kafka and not ADDRESS.fullmatch(kafka):
         fail(f"{kafka!r} is no HOST:PORT.")
     stack = _stack(folder, elsewhere=bool(places or kafka)).moved(places, kafka)
-    found = read_all(stack)
+    found = read_all(of_stack(stack))
     if not any(each.answered for each in found):
         fail("No service answers. Start them first: docker compose up --wait")
     stack.write()

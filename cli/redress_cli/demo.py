@@ -20,6 +20,7 @@ from redress_cli.console import err, fail, out
 from redress_cli.log import collected, run, timeline_table
 from redress_cli.runner import described, run_scenario
 from redress_cli.scenario import START, ZONE, Story
+from redress_cli.stack_target import of_stack
 from redress_events.event import family
 from redress_local.places import SERVICES
 from redress_local.processes import StartFailed
@@ -55,7 +56,7 @@ def demo(
         played = run_scenario(stack, copies)
         out.print()
         show(stack, played)
-        reports, failed = verified(stack, list(SERVICES))
+        reports, failed = verified(of_stack(stack), list(SERVICES))
         out.print(verify_table(reports))
         if failed:
             raise DemoFailed(" ".join(failed))
@@ -122,7 +123,7 @@ def as_told(actors: Actors, stories: dict[str, Story]) -> None:
 def timeline(stack: Stack, complaint: str, actors: Actors) -> Table:
     number = actors.status(complaint)["number"]
     title = f"The whole life of {number} (redress timeline {number}), China Standard Time"
-    return timeline_table(run(collected(stack, f"complaint/{complaint}")), title, ZONE)
+    return timeline_table(run(collected(of_stack(stack), f"complaint/{complaint}")), title, ZONE)
 
 
 def conclude(stories: dict[str, Story], reports: list[VerifyReport], dead: list[str], seconds: float) -> None:

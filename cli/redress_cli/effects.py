@@ -7,25 +7,28 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from redress_cli.api import Api
-from redress_cli.checks import ServiceName, known
-from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, fail, out, running_stack
-from redress_local.places import SERVICES
+from redress_cli.api import Api, said
+from redress_cli.consent import Yes, accountable, ask
+from redress_cli.console import AsJson, fail, out
+from redress_cli.harmless import foreign
+from redress_cli.installation import ServiceName
+from redress_cli.target import ContextName, StackFolder, installation
 
 
-def effects(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+def effects(folder: StackFolder = None, context: ContextName = None, as_json: AsJson = False) -> None:
     """Show effects on the outside world that were given up, in every service; the newest 200 of each.
 
     Example:
 
         redress effects
     """
-    api = Api(running_stack(folder), "ops")
+    where = installation(folder, context)
+    api = Api(where, "ops")
     found: dict[str, list[dict[str, Any]]] = {}
-    for service in SERVICES:
+    for service in where.services:
         answer = api.get(service, "/ops/effects")
         if answer.status_code != 200:
-            fail(f"{service} answered {answer.status_code}: {answer.text[:200]}")
+            fail(f"{service} answered {answer.status_code}: {said(answer)}")
         found[service] = answer.json()
     if as_json:
         out.print_json(data=found)
@@ -36,7 +39,8 @@ def effects(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
         table.add_column(column, overflow="fold")
     for service, letters in found.items():
         for each in letters:
-            table.add_row(service, each["reactor"], each["key"], each["subject"], str(each["attempts"]), each["given_up_at"], each["error"])
+            texts = (each["reactor"], each["key"], each["subject"], each["attempts"], each["given_up_at"], each["error"])
+            table.add_row(service, *map(foreign, texts))
     out.print(table if table.row_count else "Nothing was given up.")
 
 
@@ -46,7 +50,9 @@ def retry(
     key: Annotated[str, typer.Argument(help="As `redress effects` shows it.")],
     drop: Annotated[bool, typer.Option("--drop", help="Never do it.")] = False,
     why: Annotated[str | None, typer.Option(help="With --drop: why it is never to be done. It is kept.")] = None,
-    folder: Folder = DEFAULT_FOLDER,
+    yes: Yes = False,
+    folder: StackFolder = None,
+    context: ContextName = None,
 ) -> None:
     """Have an effect that was given up tried again, once the cause is gone. The other side gets the same key as before.
 
@@ -59,9 +65,14 @@ def retry(
     if drop and not why:
         fail("--drop needs --why: it is kept for ever.")
     path = f"/ops/effects/{reactor}/{key}/{'drop' if drop else 'retry'}"
-    answer = Api(running_stack(folder), "ops").post(known(service), path, {"why": why} if drop else None)
-    if answer.status_code == 404:
-        fail(f"{service} gave up no effect of {reactor} with this key. See: redress effects")
-    if answer.status_code != 204:
-        fail(f"{service} answered {answer.status_code}: {answer.text[:200]}")
+    where = installation(folder, context)
+    where.chosen([service])
+    if drop:
+        ask(f"never do the effect {key} of {reactor}", where, yes)
+    with accountable("retry --drop" if drop else "retry", where, service=service, reactor=reactor, key=key):
+        answer = Api(where, "ops").post(service, path, {"why": why} if drop else None)
+        if answer.status_code == 404:
+            fail(f"{service} gave up no effect of {reactor} with this key. See: redress effects")
+        if answer.status_code != 204:
+            fail(f"{service} answered {answer.status_code}: {said(answer)}")
     out.print("It is never done." if drop else "It is tried again.")

@@ -6,19 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, tzinfo
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from aiokafka import TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from rich.table import Table
 from rich.text import Text
 
-from redress_cli.api import Api
-from redress_cli.checks import known
-from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, out, running_stack
+from redress_cli.api import Api, said
+from redress_cli.console import AsJson, err, fail, out
+from redress_cli.harmless import foreign, harmless
+from redress_cli.installation import Installation, known
+from redress_cli.target import ContextName, StackFolder, installation
 from redress_events.contracts import CONTRACTS
 from redress_events.vocabulary import EVENT_TOPICS, LIFECYCLE
-from redress_local.state import Stack
 from redress_spine.messaging.envelope import Envelope, Malformed, decode
 from redress_spine.messaging.polling import poll
 from redress_spine.messaging.relay import close
@@ -34,7 +36,8 @@ PUBLIC_STREAMS = sorted(
 
 
 def tail(
-    folder: Folder = DEFAULT_FOLDER,
+    folder: StackFolder = None,
+    context: ContextName = None,
     event: Annotated[str | None, typer.Option("--type", help="Only types that contain this: complaint-closed, deadline.")] = None,
     service: Annotated[str | None, typer.Option(help="Only this service's events.")] = None,
     complaint: Annotated[str | None, typer.Option(help="Only this complaint: its number or its id.")] = None,
@@ -54,8 +57,8 @@ def tail(
     """
     if service:
         known(service)
-    stack = running_stack(folder)
-    subject = subject_of(stack, complaint) if complaint else None
+    where = installation(folder, context)
+    subject = subject_of(where, complaint) if complaint else None
 
     def wanted(envelope: Envelope) -> bool:
         return (
@@ -66,7 +69,7 @@ def tail(
 
     async def follow() -> None:
         shown = 0
-        async for envelope in events(stack, subject, from_start=from_start, follow=True):
+        async for envelope in events(where, subject, from_start=from_start, follow=True):
             if wanted(envelope):
                 print_json(envelope) if as_json else out.print(line(envelope))
                 shown += 1
@@ -80,18 +83,30 @@ def tail(
 
 def timeline(
     number: Annotated[str, typer.Argument(help="The complaint's number, or its id.")],
-    folder: Folder = DEFAULT_FOLDER,
+    over_http: Annotated[
+        bool, typer.Option("--http", help="Ask intake for the complaint's stages: where Kafka cannot be reached from here.")
+    ] = False,
+    folder: StackFolder = None,
+    context: ContextName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show everything that happened to one complaint, and which service said it.
+    """Show everything that happened to one complaint, and which service said it. Where no Kafka is told, its stages, as intake knows them.
 
-    Example:
+    Examples:
 
         redress timeline 7K3M-9QX2-V0T
+
+        redress timeline 7K3M-9QX2-V0T --http
     """
-    stack = running_stack(folder)
-    subject = subject_of(stack, number)
-    found = run(collected(stack, subject))
+    where = installation(folder, context)
+    subject = subject_of(where, number)
+    if over_http or not where.has_kafka:
+        _show_stages(where, number, subject, as_json)
+        return
+    try:
+        found = run(collected(where, subject))
+    except (KafkaError, OSError) as error:
+        fail(f"Kafka cannot be read from here: {type(error).__name__}: {error}. The stages alone: redress timeline {number} --http")
     if not found:
         fail(f"The log has no event about {number}.")
     if as_json:
@@ -101,38 +116,52 @@ def timeline(
     out.print(timeline_table(found, f"Complaint {number}"))
 
 
+def _show_stages(where: Installation, number: str, subject: str, as_json: bool) -> None:
+    """The first of them first, as a timeline has them."""
+    stages = Api(where, "ops").all("intake", f"/complaints/{subject.partition('/')[2]}/stages")[::-1]
+    if as_json:
+        for each in stages:
+            out.print_json(data=each, indent=None)
+        return
+    table = Table("time", "stage", "cycle", "department", title=foreign(f"Complaint {number}, stages only"), title_justify="left")
+    for each in stages:
+        at = clock_time(datetime.fromisoformat(each["at"]))
+        table.add_row(at, *(foreign(each.get(name) or "–") for name in ("stage", "cycle", "department")))
+    out.print(table)
+
+
 def timeline_table(envelopes: list[Envelope], title: str, zone: tzinfo | None = None) -> Table:
     """Time (local unless another zone is named), service, event, its data and who decided it, in the log's order."""
-    table = Table(title=title, title_justify="left", show_lines=False, expand=False)
+    table = Table(title=foreign(title), title_justify="left", show_lines=False, expand=False)
     for column in ("time", "service", "event", "what", "by"):
         table.add_column(column, overflow="fold", no_wrap=column in ("time", "service"))
     for envelope in envelopes:
         table.add_row(
             clock_time(envelope.time, zone),
-            Text(envelope.source, style=COLOURS.get(envelope.source, "")),
-            Text(name_of(envelope.type)),
-            Text(what(envelope.data)),
-            Text(envelope.actor),
+            foreign(envelope.source, COLOURS.get(envelope.source, "")),
+            foreign(name_of(envelope.type)),
+            foreign(what(envelope.data)),
+            foreign(envelope.actor),
         )
     return table
 
 
-async def collected(stack: Stack, subject: str) -> list[Envelope]:
+async def collected(where: Installation, subject: str) -> list[Envelope]:
     """All events about one complaint, each once, in the log's order."""
     seen: dict[str, Envelope] = {}
-    async for envelope in events(stack, subject, from_start=True, follow=False):
+    async for envelope in events(where, subject, from_start=True, follow=False):
         if envelope.subject == subject:
             seen.setdefault(envelope.id, envelope)
     return list(seen.values())
 
 
-async def events(stack: Stack, subject: str | None, *, from_start: bool, follow: bool) -> AsyncIterator[Envelope]:
+async def events(where: Installation, subject: str | None, *, from_start: bool, follow: bool) -> AsyncIterator[Envelope]:
     """Events of the lifecycle and of the public record. What is no event is passed over; a start that is gone is said first. follow: wait
     for more, however long; else raises ConnectionError where Kafka gives nothing of what there is."""
-    consumer = reader(kafka_of(stack))
+    consumer = reader(where.kafka())
     try:
         await consumer.start()
-        places = places_of(stack, subject)
+        places = places_of(where.partitions, subject)
         consumer.assign(places)
         log = await bounds(consumer, places)
         starts, ends = {place: start for place, (start, _) in log.items()}, {place: end for place, (_, end) in log.items()}
@@ -161,22 +190,22 @@ async def events(stack: Stack, subject: str | None, *, from_start: bool, follow:
         await close(consumer)
 
 
-def places_of(stack: Stack, subject: str | None) -> list[TopicPartition]:
+def places_of(partitions: int, subject: str | None) -> list[TopicPartition]:
     """Where events about a complaint stand, its public records among them; without one, every partition."""
     if subject is None:
-        return [TopicPartition(topic, partition) for topic in EVENT_TOPICS for partition in range(stack.partitions)]
+        return [TopicPartition(topic, partition) for topic in EVENT_TOPICS for partition in range(partitions)]
     identity = subject.partition("/")[2]
-    public = [TopicPartition(topic, partition_of(f"{stream}/{identity}", stack.partitions)) for topic, stream in PUBLIC_STREAMS]
-    return [TopicPartition(LIFECYCLE, partition_of(subject, stack.partitions)), *public]
+    public = [TopicPartition(topic, partition_of(f"{stream}/{identity}", partitions)) for topic, stream in PUBLIC_STREAMS]
+    return [TopicPartition(LIFECYCLE, partition_of(subject, partitions)), *public]
 
 
-def subject_of(stack: Stack, number: str) -> str:
+def subject_of(where: Installation, number: str) -> str:
     """A complaint's subject from its number or id; ends the command when there is none."""
     if len(number) == 36 and number.count("-") == 4:
         return f"complaint/{number}"
-    answer = Api(stack, "ops").get("intake", f"/complaints/by-number/{number}")
+    answer = Api(where, "ops").get("intake", f"/complaints/by-number/{quote(number, safe='')}")
     if answer.status_code not in (200, 404):
-        fail(f"intake cannot say now which complaint {number} is: {answer.json().get('detail', answer.status_code)}")
+        fail(f"intake cannot say now which complaint {number} is: {said(answer)}")
     if answer.status_code != 200:
         fail(f"There is no complaint {number}.")
     return f"complaint/{answer.json()['id']}"
@@ -184,18 +213,18 @@ def subject_of(stack: Stack, number: str) -> str:
 
 def line(envelope: Envelope) -> Text:
     text = Text(clock_time(envelope.time) + " ", style="dim")
-    text.append(f"{envelope.source:<12}", style=COLOURS.get(envelope.source, ""))
-    text.append(f"{name_of(envelope.type):<24}", style="bold")
-    text.append(envelope.subject.partition("/")[2][-12:] + " ", style="dim")
-    text.append(what(envelope.data))
+    text.append(f"{harmless(envelope.source):<12}", style=COLOURS.get(envelope.source, ""))
+    text.append(f"{harmless(name_of(envelope.type)):<24}", style="bold")
+    text.append(harmless(envelope.subject.partition("/")[2][-12:]) + " ", style="dim")
+    text.append(harmless(what(envelope.data)))
     return text
 
 
 def what(data: Mapping[str, Any]) -> str:
-    return "  ".join(f"{name}={said(value)}" for name, value in data.items())
+    return "  ".join(f"{name}={shown(value)}" for name, value in data.items())
 
 
-def said(value: Any) -> str:
+def shown(value: Any) -> str:
     if isinstance(value, str) and value.startswith("sealed:"):
         return MASK
     if isinstance(value, list):

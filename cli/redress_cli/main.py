@@ -7,29 +7,36 @@ import httpx
 import typer
 from aiokafka.errors import KafkaError
 
-from redress_cli import adopt, attach, audit, checks, clock, demo, effects, log, parked, restore_log, stack, status, submit, token
-from redress_cli.console import err
+from redress_cli import adopt, audit, checks, context, effects, log, parked, relay, restore_log, status
+from redress_cli.console import LOCAL, err
+from redress_cli.harmless import harmless
+
+if LOCAL:  # nothing of it is in the services' images
+    from redress_cli import attach, clock, demo, stack, submit, token
 
 AWAY = (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.TransportError)
 
 app = typer.Typer(
     name="redress",
     help="Start and watch the complaint-handling system, and look into its log.",
-    epilog="Begin with: redress up, then redress status. A command's own --help has examples.",
+    epilog="Begin with: redress up, then redress status; or with: redress context add. A command's own --help has examples.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
     add_completion=False,
 )
 
-app.command("up")(stack.up)
-app.command("down")(stack.down)
-app.command("run")(stack.run)
-app.command("attach")(attach.attach)
+if LOCAL:
+    app.command("up")(stack.up)
+    app.command("down")(stack.down)
+    app.command("run")(stack.run)
+    app.command("attach")(attach.attach)
+app.add_typer(context.app)
 app.command("status")(status.status)
-app.command("clock")(clock.clock)
-app.command("token")(token.token)
-app.command("submit")(submit.submit)
+if LOCAL:
+    app.command("clock")(clock.clock)
+    app.command("token")(token.token)
+    app.command("submit")(submit.submit)
 app.command("tail")(log.tail)
 app.command("timeline")(log.timeline)
 app.command("pending")(checks.pending)
@@ -38,21 +45,24 @@ app.command("parked")(parked.parked)
 app.command("redrive")(parked.redrive)
 app.command("effects")(effects.effects)
 app.command("retry")(effects.retry)
+app.command("relay")(relay.relay)
 app.command("rebuild")(checks.rebuild)
 app.command("send-keys")(checks.send_keys)
 app.command("adopt")(adopt.adopt)
 app.command("restore-log")(restore_log.restore_log)
 app.add_typer(audit.app, name="audit")
-app.command("demo")(demo.demo)
+if LOCAL:
+    app.command("demo")(demo.demo)
 
 
 def main() -> None:
     """What is away in the midst of a command is a message, and no traceback."""
     try:
-        app()
+        app(prog_name="redress")
     except AWAY as error:
         what = "Kafka" if isinstance(error, KafkaError) else "A service" if isinstance(error, httpx.TransportError) else "Something"
-        err.print(f"{what} does not answer: {type(error).__name__}: {error}. See what runs: redress status", style="red", markup=False)
+        message = f"{what} does not answer: {type(error).__name__}: {error}. See what runs: redress status"
+        err.print(harmless(message, layout=True), style="red", markup=False)
         raise SystemExit(1) from error
 
 

@@ -5,11 +5,12 @@ Long, for showing, choosing and deciding use the same few questions to the servi
 
 from __future__ import annotations
 
+import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -18,8 +19,12 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from redress_cli.api import Api
-from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
+from redress_cli.api import Api, said
+from redress_cli.consent import accountable, ask_whatever
+from redress_cli.console import AsJson, err, fail, out
+from redress_cli.harmless import foreign, harmless
+from redress_cli.installation import Installation
+from redress_cli.target import SERVICE, ContextName, StackFolder, installation
 from redress_local.places import SERVICES
 from redress_spine.messaging.envelope import SUBJECT
 from redress_spine.processing.skips import checked_why
@@ -120,7 +125,7 @@ class Operators:
         if answer.status_code == 200:
             body: ParkedRow = answer.json()
             return body
-        err.print(f"{service} answered {answer.status_code}: {answer.text[:300]}", style="red", markup=False)
+        err.print(f"{service} answered {answer.status_code}: {said(answer)}", style="red", markup=False)
         self.away.append(service)
         return None
 
@@ -130,7 +135,8 @@ def parked(
         str | None,
         typer.Option(metavar="ID", help=f"Show the record itself: {WHICH}."),
     ] = None,
-    folder: Folder = DEFAULT_FOLDER,
+    folder: StackFolder = None,
+    context: ContextName = None,
     as_json: AsJson = False,
 ) -> None:
     """Show parked subjects and records that were set aside, in every service; or one such record, without personal data.
@@ -143,7 +149,8 @@ def parked(
 
         redress parked --show 7:4711
     """
-    operators = Operators(Api(running_stack(folder), "ops"), SERVICES)
+    where = installation(folder, context)
+    operators = Operators(Api(where, "ops"), where.services)
     if show is not None:
         _show(operators, show)
         return
@@ -158,15 +165,15 @@ def parked(
         for service, (waits, apart) in found.items():
             for one in waits[:SHOWN]:
                 why = f"{one['reason']}: {one['detail']}"
-                table.add_row(service, one["subject"], str(one["records"]), one["since"], why, place_of(one))
+                table.add_row(service, *map(foreign, (one["subject"], one["records"], one["since"], why, place_of(one))))
             for one in apart[:SHOWN]:
-                aside.add_row(service, place_of(one), one["reason"], one["detail"], one["at"])
+                aside.add_row(service, *map(foreign, (place_of(one), one["reason"], one["detail"], one["at"])))
         for shown in (table, aside):
             out.print(shown if shown.row_count else f"{shown.title}: nothing.")
         for service, both in found.items():
             for what, rows in zip(("parked", "set aside"), both, strict=True):
                 if len(rows) > SHOWN:
-                    out.print(f"{service}: {len(rows) - SHOWN} more {what}. Of all {len(rows)}: {_counted(rows)}.")
+                    out.print(f"{service}: {len(rows) - SHOWN} more {what}. Of all {len(rows)}: {_counted(rows)}.", markup=False)
     _told_away(operators)
 
 
@@ -177,7 +184,7 @@ def _show(operators: Operators, what: str) -> None:
     for service in operators.services:
         record = operators.record(service, **which)
         if record is not None:
-            out.print(f"{service}: {record.pop('reason')}: {record.pop('detail')}", markup=False)
+            out.print(f"{service}: {harmless(record.pop('reason'))}: {harmless(record.pop('detail'))}", markup=False)
             if not shown:
                 out.print_json(data=record)
             shown = True
@@ -219,7 +226,8 @@ def redrive(
     why: Annotated[str | None, typer.Option(help="With --skip: why. It is kept in clear for ever: nothing of a customer.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --skip: do not ask, however many records it is.")] = False,
-    folder: Folder = DEFAULT_FOLDER,
+    folder: StackFolder = None,
+    context: ContextName = None,
 ) -> None:
     """Fold parked and set-aside records in their order, once the cause is gone; or pass over those that can never be folded.
 
@@ -238,7 +246,8 @@ def redrive(
 
         redress redrive --reason fork --all-services --skip --why "forged by a test client, ticket 4711"
     """
-    services, id_ = _scope(what or [], every=everything or all_services)
+    alone = context is None and SERVICE in os.environ  # in a service's container there is no other
+    services, id_ = _scope(what or [], every=everything or all_services or alone)
     if not (id_ or everything or reason or type_ or dead_letters):
         fail("Say what: a complaint's id, another subject's name, PARTITION:OFFSET, --reason, --type, --set-aside, or --all.")
     if skip != bool(why):
@@ -250,22 +259,25 @@ def redrive(
     which = _which(id_) if id_ else {}
     place = (which["topic"], which["partition"], which["offset"]) if "partition" in which else None
     wanted = RecordFilter(which.get("subject"), place, reason, type_, dead_letters)
-    operators = Operators(Api(running_stack(folder), "ops"), services)
-    if why:
-        _skip(operators, wanted, why, dry_run=dry_run, yes=yes)
-    else:
-        _redrive(operators, wanted, dry_run=dry_run)
+    where = installation(folder, context)
+    operators = Operators(Api(where, "ops"), where.chosen(services))
+    told = {"services": operators.services, "which": asdict(wanted), "why": why}
+    with nullcontext() if dry_run else accountable("redrive --skip" if why else "redrive", where, **told):
+        if why:
+            _skip(operators, wanted, why, where, dry_run=dry_run, yes=yes)
+        else:
+            _redrive(operators, wanted, dry_run=dry_run)
 
 
 def _scope(what: list[str], *, every: bool) -> tuple[list[str], str | None]:
-    """The services, and the subject or place."""
+    """The services, none for all of them, and the subject or place."""
     named = [each for each in what if each in SERVICES]
     ids = [each for each in what if each not in SERVICES]
     if len(ids) > 1 or len(named) > 1:
         fail(f"Name one service and one record at most. Services: {', '.join(SERVICES)}.")
     if not named and not every:
         fail(f"Name a service, or say --all-services. Services: {', '.join(SERVICES)}.")
-    return named or list(SERVICES), ids[0] if ids else None
+    return named, ids[0] if ids else None
 
 
 def _redrive(operators: Operators, wanted: RecordFilter, *, dry_run: bool) -> None:
@@ -289,7 +301,10 @@ def _redrive(operators: Operators, wanted: RecordFilter, *, dry_run: bool) -> No
                 still.update(each["reason"] for each in answer.values() if each["left"])
                 progress.advance(task, len(some))
         if parked:
-            out.print(f"{service}: {len(parked)} subjects: {folded} records {would}settled, {still.total()} stay parked{_by(still)}.")
+            out.print(
+                f"{service}: {len(parked)} subjects: {folded} records {would}settled, {still.total()} stay parked{_by(still)}.",
+                markup=False,
+            )
         left += still
     if nothing and not operators.away:
         out.print("Nothing of this kind is parked or set aside.")
@@ -316,7 +331,7 @@ def _redrive_aside(operators: Operators, service: str, rows: list[ParkedRow], dr
     return taken, stay
 
 
-def _skip(operators: Operators, wanted: RecordFilter, why: str, *, dry_run: bool, yes: bool) -> None:
+def _skip(operators: Operators, wanted: RecordFilter, why: str, where: Installation, *, dry_run: bool, yes: bool) -> None:
     """Of a kind in rounds: behind a record that is passed over may stand the next one."""
     decided: dict[tuple[str, int, str], ParkedRow] = {}
     results = {service: Counter[str]() for service in operators.services}
@@ -325,14 +340,14 @@ def _skip(operators: Operators, wanted: RecordFilter, why: str, *, dry_run: bool
         rows = [(service, row) for service, both in found.items() for some in both for row in some]
         new = {key: row for _, row in rows if (key := (row["topic"], row["partition"], row["content"])) not in decided}
         if not decided:
-            out.print(f"{len(new)} records are in the way: {_counted([row for _, row in rows]) or 'none'}.")
+            out.print(f"{len(new)} records are in the way: {_counted([row for _, row in rows]) or 'none'}.", markup=False)
             for service, both in found.items():
                 if any(both):
                     out.print(f"{service}: {len(both[0])} subjects parked, {len(both[1])} records set aside.")
             if dry_run:
                 _told_away(operators)
                 return
-            _confirm(len(new), wanted, yes)
+            _confirm(len(new), wanted, where, yes)
         if not new or (decided and wanted.one):
             break
         decided |= new
@@ -356,13 +371,11 @@ def _skip(operators: Operators, wanted: RecordFilter, why: str, *, dry_run: bool
         fail("Something else is in the way now. See: redress parked")
 
 
-def _confirm(records: int, wanted: RecordFilter, yes: bool) -> None:
-    """One record is what was named. More of them go for ever only where somebody saw how many."""
-    if not records or yes or (records == 1 and wanted.one):
-        return
-    if not sys.stdin.isatty():
-        fail(f"It would pass over {records} or more records for ever. Look with --dry-run, then say --yes.")
-    typer.confirm(f"Pass over {records} records for ever{'' if wanted.one else ', and their kind behind them'}?", abort=True, err=True)
+def _confirm(records: int, wanted: RecordFilter, where: Installation, yes: bool) -> None:
+    """One record of a stack of one's own is what was named. More of them go for ever only where somebody saw how many."""
+    if records and not (where.ours and records == 1 and wanted.one):
+        kind = "" if wanted.one else ", and their kind behind them,"
+        ask_whatever(f"pass over {records} records{kind} for ever ({where.name})", yes)
 
 
 def _told_away(operators: Operators) -> None:
@@ -383,12 +396,12 @@ def _bar() -> Progress:
 
 def _counted(rows: Sequence[ParkedRow]) -> str:
     """How many for each reason and type."""
-    counts = Counter(f"{row['reason']}{' ' + row['type'] if row['type'] else ''}" for row in rows)
+    counts = Counter(harmless(f"{row['reason']}{' ' + row['type'] if row['type'] else ''}") for row in rows)
     return ", ".join(f"{count} {what}" for what, count in counts.most_common())
 
 
 def _by(still: Counter[str]) -> str:
-    return f" ({', '.join(f'{count} {reason}' for reason, count in still.most_common())})" if still else ""
+    return f" ({', '.join(f'{count} {harmless(reason)}' for reason, count in still.most_common())})" if still else ""
 
 
 def place_of(row: ParkedRow) -> str:

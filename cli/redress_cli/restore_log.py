@@ -11,10 +11,12 @@ import typer
 from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, kafka_of, out, running_stack
+from redress_cli.consent import Yes, accountable, ask
+from redress_cli.console import AsJson, err, fail, out
+from redress_cli.installation import Installation
+from redress_cli.target import ContextName, StackFolder, installation
 from redress_events.vocabulary import EVENT_TOPICS, KEYS
 from redress_local.places import SERVICES
-from redress_local.state import Stack
 from redress_spine.admin.restore_log import Access, Restored, RestoreLog
 from redress_spine.messaging.topics import Replicas
 from redress_spine.store.errors import CannotRestore, JournalRestored, LogTruncated, TopicsNotMade
@@ -35,7 +37,9 @@ def restore_log(
     min_insync: Annotated[
         int | None, typer.Option(min=1, help="With --replication: how many of them must have a record before it is acknowledged.")
     ] = None,
-    folder: Folder = DEFAULT_FOLDER,
+    yes: Yes = False,
+    folder: StackFolder = None,
+    context: ContextName = None,
     as_json: AsJson = False,
 ) -> None:
     """Write to Kafka what it lost, from the journals of all services, each event behind its cause. All journals must be there.
@@ -56,23 +60,27 @@ def restore_log(
     if (replication is None) != (min_insync is None) or (replication and not recreate):
         fail("--replication and --min-insync go together, and with --recreate: they are those of a topic that is made anew.")
     replicas = Replicas(replication, min_insync) if replication and min_insync else None
-    done = restored(running_stack(folder), recreate or [], replicas)
+    where = installation(folder, context)
+    deleted = f"delete {', '.join(recreate)} with all that is in it, and " if recreate else ""
+    ask(f"{deleted}write to Kafka what it lost", where, yes)
+    with accountable("restore-log", where, recreate=recreate or []):
+        done = restored(where, recreate or [], replicas)
     if as_json:
         out.print_json(data=asdict(done))
     else:
         out.print("\n".join(described(done)), highlight=False, markup=False)
 
 
-def restored(stack: Stack, recreate: list[str], replicas: Replicas | None = None) -> Restored:
+def restored(where: Installation, recreate: list[str], replicas: Replicas | None = None) -> Restored:
     """Restore the log, with a progress bar; ends the command where that is refused."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task("journals", total=None)
-        databases = {name: stack.databases[name] for name in SERVICES if name in stack.databases}
+        names = [name for name in SERVICES if name in where.databases or not where.ours]
         work = RestoreLog(
-            {name: Access(each["owner_dsn"], each["app_dsn"]) for name, each in databases.items()},
-            kafka=kafka_of(stack),
-            partitions=stack.partitions,
+            {name: Access(where.owner_dsn(name), where.app_dsn(name)) for name in names},
+            kafka=where.kafka(),
+            partitions=where.partitions,
             recreate=recreate,
             replicas=replicas,
             progress=lambda what, done, every: progress.update(task, description=what, completed=done, total=every or None),

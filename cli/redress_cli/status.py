@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
 
 import httpx
 import typer
 from prometheus_client.parser import text_string_to_metric_families
 from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
-from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, out, running_stack
-from redress_local.state import Stack
+from redress_cli.api import client
+from redress_cli.console import AsJson, out
+from redress_cli.harmless import foreign, harmless
+from redress_cli.installation import Installation
+from redress_cli.target import ContextName, StackFolder, installation
+from redress_local.places import replica_name
 
 METRICS = {
     "backlog": "redress_backlog_events",
@@ -49,7 +55,7 @@ class ServiceStatus:
     alarms: list[str] = field(default_factory=list)
 
 
-def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+def status(folder: StackFolder = None, context: ContextName = None, as_json: AsJson = False) -> None:
     """Show each service, and each of its further replicas: ready, events not yet on the log, records not yet read, records lost from
     the log, partitions that are refused, subjects parked, and by how many seconds its clock is ahead of its database's; and each alarm in
     a message.
@@ -62,7 +68,7 @@ def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
 
         redress status --json | jq '.[] | select(.parked > 0)'
     """
-    found = read_all(running_stack(folder))
+    found = read_all(installation(folder, context))
     if as_json:
         print(json.dumps([asdict(each) for each in found], indent=2))
     else:
@@ -70,33 +76,40 @@ def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
         names = ("backlog", "lag", "seconds", "lost", "refused", "parked", "clock")
         table = Table("service", "ready", *names, "process", Column("address", no_wrap=True))
         for each in found:
-            mark = "[green]yes[/green]" if each.ready else f"[red]no[/red] {each.detail}"
+            mark = Text("yes", style="green") if each.ready else Text.assemble(("no", "red"), " ", foreign(each.detail))
             numbers = [_number(getattr(each, name)) for name in numbers_of]
-            table.add_row(each.service, mark, *numbers, str(each.pid or "–"), each.url)
+            table.add_row(each.service, mark, *numbers, str(each.pid or "–"), foreign(each.url))
         out.print(table)
         for each in found:
             for message in dict.fromkeys([*each.reasons, *each.alarms]):
-                out.print(f"[red]{each.service}[/red]: {escape(message)}", soft_wrap=True)
+                out.print(f"[red]{each.service}[/red]: {escape(harmless(message))}", soft_wrap=True)
     if not all(each.ready and not each.alarms for each in found):
         raise typer.Exit(1)
 
 
-def read_all(stack: Stack) -> list[ServiceStatus]:
+def read_all(installation: Installation) -> list[ServiceStatus]:
     """Ask all replicas at once."""
-    alive = {each.name: each.pid for each in stack.processes if each.process() is not None}
-    with httpx.Client(timeout=5.0, trust_env=False) as client, ThreadPoolExecutor() as threads:
-        return list(threads.map(lambda item: read_one(client, item[0], item[1], alive.get(item[0])), stack.all_urls.items()))
+    asked = [
+        (replica_name(service, n), url, operations)
+        for service, urls in installation.urls.items()
+        for n, (url, operations) in enumerate(zip_longest(urls, installation.operations[service][: len(urls)]), start=1)
+    ]
+    with client(installation, timeout=5.0) as http, ThreadPoolExecutor() as threads:
+        return list(threads.map(lambda one: read_one(http, one[0], one[1], installation.processes.get(one[0]), one[2]), asked))
 
 
-def read_one(client: httpx.Client, service: str, url: str, pid: int | None) -> ServiceStatus:
-    """Ask one replica."""
+def read_one(http: httpx.Client, service: str, url: str, pid: int | None, operations: str | None = None) -> ServiceStatus:
+    """Ask one replica. operations: its address for operators, where that is another."""
     try:
-        health = client.get(url + "/health/ready")
-        metrics = client.get(url + "/metrics")
+        health = http.get(url + "/health/ready")
+        metrics = http.get((operations or url) + "/metrics")
     except httpx.TransportError as error:
         return ServiceStatus(service, url, pid, False, False, type(error).__name__)
     ready = health.status_code == 200
-    numbers = read_metrics(metrics.text) if metrics.status_code == 200 else {}
+    try:
+        numbers = read_metrics(metrics.text) if metrics.status_code == 200 else {}
+    except ValueError:  # whoever stands before the service answers in its place
+        numbers = {}
     reasons, alarms = _sentences(health, "reasons"), _sentences(health, "alarms")
     detail = "" if ready else str(health.status_code) if reasons else f"{health.status_code} {health.text[:200]}"
     return ServiceStatus(service, url, pid, True, ready, detail, **numbers, reasons=reasons, alarms=alarms)

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
+from redress_cli.harmless import foreign
 from redress_events.vocabulary import Channel
 
 # Column names that are understood without being told, per field of the complaint.
@@ -209,5 +210,5 @@ def show(report: SubmitReport) -> None:
     if report.refused:
         table = Table("line", "code", "reason")
         for line, code, message in report.refused[:50]:
-            table.add_row(str(line), code, message)
+            table.add_row(str(line), foreign(code), foreign(message))
         out.print(table)

@@ -42,7 +42,7 @@ async def test_a_kafka_that_falls_silent_ends_a_timeline(kafka: Kafka, monkeypat
         return described
 
     monkeypatch.setattr(log, "bounds", then_gone)
-    stack: Any = SimpleNamespace(kafka=kafka.address, partitions=2)
-    reading = anext(log.events(stack, None, from_start=True, follow=False))
+    where: Any = SimpleNamespace(kafka=lambda: KafkaClients(kafka.address), partitions=2)
+    reading = anext(log.events(where, None, from_start=True, follow=False))
     with pytest.raises(ConnectionError, match="Kafka has given nothing for 2 s"):
         await asyncio.wait_for(reading, 30)

@@ -50,8 +50,8 @@ def replica(monkeypatch: pytest.MonkeyPatch) -> None:
     with httpx.Client(transport=httpx.MockTransport(answer)) as client:
         found = read_one(client, "handling", "http://127.0.0.1:1", 7)
     assert (found.ready, found.lost, found.refused, found.alarms) == (True, 3, 1, [ALARM])
-    monkeypatch.setattr(status, "running_stack", lambda folder: folder)
-    monkeypatch.setattr(status, "read_all", lambda stack: [found])
+    monkeypatch.setattr(status, "installation", lambda folder, context: folder)
+    monkeypatch.setattr(status, "read_all", lambda where: [found])
 
 
 @pytest.mark.usefixtures("replica")
@@ -75,8 +75,8 @@ def test_why_a_service_is_not_ready_is_shown_whole(monkeypatch: pytest.MonkeyPat
     with httpx.Client(transport=httpx.MockTransport(unready)) as client:
         found = read_one(client, "handling", "http://127.0.0.1:1", 7)
     assert (found.answered, found.ready, found.detail, found.reasons) == (True, False, "503", [CURE])
-    monkeypatch.setattr(status, "running_stack", lambda folder: folder)
-    monkeypatch.setattr(status, "read_all", lambda stack: [found])
+    monkeypatch.setattr(status, "installation", lambda folder, context: folder)
+    monkeypatch.setattr(status, "read_all", lambda where: [found])
     shown = CliRunner().invoke(app, ["status", "--folder", str(tmp_path)])
     assert shown.exit_code == 1
     assert shown.output.count(f"handling: {CURE}") == 1

@@ -19,6 +19,7 @@ import pytest
 
 from redress_chassis import Service
 from redress_chassis.edge.outbound import Outbound
+from redress_cli.relay import POSITION
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintWithdrawn
 from redress_intake import reactors
@@ -131,6 +132,7 @@ def spine() -> list[Hot]:
         ("one row and its head", states.LOAD, (SUBJECTS[:1],), "state_pkey", False),
         ("heads of streams", states.HEADS, (SUBJECTS,), "events_pkey", False),
         ("a page for the relay", relay.READ, (*NEAR_THE_END, 1_000), "events_relay", False),
+        ("how far a relay is", POSITION, (), "events_relay", False),
         ("a page from a backlog", relay.READ, (*BEGIN, 1_000), "events_relay", False),
         (
             "a page behind the one that went",

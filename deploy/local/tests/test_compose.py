@@ -185,6 +185,7 @@ def test_only_what_is_copied_goes_to_the_engine():
         "!services.toml",
         "!services",
         "!deploy/local",
+        "!cli",
     }
 
 

@@ -25,6 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from redress_chassis.service import Service
 from redress_cli.api import Api
 from redress_cli.log import events
+from redress_cli.stack_target import of_stack
 from redress_events.event import micros
 from redress_events.vocabulary import CLOSED, KEYS, LIFECYCLE
 from redress_local.places import SERVICES, package
@@ -158,7 +159,7 @@ class Live:
         """One caller for each role and department."""
         named = (role, subject or f"{role}-{department or 'one'}", department)
         if named not in self._apis:
-            self._apis[named] = Api(self.stack, role, named[1], department)
+            self._apis[named] = Api(of_stack(self.stack), role, named[1], department)
         return self._apis[named]
 
     @property
@@ -276,7 +277,7 @@ class Live:
         """Every event on the lifecycle and the public topic, each once."""
 
         async def read() -> list[Envelope]:
-            found = [each async for each in events(self.stack, None, from_start=True, follow=False)]
+            found = [each async for each in events(of_stack(self.stack), None, from_start=True, follow=False)]
             return list({each.id + each.type: each for each in found}.values())
 
         return run(read())

@@ -41,7 +41,7 @@ def refusal_of(scope: Scope, problem: Problem) -> dict[str, Any] | None:
     access = request_context.access
     if not access.refused and problem.status not in REFUSED:
         return None
-    subjects: dict[str, list[str]] = {request_context.subject: []} if access.refused and request_context.subject else {}
+    subjects: dict[str, list[str]] = {request_context.subject: []} if request_context.subject else {}
     return _record(scope, REFUSAL, subjects, {"code": "out-of-reach" if access.refused else problem.code, "reason": access.reason})
 
 
