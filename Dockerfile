@@ -10,7 +10,7 @@ COPY requirements/runtime.txt /tmp/runtime.txt
 RUN pip --python /opt/redress/bin/python install --no-deps --require-hashes --only-binary :all: --no-compile -r /tmp/runtime.txt \
  && python -m compileall -q -j 0 /opt/redress/lib
 
-# The libraries that all services share, the command line, and a user who may write nothing but /keys, which the setup job fills.
+# The libraries that all services share, the command line, and a user who may write nothing but /keys, which the setup job alone is let write.
 FROM python:3.13.14-slim-trixie AS libraries
 RUN useradd --uid 10001 --user-group --no-log-init --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin redress \
  && install --directory --owner redress --group redress --mode 0700 /keys
@@ -29,8 +29,8 @@ WORKDIR /app
 FROM libraries AS setup
 COPY services /app/services
 COPY deploy/local /app/deploy/local
-# Where a rebuild spools a whole journal: a volume, with as much room as the journal has bytes.
-RUN install --directory --owner redress --group redress --mode 0700 /spool
+# Where a rebuild spools a whole journal: a volume, with as much room as the journal has bytes. And what of the keys is for services.
+RUN install --directory --owner redress --group redress --mode 0700 /spool /service-keys
 ENV TMPDIR=/spool
 ENV PYTHONPATH=/app/libs/events:/app/libs/spine:/app/libs/chassis:/app/deploy/local:/app/cli:/app/services/intake:/app/services/triage:/app/services/handling:/app/services/sla-monitor:/app/services/callback
 USER 10001:10001
@@ -46,11 +46,13 @@ ARG SERVICE
 RUN test -n "$SERVICE" || { echo "Name one: --build-arg SERVICE=intake" >&2; exit 1; }
 COPY services/$SERVICE /app/services/$SERVICE
 RUN python -m compileall -q "/app/services/$SERVICE"
-ENV SERVICE=$SERVICE PYTHONPATH=/app/libs/events:/app/libs/spine:/app/libs/chassis:/app/services/$SERVICE:/app/cli:/app/deploy/local
+# Which build this is, for /health/live, metrics and logs: --build-arg BUILD=$(git rev-parse --short HEAD)
+ARG BUILD=unknown
+ENV SERVICE=$SERVICE REDRESS_BUILD=$BUILD PYTHONPATH=/app/libs/events:/app/libs/spine:/app/libs/chassis:/app/services/$SERVICE:/app/cli:/app/deploy/local
 USER 10001:10001
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# Not through a proxy, and without site-packages: it runs every few seconds.
-HEALTHCHECK --interval=5s --timeout=5s --start-period=120s --retries=5 CMD ["python", "-I", "-S", "-c", "import http.client as h, sys; c = h.HTTPConnection('127.0.0.1', 8080, timeout=4); c.request('GET', '/health/ready'); sys.exit(c.getresponse().status != 200)"]
+# Not through a proxy, and without site-packages: it runs every few seconds. With TLS it asks this process alone, whatever its name.
+HEALTHCHECK --interval=5s --timeout=5s --start-period=120s --retries=5 CMD ["python", "-I", "-S", "-c", "import http.client as h, os, ssl, sys; a = ('127.0.0.1', 8080); c = h.HTTPSConnection(*a, timeout=4, context=ssl._create_unverified_context()) if os.environ.get('REDRESS_TLS_CERT_FILE') else h.HTTPConnection(*a, timeout=4); c.request('GET', '/health/ready'); sys.exit(c.getresponse().status != 200)"]
 # exec: the server itself is told to stop. It lets requests end for 10 s; allow it 20 in all.
 CMD ["sh", "-c", "exec python -m redress_chassis.serving redress_$(echo \"$SERVICE\" | tr - _).main:app --host 0.0.0.0 --port 8080"]

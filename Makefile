@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 KAFKA_LIBS := .local/kafka/libs
 SUPPLY := .local/supply
+KEYCLOAK := .local/keycloak
 
 # The one list of services is services.toml. By awk: the Python that can read it may not be there yet.
 SERVICES := $(shell awk -F '"' '/^name = / { print $$2 }' services.toml)
@@ -19,7 +20,7 @@ SOURCES := $(foreach package,$(PACKAGES),$(wildcard $(package)/redress_*))
 # One mypy run per folder of tests: pytest imports them by path, so two folders may both have a test_api.py, and mypy refuses that.
 # Tests are checked inside, but need not say "-> None" a thousand times.
 MYPY_TESTS := --no-error-summary --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls
-TESTS := $(wildcard $(PACKAGES:%=%/tests) tests benchmarks)
+TESTS := $(wildcard $(PACKAGES:%=%/tests) deploy/helm/tests tests benchmarks)
 DOMAINS := $(shell awk -F '"' '/^package = / { print $$2 ".domain" }' services.toml)
 COVERAGE ?= 100
 PYTEST ?=
@@ -34,7 +35,7 @@ MINUTES ?= 20
 SEED ?=
 NAME ?=
 
-.PHONY: help check setup demo run test lint pages bench soak format schemas folds permissions service services requirements sbom audit clean
+.PHONY: help check setup demo run test test-identity lint pages bench soak format schemas folds permissions dashboards chart service services requirements sbom audit clean
 
 help: ## List what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,16 +54,21 @@ run: setup ## Start the whole system and stay; Ctrl-C stops it
 test: lint ## Lint, types and every test, against the real Kafka and the real PostgreSQL
 	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(DOMAINS:%=--cov=%) --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE) $(PYTEST)
 
-lint: setup ## Style, format, types, import contracts, schemas and files that match services.toml, Dockerfile and docker-compose.yml
+test-identity: setup $(STAMPS)/keycloak ## The journey of a complaint with the tokens of a real Keycloak: keys that change, a provider that is away
+	@KEYCLOAK=$(CURDIR)/$(KEYCLOAK) $(BIN)/python -m pytest tests/identity $(PYTEST)
+
+lint: setup $(STAMPS)/chart ## Style, format, types, import contracts, schemas, the Helm chart, and files that match services.toml, Dockerfile and docker-compose.yml
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy $(SOURCES) $(wildcard conftest.py)
+	@$(BIN)/mypy $(SOURCES) deploy/helm/redress_chart $(wildcard conftest.py)
 	@for tests in $(TESTS); do [ -n "$$(find $$tests -name '*.py' -print -quit)" ] || continue; echo "mypy $$tests"; MYPYPATH=$$tests $(BIN)/mypy $(MYPY_TESTS) $$tests; done
 	@$(BIN)/lint-imports --no-logo
 	@! grep -rniI complaint libs/chassis/redress_chassis || { echo "The chassis knows no complaint: it says subject, and takes the kinds from the service's aggregates." >&2; exit 1; }
 	@! grep -rniI complaint libs/spine/redress_spine $(SPEAK_OF_COMPLAINTS:%=--exclude=%) || { echo "The spine knows no complaint: it says subject." >&2; exit 1; }
 	@$(BIN)/python -m redress_local.derived --check
 	@$(BIN)/python -m redress_spine.schemas --check
+	@$(BIN)/python -m redress_local.dashboards --check
+	@PYTHONPATH=deploy/helm $(BIN)/python -m redress_chart --check
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/docker-compose --file docker-compose.yml config --quiet # by the compose specification, without an engine
 
@@ -85,20 +91,27 @@ schemas: setup ## Write the JSON Schemas, AsyncAPI documents and golden files an
 folds: setup ## Record what each fold makes of the golden log, after its number was raised in main.py
 	@PYTHONPATH=tests/walk/support $(BIN)/python -m golden_log
 
-permissions: setup ## Write docs/permissions.md anew from the services' tables of permissions
+permissions: setup ## Write docs/permissions.md anew from the services' tables of permissions, and the table in docs/kafka-rights.md
 	@PYTHONPATH=tests/docs/support $(BIN)/python -m permission_page
+	@PYTHONPATH=tests/docs/support $(BIN)/python -m rights_page
+
+dashboards: setup ## Write Grafana's dashboards anew from deploy/monitoring/dashboards.yml
+	@$(BIN)/python -m redress_local.dashboards
+
+chart: setup $(STAMPS)/chart ## Write what of the Helm chart follows from services.toml, the code and its own values, and what its examples render to
+	@PYTHONPATH=deploy/helm $(BIN)/python -m redress_chart
 
 service: setup ## Make an empty service that starts and folds, and list it: NAME=notifier (docs/add-a-service.md)
 	@$(BIN)/python -m redress_local.new_service "$(NAME)"
 	@$(BIN)/ruff check --quiet --fix services/$(NAME)
 	@$(BIN)/ruff format --quiet services/$(NAME)
-	@$(MAKE) schemas folds permissions
+	@$(MAKE) schemas folds permissions chart
 
 services: setup ## Write what other files say of the services anew, after services.toml was changed
 	@$(BIN)/python -m redress_local.derived
 
 requirements: setup ## Pin the newest versions that requirements/*.in allow, with hashes
-	@cd requirements && for each in runtime dev bench supply; do ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
+	@cd requirements && for each in runtime dev bench chart supply; do ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-annotate --python-version 3.11 --custom-compile-command "make requirements" \
 		$$each.in -o $$each.txt; done
 	@! grep -nE '://|file:' requirements/*.txt || { echo "A requirement file names a host." >&2; exit 1; }
@@ -139,6 +152,11 @@ $(STAMPS)/supply: requirements/supply.txt | $(STAMPS)/venv
 	@$(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/supply.txt
 	@touch $@
 
+$(STAMPS)/chart: requirements/chart.txt $(STAMPS)/requirements
+	@echo "Installing what checks the Helm chart: some 100 MB"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/chart.txt
+	@touch $@
+
 $(STAMPS)/packages: $(STAMPS)/requirements $(PACKAGES:%=%/pyproject.toml)
 	@echo "Installing the packages of this repository"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(PACKAGES:%=-e %)
@@ -147,4 +165,9 @@ $(STAMPS)/packages: $(STAMPS)/requirements $(PACKAGES:%=%/pyproject.toml)
 # Without Maven a Docker engine is there (preflight saw to that), and Kafka comes as an image.
 $(STAMPS)/kafka: deploy/local/pom.xml | $(STAMPS)/venv
 	@if command -v mvn >/dev/null; then echo "Fetching Kafka"; rm -rf $(KAFKA_LIBS); mvn --batch-mode --quiet -f deploy/local/pom.xml dependency:copy-dependencies; fi
+	@touch $@
+
+$(STAMPS)/keycloak: deploy/local/keycloak-pom.xml | $(STAMPS)/venv
+	@command -v mvn >/dev/null || { echo "Keycloak is fetched by Maven, and there is no mvn. Debian, Ubuntu: apt-get install maven." >&2; exit 1; }
+	@echo "Fetching Keycloak, 157 MiB"; rm -rf $(KEYCLOAK); mvn --batch-mode --quiet -f $< dependency:unpack
 	@touch $@

@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parents[1]
 def system(services: Sequence[str], **options: object) -> Iterator[System]:
     """Servers and services for the length of a block; no services: the servers alone."""
     os.environ[NO_DOCKER_VARIABLE] = "1"
+    os.environ["REDRESS_CALLER_RATE"] = "0"  # one caller asks for all
     folder = Path(tempfile.mkdtemp(prefix="redress-bench-"))
     try:
         with System(folder, services=services, **options) as started:  # type: ignore[arg-type]

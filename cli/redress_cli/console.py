@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime
 from importlib.util import find_spec
@@ -61,6 +62,6 @@ def running_stack(folder: Path) -> Stack:
 def kafka_of(stack: Stack) -> KafkaClients:
     """The stack's Kafka, reached as the environment tells services to; ends the command where that is wrong."""
     try:
-        return KafkaSettings.read().clients(stack.kafka)
+        return KafkaSettings.read(os.environ).clients(stack.kafka)
     except BadSettings as error:
         fail(str(error))

@@ -7,12 +7,12 @@ import httpx
 import typer
 from aiokafka.errors import KafkaError
 
-from redress_cli import adopt, audit, checks, context, effects, log, parked, relay, restore_log, status
+from redress_cli import adopt, audit, checks, context, effects, log, parked, relay, restore_log, status, token, version
 from redress_cli.console import LOCAL, err
 from redress_cli.harmless import harmless
 
 if LOCAL:  # nothing of it is in the services' images
-    from redress_cli import attach, clock, demo, stack, submit, token
+    from redress_cli import attach, clock, demo, stack, submit
 
 AWAY = (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.TransportError)
 
@@ -35,7 +35,6 @@ app.add_typer(context.app)
 app.command("status")(status.status)
 if LOCAL:
     app.command("clock")(clock.clock)
-    app.command("token")(token.token)
     app.command("submit")(submit.submit)
 app.command("tail")(log.tail)
 app.command("timeline")(log.timeline)
@@ -51,6 +50,8 @@ app.command("send-keys")(checks.send_keys)
 app.command("adopt")(adopt.adopt)
 app.command("restore-log")(restore_log.restore_log)
 app.add_typer(audit.app, name="audit")
+app.add_typer(token.app, name="token")
+app.command("version")(version.version)
 if LOCAL:
     app.command("demo")(demo.demo)
 

@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 import permission_page
 import pytest
+import rights_page
 import typer
 from changes import is_literal, touched
 from fastapi.routing import APIRoute
@@ -117,6 +118,10 @@ def test_operations_are_those_of_the_code():
 
 def test_permissions_are_those_of_the_services():
     assert permission_page.PAGE.read_text("utf-8") == permission_page.written(), "Run `make permissions`, and read what it changes."
+
+
+def test_kafkas_rights_are_those_of_the_services():
+    assert rights_page.PAGE.read_text("utf-8") == rights_page.written(), "Run `make permissions`, and read what it changes."
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -45,6 +45,6 @@ def test_a_step_that_is_said_again_under_its_key_happens_once(live: Live):
     assert {(ok(answer)["said"]["n"], answer.json()["counts"]["supplements"]) for answer in answers} == {(1, 1)}
     assert len(live.events("intake", "complaint-supplemented")) == before + 1
     # Another caller's key of the same name is another key, and so is the same key for another route.
-    ok(live.api("front-end", subject="shop-2").post("intake", f"/complaints/{complaint}/supplements", {"text": "Again tonight."}, key=key))
+    ok(live.agent.post("intake", f"/complaints/{complaint}/supplements", {"text": "Again tonight."}, key=key))
     ok(live.front_end.post("intake", f"/complaints/{complaint}/chases", {}, key=key))
     assert len(live.events("intake", "complaint-supplemented")) == before + 2

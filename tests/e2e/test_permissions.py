@@ -72,7 +72,8 @@ class Caller:
 
 @dataclass(frozen=True)
 class Object:
-    """A complaint and a subscription. department: None for a complaint that is not there. owned: the subscription is the caller's."""
+    """A complaint, which another front end registered, and a subscription. department: None for a complaint that is not there. owned: the
+    subscription is the caller's."""
 
     complaint: str
     number: str

@@ -61,7 +61,7 @@ def containers(services: Services) -> list[str]:
 
 def _container(service: ServiceEntry) -> list[str]:
     name, database = service.name, service.database
-    volumes = [f"    - {json.dumps(each)}" for each in ("keys:/keys:ro", *service.volumes)]
+    volumes = [f"    - {json.dumps(each)}" for each in ("service-keys:/keys:ro", *service.volumes)]
     return [
         f"{name}:",
         "  <<: *service",

@@ -76,7 +76,7 @@ advertised.listeners=CLIENTS://127.0.0.1:{port},SECURED://127.0.0.1:{secured}
 listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_SSL
 listener.name.secured.ssl.keystore.type=PEM
 listener.name.secured.ssl.keystore.location={certificate}
-listener.name.secured.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+listener.name.secured.sasl.enabled.mechanisms={mechanisms}
 listener.name.secured.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required {users};
 listener.name.secured.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 """
@@ -84,6 +84,18 @@ CLIENTS_CERTIFICATES = """\
 listener.name.secured.ssl.client.auth=required
 listener.name.secured.ssl.truststore.type=PEM
 listener.name.secured.ssl.truststore.location={clients}
+"""
+# Who comes without a user may do everything: the brokers themselves, and whoever prepares a test by the plain listener.
+AUTHORIZED = """\
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+"""
+TOKENS = """\
+listener.name.secured.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
+listener.name.secured.oauthbearer.sasl.server.callback.handler.class=\
+org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler
+listener.name.secured.oauthbearer.sasl.oauthbearer.jwks.endpoint.url={tokens}
+listener.name.secured.oauthbearer.sasl.oauthbearer.expected.audience=kafka
 """
 
 
@@ -94,11 +106,15 @@ class Secured:
     certificate: a file in PEM form with its private key and its certificate.
     users: passwords by name; each may sign in by PLAIN and by SCRAM-SHA-512.
     clients: certificates that sign the clients', where each must have one.
+    tokens: a JWKS file; who has a token that is signed by a key in it, for the audience kafka, may sign in by OAUTHBEARER.
+    authorized: whether a user may do nothing that no ACL allows.
     """
 
     certificate: Path
     users: Mapping[str, str] = field(repr=False)
     clients: Path | None = None
+    tokens: Path | None = None
+    authorized: bool = False
 
 
 class Kafka:
@@ -159,6 +175,8 @@ class Kafka:
             "-Xshare:auto",
             f"-Dlog4j2.configurationFile={LOGGING}",
         ]
+        if self.secured and self.secured.tokens:
+            jvm.append(f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={self.secured.tokens.as_uri()}")
         jvm += ["-Dfile.encoding=UTF-8", "-Djava.awt.headless=true", "-cp", f"{places.KAFKA_LIBS}/*"]
         if not (self.data / "meta.properties").exists():
             self._format(jvm, properties)
@@ -233,9 +251,14 @@ class Kafka:
             kept = [
                 line for line in text.splitlines() if not line.startswith(("listeners=", "advertised.listeners=", "listener.security."))
             ]
-            text = "\n".join(kept) + SECURED.format(**where, certificate=self.secured.certificate, users=users)
+            mechanisms = "PLAIN,SCRAM-SHA-512" + (",OAUTHBEARER" if self.secured.tokens else "")
+            text = "\n".join(kept) + SECURED.format(**where, certificate=self.secured.certificate, users=users, mechanisms=mechanisms)
             if self.secured.clients:
                 text += CLIENTS_CERTIFICATES.format(clients=self.secured.clients)
+            if self.secured.tokens:
+                text += TOKENS.format(tokens=self.secured.tokens.as_uri())
+            if self.secured.authorized:
+                text += AUTHORIZED
         properties.write_text(text)
         return properties
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from redress_spine.messaging.kafka_clients import KafkaClients
 
 def told_kafka(bootstrap: str) -> KafkaClients:
     """The Kafka at these addresses, reached as the environment tells services to. Raises BadSettings."""
-    return KafkaSettings.read().clients(bootstrap)
+    return KafkaSettings.read(os.environ).clients(bootstrap)
 
 
 async def prepare_topics(
@@ -40,14 +41,28 @@ async def prepare_database(
     master: bytes | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Databases:
-    """Make the database and its roles as far as they are missing, then migrate. A state that another fold made is rebuilt from the log
-    before the service starts; one that is searched by personal values needs the master key for that.
+    """Make the database and its roles as far as they are missing, then migrate. Raises MigrationFailed, and what a rebuild raises."""
+    databases = await provision(admin_dsn, service, owner_password=owner_password, app_password=app_password)
+    how: dict[str, Any] = {"kafka": kafka, "partitions": partitions, "master": master, "progress": progress}
+    await migrate_database(databases.owner_dsn, databases.app_role, service, **how)
+    return databases
 
-    Raises MigrationFailed, and what a rebuild raises."""
+
+async def migrate_database(
+    owner_dsn: str,
+    app_role: str,
+    service: str,
+    *,
+    kafka: KafkaClients | str,
+    partitions: int,
+    master: bytes | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Migrate a database that is there, as its owner. A state that another fold made is rebuilt from the log before the service starts; one
+    that is searched by personal values needs the master key for that. Raises MigrationFailed, and what a rebuild raises."""
     migration, rebuilding = importlib.import_module("redress_spine.store.migrate"), importlib.import_module("redress_spine.admin.rebuild")
     definition = importlib.import_module(f"{package(service)}.main").service
-    databases = await provision(admin_dsn, service, owner_password=owner_password, app_password=app_password)
-    how: dict[str, Any] = {"owner_dsn": databases.owner_dsn, "app_role": databases.app_role, "service_migrations_dir": migrations(service)}
+    how: dict[str, Any] = {"owner_dsn": owner_dsn, "app_role": app_role, "service_migrations_dir": migrations(service)}
     try:
         await migration.migrate(**how, fold=definition.fold, partitions=partitions)
     except migration.NeedsRebuild as needed:
@@ -56,7 +71,6 @@ async def prepare_database(
         how |= {"fold": definition.fold, "kafka": kafka, "master": master}
         done = await rebuilding.Rebuild(definition.verified(partitions), **how, progress=environment).run()
         progress(f"{service}: rebuilt {done.states} states from {done.events} records in {done.seconds:.1f} s")
-    return databases
 
 
 class RebuildProgress:

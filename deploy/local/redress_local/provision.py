@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from redress_local.places import ENTRIES
 from redress_spine.store import connections
@@ -56,6 +56,17 @@ def addresses(admin_dsn: str, service: str, *, database: str | None = None, owne
     return Databases(name, owner, app, _dsn(admin_dsn, owner, owner_password, name), _dsn(admin_dsn, app, app_password, name))
 
 
+async def close_to_others(owner_dsn: str, app_role: str) -> None:
+    """What `provision` does for a database that it makes: nobody connects to it but its owner and the app role."""
+    connection = await connections.connect(owner_dsn)
+    try:
+        name = await connection.fetchval("SELECT current_database()")
+        await connection.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
+        await connection.execute(f'GRANT CONNECT ON DATABASE "{name}" TO "{app_role}"')
+    finally:
+        await connection.close()
+
+
 async def drop(admin_dsn: str, databases: Databases) -> None:
     """Remove the database, whoever is connected, and its roles."""
     connection = await connections.connect(admin_dsn)
@@ -74,4 +85,4 @@ def _literal(text: str) -> str:
 def _dsn(admin_dsn: str, role: str, password: str, database: str) -> str:
     parts = urlsplit(admin_dsn)
     address = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, f"{role}:{password}@{address}", f"/{database}", parts.query, ""))
+    return urlunsplit((parts.scheme, f"{role}:{quote(password, safe='')}@{address}", f"/{database}", parts.query, ""))

@@ -1,6 +1,7 @@
 """The one-off jobs of a start in containers: topics, databases with roles and migrations, the development issuer's keys.
 
 `python -m redress_local.setup_job [topics] [databases] [keys]`, all three if none is named. It may be repeated: what is there stays.
+`migrate --service NAME` is for databases that somebody else makes: as the owner, who needs no right beyond that one database.
 """
 
 from __future__ import annotations
@@ -8,14 +9,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+from redress_chassis import production
+from redress_chassis.environment import PREFIX, secret
 from redress_local.issuer import Issuer
-from redress_local.places import SERVICES
-from redress_local.prepare import prepare_database, prepare_topics, told_kafka
+from redress_local.places import ENTRIES, SERVICES
+from redress_local.prepare import migrate_database, prepare_database, prepare_topics, told_kafka
+from redress_local.provision import close_to_others
+from redress_spine.messaging.kafka_clients import KafkaClients
 
 STEPS = ("topics", "databases", "keys")
+MIGRATE = "migrate"
 
 
 class Missing(Exception):
@@ -25,10 +33,10 @@ class Missing(Exception):
 def main() -> None:
     """Take the steps, saying each. Exit code 1, and the reason, where one cannot be taken."""
     parser = argparse.ArgumentParser(prog="setup_job", description=__doc__)
-    parser.add_argument("steps", nargs="*", metavar="step", help=", ".join(STEPS))
-    parser.add_argument("--service", action="append", choices=SERVICES, help="databases: of this service alone; may be repeated")
+    parser.add_argument("steps", nargs="*", metavar="step", help=f"{', '.join(STEPS)}; or {MIGRATE} alone")
+    parser.add_argument("--service", action="append", choices=SERVICES, help="databases, migrate: of this service alone; may be repeated")
     options = parser.parse_args()
-    if unknown := set(options.steps) - set(STEPS):
+    if unknown := set(options.steps) - {*STEPS, MIGRATE}:
         parser.error(f"there is no step {', '.join(sorted(unknown))}")
     try:
         asyncio.run(take(options.steps or STEPS, options.service or SERVICES))
@@ -41,7 +49,7 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
     for step in steps:
         if step == "topics":
             warning = await prepare_topics(
-                told_kafka(setting("REDRESS_KAFKA")),
+                kafka(),
                 number("REDRESS_PARTITIONS") or 12,
                 profile(),
                 factor=number("REDRESS_REPLICATION_FACTOR"),
@@ -50,22 +58,43 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
             say(f"topics are there{f'. {warning}' if warning else ''}")
         elif step == "databases":
             for service in services:
-                owner, app = setting("REDRESS_OWNER_PASSWORD"), setting("REDRESS_APP_PASSWORD")
+                owner, app = password("REDRESS_OWNER_PASSWORD"), password("REDRESS_APP_PASSWORD")
+                admin = setting("REDRESS_POSTGRES_ADMIN_DSN")
+                demand(production.of_database("POSTGRES_ADMIN_DSN", admin))
                 made = await prepare_database(
-                    setting("REDRESS_POSTGRES_ADMIN_DSN"),
+                    admin,
                     service,
                     owner_password=owner,
                     app_password=app,
-                    kafka=told_kafka(setting("REDRESS_KAFKA")),
+                    kafka=kafka(),
                     partitions=number("REDRESS_PARTITIONS") or 12,
                     master=master_key(),
                     progress=say,
                 )
                 say(f"{made.name} is migrated")
+        elif step == MIGRATE:
+            if len(services) != 1:
+                raise Missing("REDRESS_OWNER_URL names one database: say whose by --service NAME.")
+            owner_dsn, app_role = setting("REDRESS_OWNER_URL"), f"{ENTRIES[services[0]].database}_app"
+            demand(production.of_database("OWNER_URL", owner_dsn))
+            await close_to_others(owner_dsn, app_role)
+            await migrate_database(
+                owner_dsn,
+                app_role,
+                services[0],
+                kafka=kafka(),
+                partitions=number("REDRESS_PARTITIONS") or 12,
+                master=master_key(),
+                progress=say,
+            )
+            say(f"{ENTRIES[services[0]].database} is migrated")
         elif profile() != "local":
             raise Missing("The development issuer is for REDRESS_PROFILE=local alone: whoever has its key may be anybody.")
         else:
-            say(f"keys are in {Issuer(Path(setting('REDRESS_KEYS'))).folder}")
+            issuer = Issuer(Path(setting("REDRESS_KEYS")))
+            for each in (issuer.jwks, issuer.master_key):  # and not the key that signs tokens
+                shutil.copy2(each, Path(setting("REDRESS_SERVICE_KEYS")) / each.name)
+            say(f"keys are in {issuer.folder}")
 
 
 def setting(name: str) -> str:
@@ -74,6 +103,36 @@ def setting(name: str) -> str:
     if not value:
         raise Missing(f"{name} is not set.")
     return value
+
+
+def password(name: str) -> str:
+    """A password, from the variable or from the file that the variable with _FILE at its end names. Raises Missing."""
+    file = os.environ.get(f"{name}_FILE")
+    if file and os.environ.get(name):
+        raise Missing(f"Set {name} or {name}_FILE, not both.")
+    try:
+        found = secret(Path(file)) if file else setting(name)
+    except ValueError as error:
+        raise Missing(f"{name}_FILE: {error}") from None
+    demand(production.of_password(name.removeprefix(PREFIX), found))
+    return found
+
+
+def kafka() -> KafkaClients:
+    """As services reach it. Raises Missing, BadSettings."""
+    told = told_kafka(setting("REDRESS_KAFKA"))
+    demand(production.of_kafka(told.security, told.token_url, told.password))
+    return told
+
+
+def demand(flaws: Iterable[production.Flaw]) -> None:
+    """In production, nothing that is for one's own machine alone. Raises Missing."""
+    try:
+        accepted = production.accepted(os.environ.get("REDRESS_ACCEPT"))
+    except ValueError as error:
+        raise Missing(f"REDRESS_ACCEPT: {error}") from None
+    if profile() == "production" and (refused := production.lines(flaws, accepted)):
+        raise Missing("\n".join(refused))
 
 
 def profile() -> str:

@@ -22,7 +22,7 @@ import httpx
 
 from redress_local import issuer
 from redress_local.issuer import Issuer
-from redress_local.places import SERVICES, free_ports, is_free, package, replica_name
+from redress_local.places import ENTRIES, SERVICES, free_ports, is_free, package, replica_name
 from redress_local.prepare import prepare_database, prepare_topics, told_kafka
 from redress_local.processes import Child, StartFailed, run, start_child
 from redress_local.provision import Databases
@@ -115,7 +115,7 @@ class System:
             self._clock_file = self._set_clock()
             self._issuer = Issuer(self.folder / "keys")
             self.progress("Starting Kafka and PostgreSQL")
-            self._servers = start_servers(self.folder, foreground=self.foreground, progress=self.progress)
+            self._servers = self.begin_servers()
             if self.services:
                 self.progress("Making databases and topics")
                 run(self._prepare())
@@ -130,6 +130,10 @@ class System:
             self.stop()
             raise
         return stack
+
+    def begin_servers(self) -> Servers:
+        """Kafka and PostgreSQL; a test may have others. Raises StartFailed."""
+        return start_servers(self.folder, foreground=self.foreground, progress=self.progress)
 
     def stop(self) -> None:
         """Stop the services, then the servers; SIGKILL whatever does not end in time."""
@@ -231,6 +235,7 @@ class System:
             "PYTHONUNBUFFERED": "1",
             **({"REDRESS_CLOCK_FILE": str(self._clock_file)} if self._clock_file else {}),
             **self.environment,
+            **dict.fromkeys(_of_others(service), ""),  # also where they stand in our own environment
         }
 
     def _set_clock(self) -> Path | None:
@@ -301,3 +306,9 @@ class System:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
             json.dump(known, out)
         return known
+
+
+def _of_others(service: str) -> set[str]:
+    """Variables that other services alone read, by services.toml: one that nobody reads ends a service's start."""
+    entries = {name: set(entry.environment) for name, entry in ENTRIES.items()}
+    return set().union(*entries.values()) - entries.get(service, set())

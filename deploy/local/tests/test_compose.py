@@ -16,6 +16,8 @@ import pytest
 import yaml
 
 from redress_chassis import Settings
+from redress_chassis.identity_settings import IdentitySettings
+from redress_chassis.production import PASSWORDS
 from redress_chassis.settings import PREFIX, KafkaSettings
 from redress_local import setup_job
 from redress_local.compose import NoCompose, read_compose
@@ -24,7 +26,7 @@ from redress_local.issuer import ISSUER
 from redress_local.kafka import Kafka
 from redress_local.places import ROOT, SERVICES
 from redress_local.postgres import SETTINGS
-from redress_local.provision import addresses, drop
+from redress_local.provision import addresses, drop, provision
 from redress_local.setup_job import STEPS, Missing, take
 from redress_sla_monitor import policies
 from redress_spine.messaging import topics
@@ -36,9 +38,14 @@ from redress_spine.store.errors import TopicsNotMade
 FILE = ROOT / "docker-compose.yml"
 BASE = "python:3.13.14-slim-trixie"
 LISTENERS = {"KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"}  # one more, for this machine
-# Of the settings, what a compose stack has one value of: the development issuer signs for its own audience, time is not stepped there, and
-# its Kafka has neither TLS nor users.
-FIXED = {"REDRESS_AUDIENCE", "REDRESS_CLOCK_FILE", *(PREFIX + name.upper() for name in KafkaSettings.model_fields)}
+# Of the settings, what a compose stack has one value of: it has the development issuer and no other, time is not stepped there, and its
+# Kafka has neither TLS nor users. A service has one port, which is open to this machine alone, without TLS.
+DUTIES = {"front_ends_reach", "four_eyes", "closed_readable_days"}
+OF_ISSUERS = IdentitySettings.model_fields.keys() - DUTIES - {"jwks", "issuer"}
+FIXED = {
+    *("REDRESS_CLOCK_FILE", "REDRESS_OPS_PORT", "REDRESS_TLS_CERT_FILE", "REDRESS_TLS_KEY_FILE", "REDRESS_DATABASE_PASSWORD_FILE"),
+    *(PREFIX + name.upper() for name in (*KafkaSettings.model_fields, *OF_ISSUERS)),
+}
 ENVIRONMENT = re.compile(r"os\.environ|getenv")
 SHORT_SESSION = {"KAFKA_BROKER_SESSION_TIMEOUT_MS", "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS"}  # for tests that kill the broker
 
@@ -72,7 +79,8 @@ def test_every_service_is_there_and_is_told_all_that_it_needs(services):
 
 
 def test_the_setup_job_is_told_all_that_it_reads(services):
-    assert set(services["setup"]["environment"]) == set(re.findall(r"REDRESS_[A-Z_]+\b(?!=)", Path(setup_job.__file__).read_text()))
+    read = set(re.findall(r"REDRESS_[A-Z_]+\b(?!=)", Path(setup_job.__file__).read_text()))
+    assert set(services["setup"]["environment"]) == read - {"REDRESS_OWNER_URL"}  # of databases that others make
 
 
 def test_no_service_reads_what_its_settings_do_not_name():
@@ -141,7 +149,7 @@ def test_services_may_write_nothing_and_may_become_nobody(services):
         assert services[each]["read_only"]
         assert services[each]["cap_drop"] == ["ALL"]
         assert services[each]["security_opt"] == ["no-new-privileges:true"]
-    assert all(services[each]["volumes"][0] == "keys:/keys:ro" for each in SERVICES)
+    assert all(services[each]["volumes"][0] == "service-keys:/keys:ro" for each in SERVICES)
     (policy,) = [volume for each in SERVICES for volume in services[each]["volumes"][1:]]
     assert (policy["target"], policy["read_only"]) == ("/policy.yaml", True)
 
@@ -158,15 +166,21 @@ def test_kafka_and_postgres_are_those_of_the_local_stack(services):
 def test_what_the_system_keeps_is_on_volumes(services):
     assert services["kafka"]["volumes"] == ["kafka:" + services["kafka"]["environment"]["KAFKA_LOG_DIRS"]]
     assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]  # since 18 no longer …/data
-    assert set(yaml.safe_load(FILE.read_text())["volumes"]) == {"kafka", "postgres", "keys", "spool"}
+    assert set(yaml.safe_load(FILE.read_text())["volumes"]) == {"kafka", "postgres", "keys", "service-keys", "spool"}
 
 
 def test_a_rebuild_in_the_setup_job_spools_to_a_disk(services, stages):
     (folder,) = re.findall(r"^ENV TMPDIR=(\S+)$", stages["setup"], flags=re.MULTILINE)
     assert f"spool:{folder}" in services["setup"]["volumes"]
     assert folder not in services["setup"]["tmpfs"]
-    made, user = stages["setup"].index(f"--owner redress --group redress --mode 0700 {folder}"), stages["setup"].index("USER ")
-    assert made < user, "a new volume belongs to whom the image's folder belongs"
+    made = stages["setup"].index(f"--owner redress --group redress --mode 0700 {folder} /service-keys")
+    assert made < stages["setup"].index("USER "), "a new volume belongs to whom the image's folder belongs"
+
+
+def test_the_setup_job_alone_sees_the_key_that_signs_tokens(services):
+    """Whoever has it may be anybody."""
+    mounted = {name: [each for each in service.get("volumes", []) if isinstance(each, str)] for name, service in services.items()}
+    assert [name for name, volumes in mounted.items() if any(each.startswith("keys:") for each in volumes)] == ["setup"]
 
 
 def test_no_image_runs_as_root_and_each_holds_what_it_runs(stages):
@@ -194,14 +208,19 @@ async def test_the_setup_job_names_what_is_missing_and_makes_no_issuer_in_produc
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(Missing, match="REDRESS_KAFKA"):
         await take(STEPS, SERVICES)
+    for_services = tmp_path / "for-services"
+    for_services.mkdir()
     monkeypatch.setenv("REDRESS_KEYS", str(tmp_path / "keys"))
+    monkeypatch.setenv("REDRESS_SERVICE_KEYS", str(for_services))
     monkeypatch.setenv("REDRESS_PROFILE", "production")
     with pytest.raises(Missing, match="local"):
         await take(["keys"], SERVICES)
     assert not (tmp_path / "keys").exists()
     monkeypatch.setenv("REDRESS_PROFILE", "local")
     await take(["keys"], SERVICES)
-    assert (tmp_path / "keys" / "master.key").exists()
+    assert sorted(path.name for path in (tmp_path / "keys").iterdir()) == ["issuer.json", "jwks.json", "master.key"]
+    assert sorted(path.name for path in for_services.iterdir()) == ["jwks.json", "master.key"]
+    assert (for_services / "master.key").read_bytes() == (tmp_path / "keys" / "master.key").read_bytes()
 
 
 @pytest.fixture
@@ -219,6 +238,10 @@ def two_brokers() -> Iterator[Kafka]:
 async def test_the_setup_job_makes_topics_that_services_in_production_are_content_with(monkeypatch, capsys, two_brokers):
     monkeypatch.delenv("REDRESS_PROFILE", raising=False)
     monkeypatch.setenv("REDRESS_KAFKA", two_brokers.address)
+    monkeypatch.delenv("REDRESS_ACCEPT", raising=False)
+    with pytest.raises(Missing, match=r"KAFKA_SECURITY: It is PLAINTEXT.*REDRESS_ACCEPT=plaintext-kafka accepts it"):
+        await take(["topics"], SERVICES)
+    monkeypatch.setenv("REDRESS_ACCEPT", "plaintext-kafka")
     with pytest.raises(TopicsNotMade, match=r"3 replicas, 2 of them in sync: InvalidReplicationFactor"):
         await take(["topics"], SERVICES)
     monkeypatch.setenv("REDRESS_REPLICATION_FACTOR", "2")
@@ -233,9 +256,32 @@ async def test_the_setup_job_makes_topics_that_services_in_production_are_conten
 @pytest.mark.parametrize("wrong", ["0", "two", "-1"])
 async def test_the_setup_job_takes_no_number_of_replicas_that_is_none(monkeypatch, wrong):
     monkeypatch.setenv("REDRESS_KAFKA", "127.0.0.1:9")
+    monkeypatch.setenv("REDRESS_PROFILE", "local")
     monkeypatch.setenv("REDRESS_REPLICATION_FACTOR", wrong)
     with pytest.raises(Missing, match="REDRESS_REPLICATION_FACTOR is no number above 0"):
         await take(["topics"], SERVICES)
+
+
+def test_the_passwords_that_everybody_can_read_are_those_of_this_file():
+    assert set(re.findall(r"PASSWORD:-([\w-]+)\}", FILE.read_text())) == PASSWORDS
+
+
+async def test_in_production_the_setup_job_takes_no_default_password_and_no_unchecked_server(monkeypatch, tmp_path):
+    monkeypatch.setenv("REDRESS_PROFILE", "production")
+    for name in ("REDRESS_ACCEPT", "REDRESS_OWNER_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("REDRESS_OWNER_PASSWORD_FILE", str(tmp_path / "owner"))
+    monkeypatch.setenv("REDRESS_APP_PASSWORD", "good")
+    monkeypatch.setenv("REDRESS_POSTGRES_ADMIN_DSN", "postgresql://postgres:hidden@127.0.0.1:9/postgres")
+    with pytest.raises(Missing, match="REDRESS_OWNER_PASSWORD_FILE: The file cannot be read"):
+        await take(["databases"], ["callback"])
+    (tmp_path / "owner").write_text("local-owner\n")
+    with pytest.raises(Missing, match="REDRESS_OWNER_PASSWORD: Its password is one that everybody can read"):
+        await take(["databases"], ["callback"])
+    (tmp_path / "owner").write_text("good\n")
+    with pytest.raises(Missing, match="REDRESS_POSTGRES_ADMIN_DSN: Its sslmode is not set") as caught:
+        await take(["databases"], ["callback"])
+    assert "hidden" not in str(caught.value)
 
 
 async def test_the_setup_job_prepares_one_service_and_may_be_repeated(monkeypatch, postgres_admin, kafka_address):
@@ -252,6 +298,26 @@ async def test_the_setup_job_prepares_one_service_and_may_be_repeated(monkeypatc
         await app.close()
     finally:
         await drop(postgres_admin, databases)
+
+
+async def test_an_owner_migrates_a_database_that_others_made_and_closes_it_to_them(monkeypatch, postgres_admin, kafka_address):
+    made = await provision(postgres_admin, "callback", owner_password="owner-2", app_password="app-2")
+    admin = await connections.connect(postgres_admin)
+    try:
+        await admin.execute(f'GRANT CONNECT ON DATABASE "{made.name}" TO PUBLIC')
+        for name, value in {"KAFKA": kafka_address, "PROFILE": "local", "OWNER_URL": made.owner_dsn}.items():
+            monkeypatch.setenv(PREFIX + name, value)
+        with pytest.raises(Missing, match="--service"):
+            await take(["migrate"], SERVICES)
+        for _ in range(2):
+            await take(["migrate"], ["callback"])
+        app = await connections.connect(made.app_dsn)
+        assert await app.fetchval("SELECT count(*) FROM live") == 1
+        await app.close()
+        assert not await admin.fetchval("SELECT has_database_privilege('public', $1, 'CONNECT')", made.name)
+    finally:
+        await admin.close()
+        await drop(postgres_admin, made)
 
 
 def test_without_docker_the_reason_is_said(monkeypatch, tmp_path):

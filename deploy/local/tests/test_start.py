@@ -89,6 +89,7 @@ def test_a_wrong_policy_ends_the_process_with_file_place_and_what_is_allowed(tmp
         "REDRESS_MASTER_KEY_FILE": str(key),
         "REDRESS_JWKS": str(tmp_path / "jwks.json"),
         "REDRESS_ISSUER": "https://issuer.example",
+        "REDRESS_PROFILE": "local",
     }
     line = [sys.executable, "-m", "redress_chassis.serving", "redress_sla_monitor.main:app", "--port", "0"]
     done = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=120)

@@ -5,7 +5,7 @@ from redress_chassis.api.commands import Commands, Permitted
 from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import Cursor, Limit, Page
 from redress_chassis.auth.callers import Caller
-from redress_chassis.auth.permissions import ANYTHING, OWN, OWN_DEPARTMENT, Permissions, Roles
+from redress_chassis.auth.permissions import ANYTHING, OWN, OWN_DEPARTMENT, OWN_UNLESS_SHARED, Permissions, Roles
 from redress_chassis.edge.problems import Problem
 from redress_chassis.policies import PolicyUnusable, read_policy
 from redress_chassis.service import Service
@@ -15,6 +15,7 @@ __all__ = [
     "ANYTHING",
     "OWN",
     "OWN_DEPARTMENT",
+    "OWN_UNLESS_SHARED",
     "Body",
     "Caller",
     "Commands",

@@ -15,7 +15,6 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from redress_chassis.auth.callers import Caller
-from redress_chassis.auth.jwks import Jwks
 from redress_chassis.auth.permissions import Permissions
 from redress_chassis.auth.tokens import Tokens
 from redress_chassis.edge import logs
@@ -23,10 +22,13 @@ from redress_chassis.edge.problems import unavailable
 from redress_chassis.operations.metrics import Metrics
 from redress_chassis.policies import PolicyUnusable
 from redress_chassis.settings import BadSettings, Settings
+from redress_chassis.version import VERSION
 from redress_spine.processing.clock import SteppingClock
 from redress_spine.store.engine import Config, Engine, Health, JournalRestored, Measures, Unavailable
+from redress_spine.tracing import Tracer
 
 if TYPE_CHECKING:
+    from redress_chassis.operations.tracing import OtlpTracer
     from redress_chassis.service import Service
 
 START_TIMEOUT = 5.0  # seconds that the start waits for the engine; then health is served, and 503 for the rest, until it is up
@@ -46,6 +48,7 @@ class RunningService:
         self.permissions: Permissions = service.permissions
         self.policies: Any = None
         self.starting: asyncio.Task[None] | None = None
+        self.tracer: Tracer | None = None  # none where nobody collects spans
         self.refused: str | None = None  # why nothing is started: a setting, or a policy
         self._service = service
         self._given = settings, policies, engine, tokens
@@ -61,8 +64,13 @@ class RunningService:
         settings = self._read()
         logs.configure(self._service.name, settings.log_level)
         self.access = logs.AccessLog(self._service.name, settings.log_level)
+        log.info("starting", version=VERSION, build=settings.build)
+        self.metrics.built(self._service.name, settings.build)
+        tracer = self.tracer = _tracer(self._service.name, settings)
         _, _, engine, tokens = self._given
-        self._tokens = tokens or Tokens(Jwks(settings.jwks), settings.issuer, settings.audience)
+        self.permissions = self._service.permissions.under(settings.duties())
+        self._tokens = tokens or settings.tokens()
+        self.metrics.issuer(self._tokens.issuer_away)
         self._engine = engine or self._made(settings)
         self.starting = asyncio.create_task(self._start(self._engine), name="engine-start")
         try:
@@ -71,6 +79,9 @@ class RunningService:
             yield
         finally:
             await self._stop()
+            self.tracer = None
+            if tracer is not None:
+                await tracer.close()
 
     @property
     def engine(self) -> Engine:
@@ -87,12 +98,8 @@ class RunningService:
         return self._settings
 
     @property
-    def max_body(self) -> int:
-        return self.settings.max_body
-
-    @property
-    def max_under_way(self) -> int:
-        return self.settings.max_under_way
+    def build(self) -> str:
+        return self._settings.build if self._settings is not None else "unknown"
 
     @property
     def broken(self) -> str | None:
@@ -143,7 +150,7 @@ class RunningService:
         """What was not given, from the environment and the files that it names."""
         settings, policies, _, _ = self._given
         try:
-            settings = self._settings = settings or Settings.read()
+            settings = self._settings = settings or Settings.read(os.environ, self._service.variables)
             self.policies = self._service.policies(os.environ) if policies is None else policies
         except (BadSettings, PolicyUnusable) as error:
             self.refused = str(error)
@@ -166,6 +173,7 @@ class RunningService:
             fold=service.fold,
             config=Config(
                 database_url=settings.database_url,
+                password_file=settings.database_password_file,
                 kafka=settings.clients(settings.kafka),
                 master_key=settings.master_key,
                 partitions=settings.partitions,
@@ -175,6 +183,7 @@ class RunningService:
                 min_insync=settings.min_insync,
             ),
             clock=SteppingClock(settings.clock_file) if settings.clock_file else service.clock,
+            tracer=self.tracer,
         )
 
     async def _start(self, engine: Engine) -> None:
@@ -213,6 +222,8 @@ class RunningService:
         if self._engine is not None:
             await self._engine.stop()
         self._engine = None
+        if self._tokens is not None:
+            await self._tokens.close()
 
 
 class WithoutTraceback:
@@ -229,6 +240,14 @@ class WithoutTraceback:
             await send(message)
 
         await self._app(scope, receive, without)
+
+
+def _tracer(service: str, settings: Settings) -> OtlpTracer | None:
+    if settings.otlp_endpoint is None:
+        return None
+    from redress_chassis.operations.tracing import OtlpTracer  # here: it brings the SDK
+
+    return OtlpTracer(settings.otlp_endpoint, service, settings.build, settings.otlp_sample)
 
 
 def _spare_the_collector() -> None:

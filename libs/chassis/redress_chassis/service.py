@@ -14,10 +14,12 @@ from redress_chassis.auth.permissions import Permissions
 from redress_chassis.auth.tokens import Tokens
 from redress_chassis.edge import logs
 from redress_chassis.edge.middleware import EdgeMiddleware
+from redress_chassis.edge.paths import Paths
 from redress_chassis.operations import health, idle
 from redress_chassis.operations import parked as ops
 from redress_chassis.running import RunningService, WithoutTraceback
 from redress_chassis.settings import Settings
+from redress_chassis.version import VERSION
 from redress_events.event import Contract
 from redress_spine.aggregate import Aggregate, Automation, Verified
 from redress_spine.processing.clock import Clock, wall_clock
@@ -39,7 +41,7 @@ class Service:
     aggregates: by the kind of subject that each describes; the first is the kind that a call means which names none.
     policies: what the service decides by, of an environment that may name files of the installation. Raises PolicyUnusable.
     automations: made with the policies, and reactors with the settings, when an app starts.
-    webhooks: what it posts to others, for the OpenAPI document."""
+    webhooks: what it posts to others, for the OpenAPI document. variables: of the environment, that it reads beside the settings."""
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class Service:
         queries: Sequence[Query] = (),
         fold: int = 1,
         clock: Clock = wall_clock,
+        variables: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.kind = next(iter(aggregates), "")
@@ -71,6 +74,7 @@ class Service:
         self.queries = tuple(queries)
         self.fold = fold
         self.clock = clock
+        self.variables = tuple(variables)
         self._webhooks = webhooks
 
     def app(
@@ -80,10 +84,11 @@ class Service:
         file. engine, tokens: stand-ins for tests."""
         running = RunningService(self, settings, policies, engine, tokens)
         logs.configure(self.name)
-        open_paths = (*health.PATHS, idle.PATH, *DOCUMENTS)
+        paths = Paths(health.HEALTH, measures=[health.METRICS], documents=DOCUMENTS, others=[idle.PATH])
         app = ServiceApp(
-            lambda router: EdgeMiddleware(router, gate=running, open_paths=open_paths, other=WithoutTraceback(router, running)),
+            lambda router: EdgeMiddleware(router, gate=running, paths=paths, other=WithoutTraceback(router, running)),
             title=f"Redress {self.name}",
+            version=VERSION,
             description="Errors are RFC 9457 problem+json with a stable `code`.",
             lifespan=running.lifespan,
             redirect_slashes=False,
@@ -94,7 +99,7 @@ class Service:
         )
         app.state.serving = running
         declared = [route for router in (*self.routes, ops.router, health.router, idle.router) for route in router.routes]
-        self.permissions.check(declared, asks, open_paths)
+        self.permissions.check(declared, asks, paths.open)
         # Not include_router: it matches each path three times, 40 µs of a request's 230 (FastAPI 0.165).
         app.router.routes[:] = map(direct.served, (*app.router.routes, *declared))
         webhooks = [] if self._webhooks is None else self._webhooks.routes  # what is sent, in the OpenAPI document alone

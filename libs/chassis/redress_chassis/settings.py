@@ -2,148 +2,36 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveInt, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
-from redress_spine.messaging.kafka_clients import KafkaClients, Mechanism, Security, tls
+from redress_chassis import production
+from redress_chassis.environment import PREFIX, BadSettings, read, secret
+from redress_chassis.http_settings import HttpSettings
+from redress_chassis.identity_settings import IdentitySettings
+from redress_chassis.kafka_settings import KafkaSettings
+from redress_chassis.observability import ObservabilitySettings
+from redress_spine.messaging.kafka_clients import wrong_address
 from redress_spine.messaging.topics import REPLICAS
 from redress_spine.processing.clock import ClockUnusable, SteppingClock
 
-PREFIX = "REDRESS_"
+__all__ = ["PREFIX", "BadSettings", "KafkaSettings", "Settings"]
 KEY_BYTES = 32  # AES-256
 
 
-class BadSettings(Exception):
-    """The environment is incomplete or wrong. One line per variable, and never a value: there are passwords among them."""
-
-
-class KafkaSettings(BaseSettings):
-    """How Kafka is reached, whoever asks: services, the command line, the jobs before a start. All of it is optional."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
-
-    kafka_security: Security = "PLAINTEXT"
-    kafka_sasl_mechanism: Mechanism | None = Field(None, validate_default=True)
-    kafka_username: str | None = Field(None, validate_default=True)
-    kafka_password: str | None = Field(None, repr=False)
-    kafka_password_file: Path | None = Field(None, validate_default=True)
-    kafka_ca_file: Path | None = None  # in PEM form, as the next two
-    kafka_cert_file: Path | None = None
-    kafka_key_file: Path | None = Field(None, validate_default=True)
-
-    @field_validator("kafka_security", "kafka_sasl_mechanism", mode="before")
-    @classmethod
-    def _in_upper_case(cls, value: object) -> object:
-        return value.upper() if isinstance(value, str) else value
-
-    @field_validator(
-        "kafka_sasl_mechanism",
-        "kafka_username",
-        "kafka_password",
-        "kafka_password_file",
-        "kafka_ca_file",
-        "kafka_cert_file",
-        "kafka_key_file",
-        mode="before",
-    )
-    @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        return None if value == "" else value
-
-    @field_validator("kafka_sasl_mechanism", "kafka_username", "kafka_password", "kafka_password_file")
-    @classmethod
-    def _with_a_user_alone(cls, value: object, others: ValidationInfo) -> object:
-        security = others.data.get("kafka_security", "PLAINTEXT" if value is None else "SASL_SSL")  # if wrong itself, that is said already
-        if value is not None and not security.startswith("SASL"):
-            raise ValueError(f"A user is for {PREFIX}KAFKA_SECURITY=SASL_SSL or SASL_PLAINTEXT, and it is {security}.")
-        if value is None and security.startswith("SASL") and others.field_name in ("kafka_sasl_mechanism", "kafka_username"):
-            raise ValueError(f"It must be set where {PREFIX}KAFKA_SECURITY is {security}.")
-        return value
-
-    @field_validator("kafka_password_file")
-    @classmethod
-    def _one_password(cls, path: Path | None, others: ValidationInfo) -> Path | None:
-        security = others.data.get("kafka_security", "PLAINTEXT")
-        password = others.data.get("kafka_password", "")  # "": it is wrong itself, and that is said already
-        if path is None and password is None and security.startswith("SASL"):
-            raise ValueError(f"This or {PREFIX}KAFKA_PASSWORD must be set where {PREFIX}KAFKA_SECURITY is {security}.")
-        if path is not None and password:
-            raise ValueError(f"Set this or {PREFIX}KAFKA_PASSWORD, not both.")
-        if path is not None and not _secret(path):
-            raise ValueError("The file is empty.")
-        return path
-
-    @field_validator("kafka_ca_file", "kafka_cert_file", "kafka_key_file")
-    @classmethod
-    def _with_tls_alone(cls, path: Path | None, others: ValidationInfo) -> Path | None:
-        security = others.data.get("kafka_security", "SSL")
-        if path is not None and security not in ("SSL", "SASL_SSL"):
-            raise ValueError(f"Certificates are for {PREFIX}KAFKA_SECURITY=SSL or SASL_SSL, and it is {security}.")
-        if path is not None:
-            _read(path)
-        return path
-
-    @field_validator("kafka_ca_file")
-    @classmethod
-    def _of_certificates(cls, path: Path | None) -> Path | None:
-        try:
-            tls(path) if path else None
-        except ssl.SSLError:
-            raise ValueError("The file holds no certificate in PEM form.") from None
-        return path
-
-    @field_validator("kafka_key_file")
-    @classmethod
-    def _of_the_certificate(cls, path: Path | None, others: ValidationInfo) -> Path | None:
-        certificate = others.data.get("kafka_cert_file")
-        if path is not None and certificate is None and "kafka_cert_file" in others.data:
-            raise ValueError(f"It belongs to a certificate, and {PREFIX}KAFKA_CERT_FILE is not set.")
-        if certificate is not None:
-            try:
-                tls(None, certificate, path)
-            except ssl.SSLError:
-                raise ValueError(
-                    f"There is no private key in PEM form, without a passphrase, that belongs to {PREFIX}KAFKA_CERT_FILE."
-                ) from None
-        return path
-
-    def clients(self, bootstrap: str) -> KafkaClients:
-        """What makes clients of the Kafka at these addresses."""
-        return KafkaClients(
-            bootstrap,
-            security=self.kafka_security,
-            mechanism=self.kafka_sasl_mechanism,
-            username=self.kafka_username,
-            password=_secret(self.kafka_password_file) if self.kafka_password_file else self.kafka_password,
-            ca_file=self.kafka_ca_file,
-            cert_file=self.kafka_cert_file,
-            key_file=self.kafka_key_file,
-        )
-
-    @classmethod
-    def read(cls) -> Self:
-        """From the environment. Raises BadSettings, which names each variable that is missing or wrong."""
-        try:
-            return cls()
-        except ValidationError as error:
-            lines = (f"{PREFIX}{str(flaw['loc'][0]).upper().removeprefix(PREFIX)}: {flaw['msg']}" for flaw in error.errors())
-            raise BadSettings("\n".join(lines)) from None
-
-
-class Settings(KafkaSettings):
+class Settings(KafkaSettings, HttpSettings, IdentitySettings, ObservabilitySettings):
     """All that differs between one installation of a service and another."""
 
+    understands: ClassVar[str | None] = PREFIX
     database_url: str = Field(repr=False, pattern="^postgres(ql)?://")
+    database_password_file: Path | None = None  # read for each new connection, where the address has no password
     kafka: str = Field(min_length=1)  # host:port, several with commas
     master_key_file: Path  # wraps the keys of personal data
-    jwks: str = Field(min_length=1)  # a path, or an http(s) address
-    issuer: str = Field(min_length=1)
-    audience: str = Field("redress", min_length=1)
     profile: Literal["local", "production"] = "production"
+    accept: str | None = None  # what the production profile refuses and is all right here: names with commas between
     clock_file: Path | None = None  # of a stepping clock, in the local profile alone; without it the wall clock
     settle_seconds: float = Field(15.0, ge=0, le=600)  # before timed automations, after a start or an outage
     clock_tolerance_seconds: float = Field(60.0, ge=1, le=3600)  # between our clock and the database's, before nothing is decided
@@ -161,10 +49,37 @@ class Settings(KafkaSettings):
     def _in_lower_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator("database_password_file", mode="before")
+    @classmethod
+    def _empty_file_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("database_password_file")
+    @classmethod
+    def _one_database_password(cls, path: Path | None, others: ValidationInfo) -> Path | None:
+        if path is not None and urlsplit(others.data.get("database_url", "")).password:
+            raise ValueError(f"Set this or the password in {PREFIX}DATABASE_URL, not both.")
+        if path is not None:
+            secret(path)
+        return path
+
+    @field_validator("kafka")
+    @classmethod
+    def _of_brokers(cls, bootstrap: str) -> str:
+        if wrong := wrong_address(bootstrap):
+            raise ValueError(wrong)
+        return bootstrap
+
+    @field_validator("accept")
+    @classmethod
+    def _of_names(cls, text: str | None) -> str | None:
+        production.accepted(text)
+        return text
+
     @field_validator("master_key_file")
     @classmethod
     def _of_256_bits(cls, path: Path) -> Path:
-        size = len(_read(path))
+        size = len(read(path))
         if size != KEY_BYTES:
             raise ValueError(f"The file must hold {KEY_BYTES} bytes and nothing else, it has {size}.")
         return path
@@ -182,6 +97,17 @@ class Settings(KafkaSettings):
             raise ValueError(str(error)) from None
         return path
 
+    def refused(self) -> list[str]:
+        if self.profile != "production":
+            return []
+        password = secret(self.database_password_file) if self.database_password_file else None
+        flaws = (
+            *self.kafka_flaws(),
+            *production.of_database("DATABASE_URL", self.database_url, password),
+            *production.of_issuer(self.jwks, self.issuer),
+        )
+        return production.lines(flaws, production.accepted(self.accept))
+
     @property
     def min_insync(self) -> int:
         return self.min_insync_replicas or REPLICAS[self.profile].min_insync
@@ -189,18 +115,3 @@ class Settings(KafkaSettings):
     @property
     def master_key(self) -> bytes:
         return self.master_key_file.read_bytes()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"The file cannot be read: {error.strerror}.") from None
-
-
-def _secret(path: Path) -> str:
-    """Without the end of the line that editors add."""
-    try:
-        return _read(path).decode().rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise ValueError("The file is not text in UTF-8.") from None

@@ -1,12 +1,13 @@
-"""A toy service behind the real front door: a jar of notes, kept in memory by a stand-in for the engine.
+"""A toy service behind the real front door: a jar of notes, kept in memory by a stand-in for the engine. And the real server, where asked.
 
 Long, for the stand-in answers all that the chassis asks of an engine.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,7 @@ from redress_chassis import (
     Words,
     problems,
 )
+from redress_chassis.serving import Server, served
 from redress_events.event import Contract, Event
 from redress_spine.aggregate import Aggregate, CommandRejected, Context
 from redress_spine.processing.clock import Clock, wall_clock
@@ -51,7 +53,7 @@ NOTES = Query(name="notes", where="true", order="number", index="state_notes", o
 WRITTEN = Query(name="written", where="true", order="number", index="state_notes_by", owner="writer")
 ISSUER = "https://issuer.example"
 router = APIRouter()
-# All notes lie with the network department.
+# All notes lie with the network department, and one that says so has ended long ago.
 PERMISSIONS = Permissions(
     {
         "POST /notes": {"front-end": ANYTHING, "agent": ANYTHING},
@@ -61,6 +63,7 @@ PERMISSIONS = Permissions(
         "GET /written": {"front-end": OWN},
     },
     department=lambda state: "network",
+    ended_at=lambda state: datetime(2000, 1, 1, tzinfo=UTC) if "over" in state else None,
 )
 
 
@@ -272,6 +275,21 @@ class Issuer:
         return jwt.encode({k: v for k, v in used.items() if v is not None}, self.claims(*roles, **claims), key)
 
 
+class HandClock:
+    """Seconds, moved by hand: epoch seconds and monotonic ones alike."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
 @pytest.fixture
 def issuer(tmp_path: Path) -> Issuer:
     return Issuer(tmp_path)
@@ -326,3 +344,25 @@ def alice(client: httpx.AsyncClient, issuer: Issuer) -> httpx.AsyncClient:
     """The same, by somebody who may do everything."""
     client.headers["authorization"] = f"Bearer {issuer.token('front-end', 'handler', department='network')}"
     return client
+
+
+@pytest.fixture
+async def serve(service: Service, jar: Jar) -> AsyncIterator[Callable[[Settings], Awaitable[Server]]]:
+    """Starts the real server in this loop, at free ports; it ends with the test."""
+    started: list[tuple[Server, asyncio.Task[None]]] = []
+
+    async def start(settings: Settings) -> Server:
+        server = served(service.app(settings, engine=jar), "127.0.0.1", 0, settings)  # type: ignore[arg-type]
+        running = asyncio.create_task(server._serve())
+        started.append((server, running))
+        async with asyncio.timeout(60):
+            while not (server.started and len(server.servers) == len(server._ports)):
+                assert not running.done(), running
+                await asyncio.sleep(0.01)
+        return server
+
+    yield start
+    for server, running in started:
+        server.should_exit = True
+        server._told.set()
+        await running

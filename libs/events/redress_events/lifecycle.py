@@ -7,23 +7,31 @@ never which event was observed last.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
-from redress_events.event import Event, replace
+from redress_events.event import Event, Instant, replace
 
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """What a state that derives from it knows. cycle: the latest, from 1 on. closed: the last cycle that was closed, 0 if none."""
+    """What a state that derives from it knows. cycle: the latest, from 1 on. closed: the last cycle that was closed, 0 if none, and
+    closed_at: when."""
 
     cycle: int = 1
     closed: int = 0
+    closed_at: Instant | None = None
 
     @property
     def is_closed(self) -> bool:
         """The complaint has ended: its latest cycle was closed."""
         return self.has_closed(self.cycle)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the complaint ended, None while it has not."""
+        return self.closed_at if self.is_closed else None
 
     def has_closed(self, cycle: int) -> bool:
         """Whether this cycle was closed, or a later one."""
@@ -38,11 +46,11 @@ class Lifecycle:
 State = TypeVar("State", bound=Lifecycle)
 
 
-def lived(state: State, event: Event) -> State:
-    """After this event."""
+def lived(state: State, event: Event, at: datetime) -> State:
+    """After this event of this time."""
     match event:
         case ComplaintReopened():
             return replace(state, cycle=max(state.cycle, event.cycle))
-        case ComplaintClosed():
-            return replace(state, closed=max(state.closed, event.cycle))
+        case ComplaintClosed() if event.cycle >= state.closed:
+            return replace(state, closed=event.cycle, closed_at=at)
     return state

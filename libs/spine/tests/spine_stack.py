@@ -28,6 +28,7 @@ from redress_spine.processing.reactor import Reactor
 from redress_spine.store import connections
 from redress_spine.store.engine import CommandMetadata, Config, Engine, Unavailable
 from redress_spine.store.migrate import migrate
+from redress_spine.tracing import Tracer
 
 MASTER = bytes(range(32))
 AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -160,6 +161,8 @@ def engine_of(
     clock: Clock = wall_clock,
     fold: int = 1,
     reactors: Sequence[Reactor] = (),
+    password_file: Path | None = None,
+    tracer: Tracer | None = None,
 ) -> Engine:
     """One replica of intake, handling or another that observes what handling does; not started. work None: what the service has."""
     return Engine(
@@ -170,9 +173,10 @@ def engine_of(
         automations=([OPEN] if source == "handling" else []) if automations is None else automations,
         queries=[],
         fold=fold,
-        config=Config(dsn, kafka, MASTER, partitions, settle, topic_prefix=prefix),
+        config=Config(dsn, kafka, MASTER, partitions, settle, topic_prefix=prefix, password_file=password_file),
         reactors=reactors,
         clock=clock,
+        tracer=tracer,
     )
 
 
@@ -206,9 +210,10 @@ class Stack:
         settle: float = 0.2,
         clock: Clock = wall_clock,
         reactors: Sequence[Reactor] = (),
+        tracer: Tracer | None = None,
     ) -> Engine:
         made = await self.database(source)
-        how: dict[str, Any] = {"automations": automations, "settle": settle, "clock": clock, "reactors": reactors}
+        how: dict[str, Any] = {"automations": automations, "settle": settle, "clock": clock, "reactors": reactors, "tracer": tracer}
         engine = engine_of(source, made.app_dsn, kafka or self.kafka, self.prefix, self.partitions, **how)
         if start:
             await engine.start()

@@ -9,6 +9,11 @@ def known(visit: Visit) -> bool:
     return visit.observed.registration is not None
 
 
+def handled_by(visit: Visit) -> str | None:
+    """Who resolved or rejected the case of this cycle. Whether the customer is satisfied with it is for somebody else to write down."""
+    return visit.handled.by if visit.handled else None
+
+
 VISITS: Roles = {"agent": ANYTHING, "supervisor": ANYTHING}
 
 PERMISSIONS = Permissions(
@@ -19,4 +24,5 @@ PERMISSIONS = Permissions(
         "POST /visits/{complaint}/attempts": VISITS,
     },
     known=known,
+    done_by={"POST /visits/{complaint}/attempts": handled_by},
 )

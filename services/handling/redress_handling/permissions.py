@@ -1,12 +1,18 @@
 """Who may do what with which cases. A handler reaches what is with their department now, a supervisor all. For a reason, which is recorded,
 a handler may read a case of another department."""
 
+from datetime import datetime
+
 from redress_chassis import ANYTHING, OWN_DEPARTMENT, Permissions, Roles
 from redress_handling.domain.case import Case
 
 
 def department(case: Case) -> str | None:
     return case.department
+
+
+def ended_at(case: Case) -> datetime | None:
+    return case.observed.ended_at
 
 
 HANDLES: Roles = {"handler": OWN_DEPARTMENT, "supervisor": ANYTHING}
@@ -26,5 +32,6 @@ PERMISSIONS = Permissions(
         "POST /cases/{complaint}/reject": HANDLES,
     },
     department=department,
+    ended_at=ended_at,
     break_glass=("handler",),  # a case of another department, where a customer cannot wait for it
 )

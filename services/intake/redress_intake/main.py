@@ -21,6 +21,6 @@ service = Service(
     routes=[api.router, api.subscriptions],
     webhooks=api.webhooks,
     reactors=reactors,
-    fold=5,
+    fold=6,
 )
 app = service.app()

@@ -1,6 +1,8 @@
 """Who may do what at the front door, with which complaints, and what of an answer they are shown."""
 
-from redress_chassis import ANYTHING, OWN, OWN_DEPARTMENT, Permissions, Roles
+from datetime import datetime
+
+from redress_chassis import ANYTHING, OWN, OWN_DEPARTMENT, OWN_UNLESS_SHARED, Permissions, Roles
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.subscription import Subscription
 
@@ -9,18 +11,25 @@ def department(complaint: Complaint) -> str | None:
     return complaint.observed.department
 
 
+def ended_at(complaint: Complaint) -> datetime | None:
+    return complaint.observed.ended_at
+
+
 def known(state: Complaint | Subscription) -> bool:
     """A complaint that was registered here, and not merely learned of from others; a subscription that was not deleted."""
     return state.registered if isinstance(state, Complaint) else state.kept
 
 
-def owner(subscription: Subscription) -> str:
-    return subscription.own.subscriber
+def owner(state: Complaint | Subscription) -> str | None:
+    """The front end that registered or subscribed it. Complaints of before intake wrote that down are no front end's own."""
+    return state.own.client if isinstance(state, Complaint) else state.own.subscriber
 
 
-# A customer may turn to any front end, so that a front end reaches every complaint.
+# What an earlier complaint says is not shown to who refers to it, so a customer may take it up again at any front end.
 TAKES_DOWN: Roles = {"front-end": ANYTHING, "agent": ANYTHING, "supervisor": ANYTHING}
-LOOKS: Roles = {"front-end": ANYTHING, "agent": ANYTHING, "handler": OWN_DEPARTMENT, "supervisor": ANYTHING, "ops": ANYTHING}
+# A front end that is taken over gives away its own complaints, and not those of all.
+ADDS: Roles = {"front-end": OWN_UNLESS_SHARED, "agent": ANYTHING, "supervisor": ANYTHING}
+LOOKS: Roles = {"front-end": OWN_UNLESS_SHARED, "agent": ANYTHING, "handler": OWN_DEPARTMENT, "supervisor": ANYTHING, "ops": ANYTHING}
 # Over all numbers: front ends find what they have by its id or number, for whose complaint it is, is not known of them.
 SEARCHES: Roles = {"agent": ANYTHING, "supervisor": ANYTHING}
 WATCHES: Roles = {"supervisor": ANYTHING, "ops": ANYTHING}
@@ -29,9 +38,9 @@ IS_TOLD: Roles = {"front-end": OWN}
 PERMISSIONS = Permissions(
     {
         "POST /complaints": TAKES_DOWN,
-        "POST /complaints/{complaint}/supplements": TAKES_DOWN,
-        "POST /complaints/{complaint}/chases": TAKES_DOWN,
-        "POST /complaints/{complaint}/withdrawal": TAKES_DOWN,
+        "POST /complaints/{complaint}/supplements": ADDS,
+        "POST /complaints/{complaint}/chases": ADDS,
+        "POST /complaints/{complaint}/withdrawal": ADDS,
         "POST /complaints/search": SEARCHES,
         "GET /complaints/{complaint}": LOOKS,
         "GET /complaints/by-number/{number}": LOOKS,
@@ -53,6 +62,7 @@ PERMISSIONS = Permissions(
         "internal": ("agent", "handler", "supervisor", "ops"),
     },
     department=department,
+    ended_at=ended_at,
     known=known,
     owner=owner,
 )

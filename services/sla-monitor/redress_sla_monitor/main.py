@@ -19,5 +19,6 @@ service = Service(
     queries=QUERIES,
     routes=[api.router],
     fold=3,
+    variables=[policies.SETTING],
 )
 app = service.app()

@@ -18,6 +18,6 @@ service = Service(
     automations=automations,
     queries=QUERIES,
     routes=[api.router],
-    fold=3,
+    fold=4,
 )
 app = service.app()

@@ -1,11 +1,17 @@
 """Who may do what in triage, with which complaints, and what of an answer they are shown."""
 
+from datetime import datetime
+
 from redress_chassis import ANYTHING, OWN_DEPARTMENT, Permissions, Roles
 from redress_triage.domain.complaint import Complaint
 
 
 def department(complaint: Complaint) -> str | None:
     return complaint.department or None
+
+
+def ended_at(complaint: Complaint) -> datetime | None:
+    return complaint.observed.ended_at
 
 
 DECIDES: Roles = {"agent": ANYTHING, "supervisor": ANYTHING}
@@ -29,4 +35,5 @@ PERMISSIONS = Permissions(
     # Operations watch the queue without reading what customers wrote.
     reads={"words": ("agent", "handler", "supervisor")},
     department=department,
+    ended_at=ended_at,
 )

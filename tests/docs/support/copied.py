@@ -41,7 +41,7 @@ def prepare(copy: Path) -> dict[str, str]:
         else:
             (there / program.name).symlink_to(program)
     (there.parent / ".stamps").mkdir()
-    for stamp in ("venv", "requirements", "kafka"):
+    for stamp in ("venv", "requirements", "chart", "kafka"):
         (there.parent / ".stamps" / stamp).touch()
     if (ROOT / ".mypy_cache").is_dir():  # so that `make lint` need not begin at the start
         passing = shutil.ignore_patterns("*-wal", "*-shm")  # files of a mypy that runs now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from pages import ROOT
 
@@ -20,7 +20,8 @@ You get: for each service, which role may call which operation, and on which com
 the services themselves read; a test compares this page with them, and another one calls every operation in every role.
 
 - **anything**: on every complaint. **own department**: on what lies with the caller's department now, and for a caller without a department
-  on nothing. **own**: on what was made under the caller's `sub`. **–**: refused with 403.
+  on nothing. **own**: on what was made under the caller's `sub`. **own, unless shared**: the same, or anything with
+  `REDRESS_FRONT_ENDS_REACH=anything`. **–**: refused with 403.
 - What is out of reach is answered with 404, as if it were not there; lists leave it out. Each refusal is in the
   [audit trail](personal-data.md#who-read-what).
 - Whoever has several roles may do what any one of them may. Events then name the role that reaches furthest, as in `supervisor:alice`.
@@ -45,6 +46,9 @@ def _parts() -> Iterator[list[str]]:
         service, path = service_of(name), f"services/{name}/{package(name)}/permissions.py"
         yield [f"## {name}", "", f"[`PERMISSIONS`](../{path})", ""]
         yield _table({each: roles for each, roles in service.permissions.operations.items() if each not in ops.OPERATIONS})
+        if judging := service.permissions.done_by:
+            yield ["Not for who did what it judges, but answered with 403 `own-work`, unless `REDRESS_FOUR_EYES=false`:", ""]
+            yield [*(f"- `{operation}`: {_said(who)}" for operation, who in judging.items()), ""]
         if reads := service.permissions.reads:
             yield ["Parts of an answer that some roles alone are shown:", "", "| part | roles |", "|---|---|"]
             yield [f"| {part} | {', '.join(role for role in ROLES if role in roles)} |" for part, roles in reads.items()]
@@ -53,6 +57,11 @@ def _parts() -> Iterator[list[str]]:
             yield [f"For a reason, that is recorded with their name, one object beyond their reach is read by: {', '.join(behind)}.", ""]
     yield ["## Every service", "", "[`OPERATIONS`](../libs/chassis/redress_chassis/operations/parked.py)", ""]
     yield _table(ops.OPERATIONS)
+
+
+def _said(function: Callable[..., object]) -> str:
+    """What a function is for, on one line."""
+    return " ".join((function.__doc__ or "").split())
 
 
 def _table(operations: Mapping[str, Roles]) -> list[str]:

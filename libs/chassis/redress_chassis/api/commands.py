@@ -96,8 +96,8 @@ class Commands(Generic[State]):
         while_parked: bool = False,
         append: bool = False,
     ) -> Loaded:
-        """Decide a command on one subject. Raises 404 also where it is out of reach, 412 for a stale If-Match, CommandRejected as the
-        domain does.
+        """Decide a command on one subject. Raises 404 also where it is out of reach, 403 for who may not judge their own work, 412 for a
+        stale If-Match, CommandRejected as the domain does.
 
         append: it conflicts with nothing, and is never refused because others write too; unless If-Match says what it is meant for.
         Whoever repeats a request is answered under its key, though the subject be out of their reach by now; but then without its words.
@@ -107,6 +107,7 @@ class Commands(Generic[State]):
 
         def check(loaded: Loaded) -> None:
             self._let_see(loaded)
+            self._permission.expect_other(self.caller, loaded.state)
             etags.check(if_match, loaded.etag)
 
         def run(state: Any, context: Context) -> list[Event]:
@@ -148,6 +149,8 @@ class Commands(Generic[State]):
         rows = await self._serving.engine.page(query, args, after=after, limit=limit + 1)
         items = [loaded for _, loaded in rows[:limit]]
         following = paging.cursor_after(query, args, rows[limit - 1][0], items[-1].subject) if len(rows) > limit else None
+        if ANYTHING not in reaches:  # what lies with their department, and ended too long ago
+            items = [loaded for loaded in items if self._roles_on(loaded)]
         return Page(items, following)
 
     async def found(
@@ -215,9 +218,9 @@ class Commands(Generic[State]):
         return self._serving.policies
 
     def created(self, path: str) -> None:
-        """Answer 201, with the place of what was created."""
+        """Answer 201, with the place of what was created: where the caller finds it, also behind a proxy that shows it under a path."""
         self._answer.status_code = 201
-        self._answer.headers["location"] = path
+        self._answer.headers["location"] = self._scope.get("root_path", "") + path
 
     def _name(self, identity: UUID, kind: str | None) -> str:
         return f"{kind or self._serving.kind}/{identity}"
@@ -266,7 +269,7 @@ class Commands(Generic[State]):
     def _roles_on(self, loaded: Loaded) -> frozenset[Role]:
         """The roles in which they reach it; where they break the glass, those in which they may."""
         access = self._context.access
-        if (roles := self._permission.on(self.caller, loaded.state)) or access.reason is None:
+        if (roles := self._permission.on(self.caller, loaded.state, self._serving.engine.clock())) or access.reason is None:
             return roles
         roles = self._permission.behind_glass(self.caller, loaded.state)
         access.broken = access.broken or bool(roles)

@@ -16,7 +16,7 @@ from redress_chassis.auth.permissions import ANYTHING, Permission, Permissions
 from redress_chassis.edge.audit import BREAK_GLASS, LEAST_REASON
 from redress_spine.processing.skips import WHY_LENGTH
 
-ALWAYS = (400, 401, 403, 422, 503)  # statuses that any operation may answer
+ALWAYS = (400, 401, 403, 422, 429, 503)  # statuses that any operation may answer
 WITH_BODY = (413, 415)
 SENTENCES = {
     400: "The request is malformed: JSON, address, cursor or idempotency key.",
@@ -28,6 +28,7 @@ SENTENCES = {
     413: "The body is too large.",
     415: "The body is not JSON in UTF-8.",
     422: "A value is not acceptable, or the idempotency key stands for another request; `errors` points to what is wrong.",
+    429: "The caller asks for too much; repeat after Retry-After seconds.",
     503: "Something needed is away, or too much is under way; repeat after Retry-After seconds.",
 }
 GLASS = "Why you must read what is out of your reach. It is recorded with your name. UTF-8, percent-encoded where that is not ASCII."

@@ -1,10 +1,9 @@
-"""Who calls: a bearer token's subject, roles and department, and the token's way into a request."""
+"""Who calls: somebody's id, roles and department, and the token's way into a request. (How a token says so: `layouts.py`)"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from redress_chassis.edge.problems import Problem
 
@@ -21,23 +20,6 @@ class Caller:
     sub: str
     roles: frozenset[str]
     department: str | None = None
-
-
-def caller_of(claims: Mapping[str, Any]) -> Caller:
-    """The caller that a verified token's claims name. Raises ValueError, which says what is wrong with them."""
-    roles = claims.get("roles", [])
-    if not isinstance(roles, list) or not all(_is_name(role) for role in roles):
-        raise ValueError("the claim roles is no list of names")
-    if not _is_name(claims.get("sub")):
-        raise ValueError("the claim sub is missing or no name")
-    if (department := claims.get("department")) is not None and not _is_name(department):
-        raise ValueError("the claim department is no name")
-    return Caller(claims["sub"], frozenset(roles), department)
-
-
-def _is_name(value: object) -> bool:
-    # Names go into events and jsonb, where NUL and lone surrogates cannot be stored: neither is printable.
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
 
 
 def bearer(authorization: str | None) -> str:

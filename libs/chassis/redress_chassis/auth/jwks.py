@@ -17,37 +17,65 @@ from redress_chassis.edge.problems import unavailable
 
 log = structlog.get_logger()
 IssuerKey = RSAKey | ECKey
-REFRESH_EVERY = 30.0  # seconds at least between two askings, or made-up key ids would make us hammer the issuer
-RETRY_EVERY = 2.0  # seconds, while no key was ever seen
-STALE_AFTER = 600.0  # seconds: a key that the issuer withdrew is trusted no longer than this
+SEEK_EVERY = 10.0  # seconds at least between two askings for a key that is not known, or made-up ids would make us hammer the issuer
+AGAIN_AFTER = 30.0  # seconds after an asking in vain, while the keys that are known are good
+RETRY_EVERY = 2.0  # seconds, while there are no keys to check by
+STALE_AFTER = 600.0  # seconds: a key that the issuer withdrew is trusted no longer than this, while it can be asked
+MAX_AGE = 3600.0  # seconds that keys are trusted without a word of the issuer, unless a setting says otherwise
 ISSUER_TIMEOUT = 5.0  # seconds for the issuer to answer
 SMALLEST_RSA = 2048  # bits (NIST SP 800-131A)
 
 
 class Jwks:
-    """Keys for checking signatures, by algorithm and key id."""
+    """Keys for checking signatures, by algorithm and key id. What the issuer publishes now counts, even if it is nothing; while it cannot
+    be asked, what it published last, for `max_age` seconds."""
 
-    def __init__(self, source: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, source: str, monotonic: Callable[[], float] = time.monotonic, max_age: float = MAX_AGE) -> None:
         self._source = source
         self._monotonic = monotonic
+        self._max_age = max_age
         self._keys: list[tuple[str, str | None, IssuerKey]] = []  # algorithm, kid
+        self._read = float("-inf")  # when the issuer was last heard
         self._asked = float("-inf")
+        self._sought = float("-inf")  # when it was last asked for a key that was not known
+        self._in_vain = False
         self._lock = asyncio.Lock()
+        self._asking: asyncio.Task[None] | None = None
 
     async def key(self, algorithm: str, kid: str | None) -> IssuerKey | None:
-        """The key that a token names; without a name the only one for its algorithm. Raises a 503 while no key was ever seen."""
-        found = self._find(algorithm, kid)
-        if self._monotonic() - self._asked >= self._pause(found):
-            await self._refresh()
-            found = self._find(algorithm, kid)
-        if not self._keys:
+        """The key that a token names; without a name the only one for its algorithm. Raises a 503 while no keys can be had."""
+        found, now = self._find(algorithm, kid), self._monotonic()
+        if self._due(found, now):
+            if found is not None and self._fresh(now) and self._in_vain:
+                self._ask_beside()
+            else:
+                await self._refresh()
+                found, now = self._find(algorithm, kid), self._monotonic()
+        if not self._fresh(now):
             raise unavailable("The token issuer's keys cannot be had, so no token can be checked.", RETRY_EVERY)
         return found
 
-    def _pause(self, found: IssuerKey | None) -> float:
-        if not self._keys:
-            return RETRY_EVERY
-        return REFRESH_EVERY if found is None else STALE_AFTER
+    def away(self) -> float:
+        """Seconds since the issuer was last heard, if it was last asked in vain; else 0."""
+        return self._monotonic() - self._read if self._in_vain else 0.0
+
+    def _fresh(self, now: float) -> bool:
+        return now - self._read < self._max_age
+
+    def _due(self, found: IssuerKey | None, now: float) -> bool:
+        """Whether the issuer is to be asked. That it was asked in its turn does not keep us from asking for a key that it made since."""
+        if not self._fresh(now):
+            return now - self._asked >= RETRY_EVERY
+        if found is None and now - self._sought >= SEEK_EVERY:
+            self._sought = now
+            return True
+        pause = min(AGAIN_AFTER, self._max_age / 4) if self._in_vain else min(STALE_AFTER, self._max_age / 2)
+        return now - self._asked >= pause
+
+    def _ask_beside(self) -> None:
+        """Nobody waits for an issuer that was away a moment ago, while the keys are still good."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._refresh(), name="jwks")
 
     def _find(self, algorithm: str, kid: str | None) -> IssuerKey | None:
         fitting = [key for alg, name, key in self._keys if alg == algorithm and (kid is None or name == kid)]
@@ -58,11 +86,16 @@ class Jwks:
         async with self._lock:
             if self._asked != before:
                 return  # somebody else just did
+            now = self._monotonic()
             try:
-                self._keys = keys_in(await self._fetch()) or self._keys
+                self._keys = keys_in(await self._fetch())
+                self._read, self._in_vain = now, False
+                if not self._keys:
+                    log.warning("jwks-empty", reason="The issuer publishes no key that can be used: every token is refused.")
             except (OSError, ValueError) as error:
-                log.warning("jwks-not-read", error=type(error.__cause__ or error).__name__)  # the keys that are known go on
-            self._asked = self._monotonic()
+                self._in_vain = True  # the keys that are known go on for a while
+                log.warning("jwks-not-read", error=type(error.__cause__ or error).__name__)
+            self._asked = now
 
     async def _fetch(self) -> bytes:
         if not self._source.startswith(("http://", "https://")):
@@ -77,7 +110,7 @@ async def _fetched(address: str) -> bytes:
     try:
         async with httpx.AsyncClient(timeout=ISSUER_TIMEOUT) as client:
             return (await client.get(address)).raise_for_status().content
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ConnectionError(f"{type(error).__name__} while the issuer was asked") from error
 
 

@@ -6,7 +6,8 @@ Whoever has several roles may do what any one of them may. An operation that the
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.routing import BaseRoute
 
 from redress_chassis.auth.callers import Caller, Role
 from redress_chassis.edge.problems import Problem
+from redress_spine.processing.clock import wall_clock
 
 
 class Reach(StrEnum):
@@ -23,13 +25,28 @@ class Reach(StrEnum):
     ANYTHING = "anything"
     OWN_DEPARTMENT = "own department"  # what lies with the caller's department now; nothing for a caller without one
     OWN = "own"  # what was made under the caller's `sub`
+    OWN_UNLESS_SHARED = "own, unless shared"  # the same, or anything, as the installation's settings say
 
 
-ANYTHING, OWN_DEPARTMENT, OWN = Reach.ANYTHING, Reach.OWN_DEPARTMENT, Reach.OWN
+ANYTHING, OWN_DEPARTMENT, OWN, OWN_UNLESS_SHARED = Reach.ANYTHING, Reach.OWN_DEPARTMENT, Reach.OWN, Reach.OWN_UNLESS_SHARED
 Roles = Mapping[Role, Reach]  # of one operation; a role that is not in it may not carry it out
 
 
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What an installation's settings say of the table. front_ends_share: what is `OWN_UNLESS_SHARED` is shared. four_eyes: what `done_by`
+    of the table says holds. ended_kept: for how long an object that has ended still lies with its department; None: for ever."""
+
+    front_ends_share: bool = False
+    four_eyes: bool = True
+    ended_kept: timedelta | None = None
+
+
 def _nobodys(state: Any) -> str | None:
+    return None
+
+
+def _never(state: Any) -> datetime | None:
     return None
 
 
@@ -45,6 +62,9 @@ class Permission:
     department: Callable[[Any], str | None] = _nobodys
     known: Callable[[Any], bool] = _always
     owner: Callable[[Any], str | None] = _nobodys
+    done_by: Callable[[Any], str | None] = _nobodys
+    ended_at: Callable[[Any], datetime | None] = _never
+    ended_kept: timedelta | None = None
     break_glass: Collection[Role] = ()
 
     def admitted(self, caller: Caller) -> tuple[Role, ...]:
@@ -55,11 +75,16 @@ class Permission:
             raise Problem(403, "wrong-role", f"This is for the {roles} {names}.")
         return tuple(sorted(mine, key=lambda role: self.roles[role] is not ANYTHING))
 
-    def on(self, caller: Caller, state: Any) -> frozenset[Role]:
-        """The roles in which the caller reaches this object; none: to them it does not exist."""
+    def on(self, caller: Caller, state: Any, now: datetime | None = None) -> frozenset[Role]:
+        """The roles in which the caller reaches this object; none: to them it does not exist. now: the wall clock's, unless given."""
         if not self.known(state):
             return frozenset()
-        return frozenset(role for role, reach in self.roles.items() if role in caller.roles and self._within(reach, caller, state))
+        return frozenset(role for role, reach in self.roles.items() if role in caller.roles and self._within(reach, caller, state, now))
+
+    def expect_other(self, caller: Caller, state: Any) -> None:
+        """Raises a 403 where the caller did what this operation judges."""
+        if (done_by := self.done_by(state)) is not None and caller.sub == done_by:
+            raise Problem(403, "own-work", "Somebody else must do this: it judges what you did yourself.")
 
     @property
     def behind(self) -> frozenset[Role]:
@@ -74,14 +99,20 @@ class Permission:
         """How far the caller's roles reach: all objects, those of their department, or their own."""
         return frozenset(reach for role, reach in self.roles.items() if role in caller.roles)
 
-    def _within(self, reach: Reach, caller: Caller, state: Any) -> bool:
+    def _within(self, reach: Reach, caller: Caller, state: Any, now: datetime | None) -> bool:
         match reach:
             case Reach.ANYTHING:
                 return True
             case Reach.OWN_DEPARTMENT:
-                return caller.department is not None and caller.department == self.department(state)
-            case Reach.OWN:
+                return caller.department is not None and caller.department == self.department(state) and not self._over(state, now)
+            case Reach.OWN | Reach.OWN_UNLESS_SHARED:
                 return caller.sub == self.owner(state)
+
+    def _over(self, state: Any, now: datetime | None) -> bool:
+        """It ended so long ago that its department has done with it."""
+        if self.ended_kept is None or (ended := self.ended_at(state)) is None:
+            return False
+        return (now or wall_clock()) - ended > self.ended_kept
 
 
 NOBODY = Permission({})
@@ -96,6 +127,9 @@ class Permissions:
     department: which department an object lies with, None while it lies with none.
     known: whether there is something to see yet; else the object does not exist for anybody.
     owner: the `sub` of who made an object that is for them alone.
+    done_by: operations that judge somebody's work on an object → the `sub` of who did it, and may not judge it.
+    ended_at: when an object ended, None while it has not.
+    ended_kept: for how long it then lies with its department, as the installation's settings say.
     break_glass: roles that may read one object beyond their reach, where they say why; the audit trail has it.
     """
 
@@ -104,13 +138,18 @@ class Permissions:
     department: Callable[[Any], str | None] = _nobodys
     known: Callable[[Any], bool] = _always
     owner: Callable[[Any], str | None] = _nobodys
+    done_by: Mapping[str, Callable[[Any], str | None]] = field(default_factory=dict)
+    ended_at: Callable[[Any], datetime | None] = _never
+    ended_kept: timedelta | None = None
     break_glass: Collection[Role] = ()
     _of: dict[str, Permission] = field(init=False, default_factory=dict)
     _of_route: dict[int, tuple[APIRoute, Permission]] = field(init=False, default_factory=dict)  # by `id`, of routes that stay for it
 
     def __post_init__(self) -> None:
-        about = self.department, self.known, self.owner, self.break_glass
-        self._of.update({name: Permission(roles, *about) for name, roles in self.operations.items()})
+        for name, roles in self.operations.items():
+            done_by = self.done_by.get(name, _nobodys)
+            owned = Permission(roles, self.department, self.known, self.owner, done_by, self.ended_at, self.ended_kept)
+            self._of[name] = replace(owned, break_glass=self.break_glass)
 
     def __getitem__(self, operation: str) -> Permission:
         return self._of.get(operation, NOBODY)
@@ -126,7 +165,16 @@ class Permissions:
 
     def joined(self, other: Mapping[str, Roles]) -> Permissions:
         """With the operations that every service has."""
-        return Permissions({**self.operations, **other}, self.reads, self.department, self.known, self.owner, self.break_glass)
+        return replace(self, operations={**self.operations, **other})
+
+    def under(self, duties: Duties) -> Permissions:
+        """As it is in an installation with these settings."""
+        shared = ANYTHING if duties.front_ends_share else OWN
+        operations = {
+            name: {role: shared if reach is OWN_UNLESS_SHARED else reach for role, reach in roles.items()}
+            for name, roles in self.operations.items()
+        }
+        return replace(self, operations=operations, done_by=self.done_by if duties.four_eyes else {}, ended_kept=duties.ended_kept)
 
     def check(self, routes: Iterable[BaseRoute], asks: Callable[[APIRoute], bool], open_paths: Collection[str]) -> None:
         """Raises ValueError where a route neither is open by declaration nor asks the table, where the table does not name it, and where an
@@ -141,7 +189,7 @@ class Permissions:
             names.append(operation_of(route))
         if unlisted := set(names) - self._of.keys():
             raise ValueError(f"Nobody may call {', '.join(sorted(unlisted))}: the table of permissions does not name it.")
-        if stale := self._of.keys() - set(names):
+        if stale := (self._of.keys() | self.done_by.keys()) - set(names):
             raise ValueError(f"The table of permissions names {', '.join(sorted(stale))}, which is not there.")
 
 

@@ -17,6 +17,7 @@ from redress_chassis.edge.trace import CURRENT
 
 LONGEST_FOREIGN = 300  # characters of another library's message
 NOISY = ("aiokafka", "asyncio", "httpx", "httpcore")  # their warnings are of interest, their reports are not
+SERVICE = "service.name"  # OpenTelemetry's name for it, as trace_id and span_id are
 Excinfo = tuple[Any, Any, Any]
 
 
@@ -24,9 +25,11 @@ def configure(service: str, level: str = "info") -> None:
     """Once per process. uvicorn's own loggers and all others of the standard library end in the same lines."""
 
     def named(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        event["service"] = service
-        if (trace := CURRENT.get()) is not None:
-            event.setdefault("trace", trace)
+        event.pop("service", None)  # the spine names it by itself, for whoever reads its lines without a service around
+        event[SERVICE] = service
+        if (current := CURRENT.get()) is not None:
+            event.setdefault("trace_id", current.trace)
+            event.setdefault("span_id", current.span)
         return event
 
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -70,7 +73,7 @@ class AccessLog:
 
     def __call__(self, **fields: str | int | float) -> None:
         if self._level in ("debug", "info"):
-            usual = {"event": "request", "service": self._service, "level": "info", "timestamp": datetime.now(UTC)}
+            usual = {"event": "request", SERVICE: self._service, "level": "info", "timestamp": datetime.now(UTC)}
             _Stdout().msg(orjson.dumps(fields | usual, option=orjson.OPT_UTC_Z))
 
 

@@ -1,4 +1,4 @@
-"""The front door, as pure ASGI: the trace, the token, the body's size and strictness; and every failure leaves as a problem.
+"""The front door, as pure ASGI: the trace, the token, who asks too much, the body's size and strictness; every failure leaves as a problem.
 
 The token is checked before the body is read, and for every path that is not declared open: a route that forgot to ask is not public.
 """
@@ -6,11 +6,14 @@ The token is checked before the body is read, and for every path that is not dec
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 import structlog
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,13 +21,22 @@ from redress_chassis.api.strict_json import strict_json
 from redress_chassis.api.validation import Flaw, Where
 from redress_chassis.auth.callers import Caller, bearer
 from redress_chassis.edge.audit import reading_of, refusal_of, stranger_of
+from redress_chassis.edge.caller_limits import CallerLimits, address_of
+from redress_chassis.edge.headers import refuse_repeated, secured
 from redress_chassis.edge.logs import AccessLog, frames
+from redress_chassis.edge.paths import Paths
 from redress_chassis.edge.problems import Problem, busy, defect, problem_of
 from redress_chassis.edge.request_context import PLACE, RequestContext
-from redress_chassis.edge.trace import CURRENT, continued
+from redress_chassis.edge.trace import CURRENT, continued, of_span
 from redress_chassis.operations.metrics import METHODS, Metrics
+from redress_chassis.settings import Settings
+from redress_spine.tracing import Span, Tracer
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# What programs of other origins' pages may send and read, where a setting lets them call at all.
+ALLOWED_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+ALLOWED_HEADERS = ("authorization", "content-type", "idempotency-key", "if-match", "traceparent")
+EXPOSED_HEADERS = ("etag", "location", "retry-after")
 log = structlog.get_logger()
 
 
@@ -33,12 +45,10 @@ class CallerCheck(Protocol):
 
     metrics: Metrics
     access: AccessLog
+    tracer: Tracer | None
 
     @property
-    def max_body(self) -> int: ...
-
-    @property
-    def max_under_way(self) -> int: ...
+    def settings(self) -> Settings: ...
 
     async def caller(self, token: str) -> Caller: ...
 
@@ -50,27 +60,55 @@ class CallerCheck(Protocol):
 class EdgeMiddleware:
     """Everything that happens before the routes and after them. other: serves what is no request, as the app's start and end.
 
+    A caller is counted by their subject, and who has no valid token by their address. Their token is looked at all the same: so nobody who
+    sends bad ones keeps out another of the same address.
+
     Who comes while as many requests as may be are under way is told to come again, and nothing is done for them: a queue that grows
     makes all wait until they have given up. Whose body is still on its way takes no place. Health and metrics are always answered.
     """
 
-    def __init__(self, app: ASGIApp, gate: CallerCheck, open_paths: Collection[str], other: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, gate: CallerCheck, paths: Paths, other: ASGIApp) -> None:
         self._app = app
         self._other = other
         self._gate = gate
-        self._open = frozenset(open_paths)
+        self._paths = paths
         self._under_way = 0
         self._takes = 0.0  # seconds, as the last requests took
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._other(scope, receive, send)
-            return
+        else:
+            await self._entrance(scope, receive, send)
+
+    @cached_property
+    def _entrance(self) -> ASGIApp:
+        """Where programs of other origins' pages may call, what tells their browsers so. (Before the first request are no settings.)"""
+        if not (origins := self._gate.settings.origins):
+            return self._serve
+        return CORSMiddleware(
+            self._serve,
+            allow_origins=origins,
+            allow_methods=ALLOWED_METHODS,
+            allow_headers=ALLOWED_HEADERS,
+            expose_headers=EXPOSED_HEADERS,
+        )
+
+    @cached_property
+    def _limits(self) -> tuple[CallerLimits, CallerLimits]:
+        """Of callers by their subjects, and by their addresses."""
+        settings = self._gate.settings
+        return CallerLimits(settings.caller_rate, settings.caller_burst), CallerLimits(settings.caller_rate, settings.caller_burst)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         headers = dict(scope["headers"])
-        trace = continued(headers.get(b"traceparent", b"").decode("latin-1"))
-        request_context = scope[PLACE] = RequestContext(scope["method"], scope["path"], trace, headers)
-        CURRENT.set(trace.trace)  # a request is a task of its own: nobody has to take it back
+        traceparent = headers.get(b"traceparent", b"").decode("latin-1")
+        span = self._span(scope, traceparent)
+        trace = continued(traceparent) if span is None else of_span(span.traceparent)
+        path = scope["path"].removeprefix(scope.get("root_path", ""))  # the server sets the one before the other
+        request_context = scope[PLACE] = RequestContext(scope["method"], path, trace, headers, span=span)
+        CURRENT.set(trace)  # a request is a task of its own: nobody has to take it back
 
         # Every GET answers a HEAD, without its content. The server goes by its own scope, and keeps the content's length.
         if request_context.method == "HEAD":
@@ -82,6 +120,7 @@ class EdgeMiddleware:
                 if message["status"] < 400 and (reading := reading_of(scope)) is not None:
                     await self._gate.audit(reading)
                 request_context.status = message["status"]
+                message["headers"] = secured(message.get("headers", ()), path, scope["scheme"] == "https")
             elif request_context.method == "HEAD":
                 message = {**message, "body": b""}
             await send(message)
@@ -95,20 +134,32 @@ class EdgeMiddleware:
         finally:
             self._record(scope, request_context, time.perf_counter() - began)
 
+    def _span(self, scope: Scope, traceparent: str) -> Span | None:
+        """Health and metrics are asked too often to be worth a span."""
+        if self._gate.tracer is None or scope["path"] in self._open:
+            return None
+        method = scope["method"] if scope["method"] in METHODS else "_OTHER"
+        return self._gate.tracer.begin(method, "server", traceparent, {"http.request.method": method})
+
     async def _pass(self, scope: Scope, receive: Receive, send: Send, request_context: RequestContext) -> None:
-        if scope["path"] not in self._open:
-            request_context.caller = await self._gate.caller(bearer(request_context.header(b"authorization")))
+        settings, path = self._gate.settings, request_context.path
+        if settings.ops_port is not None and self._paths.elsewhere(path, scope):
+            raise HTTPException(404)
+        if len(request_context.headers) != len(scope["headers"]):
+            refuse_repeated(scope["headers"])
+        if path not in self._paths.uncounted:
+            await self._counted(scope, request_context)
         _check_address(scope)
         if request_context.method in WITH_BODY:
-            raw = await read(receive, request_context.headers, self._gate.max_body)
+            raw = await read(receive, request_context.headers, settings.max_body)
             if raw:
                 _check_type(request_context)
                 request_context.raw, request_context.body = raw, strict_json(raw)
             receive = replayed(raw, receive)
-        if scope["path"] in self._open:
+        if path in self._paths.open:
             await self._app(scope, receive, send)
             return
-        if self._under_way >= self._gate.max_under_way:
+        if self._under_way >= settings.max_under_way:
             raise busy(self._takes)
         self._under_way += 1
         began = time.perf_counter()
@@ -117,6 +168,20 @@ class EdgeMiddleware:
         finally:
             self._under_way -= 1
             self._takes += 0.1 * (time.perf_counter() - began - self._takes)
+
+    async def _counted(self, scope: Scope, request_context: RequestContext) -> None:
+        """Who calls, if the path asks for it. Raises 401, and 429 where they ask too much."""
+        subjects, addresses = self._limits
+        if request_context.path in self._paths.open:
+            addresses.take(address_of(scope))
+            return
+        try:
+            request_context.caller = await self._gate.caller(bearer(request_context.header(b"authorization")))
+        except Problem as problem:
+            if problem.status == 401:
+                addresses.take(address_of(scope))
+            raise
+        subjects.take(request_context.caller.sub)
 
     async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send, request_context: RequestContext) -> None:
         problem = problem_of(error)
@@ -150,13 +215,30 @@ class EdgeMiddleware:
             "route": route,
             "status": request_context.status,
             "ms": round(seconds * 1000, 1),
-            "trace": request_context.trace.trace,
+            "trace_id": request_context.trace.trace,
+            "span_id": request_context.trace.span,
         }
         if request_context.subject:
             line["subject"] = request_context.subject
         if request_context.code:
             line["code"] = request_context.code
         self._gate.access(**line)
+        if request_context.span is not None:
+            _end(request_context.span, request_context, route)
+
+
+def _end(span: Span, request_context: RequestContext, route: str) -> None:
+    """The route's template stands for the path, which may hold anything."""
+    attributes: dict[str, str | int] = {"http.response.status_code": request_context.status}
+    if route:
+        attributes["http.route"] = route
+    if request_context.subject:
+        attributes["redress.subject"] = request_context.subject
+    if request_context.code:
+        attributes["redress.code"] = request_context.code
+    failed = (request_context.code or str(request_context.status)) if not 0 < request_context.status < 500 else None
+    method = request_context.method if request_context.method in METHODS else "HTTP"
+    span.end(attributes, name=f"{method} {route}".rstrip(), error=failed)
 
 
 class BrokenOff(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 import orjson
@@ -64,6 +65,12 @@ def busy(retry_after: float) -> Problem:
     """retry_after: seconds."""
     detail = "More is asked of this server than it can answer in time. Repeat after a moment with the same key: nothing was done."
     return Problem(503, "busy", detail, headers=_retry(retry_after))
+
+
+def too_many(retry_after: float) -> Problem:
+    """retry_after: seconds."""
+    detail = "You ask for more than one caller may. Repeat after a moment with the same key: nothing was done."
+    return Problem(429, "too-many-requests", detail, headers={"retry-after": str(ceil(retry_after) or 1)})
 
 
 def _retry(after: float) -> dict[str, str]:

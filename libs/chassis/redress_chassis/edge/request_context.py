@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 from redress_chassis.auth.callers import Caller
 from redress_chassis.edge.trace import TraceContext
+from redress_spine.tracing import Span
 
 PLACE = "redress.exchange"  # in the ASGI scope
 
@@ -36,8 +37,8 @@ class Access:
 
 @dataclass(slots=True)
 class RequestContext:
-    """trace: its thread. caller: who asks, verified. raw, body: what was sent, and the JSON in it. subject, code: for the log line.
-    access: for the audit trail."""
+    """trace: its thread; span: what is collected of it, where somebody does. caller: who asks, verified. raw, body: what was sent, and the
+    JSON in it. subject, code: for the log line. access: for the audit trail."""
 
     method: str
     path: str
@@ -50,6 +51,7 @@ class RequestContext:
     code: str | None = None
     status: int = 0
     access: Access = field(default_factory=Access)
+    span: Span | None = None
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)

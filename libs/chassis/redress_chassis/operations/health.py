@@ -9,11 +9,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from redress_chassis.operations.metrics import Metrics
+from redress_chassis.version import VERSION
 
 if TYPE_CHECKING:
     from redress_spine.store.engine import Health, Measures
 
-PATHS = ("/health/live", "/health/ready", "/metrics")
+HEALTH = ("/health/live", "/health/ready")
+METRICS = "/metrics"
+PATHS = (*HEALTH, METRICS)
 router = APIRouter(include_in_schema=False)
 
 
@@ -21,6 +24,9 @@ class HealthSource(Protocol):
     """What the service says of itself."""
 
     metrics: Metrics
+
+    @property
+    def build(self) -> str: ...
 
     @property
     def dying(self) -> list[str]: ...
@@ -32,9 +38,13 @@ class HealthSource(Protocol):
 
 @router.get("/health/live")
 async def live(request: Request) -> Response:
-    """Restart me if this is no 200: the start failed for good, or a loop is stuck. A server that is away is no reason to."""
-    dying = _patient(request).dying
-    return JSONResponse({"status": "broken", "reasons": dying} if dying else {"status": "live"}, 503 if dying else 200)
+    """Restart me if this is no 200: the start failed for good, or a loop is stuck. A server that is away is no reason to. It also says
+    which release and build this is."""
+    patient = _patient(request)
+    release = {"version": VERSION, "build": patient.build}
+    if dying := patient.dying:
+        return JSONResponse({"status": "broken", "reasons": dying} | release, 503)
+    return JSONResponse({"status": "live"} | release)
 
 
 @router.get("/health/ready")
@@ -47,7 +57,7 @@ async def ready(request: Request) -> Response:
     return JSONResponse({"status": "not-ready", "reasons": found.reasons or ["not ready"]} | alarms, 503)
 
 
-@router.get("/metrics")
+@router.get(METRICS)
 async def metrics(request: Request) -> Response:
     patient = _patient(request)
     return await patient.metrics.page(patient.measures)

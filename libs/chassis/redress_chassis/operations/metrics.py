@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, Metric, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, Metric, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
+from redress_chassis.version import VERSION
 from redress_spine.store.errors import JournalRestored
 
 if TYPE_CHECKING:
@@ -62,8 +63,19 @@ class Metrics:
         self._requests = Histogram(
             "redress_request_seconds", "Duration of requests.", ["method", "route", "status"], registry=self.registry, buckets=BUCKETS
         )
+        self._issuer_away = Gauge(
+            "redress_issuer_away_seconds",
+            "How old the token issuer's keys are, if it was last asked for them in vain; else 0.",
+            registry=self.registry,
+        )
+        self._build = Gauge(
+            "redress_build_info", "1, with what runs here as labels.", ["service", "version", "build"], registry=self.registry
+        )
         self._request = lru_cache(1024)(self._requests.labels)  # looking a child up costs more than observing
         self._command = lru_cache(1024)(self._commands.labels)
+
+    def built(self, service: str, build: str) -> None:
+        self._build.labels(service, VERSION, build).set(1)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """route: the template, or empty. Made-up methods are counted as one, so that callers cannot make series."""
@@ -71,6 +83,10 @@ class Metrics:
 
     def command(self, command: str, outcome: str) -> None:
         self._command(command, outcome).inc()
+
+    def issuer(self, away: Callable[[], float]) -> None:
+        """away: seconds."""
+        self._issuer_away.set_function(away)
 
     def audited(self, kind: str) -> None:
         self._audited.labels(kind).inc()

@@ -18,16 +18,6 @@ from redress_chassis.edge.problems import Problem
 ISSUER = "https://issuer.example"
 
 
-class Clock:
-    """Seconds, moved by hand: epoch seconds and monotonic ones alike."""
-
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def part(value: bytes) -> str:
     return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 
@@ -39,11 +29,6 @@ def unsigned(header, claims) -> str:
 def by_shared_secret(secret: bytes, header, claims) -> str:
     content = unsigned(header, claims)[:-1]
     return f"{content}.{part(hmac.digest(secret, content.encode(), 'sha256'))}"
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture
@@ -159,16 +144,6 @@ async def test_a_withdrawn_key_is_trusted_no_longer_than_ten_minutes(tokens, iss
 
     clock.now += 601
     assert await refusal(tokens, token) == (401, "bad-token")
-
-
-async def test_an_unknown_key_is_asked_for_but_not_more_often_than_every_half_minute(tokens, issuer, clock):
-    await tokens.caller(issuer.token("ops"))
-    issuer.key = ECKey.generate_key("P-256", parameters={"kid": "k2", "alg": "ES256"})
-    assert issuer.jwks
-
-    assert await refusal(tokens, issuer.token("ops")) == (401, "bad-token")
-    clock.now += 31
-    assert (await tokens.caller(issuer.token("ops", exp=int(clock.now) + 60))).sub == "alice"
 
 
 async def test_without_the_issuers_keys_nobody_is_turned_away_as_a_liar(clock, tmp_path, issuer):

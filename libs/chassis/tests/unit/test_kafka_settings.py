@@ -11,6 +11,7 @@ from redress_chassis.settings import BadSettings, KafkaSettings
 from redress_spine.messaging.kafka_clients import KafkaClients
 
 USER = {"SECURITY": "SASL_SSL", "SASL_MECHANISM": "SCRAM-SHA-512", "USERNAME": "redress"}
+OAUTH = {"SECURITY": "SASL_SSL", "SASL_MECHANISM": "OAUTHBEARER"}
 
 
 def told(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str | Path]) -> None:
@@ -56,11 +57,14 @@ def test_tls_and_a_user(monkeypatch, files):
         security="SASL_SSL",
         mechanism="SCRAM-SHA-512",
         username="redress",
-        password="hidden ",
+        password_file=files["password"],
         ca_file=files["ca"],
         cert_file=files["certificate"],
         key_file=files["key"],
     )
+    assert settings.clients("host:9093")._password() == "hidden "
+    files["password"].write_text("renewed")
+    assert settings.clients("host:9093")._password() == "renewed"
     told(monkeypatch, {"PASSWORD": "shown", "PASSWORD_FILE": ""})
     settings = KafkaSettings.read()
     assert settings.clients("host:9093").password == "shown"
@@ -70,6 +74,61 @@ def test_tls_and_a_user(monkeypatch, files):
 def test_a_certificate_whose_file_has_its_key(monkeypatch, files):
     told(monkeypatch, {"SECURITY": "SSL", "CERT_FILE": files["own"]})
     assert KafkaSettings.read().clients("host:9093").cert_file == files["own"]
+
+
+def test_a_client_whose_tokens_come_from_an_endpoint_or_from_a_file(monkeypatch, files):
+    told(monkeypatch, {"SECURITY": "SASL_SSL", "SASL_MECHANISM": "oauthbearer", "TOKEN_FILE": files["password"]})
+    clients = KafkaSettings.read().clients("host:9093")
+    assert (clients.mechanism, clients.token_file, clients.username) == ("OAUTHBEARER", files["password"], None)
+    told(monkeypatch, {"TOKEN_FILE": "", "TOKEN_URL": "https://issuer.example/token", "TOKEN_SCOPE": "kafka"})
+    told(monkeypatch, {"USERNAME": "intake", "PASSWORD_FILE": files["password"]})
+    clients = KafkaSettings.read().clients("host:9093")
+    assert (clients.token_url, clients.token_scope, clients.username) == ("https://issuer.example/token", "kafka", "intake")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "said"),
+    [
+        ("SSL://host:9093", "SSL://host:9093: write host:9093, and say how it is reached by REDRESS_KAFKA_SECURITY=SSL."),
+        ("one:9092,sasl_ssl://two:9093", "write two:9093, and say how it is reached by REDRESS_KAFKA_SECURITY=SASL_SSL."),
+        ("kafka://host:9093", "REDRESS_KAFKA_SECURITY=SSL or SASL_SSL."),
+        ("host", "host is not host:port."),
+        ("one:9092,", "An empty address is not host:port."),
+        ("one:9092;two:9092", "is not host:port."),
+    ],
+)
+def test_what_is_no_address_is_refused(addresses, said):
+    with pytest.raises(BadSettings) as caught:
+        KafkaSettings().clients(addresses)
+    assert str(caught.value).startswith("REDRESS_KAFKA: ") and said in str(caught.value)
+
+
+@pytest.mark.parametrize("addresses", ["host:9092", "one.example.com:9092, two:9093", "127.0.0.1:9", "[::1]:9092"])
+def test_addresses_are_taken(addresses):
+    assert KafkaSettings().clients(addresses).bootstrap == addresses
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("KAFKA_SECURITY_PROTOCOL", "Nobody reads it, so Kafka is reached without it. The setting is REDRESS_KAFKA_SECURITY."),
+        ("KAFKA_SASL_JAAS_CONFIG", "The setting is REDRESS_KAFKA_USERNAME and REDRESS_KAFKA_PASSWORD_FILE."),
+        ("KAFKA_SSL_TRUSTSTORE_LOCATION", "The setting is REDRESS_KAFKA_CA_FILE."),
+        ("KAFKA_BOOTSTRAP_SERVERS", "The setting is REDRESS_KAFKA."),
+        ("REDRESS_KAFKA_SECURITY_PROTOCOL", "There is no such setting. Did you mean REDRESS_KAFKA_SECURITY?"),
+        ("REDRESS_KAFKA_CAFILE", "There is no such setting. Did you mean REDRESS_KAFKA_CA_FILE?"),
+    ],
+)
+def test_a_variable_that_nobody_reads_is_refused_without_its_value(name, said):
+    with pytest.raises(BadSettings) as caught:
+        KafkaSettings.read({name: "hidden"})
+    assert str(caught.value) == f"{name}: {said}" or str(caught.value).endswith(said)
+    assert "hidden" not in str(caught.value)
+
+
+def test_what_others_read_is_nobodys_mistake():
+    theirs = ["KAFKA_HEAP_OPTS", "KAFKA_SERVICE_HOST", "KAFKA_BROKERS_PORT_9092_TCP_ADDR", "REDRESS_KAFKA_PORT", "REDRESS_KAFKA_ADDRESS"]
+    KafkaSettings.read(dict.fromkeys([*theirs, "REDRESS_PARTITONS", "PATH"], "value"))  # of the others a service speaks
 
 
 @pytest.mark.parametrize(
@@ -92,11 +151,26 @@ def test_a_certificate_whose_file_has_its_key(monkeypatch, files):
             {"SECURITY": "SASL_PLAINTEXT", "USERNAME": "redress", "PASSWORD": "hidden"},
             {"SASL_MECHANISM": "It must be set where REDRESS_KAFKA_SECURITY is SASL_PLAINTEXT."},
         ),
-        ({**USER, "PASSWORD": "hidden", "SASL_MECHANISM": "GSSAPI"}, {"SASL_MECHANISM": "Input should be 'PLAIN', 'SCRAM-SHA-256' or"}),
+        (
+            {**USER, "PASSWORD": "hidden", "SASL_MECHANISM": "GSSAPI"},
+            {"SASL_MECHANISM": "Input should be 'PLAIN', 'SCRAM-SHA-256', "},
+        ),
         ({**USER, "PASSWORD": "hidden", "PASSWORD_FILE": "password"}, {"PASSWORD_FILE": "Set this or REDRESS_KAFKA_PASSWORD, not both."}),
         ({**USER, "PASSWORD_FILE": "absent"}, {"PASSWORD_FILE": "The file cannot be read: No such file or directory."}),
         ({**USER, "PASSWORD_FILE": "empty"}, {"PASSWORD_FILE": "The file is empty."}),
         ({**USER, "PASSWORD_FILE": "bytes"}, {"PASSWORD_FILE": "Value error, The file is not text in UTF-8."}),
+        (
+            {**USER, "PASSWORD": "hidden", "TOKEN_FILE": "password"},
+            {"TOKEN_FILE": "A token is for REDRESS_KAFKA_SASL_MECHANISM=OAUTHBEARER"},
+        ),
+        (OAUTH, {"TOKEN_FILE": "This or REDRESS_KAFKA_TOKEN_URL must be set where REDRESS_KAFKA_SASL_MECHANISM is OAUTHBEARER."}),
+        ({**OAUTH, "TOKEN_URL": "https://i/t"}, {"TOKEN_FILE": "gives tokens to REDRESS_KAFKA_USERNAME with REDRESS_KAFKA_PASSWORD_FILE"}),
+        ({**OAUTH, "TOKEN_URL": "issuer"}, {"TOKEN_URL": "It is no address of a token endpoint: https://"}),
+        ({**OAUTH, "TOKEN_FILE": "empty"}, {"TOKEN_FILE": "The file is empty."}),
+        (
+            {**OAUTH, "TOKEN_URL": "https://i/t", "TOKEN_FILE": "password", "USERNAME": "a", "PASSWORD": "hidden"},
+            {"TOKEN_FILE": "Set this or REDRESS_KAFKA_TOKEN_URL, not both."},
+        ),
         ({"CA_FILE": "ca"}, {"CA_FILE": "Certificates are for REDRESS_KAFKA_SECURITY=SSL or SASL_SSL, and it is PLAINTEXT."}),
         ({"SECURITY": "SSL", "CA_FILE": "absent"}, {"CA_FILE": "The file cannot be read: No such file or directory."}),
         ({"SECURITY": "SSL", "CA_FILE": "text"}, {"CA_FILE": "The file holds no certificate in PEM form."}),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import APIRouter
 
-from redress_chassis import ANYTHING, OWN, OWN_DEPARTMENT, Caller, Permissions, Permitted, Service
-from redress_chassis.auth.permissions import NOBODY
+from redress_chassis import ANYTHING, OWN, OWN_DEPARTMENT, OWN_UNLESS_SHARED, Caller, Permissions, Permitted, Service
+from redress_chassis.auth.permissions import NOBODY, Duties
 from redress_chassis.edge.problems import Problem
 from redress_events.event import Contract, Event
 from redress_spine.aggregate import Aggregate
@@ -17,6 +18,7 @@ from redress_spine.store.states import Query
 
 NOTE = "00000000-0000-4000-8000-000000000001"
 GOOD = {"title": "a", "text": "b"}
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 TABLE = Permissions(
     {"GET /things/{thing}": {"handler": OWN_DEPARTMENT, "ops": ANYTHING}, "GET /things": {"ops": ANYTHING}},
     reads={"words": ["handler"], "numbers": ["handler", "ops"]},
@@ -170,3 +172,76 @@ def test_no_service_is_made_whose_table_and_routes_differ(routes: list[Any], tab
     )
     with pytest.raises(ValueError, match=said):
         service.app()
+
+
+SHARED = Permissions({"GET /things": {"front-end": OWN_UNLESS_SHARED}, "GET /mine": {"front-end": OWN}}, owner=lambda state: state)
+
+
+def test_what_is_a_front_ends_own_is_shared_where_a_setting_says_so():
+    bob, everybody = caller("front-end"), SHARED.under(Duties(front_ends_share=True))
+    for table in (SHARED, SHARED.under(Duties())):
+        assert table["GET /things"].on(bob, "alice") == {"front-end"}
+        assert table["GET /things"].on(bob, "carol") == set()
+    assert everybody["GET /things"].on(bob, "carol") == {"front-end"}
+    assert everybody["GET /mine"].on(bob, "carol") == set()
+
+
+JUDGED = Permissions({"POST /things": {"agent": ANYTHING}}, done_by={"POST /things": lambda state: state})
+
+
+@pytest.mark.parametrize(
+    ("done_by", "duties", "refused"),
+    [
+        ("alice", Duties(), True),
+        ("bob", Duties(), False),
+        (None, Duties(), False),
+        ("alice", Duties(four_eyes=False), False),
+    ],
+)
+def test_nobody_judges_their_own_work_unless_a_setting_lets_them(done_by: str | None, duties: Duties, refused: bool):
+    permission = JUDGED.under(duties)["POST /things"]
+    if not refused:
+        permission.expect_other(caller("agent"), done_by)
+        return
+    with pytest.raises(Problem) as caught:
+        permission.expect_other(caller("agent"), done_by)
+    assert (caught.value.status, caught.value.code) == (403, "own-work")
+
+
+def test_a_table_says_of_operations_that_are_there_alone_whose_work_they_judge():
+    with pytest.raises(ValueError, match="names POST /things, which is not there"):
+        Permissions({}, done_by={"POST /things": lambda state: state}).check([], lambda route: True, ())
+
+
+@pytest.mark.parametrize(
+    ("kept", "days", "reached"),
+    [
+        (timedelta(days=30), 29, True),
+        (timedelta(days=30), 31, False),
+        (timedelta(0), 1, False),
+        (None, 3650, True),
+    ],
+)
+def test_what_has_ended_lies_with_its_department_for_a_while(kept: timedelta | None, days: int, reached: bool):
+    table = Permissions(
+        {"GET /things": {"handler": OWN_DEPARTMENT, "supervisor": ANYTHING}},
+        department=lambda state: "here",
+        ended_at=lambda state: state,
+    )
+    permission = table.under(Duties(ended_kept=kept))["GET /things"]
+    ended = NOW - timedelta(days=days)
+    assert bool(permission.on(caller("handler", department="here"), ended, NOW)) is reached
+    assert permission.on(caller("handler", department="here"), None, NOW), "it has not ended"
+    assert permission.on(caller("supervisor"), ended, NOW), "supervisors go on"
+    assert bool(permission.on(caller("handler", department="here"), datetime.now(UTC) - timedelta(days=days))) is reached
+
+
+async def test_neither_a_list_nor_a_reading_has_what_ended_too_long_ago(alice: httpx.AsyncClient, jar: Any, issuer: Any):
+    other = NOTE[:-1] + "2"
+    jar.rows |= {f"note/{NOTE}": ("first",), f"note/{other}": ("first", "over")}
+    headers = {"authorization": f"Bearer {issuer.token('handler', department='network')}"}
+    listed = (await alice.get("/notes", headers=headers)).json()["items"]
+    assert [each["id"] for each in listed] == [NOTE]
+    assert (await alice.get(f"/notes/{NOTE}", headers=headers)).status_code == 200
+    assert (await alice.get(f"/notes/{other}", headers=headers)).status_code == 404
+    assert (await alice.get(f"/notes/{other}")).status_code == 200, "a front end of the toy reaches all"

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import re
+import tomllib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,16 +17,19 @@ from pydantic import TypeAdapter
 import redress_chassis.running
 from redress_chassis.edge import logs
 from redress_chassis.settings import BadSettings, Settings
+from redress_chassis.version import VERSION
 from redress_spine.processing.clock import SteppingClock
 from redress_spine.store.engine import Idle, JournalRestored, Unavailable
 
 GOOD = {"title": "a", "text": "b"}
+ROOT = Path(__file__).parents[4]
 SECRET = "secret words of a customer"
 NEEDED = {
     "REDRESS_DATABASE_URL": "postgresql://user:hidden@host/db",
     "REDRESS_KAFKA": "host:9092",
     "REDRESS_JWKS": "jwks.json",
     "REDRESS_ISSUER": "https://issuer.example",
+    "REDRESS_PROFILE": "local",
 }
 
 
@@ -96,6 +101,40 @@ async def test_operators_need_no_token(client, path):
     assert (await client.get(path)).status_code == 200
 
 
+async def test_which_release_and_build_runs_is_said_by_health_by_the_metrics_and_by_the_log(service, settings, jar, capsys):
+    app = service.app(settings.model_copy(update={"build": "4f2c1e9"}), engine=jar)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://jar") as client:
+        assert (await client.get("/health/live")).json() == {"status": "live", "version": VERSION, "build": "4f2c1e9"}
+        assert f'redress_build_info{{build="4f2c1e9",service="jar",version="{VERSION}"}} 1.0' in (await client.get("/metrics")).text
+    (line,) = [line for line in lines(capsys.readouterr().out) if line["event"] == "starting"]
+    assert (line["version"], line["build"], line["service.name"]) == (VERSION, "4f2c1e9", "jar")
+
+
+def test_every_package_has_the_version_that_is_told():
+    declared = {path: tomllib.loads(path.read_text())["project"]["version"] for path in ROOT.glob("*/*/pyproject.toml")}
+    declared[ROOT / "cli"] = tomllib.loads((ROOT / "cli/pyproject.toml").read_text())["project"]["version"]
+    assert {str(path): version for path, version in declared.items() if version != VERSION} == {}
+
+
+def test_a_collector_has_an_address_and_a_build_a_name(environment):
+    environment.setenv("REDRESS_OTLP_ENDPOINT", "https://otel.example:4318/")
+    environment.setenv("REDRESS_BUILD", "4f2c1e9")
+    settings = Settings.read()
+    assert (settings.otlp_endpoint, settings.otlp_sample, settings.build) == ("https://otel.example:4318", 1.0, "4f2c1e9")
+    environment.setenv("REDRESS_OTLP_ENDPOINT", "")
+    assert Settings.read().otlp_endpoint is None
+
+    for name, value in {"OTLP_ENDPOINT": "otel.example:4318", "OTLP_SAMPLE": "1.5", "BUILD": 'a"b'}.items():
+        environment.setenv(f"REDRESS_{name}", value)
+    with pytest.raises(BadSettings) as caught:
+        Settings.read()
+    assert {line.partition(":")[0] for line in str(caught.value).splitlines()} == {
+        "REDRESS_OTLP_ENDPOINT",
+        "REDRESS_OTLP_SAMPLE",
+        "REDRESS_BUILD",
+    }
+
+
 async def test_a_service_that_is_not_ready_says_why(client, jar):
     jar.ready = False
     answer = await client.get("/health/ready")
@@ -140,7 +179,7 @@ async def test_a_service_whose_loop_is_stuck_asks_to_be_restarted_and_still_answ
     jar.stuck = ["The relay has made no turn for 60 s."]
     answer = await client.get("/health/live")
 
-    assert (answer.status_code, answer.json()) == (503, {"status": "broken", "reasons": jar.stuck})
+    assert (answer.status_code, answer.json()) == (503, {"status": "broken", "reasons": jar.stuck, "version": VERSION, "build": "unknown"})
     assert (await alice.post("/notes", json=GOOD)).status_code == 201
 
 
@@ -258,7 +297,7 @@ async def test_each_request_leaves_one_line_without_personal_data(alice, capsys)
     ]
     assert requests[0]["subject"] == f"note/{created.json()['id']}"
     assert requests[2]["code"] == "not-found"
-    assert all(re.fullmatch("[0-9a-f]{32}", line["trace"]) and line["service"] == "jar" and line["ms"] >= 0 for line in requests)
+    assert all(re.fullmatch("[0-9a-f]{32}", line["trace_id"]) and line["service.name"] == "jar" and line["ms"] >= 0 for line in requests)
 
 
 @pytest.mark.parametrize(("text", "status"), [("explode", 500), ("cut the line", 503)])
@@ -271,7 +310,8 @@ async def test_our_own_mistakes_are_logged_by_place_and_never_by_message(alice, 
     failed = next(line for line in lines(out) if line["event"] == "failed")
     assert failed["error"] in ("LookupError", "ConnectionResetError")
     assert any("conftest.py" in frame and frame.endswith(" add") for frame in failed["at"])
-    assert failed["trace"] == answer.json()["trace"]
+    assert failed["trace_id"] == answer.json()["trace"]
+    assert re.fullmatch("[0-9a-f]{16}", failed["span_id"])
 
 
 def test_other_libraries_log_into_the_same_lines_and_without_messages_of_exceptions(capsys):
@@ -288,7 +328,7 @@ def test_other_libraries_log_into_the_same_lines_and_without_messages_of_excepti
     assert SECRET not in out
     theirs, ours = lines(out)
     assert (theirs["event"], theirs["error"], theirs["logger"]) == ("Exception in ASGI application", "ValueError", "uvicorn.error")
-    assert (ours["event"], ours["error"], ours["service"], ours["level"]) == ("ours", "ValueError", "jar", "error")
+    assert (ours["event"], ours["error"], ours["service.name"], ours["level"]) == ("ours", "ValueError", "jar", "error")
 
 
 async def test_the_document_says_what_the_front_door_does(client):
@@ -296,10 +336,10 @@ async def test_the_document_says_what_the_front_door_does(client):
     post, get = document["paths"]["/notes"]["post"], document["paths"]["/notes"]["get"]
 
     assert {"name": "Idempotency-Key", "required": True}.items() <= post["parameters"][0].items()
-    assert {"400", "401", "403", "409", "413", "415", "422", "503", "201"} == set(post["responses"])
+    assert {"400", "401", "403", "409", "413", "415", "422", "429", "503", "201"} == set(post["responses"])
     assert post["security"] == [{"token": []}]
     assert "agent, front-end" in post["description"]
-    assert {"400", "401", "403", "422", "503", "200"} == set(get["responses"])
+    assert {"400", "401", "403", "422", "429", "503", "200"} == set(get["responses"])
     assert "/health/live" not in document["paths"]
     assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
     assert "HTTPValidationError" not in document["components"]["schemas"]

@@ -66,6 +66,7 @@ class CaseResolved(Event):
     responsible_unit: str
     told_customer: ContactMeans
     said: int = 0  # how many supplements and chases the department knew of: any further one came after
+    by: str | None = None  # who decided it: the subject of the token
 
 
 class CaseRejected(Event):
@@ -76,6 +77,7 @@ class CaseRejected(Event):
     reason: Personal
     told_customer: ContactMeans
     said: int = 0  # as of CaseResolved
+    by: str | None = None  # as of CaseResolved
 
 
 HANDLING = Contract(

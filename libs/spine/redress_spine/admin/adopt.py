@@ -127,8 +127,9 @@ class Adoption:
         self._adopted = Adopted(service.source)
 
     async def run(self) -> Adopted:
-        """Raises AdoptionRefused, and what asyncpg and aiokafka raise where a server is away."""
+        """Raises AdoptionRefused, SharedSession, and what asyncpg and aiokafka raise where a server is away."""
         began = monotonic()
+        await connections.demand_sessions(self._owner_dsn, "adopt")
         connection = await connections.connect(self._owner_dsn, server_settings=PLANS)
         log_end = LogEnd(self._service.source, self._kafka)
         try:

@@ -10,11 +10,11 @@ import asyncpg
 from aiokafka import TopicPartition
 
 from redress_spine.messaging.kafka_clients import Consumer
+from redress_spine.messaging.kafka_rights import MAKER
 from redress_spine.messaging.spool import Spool
 from redress_spine.messaging.whole_log import ahead, bounds
 from redress_spine.store.vault import Vault
 
-MAKER = "intake"  # the only service that makes keys
 CHUNK = 1_000
 # The subjects whose words this service holds, with their keys; and the keys of which there are no words (yet).
 KEYS = """

@@ -173,11 +173,12 @@ class Rebuild:
         self._base = 0  # revisions of this schema begin here, so that no decision on an old row fits a new one
 
     async def run(self) -> Rebuilt:
-        """Raises MasterKeyNeeded, LogTruncated, RebuildRunning, WouldLose, NotSwapped, and what asyncpg and aiokafka raise where a server
-        is away."""
+        """Raises MasterKeyNeeded, LogTruncated, RebuildRunning, WouldLose, NotSwapped, SharedSession, and what asyncpg and aiokafka raise
+        where a server is away."""
         if self._lookups is None and Lookups.needed(self._states):
             raise MasterKeyNeeded(f"{self._service.source} is searched by personal values: a rebuild needs the master key that opens them.")
         began = monotonic()
+        await connections.demand_sessions(self._owner_dsn, "rebuild")
         lease = await connections.connect(self._owner_dsn)
         try:
             if not await lease.fetchval(LEASE):
@@ -191,7 +192,7 @@ class Rebuild:
                     schema = await new_schema(lease, self._fold)
                     await drop_left_overs(lease, schema)
                     self._base = (await lease.fetchval("SELECT count(*) FROM rebuilds")) << 32
-                    await make_state_schema(lease, self._owner_dsn, self._app_role, schema, self._migrations)
+                    await make_state_schema(lease, self._app_role, schema, self._migrations)
                     connection = await new_state_connection(self._owner_dsn, schema)
                     try:
                         locked = await self._fill_and_swap(connection, consumer, schema, starts, processes)

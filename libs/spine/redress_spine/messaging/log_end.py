@@ -16,7 +16,8 @@ from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.client import CoordinationType
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from redress_spine.messaging.kafka_clients import Client, Consumer, KafkaClients
 from redress_spine.messaging.relay import close
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 ASK_TIMEOUT = 2.0  # seconds; nobody waits longer, whoever else asks
 REFUSED = 2.0  # seconds before who was refused tries again
+ENDS, STARTS, TOPICS = "where the log ends", "where the log begins", "which topics it has"
 MARGIN = timedelta(milliseconds=500)  # between the instant of a deadline and the asking for the log's end
 
 
@@ -45,7 +47,8 @@ class _Flight:
 
 class LogEnd:
     """Clients for asking. `reachable_for` is how long Kafka has answered, in seconds; 0 while it does not. unled: partitions that had no
-    leader, or were not there, when they were last asked for. refusal: why Kafka does not let us in, if that was so the last time."""
+    leader, or were not there, when they were last asked for. refusal: why Kafka does not let us in, if that was so the last time. lacks: by
+    what was asked for, the right that it would need."""
 
     def __init__(self, source: str, kafka: KafkaClients | str) -> None:
         self._source = source
@@ -61,6 +64,7 @@ class LogEnd:
         self._led_since: dict[TopicPartition, float] = {}  # of those that had no leader before
         self._refused_at = 0.0
         self.refusal: str | None = None
+        self.lacks: dict[str, str] = {}
         self.ends: dict[TopicPartition, int] = {}
         self.unled: frozenset[TopicPartition] = frozenset()
 
@@ -101,7 +105,8 @@ class LogEnd:
         except TimeoutError as error:
             answer = error
         if isinstance(answer, Exception):
-            raise _unsaid("where the log ends", answer) from answer
+            raise self._unsaid(ENDS, answer) from answer
+        self.lacks.pop(ENDS, None)
         return {place: answer[place] for place in partitions if place in answer}
 
     async def _fly(self) -> None:
@@ -142,10 +147,12 @@ class LogEnd:
             return {}
         try:
             async with asyncio.timeout(ASK_TIMEOUT):
-                return await self._of_led(lambda consumer, wanted: consumer.beginning_offsets(wanted), partitions)
+                starts = await self._of_led(lambda consumer, wanted: consumer.beginning_offsets(wanted), partitions)
         except Exception as error:
             self._drop()
-            raise _unsaid("where the log begins", error) from error
+            raise self._unsaid(STARTS, error) from error
+        self.lacks.pop(STARTS, None)
+        return starts
 
     async def _of_led(
         self, ask: Callable[[Consumer, list[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]], wanted: Collection[TopicPartition]
@@ -171,11 +178,25 @@ class LogEnd:
                     if self._client is None:
                         client = self._kafka.client(f"{self._source}-topics", request_timeout_ms=1_500, metadata_max_age_ms=30_000)
                         self._client = await self._started(client, client.bootstrap)
-                return await ask_topics(self._client, names)
+                seen = await ask_topics(self._client, names)
         except Exception as error:
             self.lost()
             self._drop()
-            raise _unsaid("which topics it has", error) from error
+            raise self._unsaid(TOPICS, error) from error
+        self.lacks.pop(TOPICS, None)
+        return seen
+
+    async def barred(self, group: str) -> list[str]:
+        """Why this consumer group is nothing for us, in a message, where that is so."""
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT):
+                if self._client is not None:
+                    await self._client.coordinator_lookup(CoordinationType.GROUP, group)
+        except GroupAuthorizationFailedError:
+            return [str(self._kafka.lacking(GroupAuthorizationFailedError(group)))]
+        except (KafkaError, OSError, TimeoutError) as error:  # a young broker has no coordinator yet; who cannot join is told so
+            log.debug("group-not-asked", service=self._source, error=type(error).__name__)
+        return []
 
     async def cluster(self) -> str:
         """Kafka's cluster id: offsets and checkpoint are kept with it. Raises ConnectionError."""
@@ -229,12 +250,15 @@ class LogEnd:
                 task.add_done_callback(self._closing.discard)
         self._consumer = self._client = None
 
-
-def _unsaid(what: str, error: Exception) -> ConnectionError:
-    """What is raised for a question that got no answer: our own message where there is one, else the error's type alone."""
-    if isinstance(error, KafkaRefuses):
-        return KafkaRefuses(str(error))
-    return ConnectionError(f"Kafka did not say {what}: {type(error).__name__}")
+    def _unsaid(self, what: str, error: Exception) -> ConnectionError:
+        """What is raised for a question that got no answer: our own message where there is one, else the error's type alone."""
+        if lacks := self._kafka.lacking(error):
+            self.lacks[what] = lacks
+            return KafkaRefuses(lacks)
+        if isinstance(error, KafkaRefuses):
+            self.refusal = self.refusal or str(error)
+            return KafkaRefuses(str(error))
+        return ConnectionError(f"Kafka did not say {what}: {type(error).__name__}")
 
 
 def _all(partitions: Iterable[TopicPartition], offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:

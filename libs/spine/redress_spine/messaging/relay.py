@@ -19,8 +19,10 @@ import asyncpg
 import orjson
 import structlog
 
+from redress_spine import tracing
 from redress_spine.messaging.envelope import headers
 from redress_spine.messaging.kafka_clients import KafkaClients, Producer
+from redress_spine.messaging.kafka_rights import MAKER, WRITE
 from redress_spine.messaging.pace import Pace
 from redress_spine.messaging.topic_metadata import ClusterSeen
 from redress_spine.messaging.topics import Topics
@@ -28,6 +30,7 @@ from redress_spine.processing.clock import monotonic
 from redress_spine.store.errors import TopicMadeAnew, WrongCluster, safe_message
 from redress_spine.store.states import Connection, one, partition_of
 from redress_spine.store.vault import PROOF
+from redress_spine.tracing import Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -110,8 +113,8 @@ class Deposed(Exception):
 
 class Relay:
     """connect: makes a database connection of the relay's own. topics_now: asks Kafka for its cluster and the topics' ids. sending:
-    called with each page before it goes, sent: after it. alone: whether no other replica decides anything. refused: why nothing may be
-    sent, in a message."""
+    called with each page before it goes, sent: after it. alone: whether no other replica decides anything. tracer: where what was sent is
+    told of. refused: why nothing may be sent, in a message. lacks: the right that it would need."""
 
     def __init__(
         self,
@@ -126,9 +129,11 @@ class Relay:
         sent: Callable[[], None] = lambda: None,
         alone: Callable[[], bool] = lambda: False,
         page: int = PAGE,
+        tracer: Tracer | None = None,
     ) -> None:
         self._source = source
         self._topics = topics
+        self._kafka = KafkaClients.of(kafka)
         self._partitions = partitions
         self._connect = connect
         self._topics_now = topics_now
@@ -136,12 +141,14 @@ class Relay:
         self._sent = sent
         self._alone = alone
         self._page = page
+        self._tracer = tracer
         self._size = page  # of the next page: halved after a failure, for a page that is too large to be sent in time would never go
         self._woken = asyncio.Event()
         self._sender = Sender(kafka, f"{source}-relay")
         self._send = self._sender.send
         self.leader = False
         self.refused: str | None = None
+        self.lacks: str | None = None
         self.progress = monotonic()  # of the last turn, whatever came of it: what liveness looks at
 
     def wake(self) -> None:
@@ -161,7 +168,7 @@ class Relay:
                         delay = 0.1
                         await self._lead(connection)
                     else:
-                        self.refused = None  # whoever leads knows
+                        self.refused = self.lacks = None  # whoever leads knows
                 finally:
                     self.leader = False
                     await self._sender.drop()
@@ -172,7 +179,8 @@ class Relay:
                 log.warning("relay-deposed", service=self._source)
             except Exception as error:
                 self.refused = str(error) if isinstance(error, (WrongCluster, TopicMadeAnew)) else self.refused
-                log.warning("relay-failed", service=self._source, error=safe_message(error))
+                self.lacks = self._kafka.lacking(error) or self.lacks
+                log.warning("relay-failed", service=self._source, error=self.lacks or safe_message(error))
                 delay = min(delay * 2, 2.0)
                 self._size = max(1, self._size // 2)
             await asyncio.sleep(delay if delay > 0.1 else PING)
@@ -217,7 +225,7 @@ class Relay:
                         seen = await self._topics_now()
                         self._compare(sent_to, seen)
                 if keys_from is not None:
-                    keys_from = await self._send_again(connection, keys_from)
+                    keys_from = await self._send_again(connection, keys_from, seen)
                 if not following:
                     asked = self._size if not stuck else 1  # all of it may be above the watermark for as long as some transaction is open
                     following, ahead = await (
@@ -232,10 +240,13 @@ class Relay:
                     full = len(rows) >= asked
                     asked = self._size
                     self._sending(rows)
+                    began = tracing.now()
                     # A page that was read ahead may have keys that went meanwhile: behind a tombstone they may not go again.
                     keys = {row["subject"]: row for row in rows if gone.get(row["subject"]) != (row["wrapped"] is None)}
                     keys.pop(None, None)
                     following = await self._ship(connection, rows, keys.values(), last if full else None)
+                    if self._tracer is not None:
+                        tracing.sent(self._tracer, rows, began)
                     gone = {subject: keys[subject]["wrapped"] is None for subject in sorted(keys)}
                     if fresh := {row["topic"] for row in rows} - sent_to.keys():
                         there = {name: seen.topics.get(self._topics(name)) for name in fresh}
@@ -245,7 +256,7 @@ class Relay:
                     if full or keys_from is not None:
                         await move(connection, moving)
                         moving = None
-                    cursor = last
+                    cursor, self.lacks = last, None
                     self._size = min(self._page, self._size * 2)
                     self._sent()
                     pace.came(len(rows))
@@ -300,8 +311,15 @@ class Relay:
             await asyncio.wait([sending])
         return following
 
-    async def _send_again(self, connection: asyncpg.Connection, after: str) -> str | None:
-        """One page of all keys that there are, from behind this subject. → where the next one begins; None when all were sent."""
+    async def _send_again(self, connection: asyncpg.Connection, after: str, seen: ClusterSeen) -> str | None:
+        """One page of all keys that there are, from behind this subject. → where the next one begins; None when all were sent. A service
+        that makes no keys sends what it has of them as a help, and only where its user may."""
+        topic = seen.topics.get(self._topics.keys)
+        if self._source != MAKER and topic is not None and topic.allowed is not None and WRITE not in topic.allowed:
+            detail = f"Kafka does not let it. They are {MAKER}'s: redress send-keys {MAKER}"
+            log.warning("keys-not-sent", service=self._source, detail=detail)
+            await connection.execute(AGAIN_FROM, after, None)
+            return None
         keys = await connection.fetch(AGAIN, after, self._page)
         if keys:
             await self._send(key_record(self._topics, row) for row in keys)

@@ -1,4 +1,5 @@
-"""What Kafka tells of a topic and aiokafka 0.14 does not ask for: its id (KIP-516) and the leader epochs of its partitions (KIP-320).
+"""What Kafka tells of a topic and aiokafka 0.14 does not ask for: its id (KIP-516), the leader epochs of its partitions (KIP-320), and what
+we may do with it (KIP-430).
 
 A topic that was deleted and made again has the same name and another id. A leader epoch that moved means that somebody else leads, whose
 log may end earlier. Metadata version 12 has both; aiokafka speaks up to version 5. Its own classes for requests are what it sends.
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from uuid import UUID
 
-from aiokafka.errors import for_code
+from aiokafka.errors import TopicAuthorizationFailedError, for_code
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
@@ -19,17 +20,21 @@ from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16,
 from redress_spine.messaging.kafka_clients import Client
 
 UNKNOWN_TOPIC = 3  # UNKNOWN_TOPIC_OR_PARTITION
+# Kafka's operations by the places of their bits, and what stands there where a broker does not say.
+OPERATIONS = {3: "Read", 4: "Write", 5: "Create", 6: "Delete", 7: "Alter", 8: "Describe", 10: "DescribeConfigs", 11: "AlterConfigs"}
+UNSAID = -(2**31)
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSeen:
     """One topic as it is now. id: as text. partitions: how many. epochs: the leader epoch of each partition that has a leader.
-    replicas: how many each partition has at least."""
+    replicas: how many each partition has at least. allowed: Kafka's names of what we may do with it; None where it does not say."""
 
     id: str
     partitions: int
     epochs: Mapping[int, int]
     replicas: int
+    allowed: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +46,20 @@ class ClusterSeen:
 
 
 async def ask_topics(client: Client, names: Sequence[str]) -> ClusterSeen:
-    """Ask any broker. Raises KafkaError where it does not answer, or will not tell of a topic."""
+    """Ask any broker. Raises KafkaError where it does not answer, or will not tell of a topic; TopicAuthorizationFailedError names all of
+    those that we may not know of."""
     answer = await client.send(client.get_random_node(), TopicMetadata(names))
     topics = {}
-    for error, name, topic_id, _, partitions, *_ in answer.topics:
+    if hidden := [name for error, name, *_ in answer.topics if error == TopicAuthorizationFailedError.errno]:
+        raise TopicAuthorizationFailedError(hidden)
+    for error, name, topic_id, _, partitions, operations, _ in answer.topics:
         if error and error != UNKNOWN_TOPIC:
             raise for_code(error)(name)
         if not error:
             epochs = {number: epoch for _, number, leader, epoch, *_ in partitions if leader >= 0}
             fewest = min((len(replicas) for _, _, _, _, replicas, *_ in partitions), default=0)
-            topics[name] = TopicSeen(str(topic_id), len(partitions), epochs, fewest)
+            allowed = None if operations == UNSAID else frozenset(each for bit, each in OPERATIONS.items() if operations >> bit & 1)
+            topics[name] = TopicSeen(str(topic_id), len(partitions), epochs, fewest, allowed)
     return ClusterSeen(answer.cluster_id, topics)
 
 
@@ -127,4 +136,4 @@ class TopicMetadata(Request[MetadataRequest_v12]):  # type: ignore[misc]
         self._names = names
 
     def build(self, request_struct_class: type[MetadataRequest_v12]) -> MetadataRequest_v12:
-        return request_struct_class([(UUID(int=0), name, {}) for name in self._names], False, False, {})
+        return request_struct_class([(UUID(int=0), name, {}) for name in self._names], False, True, {})

@@ -22,6 +22,7 @@ import structlog
 from aiokafka import TopicPartition
 
 from redress_events.event import EPOCH, micros
+from redress_spine import tracing
 from redress_spine.aggregate import Automation, Context
 from redress_spine.messaging.log_end import MARGIN, LogEnd
 from redress_spine.messaging.topics import Topics
@@ -33,6 +34,7 @@ from redress_spine.store.database import AWAY, HELD
 from redress_spine.store.deciding import Draft
 from redress_spine.store.errors import JournalRestored, safe_message
 from redress_spine.store.states import ROW, WITH_HEAD, Row, States, one
+from redress_spine.tracing import Span, Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -141,7 +143,7 @@ class AutomationLoop:
 
     pool: connections that see the live state.
     prepare: turns decisions into items for the committer (numbers, seals, folds). words: opens personal fields, by subject and reference.
-    Both wait for missing keys once for all rows, and say for each what stands in the way.
+    Both wait for missing keys once for all rows, and say for each what stands in the way. tracer: where decisions are told of.
     """
 
     GATHER = 0.03
@@ -163,6 +165,7 @@ class AutomationLoop:
         words: Callable[[Mapping[str, Sequence[str]]], Awaitable[Mapping[str, Mapping[str, str] | Exception]]],
         pool: asyncpg.Pool,
         entropy: Callable[[], bytes],
+        tracer: Tracer | None = None,
     ) -> None:
         self._source = source
         self._topics = topics
@@ -178,6 +181,7 @@ class AutomationLoop:
         self._words = words
         self._pool = pool
         self._entropy = entropy
+        self._tracer = tracer
         self._woken = {each.name: asyncio.Event() for each in automations}
         self._read = asyncio.Event()  # the projector has gone on
         self._left: dict[str, dict[str, int]] = {
@@ -388,6 +392,7 @@ class AutomationLoop:
         errors = {} if asks else {row.subject: STILL_DUE for row in rows.values() if left.get(row.subject) == row.revision}
         words = await self._opened(automation, [row for row in rows.values() if row.subject not in errors], errors)
         drafts: list[Draft] = []
+        spans: dict[str, Span] = {}
         nothing: list[Row] = []  # decided nothing: the decider is wrong, or one that failed before is no longer due
         for n, row in enumerate(rows.values(), 1):
             if n % TURN_SIZE == 0:
@@ -395,7 +400,7 @@ class AutomationLoop:
             if row.subject in errors:
                 continue
             try:
-                draft = self._decided(automation, row, words.get(row.subject, {}), instant, clock())
+                draft = self._decided(automation, row, words.get(row.subject, {}), instant, clock(), spans)
             except Exception as error:
                 errors[row.subject] = safe_message(error)
             else:
@@ -418,6 +423,8 @@ class AutomationLoop:
                 errors[item.row.subject] = safe_message(outcome)
             elif outcome.result == "committed":
                 committed.append(item)
+            if (span := spans.get(item.row.subject)) is not None:
+                span.end(error=type(outcome).__name__ if isinstance(outcome, BaseException) else None)
         if asks:
             after = {item.row.subject: item.row.revision + 1 for item in committed} | {row.subject: row.revision for row in nothing}
             still = await self._pool.fetch(still_due_sql(automation), list(after), instant, list(after.values())) if after else ()
@@ -431,7 +438,8 @@ class AutomationLoop:
                 del left[next(iter(left))]
         if errors:
             for subject, what in errors.items():
-                log.error("work-set-aside", service=self._source, automations=automation.name, subject=subject, error=what)
+                trace = tracing.in_log(rows[subject].cause.get("traceparent"))
+                log.error("work-set-aside", service=self._source, automations=automation.name, subject=subject, error=what, **trace)
             await self._pool.execute(ERRORS, automation.name, list(errors), list(errors.values()), FIRST_RETRY, LONGEST_RETRY)
         if failed and (healed := [subject for subject in rows if subject not in errors]):
             await self._pool.execute(CLEAR, automation.name, healed)
@@ -458,11 +466,18 @@ class AutomationLoop:
                 opened[subject] = words
         return opened
 
-    def _decided(self, automation: Automation, row: Row, words: Mapping[str, str], instant: int, now: datetime) -> Draft:
+    def _decided(
+        self, automation: Automation, row: Row, words: Mapping[str, str], instant: int, now: datetime, spans: dict[str, Span]
+    ) -> Draft:
         passed = EPOCH + timedelta(microseconds=instant) if automation.at else None
         context = Context(now=now, actor=automation.actor, subject=row.subject, entropy=self._entropy(), plaintext=words, passed=passed)
+        began = tracing.now()
         events = automation.decide(self._state(row), context)
-        return Draft(row, events, now, replace(cause_of(row), actor=automation.actor))
+        provenance = replace(cause_of(row), actor=automation.actor)
+        if self._tracer is not None and events:
+            spans[row.subject] = span = tracing.decided(self._tracer, automation.name, row, began)
+            provenance = replace(provenance, traceparent=span.traceparent)
+        return Draft(row, events, now, provenance)
 
     def _state(self, row: Row) -> Any:
         return self._states.codec(row.subject).aggregate.state(observed=row.observed, own=row.own)

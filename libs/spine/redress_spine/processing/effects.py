@@ -51,7 +51,7 @@ locked AS (
 )
 UPDATE effects e SET owner = $2, leased_until = now() + $3::interval, attempts = e.attempts + 1, begun_at = coalesce(e.begun_at, now())
 WHERE e.reactor = $1 AND e.key = ANY (ARRAY(SELECT key FROM locked))
-RETURNING e.key, e.subject, e.lane, e.target, e.data, e.opens, e.attempts, e.position, now() - e.begun_at AS since_first
+RETURNING e.key, e.subject, e.lane, e.target, e.data, e.opens, e.traceparent, e.attempts, e.position, now() - e.begun_at AS since_first
 """
 # Each of these does nothing where the lease has gone to somebody else.
 OURS = "reactor = $1 AND key = $2 AND owner = $3 AND attempts = $4 AND status = 'waiting'"
@@ -97,11 +97,12 @@ class NoSuchEffect(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """An effect that is ours until its lease ends. since_first: since its first attempt."""
+    """An effect that is ours until its lease ends. since_first: since its first attempt. traceparent: of what made it due."""
 
     effect: Effect
     attempt: int
     since_first: timedelta
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ async def lease(connection: Connection, reactor: Reactor, owner: str, most: int)
             Effect(row["key"], row["subject"], orjson.loads(row["data"]), row["lane"], row["target"], tuple(row["opens"])),
             row["attempts"],
             row["since_first"],
+            row["traceparent"],
         )
         for row in sorted(rows, key=lambda row: int(row["position"]))
     ]

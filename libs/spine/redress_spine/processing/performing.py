@@ -13,20 +13,23 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
 import structlog
 
 from redress_events.event import Event
+from redress_spine import tracing
 from redress_spine.aggregate import Context
 from redress_spine.processing import effects
 from redress_spine.processing.clock import monotonic
 from redress_spine.processing.effects import Leased
-from redress_spine.processing.reactor import Effect, EffectAttempt, Later, Never, Reactor
+from redress_spine.processing.reactor import EffectAttempt, Later, Never, Reactor
 from redress_spine.store.deciding import CommandMetadata
 from redress_spine.store.errors import JournalRestored, Unavailable, safe_message
 from redress_spine.store.states import Connection, Loaded
+from redress_spine.tracing import Span, Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +45,8 @@ Decide = Callable[[str, Callable[[Any, Context], list[Event]], CommandMetadata],
 
 class Performing:
     """One for each replica. lend: a connection, never held while an effect is done. state: a subject's, None where there is none. open:
-    personal fields in clear, by reference. decide: commits events about a subject, again if its row moved, once for each key."""
+    personal fields in clear, by reference. decide: commits events about a subject, again if its row moved, once for each key. tracer: where
+    attempts are told of."""
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class Performing:
         state: Callable[[str], Awaitable[Any]],
         open: Callable[[str, Sequence[str]], Awaitable[Mapping[str, str]]],
         decide: Decide,
+        tracer: Tracer | None = None,
     ) -> None:
         self._source = source
         self._reactors = list(reactors)
@@ -60,6 +65,8 @@ class Performing:
         self._state = state
         self._open = open
         self._decide = decide
+        self._tracer = tracer
+        self._spans: dict[tuple[str, str, int], Span] = {}  # of attempts under way, by reactor, key and number
         self._owner = f"{os.getpid()}-{uuid.uuid4().hex}"
         self._woken = {each.name: asyncio.Event() for each in reactors}
         self._pools: dict[str, Executor] = {}
@@ -114,13 +121,17 @@ class Performing:
     async def perform(self, reactor: Reactor, leased: Leased, metadata: float) -> None:
         """One attempt. asked: when its lease was asked for, by the monotonic clock."""
         self.under_way += 1
+        if self._tracer is not None:
+            span = self._spans[reactor.name, leased.effect.key, leased.attempt] = tracing.attempted(self._tracer, reactor.name, leased)
+            leased = replace(leased, traceparent=span.traceparent)
         try:
             await self._perform(reactor, leased, metadata)
         except (Unavailable, JournalRestored) as error:  # nothing is at fault: its lease ends, and it is done again
-            self._count(reactor, "interrupted")
+            self._count(reactor, leased, "interrupted")
             log.warning("effect-interrupted", service=self._source, reactor=reactor.name, key=leased.effect.key, error=safe_message(error))
         finally:
             self.under_way -= 1
+            self._end(reactor, leased, None)
 
     async def _perform(self, reactor: Reactor, leased: Leased, metadata: float) -> None:
         """What it came to is told and written down. Where that fails, by a decider's fault, it is done again as if it had failed itself."""
@@ -159,7 +170,7 @@ class Performing:
             await self._again(reactor, leased, message, error.after if isinstance(error, Later) else None)
         else:
             if (succeeded := reactor.succeeded) is not None:
-                await self._tell(reactor, effect, "done", lambda state, context: succeeded(state, effect, result, context))
+                await self._tell(reactor, leased, "done", lambda state, context: succeeded(state, effect, result, context))
             await self._finish(reactor, leased, "done", None, result)
 
     async def _act(self, reactor: Reactor, leased: Leased, attempt: EffectAttempt) -> Mapping[str, Any]:
@@ -196,32 +207,41 @@ class Performing:
         delay = reactor.retry.delay(leased.attempt, random.random(), metadata)
         async with self._lend() as connection:
             await effects.again(connection, reactor.name, leased, self._owner, message, delay)
-        self._count(reactor, "failed")
+        self._count(reactor, leased, "failed")
 
     async def _give_up(self, reactor: Reactor, leased: Leased, code: str, message: str) -> None:
         effect = leased.effect
         if (given_up := reactor.given_up) is not None:
-            await self._tell(reactor, effect, "given-up", lambda state, context: given_up(state, effect, code, context))
+            await self._tell(reactor, leased, "given-up", lambda state, context: given_up(state, effect, code, context))
         await self._finish(reactor, leased, "dead", message)
-        log.error("effect-given-up", service=self._source, reactor=reactor.name, key=effect.key, detail=message)
+        trace = tracing.in_log(leased.traceparent)
+        log.error("effect-given-up", service=self._source, reactor=reactor.name, key=effect.key, detail=message, **trace)
 
-    async def _tell(self, reactor: Reactor, effect: Effect, what: str, decide: Callable[[Any, Context], list[Event]]) -> Loaded:
+    async def _tell(self, reactor: Reactor, leased: Leased, what: str, decide: Callable[[Any, Context], list[Event]]) -> Loaded:
         """Commit what became of it, once for its key, whoever does it again."""
+        effect = leased.effect
         key = f"effect {reactor.name} {effect.key} {what}"
         actor = f"reactor:{reactor.name}"
         return cast(
             Loaded,
-            await self._decide(effect.subject, decide, CommandMetadata(actor, frozenset(), None, effect.key, None, key, key.encode())),
+            await self._decide(
+                effect.subject, decide, CommandMetadata(actor, frozenset(), None, effect.key, leased.traceparent, key, key.encode())
+            ),
         )
 
     async def _finish(self, reactor: Reactor, leased: Leased, status: effects.Status, error: str | None, result: Any = None) -> None:
         async with self._lend() as connection:
             await effects.finish(connection, reactor.name, leased, self._owner, status, error, result)
-        self._count(reactor, status)
+        self._count(reactor, leased, status)
         self.wake()  # the next one of its lane
 
-    def _count(self, reactor: Reactor, outcome: str) -> None:
+    def _count(self, reactor: Reactor, leased: Leased, outcome: str) -> None:
         self.counts[reactor.name, outcome] = self.counts.get((reactor.name, outcome), 0) + 1
+        self._end(reactor, leased, outcome)
+
+    def _end(self, reactor: Reactor, leased: Leased, outcome: str | None) -> None:
+        if (span := self._spans.pop((reactor.name, leased.effect.key, leased.attempt), None)) is not None:
+            span.end({"redress.outcome": outcome or "none"}, error=None if outcome in ("done", "dropped", None) else outcome)
 
 
 def _failed(reactor: Reactor, error: Exception) -> str:

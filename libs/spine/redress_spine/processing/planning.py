@@ -14,6 +14,7 @@ import orjson
 import structlog
 
 from redress_events.event import EPOCH, Event
+from redress_spine import tracing
 from redress_spine.aggregate import Automation, Context
 from redress_spine.processing.automations import CLEAR, ERRORS, FIRST_RETRY, LONGEST_RETRY, TURN_SIZE, AutomationLoop, Decided
 from redress_spine.processing.clock import Clock, monotonic
@@ -29,10 +30,10 @@ SELECT s.subject FROM state s JOIN unnest($1::text[], $2::bigint[]) d (subject, 
 ORDER BY s.subject FOR UPDATE OF s SKIP LOCKED
 """
 WANT = """
-INSERT INTO effects (reactor, key, subject, lane, target, data, opens)
-SELECT $1, w.key, w.subject, w.lane, w.target, w.data, ARRAY (SELECT jsonb_array_elements_text(w.opens))
-FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[])
-    WITH ORDINALITY w (key, subject, lane, target, data, opens, ord) ORDER BY w.ord
+INSERT INTO effects (reactor, key, subject, lane, target, data, opens, traceparent)
+SELECT $1, w.key, w.subject, w.lane, w.target, w.data, ARRAY (SELECT jsonb_array_elements_text(w.opens)), w.traceparent
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::text[])
+    WITH ORDINALITY w (key, subject, lane, target, data, opens, traceparent, ord) ORDER BY w.ord
 ON CONFLICT DO NOTHING
 """
 PLANNED = """
@@ -90,7 +91,8 @@ class Planning(AutomationLoop):
         kept = await self._keep(reactor, [rows[subject] for subject in wanted], wanted, known)
         if errors:
             for subject, what in errors.items():
-                log.error("effect-set-aside", service=self._source, reactor=automation.name, subject=subject, error=what)
+                trace = tracing.in_log(rows[subject].cause.get("traceparent"))
+                log.error("effect-set-aside", service=self._source, reactor=automation.name, subject=subject, error=what, **trace)
             await self._pool.execute(ERRORS, automation.name, list(errors), list(errors.values()), FIRST_RETRY, LONGEST_RETRY)
         if failed and (healed := [subject for subject in rows if subject not in errors]):
             await self._pool.execute(CLEAR, automation.name, healed)
@@ -114,6 +116,7 @@ class Planning(AutomationLoop):
     ) -> list[str]:
         """Effects and the mark that they are kept, in one transaction; of rows that are still as they were. → their subjects."""
         revisions = {row.subject: row.revision for row in rows}
+        traces = {row.subject: row.cause.get("traceparent") for row in rows}
         async with self._pool.acquire() as connection, connection.transaction():
             locked = await connection.fetch(LOCK, list(revisions), list(revisions.values()))
             kept = [row["subject"] for row in locked]
@@ -128,6 +131,7 @@ class Planning(AutomationLoop):
                     [each.target for each in effects],
                     [orjson.dumps(dict(each.data)).decode() for each in effects],
                     [orjson.dumps(list(each.opens)).decode() for each in effects],
+                    [traces[subject] for subject in kept for _ in wanted[subject]],
                 )
             if reactor.forget:
                 await reactor.forget(connection, kept, known)

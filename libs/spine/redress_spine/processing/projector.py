@@ -21,8 +21,10 @@ from aiokafka import TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from redress_events.vocabulary import LIFECYCLE
+from redress_spine import tracing
 from redress_spine.messaging.following import Following
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
+from redress_spine.messaging.kafka_rights import group
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.pace import Pace
 from redress_spine.messaging.polling import LONG_POLL_MS, POLL_TIMEOUT, gather, poll
@@ -38,6 +40,7 @@ from redress_spine.store.fold import Folding
 from redress_spine.store.saving import FENCE_LOST, OVERTAKEN, Move, fence, save, save_at_once, store_dead_letters
 from redress_spine.store.states import States
 from redress_spine.store.vault import PROOF, KeyRecord, Vault
+from redress_spine.tracing import Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +76,7 @@ class FenceLost(Exception):
 
 class Projector:
     """connect: makes a database connection of the projector's own. projected: called after each batch with what it changed; says
-    whether that made anything urgent due."""
+    whether that made anything urgent due. tracer: where what was folded is told of."""
 
     def __init__(
         self,
@@ -87,6 +90,7 @@ class Projector:
         log_end: LogEnd,
         connect: Callable[[], Awaitable[asyncpg.Connection]],
         projected: Callable[[Sequence[Changes]], bool],
+        tracer: Tracer | None = None,
     ) -> None:
         self._source = source
         self._kafka = KafkaClients.of(kafka)
@@ -97,6 +101,7 @@ class Projector:
         self._log_end = log_end
         self._connect = connect
         self._projected = projected
+        self._tracer = tracer
         self.skips: Skips = {}
         self._hurries_until = monotonic()
         self._timeline: int | None = None  # of the journal that it looks into
@@ -107,6 +112,7 @@ class Projector:
         self.size = BATCH  # of the next batch: halved after a failure, for what takes longer than a transaction may would never be done
         self.failed_at: float | None = None
         self.failure = ""  # the last one
+        self.lacks: str | None = None  # the right that it would need to read
         self.progress = monotonic()  # of the last turn, whatever came of it: what liveness looks at
 
     @property
@@ -163,7 +169,8 @@ class Projector:
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                self.failed_at, self.failure = monotonic(), safe_message(error)
+                self.lacks = self._kafka.lacking(error)
+                self.failed_at, self.failure = monotonic(), self.lacks or safe_message(error)
                 log.warning("projector-failed", service=self._source, error=self.failure)
                 self.size = max(1, self.size // 2)
                 delay = min(delay * 2, 2.0) if consumer is None or monotonic() - started < 1 else 0.1
@@ -181,7 +188,7 @@ class Projector:
         seen = await self._log_end.topics(both := [self._topics.lifecycle, self._topics.keys])
         consumer = self._kafka.consumer(
             role=f"{self._source}-projector",
-            group_id=f"{self._topics.prefix}redress-{self._source}",
+            group_id=group(self._source, self._topics.prefix),
             enable_auto_commit=False,
             auto_offset_reset="none",
             session_timeout_ms=3_000,
@@ -217,6 +224,7 @@ class Projector:
                 continue
             finally:
                 self.progress = monotonic()
+            self.lacks = None
             if self._following.joining or self._following.slept():
                 continue
             batch = {}
@@ -282,6 +290,7 @@ class Projector:
     async def _project(
         self, connection: asyncpg.Connection, batch: Mapping[TopicPartition, list[Record]], refused: str | None = None
     ) -> list[Changes]:
+        began = tracing.now()
         dead_letters: list[DeadLetter] = []
         keys: dict[str, KeyRecord] = {}
         items: list[DecodedRecord | RejectedRecord] = []
@@ -331,6 +340,8 @@ class Projector:
             if error.sqlstate == FENCE_LOST:
                 raise FenceLost from None
             raise
+        if self._tracer is not None:
+            tracing.folded(self._tracer, items, began)
         for place, records in batch.items():
             self.positions[place] = read[place]
             self.timestamps[place] = records[-1].timestamp or self.timestamps.get(place, 0)

@@ -1,4 +1,5 @@
-"""Settings that must equal reality, compared with it at the start and now and then: partitions, and how the topics keep what is on them.
+"""Settings that must equal reality, compared with it at the start and now and then: partitions, how the topics keep what is on them, and
+what Kafka lets us do with them.
 
 A wrong count of partitions refuses commands, for what is written by it reaches nobody. Everything else is told, in readiness before the
 process was ever ready and as an alarm afterwards: a front door that closes because somebody changed a topic helps nobody.
@@ -16,9 +17,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
 
 from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.messaging.kafka_rights import DESCRIBE_CONFIGS, lacking
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.relay import close
-from redress_spine.messaging.topic_metadata import ClusterSeen
+from redress_spine.messaging.topic_metadata import ClusterSeen, TopicSeen
 from redress_spine.messaging.topics import MIN_INSYNC, Replicas, WantedTopic, wrong_partitions
 from redress_spine.store.errors import Unavailable, WrongPartitions, safe_message
 
@@ -31,12 +33,23 @@ COUNTED = "SELECT partitions FROM public.partitioning"
 
 
 class Reality:
-    """wrong: why commands are refused, if they are. flaws: what else is not as it must be. topics: the one of the events first."""
+    """wrong: why commands are refused, if they are. flaws: what else is not as it must be. topics: the one of the events first.
+    needed: what we must be allowed to do with each. group: as whose member we read."""
 
-    def __init__(self, source: str, kafka: KafkaClients | str, topics: Sequence[WantedTopic], log_end: LogEnd) -> None:
+    def __init__(
+        self,
+        source: str,
+        kafka: KafkaClients | str,
+        topics: Sequence[WantedTopic],
+        log_end: LogEnd,
+        needed: Mapping[str, Collection[str]] = {},
+        group: str = "",
+    ) -> None:
         self._source = source
         self._kafka = KafkaClients.of(kafka)
         self._topics = topics
+        self._needed = needed
+        self._group = group
         self._log_end = log_end
         self.wrong: str | None = None
         self.flaws: list[str] = []
@@ -81,8 +94,10 @@ class Reality:
         try:
             there = (await self.topics_now()).topics
             missing = [f"Topic {each.name} is missing: run the migration." for each in self._topics if each.name not in there]
+            missing += lacking(self._kafka, self._needed, there) + (await self._log_end.barred(self._group) if self._group else [])
             replicas = {name: topic.replicas for name, topic in there.items()}
-            found = missing + await flaws(self._kafka, [each for each in self._topics if each.name in there], replicas)
+            told = [each for each in self._topics if each.name in there and _told(there[each.name])]
+            found = missing + (await flaws(self._kafka, told, replicas) if told else [])
             self._tell_of_no_spare(replicas)
             return there.keys()
         except WrongPartitions as error:
@@ -113,6 +128,10 @@ class Reality:
                 await asyncio.sleep(SOON)
                 continue
             await asyncio.sleep(SOON if self.flaws else EVERY)
+
+
+def _told(topic: TopicSeen) -> bool:
+    return topic.allowed is None or DESCRIBE_CONFIGS in topic.allowed
 
 
 def _differs(topic: WantedTopic, counts: Mapping[str, int]) -> bool:

@@ -131,8 +131,9 @@ class EngineWatch:
 
     async def health(self) -> Health:
         """Ready: the database answers, is where its journal grew, has this fold's schema, was once read to the end of the log, and the
-        settings are what they must be. Those that only say how the log is kept count until it was ready once."""
-        reasons = [self._reality.wrong] if self._reality.wrong else [] if self._was_ready else list(self._reality.flaws)
+        settings are what they must be. Those that only say how the log is kept, and what Kafka does not let us do, count until it was
+        ready once."""
+        reasons = [self._reality.wrong] if self._reality.wrong else [] if self._was_ready else [*self._reality.flaws, *self._refusal()]
         try:
             async with asyncio.timeout(2), self._database() as connection:
                 live = await connection.fetchrow(LIVE)
@@ -143,7 +144,7 @@ class EngineWatch:
                 elif not self._caught_up:
                     self._caught_up = bool(await connection.fetchval("SELECT true FROM caught_up"))
                     if not self._caught_up:
-                        reasons += ["The log was not yet read to its end.", *self._refusal()]
+                        reasons.append("The log was not yet read to its end.")
         except JournalRestored as error:
             reasons.append(str(error))
         except (Unavailable, TimeoutError, asyncpg.PostgresError):
@@ -181,7 +182,8 @@ class EngineWatch:
         return found
 
     def _refusal(self) -> list[str]:
-        return [self._log_end.refusal] if self._log_end.refusal else []
+        lacks = {*self._log_end.lacks.values(), *filter(None, (self._projector.lacks, self._relay.lacks))}
+        return [*([self._log_end.refusal] if self._log_end.refusal else []), *sorted(lacks)]
 
     async def measures(self) -> Measures:
         """Raises Unavailable where the database does not answer, and JournalRestored."""

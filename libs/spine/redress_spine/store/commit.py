@@ -20,6 +20,7 @@ import orjson
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from redress_events.event import Contract, Event
+from redress_spine import tracing
 from redress_spine.messaging.envelope import GENESIS, Envelope, chain, dataschema, encode, event_id
 from redress_spine.processing.projections import LOOKUPS, Changes, changes, with_commit
 from redress_spine.store import entries
@@ -29,6 +30,7 @@ from redress_spine.store.errors import JournalRestored
 from redress_spine.store.lookups import digest_of, place_of
 from redress_spine.store.states import Codec, Row
 from redress_spine.store.vault import on_the_log, reference, seal
+from redress_spine.tracing import Tracer
 
 PARAMETERS = 27
 NUMBERS = {
@@ -76,7 +78,7 @@ class IdempotencyKey:
 @dataclass(slots=True)
 class Item:
     """One decision, ready to be committed. append: it depends on `own` alone, so what was observed since it was read is no conflict. made:
-    the last event, with references for its words, and when."""
+    the last event, with references for its words, and when. traceparent: of who decided."""
 
     row: Row
     own: Any
@@ -90,6 +92,7 @@ class Item:
     entries: list[entries.EntryRow] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
     made: tuple[Event, datetime] | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def prepare(
     """Number, seal, chain, fold and project the events. heads: the ends of the other streams they go to; cipher: the subject's key where
     they are personal; digests: the key of digests by which it is found. Raises EventTooLarge, NotProjected."""
     ends = {row.subject: (row.version, row.hash)} | dict(heads)
-    item = Item(row, row.own, "", row.version, key=key, wrapped=wrapped)
+    item = Item(row, row.own, "", row.version, key=key, wrapped=wrapped, traceparent=provenance.traceparent)
     kind_of_subject, _, identity = row.subject.partition("/")
     lookups = codec.aggregate.lookups
     found: list[tuple[str, bytes, int]] = []  # rows of the lookups
@@ -207,12 +210,15 @@ async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[
 class Committer:
     """Shares commits between all who decide in this process. `committed` is called with what each one that wrote something has changed.
 
-    What a commit ends with for those who wait: an outcome, JournalRestored, or the database's error."""
+    What a commit ends with for those who wait: an outcome, JournalRestored, or the database's error. tracer: where commits are told of."""
 
-    def __init__(self, source: str, pool: asyncpg.Pool, committed: Callable[[Sequence[Changes]], None]) -> None:
+    def __init__(
+        self, source: str, pool: asyncpg.Pool, committed: Callable[[Sequence[Changes]], None], tracer: Tracer | None = None
+    ) -> None:
         self._source = source
         self._pool = pool
         self._committed = committed
+        self._tracer = tracer
         self._waiting: deque[tuple[Item, asyncio.Future[CommitResult]]] = deque()
         self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -264,6 +270,7 @@ class Committer:
 
     async def _settle(self, batch: list[tuple[Item, asyncio.Future[CommitResult]]]) -> None:
         """Commit, and on a database error find the item it belongs to by halving."""
+        began = tracing.now()
         try:
             outcomes = await self._commit_on_live([item for item, _ in batch])
         except asyncpg.UniqueViolationError as error:
@@ -284,6 +291,10 @@ class Committer:
             self._fail(batch, ConnectionError(f"The commit was interrupted: {error!r}"))
             raise
         else:
+            if self._tracer is not None:
+                for (item, _), outcome in zip(batch, outcomes, strict=True):
+                    if outcome.result == "committed":
+                        tracing.committed(self._tracer, item, began)
             self._tell(batch, outcomes)
 
     async def _commit_on_live(self, items: list[Item]) -> list[CommitResult]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
@@ -50,12 +51,13 @@ class Database:
 
     commits has two connections at most, for two batches under way. Health, measures and waiting for keys have their own, so that a replica
     with more questions than it can answer is not taken for one without a database. So have automations and reactors' plans, together. One
-    for reading goes a minute after its last use.
+    for reading goes a minute after its last use. password_file: read for each new connection, where the address has no password.
     """
 
-    def __init__(self, source: str, url: str, fold: int) -> None:
+    def __init__(self, source: str, url: str, fold: int, password_file: Path | None = None) -> None:
         self._source = source
         self._url = url
+        self._password_file = password_file
         self._fold = fold
         self._schema = "public"
         self._pools: list[asyncpg.Pool] = []
@@ -63,11 +65,12 @@ class Database:
     async def open(self) -> None:
         """Make the pools. Raises Unavailable, JournalRestored."""
         try:
+            await connections.demand_sessions(self._url, self._source, password_file=self._password_file, timeout=CONNECT)
             self._pools = [await self._pool("reads", 0, 8)]
             self._pools.append(await self._pool("commits", 1, 2))  # after the first is known: `close` finds it though this one fails
             self._pools.append(await self._pool("watch", 1, 2))
             self._pools.append(await self._pool("automations", 0, 2))
-        except (*UNREACHABLE, asyncpg.PostgresError) as error:
+        except (*UNREACHABLE, asyncpg.PostgresError, connections.SharedSession) as error:
             if refusal := connections.refusal(error):
                 raise Unavailable(f"The database of {self._source} {refusal}") from error
             raise Unavailable(f"The database of {self._source} does not answer: {type(error).__name__}") from error
@@ -93,6 +96,7 @@ class Database:
             connection = await connections.connect(
                 self._url,
                 f"{self._source}-{role}",
+                password_file=self._password_file,
                 timeout=CONNECT,
                 command_timeout=ANSWER,
                 server_settings={**search_path, **TIMEOUTS, **PLANS, **settings},

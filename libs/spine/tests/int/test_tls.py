@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import logging
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import pytest
 import structlog
+from joserfc import jwt
+from joserfc.jwk import ECKey
 from spine_certificates import Authority
 from spine_log import idle, rebuild, states, verified
 from spine_stack import Stack, engine_of, eventually, metadata, registered
@@ -25,7 +30,8 @@ from redress_spine.messaging import topics
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.messaging.relay import close
 from redress_spine.store.engine import Engine, Unavailable
-from redress_spine.store.migrate import MigrationFailed, dbmate
+from redress_spine.store.errors import KafkaRefuses
+from redress_spine.store.migrate import MigrationFailed, migrate
 
 PASSWORD = "correct-horse"
 
@@ -37,9 +43,9 @@ def authority() -> Iterator[Authority]:
 
 
 @pytest.fixture(scope="module")
-def broker(authority: Authority) -> Iterator[Kafka]:
+def broker(authority: Authority, issuer: Endpoint) -> Iterator[Kafka]:
     with tempfile.TemporaryDirectory(prefix="redress-test-", ignore_cleanup_errors=True) as folder:
-        kafka = Kafka(Path(folder) / "kafka", secured=Secured(authority.issue("broker"), {"redress": PASSWORD}))
+        kafka = Kafka(Path(folder) / "kafka", secured=Secured(authority.issue("broker"), {"redress": PASSWORD}, tokens=issuer.jwks))
         kafka.start()
         yield kafka
         kafka.stop()
@@ -192,6 +198,125 @@ async def test_where_brokers_ask_clients_for_certificates_theirs_is_shown(
         await asyncio.to_thread(broker.restart)
 
 
+async def test_a_broker_whose_certificate_another_authority_signs_is_trusted_once_the_file_says_so(
+    broker: Kafka, access: KafkaClients, authority: Authority, secured: Stack, folder: Path
+) -> None:
+    assert broker.secured is not None
+    own = folder / "ca.pem"
+    own.write_bytes(authority.file.read_bytes())
+    trusting = replace(access, ca_file=own)
+    intake, handling = await secured.engine("intake", kafka=trusting), await secured.engine("handling", kafka=trusting)
+    await opened(intake)
+    another = Authority(folder, "another")
+    before, broker.secured = broker.secured, replace(broker.secured, certificate=another.issue("broker"))
+    try:
+        await asyncio.to_thread(broker.restart)
+
+        async def mistrusted() -> bool:
+            return "certificate that is not trusted" in "".join((await intake.health()).alarms)
+
+        await eventually(mistrusted, 60)
+        own.write_bytes(another.file.read_bytes())
+        await opened(intake)
+        await idle(intake, handling)
+    finally:
+        await secured.stop(intake)
+        await secured.stop(handling)
+        broker.secured = before
+        await asyncio.to_thread(broker.restart)
+
+
+async def test_a_password_in_a_file_is_read_for_each_client(access: KafkaClients, folder: Path) -> None:
+    file = folder / "password"
+    by_file = replace(access, password=None, password_file=file)
+    with pytest.raises(KafkaRefuses, match="its password cannot be read: No such file or directory"):
+        await topics.brokers_of(by_file)
+    file.write_text("wrong\n")
+    assert "refuses the user" in str(await by_file.refusal())
+    file.write_text(f"{PASSWORD}\n")
+    assert await by_file.refusal() is None
+    assert await topics.brokers_of(by_file) == 1
+
+
+# -- tokens
+
+
+class Endpoint:
+    """A token endpoint: it signs what Kafka checks, for one client with its secret, and counts who asks."""
+
+    def __init__(self, folder: Path) -> None:
+        self._key = ECKey.generate_key("P-256", {"kid": "one", "use": "sig", "alg": "ES256"})
+        self.jwks = folder / "jwks.json"
+        self.jwks.write_text(json.dumps({"keys": [self._key.as_dict(private=False)]}))
+        self.asked: list[dict[str, str]] = []
+        self.address = ""
+
+    def token(self, subject: str = "redress", audience: str = "kafka", lives: int = 300) -> str:
+        now = int(time.time())
+        claims = {"iss": "https://issuer.example", "sub": subject, "aud": audience, "iat": now, "exp": now + lives, "scope": "kafka"}
+        return jwt.encode({"alg": "ES256", "kid": "one"}, claims, self._key)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        fields = dict(line.lower().split(": ", 1) for line in head.splitlines()[1:] if line)
+        form = dict(parse_qsl((await reader.readexactly(int(fields["content-length"]))).decode()))
+        self.asked.append(form)
+        credentials = next(line.split(" ", 2)[2] for line in head.splitlines() if line.lower().startswith("authorization: basic "))
+        known = base64.b64decode(credentials).decode() == f"client%2Fone:{PASSWORD}" and form["grant_type"] == "client_credentials"
+        body = json.dumps({"access_token": self.token(), "expires_in": 300} if known else {"error": "invalid_client"}).encode()
+        status = b"200 OK" if known else b"401 Unauthorized"
+        writer.write(b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body))
+        await writer.drain()
+        writer.close()
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Endpoint]:
+    with tempfile.TemporaryDirectory(prefix="redress-test-") as folder:
+        yield Endpoint(Path(folder))
+
+
+@pytest.fixture
+async def endpoint(issuer: Endpoint) -> AsyncIterator[Endpoint]:
+    server = await asyncio.start_server(issuer.serve, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    issuer.address = f"http://{host}:{port}/token"
+    issuer.asked.clear()
+    yield issuer
+    server.close()
+
+
+async def test_clients_that_have_tokens_for_a_secret(secured: Stack, access: KafkaClients, endpoint: Endpoint, folder: Path) -> None:
+    secret = folder / "secret"
+    secret.write_text(f"{PASSWORD}\n")
+    how = {"username": "client/one", "password": None, "password_file": secret, "token_url": endpoint.address, "token_scope": "kafka"}
+    secured.kafka = by_token = replace(access, mechanism="OAUTHBEARER", **how)  # type: ignore[arg-type]
+    intake, handling = await secured.engine("intake"), await secured.engine("handling")
+    await opened(intake)
+    await idle(intake, handling)
+    assert {each["scope"] for each in endpoint.asked} == {"kafka"}
+    asked = len(endpoint.asked)
+    assert await topics.brokers_of(by_token) == await topics.brokers_of(by_token) == 1
+    assert len(endpoint.asked) == asked, "a token is used again"
+
+    secret.write_text("wrong")
+    refused = await replace(by_token).refusal()
+    assert refused and "gives the client client/one no token: 401 invalid_client. See REDRESS_KAFKA_USERNAME" in refused
+    refused = await replace(by_token, token_url="http://127.0.0.1:9/token").refusal()
+    assert refused and "The token endpoint does not answer: ConnectError. See REDRESS_KAFKA_TOKEN_URL." in refused
+
+
+async def test_clients_whose_token_stands_in_a_file(access: KafkaClients, issuer: Endpoint, folder: Path) -> None:
+    file = folder / "token"
+    by_file = replace(access, mechanism="OAUTHBEARER", username=None, password=None, token_file=file)
+    assert "The file of the token cannot be read: No such file" in str(await by_file.refusal())
+    file.write_text(issuer.token(audience="others"))
+    assert "does not take the token. See REDRESS_KAFKA_TOKEN_URL" in str(await by_file.refusal())
+    file.write_text(f"{issuer.token()}\n")
+    assert await by_file.refusal() is None
+    assert await topics.brokers_of(by_file) == 1
+
+
 # -- PostgreSQL
 
 
@@ -235,10 +360,14 @@ async def test_journal_and_state_by_tls(postgres_admin: str, database: Any, auth
             with pytest.raises(Unavailable, match=f"^The database of intake {why}"):
                 await engine.start()
             await engine.stop()
-        with pytest.raises(MigrationFailed, match="no encryption"):
-            await dbmate(made.owner_dsn.partition("?")[0], "public", folder)
-        with pytest.raises(MigrationFailed, match="certificate signed by unknown authority"):
-            await dbmate(made.owner_dsn.replace(str(authority.file), str(another)), "public", folder)
+        how: dict[str, Any] = {"app_role": made.app_role, "service_migrations_dir": folder, "fold": 1}
+        for dsn, why in (
+            (made.owner_dsn.partition("?")[0] + "?sslmode=disable", "The database refuses the user, or a connection like this one"),
+            (made.owner_dsn.replace(str(authority.file), str(another)), "certificate that is not trusted: unable to get local issuer"),
+            (made.owner_dsn.replace(f"={authority.file}", "=system"), "certificate that is not trusted: unable to get local issuer"),
+        ):
+            with pytest.raises(MigrationFailed, match=why):
+                await migrate(owner_dsn=dsn, **how)
 
 
 async def test_a_server_without_tls_is_no_server_where_the_address_asks_for_it(database: Any, kafka_address: str) -> None:

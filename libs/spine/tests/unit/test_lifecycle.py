@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import reduce
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -13,6 +16,9 @@ from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.triage import ComplaintRouted
 from redress_events.event import Event
 from redress_events.lifecycle import Lifecycle, lived
+from redress_spine.testing import NOON
+
+State = TypeVar("State", bound=Lifecycle)
 
 
 def reopened(cycle: int) -> ComplaintReopened:
@@ -24,7 +30,12 @@ def closed(cycle: int) -> ComplaintClosed:
 
 
 def lifecycle(*told: Event) -> Lifecycle:
-    return reduce(lived, told, Lifecycle())
+    return after(told, Lifecycle())
+
+
+def after(told: Iterable[Event], state: State) -> State:
+    """Each event an hour after the one before."""
+    return reduce(lambda known, n_event: lived(known, n_event[1], NOON + n_event[0] * timedelta(hours=1)), enumerate(told), state)
 
 
 @pytest.mark.parametrize(
@@ -45,13 +56,21 @@ def test_the_latest_cycle_is_closed_or_open(told: list[Event], cycle: int, is_cl
 
 
 def test_with_a_cycle_all_before_it_are_closed():
-    after = lifecycle(reopened(2), reopened(3), closed(2))
-    assert [after.has_closed(cycle) for cycle in (1, 2, 3)] == [True, True, False]
+    found = lifecycle(reopened(2), reopened(3), closed(2))
+    assert [found.has_closed(cycle) for cycle in (1, 2, 3)] == [True, True, False]
 
 
 @given(told=st.permutations([reopened(2), reopened(3), closed(2), closed(3)]))
 def test_numbers_count_and_no_order(told: list[Event]):
-    assert lifecycle(*told) == Lifecycle(cycle=3, closed=3)
+    found = lifecycle(*told)
+    assert (found.cycle, found.closed) == (3, 3)
+    assert found.ended_at == NOON + told.index(closed(3)) * timedelta(hours=1)
+
+
+def test_it_ended_when_its_latest_cycle_was_closed():
+    assert lifecycle().ended_at is lifecycle(closed(1), reopened(2)).ended_at is None
+    assert lifecycle(closed(1)).ended_at == NOON
+    assert lifecycle(closed(1), reopened(2), closed(2), closed(1)).ended_at == NOON + timedelta(hours=2)
 
 
 @pytest.mark.parametrize(
@@ -75,4 +94,4 @@ class Toy(Lifecycle):
 
 
 def test_a_state_that_derives_from_it_keeps_all_else():
-    assert reduce(lived, (reopened(2), closed(2)), Toy(kept="this")) == Toy(cycle=2, closed=2, kept="this")
+    assert after((reopened(2), closed(2)), Toy(kept="this")) == Toy(cycle=2, closed=2, closed_at=NOON + timedelta(hours=1), kept="this")

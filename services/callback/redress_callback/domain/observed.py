@@ -25,7 +25,7 @@ from redress_events.vocabulary import ContactKind
 @dataclass(frozen=True, slots=True)
 class Handled:
     """How handling ended its case of a cycle, and the references of what it said about it. said: how many of the customer's later words it
-    knew."""
+    knew. by: who decided that."""
 
     cycle: int
     outcome: Outcome
@@ -34,6 +34,7 @@ class Handled:
     told_customer: ContactMeans
     words: dict[str, str] = field(default_factory=dict)
     said: int = 0
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def observe(observed: Observed, event: Event, at: datetime) -> Observed:
         case CaseResolved() | CaseRejected():
             outcome: Outcome = "resolved" if isinstance(event, CaseResolved) else "rejected"
             words = event.personal_values()
-            handled = Handled(event.cycle, outcome, at, event.department, event.told_customer, words, event.said)
+            handled = Handled(event.cycle, outcome, at, event.department, event.told_customer, words, event.said, event.by)
             return replace(observed, handled=handled)
         case DeadlineBreached():
             return _standing(observed, {*observed.standing, _instance(event)})

@@ -43,7 +43,6 @@ class Own(Lifecycle):
     give_up_at: Instant | None = None
     answer: Satisfaction | None = None
     answered: int = 0
-    closed_at: Instant | None = None
     reason: CloseReason | None = None
     revision: int = 0
     published: tuple[str, ...] = ()
@@ -61,10 +60,10 @@ def evolve(own: Own, event: Event, at: datetime) -> Own:
         case SatisfactionRecorded():
             return replace(own, answer=Satisfaction(event.solved, event.score, event.words))
         case ComplaintReopened():
-            return replace(lived(own, event), due_at=None, tries=0, vain=0, answer=None, next_at=None, give_up_at=None)
+            return replace(lived(own, event, at), due_at=None, tries=0, vain=0, answer=None, next_at=None, give_up_at=None)
         case ComplaintClosed():
             answered = max(own.answered, event.withdrawal)
-            return replace(lived(own, event), closed_at=at, reason=event.reason, answered=answered)
+            return replace(lived(own, event, at), reason=event.reason, answered=answered)
         case ClosedComplaint():
             return replace(own, revision=event.revision, published=event.breaches)
     return own

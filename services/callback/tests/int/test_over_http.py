@@ -129,3 +129,17 @@ async def test_two_apps_in_one_process_close_by_their_own_policies(serve: Serve,
         visit = f"/visits/{await http.knows(say.registered(), say.resolved(), say.scheduled())}"
         assert (await app.post(f"{visit}/attempts", {"reached": False})).json()["stage"] == after_one
         assert (await app.post(f"{visit}/attempts", said)).json()["stage"] == ended
+
+
+async def test_who_resolved_the_case_does_not_record_what_the_customer_thinks_of_it(serve: Serve):
+    said = {"reached": True, "solved": True, "satisfaction": 5}
+    for four_eyes, status in ((True, 403), (False, 200)):
+        http = await serve(service, "agent", four_eyes=four_eyes)
+        resolved = say.resolved().model_copy(update={"by": "ann"})
+        path = f"/visits/{await http.knows(say.registered(), say.routed(), resolved, say.scheduled())}"
+        answer = await http.post(f"{path}/attempts", said, "supervisor/ann")
+        assert answer.status_code == status, answer.text
+        if status == 403:
+            assert answer.json()["code"] == "own-work"
+            assert (await http.get(path, "supervisor/ann")).status_code == 200
+            assert (await http.post(f"{path}/attempts", said, "agent/bob")).status_code == 200

@@ -82,9 +82,9 @@ def observe(observed: Observed, event: Event, at: datetime) -> Observed:
         case ComplaintRouted():
             return replace(observed, routing=event.routing, department=event.department, queue=event.queue, routed_because=event.reason)
         case ComplaintReopened():
-            return replace(lived(observed, event), urgency=event.urgency, reopened_at=at)
+            return replace(lived(observed, event, at), urgency=event.urgency, reopened_at=at)
         case SatisfactionRecorded():
             return replace(observed, answer=LastSatisfaction(event.cycle, at, event.solved, event.score, event.words))
         case ComplaintClosed():
-            return replace(lived(observed, event), close_reason=event.reason)
+            return replace(lived(observed, event, at), close_reason=event.reason)
     return observed

@@ -28,5 +28,6 @@ def reject(case: Case, command: Reject, context: Context) -> list[Event]:
             reason=command.reason,
             told_customer=command.told_customer,
             said=case.said,
+            by=context.actor.partition(":")[2] or None,
         )
     ]

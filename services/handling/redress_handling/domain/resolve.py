@@ -35,5 +35,6 @@ def resolve(case: Case, command: Resolve, context: Context) -> list[Event]:
             responsible_unit=command.responsible_unit,
             told_customer=command.told_customer,
             said=case.said,
+            by=context.actor.partition(":")[2] or None,
         )
     ]

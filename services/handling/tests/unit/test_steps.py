@@ -225,6 +225,7 @@ def test_a_case_is_resolved_once_the_customer_was_contacted():
             measures="switched it on",
             responsible_unit="radio planning",
             told_customer="phone",
+            by="alice",
         )
     )
 
@@ -248,7 +249,7 @@ def test_resolving_twice_is_resolving_once():
 
 def test_a_case_is_rejected_with_a_reason():
     story(opened(), accepted()).when(REJECT).then(
-        CaseRejected(cycle=1, department="technical_support", reason="there is no contract with us", told_customer="letter")
+        CaseRejected(cycle=1, department="technical_support", reason="there is no contract with us", told_customer="letter", by="alice")
     )
 
 

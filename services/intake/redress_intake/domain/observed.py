@@ -160,14 +160,14 @@ def _answered(observed: Observed, event: SatisfactionRecorded, at: datetime) -> 
 
 
 def _reopened(observed: Observed, event: ComplaintReopened, at: datetime) -> Observed:
-    reopened = lived(observed, event)
+    reopened = lived(observed, event, at)
     kept = {number: stages for number, stages in observed.reached.items() if number >= reopened.cycle}
     return _reached(replace(reopened, reached=kept), "reopened", at, event.cycle)
 
 
 def _closed(observed: Observed, event: ComplaintClosed, at: datetime) -> Observed:
     reason = event.reason if event.cycle >= observed.closed else observed.reason
-    return replace(lived(observed, event), reason=reason, withdrawal=max(observed.withdrawal, event.withdrawal))
+    return replace(lived(observed, event, at), reason=reason, withdrawal=max(observed.withdrawal, event.withdrawal))
 
 
 FOLDS: dict[type[Event], Callable[[Observed, Any, datetime], Observed]] = {

@@ -57,6 +57,19 @@ async def test_a_complaint_is_taken_in_found_by_its_number_and_added_to(http: Ov
     assert (stale.status_code, stale.json()["code"]) == (412, "precondition-failed")
 
 
+async def test_a_front_end_sees_and_changes_what_it_registered_itself_unless_they_share(serve: Serve):
+    for reach, other in (("own", 404), ("anything", 200)):
+        http = await serve(service, "front-end", front_ends_reach=reach)
+        new = (await http.post("/complaints", GIVEN, "front-end/app")).json()
+        number = f"/complaints/by-number/{new['number']}"
+        for who, status in (("front-end/app", 200), ("front-end/hotline", other), ("agent/hotline", 200), ("front-end+bi/app", 200)):
+            assert (await http.get(new["status"], who)).status_code == (await http.get(number, who)).status_code == status, who
+            assert (await http.get(f"{new['status']}/said", who)).status_code == status
+            assert (await http.post(f"{new['status']}/chases", None, who)).status_code == status
+        again = await http.post("/complaints", GIVEN | {"refers_to": new["number"]}, "front-end/hotline")
+        assert again.status_code == 201, "a customer may take a complaint up again at any front end"
+
+
 async def test_the_same_key_makes_one_complaint_and_the_same_answer(http: OverHttp):
     first, second = [await http.post("/complaints", GIVEN, key="k") for _ in range(2)]
     assert (first.status_code, first.content) == (second.status_code, second.content)

@@ -159,7 +159,7 @@ def test_the_first_answer_says_number_place_and_what_comes_next():
     ("role", "department", "may"),
     [
         ("agent", None, True),
-        ("front-end", None, True),
+        ("front-end", None, False),
         ("ops", None, True),
         ("handler", "technical-support", True),
         ("handler", "finance", False),
@@ -169,6 +169,12 @@ def test_the_first_answer_says_number_place_and_what_comes_next():
 def test_a_handler_sees_what_lies_with_his_department(role: str, department: str | None, may: bool):
     caller = Caller(sub="x", roles=frozenset({role}), department=department)
     assert bool(LOOK.on(caller, loaded(*UNDER_WAY).state)) is may
+
+
+@pytest.mark.parametrize(("client", "may"), [("x", True), ("y", False), (None, False)])
+def test_a_front_end_sees_what_it_registered_itself(client: str | None, may: bool):
+    state = loaded(REGISTERED.model_copy(update={"client": client})).state
+    assert bool(LOOK.on(Caller(sub="x", roles=frozenset({"front-end"})), state)) is may
 
 
 def test_before_its_registration_nobody_sees_a_complaint_and_before_its_routing_no_handler():

@@ -65,6 +65,11 @@ class Observed:
     placement: Placement = Placement()
     department: str | None = None
 
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the complaint ended, None while it has not: its latest cycle was closed."""
+        return self.cycles[-1].closed_at if self.cycles else None
+
 
 OBSERVES: tuple[type[Event], ...] = (
     ComplaintRegistered,

@@ -35,5 +35,5 @@ def observe(observed: Observed, event: Event, at: datetime) -> Observed:
         case CaseTransferred():
             return replace(observed, transfer=transferred(event))
         case ComplaintReopened() | ComplaintClosed():
-            return lived(observed, event)
+            return lived(observed, event, at)
     return observed

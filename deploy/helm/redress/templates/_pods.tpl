@@ -1,0 +1,138 @@
+{{- /* What is in a pod: who it is, what it is told, what it mounts. Each mounts what it needs alone. */ -}}
+
+{{- define "redress.podSecurity" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: {{ .facts.container.user }}
+  runAsGroup: {{ .facts.container.user }}
+  fsGroup: {{ .facts.container.user }}
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile:
+    type: RuntimeDefault
+{{- end }}
+
+{{- define "redress.containerSecurity" -}}
+allowPrivilegeEscalation: false
+privileged: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{- /* name: whose user. */ -}}
+{{- define "redress.kafkaEnvironment" -}}
+{{- $kafka := .root.Values.kafka -}}
+- name: REDRESS_KAFKA
+  value: {{ include "redress.kafkaAddresses" .root | quote }}
+- name: REDRESS_KAFKA_SECURITY
+  value: {{ $kafka.security }}
+{{- if eq $kafka.security "SASL_SSL" }}
+- name: REDRESS_KAFKA_SASL_MECHANISM
+  value: {{ $kafka.mechanism }}
+- name: REDRESS_KAFKA_USERNAME
+  {{- if eq $kafka.managedBy "strimzi" }}
+  value: {{ include "redress.kafkaSecret" . }}
+  {{- else }}
+  valueFrom:
+    secretKeyRef: { name: {{ include "redress.kafkaSecret" . }}, key: username }
+  {{- end }}
+- name: REDRESS_KAFKA_PASSWORD_FILE
+  value: /etc/redress/kafka/password
+{{- else }}
+- name: REDRESS_KAFKA_CERT_FILE
+  value: /etc/redress/kafka/user.crt
+- name: REDRESS_KAFKA_KEY_FILE
+  value: /etc/redress/kafka/user.key
+{{- end }}
+{{- if include "redress.kafkaCa" .root }}
+- name: REDRESS_KAFKA_CA_FILE
+  value: /etc/redress/kafka-ca/ca.crt
+{{- end }}
+- name: REDRESS_PARTITIONS
+  value: {{ $kafka.partitions | quote }}
+- name: REDRESS_MIN_INSYNC_REPLICAS
+  value: {{ $kafka.minInsyncReplicas | quote }}
+{{- end }}
+
+{{- /* role: app or owner. variable: which is told the address. */ -}}
+{{- define "redress.databaseEnvironment" -}}
+{{- $postgres := .root.Values.postgres -}}
+{{- $database := .service.database -}}
+- name: DATABASE_PASSWORD
+  valueFrom:
+    secretKeyRef: { name: {{ include "redress.databaseSecret" (dict "root" .root "name" .service.name "role" .role) }}, key: password }
+- name: {{ .variable }}
+  value: postgresql://{{ $database }}_{{ .role }}:$(DATABASE_PASSWORD)@{{ include "redress.postgresHost" . }}:{{ $postgres.port }}/{{ $database }}?sslmode=verify-full&sslrootcert=/etc/redress/postgres-ca/ca.crt
+{{- end }}
+
+{{- /* kafka: whose user; postgres, masterKey, policy: whether they are mounted. */ -}}
+{{- define "redress.mounts" -}}
+{{- with .kafka }}
+- { name: kafka, mountPath: /etc/redress/kafka, readOnly: true }
+{{- if include "redress.kafkaCa" $.root }}
+- { name: kafka-ca, mountPath: /etc/redress/kafka-ca, readOnly: true }
+{{- end }}
+{{- end }}
+{{- if .postgres }}
+- { name: postgres-ca, mountPath: /etc/redress/postgres-ca, readOnly: true }
+{{- end }}
+{{- if .masterKey }}
+- { name: master-key, mountPath: /etc/redress/master-key, readOnly: true }
+{{- end }}
+{{- if .policy }}
+- { name: policy, mountPath: /etc/redress/policy, readOnly: true }
+{{- end }}
+- { name: tmp, mountPath: /tmp }
+{{- end }}
+
+{{- define "redress.volumes" -}}
+{{- $values := .root.Values -}}
+{{- with .kafka }}
+- name: kafka
+  secret:
+    secretName: {{ include "redress.kafkaSecret" (dict "root" $.root "name" .) }}
+    defaultMode: 0440
+    items:
+      {{- range ternary (list "password") (list "user.crt" "user.key") (eq $values.kafka.security "SASL_SSL") }}
+      - { key: {{ . }}, path: {{ . }} }
+      {{- end }}
+{{- with include "redress.kafkaCa" $.root }}
+- name: kafka-ca
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items: [{ key: {{ $values.kafka.caSecret.key }}, path: ca.crt }]
+{{- end }}
+{{- end }}
+{{- if .postgres }}
+- name: postgres-ca
+  secret:
+    secretName: {{ include "redress.postgresCa" .root }}
+    defaultMode: 0440
+    items: [{ key: {{ $values.postgres.caSecret.key }}, path: ca.crt }]
+{{- end }}
+{{- if .masterKey }}
+- name: master-key
+  secret:
+    secretName: {{ include "redress.masterKeySecret" .root }}
+    defaultMode: 0440
+    items: [{ key: {{ $values.masterKey.key }}, path: master.key }]
+{{- end }}
+{{- if .policy }}
+- name: policy
+  configMap:
+    name: {{ $values.policy.configMap }}
+    items: [{ key: {{ $values.policy.key }}, path: policy.yaml }]
+{{- end }}
+- name: tmp
+  emptyDir: { sizeLimit: 256Mi }
+{{- end }}

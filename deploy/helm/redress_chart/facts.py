@@ -1,0 +1,99 @@
+"""What the chart is told of the services, written to files/services.yaml: from services.toml, the contracts, the routes and the Dockerfile.
+
+The templates read it, so a new service, topic or port needs no change of theirs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from redress_chassis import Service
+from redress_chassis.serving import GRACE
+from redress_events.contracts import CONTRACTS
+from redress_events.vocabulary import EVENT_TOPICS, KEYS, LIFECYCLE
+from redress_local.manifest import ServiceEntry, read_services
+from redress_local.places import ROOT
+from redress_spine.messaging.topics import wanted
+
+POLICY = "REDRESS_POLICY"  # a service whose entry in services.toml names it is told by a file
+HEAD = "# Written by `make chart` from services.toml, the contracts, the routes and the Dockerfile. The templates read it.\n"
+
+
+class NotFound(Exception):
+    """The Dockerfile no longer says something that the chart repeats; the message names it."""
+
+
+def written() -> str:
+    """The text of files/services.yaml."""
+    return HEAD + yaml.safe_dump(facts(), sort_keys=False, width=140)
+
+
+def facts() -> dict[str, Any]:
+    """Raises NotFound."""
+    services = read_services(ROOT)
+    return {
+        "container": container(),
+        "topics": [
+            {"name": topic.name, "partitioned": topic.name in EVENT_TOPICS, "settings": dict(topic.settings)} for topic in wanted(2)
+        ],
+        "lifecycle": LIFECYCLE,
+        "services": [_service(each) for each in services],
+    }
+
+
+def container() -> dict[str, Any]:
+    """What the images are, as the Dockerfile makes them. grace: seconds that a server takes to end what is under way. Raises NotFound."""
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    return {
+        "port": int(_said(r"^EXPOSE (\d+)$", text)),
+        "user": int(_said(r"^USER (\d+):\1$", text)),
+        "spool": _said(r"^ENV TMPDIR=(\S+)$", text),
+        "grace": GRACE,
+    }
+
+
+def _said(pattern: str, text: str) -> str:
+    found = {each[1] for each in re.finditer(pattern, text, re.MULTILINE)}
+    if len(found) != 1:
+        raise NotFound(f"The Dockerfile has {len(found)} lines like {pattern}, and the chart repeats one.")
+    return str(found.pop())
+
+
+def _service(entry: ServiceEntry) -> dict[str, Any]:
+    module = importlib.import_module(f"{entry.package}.main")
+    definition: Service = module.service
+    document: dict[str, Any] = module.app.openapi()
+    return {
+        "name": entry.name,
+        "port": entry.port,
+        "database": entry.database,
+        "operations": sorted({path.split("/")[1] for path in document["paths"]} - {"ops"}),  # what callers from outside ask for
+        "policy": POLICY in entry.environment,
+        "webhooks": bool(document.get("webhooks")),
+        "found_by_personal_values": any(aggregate.lookups for aggregate in definition.aggregates.values()),
+        "group": f"redress-{entry.name}",
+        "rights": list(rights(entry.name)),
+    }
+
+
+def rights(service: str) -> Iterator[dict[str, Any]]:
+    """The least that a service must be allowed in Kafka: the one table of it.
+
+    It compares all topics with what they must be, reads events and keys, and writes its own events. Every service may write keys: one that
+    finds the topic of keys lost sends those that it holds again, and its relay ships nothing before they went. Its producer is idempotent
+    without transactions, so it needs no transactional id.
+    """
+    publishes = {event.topic for event in CONTRACTS[service].by_type.values()} or {LIFECYCLE}
+    for topic in (*EVENT_TOPICS, KEYS):
+        operations = ["Describe", "DescribeConfigs"]
+        if topic in (LIFECYCLE, KEYS):
+            operations.append("Read")
+        if topic in publishes or topic == KEYS:
+            operations.append("Write")
+        yield {"resource": "topic", "name": topic, "operations": operations}
+    yield {"resource": "group", "name": f"redress-{service}", "operations": ["Describe", "Read"]}

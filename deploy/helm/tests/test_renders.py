@@ -1,0 +1,241 @@
+"""What the chart renders: each example is what its golden file shows, taken by Helm and by an API server, and content for an auditor."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from redress_chart import facts, policies, validity
+from redress_chart.__main__ import derived, drift, golden
+from redress_chart.rendering import CHART, EXAMPLES, NotRendered, changed, example, lint, objects, rendered
+from redress_chassis import Settings
+from redress_chassis.settings import PREFIX
+from redress_local.places import ENTRIES, ROOT, SERVICES
+
+Values = dict[str, Any]
+MANAGED = example("managed")
+
+
+def of(kind: str, values: Values) -> dict[str, Any]:
+    return {each["metadata"]["name"]: each for each in objects(rendered(values)) if each["kind"] == kind}
+
+
+@pytest.fixture(scope="module", params=EXAMPLES)
+def found(request: pytest.FixtureRequest) -> list[Any]:
+    return objects(rendered(example(request.param)))
+
+
+def test_the_files_of_the_chart_are_those_that_follow():
+    assert [*drift(derived()), *drift(golden())] == []
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_helm_finds_nothing(name: str):
+    assert lint(example(name)) == []
+
+
+def test_an_api_server_would_take_it(found: list[Any]):
+    assert list(validity.flaws(found)) == []
+
+
+def test_an_auditor_finds_nothing(found: list[Any]):
+    assert policies.findings(found) == []
+
+
+def test_every_service_is_there_with_its_image_and_port(found: list[Any]):
+    deployments = {each["metadata"]["name"]: each for each in found if each["kind"] == "Deployment"}
+    assert list(deployments) == [f"redress-{service}" for service in SERVICES]
+    exposed = {int(port) for port in re.findall(r"^EXPOSE (\d+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)}
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    for service in SERVICES:
+        (container,) = deployments[f"redress-{service}"]["spec"]["template"]["spec"]["containers"]
+        assert re.split("[@:]", container["image"])[0].endswith(compose[service]["image"])
+        assert {port["containerPort"] for port in container["ports"]} == exposed
+    ports = {each["metadata"]["name"]: each["spec"]["ports"][0]["port"] for each in found if each["kind"] == "Service"}
+    assert ports == {f"redress-{service}": ENTRIES[service].port for service in SERVICES}
+
+
+def test_every_setting_that_is_told_is_one_and_none_that_is_required_is_missing(found: list[Any]):
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    required = {PREFIX + name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
+    for each in found:
+        if each["kind"] == "Deployment":
+            (container,) = each["spec"]["template"]["spec"]["containers"]
+            told = {variable["name"] for variable in container["env"] if variable["name"].startswith(PREFIX)}
+            assert required <= told <= known | {facts.POLICY}
+
+
+def test_what_the_jobs_are_told_is_what_the_setup_job_reads(found: list[Any]):
+    job = (ROOT / "deploy/local/redress_local/setup_job.py").read_text()
+    read = {*re.findall(r"REDRESS_[A-Z_]+", job), *(PREFIX + name.upper() for name in Settings.model_fields if name.startswith("kafka_"))}
+    jobs = [each for each in found if each["kind"] == "Job"]
+    assert len(jobs) in (len(SERVICES), len(SERVICES) + 1)
+    for each in jobs:
+        (container,) = each["spec"]["template"]["spec"]["containers"]
+        assert {variable["name"] for variable in container["env"] if variable["name"].startswith(PREFIX)} <= read
+        assert container["args"][0] in ("topics", "migrate")
+
+
+def test_jobs_come_first_where_all_that_they_need_is_there_and_wait_where_the_chart_itself_asks_for_it():
+    """A hook would wait for ever for a database that is made behind it."""
+    jobs = of("Job", MANAGED)
+    weights = {name: each["metadata"]["annotations"]["helm.sh/hook-weight"] for name, each in jobs.items()}
+    assert {name: weight for name, weight in weights.items() if weight == "-10"}.keys() == {name for name in jobs if "topics" in name}
+    assert all(each["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade" for each in jobs.values())
+    for values in (example("operators"), example("kind"), changed(MANAGED, externalSecrets={"enabled": True, "store": {"name": "vault"}})):
+        assert not [each for each in of("Job", values).values() if "annotations" in each["metadata"]]
+
+
+def test_another_image_is_another_job():
+    first, second = (set(of("Job", changed(example("kind"), image__tag=tag))) for tag in ("1", "2"))
+    assert not first & second
+
+
+def test_one_service_can_be_held_back_in_an_upgrade():
+    deployments = of("Deployment", changed(example("kind"), image={"tag": "2"}, services={"intake": {"tag": "1"}}))
+    images = {name: each["spec"]["template"]["spec"]["containers"][0]["image"] for name, each in deployments.items()}
+    assert images.pop("redress-intake") == "redress/intake:1"
+    assert {image.rpartition(":")[2] for image in images.values()} == {"2"}
+
+
+def test_what_is_said_of_one_service_changes_that_one_alone():
+    before, after = of("Deployment", example("kind")), of("Deployment", changed(example("kind"), services={"triage": {"replicas": 3}}))
+    assert [name for name in before if before[name] != after[name]] == ["redress-triage"]
+    assert after["redress-triage"]["spec"]["replicas"] == 3
+
+
+def test_a_policy_is_mounted_in_sla_monitor_alone():
+    told = {
+        name: [variable for variable in each["spec"]["template"]["spec"]["containers"][0]["env"] if variable["name"] == facts.POLICY]
+        for name, each in of("Deployment", MANAGED).items()
+    }
+    assert [name for name, variables in told.items() if variables] == ["redress-sla-monitor"]
+
+
+def test_intake_alone_posts_webhooks():
+    cidr = "0.0.0.0/0"
+    out = {
+        name: [peer for rule in each["spec"].get("egress", ()) for peer in rule["to"] if peer.get("ipBlock", {}).get("cidr") == cidr]
+        for name, each in of("NetworkPolicy", MANAGED).items()
+    }
+    assert [name for name, peers in out.items() if peers] == ["redress-intake"]
+
+
+def test_strimzi_makes_the_topics_that_services_compare_with():
+    topics = {each["name"]: each for each in facts.facts()["topics"]}
+    made = of("KafkaTopic", example("operators"))
+    assert made.keys() == topics.keys()
+    for name, each in made.items():
+        assert each["spec"]["config"] == topics[name]["settings"] | {"min.insync.replicas": "2"}
+        assert each["spec"]["partitions"] == (12 if topics[name]["partitioned"] else 1)
+
+
+def test_callback_alone_writes_what_others_read():
+    """The public topic."""
+    writers = {
+        (name, acl["resource"]["name"])
+        for name, each in of("KafkaUser", example("operators")).items()
+        for acl in each["spec"]["authorization"]["acls"]
+        if "Write" in acl["operations"]
+    }
+    assert {name for name, topic in writers if topic == "complaints.closed.v1"} == {"redress-callback-kafka"}
+    assert {name for name, topic in writers if topic == "complaints.lifecycle.v1"} == {f"redress-{each}-kafka" for each in SERVICES}
+
+
+def test_a_user_with_a_certificate_shows_that_instead_of_a_password():
+    deployment = of("Deployment", changed(example("operators"), kafka__security="SSL"))["redress-intake"]["spec"]["template"]["spec"]
+    told = {variable["name"] for variable in deployment["containers"][0]["env"]}
+    assert {"REDRESS_KAFKA_CERT_FILE", "REDRESS_KAFKA_KEY_FILE"} <= told
+    assert not told & {"REDRESS_KAFKA_PASSWORD_FILE", "REDRESS_KAFKA_USERNAME", "REDRESS_KAFKA_SASL_MECHANISM"}
+    users = of("KafkaUser", changed(example("operators"), kafka__security="SSL")).values()
+    assert {each["spec"]["authentication"]["type"] for each in users} == {"tls"}
+
+
+def test_external_secrets_make_every_secret_that_is_named_and_no_other_does():
+    values = changed(MANAGED, externalSecrets={"enabled": True, "store": {"name": "vault"}})
+    found = objects(rendered(values))
+    assert list(validity.flaws(found)) == policies.findings(found) == []
+    named = set[str]().union(*(policies.secrets_of(pod) for _, pod, _ in policies.pods(found)))
+    made = {each["metadata"]["name"] for each in found if each["kind"] == "ExternalSecret"}
+    assert named - made == {"postgres-ca", "redress-smoke-test"}  # what no store has: a certificate, and a token that soon ends
+    assert made <= named
+
+
+def test_monitoring_brings_what_there_is(tmp_path: Path):
+    chart = tmp_path / "redress"
+    shutil.copytree(CHART, chart)
+    (chart / "files" / "alerts.yml").unlink(missing_ok=True)
+    shutil.rmtree(chart / "files" / "dashboards", ignore_errors=True)
+    without = objects(rendered(example("operators"), chart=chart))
+    assert not [each for each in without if each["kind"] == "PrometheusRule" or each["metadata"]["name"].endswith("-dashboards")]
+    annotations = {"summary": "{{ $labels.service }} lags by {{ $value }}"}
+    rules = {"groups": [{"name": "redress", "rules": [{"alert": "Lag", "expr": "redress_lag_seconds > 60", "annotations": annotations}]}]}
+    (chart / "files" / "alerts.yml").write_text(yaml.safe_dump(rules))
+    (chart / "files" / "dashboards").mkdir()
+    (chart / "files" / "dashboards" / "one.json").write_text('{\n  "title": "{{ one }}"\n}\n')
+    found = objects(rendered(example("operators"), chart=chart))
+    assert list(validity.flaws(found)) == policies.findings(found) == []
+    (rule,) = [each for each in found if each["kind"] == "PrometheusRule"]
+    assert rule["spec"] == rules, "Prometheus' own templates stay as they are"
+    (dashboards,) = [each for each in found if each["metadata"]["name"] == "redress-dashboards"]
+    assert list(dashboards["data"]) == ["one.json"]
+    assert "{{ one }}" in dashboards["data"]["one.json"]
+
+
+def test_the_smoke_test_is_one_file_of_the_standard_library():
+    """It runs in an image whose packages it does not count on."""
+    tree = ast.parse((CHART / "files" / "smoke_test.py").read_text())
+    imported = {alias.name.partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert imported == {"json", "os", "sys", "time", "urllib", "uuid"}
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"identity__issuer": ""}, "identity.issuer is missing"),
+        ({"identity__jwks": ""}, "identity.jwks is missing"),
+        ({"identity__jwks": "http://issuer.example.com"}, "/identity/jwks"),
+        ({"kafka__bootstrap": ""}, "kafka.bootstrap is missing"),
+        ({"kafka__bootstrap": "SSL://kafka:9093"}, "/kafka/bootstrap"),
+        ({"kafka__security": "PLAINTEXT"}, "/kafka/security"),
+        ({"kafka__managedBy": "strimzi"}, "kafka.strimzi.cluster is missing"),
+        ({"kafka__managedBy": "strimzi", "kafka__strimzi": {"cluster": "k"}, "kafka__mechanism": "PLAIN"}, "SCRAM-SHA-512 alone"),
+        ({"kafka__minInsyncReplicas": 4}, "there is no such topic"),
+        ({"postgres__host": ""}, "services.triage.postgresHost"),
+        ({"postgres__caSecret": {"name": ""}}, "postgres.caSecret.name is missing"),
+        ({"externalSecrets": {"enabled": True}}, "externalSecrets.store.name is missing"),
+        ({"networkPolicy__kafka": []}, "networkPolicy.kafka is empty"),
+        ({"networkPolicy__postgres": []}, "networkPolicy.postgres is empty"),
+        ({"networkPolicy__identity": []}, "networkPolicy.identity is empty"),
+        ({"networkPolicy__callers": [{}, {"everybody": True}]}, "/networkPolicy/callers"),
+        ({"ingress__tlsSecret": ""}, "ingress.tlsSecret is missing"),
+        ({"ingress__host": ""}, "ingress.host is missing"),
+        ({"gateway": {"enabled": True}}, "gateway.parentRefs is empty"),
+        ({"settings": {"REDRESS_JWKS": "x"}}, "REDRESS_JWKS is set by the chart"),
+        ({"services__triage": {"settings": {"REDRESS_PROFILE": "local"}}}, "REDRESS_PROFILE is set by the chart"),
+        ({"settings": {"LOG_LEVEL": "debug"}}, "invalid propertyName 'LOG_LEVEL'"),
+        ({"services__billing": {"replicas": 1}}, "invalid propertyName 'billing'"),
+        ({"services__intake": {"replica": 1}}, "/services/intake"),
+        ({"services__intake": {"replicas": 0}}, "/services/intake/replicas"),
+        ({"services__triage": {"autoscaling": {"kind": "lag", "max": 25}}}, "replicas beyond 24 read nothing"),
+        ({"services__triage": {"autoscaling": {"kind": "cpu", "min": 9}}}, "autoscaling.max is below its min"),
+        ({"image__digests": {"intake": "latest"}}, "/image/digests/intake"),
+        ({"masterkey": {"name": "x"}}, "masterkey"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_with_a_sentence(values: Values, message: str):
+    with pytest.raises(NotRendered) as refusal:
+        rendered(changed(MANAGED, **values))
+    assert message in str(refusal.value)
+
+
+def test_a_long_name_of_a_release_is_refused():
+    with pytest.raises(NotRendered, match="30 letters at most"):
+        rendered(MANAGED, release="a-name-that-is-longer-than-others")

@@ -1,0 +1,80 @@
+"""What the production profile refuses, for it is right on one's own machine alone; each thing can be accepted by name.
+
+`REDRESS_ACCEPT=plaintext-kafka,unverified-postgresql` says that somebody has thought of it: a network that encrypts, a proxy beside the
+service. It is one variable, so that a look at it tells all that an installation does without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from redress_chassis.environment import PREFIX
+
+PLAINTEXT_KAFKA, UNVERIFIED_POSTGRESQL, JWKS_OVER_HTTP, DEVELOPMENT_ISSUER, DEFAULT_PASSWORDS = ACCEPTABLE = (
+    "plaintext-kafka",
+    "unverified-postgresql",
+    "jwks-over-http",
+    "development-issuer",
+    "default-passwords",
+)
+PASSWORDS = frozenset({"local-admin", "local-owner", "local-app"})  # of docker-compose.yml
+Flaw = tuple[str, str, str]  # the variable, what is wrong with it, and by what name it is accepted
+
+
+def accepted(text: str | None) -> frozenset[str]:
+    """The names in REDRESS_ACCEPT. Raises ValueError."""
+    names = frozenset(each.strip().lower() for each in (text or "").split(",")) - {""}
+    if unknown := sorted(names - set(ACCEPTABLE)):
+        raise ValueError(f"{', '.join(unknown)} is nothing that can be accepted; that is {', '.join(ACCEPTABLE)}.")
+    return names
+
+
+def lines(flaws: Iterable[Flaw], accept: Collection[str]) -> list[str]:
+    """What is not accepted, a line for each."""
+    return [
+        f"{PREFIX}{variable}: {why} It is refused in the production profile; {PREFIX}ACCEPT={name} accepts it."
+        for variable, why, name in flaws
+        if name not in accept
+    ]
+
+
+def of_kafka(security: str, token_url: str | None, password: str | None) -> Iterator[Flaw]:
+    if security in ("PLAINTEXT", "SASL_PLAINTEXT"):
+        yield "KAFKA_SECURITY", f"It is {security}: whoever is on the way to Kafka reads and changes what goes there.", PLAINTEXT_KAFKA
+    if token_url and token_url.startswith("http://"):
+        yield "KAFKA_TOKEN_URL", "It is http: whoever is on the way reads the client's secret.", PLAINTEXT_KAFKA
+    yield from of_password("KAFKA_PASSWORD", password)
+
+
+def of_database(variable: str, address: str, password: str | None = None) -> Iterator[Flaw]:
+    """password: that of a file, where the address has none."""
+    parts = urlsplit(address)
+    query = parse_qs(parts.query)
+    mode = query.get("sslmode", ["not set"])[-1]
+    if mode != "verify-full" and query.get("sslrootcert", [""])[-1] != "system" and not _by_socket(address):
+        why = (
+            f"Its sslmode is {mode}: whoever is on the way may be taken for the server. Let it end with ?sslmode=verify-full&sslrootcert=…"
+        )
+        yield variable, why, UNVERIFIED_POSTGRESQL
+    yield from of_password(variable, unquote(parts.password) if parts.password else password)
+
+
+def of_password(variable: str, password: str | None) -> Iterator[Flaw]:
+    if password in PASSWORDS:
+        yield variable, "Its password is one that everybody can read in docker-compose.yml.", DEFAULT_PASSWORDS
+
+
+def of_issuer(jwks: str, issuer: str) -> Iterator[Flaw]:
+    if jwks.startswith("http://"):
+        yield "JWKS", "It is http: whoever is on the way gives keys of their own, and signs tokens by them.", JWKS_OVER_HTTP
+    host = urlsplit(issuer).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        yield "ISSUER", "It is the development issuer: whoever has its key may be anybody.", DEVELOPMENT_ISSUER
+
+
+def _by_socket(address: str) -> bool:
+    """No network is between, where every host is a folder of this machine."""
+    parts = urlsplit(address)
+    named = parse_qs(parts.query).get("host", [unquote(parts.netloc.rpartition("@")[2])])[-1]
+    return bool(named) and all(each.startswith("/") for each in named.split(","))

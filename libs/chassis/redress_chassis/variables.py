@@ -1,0 +1,63 @@
+"""Variables of the environment that look like settings and that nobody reads: whoever set one believes that it works."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+
+PREFIX = "REDRESS_"
+# Read by others than a service: the command line, the local stack, the jobs before a start.
+READ_BY_OTHERS = frozenset(
+    {
+        "REDRESS_APP_PASSWORD",
+        "REDRESS_APP_PASSWORD_FILE",
+        "REDRESS_HOME",
+        "REDRESS_KAFKA_ADDRESS",
+        "REDRESS_KAFKA_LIBS",
+        "REDRESS_KEYS",
+        "REDRESS_NO_DOCKER",
+        "REDRESS_OWNER_PASSWORD",
+        "REDRESS_OWNER_PASSWORD_FILE",
+        "REDRESS_POSTGRES_ADMIN_DSN",
+        "REDRESS_REPLICATION_FACTOR",
+        "REDRESS_STACK",
+    }
+)
+# What tests are told, ports of a compose stack, and what Kubernetes tells each container of the services in its namespace.
+OF_OTHERS = re.compile(r"^REDRESS_(TEST_\w+|REAL_TEXTS|\w+_PORT)$|_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
+# Settings of Kafka's clients as other programs name them, by a word in the name; the first that fits says what ours is.
+KAFKAS = {
+    "PROTOCOL": "REDRESS_KAFKA_SECURITY",
+    "SECURITY": "REDRESS_KAFKA_SECURITY",
+    "MECHANISM": "REDRESS_KAFKA_SASL_MECHANISM",
+    "OAUTH": "REDRESS_KAFKA_TOKEN_URL",
+    "USER": "REDRESS_KAFKA_USERNAME",
+    "PASSWORD": "REDRESS_KAFKA_PASSWORD_FILE",
+    "JAAS": "REDRESS_KAFKA_USERNAME and REDRESS_KAFKA_PASSWORD_FILE",
+    "KEYSTORE": "REDRESS_KAFKA_CERT_FILE",
+    "TRUSTSTORE": "REDRESS_KAFKA_CA_FILE",
+    "CERT": "REDRESS_KAFKA_CERT_FILE",
+    "CA": "REDRESS_KAFKA_CA_FILE",
+    "SSL": "REDRESS_KAFKA_SECURITY",
+    "TLS": "REDRESS_KAFKA_SECURITY",
+    "SASL": "REDRESS_KAFKA_SASL_MECHANISM",
+    "BOOTSTRAP": "REDRESS_KAFKA",
+    "BROKERS": "REDRESS_KAFKA",
+}
+
+
+def not_understood(environment: Mapping[str, str], known: Iterable[str], beginning: str = PREFIX) -> Iterator[str]:
+    """A line for each variable that looks like a setting and that nobody reads: who set it believes that it works. What is empty is not
+    set. known: settings. beginning: of the names that are looked at, beside those of other programs for Kafka."""
+    known = {*known, *READ_BY_OTHERS}
+    for name in sorted(name for name, value in environment.items() if value):
+        if OF_OTHERS.search(name.upper()) or name.upper() in known:
+            continue
+        if name.upper().startswith(beginning):
+            close = get_close_matches(name.upper(), known, n=1, cutoff=0.75)
+            yield f"{name}: There is no such setting. {f'Did you mean {close[0]}?' if close else 'See docs/configuration.md.'}"
+        elif name.startswith("KAFKA_"):
+            words = set(name.split("_")[1:])
+            if ours := next((ours for word, ours in KAFKAS.items() if word in words), None):
+                yield f"{name}: Nobody reads it, so Kafka is reached without it. The setting is {ours}."
