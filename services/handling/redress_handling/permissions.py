@@ -33,5 +33,5 @@ PERMISSIONS = Permissions(
     },
     department=department,
     ended_at=ended_at,
-    break_glass=("handler",),  # a case of another department, where a customer cannot wait for it
+    break_glass=["handler"],  # a case of another department, where a customer cannot wait for it
 )
