@@ -11,7 +11,7 @@ from pathlib import Path
 from redress_bench.figure import Figure
 from redress_bench.results import keep, table
 
-FIGURES = ("front_door", "journal", "relay", "rebuild", "memory", "latency", "capacity", "burst", "whole_life", "deadlines")
+FIGURES = ("front_door", "journal", "mac", "relay", "rebuild", "memory", "latency", "capacity", "burst", "whole_life", "deadlines")
 SEED = 20260302
 
 

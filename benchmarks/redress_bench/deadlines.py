@@ -19,6 +19,7 @@ from redress_events.vocabulary import LIFECYCLE
 from redress_local.places import migrations
 from redress_local.system import System
 from redress_spine.admin.rebuild import Rebuild
+from redress_spine.messaging.mac import MacKeys
 from redress_spine.processing.clock import fresh_id
 
 SERVICE = "sla-monitor"
@@ -105,14 +106,22 @@ def _falling(life: Life, count: int, first: datetime, partitions: int) -> Iterat
 
 async def _write(stack: System, pages: Iterator[list[Written]], progress: Progress) -> None:
     database = stack.databases[SERVICE]
-    await write(pages, kafka=stack.servers.kafka, topic=LIFECYCLE, source=SERVICE, owner_dsn=database.owner_dsn, progress=progress)
+    await write(
+        pages,
+        kafka=stack.servers.kafka,
+        topic=LIFECYCLE,
+        source=SERVICE,
+        owner_dsn=database.owner_dsn,
+        progress=progress,
+        mac=MacKeys.read(stack.issuer.mac_keys),
+    )
 
 
 async def _rebuild(stack: System) -> int:
     service = importlib.import_module("redress_sla_monitor.main").service
     database = stack.databases[SERVICE]
     done = await Rebuild(
-        service.verified(stack.partitions),
+        service.verified(stack.partitions, MacKeys.read(stack.issuer.mac_keys)),
         fold=service.fold,
         owner_dsn=database.owner_dsn,
         app_role=database.app_role,

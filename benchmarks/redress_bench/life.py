@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -27,6 +28,7 @@ from redress_events.vocabulary import LIFECYCLE
 from redress_local.places import package
 from redress_spine.messaging.envelope import GENESIS, chain, headers
 from redress_spine.messaging.kafka_clients import Producer
+from redress_spine.messaging.mac import MacKeys
 from redress_spine.processing.clock import fresh_id
 from redress_spine.store.commit import Provenance, prepare
 from redress_spine.store.states import Codec, Row, partition_of
@@ -36,6 +38,8 @@ PLACEHOLDER = uuid.UUID(int=0x0189_0000_0000_7000_8000_0000_0000_0001)
 NUMBER = "0000-0000-000"
 INSTANT = datetime(2031, 1, 1, 0, 0, 0, 123456, tzinfo=UTC)  # a deadline that is exchanged when a life is stamped
 CIPHER = AESGCM(bytes(32))
+MAC = MacKeys({f"{source}.1": sha256(source.encode()).digest() for source in CONTRACTS})
+UNSIGNED = "mac", bytes(len("handling.1.") + 24)
 Said = tuple[timedelta, str, Event]
 
 
@@ -238,12 +242,13 @@ def interleaved(draw: Callable[[], Life], events: int, partitions: int, crowd: i
         yield page
 
 
-async def send(producer: Producer, topic: str, page: Sequence[Written]) -> None:
-    """Onto the log as a relay writes it, batched by partition."""
+async def send(producer: Producer, topic: str, page: Sequence[Written], mac: MacKeys | None) -> None:
+    """Onto the log as a relay writes it, signed and batched by partition. mac None: with as many bytes in the place of each MAC."""
     batches: dict[int, Any] = {}
     for event in page:
         key = event.subject.encode()
         own = headers(event.subject, event.source, event.kind, event.version, event.prevhash, event.hash)
+        own.append(mac.sign(event.source, topic, key, event.value, event.prevhash, event.hash) if mac else UNSIGNED)
         if event.partition not in batches:
             batches[event.partition] = producer.create_batch()
         if batches[event.partition].append(timestamp=None, key=key, value=event.value, headers=own) is None:

@@ -16,7 +16,7 @@ import orjson
 from aiokafka import TopicPartition
 
 from redress_bench.figure import Bound, Figure, Line, Progress
-from redress_bench.life import interleaved, lives
+from redress_bench.life import MAC, interleaved, lives
 from redress_bench.stage import system
 from redress_bench.writing import write
 from redress_events.vocabulary import LIFECYCLE
@@ -135,7 +135,7 @@ async def _filled(kafka: str, postgres: str, name: str, events: int, seed: int, 
 async def _rebuild(kafka: str, name: str, database: Databases) -> Rebuilt:
     service = importlib.import_module(f"{package(SERVICE)}.main").service
     return await Rebuild(
-        replace(service.verified(PARTITIONS), topic_prefix=f"{name}."),
+        replace(service.verified(PARTITIONS, MAC), topic_prefix=f"{name}."),
         fold=service.fold,
         owner_dsn=database.owner_dsn,
         app_role=database.app_role,

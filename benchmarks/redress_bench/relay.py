@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import uvloop
 
 from redress_bench.figure import Bound, Figure, Line, Progress, ratios
-from redress_bench.life import JOURNAL, Written, interleaved, journal_row, lives, send
+from redress_bench.life import JOURNAL, MAC, Written, interleaved, journal_row, lives, send
 from redress_bench.stage import system
 from redress_events.vocabulary import LIFECYCLE
 from redress_local.places import migrations
@@ -110,6 +110,7 @@ async def _relayed(kafka: str, database: Databases, events: int) -> float:
         kafka=kafka,
         topics=Topics("relay."),
         partitions=PARTITIONS,
+        mac=MAC,
         connect=lambda: connections.connect(database.app_dsn, server_settings={"search_path": "fold1_1,public", **PLANS}),
         topics_now=lambda: log_end.topics(["relay." + LIFECYCLE]),
         sent=sent,
@@ -134,7 +135,7 @@ async def _bare(kafka: str, backlog: list[Written]) -> float:
     pages = JournalPages()
     try:
         for start in range(0, len(backlog), PAGE):
-            await send(producer, "bare." + LIFECYCLE, backlog[start : start + PAGE])
+            await send(producer, "bare." + LIFECYCLE, backlog[start : start + PAGE], None)
             pages.tick()
     finally:
         await producer.stop()

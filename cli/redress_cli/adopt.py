@@ -81,7 +81,7 @@ def adopted(where: Installation, service: str, passed_over: PassedOver | None, a
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(service, total=None)
         work = Adoption(
-            definition.verified(where.partitions),
+            definition.verified(where.partitions, where.mac_keys()),
             fold=definition.fold,
             owner_dsn=owner_dsn,
             kafka=kafka,

@@ -16,7 +16,8 @@ import orjson
 import typer
 from rich.table import Table
 
-from redress_cli.consent import Yes, accountable, ask, who
+from redress_cli.consent import Yes, accountable, ask_whatever
+from redress_cli.consent import who as operator
 from redress_cli.console import AsJson, err, fail, moment, out
 from redress_cli.harmless import foreign, harmless
 from redress_cli.installation import ServiceName
@@ -37,7 +38,7 @@ KINDS = ("reading", "break-glass", "refusal")
 def list_records(
     service: Services = None,
     subject: Annotated[str | None, typer.Option(help="Records about it alone: `<kind>/<id>`.")] = None,
-    caller: Annotated[str | None, typer.Option("--who", help="What this caller did alone: the `sub` of their token.")] = None,
+    who: Annotated[str | None, typer.Option(help="What this caller did alone: the `sub` of their token.")] = None,
     since: Moment = None,
     until: Moment = None,
     kind: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(KINDS)}; may be repeated.")] = None,
@@ -59,7 +60,7 @@ def list_records(
     if wrong := [each for each in kind or () if each not in KINDS]:
         fail(f"There is no kind {wrong[0]!r} of records. Kinds: {', '.join(KINDS)}.")
     where = installation(folder, context)
-    wanted = Filter(subject, caller, since, until, kind or KINDS)
+    wanted = Filter(subject, who, since, until, kind or KINDS)
     found = [
         orjson.loads(link.record)
         for name in where.chosen(service)
@@ -112,7 +113,7 @@ def verify(
         list[Path] | None, typer.Option(help="A file of the services' logs, or an earlier export: what it names must be there still.")
     ] = None,
     master: Annotated[
-        list[Path] | None, typer.Option("--master-key", help="A file with a master key of before. The installation's own is known.")
+        list[Path] | None, typer.Option("--master-key", help="A master key of before: its 32 bytes. The one in use is known.")
     ] = None,
     file: Annotated[Path | None, typer.Option(help="Verify a whole export, without the database.")] = None,
     folder: StackFolder = None,
@@ -133,7 +134,7 @@ def verify(
     """
     masters = [_bytes(each) for each in master or ()]
     named = [head for each in heads or () for head in _heads(each)]
-    if file is None or not masters:
+    if file is None or not masters:  # an export needs no installation where its key is given
         where = installation(folder, context)
         masters += [key] if (key := where.master_key()) else []
     if file is not None:
@@ -169,13 +170,12 @@ def prune(
     """
     where = installation(folder, context)
     where.chosen([service])
-    dsn = where.owner_dsn(service)
     if (key := where.master_key()) is None:
         fail("The master key cannot be read here, and without it nobody could tell a pruning from a theft.")
-    ask(f"take away for good what {service} recorded before {before.isoformat()}", where, yes)
+    ask_whatever(f"take away what {service} recorded before {before.isoformat()}, for good", yes)
     with accountable("audit prune", where, service=service, before=before.isoformat()):
         try:
-            chains, records = asyncio.run(take_away(service, dsn, key, before, who()))
+            chains, records = asyncio.run(take_away(service, where.owner_dsn(service), key, before, operator()))
         except CannotPrune as error:
             fail(str(error))
     out.print(f"{service}: {records} records of {chains} chains are gone.")
@@ -192,9 +192,9 @@ def _row(said: dict[str, Any]) -> list[str]:
         fields[f"found by {said['searched']}"] = None
     about = next(iter(subjects), "") if len(subjects) < 2 else f"{len(subjects)} subjects"
     why = said.get("reason") or said.get("code") or ", ".join(f"{role}: {reach}" for role, reach in said.get("allowed", {}).items())
-    caller = said.get("who") or (f"{said['count']} unknown" if "count" in said else "")
+    who = said.get("who") or (f"{said['count']} unknown" if "count" in said else "")
     at = str(said["at"])[:19].replace("T", " ")
-    return [at, said["service"], said["kind"], caller, said.get("operation", ""), about, ", ".join(fields), said.get("address") or "", why]
+    return [at, said["service"], said["kind"], who, said.get("operation", ""), about, ", ".join(fields), said.get("address") or "", why]
 
 
 def _reports_of(file: Path, masters: list[bytes], heads: list[Head]) -> list[AuditReport]:

@@ -72,7 +72,7 @@ def verified(where: Installation, names: list[str]) -> tuple[list[VerifyReport],
                 progress.update(task, description=f"{name}: {what}", completed=done, total=every)
 
             try:
-                definition: Verified = definition_of(name).verified(where.partitions)
+                definition: Verified = definition_of(name).verified(where.partitions, where.mac_keys())
                 reports.append(asyncio.run(compare(definition, where.app_dsn(name), where.kafka(), described, where.master_key())))
             except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 failed.append(f"{name} cannot be verified: {type(error).__name__}: {error}")
@@ -172,7 +172,7 @@ def rebuild(
     with account, Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(service, total=None)
         work = Rebuild(
-            definition.verified(where.partitions),
+            definition.verified(where.partitions, where.mac_keys()),
             fold=definition.fold,
             owner_dsn=owner_dsn,
             app_role=app_role,

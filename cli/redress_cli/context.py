@@ -60,6 +60,9 @@ def add(
     ] = None,
     partitions: Annotated[int | None, typer.Option(min=1, help="Of the topics.", show_default="12")] = None,
     master_key_file: Annotated[Path | None, typer.Option(help="The master key: to compare keys, and to make some states anew.")] = None,
+    mac_keys_dir: Annotated[
+        Path | None, typer.Option(help="The folder of the keys by which records prove their source: to read the log.")
+    ] = None,
     token_file: Annotated[Path | None, typer.Option(help="A bearer token for the role ops.")] = None,
     ca_file: Annotated[Path | None, typer.Option(help="Certificates that sign the services', in PEM form.")] = None,
 ) -> None:
@@ -93,6 +96,7 @@ def add(
         "kafka": kafka,
         "partitions": partitions,
         "master_key_file": master_key_file,
+        "mac_keys_dir": mac_keys_dir,
         "token_file": token_file,
         "ca_file": ca_file,
     }

@@ -73,6 +73,7 @@ class NamedInstallation(Strict):
     kafka_settings: dict[str, str] = {}
     partitions: PositiveInt = 12
     master_key_file: SecretFile | None = None
+    mac_keys_dir: SecretFile | None = None
     token_file: SecretFile | None = None
     ca_file: SecretFile | None = None
 

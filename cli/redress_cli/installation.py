@@ -6,13 +6,14 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from redress_cli.console import fail
 from redress_local.places import SERVICES, package
 from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.messaging.mac import MacKeys, MacKeysUnusable
 
 ServiceName = Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")]
 
@@ -44,6 +45,7 @@ class Installation:
     reach_kafka: Callable[[], KafkaClients | None]
     partitions: int
     master_key_file: Path | None
+    mac_keys_dir: Path | None
     token: Callable[[str, str, str | None], str]
     ca_file: Path | None = None
     ours: bool = False
@@ -100,11 +102,21 @@ class Installation:
         except OSError:
             return None
 
+    def mac_keys(self) -> MacKeys:
+        """The keys by which records prove their source."""
+        folder = self.mac_keys_dir or self._lacks(
+            "no keys by which records prove their source", "--mac-keys-dir FOLDER", "REDRESS_MAC_KEYS_DIR"
+        )
+        try:
+            return MacKeys.read(folder)
+        except MacKeysUnusable as error:
+            fail(str(error))
+
     @property
     def _sentence(self) -> str:
         return self.name[:1].upper() + self.name[1:]
 
-    def _lacks(self, what: str, option: str, variable: str | None) -> Any:
+    def _lacks(self, what: str, option: str, variable: str | None) -> NoReturn:
         fail(f"{self._sentence} tells {what}. {self.more.format(option=option, variable=variable or 'REDRESS_CONTEXT')}")
 
 

@@ -22,7 +22,9 @@ from redress_cli.target import ContextName, StackFolder, installation
 from redress_events.contracts import CONTRACTS
 from redress_events.vocabulary import EVENT_TOPICS, LIFECYCLE
 from redress_spine.messaging.envelope import Envelope, Malformed, decode
+from redress_spine.messaging.mac import NotProved
 from redress_spine.messaging.polling import poll
+from redress_spine.messaging.records import signer_of
 from redress_spine.messaging.relay import close
 from redress_spine.messaging.whole_log import RESTORE_LOG, bounds, check_silence, reader, truncated
 from redress_spine.processing.clock import monotonic
@@ -156,8 +158,10 @@ async def collected(where: Installation, subject: str) -> list[Envelope]:
 
 
 async def events(where: Installation, subject: str | None, *, from_start: bool, follow: bool) -> AsyncIterator[Envelope]:
-    """Events of the lifecycle and of the public record. What is no event is passed over; a start that is gone is said first. follow: wait
-    for more, however long; else raises ConnectionError where Kafka gives nothing of what there is."""
+    """Events of the lifecycle and of the public record. What is no event is passed over; so is, and this is said, what does not prove its
+    source. A start that is gone is said first. follow: wait for more, however long; else raises ConnectionError where Kafka gives nothing
+    of what there is."""
+    mac = where.mac_keys()
     consumer = reader(where.kafka())
     try:
         await consumer.start()
@@ -182,9 +186,15 @@ async def events(where: Installation, subject: str | None, *, from_start: bool, 
                 following[place] = records[-1].offset + 1
                 for record in records:
                     try:
-                        yield decode(record.value or b"")
+                        envelope = decode(record.value or b"")
                     except Malformed:
                         continue
+                    if (signer := signer_of(mac, record, record.chained)) == envelope.source:
+                        yield envelope
+                    else:
+                        why = signer.detail if isinstance(signer, NotProved) else f"It was signed by {signer}."
+                        place_of = f"{record.topic}/{record.partition} offset {record.offset}"
+                        err.print(f"{place_of} is not shown, for nothing proves its source. {why}", style="red", markup=False)
             observed = monotonic() if polled else observed
     finally:
         await close(consumer)

@@ -37,6 +37,9 @@ def restore_log(
     min_insync: Annotated[
         int | None, typer.Option(min=1, help="With --replication: how many of them must have a record before it is acknowledged.")
     ] = None,
+    although_unproved: Annotated[
+        bool, typer.Option("--although-unproved", help="The MAC keys that the log was signed with are lost: sign it anew.")
+    ] = False,
     yes: Yes = False,
     folder: StackFolder = None,
     context: ContextName = None,
@@ -63,15 +66,15 @@ def restore_log(
     where = installation(folder, context)
     deleted = f"delete {', '.join(recreate)} with all that is in it, and " if recreate else ""
     ask(f"{deleted}write to Kafka what it lost", where, yes)
-    with accountable("restore-log", where, recreate=recreate or []):
-        done = restored(where, recreate or [], replicas)
+    with accountable("restore-log", where, recreate=recreate or [], although_unproved=although_unproved):
+        done = restored(where, recreate or [], replicas, although_unproved)
     if as_json:
         out.print_json(data=asdict(done))
     else:
         out.print("\n".join(described(done)), highlight=False, markup=False)
 
 
-def restored(where: Installation, recreate: list[str], replicas: Replicas | None = None) -> Restored:
+def restored(where: Installation, recreate: list[str], replicas: Replicas | None = None, although_unproved: bool = False) -> Restored:
     """Restore the log, with a progress bar; ends the command where that is refused."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=err, transient=True) as progress:
@@ -81,8 +84,10 @@ def restored(where: Installation, recreate: list[str], replicas: Replicas | None
             {name: Access(where.owner_dsn(name), where.app_dsn(name)) for name in names},
             kafka=where.kafka(),
             partitions=where.partitions,
+            mac=where.mac_keys(),
             recreate=recreate,
             replicas=replicas,
+            although_unproved=although_unproved,
             progress=lambda what, done, every: progress.update(task, description=what, completed=done, total=every or None),
         )
         try:

@@ -61,6 +61,7 @@ class ServiceEnvironment(KafkaSettings):
     kafka: str | None = None
     partitions: PositiveInt = 12
     master_key_file: Path | None = None
+    mac_keys_dir: Path | None = None
     token_file: Path | None = None
     url: str | None = None
     ops_url: str | None = None
@@ -105,6 +106,7 @@ def of_context(name: str, told: NamedInstallation) -> Installation:
         reach_kafka=clients,
         partitions=told.partitions,
         master_key_file=told.master_key_file,
+        mac_keys_dir=told.mac_keys_dir,
         token=partial(_token_of_file, told.token_file, f"redress context add {name} --token-file FILE"),
         ca_file=told.ca_file,
     )
@@ -135,6 +137,7 @@ def of_environment(service: str) -> Installation:
         reach_kafka=cache(partial(_clients, told, told.kafka)),
         partitions=told.partitions,
         master_key_file=told.master_key_file,
+        mac_keys_dir=told.mac_keys_dir,
         token=partial(_token_of_file, told.token_file, "set REDRESS_TOKEN_FILE"),
     )
 

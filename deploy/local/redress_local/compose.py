@@ -53,6 +53,7 @@ def read_compose(folder: Path) -> Stack:
             "folder": str(signer.folder),
             "jwks": str(signer.jwks),
             "master_key": str(signer.master_key),
+            "mac_keys": str(signer.mac_keys),
         },
         processes=[],
     )

@@ -1,4 +1,4 @@
-"""A development issuer: an ES256 key, its JWKS, tokens for every role, and the master key. For the local stack only."""
+"""A development issuer: an ES256 key, its JWKS, tokens for every role, the master key and the MAC keys. For the local stack only."""
 
 from __future__ import annotations
 
@@ -13,18 +13,23 @@ from pathlib import Path
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from redress_local.places import SERVICES
+from redress_spine.messaging.mac import make_keys
+
 ISSUER = "https://issuer.redress.localhost"
 AUDIENCE = "redress"
 
 
 class Issuer:
-    """Keys in `folder`, made when missing: `issuer.json` (private), `jwks.json` (public) and `master.key` (32 bytes)."""
+    """Keys in `folder`, made when missing: `issuer.json` (private), `jwks.json` (public), `master.key` (32 bytes), and in `mac` those by
+    which each service's records prove their source."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.private = folder / "issuer.json"
         self.jwks = folder / "jwks.json"
         self.master_key = folder / "master.key"
+        self.mac_keys = folder / "mac"
         folder.mkdir(parents=True, exist_ok=True)
         if not self.private.exists():
             key = ECKey.generate_key("P-256", parameters={"kid": secrets.token_hex(8), "use": "sig", "alg": "ES256"})
@@ -32,6 +37,7 @@ class Issuer:
             self.jwks.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
         if not self.master_key.exists():
             _write_secret(self.master_key, secrets.token_bytes(32))
+        make_keys(self.mac_keys, SERVICES)
 
     def mint(
         self,

@@ -98,6 +98,7 @@ async def over_http(
         "database_url": databases.app_dsn,
         "kafka": NOWHERE,
         "master_key_file": issuer.master_key,
+        "mac_keys_dir": issuer.mac_keys,
         "jwks": str(issuer.jwks),
         "issuer": ISSUER,
         "audience": AUDIENCE,

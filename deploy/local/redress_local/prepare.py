@@ -11,6 +11,7 @@ from redress_chassis.settings import KafkaSettings
 from redress_local.places import migrations, package
 from redress_local.provision import Databases, provision
 from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.messaging.mac import NO_KEYS, MacKeys
 
 
 def told_kafka(bootstrap: str) -> KafkaClients:
@@ -39,11 +40,12 @@ async def prepare_database(
     kafka: KafkaClients | str,
     partitions: int,
     master: bytes | None = None,
+    mac: MacKeys = NO_KEYS,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Databases:
     """Make the database and its roles as far as they are missing, then migrate. Raises MigrationFailed, and what a rebuild raises."""
     databases = await provision(admin_dsn, service, owner_password=owner_password, app_password=app_password)
-    how: dict[str, Any] = {"kafka": kafka, "partitions": partitions, "master": master, "progress": progress}
+    how: dict[str, Any] = {"kafka": kafka, "partitions": partitions, "master": master, "mac": mac, "progress": progress}
     await migrate_database(databases.owner_dsn, databases.app_role, service, **how)
     return databases
 
@@ -56,10 +58,12 @@ async def migrate_database(
     kafka: KafkaClients | str,
     partitions: int,
     master: bytes | None = None,
+    mac: MacKeys = NO_KEYS,
     progress: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Migrate a database that is there, as its owner. A state that another fold made is rebuilt from the log before the service starts; one
-    that is searched by personal values needs the master key for that. Raises MigrationFailed, and what a rebuild raises."""
+    """Migrate a database that is there, as its owner. A state that another fold made is rebuilt from the log before the service starts,
+    which needs the MAC keys; one that is searched by personal values needs the master key, too. Raises MigrationFailed, and what a rebuild
+    raises."""
     migration, rebuilding = importlib.import_module("redress_spine.store.migrate"), importlib.import_module("redress_spine.admin.rebuild")
     definition = importlib.import_module(f"{package(service)}.main").service
     how: dict[str, Any] = {"owner_dsn": owner_dsn, "app_role": app_role, "service_migrations_dir": migrations(service)}
@@ -69,7 +73,7 @@ async def migrate_database(
         progress(f"{service}: {needed}")
         environment = RebuildProgress(service, progress)
         how |= {"fold": definition.fold, "kafka": kafka, "master": master}
-        done = await rebuilding.Rebuild(definition.verified(partitions), **how, progress=environment).run()
+        done = await rebuilding.Rebuild(definition.verified(partitions, mac), **how, progress=environment).run()
         progress(f"{service}: rebuilt {done.states} states from {done.events} records in {done.seconds:.1f} s")
 
 

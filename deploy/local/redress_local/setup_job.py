@@ -21,6 +21,7 @@ from redress_local.places import ENTRIES, SERVICES
 from redress_local.prepare import migrate_database, prepare_database, prepare_topics, told_kafka
 from redress_local.provision import close_to_others
 from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.messaging.mac import NO_KEYS, MacKeys
 
 STEPS = ("topics", "databases", "keys")
 MIGRATE = "migrate"
@@ -69,6 +70,7 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
                     kafka=kafka(),
                     partitions=number("REDRESS_PARTITIONS") or 12,
                     master=master_key(),
+                    mac=mac_keys(),
                     progress=say,
                 )
                 say(f"{made.name} is migrated")
@@ -85,6 +87,7 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
                 kafka=kafka(),
                 partitions=number("REDRESS_PARTITIONS") or 12,
                 master=master_key(),
+                mac=mac_keys(),
                 progress=say,
             )
             say(f"{ENTRIES[services[0]].database} is migrated")
@@ -94,6 +97,7 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
             issuer = Issuer(Path(setting("REDRESS_KEYS")))
             for each in (issuer.jwks, issuer.master_key):  # and not the key that signs tokens
                 shutil.copy2(each, Path(setting("REDRESS_SERVICE_KEYS")) / each.name)
+            shutil.copytree(issuer.mac_keys, Path(setting("REDRESS_SERVICE_KEYS")) / issuer.mac_keys.name, dirs_exist_ok=True)
             say(f"keys are in {issuer.folder}")
 
 
@@ -147,6 +151,13 @@ def master_key() -> bytes | None:
     """What a rebuild of intake needs, where REDRESS_MASTER_KEY_FILE is there; at the first start it is not, and nothing is rebuilt."""
     file = Path(os.environ.get("REDRESS_MASTER_KEY_FILE") or "/nowhere")
     return file.read_bytes() if file.is_file() else None
+
+
+def mac_keys() -> MacKeys:
+    """What any rebuild needs, where REDRESS_MAC_KEYS_DIR is there; at the first start it is not, and nothing is rebuilt. Raises
+    MacKeysUnusable."""
+    folder = Path(os.environ.get("REDRESS_MAC_KEYS_DIR") or "/nowhere")
+    return MacKeys.read(folder) if folder.is_dir() else NO_KEYS
 
 
 def number(name: str) -> int | None:

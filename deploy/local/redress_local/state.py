@@ -13,6 +13,7 @@ from redress_local.containers import remove_containers
 from redress_local.issuer import Issuer
 from redress_local.places import replica_name
 from redress_local.processes import ProcessRecord
+from redress_spine.messaging.mac import MacKeys
 
 FILE = "state.json"
 COMPOSE = "compose"  # started and stopped by Docker Compose; the state file only says where it is
@@ -34,7 +35,7 @@ class Stack:
     urls: dict[str, str]  # by service, of its first replica
     logs: dict[str, str]  # by process
     databases: dict[str, dict[str, str]]  # by service: name, owner_dsn, app_dsn
-    issuer: dict[str, str]  # issuer, audience, jwks, master_key, folder
+    issuer: dict[str, str]  # issuer, audience, jwks, master_key, mac_keys, folder
     processes: list[ProcessRecord]
     containers: list[str] = field(default_factory=list)
     clock_file: str | None = None  # of its stepping clock; None where the wall clock is used
@@ -69,6 +70,10 @@ class Stack:
             for service, each in self.databases.items()
         }
         return replace(self, databases=databases, kafka=kafka or self.kafka)
+
+    def mac_keys(self) -> MacKeys:
+        """By which its records prove their source. Raises MacKeysUnusable."""
+        return MacKeys.read(Path(self.issuer["mac_keys"]))
 
     def token_issuer(self) -> Issuer:
         return Issuer(Path(self.issuer["folder"]))

@@ -28,6 +28,7 @@ from redress_local.processes import Child, StartFailed, run, start_child
 from redress_local.provision import Databases
 from redress_local.servers import Servers, start_servers
 from redress_local.state import FILE, Stack
+from redress_spine.messaging.mac import MacKeys
 
 READY_SECONDS = 90.0
 PORTS = "ports.json"
@@ -210,6 +211,7 @@ class System:
                 "folder": str(self.issuer.folder),
                 "jwks": str(self.issuer.jwks),
                 "master_key": str(self.issuer.master_key),
+                "mac_keys": str(self.issuer.mac_keys),
             },
             processes=[*self.servers.processes, *(child.record for child in self.children.values())],
             containers=self.servers.containers,
@@ -225,6 +227,7 @@ class System:
             "REDRESS_DATABASE_URL": self.databases[service].app_dsn,
             "REDRESS_KAFKA": self.servers.kafka,
             "REDRESS_MASTER_KEY_FILE": str(self.issuer.master_key),
+            "REDRESS_MAC_KEYS_DIR": str(self.issuer.mac_keys),
             "REDRESS_JWKS": str(self.issuer.jwks),
             "REDRESS_ISSUER": issuer.ISSUER,
             "REDRESS_AUDIENCE": issuer.AUDIENCE,
@@ -272,6 +275,7 @@ class System:
                 kafka=kafka,
                 partitions=self.partitions,
                 master=self.issuer.master_key.read_bytes(),
+                mac=MacKeys.read(self.issuer.mac_keys),
                 progress=self.progress,
             )
 

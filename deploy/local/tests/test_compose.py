@@ -22,7 +22,7 @@ from redress_chassis.settings import PREFIX, KafkaSettings
 from redress_local import setup_job
 from redress_local.compose import NoCompose, read_compose
 from redress_local.containers import KAFKA_IMAGE, POSTGRES_IMAGE, kafka_environment
-from redress_local.issuer import ISSUER
+from redress_local.issuer import ISSUER, Issuer
 from redress_local.kafka import Kafka
 from redress_local.places import ROOT, SERVICES
 from redress_local.postgres import SETTINGS
@@ -106,13 +106,11 @@ def test_what_the_environment_says_is_passed_on(tmp_path):
 def test_without_an_environment_the_defaults_hold(monkeypatch):
     """A variable that is passed on and is not set is not there at all, and an empty policy is none."""
     environment = composed({})["sla-monitor"]["environment"]
-    monkeypatch.setattr(
-        os, "environ", {name: value for name, value in environment.items() if value is not None and name != "REDRESS_MASTER_KEY_FILE"}
-    )
-    with tempfile.NamedTemporaryFile() as key:
-        key.write(bytes(32))
-        key.flush()
-        settings = Settings(master_key_file=Path(key.name))
+    elsewhere = ("REDRESS_MASTER_KEY_FILE", "REDRESS_MAC_KEYS_DIR")
+    monkeypatch.setattr(os, "environ", {name: value for name, value in environment.items() if value is not None and name not in elsewhere})
+    with tempfile.TemporaryDirectory() as folder:
+        keys = Issuer(Path(folder))
+        settings = Settings(master_key_file=keys.master_key, mac_keys_dir=keys.mac_keys)
     assert (settings.partitions, settings.max_words, settings.log_level, settings.settle_seconds) == (12, 1000, "info", 2.0)
     assert policies.in_force(os.environ).policy.id == "telecom-handbook"
 
@@ -218,9 +216,10 @@ async def test_the_setup_job_names_what_is_missing_and_makes_no_issuer_in_produc
     assert not (tmp_path / "keys").exists()
     monkeypatch.setenv("REDRESS_PROFILE", "local")
     await take(["keys"], SERVICES)
-    assert sorted(path.name for path in (tmp_path / "keys").iterdir()) == ["issuer.json", "jwks.json", "master.key"]
-    assert sorted(path.name for path in for_services.iterdir()) == ["jwks.json", "master.key"]
+    assert sorted(path.name for path in (tmp_path / "keys").iterdir()) == ["issuer.json", "jwks.json", "mac", "master.key"]
+    assert sorted(path.name for path in for_services.iterdir()) == ["jwks.json", "mac", "master.key"]
     assert (for_services / "master.key").read_bytes() == (tmp_path / "keys" / "master.key").read_bytes()
+    assert {each.name for each in (for_services / "mac").iterdir()} == {f"{service}.1.key" for service in SERVICES}
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from redress_local.issuer import Issuer
 from redress_local.places import ROOT, SERVICES, package
 from redress_sla_monitor.policies import telecom_handbook
 
@@ -87,6 +88,7 @@ def test_a_wrong_policy_ends_the_process_with_file_place_and_what_is_allowed(tmp
         "REDRESS_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none",
         "REDRESS_KAFKA": "127.0.0.1:9",
         "REDRESS_MASTER_KEY_FILE": str(key),
+        "REDRESS_MAC_KEYS_DIR": str(Issuer(tmp_path / "keys").mac_keys),
         "REDRESS_JWKS": str(tmp_path / "jwks.json"),
         "REDRESS_ISSUER": "https://issuer.example",
         "REDRESS_PROFILE": "local",

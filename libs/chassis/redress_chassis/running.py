@@ -23,6 +23,7 @@ from redress_chassis.operations.metrics import Metrics
 from redress_chassis.policies import PolicyUnusable
 from redress_chassis.settings import BadSettings, Settings
 from redress_chassis.version import VERSION
+from redress_spine.messaging.mac import NO_KEYS
 from redress_spine.processing.clock import SteppingClock
 from redress_spine.store.engine import Config, Engine, Health, JournalRestored, Measures, Unavailable
 from redress_spine.tracing import Tracer
@@ -53,6 +54,7 @@ class RunningService:
         self._service = service
         self._given = settings, policies, engine, tokens
         self._settings: Settings | None = None
+        self._mac = NO_KEYS
         self._tokens: Tokens | None = None
         self._engine: Engine | None = None
         self._waiting_for = "The service is starting."
@@ -148,9 +150,10 @@ class RunningService:
 
     def _read(self) -> Settings:
         """What was not given, from the environment and the files that it names."""
-        settings, policies, _, _ = self._given
+        settings, policies, engine, _ = self._given
         try:
             settings = self._settings = settings or Settings.read(os.environ, self._service.variables)
+            self._mac = NO_KEYS if engine else settings.mac_keys(self._service.name)
             self.policies = self._service.policies(os.environ) if policies is None else policies
         except (BadSettings, PolicyUnusable) as error:
             self.refused = str(error)
@@ -176,6 +179,7 @@ class RunningService:
                 password_file=settings.database_password_file,
                 kafka=settings.clients(settings.kafka),
                 master_key=settings.master_key,
+                mac=self._mac,
                 partitions=settings.partitions,
                 settle=settings.settle_seconds,
                 keep_answers=timedelta(days=settings.idempotency_days),

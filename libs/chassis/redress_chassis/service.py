@@ -22,6 +22,7 @@ from redress_chassis.settings import Settings
 from redress_chassis.version import VERSION
 from redress_events.event import Contract
 from redress_spine.aggregate import Aggregate, Automation, Verified
+from redress_spine.messaging.mac import NO_KEYS, MacKeys
 from redress_spine.processing.clock import Clock, wall_clock
 from redress_spine.processing.reactor import Reactor
 from redress_spine.store.engine import Engine
@@ -106,9 +107,9 @@ class Service:
         app.openapi = lambda: openapi.document(app, declared, webhooks)  # type: ignore[method-assign]  # FastAPI's documented way
         return app
 
-    def verified(self, partitions: int) -> Verified:
-        """What `redress verify` compares this service by."""
-        return Verified(self.name, self.aggregates, self.contract, self.contracts, partitions)
+    def verified(self, partitions: int, mac: MacKeys = NO_KEYS) -> Verified:
+        """What `redress verify` compares this service by. mac: the keys by which records prove their source; without them none does."""
+        return Verified(self.name, self.aggregates, self.contract, self.contracts, partitions, mac=mac)
 
 
 class ServiceApp(FastAPI):

@@ -15,6 +15,7 @@ from redress_chassis.identity_settings import IdentitySettings
 from redress_chassis.kafka_settings import KafkaSettings
 from redress_chassis.observability import ObservabilitySettings
 from redress_spine.messaging.kafka_clients import wrong_address
+from redress_spine.messaging.mac import MacKeys, MacKeysUnusable
 from redress_spine.messaging.topics import REPLICAS
 from redress_spine.processing.clock import ClockUnusable, SteppingClock
 
@@ -30,6 +31,7 @@ class Settings(KafkaSettings, HttpSettings, IdentitySettings, ObservabilitySetti
     database_password_file: Path | None = None  # read for each new connection, where the address has no password
     kafka: str = Field(min_length=1)  # host:port, several with commas
     master_key_file: Path  # wraps the keys of personal data
+    mac_keys_dir: Path  # of the keys by which records prove their source, all services' keys for all services
     profile: Literal["local", "production"] = "production"
     accept: str | None = None  # what the production profile refuses and is all right here: names with commas between
     clock_file: Path | None = None  # of a stepping clock, in the local profile alone; without it the wall clock
@@ -84,6 +86,15 @@ class Settings(KafkaSettings, HttpSettings, IdentitySettings, ObservabilitySetti
             raise ValueError(f"The file must hold {KEY_BYTES} bytes and nothing else, it has {size}.")
         return path
 
+    @field_validator("mac_keys_dir")
+    @classmethod
+    def _of_keys(cls, folder: Path) -> Path:
+        try:
+            MacKeys.read(folder)
+        except MacKeysUnusable as error:
+            raise ValueError(str(error)) from None
+        return folder
+
     @field_validator("clock_file")
     @classmethod
     def _for_the_local_profile(cls, path: Path | None, others: ValidationInfo) -> Path | None:
@@ -115,3 +126,12 @@ class Settings(KafkaSettings, HttpSettings, IdentitySettings, ObservabilitySetti
     @property
     def master_key(self) -> bytes:
         return self.master_key_file.read_bytes()
+
+    def mac_keys(self, source: str) -> MacKeys:
+        """For the service of this name. Raises BadSettings where it has no key to sign with."""
+        keys = MacKeys.read(self.mac_keys_dir)
+        try:
+            keys.check(source)
+        except MacKeysUnusable as error:
+            raise BadSettings(f"{PREFIX}MAC_KEYS_DIR: {error}") from None
+        return keys

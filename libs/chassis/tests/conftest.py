@@ -42,6 +42,7 @@ from redress_chassis import (
 from redress_chassis.serving import Server, served
 from redress_events.event import Contract, Event
 from redress_spine.aggregate import Aggregate, CommandRejected, Context
+from redress_spine.messaging.mac import make_keys
 from redress_spine.processing.clock import Clock, wall_clock
 from redress_spine.processing.idle import Idle, StuckRow
 from redress_spine.store.audit import Record
@@ -298,10 +299,12 @@ def issuer(tmp_path: Path) -> Issuer:
 @pytest.fixture
 def settings(tmp_path: Path, issuer: Issuer) -> Settings:
     (tmp_path / "master.key").write_bytes(bytes(32))
+    make_keys(tmp_path / "mac", ["jar"])
     return Settings(
         database_url="postgresql://nobody@nowhere/none",
         kafka="nowhere:9092",
         master_key_file=tmp_path / "master.key",
+        mac_keys_dir=tmp_path / "mac",
         jwks=str(issuer.jwks),
         issuer=ISSUER,
         max_body=4096,

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from redress_events.event import Contract, Event
+from redress_spine.messaging.mac import NO_KEYS, MacKeys
 
 
 class CommandRejected(Exception):
@@ -195,7 +196,8 @@ class Automation:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What `redress verify` and `redress rebuild` need to know of a service."""
+    """What `redress verify` and `redress rebuild` need to know of a service. mac: the keys by which records prove their source; without
+    them none does."""
 
     source: str
     aggregates: Mapping[str, Aggregate]
@@ -203,3 +205,4 @@ class Verified:
     contracts: Mapping[str, Contract]
     partitions: int = 12
     topic_prefix: str = ""
+    mac: MacKeys = NO_KEYS

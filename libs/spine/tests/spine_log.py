@@ -14,7 +14,7 @@ from uuid import UUID
 from aiokafka import TopicPartition
 from aiokafka.record.util import calc_crc32c
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from spine_stack import AT, HANDLING_AGGREGATE, INTAKE_AGGREGATE, MASTER, Stack, eventually, registered, with_toys
+from spine_stack import AT, HANDLING_AGGREGATE, INTAKE_AGGREGATE, MAC, MASTER, Stack, eventually, registered, with_toys
 
 from redress_events.contracts import CONTRACTS, INTAKE
 from redress_events.event import Contract, Event
@@ -24,8 +24,9 @@ from redress_spine.admin.rebuild import Rebuild, Rebuilt
 from redress_spine.admin.verify import VerifyReport, verify
 from redress_spine.aggregate import Verified
 from redress_spine.messaging import topics
-from redress_spine.messaging.envelope import headers
+from redress_spine.messaging.envelope import chain, headers
 from redress_spine.messaging.kafka_clients import Admin, KafkaClients, Producer
+from redress_spine.messaging.mac import MAC as MAC_HEADER
 from redress_spine.messaging.records import Record
 from redress_spine.store.commit import IdempotencyKey, Item, Provenance, prepare
 from redress_spine.store.engine import Engine
@@ -60,18 +61,29 @@ def fresh(n: int, key: str | None = None) -> Item:
 
 @dataclass(frozen=True)
 class Sent:
-    """One record. partition None: where the key belongs."""
+    """One record, signed by the service that its header `source` names, or by intake. partition None: where the key belongs. signed False:
+    by somebody who has no key; the headers are all that it has."""
 
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]] = field(default_factory=list)
     partition: int | None = None
+    signed: bool = True
+
+    def headers_on(self, topic: str) -> list[tuple[str, bytes]]:
+        if not self.signed:
+            return self.headers
+        own = [each for each in self.headers if each[0] != MAC_HEADER]
+        source, prevhash = dict(own).get("source", b"").decode(), dict(own).get("prevhash")
+        signer = source if source in CONTRACTS else "intake"
+        digest = chain(prevhash or b"", self.value or b"")
+        return [*own, MAC.sign(signer, topic, self.key or b"", self.value, prevhash, digest)]
 
     def place(self, partitions: int = 4) -> int:
         return partition_of((self.key or b"").decode(), partitions) if self.partition is None else self.partition
 
     def record(self, offset: int = 0) -> Record:
-        return Record(LIFECYCLE, self.place(), offset, self.key, self.value, dict(self.headers))
+        return Record(LIFECYCLE, self.place(), offset, self.key, self.value, dict(self.headers_on(LIFECYCLE)))
 
 
 class Author:
@@ -105,7 +117,8 @@ class Pen:
         offsets = []
         for each in records:
             place = 0 if topic != LIFECYCLE else each.place()
-            own = await self.producer.send_and_wait(self.prefix + topic, each.value, each.key, place, headers=each.headers)
+            name = self.prefix + topic
+            own = await self.producer.send_and_wait(name, each.value, each.key, place, headers=each.headers_on(name))
             offsets.append(own.offset)
         return offsets
 
@@ -163,7 +176,7 @@ async def on_the_log(stack: Stack, topic: str, partitions: int, kafka: KafkaClie
 def described(stack: Stack, source: str) -> Verified:
     """What verify and rebuild need to know of a service of the stack."""
     kind = INTAKE_AGGREGATE if source == "intake" else HANDLING_AGGREGATE
-    return Verified(source, {"complaint": kind}, CONTRACTS[source], CONTRACTS, stack.partitions, stack.prefix)
+    return Verified(source, {"complaint": kind}, CONTRACTS[source], CONTRACTS, stack.partitions, stack.prefix, MAC)
 
 
 async def rebuild(

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +24,7 @@ from redress_local.provision import Databases
 from redress_spine.aggregate import Aggregate, Automation, Context, Count, Entry, Projection, Table
 from redress_spine.messaging import topics
 from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.messaging.mac import MacKeys
 from redress_spine.processing.clock import Clock, wall_clock
 from redress_spine.processing.reactor import Reactor
 from redress_spine.store import connections
@@ -31,6 +33,7 @@ from redress_spine.store.migrate import migrate
 from redress_spine.tracing import Tracer
 
 MASTER = bytes(range(32))
+MAC = MacKeys({f"{source}.1": sha256(source.encode()).digest() for source in CONTRACTS})
 AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 
 
@@ -163,6 +166,7 @@ def engine_of(
     reactors: Sequence[Reactor] = (),
     password_file: Path | None = None,
     tracer: Tracer | None = None,
+    mac: MacKeys = MAC,
 ) -> Engine:
     """One replica of intake, handling or another that observes what handling does; not started. work None: what the service has."""
     return Engine(
@@ -173,7 +177,7 @@ def engine_of(
         automations=([OPEN] if source == "handling" else []) if automations is None else automations,
         queries=[],
         fold=fold,
-        config=Config(dsn, kafka, MASTER, partitions, settle, topic_prefix=prefix, password_file=password_file),
+        config=Config(dsn, kafka, MASTER, mac, partitions, settle, topic_prefix=prefix, password_file=password_file),
         reactors=reactors,
         clock=clock,
         tracer=tracer,
@@ -211,9 +215,17 @@ class Stack:
         clock: Clock = wall_clock,
         reactors: Sequence[Reactor] = (),
         tracer: Tracer | None = None,
+        mac: MacKeys = MAC,
     ) -> Engine:
         made = await self.database(source)
-        how: dict[str, Any] = {"automations": automations, "settle": settle, "clock": clock, "reactors": reactors, "tracer": tracer}
+        how: dict[str, Any] = {
+            "automations": automations,
+            "settle": settle,
+            "clock": clock,
+            "reactors": reactors,
+            "tracer": tracer,
+            "mac": mac,
+        }
         engine = engine_of(source, made.app_dsn, kafka or self.kafka, self.prefix, self.partitions, **how)
         if start:
             await engine.start()

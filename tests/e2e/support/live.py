@@ -376,7 +376,7 @@ class Live:
         return found
 
     def _verify(self, service: str) -> VerifyReport:
-        definition = self._service(service).verified(self.stack.partitions)
+        definition = self._service(service).verified(self.stack.partitions, self.stack.mac_keys())
         return run(verify(definition, self.system.databases[service].app_dsn, self.stack.kafka))
 
     def _automations(self, service: str) -> Sequence[Automation]:

@@ -30,7 +30,7 @@ GAUGES = {
     "log_start_offset": "Highest first offset of the partitions from which nothing may ever be deleted: above 0 something was.",
     "wrong_settings": "Settings of the topics that are not what they must be.",
     "parked_subjects": "Subjects held back by a record that cannot be folded; counted to 10,000.",
-    "dead_letters": "Records without a usable subject, or in the wrong place; counted to 10,000.",
+    "dead_letters": "Records without a usable subject or a proof of their source, or in the wrong place; counted to 10,000.",
     "stuck_rows": "Rows whose work failed or changed nothing, waiting to be tried again; counted to 10,000.",
     "dead_effects": "Effects on the outside world that were given up, until somebody retries or drops them; counted to 10,000.",
     "timed_automations_wait_seconds": "How long timed automations that are due has waited for the log.",
@@ -134,6 +134,10 @@ class _Spine(Collector):
         for labels, count in self.latest.effects.items():
             effects.add_metric(labels, count)
         yield effects
+        aside = CounterMetricFamily("redress_records_set_aside", "Records that this process set aside, by reason.", labels=["reason"])
+        for reason, count in self.latest.set_aside.items():
+            aside.add_metric([reason], count)
+        yield aside
 
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

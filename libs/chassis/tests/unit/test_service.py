@@ -18,6 +18,7 @@ import redress_chassis.running
 from redress_chassis.edge import logs
 from redress_chassis.settings import BadSettings, Settings
 from redress_chassis.version import VERSION
+from redress_spine.messaging.mac import make_keys
 from redress_spine.processing.clock import SteppingClock
 from redress_spine.store.engine import Idle, JournalRestored, Unavailable
 
@@ -37,7 +38,8 @@ NEEDED = {
 def environment(monkeypatch, tmp_path):
     key = tmp_path / "key"
     key.write_bytes(bytes(32))
-    for name, value in {**NEEDED, "REDRESS_MASTER_KEY_FILE": str(key)}.items():
+    make_keys(tmp_path / "mac", ["jar"])
+    for name, value in {**NEEDED, "REDRESS_MASTER_KEY_FILE": str(key), "REDRESS_MAC_KEYS_DIR": str(tmp_path / "mac")}.items():
         monkeypatch.setenv(name, value)
     return monkeypatch
 
@@ -56,15 +58,23 @@ def test_every_wrong_setting_is_named_and_none_is_shown(environment, tmp_path):
     environment.delenv("REDRESS_ISSUER")
     environment.setenv("REDRESS_DATABASE_URL", "mysql://user:hidden@host")
     environment.setenv("REDRESS_MASTER_KEY_FILE", str(tmp_path / "absent"))
+    environment.setenv("REDRESS_MAC_KEYS_DIR", str(tmp_path / "absent"))
     environment.setenv("REDRESS_PARTITIONS", "0")
 
     with pytest.raises(BadSettings) as caught:
         Settings.read()
 
     lines = str(caught.value).splitlines()
-    wrong = {"REDRESS_ISSUER", "REDRESS_DATABASE_URL", "REDRESS_MASTER_KEY_FILE", "REDRESS_PARTITIONS"}
+    wrong = {"REDRESS_ISSUER", "REDRESS_DATABASE_URL", "REDRESS_MASTER_KEY_FILE", "REDRESS_MAC_KEYS_DIR", "REDRESS_PARTITIONS"}
     assert {line.partition(":")[0] for line in lines} == wrong
     assert "hidden" not in str(caught.value)
+
+
+def test_a_folder_of_keys_without_the_services_own_is_refused_with_what_to_do(environment):
+    settings = Settings.read()
+    assert settings.mac_keys("jar").sign("jar", "t", b"k", b"v", None, bytes(32))
+    with pytest.raises(BadSettings, match=r"^REDRESS_MAC_KEYS_DIR: .* has no key of intake.*Write 32 random bytes to intake.1.key"):
+        settings.mac_keys("intake")
 
 
 def test_a_stepping_clock_is_for_the_local_profile_alone(environment, tmp_path):

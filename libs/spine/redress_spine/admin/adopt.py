@@ -23,12 +23,13 @@ from redress_spine.admin.rebase import rebase
 from redress_spine.aggregate import Verified
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.log_end import LogEnd
-from redress_spine.messaging.records import Reader
+from redress_spine.messaging.records import DeadLetter, Reader
 from redress_spine.messaging.relay import LEAD, RESTORING, SEND_TIMEOUT, close
 from redress_spine.messaging.topics import Topics
 from redress_spine.messaging.whole_log import Ends, reader
 from redress_spine.processing.clock import monotonic
 from redress_spine.processing.parking import NotParked, Parking
+from redress_spine.processing.projector import judged_key
 from redress_spine.processing.skips import SKIPPED_ASIDE
 from redress_spine.store import connections
 from redress_spine.store.database import PLANS
@@ -37,7 +38,7 @@ from redress_spine.store.lookups import Lookups
 from redress_spine.store.own_events import CURE, AdoptionRefused, Continuation, Forked, OwnEvent, OwnEvents, PassedOver, Ranges, records_of
 from redress_spine.store.own_folding import fold_own
 from redress_spine.store.states import States
-from redress_spine.store.vault import PROOF, KeyRecord, Vault
+from redress_spine.store.vault import KeyRecord, Vault
 
 BATCH = 500  # events in a transaction
 SETTLE = 2 * SEND_TIMEOUT  # seconds after which no relay still sends a page that it read from the server that was lost
@@ -118,8 +119,8 @@ class Adoption:
         self._progress = progress
         self._topics = Topics(service.topic_prefix)
         self._states = States(service.aggregates, service.partitions)
-        self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions)
-        self._vault = Vault(master_key, _never, _never)
+        self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions, service.mac)
+        self._vault = Vault(master_key, _never, _never, service.mac)
         self._lookups = Lookups(self._states, master_key)
         names = sorted({self._topics(event.topic) for event in service.contract.by_type.values()} | {self._topics.lifecycle})
         self._places = [TopicPartition(name, n) for name in names for n in range(service.partitions)]
@@ -302,12 +303,14 @@ class Adoption:
         keys: dict[str, bytes | None] = {}
         async for records in records_of(consumer, ranges):
             for record in records:
-                subject = (record.key or b"").decode("utf-8", "replace")
-                if record.value is None:
-                    if self._vault.proves(subject, record.headers.get(PROOF)):
-                        keys[subject] = None
-                elif self._reader.is_subject(subject) and self._vault.unwraps(subject, record.value):
-                    keys.setdefault(subject, record.value)
+                judged = judged_key(self._reader, self._vault, record)
+                if isinstance(judged, DeadLetter):
+                    continue
+                subject, key = judged
+                if key.wrapped is None:
+                    keys[subject] = None
+                else:
+                    keys.setdefault(subject, key.wrapped)
         wrapped = {subject: value for subject, value in keys.items() if value is not None}
         before = await connection.fetchval("SELECT count(*) FROM keys WHERE subject = ANY ($1::text[])", list(wrapped))
         await self._vault.store(connection, {subject: KeyRecord(value) for subject, value in wrapped.items()})

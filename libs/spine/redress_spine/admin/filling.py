@@ -154,7 +154,7 @@ class Filling:
         self._plan = plan
         self._contract = service.contract
         self._states = States(service.aggregates, service.partitions)
-        self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions)
+        self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions, service.mac)
         self._lookups = Lookups(self._states, plan.master) if plan.master is not None and Lookups.needed(self._states) else None
         self._skips = plan.skips
         self._base = plan.base

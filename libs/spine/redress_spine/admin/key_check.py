@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import Any
 
 import asyncpg
 from aiokafka import TopicPartition
 
 from redress_spine.messaging.kafka_clients import Consumer
-from redress_spine.messaging.kafka_rights import MAKER
+from redress_spine.messaging.records import DeadLetter, Reader
 from redress_spine.messaging.spool import Spool
 from redress_spine.messaging.whole_log import ahead, bounds
-from redress_spine.store.vault import Vault
+from redress_spine.processing.projector import judged_key
+from redress_spine.store.vault import MAKER, Vault
 
 CHUNK = 1_000
 # The subjects whose words this service holds, with their keys; and the keys of which there are no words (yet).
@@ -29,12 +29,14 @@ Differs = Callable[[str, str, str, str], None]
 
 
 class KeyCheck:
-    """differs: told where, which, what and the advice. buckets: how many parts the keys are compared in, so that few are held at once."""
+    """vault: opens nothing, and tells keys from what is none. differs: told where, which, what and the advice. buckets: how many parts the
+    keys are compared in, so that few are held at once."""
 
-    def __init__(self, source: str, topic: str, master: bytes, partition: Callable[[str], int], buckets: int, differs: Differs) -> None:
-        self._source = source
+    def __init__(self, reader: Reader, topic: str, vault: Vault, partition: Callable[[str], int], buckets: int, differs: Differs) -> None:
+        self._source = reader.source
+        self._reader = reader
         self._place = TopicPartition(topic, 0)
-        self._vault = Vault(master, _never, _never)
+        self._vault = vault
         self._partition = partition
         self._buckets = buckets
         self._differs = differs
@@ -62,8 +64,10 @@ class KeyCheck:
         ((start, end),) = (await bounds(consumer, [self._place])).values()
         async for records in ahead(consumer, self._place, start, end):
             for record in records:
-                if record.key is not None and record.value is not None and not record.mark:
-                    subject = record.key.decode("utf-8", "replace")
+                if record.value is None or record.mark or record.unreadable:
+                    continue
+                if not isinstance(judged := judged_key(self._reader, self._vault, record), DeadLetter):
+                    subject = judged[0]
                     self._topic.put(self._partition(subject), (subject, sha256(record.value).digest(), record.offset))
         for bucket in range(self._buckets):
             self._compare(bucket)
@@ -86,7 +90,3 @@ class KeyCheck:
     def close(self) -> None:
         self._rows.close()
         self._topic.close()
-
-
-def _never() -> Any:
-    raise AssertionError("Keys are compared, and nothing is opened.")

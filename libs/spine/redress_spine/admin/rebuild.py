@@ -161,7 +161,7 @@ class Rebuild:
         self._topics = Topics(service.topic_prefix)
         self._states = States(service.aggregates, service.partitions)
         self._lookups = Lookups(self._states, master) if master is not None and Lookups.needed(self._states) else None
-        self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions)
+        self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions, service.mac)
         self._skips: Skips = {}
         self._lost = Loss()
         self._cluster = ""

@@ -23,6 +23,7 @@ from redress_spine.messaging import topics as making
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.messaging.log_content import Content, LogReader
 from redress_spine.messaging.log_end import LogEnd
+from redress_spine.messaging.mac import MacKeys, MacKeysUnusable
 from redress_spine.messaging.relay import ACKNOWLEDGE, AGAIN, CLOSE_TIMEOUT, SEND_TIMEOUT, Outgoing, Sender, close, key_record, outgoing
 from redress_spine.messaging.topics import Replicas, Topics
 from redress_spine.messaging.whole_log import reader
@@ -36,6 +37,10 @@ SEND_LIMIT = 30.0  # seconds for a page, while a broker that lost its data still
 IN_FLIGHT = SEND_TIMEOUT + CLOSE_TIMEOUT  # seconds after which no relay that lost its lead still sends a page
 NAMED = 10  # causes that are named
 KEYS_OF = "intake"  # the service that makes keys
+OTHER_KEYS = (
+    "{topic} has no record that the MAC keys given here prove, and {count} that name others: these are not the keys that it was written "
+    "with. Find the folder that the services have. If those keys are lost, let all be signed anew: --recreate {name} --although-unproved"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,9 @@ class Restored:
 
 class RestoreLog:
     """services: all that publish, in the order in which events of one time go. recreate: topics, by their names without a prefix, that are
-    deleted and made anew. replicas: how many these get; as they had if not given. progress(what, done, all) is told as it goes on.
-    begun: from then on relays wait until a restore has come to its end."""
+    deleted and made anew. mac: the keys by which records prove their source; what is written is signed with the newest. replicas: how many
+    these get; as they had if not given. although_unproved: the keys that the log was signed with are lost. progress(what, done, all) is
+    told as it goes on. begun: from then on relays wait until a restore has come to its end."""
 
     def __init__(
         self,
@@ -75,19 +81,23 @@ class RestoreLog:
         *,
         kafka: KafkaClients | str,
         partitions: int,
+        mac: MacKeys,
         prefix: str = "",
         recreate: Collection[str] = (),
         replicas: Replicas | None = None,
+        although_unproved: bool = False,
         in_flight: float = IN_FLIGHT,
         progress: Callable[[str, int, int], None] = lambda *_: None,
     ) -> None:
         self._services = services
         self._kafka = KafkaClients.of(kafka)
         self._partitions = partitions
+        self._mac = mac
         self._prefix = prefix
         self._topics = Topics(prefix)
         self._recreate = [self._topics(topic) for topic in recreate]
         self._replicas = replicas
+        self._although_unproved = although_unproved
         self._in_flight = in_flight
         self.begun = False
         self._progress = progress
@@ -99,6 +109,7 @@ class RestoreLog:
         restored = Restored()
         journals: dict[str, Journal] = {}
         try:
+            self._check_keys()
             await self._check_topics()
             replicas = await self._choose_replicas() if self._recreate else None
             for rank, (source, access) in enumerate(self._services.items()):
@@ -122,6 +133,14 @@ class RestoreLog:
             await self._sender.drop()
             for journal in journals.values():
                 await journal.close()
+
+    def _check_keys(self) -> None:
+        """Before anything is stopped or deleted: what nobody can sign must not be written."""
+        try:
+            for source in self._services:
+                self._mac.check(source)
+        except MacKeysUnusable as error:
+            raise CannotRestore(str(error)) from None
 
     async def _check_topics(self) -> None:
         there = await making.partitions_of(self._kafka, [self._topics(topic) for topic in (*EVENT_TOPICS, KEYS)])
@@ -164,10 +183,13 @@ class RestoreLog:
         consumer = reader(self._kafka)
         try:
             await consumer.start()
-            reading = LogReader(journals, consumer, self._topics, self._partitions, skipped, self._progress)
+            reading = LogReader(journals, consumer, self._topics, self._partitions, self._mac, skipped, self._progress)
             for topic, count in topics.items():
                 kept = topic not in self._recreate
                 content = await reading.look(topic, count, kept)
+                if content.otherwise_signed and not content.records and not self._although_unproved:
+                    name = topic.removeprefix(self._prefix)
+                    raise CannotRestore(OTHER_KEYS.format(topic=topic, name=name, count=content.otherwise_signed))
                 if kept:
                     self._refuse_what_is_broken(topic, content)
                     restored.found += content.records
@@ -184,7 +206,7 @@ class RestoreLog:
         """All keys once more, and the tombstones of the destroyed, before the events that need them. Readers keep the first key of each."""
         after = ""
         while rows := await journal.connection.fetch(AGAIN, after, PAGE):
-            await self._sender.send(key_record(self._topics, row) for row in rows)
+            await self._sender.send(key_record(self._topics, self._mac, KEYS_OF, row) for row in rows)
             await journal.connection.execute(ACKNOWLEDGE, [row["subject"] for row in rows], [row["wrapped"] is None for row in rows])
             restored.keys += len(rows)
             after = rows[-1]["subject"]
@@ -216,7 +238,7 @@ class RestoreLog:
             restored.written[event.source] += 1
 
     def _records(self, page: Sequence[Journaled]) -> Iterable[Outgoing]:
-        return (outgoing(self._topics, self._partitions, event.source, event.row) for event in page)
+        return (outgoing(self._topics, self._partitions, self._mac, event.source, event.row) for event in page)
 
     async def _topics_now(self) -> tuple[str, dict[str, str]]:
         """The cluster, and the ids of the topics."""

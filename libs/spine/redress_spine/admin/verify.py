@@ -41,6 +41,7 @@ from redress_spine.store.errors import LogTruncated
 from redress_spine.store.fold import Folding, RecordPlace
 from redress_spine.store.lookups import DESTROYED, OF_FORGOTTEN, Lookups
 from redress_spine.store.states import Codec, States, one
+from redress_spine.store.vault import Vault
 
 CHUNK = 1_000
 # Each is read once, in whatever order it stands.
@@ -139,7 +140,7 @@ class _Check:
         self._topics = Topics(service.topic_prefix)
         self._progress = progress
         self._states = States(service.aggregates, service.partitions)
-        self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions)
+        self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions, service.mac)
         self._report = VerifyReport(service.source)
         self._publishes = {self._topics(event.topic) for event in service.contract.by_type.values()} - {self._topics.lifecycle}
         self._journal, self._public, self._rows, self._sealed, self._entries, self._parked, self._aside, self._found = [
@@ -163,9 +164,8 @@ class _Check:
         self._topic_id: str | None = None  # of the lifecycle topic as it is now
         self._keys: KeyCheck | None = None
         if master is not None:
-            self._keys = KeyCheck(
-                service.source, self._topics.keys, master, self._states.partition, service.partitions, self._report.differs
-            )
+            vault = Vault(master, _never, _never, service.mac)
+            self._keys = KeyCheck(self._reader, self._topics.keys, vault, self._states.partition, service.partitions, self._report.differs)
         self._skips: Skips = {}
         self._revisions = 0
         self._log_done = self._log_all = 0
@@ -400,13 +400,15 @@ class _Check:
         return None
 
     def _public_record(self, record: Record) -> tuple[str, int] | None:
-        """Stream and version of a public record. Nobody reads that topic but strangers, so its one writer tells what is not its own."""
+        """Stream and version of a public record. Nobody reads that topic but strangers, so its one writer tells what is not its own, or
+        not signed by it."""
         try:
             envelope = decode(record.value or b"")
             event_type = self._service.contract.by_type.get(envelope.type)
             true = chain(record.headers.get("prevhash", b""), record.value or b"") == record.headers.get("hash")
         except ValueError:
             event_type, true = None, False
+        true = true and self._reader.signer(record, record.chained) == self._service.source
         if true and event_type and self._topics(event_type.topic) == record.topic and record.key == envelope.subject.encode():
             return envelope.subject, envelope.version
         which = f"{record.topic}/{record.partition} offset {record.offset}"
@@ -569,6 +571,10 @@ def _expect_entries(part: _ComparedPartition, rows: Iterable[tuple[str, *entries
 
 def _of_subject(part: _ComparedPartition, subject: str) -> dict[tuple[str, int], bytes]:
     return {(subject, version): digest for version, digest in part.hashes.get(subject, {}).items()}
+
+
+def _never() -> Any:
+    raise AssertionError("Keys are compared, and nothing is opened.")
 
 
 ANOTHER = "is another event than the journal has under this version"

@@ -11,8 +11,8 @@ from redress_events.event import Contract
 from redress_events.vocabulary import EVENT_TOPICS, KEYS, LIFECYCLE
 from redress_spine.messaging.kafka_clients import RIGHTS, KafkaClients
 from redress_spine.messaging.topic_metadata import TopicSeen
+from redress_spine.store.vault import MAKER
 
-MAKER = "intake"  # the only service that makes keys, and destroys them
 # Kafka's operations, by the names that its tools and Strimzi give them.
 READ, WRITE, DESCRIBE, DESCRIBE_CONFIGS = "Read", "Write", "Describe", "DescribeConfigs"
 

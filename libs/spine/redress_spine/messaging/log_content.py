@@ -14,7 +14,8 @@ from aiokafka import TopicPartition
 from redress_spine.admin.open_journals import Journal
 from redress_spine.messaging.envelope import Envelope, Malformed, chain, decode
 from redress_spine.messaging.kafka_clients import Consumer
-from redress_spine.messaging.records import Record
+from redress_spine.messaging.mac import UNSIGNED, MacKeys, NotProved
+from redress_spine.messaging.records import Record, signer_of
 from redress_spine.messaging.topics import Topics
 from redress_spine.messaging.whole_log import ahead, bounds
 from redress_spine.processing.skips import Skips, skip_of
@@ -34,10 +35,12 @@ UNKNOWN = (
 
 @dataclass(slots=True)
 class Content:
-    """records: events of ours that the log has. strangers: records that are none. broken: why nothing can be written behind them."""
+    """records: events of ours that the log has. strangers: records that are none. otherwise_signed: such of these as a journal has, with a
+    MAC that the keys here do not prove. broken: why nothing can be written behind them."""
 
     records: int = 0
     strangers: int = 0
+    otherwise_signed: int = 0
     broken: str | None = None
 
 
@@ -59,6 +62,7 @@ class LogReader:
         consumer: Consumer,
         topics: Topics,
         partitions: int,
+        mac: MacKeys,
         skipped: Collection[Skips],
         progress: Callable[[str, int, int], None],
     ) -> None:
@@ -66,6 +70,7 @@ class LogReader:
         self._consumer = consumer
         self._topics = topics
         self._partitions = partitions
+        self._mac = mac
         self._skipped = skipped
         self._progress = progress
 
@@ -102,6 +107,10 @@ class LogReader:
                 known |= {(source, *key): found for key, found in (await journal.hashes(wanted)).items()}
         for record, envelope in ours:
             found = known.get((envelope.source, envelope.subject, envelope.version))
+            if record.unproved:
+                content.strangers += 1
+                content.otherwise_signed += found is not None and found[1] == record.hash
+                continue
             if found is None or found[1] != record.hash:
                 if any(skip_of(skips, record) is not None for skips in self._skipped):
                     content.strangers += 1
@@ -140,13 +149,17 @@ class LogReader:
                 content.broken = f"{place} has {event} without its cause {cause} before it: services' events stand there in a wrong order."
 
     def _event_of_ours(self, record: Record, anywhere: bool) -> Envelope | None:
-        """None where it is no event with its chain in its partition, or anywhere. Readers set such records aside, or park them."""
+        """None where it is no event with its chain and its source's MAC in its partition, or anywhere: readers set such records aside, or
+        park them. One whose MAC is there and proves nothing is told by `record.unproved`."""
         prevhash, hash = record.headers.get("prevhash"), record.headers.get("hash")
         if record.unreadable or record.value is None or prevhash is None or hash != chain(prevhash, record.value):
             return None
         try:
             envelope = decode(record.value)
         except Malformed:
+            return None
+        signer = signer_of(self._mac, record, hash)
+        if signer != envelope.source and not (isinstance(signer, NotProved) and signer.reason != UNSIGNED):
             return None
         here = anywhere or partition_of(envelope.subject, self._partitions) == record.partition
         return envelope if here and record.key == envelope.subject.encode() and envelope.source in self._journals else None

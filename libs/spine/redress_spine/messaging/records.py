@@ -14,6 +14,7 @@ from redress_events.event import Contract, Event, family
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.aggregate import Aggregate
 from redress_spine.messaging.envelope import Envelope, Malformed, chain, decode
+from redress_spine.messaging.mac import MAC, WRONG_MAC, MacKeys, NotProved
 from redress_spine.store.states import partition_of
 from redress_spine.store.vault import NotSealed, ciphertext_of, reference
 
@@ -34,6 +35,7 @@ class Record:
     headers: Mapping[str, bytes]
     timestamp: int = 0  # milliseconds
     unreadable: bool = False  # the client could not even take it apart
+    unproved: bool = False  # nothing proves who wrote it: a judgment, which its content tells too
     mark: bool = False  # no record, but the last offset of what brings none: the end of somebody's transaction, or what compaction took
 
     @property
@@ -43,12 +45,20 @@ class Record:
     @property
     def content(self) -> bytes:
         """A digest (SHA-256) of all that a reader judges: key, value and chain. Copies of a record have the same one. Of a record that
-        could not be taken apart nothing is known but its place."""
+        could not be taken apart nothing is known but its place. What was written by nobody knows whom is never taken for a copy of what a
+        source wrote, whatever its bytes are."""
         digest = sha256(f"{self.topic}/{self.partition}@{self.offset}".encode() if self.unreadable else b"")
         for part in (self.key, self.value, self.headers.get("prevhash"), self.headers.get("hash")):
             digest.update(b"-" if part is None else b"%d:" % len(part))
             digest.update(part or b"")
+        if self.unproved:
+            digest.update(b"unproved")
         return digest.digest()
+
+    @property
+    def chained(self) -> bytes:
+        """The hash that its bytes have, whatever its header says."""
+        return chain(self.headers.get("prevhash", b""), self.value or b"")
 
     @property
     def type(self) -> str | None:
@@ -99,10 +109,18 @@ class DecodedRecord:
 
 
 class Reader:
-    """Judges records for one service."""
+    """Judges records for one service. mac: the keys by which all sources prove what they wrote."""
 
-    def __init__(self, source: str, aggregates: Mapping[str, Aggregate], contracts: Mapping[str, Contract], partitions: int) -> None:
+    def __init__(
+        self,
+        source: str,
+        aggregates: Mapping[str, Aggregate],
+        contracts: Mapping[str, Contract],
+        partitions: int,
+        mac: MacKeys,
+    ) -> None:
         self.source = source
+        self._mac = mac
         self._partitions = partitions
         self._subject = re.compile(rf"(?:{'|'.join(map(re.escape, aggregates))})/{UUID_PART}")
         self._types: dict[str, dict[str, type[Event]]] = {}  # by kind of subject, the types listened to
@@ -124,14 +142,21 @@ class Reader:
         return self._subject.fullmatch(key) is not None
 
     def claims_to_be_ours(self, record: Record) -> tuple[str, int] | None:
-        """Stream and version under which our journal has this very record, if it is what its headers say. Its hash is that of its bytes."""
+        """Stream and version under which our journal has this very record, if it is what its headers say. Its hash is that of its bytes,
+        and we signed it."""
         headers, key = record.headers, (record.key or b"").decode("utf-8", "replace")
         version, prevhash = headers.get("streamversion", b""), headers.get("prevhash")
         if headers.get("source") != self.source.encode() or not version.isdigit() or len(version) > 18 or prevhash is None:
             return None
-        if record.value is None or headers.get("hash") != chain(prevhash, record.value):
+        if record.value is None or headers.get("hash") != (digest := chain(prevhash, record.value)):
             return None
-        return (key, int(version)) if self.is_subject(key) and partition_of(key, self._partitions) == record.partition else None
+        if not self.is_subject(key) or partition_of(key, self._partitions) != record.partition:
+            return None
+        return (key, int(version)) if self.signer(record, digest) == self.source else None
+
+    def signer(self, record: Record, digest: bytes) -> str | NotProved:
+        """Which source signed the record, or why nothing proves it. digest: `record.chained`."""
+        return signer_of(self._mac, record, digest)
 
     def judge(self, record: Record) -> DeadLetter | Elsewhere | RejectedRecord | DecodedRecord:
         """Never raises: what cannot be read is the answer."""
@@ -144,6 +169,9 @@ class Reader:
             return DeadLetter(record, "no-subject", "The key is not a subject.")
         if partition_of(key, self._partitions) != record.partition:
             return DeadLetter(record, "wrong-partition", f"The key belongs into partition {partition_of(key, self._partitions)}.")
+        signer = self.signer(record, digest := record.chained)
+        if isinstance(signer, NotProved):
+            return DeadLetter(record, signer.reason, signer.detail)
         if record.value is None:
             return RejectedRecord(record, key, "malformed", "It has no value.")
         try:
@@ -154,10 +182,13 @@ class Reader:
             return DeadLetter(record, "key-is-not-subject", "The key is not the subject that the event names.")
         if envelope.source not in self._sources:
             return RejectedRecord(record, key, "foreign-source", "No service of this name publishes this type.")
-        prevhash, digest = record.headers.get("prevhash"), record.headers.get("hash")
-        if prevhash is None or digest is None:
+        if envelope.source != signer:
+            record.unproved = True
+            return DeadLetter(record, WRONG_MAC, f"It was signed by {signer}, and says to be {envelope.source}'s.")
+        prevhash, told = record.headers.get("prevhash"), record.headers.get("hash")
+        if prevhash is None or told is None:
             return RejectedRecord(record, key, "no-chain", "It carries no hash and prevhash.")
-        if chain(prevhash, record.value) != digest:
+        if told != digest:
             return RejectedRecord(record, key, "wrong-hash", "Its hash is not that of its bytes.")
         if envelope.source == self.source:
             return DecodedRecord(record, key, envelope, prevhash, None)
@@ -186,6 +217,18 @@ class Reader:
                 record, subject, envelope, prevhash, None, problem=("broken-schema", f"It is not a valid {envelope.type}: {name}")
             )
         return DecodedRecord(record, subject, envelope, prevhash, event, sealed)
+
+
+def signer_of(mac: MacKeys, record: Record, digest: bytes) -> str | NotProved:
+    """Which source signed the record, or why nothing proves it, which is noted in it. digest: `record.chained`."""
+    headers = record.headers
+    try:
+        signer = mac.source_of(headers.get(MAC), record.topic, record.key, record.value, headers.get("prevhash"), digest)
+    except NotProved as error:
+        record.unproved = True
+        return error
+    record.unproved = False
+    return signer
 
 
 def as_folded(event_type: type[Event], envelope: Envelope) -> tuple[Event, tuple[tuple[str, bytes], ...]]:

@@ -20,16 +20,17 @@ import orjson
 import structlog
 
 from redress_spine import tracing
-from redress_spine.messaging.envelope import headers
+from redress_spine.messaging.envelope import chain, headers
 from redress_spine.messaging.kafka_clients import KafkaClients, Producer
-from redress_spine.messaging.kafka_rights import MAKER, WRITE
+from redress_spine.messaging.kafka_rights import WRITE
+from redress_spine.messaging.mac import MacKeys, MacKeysUnusable
 from redress_spine.messaging.pace import Pace
 from redress_spine.messaging.topic_metadata import ClusterSeen
 from redress_spine.messaging.topics import Topics
 from redress_spine.processing.clock import monotonic
 from redress_spine.store.errors import TopicMadeAnew, WrongCluster, safe_message
 from redress_spine.store.states import Connection, one, partition_of
-from redress_spine.store.vault import PROOF
+from redress_spine.store.vault import MAKER, PROOF
 from redress_spine.tracing import Tracer
 
 log = structlog.get_logger(__name__)
@@ -112,9 +113,10 @@ class Deposed(Exception):
 
 
 class Relay:
-    """connect: makes a database connection of the relay's own. topics_now: asks Kafka for its cluster and the topics' ids. sending:
-    called with each page before it goes, sent: after it. alone: whether no other replica decides anything. tracer: where what was sent is
-    told of. refused: why nothing may be sent, in a message. lacks: the right that it would need."""
+    """mac: the keys by which records prove their source. connect: makes a database connection of the relay's own. topics_now: asks Kafka
+    for its cluster and the topics' ids. sending: called with each page before it goes, sent: after it. alone: whether no other replica
+    decides anything. tracer: where what was sent is told of. refused: why nothing may be sent, in a message. lacks: the right that it
+    would need."""
 
     def __init__(
         self,
@@ -123,6 +125,7 @@ class Relay:
         kafka: KafkaClients | str,
         topics: Topics,
         partitions: int,
+        mac: MacKeys,
         connect: Callable[[], Awaitable[asyncpg.Connection]],
         topics_now: Callable[[], Awaitable[ClusterSeen]],
         sending: Callable[[Sequence[Any]], None] = lambda rows: None,
@@ -135,6 +138,7 @@ class Relay:
         self._topics = topics
         self._kafka = KafkaClients.of(kafka)
         self._partitions = partitions
+        self._mac = mac
         self._connect = connect
         self._topics_now = topics_now
         self._sending = sending
@@ -178,7 +182,7 @@ class Relay:
             except Deposed:
                 log.warning("relay-deposed", service=self._source)
             except Exception as error:
-                self.refused = str(error) if isinstance(error, (WrongCluster, TopicMadeAnew)) else self.refused
+                self.refused = str(error) if isinstance(error, (MacKeysUnusable, WrongCluster, TopicMadeAnew)) else self.refused
                 self.lacks = self._kafka.lacking(error) or self.lacks
                 log.warning("relay-failed", service=self._source, error=self.lacks or safe_message(error))
                 delay = min(delay * 2, 2.0)
@@ -296,9 +300,9 @@ class Relay:
     ) -> list[Any]:
         """Keys first; then the events they seal. after: from a backlog, the page behind this one is read meanwhile."""
         if keys:
-            await self._send(key_record(self._topics, row) for row in keys)
+            await self._send(key_record(self._topics, self._mac, self._source, row) for row in keys)
         # One at a time: a page of them at once is what the garbage collector would walk.
-        records = (outgoing(self._topics, self._partitions, self._source, row) for row in rows)
+        records = (outgoing(self._topics, self._partitions, self._mac, self._source, row) for row in rows)
         if after is None:
             await self._send(records)
             return []
@@ -322,7 +326,7 @@ class Relay:
             return None
         keys = await connection.fetch(AGAIN, after, self._page)
         if keys:
-            await self._send(key_record(self._topics, row) for row in keys)
+            await self._send(key_record(self._topics, self._mac, self._source, row) for row in keys)
         following = keys[-1]["subject"] if len(keys) == self._page else None  # those made meanwhile go with their events
         await connection.execute(AGAIN_FROM, after, following)
         return following
@@ -359,17 +363,19 @@ def _below(rows: list[Any]) -> tuple[list[Any], bool]:
     return [row for row in rows if row["below"]], True
 
 
-def key_record(topics: Topics, row: Any) -> Outgoing:
-    """A wrapped key as a record of the topic of keys, or the tombstone of one that was destroyed."""
-    proof = [(PROOF, row["proof"])] if row["wrapped"] is None else []
-    return topics.keys, 0, row["subject"].encode(), row["wrapped"], proof
+def key_record(topics: Topics, mac: MacKeys, source: str, row: Any) -> Outgoing:
+    """A wrapped key as a record of the topic of keys, or the tombstone of one that was destroyed. source: who sends it."""
+    key, wrapped = row["subject"].encode(), row["wrapped"]
+    proof = [(PROOF, row["proof"])] if wrapped is None else []
+    return topics.keys, 0, key, wrapped, [*proof, mac.sign(source, topics.keys, key, wrapped, None, chain(b"", wrapped or b""))]
 
 
-def outgoing(topics: Topics, partitions: int, source: str, row: Any) -> Outgoing:
-    """A journal's row as a record of the log."""
-    stream = row["stream"]
-    own = headers(stream, source, row["type"], row["version"], row["prevhash"], row["hash"])
-    return topics(row["topic"]), partition_of(stream, partitions), stream.encode(), row["data"], own
+def outgoing(topics: Topics, partitions: int, mac: MacKeys, source: str, row: Any) -> Outgoing:
+    """A journal's row as a record of the log, signed now: a log that is written anew is signed with the newest key."""
+    stream, topic, key, prevhash, value = row["stream"], topics(row["topic"]), row["stream"].encode(), row["prevhash"], row["data"]
+    own = headers(stream, source, row["type"], row["version"], prevhash, row["hash"])
+    own.append(mac.sign(source, topic, key, value, prevhash, chain(prevhash, value)))
+    return topic, partition_of(stream, partitions), key, value, own
 
 
 class Sender:

@@ -11,6 +11,7 @@ where, is `redress_spine.messaging.following`.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -26,6 +27,7 @@ from redress_spine.messaging.following import Following
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
 from redress_spine.messaging.kafka_rights import group
 from redress_spine.messaging.log_end import LogEnd
+from redress_spine.messaging.mac import NotProved
 from redress_spine.messaging.pace import Pace
 from redress_spine.messaging.polling import LONG_POLL_MS, POLL_TIMEOUT, gather, poll
 from redress_spine.messaging.positions import Anchor, Position, Refusal
@@ -109,6 +111,7 @@ class Projector:
         self._following = Following(source, topics, log_end)
         self.timestamps: dict[TopicPartition, int] = {}
         self.under_way = 0  # batches
+        self.set_aside: Counter[str] = Counter()  # records, by reason
         self.size = BATCH  # of the next batch: halved after a failure, for what takes longer than a transaction may would never be done
         self.failed_at: float | None = None
         self.failure = ""  # the last one
@@ -350,6 +353,7 @@ class Projector:
                 if waiting.reason != "behind":
                     log.error("parked", service=self._source, subject=folding.subject, reason=waiting.reason, detail=waiting.detail)
         for one in dead_letters:
+            self.set_aside[one.reason] += 1
             log.error("set-aside", service=self._source, topic=one.record.topic, offset=one.record.offset, reason=one.reason)
         return written
 
@@ -427,6 +431,8 @@ def judged_key(reader: Reader, vault: Vault, record: Record) -> tuple[str, KeyRe
     subject, proof = (record.key or b"").decode("utf-8", "replace"), record.headers.get(PROOF)
     if not reader.is_subject(subject):
         return DeadLetter(record, "no-subject", "The key is not a subject.")
+    if isinstance(signer := reader.signer(record, record.chained), NotProved):
+        return DeadLetter(record, signer.reason, signer.detail)
     if record.value is None and not vault.proves(subject, proof):
         return DeadLetter(record, "not-proved", "It would destroy this subject's key, and has no proof that it may.")
     if record.value is not None and not vault.unwraps(subject, record.value):

@@ -22,7 +22,7 @@ HEADER_BYTES = 80
 HEADERS = 20
 FIELDS = 100
 SEALED_START = 16  # characters of a ciphertext
-RAW = ("hash", "prevhash", "proof")  # headers that are bytes, and no text
+RAW = ("hash", "prevhash")  # headers that are bytes, and no text
 
 
 def view(held: HeldRecord, contracts: Mapping[str, Contract]) -> dict[str, Any]:

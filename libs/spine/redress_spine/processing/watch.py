@@ -73,6 +73,7 @@ class Measures:
     timed_automations_wait_seconds: float = 0.0
     dead_effects: int = 0
     effects: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    set_aside: Mapping[str, int] = field(default_factory=dict)  # records, by reason, since this process began
 
 
 class EngineWatch:
@@ -224,6 +225,7 @@ class EngineWatch:
             timed_automations_wait_seconds=max(self._automations.held_for, self._planning.held_for),
             dead_effects=counts["dead"],
             effects=dict(self._performing.counts),
+            set_aside=dict(self._projector.set_aside),
         )
 
     async def ask(self) -> Mapping[TopicPartition, int]:

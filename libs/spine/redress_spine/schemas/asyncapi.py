@@ -17,6 +17,12 @@ BINDING: Final = "0.5.0"
 PARTITIONS: Final = 12  # fixed at birth
 TEXT: Final = {"type": "string", "minLength": 1}
 HASH: Final = {"type": "string", "format": "binary", "description": "Raw 32 bytes."}
+MAC_HEADER: Final = {
+    "type": "string",
+    "pattern": r"^[a-z][a-z0-9-]*\.[1-9][0-9]{0,8}\.[A-Za-z0-9_-]{24}$",
+    "description": "Proves the source to whoever holds its keys: `<source>.<key's number>.<HMAC-SHA256, 18 bytes, base64url>`.",
+}
+PROOF_HEADER: Final = MAC_HEADER | {"description": "Of a record without a value: the maker's MAC of the subject, whoever sends it."}
 ABOUT: Final = (
     "Events of the Redress service `{source}`: CloudEvents 1.0 in structured mode. "
     "Within a stream (subject and source) they are numbered 1, 2, 3 … and chained: hash = SHA-256(prevhash + the value's bytes). "
@@ -103,7 +109,8 @@ def _data_key(aggregates: Sequence[str]) -> Document:
         "name": "data-key",
         "title": "DataKey",
         "contentType": "application/octet-stream",
-        "description": "A subject's data key, wrapped by the master key. A record without a value destroys the key.",
+        "description": "A subject's data key, wrapped by the master key. A record without a value destroys the key, if it has its proof.",
+        "headers": {"type": "object", "properties": {"mac": MAC_HEADER, "proof": PROOF_HEADER}, "required": ["mac"]},
         "payload": {"type": ["string", "null"], "format": "binary"},
         "bindings": _key("The subject whose personal fields it seals.", f"^({'|'.join(aggregates)})/"),
     }
@@ -148,5 +155,6 @@ def _headers(source: str) -> Schema:
         "streamversion": {"type": "string", "pattern": "^[1-9][0-9]*$"},
         "hash": HASH,
         "prevhash": HASH,
+        "mac": MAC_HEADER,
     }
     return {"type": "object", "properties": properties, "required": list(properties)}

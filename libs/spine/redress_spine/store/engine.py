@@ -23,6 +23,7 @@ from redress_spine.aggregate import Aggregate, Automation, Context
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.messaging.kafka_rights import group, topic_rights
 from redress_spine.messaging.log_end import LogEnd
+from redress_spine.messaging.mac import MacKeys
 from redress_spine.messaging.records import Reader
 from redress_spine.messaging.relay import Relay
 from redress_spine.messaging.topics import FOREVER, Topics, wanted
@@ -75,8 +76,8 @@ LOOK = 0.02  # seconds between two looks at what was read of a partition
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Where a service finds its database, its log and its master key. kafka: bootstrap addresses alone, where neither TLS nor a user is
-    needed. password_file: of the database, read for each new connection.
+    """Where a service finds its database, its log and its keys. kafka: bootstrap addresses alone, where neither TLS nor a user is needed.
+    mac: the keys by which records prove their source. password_file: of the database, read for each new connection.
     settle: seconds that Kafka must have answered before timed automations.
     keep_answers: how long a request that is repeated with its idempotency key gets the answer of the first.
     clock_tolerance: seconds by which its clock and the database's may differ. min_insync: replicas of the topics that must have a record
@@ -85,6 +86,7 @@ class Config:
     database_url: str
     kafka: KafkaClients | str
     master_key: bytes
+    mac: MacKeys
     partitions: int = 12
     settle: float = 15.0
     clock_tolerance: float = 60.0
@@ -130,7 +132,7 @@ class Engine:
         self._kept = [TopicPartition(topic.name, n) for topic in topics if topic.settings is FOREVER for n in range(topic.partitions)]
         self._entropy = entropy
         self._tracer = tracer
-        self._reader = Reader(source, aggregates, contracts, config.partitions)
+        self._reader = Reader(source, aggregates, contracts, config.partitions, config.mac)
         self._kafka = kafka = KafkaClients.of(config.kafka)
         self._log_end = LogEnd(source, kafka)
         needed = {self._topics(topic): rights for topic, rights in topic_rights(contract).items()}
@@ -138,7 +140,7 @@ class Engine:
         self._database = Database(source, config.database_url, fold, config.password_file)
         self._cross_check = CrossCheck(source, clock, config.clock_tolerance)
         self._lookup_key = lookup_key(config.master_key)
-        self._vault = Vault(config.master_key, self._database.reading, self._wait_for_keys)
+        self._vault = Vault(config.master_key, self._database.reading, self._wait_for_keys, config.mac)
         self._audit = Trail(source, config.master_key, self._database.reading)
         self._next_wait: asyncio.Task[bool] | None = None
         self._waiting = asyncio.Lock()
@@ -176,6 +178,7 @@ class Engine:
             kafka=self._kafka,
             topics=self._topics,
             partitions=self._config.partitions,
+            mac=self._config.mac,
             connect=lambda: self._database.connect("relay", idle_session_timeout="5s", synchronous_commit="off"),
             topics_now=self._reality.topics_now,
             sending=lambda rows: self.projector.sending(rows),

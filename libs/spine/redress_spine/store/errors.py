@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redress_spine.aggregate import CommandRejected
+from redress_spine.messaging.mac import MacKeysUnusable
 
 
 class Unknown(Exception):
@@ -87,7 +88,7 @@ class LogTruncated(Exception):
 def safe_message(error: BaseException) -> str:
     """An error for operators' eyes: its type and place, never its text, which may quote what a customer said.
     Sentences of our own are told whole."""
-    if isinstance(error, KafkaRefuses | WrongCluster | TopicMadeAnew | JournalRestored | Unavailable):
+    if isinstance(error, KafkaRefuses | MacKeysUnusable | WrongCluster | TopicMadeAnew | JournalRestored | Unavailable):
         return f"{type(error).__name__}: {error}"
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

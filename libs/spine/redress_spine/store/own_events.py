@@ -12,8 +12,9 @@ from redress_spine.aggregate import Verified
 from redress_spine.messaging.envelope import GENESIS, Malformed, chain, decode
 from redress_spine.messaging.kafka_clients import Consumer
 from redress_spine.messaging.log_end import LogEnd
+from redress_spine.messaging.mac import UNSIGNED, NotProved
 from redress_spine.messaging.polling import poll
-from redress_spine.messaging.records import Record, as_folded
+from redress_spine.messaging.records import Record, as_folded, signer_of
 from redress_spine.messaging.topics import Topics
 from redress_spine.messaging.whole_log import bounds, check_silence
 from redress_spine.processing.clock import monotonic
@@ -64,6 +65,7 @@ class OwnEvent:
     data: bytes
     subject: str  # on which it was decided
     where: str
+    unproved: str = ""  # it has a MAC, and why that proves nothing
 
 
 class OwnEvents:
@@ -74,6 +76,7 @@ class OwnEvents:
         self._contract = service.contract
         self._partitions = service.partitions
         self._topics = Topics(service.topic_prefix)
+        self._mac = service.mac
         self._batch = batch
         self._passed_over = passed_over
         self._skips: Skips = {}
@@ -104,6 +107,8 @@ class OwnEvents:
                 if start <= offset < end:
                     async for records in records_of(consumer, {place: (offset, offset + 1)}):
                         found += records
+            for record in found:
+                signer_of(self._mac, record, record.chained)  # one that nobody signed is no copy of an event
             where = f"{topic}/{number}@{offset}"
             if not any(self._names_us(record) for record in found):
                 raise AdoptionRefused(f"{where} is no record in the name of {self._source}: nothing is passed over.")
@@ -123,6 +128,7 @@ class OwnEvents:
         AdoptionRefused for one that this release cannot fold."""
         if record.headers.get("source") != self._source.encode() or record.value is None:
             return None
+        signer = signer_of(self._mac, record, record.chained)
         if skip_of(self._skips, record) is not None:
             return None
         where = f"{record.topic}/{record.partition} offset {record.offset}"
@@ -135,6 +141,9 @@ class OwnEvents:
         ours = envelope.source == self._source and envelope.subject == key and chain(prevhash, record.value) == digest
         if not ours or digest is None or partition_of(key, self._partitions) != record.partition:
             return None
+        if signer != self._source and not (isinstance(signer, NotProved) and signer.reason != UNSIGNED):
+            return None
+        unproved = signer.detail if isinstance(signer, NotProved) else ""
         kind = self._contract.by_type.get(envelope.type)
         if kind is None:
             raise AdoptionRefused(f"{where} has {envelope.type}, which this release does not know: adopt with the release that wrote it.")
@@ -145,7 +154,7 @@ class OwnEvents:
         except ValueError as error:
             raise Forked(f"{where} is no {envelope.type} that this release can fold: {type(error).__name__}.", CURE) from None
         subject = f"{kind.decided_on}/{key.partition('/')[2]}"
-        return OwnEvent(key, envelope.version, kind.topic, envelope.type, prevhash, digest, record.value, subject, where)
+        return OwnEvent(key, envelope.version, kind.topic, envelope.type, prevhash, digest, record.value, subject, where, unproved)
 
 
 class Continuation:
@@ -170,7 +179,9 @@ class Continuation:
                 continue
             last, lasthash = self._ends.get(own.stream, (0, GENESIS))
             which = f"{own.where} has version {own.version} of {own.stream}"
-            if has is not None:
+            if own.unproved:
+                problems.append(f"{which}, and nothing proves that. {own.unproved}")
+            elif has is not None:
                 problems.append(f"{which}, and the journal has another event under it: they fork there.")
             elif own.version > last + 1:
                 problems.append(f"{which}, and neither the journal nor the log before it has version {last + 1}.")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import hmac
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -19,16 +18,16 @@ from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from redress_events.event import Event
+from redress_spine.messaging.mac import NO_KEYS, MacKeys
 from redress_spine.store.arrays import parameter
 from redress_spine.store.errors import KeyMissing, PlaintextMissing
 from redress_spine.store.states import Connection
 
 PREFIX = "sealed:1:"
 PROOF = "proof"  # the header of a tombstone that has its proof
+MAKER = "intake"  # the only service that makes keys, and that may say that one is destroyed
 OPENED_AT_ONCE = 256 * 1024  # bytes decrypted before others have their turn: about half a millisecond
 LATE, LOST = 2, 60  # seconds after which to ask again
 # One row for each value that is there, and one at least where the key is: the key is asked for each time, so that no replica keeps it in
@@ -106,24 +105,11 @@ def ciphertext_of(value: object) -> bytes:
     return blob
 
 
-def tombstone_proof(master: bytes, subject: str) -> bytes:
-    """What a tombstone must carry to destroy the key of this subject: an HMAC (SHA-256) under a key derived from the master key (HKDF), so
-    that whoever can merely write to the topic of keys destroys nothing."""
-    return _proof(_proof_key(master), subject)
-
-
-def _proof_key(master: bytes) -> bytes:
-    return HKDF(SHA256(), 32, salt=None, info=b"redress: proof of a tombstone").derive(master)
-
-
-def _proof(key: bytes, subject: str) -> bytes:
-    return hmac.digest(key, subject.encode(), "sha256")
-
-
 class Vault:
     """One service's keys. `connect` lends a connection, never while waiting for a key.
 
     `wait_for_keys` waits until the topic of keys was read to its end as of now; False where it was not in time, or Kafka cannot say.
+    mac: by whose keys it is proved that a key was destroyed; without them nothing is.
     """
 
     def __init__(
@@ -131,9 +117,10 @@ class Vault:
         master: bytes,
         connect: Callable[[], AbstractAsyncContextManager[Connection]],
         wait_for_keys: Callable[[], Awaitable[bool]],
+        mac: MacKeys = NO_KEYS,
     ) -> None:
         self._master = AESGCM(master)
-        self._proof_key = _proof_key(master)
+        self._mac = mac
         self._connect = connect
         self._wait_for_keys = wait_for_keys
 
@@ -144,8 +131,8 @@ class Vault:
         return AESGCM(key), nonce + self._master.encrypt(nonce, key, subject.encode())
 
     def proves(self, subject: str, proof: bytes | None) -> bool:
-        """Whether this is the proof that the subject's key was destroyed."""
-        return proof is not None and hmac.compare_digest(proof, _proof(self._proof_key, subject))
+        """Whether this is the proof that the subject's key was destroyed: the MAC of the service that makes keys."""
+        return self._mac.proves_destroyed(MAKER, subject, proof)
 
     def unwraps(self, subject: str, wrapped: bytes) -> bool:
         """Whether this is a key that our master key wrapped for this subject."""

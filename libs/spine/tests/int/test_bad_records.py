@@ -131,7 +131,9 @@ async def test_thousands_of_parked_records_are_redriven_some_at_a_time_and_from_
 
     async with pen(stack) as hand:
         for each in (first, *rest, second):  # what closes the gap comes last
-            await hand.producer.send(hand.prefix + LIFECYCLE, each.value, each.key, each.place(), headers=each.headers)
+            await hand.producer.send(
+                hand.prefix + LIFECYCLE, each.value, each.key, each.place(), headers=each.headers_on(hand.prefix + LIFECYCLE)
+            )
         await hand.producer.flush()
         await read_to_the_end(stack, handling)
     owner = await stack.connect("handling", owner=True)

@@ -14,7 +14,7 @@ import asyncpg
 import orjson
 import pytest
 from spine_log import Author, Sent, described, pen, rebuild, states, subject_of, verified
-from spine_stack import HANDLING_AGGREGATE, Stack, eventually, registered
+from spine_stack import HANDLING_AGGREGATE, MAC, Stack, eventually, registered
 
 from redress_events.contracts import CONTRACTS, HANDLING
 from redress_events.contracts.handling import CaseOpened
@@ -189,7 +189,7 @@ async def test_what_nobody_can_fold_is_passed_over_where_it_is_not_read_yet(stac
     async with pen(stack) as hand:
         await hand.write(first)
         await read_to_the_end(handling)
-        reader = Reader("handling", {"complaint": HANDLING_AGGREGATE}, CONTRACTS, stack.partitions)
+        reader = Reader("handling", {"complaint": HANDLING_AGGREGATE}, CONTRACTS, stack.partitions, MAC)
         records = [replace(each.record(5), topic=stack.prefix + LIFECYCLE) for each in (bad, dead_letters)]
         assert [type(reader.judge(record)).__name__ for record in records] == ["RejectedRecord", "DeadLetter"]
         told = [SkippedRecord(r.topic, r.partition, r.offset, r.content, r.hash, False) for r in records]
@@ -208,7 +208,9 @@ async def test_a_dry_run_of_a_redrive_tells_what_would_be_folded_and_folds_nothi
     bad = replace(second, value=b"{")
     async with pen(stack) as hand:
         for each in (first, *rest, bad, second, bad):
-            await hand.producer.send(hand.prefix + LIFECYCLE, each.value, each.key, each.place(), headers=each.headers)
+            await hand.producer.send(
+                hand.prefix + LIFECYCLE, each.value, each.key, each.place(), headers=each.headers_on(hand.prefix + LIFECYCLE)
+            )
         await hand.producer.flush()
     await read_to_the_end(handling)
     before = await states(stack, "handling")

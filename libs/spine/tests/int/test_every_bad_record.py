@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from spine_log import Author, Sent, described, on_the_log, pen, rebuild, subject_of, verified
-from spine_stack import AT, MASTER, Stack, eventually, metadata, opened, registered
+from spine_stack import AT, MAC, MASTER, Stack, eventually, metadata, opened, registered
 from structlog.testing import capture_logs
 
 from redress_events.contracts import HANDLING
@@ -24,7 +24,7 @@ from redress_events.vocabulary import CLOSED, KEYS
 from redress_spine.admin.verify import VerifyReport, verify
 from redress_spine.messaging.envelope import chain
 from redress_spine.store.engine import Engine
-from redress_spine.store.vault import PROOF, tombstone_proof
+from redress_spine.store.vault import MAKER, PROOF
 
 Four = tuple[Sent, Sent, Sent, Sent]
 OPENED = CaseOpened(cycle=1, routing=1, department="d")
@@ -174,7 +174,8 @@ async def test_on_the_topic_of_keys_nothing_but_our_own_keys_is_kept_and_none_is
     bad = [  # a record without a key is refused by the broker: the topic is compacted
         *((Sent(key, wrapped), "not-our-key") for wrapped in (b"", b"short", ours["wrapped"][:-1], bytes(60), b"x" * 900_000)),
         (Sent(subject_of(7).encode(), ours["wrapped"]), "not-our-key"),
-        *((Sent(key, None, headers), "not-proved") for headers in ([], [(PROOF, b"")], [(PROOF, tombstone_proof(MASTER, subject_of(7)))])),
+        *((Sent(key, None, [(PROOF, proof)]), "not-proved") for proof in (b"", MAC.prove_destroyed(MAKER, subject_of(7)))),
+        (Sent(key, None), "not-proved"),
         *((Sent(name, ours["wrapped"]), "no-subject") for name in (b"", b"\xff", b"customer/1", key + b"x", b"k" * 900_000)),
     ]
     with capture_logs() as alarms:

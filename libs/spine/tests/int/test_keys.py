@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from spine_log import Sent, on_the_log, pen, subject_of
-from spine_stack import MASTER, Stack, eventually, metadata, opened, registered
+from spine_stack import MAC, Stack, eventually, metadata, opened, registered
 
 from redress_events.contracts.handling import ProgressReported
 from redress_events.vocabulary import KEYS, LIFECYCLE
 from redress_spine.store.engine import Engine, Forgotten
-from redress_spine.store.vault import PROOF, tombstone_proof
+from redress_spine.store.vault import MAKER, PROOF
 
 Records = Sequence[tuple[str, int, bytes, bytes | None, list[tuple[str, bytes]]]]
 
@@ -105,7 +105,7 @@ async def test_the_relay_dies_between_key_and_event_and_another_one_ships_the_ev
 async def test_a_destroyed_key_opens_and_seals_nothing_on_any_replica_and_no_later_record_brings_it_back(stack: Stack) -> None:
     intake, one, two = await stack.engine("intake"), await stack.engine("handling"), await stack.engine("handling")
     seen, _ = await intake.create("complaint", lambda context: [registered("secret")], metadata("k"))
-    ref, another = "intake/1/text", tombstone_proof(MASTER, subject_of(1))
+    ref, another = "intake/1/text", MAC.prove_destroyed(MAKER, subject_of(1))
 
     async def opens() -> bool:
         return all([await opened(each, seen.subject, ref) == {ref: "secret"} for each in (one, two)])
@@ -128,7 +128,7 @@ async def test_a_destroyed_key_opens_and_seals_nothing_on_any_replica_and_no_lat
         await eventually(lambda: read_keys(last))
         assert sorted(each.reason for each in await one.parking.dead_letters()) == ["no-subject", "not-our-key", *["not-proved"] * 3]
         assert await opens(), "a tombstone without a proof destroyed a key"
-        true = Sent(key.key, None, [(PROOF, tombstone_proof(MASTER, seen.subject))])
+        true = Sent(key.key, None, [(PROOF, MAC.prove_destroyed(MAKER, seen.subject))])
         last = (await hand.write(true, Sent(key.key, key.value), topic=KEYS))[-1]
         await eventually(lambda: read_keys(last))
     for engine in (one, two):

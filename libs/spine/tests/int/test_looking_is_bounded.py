@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from spine_stack import OPEN, Stack
+from spine_stack import MAC, OPEN, Stack
 
 from redress_spine.messaging.relay import BACKLOG, COUNTED, Relay
 from redress_spine.messaging.topics import Topics
@@ -79,7 +79,7 @@ async def test_four_times_as_much_costs_no_look_more(stack: Stack) -> None:
     grown = {name: (before[name], pages) for name, pages in after.items() if pages > before[name] * 2 + 20}  # one level more of an index
     assert not grown
     assert max(after.values()) < 2_500, after
-    relay = Relay(source="handling", kafka="", topics=Topics(), partitions=4, connect=_never, topics_now=_never)
+    relay = Relay(source="handling", kafka="", topics=Topics(), partitions=4, mac=MAC, connect=_never, topics_now=_never)
     assert await relay.backlog(app) == 100_000
     await owner.execute(
         "UPDATE relay_checkpoint SET (transaction_id, global_position) = (SELECT transaction_id, global_position FROM events"

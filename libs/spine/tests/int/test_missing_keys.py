@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from spine_log import Author, Sent, made_anew, on_the_log, pen, subject_of
-from spine_stack import MASTER, Stack, Toy, eventually, metadata, open_case, opened, registered
+from spine_stack import MAC, MASTER, Stack, Toy, eventually, metadata, open_case, opened, registered
 from structlog.testing import capture_logs
 
 from redress_events.contracts.handling import ProgressReported
@@ -21,7 +21,7 @@ from redress_events.vocabulary import KEYS
 from redress_spine.aggregate import Automation, Context
 from redress_spine.processing import automations
 from redress_spine.store.engine import Engine, Forgotten, KeyMissing, PlaintextMissing
-from redress_spine.store.vault import PROOF, tombstone_proof
+from redress_spine.store.vault import MAKER, PROOF
 
 REF = "intake/1/text"
 READ = "SELECT count(*) FROM consumer_offsets WHERE topic = $1 AND next >= $2"
@@ -47,7 +47,7 @@ def key_of(author: Author) -> Sent:
 
 
 def tombstone_of(author: Author) -> Sent:
-    return Sent(author.subject.encode(), None, [(PROOF, tombstone_proof(MASTER, author.subject))])
+    return Sent(author.subject.encode(), None, [(PROOF, MAC.prove_destroyed(MAKER, author.subject))])
 
 
 async def test_a_missing_key_sets_work_on_words_aside_with_an_alarm_and_it_is_done_with_the_words_once_the_key_is_there(

@@ -18,7 +18,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic, RecordsToDelete
 from spine_log import Author, Sent, admin_of, adopted, deleted, made_anew, on_the_log, pen, rebuild, subject_of, verified
 from spine_servers import archive, moved, stack_on
-from spine_stack import AT, Stack, eventually, metadata, registered
+from spine_stack import AT, MAC, Stack, eventually, metadata, registered
 from spine_stack import opened as words
 
 from redress_events.contracts import CONTRACTS
@@ -48,7 +48,7 @@ STATE = "SELECT subject, observed::text, own::text, read::text, parked FROM stat
 
 async def restoring(stack: Stack, *recreate: str, services: Sequence[str] = SERVICES, in_flight: float = 0.1, **options: Any) -> RestoreLog:
     access = {name: Access((await stack.database(name)).owner_dsn, (await stack.database(name)).app_dsn) for name in services}
-    named: dict[str, Any] = {"kafka": stack.kafka, "partitions": stack.partitions, "prefix": stack.prefix}
+    named: dict[str, Any] = {"kafka": stack.kafka, "partitions": stack.partitions, "prefix": stack.prefix, "mac": MAC}
     return RestoreLog(access, **named, recreate=recreate, in_flight=in_flight, **options)
 
 
@@ -304,7 +304,11 @@ async def sent(stack: Stack, topic: str, *records: Sent, partition: int | None =
     try:
         own = [
             await producer.send_and_wait(
-                stack.prefix + topic, each.value, each.key, each.place() if partition is None else partition, None, each.headers
+                stack.prefix + topic,
+                each.value,
+                each.key,
+                each.place() if partition is None else partition,
+                headers=each.headers_on(stack.prefix + topic),
             )
             for each in records
         ]
@@ -435,7 +439,7 @@ async def test_what_would_be_lost_for_ever_is_refused(stack: Stack):
 async def test_a_journal_that_is_not_there_is_named(stack: Stack):
     access = {name: Access((await stack.database(name)).owner_dsn, (await stack.database(name)).app_dsn) for name in SERVICES}
     access["handling"] = Access(access["handling"].owner_dsn + "_gone", access["handling"].app_dsn)
-    automations = RestoreLog(access, kafka=stack.kafka, partitions=stack.partitions, prefix=stack.prefix)
+    automations = RestoreLog(access, kafka=stack.kafka, partitions=stack.partitions, prefix=stack.prefix, mac=MAC)
     with pytest.raises(CannotRestore, match="The journal of handling is not there"):
         await automations.run()
 

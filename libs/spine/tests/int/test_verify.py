@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 from spine_log import Author, idle, made_anew, on_the_log, pen, rebuild, states, subject_of, verified
-from spine_stack import HANDLING_AGGREGATE, INTAKE_AGGREGATE, MASTER, Stack, eventually, metadata, registered
+from spine_stack import HANDLING_AGGREGATE, INTAKE_AGGREGATE, MAC, MASTER, Stack, eventually, metadata, registered
 
 from redress_events.contracts import CONTRACTS, HANDLING, INTAKE
 from redress_events.contracts.handling import CaseOpened
@@ -19,8 +19,10 @@ from redress_spine.admin.verify import VerifyReport, _Check, verify
 from redress_spine.aggregate import Verified
 
 VERIFIED = {
-    "intake": lambda stack: Verified("intake", {"complaint": INTAKE_AGGREGATE}, INTAKE, CONTRACTS, stack.partitions, stack.prefix),
-    "handling": lambda stack: Verified("handling", {"complaint": HANDLING_AGGREGATE}, HANDLING, CONTRACTS, stack.partitions, stack.prefix),
+    "intake": lambda stack: Verified("intake", {"complaint": INTAKE_AGGREGATE}, INTAKE, CONTRACTS, stack.partitions, stack.prefix, MAC),
+    "handling": lambda stack: Verified(
+        "handling", {"complaint": HANDLING_AGGREGATE}, HANDLING, CONTRACTS, stack.partitions, stack.prefix, MAC
+    ),
 }
 
 

@@ -35,7 +35,7 @@ async def test_what_came_after_an_idle_hour_is_as_old_as_it_is_and_no_hour_older
         loop = asyncio.get_running_loop()
         topic, now = stack.prefix + LIFECYCLE, int(wall_clock().timestamp() * 1000)
         await hand.producer.send_and_wait(
-            topic, first.value, first.key, first.place(), headers=first.headers, timestamp_ms=now - HOUR * 1000
+            topic, first.value, first.key, first.place(), headers=first.headers_on(topic), timestamp_ms=now - HOUR * 1000
         )
 
         async def all_read() -> bool:

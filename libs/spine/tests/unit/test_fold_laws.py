@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spine_log import STATES, Author, Sent, subject_of
-from spine_stack import HANDLING_AGGREGATE, registered
+from spine_stack import HANDLING_AGGREGATE, MAC, registered
 
 from redress_events.contracts import CONTRACTS, HANDLING, TRIAGE
 from redress_events.contracts.handling import CaseOpened
@@ -25,7 +25,7 @@ from redress_spine.store.fold import SHORT, WINDOW, Folding, ParkedRecord, Waiti
 from redress_spine.store.states import Codec
 
 SUBJECT = subject_of(1)
-READER = Reader("handling", {"complaint": HANDLING_AGGREGATE}, CONTRACTS, 4)
+READER = Reader("handling", {"complaint": HANDLING_AGGREGATE}, CONTRACTS, 4, MAC)
 ROUTED = ComplaintRouted(routing=1, department="network", queue="radio")
 laws = settings(deadline=None, max_examples=60)
 

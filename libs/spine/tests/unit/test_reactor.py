@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spine_log import Sent
 from spine_outside import OPENING
-from spine_stack import HANDLING_AGGREGATE, registered
+from spine_stack import HANDLING_AGGREGATE, MAC, registered
 
 from redress_events.contracts import CONTRACTS, HANDLING
 from redress_events.contracts.handling import CaseOpened
@@ -96,6 +96,6 @@ HOOK = "hook/01890000-0000-7000-8000-000000000001"
     [(HOOK, Elsewhere), ("hook/7", DeadLetter), ("nail/01890000-0000-7000-8000-000000000001", DeadLetter)],
 )
 def test_subjects_of_a_kind_that_only_others_have_are_passed_over_and_those_of_nobody_are_not(key: str, judged: type) -> None:
-    reader = Reader("handling", {"complaint": HANDLING_AGGREGATE}, CONTRACTS | {"shop": Contract("shop", HookMade)}, 4)
+    reader = Reader("handling", {"complaint": HANDLING_AGGREGATE}, CONTRACTS | {"shop": Contract("shop", HookMade)}, 4, MAC)
     assert isinstance(reader.judge(Sent(key.encode(), b"{}", []).record()), judged)
     assert reader.is_elsewhere(key) is (judged is Elsewhere)

@@ -8,7 +8,7 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spine_log import STATES, Author, Sent, subject_of
-from spine_stack import HANDLING_AGGREGATE, registered
+from spine_stack import HANDLING_AGGREGATE, MAC, registered
 
 from redress_events.contracts import CONTRACTS, HANDLING, TRIAGE
 from redress_events.contracts.handling import CaseOpened
@@ -20,7 +20,7 @@ from redress_spine.store.fold import Folding, ParkedRecord, RecordPlace, place_o
 from redress_spine.store.states import Codec
 
 SUBJECT = subject_of(1)
-READER = Reader("handling", {"complaint": HANDLING_AGGREGATE}, CONTRACTS, 4)
+READER = Reader("handling", {"complaint": HANDLING_AGGREGATE}, CONTRACTS, 4, MAC)
 OPENED = CaseOpened(cycle=1, routing=1, department="d")
 
 

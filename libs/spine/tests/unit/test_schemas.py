@@ -69,6 +69,7 @@ def test_a_golden_file_is_what_asyncapi_describes(path: Path):
         name: content.decode(errors="replace")
         for name, content in headers(envelope.subject, envelope.source, envelope.type, envelope.version, GENESIS, chain(GENESIS, value))
     }
+    kept["mac"] = f"{envelope.source}.1.{'x' * 24}"
     registry: Registry[Any] = Registry().with_resource("urn:document", DRAFT7.create_resource(document))
     for part, content in (("payload", json.loads(value)), ("headers", kept)):
         Draft7Validator({"$ref": f"urn:document#/components/messages/{name}/{part}"}, registry=registry).validate(content)

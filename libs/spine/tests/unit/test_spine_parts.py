@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidTag
 from hypothesis import given
 from hypothesis import strategies as st
 from spine_log import CIPHER, STATES, subject_of
-from spine_stack import AT, HANDLING_AGGREGATE, MASTER, Observed, registered
+from spine_stack import AT, HANDLING_AGGREGATE, MAC, MASTER, Observed, registered
 
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
@@ -33,7 +33,7 @@ from redress_spine.messaging.envelope import GENESIS, chain, decode
 from redress_spine.processing.clock import fresh_id
 from redress_spine.store.commit import LARGEST_EVENT, EventTooLarge, Item, Provenance, cause_json, cause_of, prepare
 from redress_spine.store.states import Codec, partition_of
-from redress_spine.store.vault import OPENED_AT_ONCE, NotSealed, Vault, ciphertext_of, on_the_log, seal, tombstone_proof, unseal
+from redress_spine.store.vault import MAKER, OPENED_AT_ONCE, NotSealed, Vault, ciphertext_of, on_the_log, seal, unseal
 
 SUBJECT = subject_of(1)
 ROW = STATES.fresh(SUBJECT)
@@ -169,12 +169,13 @@ def test_the_quick_replace_does_what_that_of_dataclasses_does():
         replace(before, chased=3)  # type: ignore[call-arg]
 
 
-def test_a_proof_is_of_one_subject_under_one_master_key() -> None:
-    vault, proof = Vault(MASTER, nobody, nobody), tombstone_proof(MASTER, SUBJECT)
-    assert vault.proves(SUBJECT, proof) and tombstone_proof(MASTER, SUBJECT) == proof
-    for subject, false in ((subject_of(2), proof), (SUBJECT, None), (SUBJECT, b""), (SUBJECT, proof[:-1]), (SUBJECT, bytes(32))):
+def test_a_proof_is_of_one_subject_by_the_one_who_makes_keys() -> None:
+    vault, proof = Vault(MASTER, nobody, nobody, MAC), MAC.prove_destroyed(MAKER, SUBJECT)
+    assert vault.proves(SUBJECT, proof) and MAC.prove_destroyed(MAKER, SUBJECT) == proof
+    anothers = MAC.prove_destroyed("handling", SUBJECT)
+    for subject, false in ((subject_of(2), proof), *((SUBJECT, each) for each in (None, b"", proof[:-1], bytes(32), anothers))):
         assert not vault.proves(subject, false)
-    assert not Vault(bytes(32), nobody, nobody).proves(SUBJECT, proof)
+    assert not Vault(MASTER, nobody, nobody).proves(SUBJECT, proof), "without keys nothing is proved"
 
 
 def nobody() -> Any:

@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from spine_log import Author, Pen, pen
-from spine_stack import MASTER, Stack, eventually
+from spine_stack import MAC, MASTER, Stack, eventually
 from standardwebhooks import Webhook
 
 from redress_chassis.edge.outbound import Outbound
@@ -140,7 +140,7 @@ class Desk:
             await connection.close()
 
     def described(self) -> Verified:
-        return Verified("intake", KINDS, INTAKE, CONTRACTS, self.stack.partitions, self.stack.prefix)
+        return Verified("intake", KINDS, INTAKE, CONTRACTS, self.stack.partitions, self.stack.prefix, MAC)
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ async def desk(kafka_address: str, database: Any, serve: Serve) -> AsyncIterator
         automations=[],
         queries=service.queries,
         fold=service.fold,
-        config=Config(made.app_dsn, kafka_address, MASTER, stack.partitions, 0.2, topic_prefix=stack.prefix),
+        config=Config(made.app_dsn, kafka_address, MASTER, MAC, stack.partitions, 0.2, topic_prefix=stack.prefix),
         reactors=[reactor(Outbound(local=True), SOON)],
     )
     where = {"databases": made, "engine": engine, "kafka": kafka_address, "partitions": stack.partitions, "profile": "local"}

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 from spine_log import Author, Pen, Sent, pen, subject_of
-from spine_stack import MASTER, Stack, eventually
+from spine_stack import MAC, MASTER, Stack, eventually
 
 from redress_events.contracts import CONTRACTS, HANDLING, INTAKE, SLA_MONITOR, TRIAGE
 from redress_events.contracts.handling import CaseResolved
@@ -77,7 +77,7 @@ async def monitor(kafka_address: str, database: Callable[[str], Awaitable[Databa
     made = await database("sla-monitor")
     schema = await migrate(owner_dsn=made.owner_dsn, app_role=made.app_role, service_migrations_dir=MIGRATIONS, fold=1)
     connection = await connections.connect(made.app_dsn, server_settings={"search_path": f"{schema},public"})
-    config = Config(made.app_dsn, kafka_address, MASTER, stack.partitions, 0.2, topic_prefix=stack.prefix)
+    config = Config(made.app_dsn, kafka_address, MASTER, MAC, stack.partitions, 0.2, topic_prefix=stack.prefix)
     replicas = [
         Engine(
             source="sla-monitor",
@@ -140,6 +140,6 @@ async def test_an_event_of_an_earlier_time_annuls_once_and_for_good(monitor: Mon
         await monitor.idle()
         found = Counter(name for name, _ in await monitor.said(subject) if name != "clock-confirmed")
         assert (found["deadline-breached"], found["breach-annulled"]) == (1, annulled), found
-    what = Verified("sla-monitor", {"complaint": AGGREGATE}, SLA_MONITOR, CONTRACTS, monitor.stack.partitions, monitor.stack.prefix)
+    what = Verified("sla-monitor", {"complaint": AGGREGATE}, SLA_MONITOR, CONTRACTS, monitor.stack.partitions, monitor.stack.prefix, MAC)
     report = await verify(what, monitor.databases.app_dsn, monitor.stack.kafka)
     assert report.equal and report.parked == 0, report
