@@ -4,7 +4,7 @@ from redress_chassis.api.bodies import Body, Label, Moment, Short, SubjectId, Wo
 from redress_chassis.api.commands import Commands, Permitted
 from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import Cursor, Limit, Page
-from redress_chassis.auth.callers import Caller
+from redress_chassis.auth.callers import Caller, Role
 from redress_chassis.auth.permissions import ANYTHING, OWN, OWN_DEPARTMENT, OWN_UNLESS_SHARED, Permissions, Roles
 from redress_chassis.edge.problems import Problem
 from redress_chassis.policies import PolicyUnusable, read_policy
@@ -28,6 +28,7 @@ __all__ = [
     "Permitted",
     "PolicyUnusable",
     "Problem",
+    "Role",
     "Roles",
     "Service",
     "Settings",

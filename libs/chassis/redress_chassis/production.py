@@ -65,9 +65,11 @@ def of_password(variable: str, password: str | None) -> Iterator[Flaw]:
         yield variable, "Its password is one that everybody can read in docker-compose.yml.", DEFAULT_PASSWORDS
 
 
-def of_issuer(jwks: str, issuer: str) -> Iterator[Flaw]:
+def of_issuer(jwks: str, issuer: str, introspection_url: str | None = None) -> Iterator[Flaw]:
     if jwks.startswith("http://"):
         yield "JWKS", "It is http: whoever is on the way gives keys of their own, and signs tokens by them.", JWKS_OVER_HTTP
+    if introspection_url and introspection_url.startswith("http://"):
+        yield "INTROSPECTION_URL", "It is http: whoever is on the way reads tokens, and says which are good.", JWKS_OVER_HTTP
     host = urlsplit(issuer).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         yield "ISSUER", "It is the development issuer: whoever has its key may be anybody.", DEVELOPMENT_ISSUER

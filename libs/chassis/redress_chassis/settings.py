@@ -115,7 +115,7 @@ class Settings(KafkaSettings, HttpSettings, IdentitySettings, ObservabilitySetti
         flaws = (
             *self.kafka_flaws(),
             *production.of_database("DATABASE_URL", self.database_url, password),
-            *production.of_issuer(self.jwks, self.issuer),
+            *production.of_issuer(self.jwks, self.issuer, self.introspection_url),
         )
         return production.lines(flaws, production.accepted(self.accept))
 

@@ -12,16 +12,23 @@ READ_BY_OTHERS = frozenset(
     {
         "REDRESS_APP_PASSWORD",
         "REDRESS_APP_PASSWORD_FILE",
+        "REDRESS_CONTEXT",
         "REDRESS_HOME",
         "REDRESS_KAFKA_ADDRESS",
         "REDRESS_KAFKA_LIBS",
         "REDRESS_KEYS",
         "REDRESS_NO_DOCKER",
+        "REDRESS_OPERATOR",
+        "REDRESS_OPS_URL",
         "REDRESS_OWNER_PASSWORD",
         "REDRESS_OWNER_PASSWORD_FILE",
+        "REDRESS_OWNER_URL",
         "REDRESS_POSTGRES_ADMIN_DSN",
         "REDRESS_REPLICATION_FACTOR",
+        "REDRESS_SERVICE_KEYS",
         "REDRESS_STACK",
+        "REDRESS_TOKEN_FILE",
+        "REDRESS_URL",
     }
 )
 # What tests are told, ports of a compose stack, and what Kubernetes tells each container of the services in its namespace.

@@ -3,7 +3,7 @@ a handler may read a case of another department."""
 
 from datetime import datetime
 
-from redress_chassis import ANYTHING, OWN_DEPARTMENT, Permissions, Roles
+from redress_chassis import ANYTHING, OWN_DEPARTMENT, Permissions, Role, Roles
 from redress_handling.domain.case import Case
 
 
@@ -16,6 +16,7 @@ def ended_at(case: Case) -> datetime | None:
 
 
 HANDLES: Roles = {"handler": OWN_DEPARTMENT, "supervisor": ANYTHING}
+BREAK_GLASS: tuple[Role, ...] = ("handler",)  # for a case of another department, where a customer cannot wait for it
 
 PERMISSIONS = Permissions(
     {
@@ -33,5 +34,5 @@ PERMISSIONS = Permissions(
     },
     department=department,
     ended_at=ended_at,
-    break_glass=["handler"],  # a case of another department, where a customer cannot wait for it
+    break_glass=BREAK_GLASS,
 )

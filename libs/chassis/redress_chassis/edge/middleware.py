@@ -105,7 +105,7 @@ class EdgeMiddleware:
         headers = dict(scope["headers"])
         traceparent = headers.get(b"traceparent", b"").decode("latin-1")
         path = scope["path"].removeprefix(scope.get("root_path", ""))  # the server sets the one before the other
-        span = self._span(scope, path, traceparent)
+        span = self._span(path, scope["method"], traceparent)
         trace = continued(traceparent) if span is None else of_span(span.traceparent)
         request_context = scope[PLACE] = RequestContext(scope["method"], path, trace, headers, span=span)
         CURRENT.set(trace)  # a request is a task of its own: nobody has to take it back
@@ -134,11 +134,11 @@ class EdgeMiddleware:
         finally:
             self._record(scope, request_context, time.perf_counter() - began)
 
-    def _span(self, scope: Scope, path: str, traceparent: str) -> Span | None:
+    def _span(self, path: str, method: str, traceparent: str) -> Span | None:
         """Health and metrics are asked too often to be worth a span."""
         if self._gate.tracer is None or path in self._paths.open:
             return None
-        method = scope["method"] if scope["method"] in METHODS else "_OTHER"
+        method = method if method in METHODS else "_OTHER"
         return self._gate.tracer.begin(method, "server", traceparent, {"http.request.method": method})
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, request_context: RequestContext) -> None:
