@@ -19,7 +19,7 @@ from rich.table import Table
 from redress_cli.consent import Yes, accountable, ask_whatever
 from redress_cli.consent import who as operator
 from redress_cli.console import AsJson, err, fail, moment, out
-from redress_cli.harmless import foreign
+from redress_cli.harmless import foreign, harmless
 from redress_cli.installation import ServiceName
 from redress_cli.target import ContextName, StackFolder, installation
 from redress_local.places import SERVICES
@@ -132,9 +132,11 @@ def verify(
 
         redress audit verify --file audit.jsonl
     """
-    where = installation(folder, context)
-    masters = [key for key in (where.master_key(), *(_bytes(each) for each in master or ())) if key]
+    masters = [_bytes(each) for each in master or ()]
     named = [head for each in heads or () for head in _heads(each)]
+    if file is None or not masters:  # an export needs no installation where its key is given
+        where = installation(folder, context)
+        masters += [key] if (key := where.master_key()) else []
     if file is not None:
         reports = _reports_of(file, masters, named)
     else:
@@ -145,7 +147,7 @@ def verify(
         out.print(_table(reports))
         for report in reports:
             for each in report.differences:
-                err.print(f"{report.service} {each.writer} {each.number}: {each.what}", style="red", markup=False)
+                err.print(harmless(f"{report.service} {each.writer} {each.number}: {each.what}"), style="red", markup=False)
             if report.more:
                 err.print(f"… and {report.more} more in {report.service}", style="red")
     if not all(report.whole for report in reports):
@@ -167,6 +169,7 @@ def prune(
         redress audit prune handling --before 2023-01-01
     """
     where = installation(folder, context)
+    where.chosen([service])
     if (key := where.master_key()) is None:
         fail("The master key cannot be read here, and without it nobody could tell a pruning from a theft.")
     ask_whatever(f"take away what {service} recorded before {before.isoformat()}, for good", yes)

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from starlette.types import Scope
 
 from redress_chassis.api.validation import Flaw
+from redress_chassis.edge.caller_limits import address_of
 from redress_chassis.edge.problems import Problem, invalid
 from redress_chassis.edge.request_context import request_context_of
 from redress_spine.processing.skips import checked_why
@@ -41,7 +42,7 @@ def refusal_of(scope: Scope, problem: Problem) -> dict[str, Any] | None:
     access = request_context.access
     if not access.refused and problem.status not in REFUSED:
         return None
-    subjects: dict[str, list[str]] = {request_context.subject: []} if access.refused and request_context.subject else {}
+    subjects: dict[str, list[str]] = {request_context.subject: []} if request_context.subject else {}
     return _record(scope, REFUSAL, subjects, {"code": "out-of-reach" if access.refused else problem.code, "reason": access.reason})
 
 
@@ -54,7 +55,7 @@ def _record(scope: Scope, kind: str, subjects: dict[str, list[str]], more: dict[
     request_context = request_context_of(scope)
     caller = request_context.caller
     who = {"who": caller.sub, "roles": sorted(caller.roles), "department": caller.department} if caller else {}
-    what = {"operation": operation_of(scope), "subjects": subjects, "address": address_of(scope), "trace": request_context.trace.trace}
+    what = {"operation": operation_of(scope), "subjects": subjects, "address": client_of(scope), "trace": request_context.trace.trace}
     return {"kind": kind, **{name: value for name, value in (who | what | more).items() if value is not None}}
 
 
@@ -64,8 +65,8 @@ def operation_of(scope: Scope) -> str | None:
     return f"{scope['method']} {path}" if path else None
 
 
-def address_of(scope: Scope) -> str | None:
-    """Where the request came from, as far as the server knows."""
+def client_of(scope: Scope) -> str | None:
+    """Where the request came from, or what a trusted proxy says of that."""
     client = scope.get("client")
     return str(client[0]) if client else None
 

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from redress_chassis.api.strict_json import strict_json
 from redress_chassis.api.validation import Flaw, Where
 from redress_chassis.auth.callers import Caller, bearer
-from redress_chassis.edge.audit import reading_of, refusal_of, stranger_of
+from redress_chassis.edge.audit import BREAK_GLASS, reading_of, refusal_of, stranger_of
 from redress_chassis.edge.caller_limits import CallerLimits, address_of
 from redress_chassis.edge.headers import refuse_repeated, secured
 from redress_chassis.edge.logs import AccessLog, frames
@@ -35,7 +35,7 @@ from redress_spine.tracing import Span, Tracer
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # What programs of other origins' pages may send and read, where a setting lets them call at all.
 ALLOWED_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-ALLOWED_HEADERS = ("authorization", "content-type", "idempotency-key", "if-match", "traceparent")
+ALLOWED_HEADERS = ("authorization", "content-type", "idempotency-key", "if-match", "traceparent", BREAK_GLASS.lower())
 EXPOSED_HEADERS = ("etag", "location", "retry-after")
 log = structlog.get_logger()
 

@@ -18,6 +18,7 @@ from redress_spine.store.errors import JournalRestored
 if TYPE_CHECKING:
     from redress_spine.store.engine import Measures
 
+AUDITED = ("reading", "break-glass", "refusal", "not-written")
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
 # Measures of the engine: what each means to somebody who is woken by it.
 GAUGES = {
@@ -60,6 +61,8 @@ class Metrics:
             ["kind"],
             registry=self.registry,
         )
+        for kind in AUDITED:  # at 0 from the start: the first one is a rise
+            self._audited.labels(kind)
         self._requests = Histogram(
             "redress_request_seconds", "Duration of requests.", ["method", "route", "status"], registry=self.registry, buckets=BUCKETS
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -35,7 +34,7 @@ PERMISSIONS = Permissions(
     },
     department=lambda state: "network",
     known=lambda state: bool(state),
-    break_glass=("handler",),
+    break_glass=["handler"],
 )
 
 
@@ -91,7 +90,7 @@ def service() -> Service:
 
 
 @pytest.fixture
-async def ask(client: httpx.AsyncClient, issuer: Any, jar: Any) -> AsyncIterator[Any]:
+def ask(client: httpx.AsyncClient, issuer: Any, jar: Any) -> Any:
     """Asks as alice, in roles, of a department."""
     jar.rows[NOTE] = ("jar/1/text", "jar/2/phone")
     jar.digest = lambda *_: b"digest"
