@@ -94,7 +94,8 @@ def anchor(heading: str) -> str:
 
 
 def pages() -> list[Page]:
-    found = [ROOT / "README.md", ROOT / "libs/spine/README.md", ROOT / "schemas/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    beside = ("README.md", "libs/spine/README.md", "schemas/README.md", "deploy/helm/redress/README.md")
+    found = [*(ROOT / name for name in beside), *sorted((ROOT / "docs").rglob("*.md"))]
     return [Page(path) for path in found if path.exists()]
 
 
