@@ -128,9 +128,11 @@ async def demand_sessions(dsn: str, role: str = "tools", *, password_file: Path 
         try:
             for _ in range(2):
                 own = {await first.fetchrow(SESSION), await first.fetchrow(SESSION)}
+                if len(own) > 1 or await second.fetchrow(SESSION) in own:  # before a transaction, which statement mode ends by hanging up
+                    raise SharedSession
                 async with second.transaction():
                     others = await second.fetchrow(SESSION)
-                    if len(own) > 1 or others in own or await first.fetchrow(SESSION) not in own:
+                    if others in own or await first.fetchrow(SESSION) not in own:
                         raise SharedSession
         except (*ANOTHERS, asyncpg.ProtocolViolationError) as error:
             raise SharedSession from error
