@@ -63,7 +63,7 @@ async def test_made_up_keys_do_not_make_us_hammer_the_issuer(issuer: Any, clock:
     assert await answer(tokens, issuer.token("ops", header={"kid": "made-up"})) == BAD
     rotate(issuer, "k2")
     assert await answer(tokens, issuer.token("ops")) == BAD
-    clock.now += 11
+    clock.now += 2
     assert await answer(tokens, issuer.token("ops")) == GOOD
 
 
