@@ -82,7 +82,7 @@ def test_a_glass_is_broken_with_a_reason_and_by_a_handler_alone(live: Live, comp
     (record,) = recorded(live, "handling", "--subject", f"complaint/{complaint}", "--kind", "break-glass")
     assert (record["who"], record["reason"], record["allowed"]) == (f"handler-{OTHER}", REASON, {"handler": "break glass"})
     assert 'redress_audit_records_total{kind="break-glass"} ' in live.page("handling", "/metrics").text
-    assert REASON in " ".join(redress(live, "list", "handling", "--kind", "break-glass").stdout.split())
+    assert set(REASON.split()) <= set(redress(live, "list", "handling", "--kind", "break-glass").stdout.split())
 
 
 def test_what_somebody_changed_in_the_database_is_found(live: Live, complaint: str):
@@ -122,7 +122,7 @@ def test_what_is_young_is_not_taken_away(live: Live):
 
 def test_a_list_with_words_is_recorded_with_all_whose_words_it_shows(live: Live):
     unclear = live.register(UNCLEAR)
-    eventually(lambda: any(each["complaint"] == unclear for each in live.agent.all("triage", "/reviews")), "a person is to review it")
+    eventually(lambda: any(each["id"] == unclear for each in live.agent.all("triage", "/reviews")), "a person is to review it")
     (record, *_) = recorded(live, "triage", "--subject", f"complaint/{unclear}")
     assert (record["who"], record["operation"]) == ("agent-one", "GET /reviews")
     assert all(fields == ["intake/1/text"] for fields in record["subjects"].values())
