@@ -284,15 +284,18 @@ def test_words_after_the_resolution_reach_whose_step_is_next_and_stop_the_giving
     assert ok(live.agent.get("callback", f"/visits/{again}"))["refers_to"] == link
 
 
-def test_a_front_end_sees_the_way_and_not_what_lies_behind(live: Live):
+def test_a_front_end_sees_the_way_of_its_complaints_and_not_what_lies_behind(live: Live):
     new = ok(live.front_end.post("intake", "/complaints", {"channel": "web", "text": SLOW, "phone": "13800000001"}), 201)
     live.reaches(new["id"], "routed")
     spoken = new["number"].lower().replace("-", " ")
-    seen = ok(live.api("front-end", subject="another-shop").get("intake", f"/complaints/by-number/{spoken}"))
+    seen = ok(live.front_end.get("intake", f"/complaints/by-number/{spoken}"))
     assert (seen["id"], seen["stage"], seen["text"]) == (new["id"], "routed", SLOW)
     assert [each["stage"] for each in seen["stages"]] == ["registered", "classified", "routed"]
     assert "internal" not in seen
     assert "13800000001" not in str(seen)
+    another = live.api("front-end", subject="another-shop")
+    problem(another.get("intake", f"/complaints/by-number/{spoken}"), 404, "not-found")
+    problem(another.post("intake", f"/complaints/{new['id']}/chases", {}), 404, "not-found")
 
 
 def test_after_all_of_it_nothing_is_lost_or_doubled_and_every_open_complaint_has_an_owner(live: Live):

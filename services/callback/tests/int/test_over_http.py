@@ -136,7 +136,9 @@ async def test_who_resolved_the_case_does_not_record_what_the_customer_thinks_of
     for four_eyes, status in ((True, 403), (False, 200)):
         http = await serve(service, "agent", four_eyes=four_eyes)
         resolved = say.resolved().model_copy(update={"by": "ann"})
-        path = f"/visits/{await http.knows(say.registered(), say.routed(), resolved, say.scheduled())}"
+        words = {"intake/1/text": "没有信号", "intake/1/phone": "13900000000"}
+        words |= {"handling/6/cause": "A cell was off", "handling/6/measures": "Switched it on"}
+        path = f"/visits/{await http.knows(say.registered(), say.routed(), resolved, say.scheduled(), words=words)}"
         answer = await http.post(f"{path}/attempts", said, "supervisor/ann")
         assert answer.status_code == status, answer.text
         if status == 403:
