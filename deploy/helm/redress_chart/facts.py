@@ -20,6 +20,7 @@ from redress_local.rights import kafka_rights
 from redress_spine.messaging.kafka_rights import group
 from redress_spine.messaging.topics import wanted
 
+OPS_PORT = 9090  # of a pod, for what is the operators': the network lets callers to the other port alone
 POLICY = "REDRESS_POLICY"  # a service whose entry in services.toml names it is told by a file
 HEAD = "# Written by `make chart` from services.toml, the contracts, the routes and the Dockerfile. The templates read it.\n"
 
@@ -51,6 +52,7 @@ def container() -> dict[str, Any]:
     text = (ROOT / "Dockerfile").read_text("utf-8")
     return {
         "port": int(_said(r"^EXPOSE (\d+)$", text)),
+        "ops_port": OPS_PORT,
         "user": int(_said(r"^USER (\d+):\1$", text)),
         "spool": _said(r"^ENV TMPDIR=(\S+)$", text),
         "grace": GRACE,

@@ -239,6 +239,23 @@ def callers_from_outside_reach_operations_alone(found: list[Object]) -> Iterator
 
 
 @asked
+def the_port_for_operations_is_not_the_callers(found: list[Object]) -> Iterator[str]:
+    """Metrics, documents and /ops; who may reach one port may not reach the other."""
+    ops = facts()["container"]["ops_port"]
+    for each in of("Deployment", found):
+        (container,) = each["spec"]["template"]["spec"]["containers"]
+        told = {variable["name"]: variable.get("value") for variable in container["env"]}
+        if told.get("REDRESS_OPS_PORT") != str(ops) or ops not in {port["containerPort"] for port in container["ports"]}:
+            yield f"{name(each)} has no port for operations"
+    for each in of("NetworkPolicy", found):
+        for rule in each["spec"].get("ingress", ()):
+            if len(rule["ports"]) != 1:
+                yield f"{name(each)} lets the same callers to several ports"
+    for each in of("ServiceMonitor", found):
+        yield from (f"{name(each)} asks callers' port" for endpoint in each["spec"]["endpoints"] if endpoint["port"] != "ops")
+
+
+@asked
 def connections_are_secured(found: list[Object]) -> Iterator[str]:
     for what, container in containers(found):
         told: dict[str, Any] = {variable["name"]: variable.get("value") for variable in container.get("env", ())}

@@ -35,8 +35,6 @@ it renders. It holds no password and no key: it names secrets that are there, or
 | `<release>-<service>-kafka` | `username`, `password`; or `user.crt`, `user.key` | the service, and its migration. Strimzi makes it |
 | `<release>-setup-kafka` | the same | the job that makes topics in a Kafka of yours |
 
-Passwords of databases stand in an address: letters, digits, `-`, `_`, `.` and `~` alone.
-
 ## Values
 
 | value | default | meaning |

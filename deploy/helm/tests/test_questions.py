@@ -100,6 +100,14 @@ WRONG: list[tuple[str, str, Callable[[Found], Any]]] = [
         lambda found: first(found, "KafkaUser")["spec"]["authorization"]["acls"][1]["operations"].append("Write"),
     ),
     ("what_is_kept_for_ever", "operators", lambda found: first(found, "KafkaTopic")["metadata"].pop("annotations")),
+    ("the_port_for_operations", "operators", lambda found: container(found)["ports"].pop()),
+    ("the_port_for_operations", "operators", lambda found: container(found)["env"].remove({"name": "REDRESS_OPS_PORT", "value": "9090"})),
+    ("the_port_for_operations", "operators", lambda found: first(found, "ServiceMonitor")["spec"]["endpoints"][0].update(port="http")),
+    (
+        "the_port_for_operations",
+        "operators",
+        lambda found: first(found, "NetworkPolicy", "-intake")["spec"]["ingress"][0]["ports"].append({"port": 9090}),
+    ),
     ("images_have_a_version", "managed", lambda found: container(found).update(image="redress/intake:latest")),
     ("images_have_a_version", "managed", lambda found: container(found).update(image="registry:5000/redress/intake")),
     ("objects_say_where_and_whose", "managed", lambda found: first(found, "Service")["metadata"].pop("namespace")),
@@ -196,7 +204,7 @@ def test_every_value_has_a_shape():
 
 
 def test_the_dockerfile_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Any):
-    assert facts.container() == {"port": 8080, "user": 10001, "spool": "/spool", "grace": 10}
+    assert facts.container() == {"port": 8080, "ops_port": 9090, "user": 10001, "spool": "/spool", "grace": 10}
     (tmp_path / "Dockerfile").write_text("EXPOSE 8080\nEXPOSE 9090\n")
     monkeypatch.setattr(facts, "ROOT", tmp_path)
     with pytest.raises(facts.NotFound, match="2 lines like"):

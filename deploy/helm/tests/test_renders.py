@@ -56,7 +56,7 @@ def test_every_service_is_there_with_its_image_and_port(found: list[Any]):
     for service in SERVICES:
         (container,) = deployments[f"redress-{service}"]["spec"]["template"]["spec"]["containers"]
         assert re.split("[@:]", container["image"])[0].endswith(compose[service]["image"])
-        assert {port["containerPort"] for port in container["ports"]} == exposed
+        assert {port["containerPort"] for port in container["ports"]} - {facts.OPS_PORT} == exposed
     ports = {each["metadata"]["name"]: each["spec"]["ports"][0]["port"] for each in found if each["kind"] == "Service"}
     assert ports == {f"redress-{service}": ENTRIES[service].port for service in SERVICES}
 
@@ -74,6 +74,7 @@ def test_every_setting_that_is_told_is_one_and_none_that_is_required_is_missing(
 def test_what_the_jobs_are_told_is_what_the_setup_job_reads(found: list[Any]):
     job = (ROOT / "deploy/local/redress_local/setup_job.py").read_text()
     read = {*re.findall(r"REDRESS_[A-Z_]+", job), *(PREFIX + name.upper() for name in Settings.model_fields if name.startswith("kafka_"))}
+    read |= {f"{name}_FILE" for name in read if name.endswith("_PASSWORD")}
     jobs = [each for each in found if each["kind"] == "Job"]
     assert len(jobs) in (len(SERVICES), len(SERVICES) + 1)
     for each in jobs:
@@ -214,6 +215,8 @@ def test_the_smoke_test_is_one_file_of_the_standard_library():
         ({"networkPolicy__kafka": []}, "networkPolicy.kafka is empty"),
         ({"networkPolicy__postgres": []}, "networkPolicy.postgres is empty"),
         ({"networkPolicy__identity": []}, "networkPolicy.identity is empty"),
+        ({"tracing": {"endpoint": "http://collector:4318"}}, "networkPolicy.tracing is empty"),
+        ({"tracing": {"sample": "all"}}, "/tracing/sample"),
         ({"networkPolicy__callers": [{}, {"everybody": True}]}, "/networkPolicy/callers"),
         ({"ingress__tlsSecret": ""}, "ingress.tlsSecret is missing"),
         ({"ingress__host": ""}, "ingress.host is missing"),

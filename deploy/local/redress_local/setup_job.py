@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from redress_chassis import production
 from redress_chassis.environment import PREFIX, secret
@@ -77,7 +78,7 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
         elif step == MIGRATE:
             if len(services) != 1:
                 raise Missing("REDRESS_OWNER_URL names one database: say whose by --service NAME.")
-            owner_dsn, app_role = setting("REDRESS_OWNER_URL"), f"{ENTRIES[services[0]].database}_app"
+            owner_dsn, app_role = owner_address(), f"{ENTRIES[services[0]].database}_app"
             demand(production.of_database("OWNER_URL", owner_dsn))
             await close_to_others(owner_dsn, app_role)
             await migrate_database(
@@ -120,6 +121,16 @@ def password(name: str) -> str:
         raise Missing(f"{name}_FILE: {error}") from None
     demand(production.of_password(name.removeprefix(PREFIX), found))
     return found
+
+
+def owner_address() -> str:
+    """REDRESS_OWNER_URL, with the password of REDRESS_OWNER_PASSWORD or its file where the address has none. Raises Missing."""
+    address = setting("REDRESS_OWNER_URL")
+    parts = urlsplit(address)
+    if parts.password or not any(os.environ.get(f"REDRESS_OWNER_PASSWORD{end}") for end in ("", "_FILE")):
+        return address
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password('REDRESS_OWNER_PASSWORD'), safe='')}@{host}"))
 
 
 def kafka() -> KafkaClients:

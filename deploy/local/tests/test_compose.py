@@ -299,12 +299,15 @@ async def test_the_setup_job_prepares_one_service_and_may_be_repeated(monkeypatc
         await drop(postgres_admin, databases)
 
 
-async def test_an_owner_migrates_a_database_that_others_made_and_closes_it_to_them(monkeypatch, postgres_admin, kafka_address):
-    made = await provision(postgres_admin, "callback", owner_password="owner-2", app_password="app-2")
+async def test_an_owner_migrates_a_database_that_others_made_and_closes_it_to_them(monkeypatch, tmp_path, postgres_admin, kafka_address):
+    made = await provision(postgres_admin, "callback", owner_password="owner/2@:", app_password="app-2")
+    (tmp_path / "password").write_text("owner/2@:\n")
+    address = made.app_dsn.replace(f"{made.app_role}:app-2@", f"{made.owner_role}@")
     admin = await connections.connect(postgres_admin)
     try:
         await admin.execute(f'GRANT CONNECT ON DATABASE "{made.name}" TO PUBLIC')
-        for name, value in {"KAFKA": kafka_address, "PROFILE": "local", "OWNER_URL": made.owner_dsn}.items():
+        told = {"KAFKA": kafka_address, "PROFILE": "local", "OWNER_URL": address, "OWNER_PASSWORD_FILE": str(tmp_path / "password")}
+        for name, value in told.items():
             monkeypatch.setenv(PREFIX + name, value)
         with pytest.raises(Missing, match="--service"):
             await take(["migrate"], SERVICES)

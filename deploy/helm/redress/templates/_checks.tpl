@@ -25,11 +25,12 @@
 {{- if and (eq $kafka.managedBy "existing") (not $values.networkPolicy.kafka) }}{{ fail "networkPolicy.kafka is empty: name the peers that are Kafka, or nobody reaches it." }}{{ end -}}
 {{- if and (eq $postgres.managedBy "existing") (not $values.networkPolicy.postgres) }}{{ fail "networkPolicy.postgres is empty: name the peers that are PostgreSQL, or nobody reaches it." }}{{ end -}}
 {{- if not $values.networkPolicy.identity }}{{ fail "networkPolicy.identity is empty: name the peers that serve the issuer's keys, or every token is refused." }}{{ end -}}
+{{- if and $values.tracing.endpoint (not $values.networkPolicy.tracing) }}{{ fail "networkPolicy.tracing is empty: name the peers that collect spans, or none arrives." }}{{ end -}}
 {{- end -}}
 {{- if and $values.ingress.enabled (not $values.ingress.host) }}{{ fail "ingress.host is missing: the name under which the services are reached." }}{{ end -}}
 {{- if and $values.ingress.enabled (not $values.ingress.tlsSecret) }}{{ fail "ingress.tlsSecret is missing: tokens and customers' words do not cross the network in clear." }}{{ end -}}
 {{- if and $values.gateway.enabled (not $values.gateway.parentRefs) }}{{ fail "gateway.parentRefs is empty: name the gateway that routes belong to." }}{{ end -}}
-{{- $fixed := list "REDRESS_DATABASE_URL" "REDRESS_KAFKA" "REDRESS_KAFKA_SECURITY" "REDRESS_KAFKA_SASL_MECHANISM" "REDRESS_KAFKA_USERNAME" "REDRESS_KAFKA_PASSWORD" "REDRESS_KAFKA_PASSWORD_FILE" "REDRESS_KAFKA_CA_FILE" "REDRESS_KAFKA_CERT_FILE" "REDRESS_KAFKA_KEY_FILE" "REDRESS_MASTER_KEY_FILE" "REDRESS_MAC_KEYS_DIR" "REDRESS_JWKS" "REDRESS_ISSUER" "REDRESS_AUDIENCE" "REDRESS_PROFILE" "REDRESS_PARTITIONS" "REDRESS_MIN_INSYNC_REPLICAS" "REDRESS_POLICY" -}}
+{{- $fixed := list "REDRESS_DATABASE_URL" "REDRESS_DATABASE_PASSWORD_FILE" "REDRESS_KAFKA" "REDRESS_KAFKA_SECURITY" "REDRESS_KAFKA_SASL_MECHANISM" "REDRESS_KAFKA_USERNAME" "REDRESS_KAFKA_PASSWORD" "REDRESS_KAFKA_PASSWORD_FILE" "REDRESS_KAFKA_CA_FILE" "REDRESS_KAFKA_CERT_FILE" "REDRESS_KAFKA_KEY_FILE" "REDRESS_MASTER_KEY_FILE" "REDRESS_MAC_KEYS_DIR" "REDRESS_JWKS" "REDRESS_ISSUER" "REDRESS_AUDIENCE" "REDRESS_PROFILE" "REDRESS_PARTITIONS" "REDRESS_MIN_INSYNC_REPLICAS" "REDRESS_POLICY" "REDRESS_OTLP_ENDPOINT" "REDRESS_OTLP_SAMPLE" "REDRESS_OPS_PORT" "REDRESS_ROOT_PATH" "REDRESS_TLS_CERT_FILE" "REDRESS_TLS_KEY_FILE" -}}
 {{- range $facts.services -}}
 {{- $own := include "redress.own" (dict "root" $ "service" .) | fromYaml -}}
 {{- range $name, $_ := merge (dict) $values.settings $own.settings -}}

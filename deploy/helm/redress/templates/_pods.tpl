@@ -63,18 +63,17 @@ capabilities:
   value: {{ $kafka.minInsyncReplicas | quote }}
 {{- end }}
 
-{{- /* role: app or owner. variable: which is told the address. */ -}}
+{{- /* role: app or owner. variable: which is told the address; file: which the file of the password, that is read for each connection. */ -}}
 {{- define "redress.databaseEnvironment" -}}
 {{- $postgres := .root.Values.postgres -}}
 {{- $database := .service.database -}}
-- name: DATABASE_PASSWORD
-  valueFrom:
-    secretKeyRef: { name: {{ include "redress.databaseSecret" (dict "root" .root "name" .service.name "role" .role) }}, key: password }
 - name: {{ .variable }}
-  value: postgresql://{{ $database }}_{{ .role }}:$(DATABASE_PASSWORD)@{{ include "redress.postgresHost" . }}:{{ $postgres.port }}/{{ $database }}?sslmode=verify-full&sslrootcert=/etc/redress/postgres-ca/ca.crt
+  value: postgresql://{{ $database }}_{{ .role }}@{{ include "redress.postgresHost" . }}:{{ $postgres.port }}/{{ $database }}?sslmode=verify-full&sslrootcert=/etc/redress/postgres-ca/ca.crt
+- name: {{ .file }}
+  value: /etc/redress/postgres/password
 {{- end }}
 
-{{- /* kafka: whose user; postgres, masterKey, macKeys, policy: whether they are mounted. */ -}}
+{{- /* kafka: whose user; postgres: whose password; masterKey, macKeys, policy: whether they are mounted. */ -}}
 {{- define "redress.mounts" -}}
 {{- with .kafka }}
 - { name: kafka, mountPath: /etc/redress/kafka, readOnly: true }
@@ -83,6 +82,7 @@ capabilities:
 {{- end }}
 {{- end }}
 {{- if .postgres }}
+- { name: postgres, mountPath: /etc/redress/postgres, readOnly: true }
 - { name: postgres-ca, mountPath: /etc/redress/postgres-ca, readOnly: true }
 {{- end }}
 {{- if .masterKey }}
@@ -116,10 +116,15 @@ capabilities:
     items: [{ key: {{ $values.kafka.caSecret.key }}, path: ca.crt }]
 {{- end }}
 {{- end }}
-{{- if .postgres }}
+{{- with .postgres }}
+- name: postgres
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items: [{ key: password, path: password }]
 - name: postgres-ca
   secret:
-    secretName: {{ include "redress.postgresCa" .root }}
+    secretName: {{ include "redress.postgresCa" $.root }}
     defaultMode: 0440
     items: [{ key: {{ $values.postgres.caSecret.key }}, path: ca.crt }]
 {{- end }}
