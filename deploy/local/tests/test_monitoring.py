@@ -29,7 +29,21 @@ TESTS = yaml.safe_load((FOLDER / "alerts_test.yml").read_text("utf-8"))
 RULES: list[dict[str, Any]] = [rule for group in ALERTS["groups"] for rule in group["rules"]]
 BOARDS: dict[str, dict[str, Any]] = {path.name: json.loads(path.read_text("utf-8")) for path in dashboards.FOLDER.glob("*.json")}
 OF_THE_SCRAPE = {"job", "instance"}  # labels that Prometheus adds
-FUNCTIONS = {"sum", "min", "max", "count", "group", "topk", "abs", "rate", "deriv", "min_over_time", "max_over_time", "histogram_quantile"}
+FUNCTIONS = {
+    "sum",
+    "min",
+    "max",
+    "count",
+    "group",
+    "topk",
+    "abs",
+    "rate",
+    "increase",
+    "deriv",
+    "min_over_time",
+    "max_over_time",
+    "histogram_quantile",
+}
 WORDS = FUNCTIONS | {"by", "and", "or", "unless", "offset"}
 SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*)\s*\{([^}]*)\}")
 MATCHER = re.compile(r'\s*([a-zA-Z_]\w*)\s*(?:=~|!~|!=|=)\s*"[^"]*"\s*(?:,|$)')

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from redress_chassis.version import VERSION
+from redress_spine.messaging.mac import UNKNOWN_KEY, UNSIGNED, WRONG_MAC
 from redress_spine.store.errors import JournalRestored
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 AUDITED = ("reading", "break-glass", "refusal", "not-written")
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
+NOT_PROVED = (UNSIGNED, WRONG_MAC, UNKNOWN_KEY)  # of the reasons for which records are set aside, those that wake somebody
 # Measures of the engine: what each means to somebody who is woken by it.
 GAUGES = {
     "backlog_events": "Events in the journal that the relay has not shipped; above 1,000 told by their positions, which have gaps.",
@@ -135,7 +137,8 @@ class _Spine(Collector):
             effects.add_metric(labels, count)
         yield effects
         aside = CounterMetricFamily("redress_records_set_aside", "Records that this process set aside, by reason.", labels=["reason"])
-        for reason, count in self.latest.set_aside.items():
+        known = dict.fromkeys(NOT_PROVED, 0)  # at 0 from the start: the first one is a rise
+        for reason, count in (known | dict(self.latest.set_aside)).items():
             aside.add_metric([reason], count)
         yield aside
 
