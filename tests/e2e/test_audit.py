@@ -122,7 +122,7 @@ def test_what_is_young_is_not_taken_away(live: Live):
 
 def test_a_list_with_words_is_recorded_with_all_whose_words_it_shows(live: Live):
     unclear = live.register(UNCLEAR)
-    eventually(lambda: any(each["complaint"] == unclear for each in live.agent.all("triage", "/reviews")), "a person is to review it")
+    eventually(lambda: any(each["id"] == unclear for each in live.agent.all("triage", "/reviews")), "a person is to review it")
     (record, *_) = recorded(live, "triage", "--subject", f"complaint/{unclear}")
     assert (record["who"], record["operation"]) == ("agent-one", "GET /reviews")
     assert all(fields == ["intake/1/text"] for fields in record["subjects"].values())
