@@ -29,18 +29,18 @@ from redress_spine.admin.audit import verify as compare
 from redress_spine.store.audit import Link
 
 app = typer.Typer(help="Who read what, and who was refused.", no_args_is_help=True)
-Services = Annotated[list[str] | None, typer.Argument(help=f"One or more of {', '.join(SERVICES)}; all if none is named.")]
-Moment = Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME")]
+AuditedServices = Annotated[list[str] | None, typer.Argument(help=f"One or more of {', '.join(SERVICES)}; all if none is named.")]
+TimeOption = Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME")]
 KINDS = ("reading", "break-glass", "refusal")
 
 
 @app.command("list")
 def list_records(
-    service: Services = None,
+    service: AuditedServices = None,
     subject: Annotated[str | None, typer.Option(help="Records about it alone: `<kind>/<id>`.")] = None,
     who: Annotated[str | None, typer.Option(help="What this caller did alone: the `sub` of their token.")] = None,
-    since: Moment = None,
-    until: Moment = None,
+    since: TimeOption = None,
+    until: TimeOption = None,
     kind: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(KINDS)}; may be repeated.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest so many of each service.")] = 50,
     folder: StackFolder = None,
@@ -78,10 +78,10 @@ def list_records(
 
 @app.command()
 def export(
-    service: Services = None,
+    service: AuditedServices = None,
     subject: Annotated[str | None, typer.Option(help="Records about it alone: `<kind>/<id>`.")] = None,
-    since: Moment = None,
-    until: Moment = None,
+    since: TimeOption = None,
+    until: TimeOption = None,
     folder: StackFolder = None,
     context: ContextName = None,
 ) -> None:
@@ -108,7 +108,7 @@ def export(
 
 @app.command()
 def verify(
-    service: Services = None,
+    service: AuditedServices = None,
     heads: Annotated[
         list[Path] | None, typer.Option(help="A file of the services' logs, or an earlier export: what it names must be there still.")
     ] = None,

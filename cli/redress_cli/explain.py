@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from joserfc import jws
 
-from redress_chassis.auth.layouts import Reader, Reading, found_in
+from redress_chassis.auth.layouts import ClaimReader, TokenReading, found_in
 from redress_chassis.auth.tokens import UNREADABLE
 from redress_chassis.edge.problems import Problem
 from redress_chassis.identity_settings import IdentitySettings
@@ -43,7 +43,7 @@ async def explained(token: str, settings: IdentitySettings) -> Explanation:
     return Explanation([(what, text) for what, text in _read(token, settings) if text], verdict, accepted)
 
 
-def _accepted(reading: Reading) -> str:
+def _accepted(reading: TokenReading) -> str:
     caller = reading.caller
     roles = ", ".join(sorted(caller.roles))
     place = f"of the department {caller.department}" if caller.department else "of no department"
@@ -69,7 +69,7 @@ def _read(token: str, settings: IdentitySettings) -> Iterator[tuple[str, str]]:
     yield from _caller(claims, settings.reader(), settings)
 
 
-def _caller(claims: Mapping[str, Any], reader: Reader, settings: IdentitySettings) -> Iterator[tuple[str, str]]:
+def _caller(claims: Mapping[str, Any], reader: ClaimReader, settings: IdentitySettings) -> Iterator[tuple[str, str]]:
     layout = reader.layout
     yield "id", _first(claims, reader, layout.subject)
     yield "client", _first(claims, reader, layout.client)
@@ -93,14 +93,14 @@ def _caller(claims: Mapping[str, Any], reader: Reader, settings: IdentitySetting
     yield "department", shown(reading.caller.department) if reading.caller.department else f"none in {_places(reader, layout.department)}"
 
 
-def _first(claims: Mapping[str, Any], reader: Reader, names: Iterable[str]) -> str:
+def _first(claims: Mapping[str, Any], reader: ClaimReader, names: Iterable[str]) -> str:
     for claim in map(reader.claim, names):
         if (found := found_in(claims, claim)) is not None:
             return f"{claim}: {shown(found)}"
     return f"none in {_places(reader, names)}"
 
 
-def _places(reader: Reader, names: Iterable[str]) -> str:
+def _places(reader: ClaimReader, names: Iterable[str]) -> str:
     return " and ".join(map(reader.claim, names))
 
 

@@ -92,7 +92,8 @@ def timeline(
     context: ContextName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show everything that happened to one complaint, and which service said it. Where no Kafka is told, its stages, as intake knows them.
+    """Show everything that happened to one complaint, and which service said it. Where no Kafka is told, its stages since the
+    registration, as intake knows them.
 
     Examples:
 
@@ -125,7 +126,14 @@ def _show_stages(where: Installation, number: str, subject: str, as_json: bool) 
         for each in stages:
             out.print_json(data=each, indent=None)
         return
-    table = Table("time", "stage", "cycle", "department", title=foreign(f"Complaint {number}, stages only"), title_justify="left")
+    table = Table(
+        "time",
+        "stage",
+        "cycle",
+        "department",
+        title=foreign(f"Complaint {number}, its stages since the registration"),
+        title_justify="left",
+    )
     for each in stages:
         at = clock_time(datetime.fromisoformat(each["at"]))
         table.add_row(at, *(foreign(each.get(name) or "–") for name in ("stage", "cycle", "department")))

@@ -15,13 +15,13 @@ from redress_cli.harmless import foreign, harmless
 from redress_cli.target import ContextName, StackFolder, installation
 from redress_spine.store import connections
 
-# Index: events_relay. What waits is counted to 10,000, as a measure is.
+# Index: events_relay, keys_unacknowledged. Counted to 1,000: who has more to send is far behind.
 POSITION = """
 SELECT c.transaction_id::text AS transaction_id, c.global_position, c.keys_from, c.kafka_cluster,
     (SELECT count(*) FROM (SELECT 1 FROM public.events e
         WHERE (e.transaction_id, e.global_position) > (c.transaction_id, c.global_position)
-        ORDER BY e.transaction_id, e.global_position LIMIT 10000) w) AS waiting,
-    (SELECT count(*) FROM (SELECT 1 FROM public.keys k WHERE NOT k.acknowledged LIMIT 10000) k) AS keys_waiting,
+        ORDER BY e.transaction_id, e.global_position LIMIT 1000) w) AS waiting,
+    (SELECT count(*) FROM (SELECT 1 FROM public.keys k WHERE NOT k.acknowledged ORDER BY k.subject LIMIT 1000) k) AS keys_waiting,
     pg_snapshot_xmin(pg_current_snapshot())::text AS oldest
 FROM public.relay_checkpoint c
 """
@@ -29,7 +29,7 @@ FROM public.relay_checkpoint c
 
 @dataclass(frozen=True)
 class RelayPosition:
-    """transaction, position: of the last event that was sent. waiting, keys_waiting: not sent yet, counted to 10,000. oldest: the first
+    """transaction, position: of the last event that was sent. waiting, keys_waiting: not sent yet, counted to 1,000. oldest: the first
     transaction that is still open; nothing from there on is sent. keys_from: all keys are sent again, from behind this subject."""
 
     service: str

@@ -97,7 +97,7 @@ async def test_up_outlives_its_command_and_down_stops_all_of_it_and_keeps_the_da
 
 @pytest.mark.parametrize("error", [KafkaConnectionError("none"), ConnectionRefusedError(), asyncpg.ConnectionDoesNotExistError("cut")])
 def test_what_is_away_in_the_midst_of_a_command_is_a_sentence(error, monkeypatch, capsys):
-    def fails() -> None:
+    def fails(**_: object) -> None:
         raise error
 
     monkeypatch.setattr(main_module, "app", fails)

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
 from redress_chassis import Service
 from redress_chassis.serving import GRACE
-from redress_events.contracts import CONTRACTS
-from redress_events.vocabulary import EVENT_TOPICS, KEYS, LIFECYCLE
+from redress_events.vocabulary import EVENT_TOPICS, LIFECYCLE
 from redress_local.manifest import ServiceEntry, read_services
 from redress_local.places import ROOT
+from redress_local.rights import kafka_rights
+from redress_spine.messaging.kafka_rights import group
 from redress_spine.messaging.topics import wanted
 
 POLICY = "REDRESS_POLICY"  # a service whose entry in services.toml names it is told by a file
@@ -76,24 +76,6 @@ def _service(entry: ServiceEntry) -> dict[str, Any]:
         "policy": POLICY in entry.environment,
         "webhooks": bool(document.get("webhooks")),
         "found_by_personal_values": any(aggregate.lookups for aggregate in definition.aggregates.values()),
-        "group": f"redress-{entry.name}",
-        "rights": list(rights(entry.name)),
+        "group": group(entry.name),
+        "rights": [{"resource": each.kind, "name": each.name, "operations": list(each.operations)} for each in kafka_rights(entry.name)],
     }
-
-
-def rights(service: str) -> Iterator[dict[str, Any]]:
-    """The least that a service must be allowed in Kafka: the one table of it.
-
-    It compares all topics with what they must be, reads events and keys, and writes its own events. Every service may write keys: one that
-    finds the topic of keys lost sends those that it holds again, and its relay ships nothing before they went. Its producer is idempotent
-    without transactions, so it needs no transactional id.
-    """
-    publishes = {event.topic for event in CONTRACTS[service].by_type.values()} or {LIFECYCLE}
-    for topic in (*EVENT_TOPICS, KEYS):
-        operations = ["Describe", "DescribeConfigs"]
-        if topic in (LIFECYCLE, KEYS):
-            operations.append("Read")
-        if topic in publishes or topic == KEYS:
-            operations.append("Write")
-        yield {"resource": "topic", "name": topic, "operations": operations}
-    yield {"resource": "group", "name": f"redress-{service}", "operations": ["Describe", "Read"]}

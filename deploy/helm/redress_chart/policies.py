@@ -113,8 +113,12 @@ def each_mounts_what_it_needs_alone(found: list[Object]) -> Iterator[str]:
             needs_master = component in rows or rows.get(subject, {}).get("found_by_personal_values")
             if secret == f"{release}-master-key" and not needs_master:
                 yield f"{what} sees the master key"
+            if secret == f"{release}-mac-keys" and component not in rows and subject not in rows:
+                yield f"{what} sees the keys by which records prove their source"
         for volume in pod.get("volumes", ()):
-            if "secret" in volume and not volume["secret"].get("items"):
+            # Whoever reads the log needs all of the MAC keys, and sees a new one without being started anew.
+            whole_is_right = "secret" in volume and volume["secret"]["secretName"] == f"{release}-mac-keys"
+            if "secret" in volume and not volume["secret"].get("items") and not whole_is_right:
                 yield f"{what} mounts {volume['secret']['secretName']} whole"
             if "secret" in volume and volume["secret"].get("defaultMode", 0o644) & 0o007:
                 yield f"{what} lets everybody in the pod read {volume['secret']['secretName']}"

@@ -12,10 +12,10 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from redress_chassis.auth.callers import ROLES
 from redress_chassis.auth.jwks import Jwks
-from redress_chassis.auth.layouts import PRESETS, Layout, Provider, Reader
+from redress_chassis.auth.layouts import PRESETS, ClaimReader, Layout, Provider
 from redress_chassis.auth.permissions import Duties
 from redress_chassis.auth.revocation import DenyList, Introspection, denied_in
-from redress_chassis.auth.tokens import TYPES, Rules, Tokens
+from redress_chassis.auth.tokens import TYPES, TokenRules, Tokens
 from redress_chassis.environment import PREFIX, FromEnvironment
 
 CLAIMS = ("roles_claim", "subject_claim", "department_claim", "groups_claim", "client_claim")
@@ -128,8 +128,8 @@ class IdentitySettings(FromEnvironment):
         layout = replace(PRESETS[self.identity_provider], **given)
         return replace(layout, machine=self.machine_mark) if self.machine_mark else layout
 
-    def reader(self) -> Reader:
-        return Reader(
+    def reader(self) -> ClaimReader:
+        return ClaimReader(
             self.layout,
             self.audience,
             pairs_in(self.role_names),
@@ -150,7 +150,7 @@ class IdentitySettings(FromEnvironment):
             self.issuer,
             self.audience,
             reader=self.reader(),
-            rules=Rules(self.token_max_lifetime_seconds, self.token_remembered_seconds, types),
+            rules=TokenRules(self.token_max_lifetime_seconds, self.token_remembered_seconds, types),
             denied=DenyList(self.deny_file) if self.deny_file else None,
             introspection=introspection,
         )

@@ -45,7 +45,7 @@ from redress_spine.aggregate import Aggregate, CommandRejected, Context
 from redress_spine.messaging.mac import make_keys
 from redress_spine.processing.clock import Clock, wall_clock
 from redress_spine.processing.idle import Idle, StuckRow
-from redress_spine.store.audit import Record
+from redress_spine.store.audit import AuditRecord
 from redress_spine.store.engine import CommandMetadata, Health, KeyReused, Loaded, Measures, Parked, Unknown
 from redress_spine.store.states import Query
 
@@ -153,8 +153,8 @@ class Jar:
     stuck: list[str] = field(default_factory=list)
     running: bool = False
     clock: Clock = wall_clock
-    audited: list[Record] = field(default_factory=list)
-    tallied: list[Record] = field(default_factory=list)
+    audited: list[AuditRecord] = field(default_factory=list)
+    tallied: list[AuditRecord] = field(default_factory=list)
     unaudited: Exception | None = None
 
     async def start(self) -> None:
@@ -227,12 +227,12 @@ class Jar:
     async def open(self, subject: str, refs: Sequence[str]) -> Mapping[str, str]:
         return {ref: f"clear {ref}" for ref in refs}
 
-    async def audit(self, record: Record) -> None:
+    async def audit(self, record: AuditRecord) -> None:
         if self.unaudited:
             raise self.unaudited
         self.audited.append(record)
 
-    def tally(self, record: Record) -> None:
+    def tally(self, record: AuditRecord) -> None:
         self.tallied.append(record)
 
     async def health(self) -> Health:

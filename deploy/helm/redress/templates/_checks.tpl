@@ -29,7 +29,7 @@
 {{- if and $values.ingress.enabled (not $values.ingress.host) }}{{ fail "ingress.host is missing: the name under which the services are reached." }}{{ end -}}
 {{- if and $values.ingress.enabled (not $values.ingress.tlsSecret) }}{{ fail "ingress.tlsSecret is missing: tokens and customers' words do not cross the network in clear." }}{{ end -}}
 {{- if and $values.gateway.enabled (not $values.gateway.parentRefs) }}{{ fail "gateway.parentRefs is empty: name the gateway that routes belong to." }}{{ end -}}
-{{- $fixed := list "REDRESS_DATABASE_URL" "REDRESS_KAFKA" "REDRESS_KAFKA_SECURITY" "REDRESS_KAFKA_SASL_MECHANISM" "REDRESS_KAFKA_USERNAME" "REDRESS_KAFKA_PASSWORD" "REDRESS_KAFKA_PASSWORD_FILE" "REDRESS_KAFKA_CA_FILE" "REDRESS_KAFKA_CERT_FILE" "REDRESS_KAFKA_KEY_FILE" "REDRESS_MASTER_KEY_FILE" "REDRESS_JWKS" "REDRESS_ISSUER" "REDRESS_AUDIENCE" "REDRESS_PROFILE" "REDRESS_PARTITIONS" "REDRESS_MIN_INSYNC_REPLICAS" "REDRESS_POLICY" -}}
+{{- $fixed := list "REDRESS_DATABASE_URL" "REDRESS_KAFKA" "REDRESS_KAFKA_SECURITY" "REDRESS_KAFKA_SASL_MECHANISM" "REDRESS_KAFKA_USERNAME" "REDRESS_KAFKA_PASSWORD" "REDRESS_KAFKA_PASSWORD_FILE" "REDRESS_KAFKA_CA_FILE" "REDRESS_KAFKA_CERT_FILE" "REDRESS_KAFKA_KEY_FILE" "REDRESS_MASTER_KEY_FILE" "REDRESS_MAC_KEYS_DIR" "REDRESS_JWKS" "REDRESS_ISSUER" "REDRESS_AUDIENCE" "REDRESS_PROFILE" "REDRESS_PARTITIONS" "REDRESS_MIN_INSYNC_REPLICAS" "REDRESS_POLICY" -}}
 {{- range $facts.services -}}
 {{- $own := include "redress.own" (dict "root" $ "service" .) | fromYaml -}}
 {{- range $name, $_ := merge (dict) $values.settings $own.settings -}}

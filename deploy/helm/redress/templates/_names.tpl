@@ -33,6 +33,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
 {{- /* Secrets. All are there already, but for those that an operator makes. */ -}}
+{{- define "redress.macKeysSecret" -}}{{ .Values.macKeys.name | default (printf "%s-mac-keys" .Release.Name) }}{{- end }}
 {{- define "redress.masterKeySecret" -}}{{ .Values.masterKey.name | default (printf "%s-master-key" .Release.Name) }}{{- end }}
 {{- define "redress.kafkaSecret" -}}{{ .root.Release.Name }}-{{ .name }}-kafka{{- end }}
 {{- define "redress.databaseSecret" -}}{{ .root.Release.Name }}-{{ .name }}-{{ .role }}{{- end }}

@@ -74,7 +74,7 @@ capabilities:
   value: postgresql://{{ $database }}_{{ .role }}:$(DATABASE_PASSWORD)@{{ include "redress.postgresHost" . }}:{{ $postgres.port }}/{{ $database }}?sslmode=verify-full&sslrootcert=/etc/redress/postgres-ca/ca.crt
 {{- end }}
 
-{{- /* kafka: whose user; postgres, masterKey, policy: whether they are mounted. */ -}}
+{{- /* kafka: whose user; postgres, masterKey, macKeys, policy: whether they are mounted. */ -}}
 {{- define "redress.mounts" -}}
 {{- with .kafka }}
 - { name: kafka, mountPath: /etc/redress/kafka, readOnly: true }
@@ -87,6 +87,9 @@ capabilities:
 {{- end }}
 {{- if .masterKey }}
 - { name: master-key, mountPath: /etc/redress/master-key, readOnly: true }
+{{- end }}
+{{- if .macKeys }}
+- { name: mac-keys, mountPath: /etc/redress/mac-keys, readOnly: true }
 {{- end }}
 {{- if .policy }}
 - { name: policy, mountPath: /etc/redress/policy, readOnly: true }
@@ -126,6 +129,12 @@ capabilities:
     secretName: {{ include "redress.masterKeySecret" .root }}
     defaultMode: 0440
     items: [{ key: {{ $values.masterKey.key }}, path: master.key }]
+{{- end }}
+{{- if .macKeys }}
+- name: mac-keys
+  secret:
+    secretName: {{ include "redress.macKeysSecret" .root }}
+    defaultMode: 0440
 {{- end }}
 {{- if .policy }}
 - name: policy

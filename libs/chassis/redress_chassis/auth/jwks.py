@@ -17,7 +17,7 @@ from redress_chassis.edge.problems import unavailable
 
 log = structlog.get_logger()
 IssuerKey = RSAKey | ECKey
-SEEK_EVERY = 10.0  # seconds at least between two askings for a key that is not known, or made-up ids would make us hammer the issuer
+SEEK_EVERY = 2.0  # seconds at least between two askings for a key that is not known, or made-up ids would make us hammer the issuer
 AGAIN_AFTER = 30.0  # seconds after an asking in vain, while the keys that are known are good
 RETRY_EVERY = 2.0  # seconds, while there are no keys to check by
 STALE_AFTER = 600.0  # seconds: a key that the issuer withdrew is trusted no longer than this, while it can be asked

@@ -49,7 +49,7 @@ PRESETS: Mapping[Provider, Layout] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TokenReading:
     """Who a token says calls. client: the program that asked for it. machine: for itself. jti: the token's own name, where it has one.
     named: all roles that it names, ours or not. groups: those that it names."""
 
@@ -62,7 +62,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class ClaimReader:
     """How one installation reads tokens.
 
     role_names: its provider's names → our roles; with any, no other name counts. Without, the names are ours.
@@ -75,7 +75,7 @@ class Reader:
     client_roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
     department_groups: Mapping[str, str] = field(default_factory=dict)
 
-    def read(self, claims: Mapping[str, Any]) -> Reading:
+    def read(self, claims: Mapping[str, Any]) -> TokenReading:
         """Raises ValueError, which says what is wrong with the claims, without their values."""
         layout = self.layout
         named = tuple(role for claim in layout.roles for role in self._names(claims, claim))
@@ -88,7 +88,7 @@ class Reader:
             raise ValueError(f"the claim {' or '.join(map(self.claim, layout.subject))} is missing or no name")
         department = self._first(claims, layout.department) or self._department(groups)
         jti = claims.get("jti")
-        return Reading(Caller(subject, roles, department), client, machine, jti if is_name(jti) else None, named, groups)
+        return TokenReading(Caller(subject, roles, department), client, machine, jti if is_name(jti) else None, named, groups)
 
     def claim(self, name: str) -> str:
         return name.replace("{audience}", self.audience)

@@ -14,7 +14,7 @@ import orjson
 import structlog
 
 from redress_chassis.auth.jwks import ISSUER_TIMEOUT
-from redress_chassis.auth.layouts import Reading
+from redress_chassis.auth.layouts import TokenReading
 from redress_chassis.edge.problems import unavailable
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class DenyList:
         self._stamp = self._now_stamp()
         self._denied = denied_in(path.read_text("utf-8"))
 
-    def holds(self, reading: Reading) -> bool:
+    def holds(self, reading: TokenReading) -> bool:
         if self._monotonic() - self._looked >= LOOK_EVERY:
             self._look()
         named = (("jti", reading.jti), ("sub", reading.caller.sub), ("client", reading.client))

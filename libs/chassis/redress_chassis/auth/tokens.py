@@ -17,7 +17,7 @@ from joserfc.errors import ClaimError, ExpiredTokenError, JoseError
 
 from redress_chassis.auth.callers import Caller, bad_token
 from redress_chassis.auth.jwks import IssuerKey, Jwks
-from redress_chassis.auth.layouts import Reader, Reading
+from redress_chassis.auth.layouts import ClaimReader, TokenReading
 from redress_chassis.auth.revocation import DenyList, Introspection
 
 ALGORITHMS = ("RS256", "ES256")  # never `none`, and no HS256: a public key must not serve as a shared secret (RFC 8725, 3.1)
@@ -29,7 +29,7 @@ UNREADABLE = (JoseError, ValueError, TypeError, RecursionError)  # what joserfc 
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class TokenRules:
     """What is asked of every token. longest: seconds that one may live from now on. remembered: seconds until a signature is checked anew.
     types: of the header that are let in."""
 
@@ -42,7 +42,7 @@ class Rules:
 class _Verified:
     """until: epoch seconds."""
 
-    reading: Reading
+    reading: TokenReading
     algorithm: str
     kid: str | None
     key: IssuerKey
@@ -60,8 +60,8 @@ class Tokens:
         audience: str,
         now: Callable[[], float] = time.time,
         *,
-        reader: Reader | None = None,
-        rules: Rules | None = None,
+        reader: ClaimReader | None = None,
+        rules: TokenRules | None = None,
         denied: DenyList | None = None,
         introspection: Introspection | None = None,
     ) -> None:
@@ -69,8 +69,8 @@ class Tokens:
         self._issuer: jwt.ClaimsOption = {"essential": True, "value": issuer}
         self._audience: jwt.ClaimsOption = {"essential": True, "value": audience}
         self._now = now
-        self._reader = reader or Reader(audience=audience)
-        self._rules = rules or Rules()
+        self._reader = reader or ClaimReader(audience=audience)
+        self._rules = rules or TokenRules()
         self._denied = denied
         self._introspection = introspection
         self._known: OrderedDict[bytes, _Verified] = OrderedDict()  # by digest
@@ -80,7 +80,7 @@ class Tokens:
         what must be asked."""
         return (await self.reading(token)).caller
 
-    async def reading(self, token: str) -> Reading:
+    async def reading(self, token: str) -> TokenReading:
         """The same, with all that is known of it."""
         digest = hashlib.sha256(token.encode()).digest()
         now = self._now()

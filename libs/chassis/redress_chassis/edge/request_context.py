@@ -16,7 +16,7 @@ PLACE = "redress.exchange"  # in the ASGI scope
 
 
 @dataclass(slots=True)
-class Access:
+class AccessNotes:
     """What one request did with personal fields.
 
     subjects: whose were opened, and which, by their references. searched: the field by whose value a list was searched.
@@ -50,7 +50,7 @@ class RequestContext:
     subject: str | None = None
     code: str | None = None
     status: int = 0
-    access: Access = field(default_factory=Access)
+    access: AccessNotes = field(default_factory=AccessNotes)
     span: Span | None = None
 
     def header(self, name: bytes) -> str | None:

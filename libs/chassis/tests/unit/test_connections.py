@@ -102,7 +102,7 @@ async def test_a_connection_answers_one_request_after_the_other(connect: Connect
     for _ in range(3):
         wire.send(ALIVE)
         status, headers, content = await wire.answer()
-        assert (status, orjson.loads(content)) == (200, {"status": "live"})
+        assert (status, orjson.loads(content)["status"]) == (200, "live")
         assert "server" not in headers and "date" in headers
     wire.send(post(token, b'{"title": "a", "text": "b"}'))
     assert (await wire.answer())[0] == 201

@@ -130,7 +130,7 @@ def test_a_server_that_is_told_wrongly_says_all_that_is_wrong_and_does_not_liste
     done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == NOT_STARTED, done.stderr
     said = [orjson.loads(each) for each in done.stdout.splitlines()]
-    assert {each["service"] for each in said} == {"jar"} and {each["event"] for each in said} == {"bad-setting"}
+    assert {each["service.name"] for each in said} == {"jar"} and {each["event"] for each in said} == {"bad-setting"}
     named = {each["reason"].partition(":")[0] for each in said}
     assert named >= {"REDRESS_ROOT_PATH", "REDRESS_TLS_CERT_FILE", "REDRESS_PARTITIONS", "REDRESS_DATABASE_URL"}
     assert "absent" not in done.stdout

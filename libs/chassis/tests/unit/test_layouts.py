@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from redress_chassis import Caller
-from redress_chassis.auth.layouts import PRESETS, Layout, Provider, Reader, Reading, found_in
+from redress_chassis.auth.layouts import PRESETS, ClaimReader, Layout, Provider, TokenReading, found_in
 
 KEYCLOAK = {
     "sub": "6f0c",
@@ -23,8 +23,8 @@ OKTA = {"sub": "ann@example.com", "uid": "00u1", "cid": "0oa1", "groups": ["Ever
 AUTH0 = {"sub": "auth0|1", "azp": "app", "redress/roles": ["agent"], "redress/department": "network", "permissions": ["bi", "read:x"]}
 
 
-def read(provider: Provider, claims: dict[str, Any], **how: Any) -> Reading:
-    return Reader(PRESETS[provider], "redress", **how).read(claims)
+def read(provider: Provider, claims: dict[str, Any], **how: Any) -> TokenReading:
+    return ClaimReader(PRESETS[provider], "redress", **how).read(claims)
 
 
 def roles(*names: str) -> frozenset[str]:

@@ -33,7 +33,7 @@ REFUSED = {
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     (tmp_path / "key").write_bytes(bytes(32))
-    for name, value in {**GOOD, "MASTER_KEY_FILE": str(tmp_path / "key")}.items():
+    for name, value in {**GOOD, "MASTER_KEY_FILE": str(tmp_path / "key"), "MAC_KEYS_DIR": str(tmp_path)}.items():
         monkeypatch.setenv(f"REDRESS_{name}", value)
     return monkeypatch
 

@@ -77,7 +77,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class AuditDifference:
     """Where a trail is not as it was written, and what is wrong."""
 
     writer: str
@@ -96,7 +96,7 @@ class AuditReport:
     records: int = 0
     macs: bool = True
     kinds: dict[str, int] = field(default_factory=dict)
-    differences: list[Difference] = field(default_factory=list)
+    differences: list[AuditDifference] = field(default_factory=list)
     more: int = 0
 
     @property
@@ -195,7 +195,7 @@ class Check:
 
     def _add(self, writer: UUID, number: int, what: str) -> None:
         if len(self.report.differences) < MOST_DIFFERENCES:
-            self.report.differences.append(Difference(str(writer), number, what))
+            self.report.differences.append(AuditDifference(str(writer), number, what))
         else:
             self.report.more += 1
 

@@ -28,7 +28,7 @@ from redress_spine.store.errors import safe_message
 from redress_spine.store.states import Connection
 
 log = structlog.get_logger(__name__)
-Record = Mapping[str, Any]
+AuditRecord = Mapping[str, Any]
 
 CHAIN_LASTS = timedelta(days=1)  # then the writer begins another one, so that old chains can go as a whole
 LARGEST_BATCH = 200  # records of one statement
@@ -103,7 +103,7 @@ class Chain:
         named = {str(writer): [number, hash.hex()] for writer, number, hash in heads}
         return {"kind": BEGUN, "at": stamp(self.begun_at), "key": key_name(self._key), "heads": named}
 
-    def links(self, records: Sequence[Record]) -> list[Link]:
+    def links(self, records: Sequence[AuditRecord]) -> list[Link]:
         """These records behind what it has; it has them once `moved` says so."""
         found: list[Link] = []
         number, before = self.number, self.hash
@@ -127,7 +127,7 @@ async def add(connection: Connection, links: Sequence[Link]) -> None:
     await connection.execute(ADD, links[0].writer, *columns)
 
 
-async def begin(connection: Connection, source: str, key: bytes, records: Sequence[Record]) -> Chain:
+async def begin(connection: Connection, source: str, key: bytes, records: Sequence[AuditRecord]) -> Chain:
     """A new chain that has these records."""
     chain = Chain(source, key, datetime.now(UTC))
     heads = [tuple(row) for row in await connection.fetch(HEADS, MOST_HEADS)]
@@ -150,12 +150,12 @@ class Trail:
         self._lend = lend
         self._chain: Chain | None = None
         self._doubtful: Link | None = None  # the last one of a statement whose end is not known
-        self._waiting: deque[tuple[Record, asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[AuditRecord, asyncio.Future[None]]] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._tallies: Counter[bytes] = Counter()
         self._told: tuple[UUID | None, int, datetime] = (None, 0, datetime.min.replace(tzinfo=UTC))
 
-    async def record(self, record: Record) -> None:
+    async def record(self, record: AuditRecord) -> None:
         """Returns once it is there. Raises Unavailable where that cannot be said: then it may be there all the same."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(({"at": stamp(datetime.now(UTC)), **record}, future))
@@ -163,7 +163,7 @@ class Trail:
             self._writing = asyncio.create_task(self._write_all(), name=f"{self._source}-audit-write")
         await future
 
-    def tally(self, record: Record) -> None:
+    def tally(self, record: AuditRecord) -> None:
         """A record that may come without end, as anybody can make it: equal ones of some seconds become one, with how many there were. It
         waits for nothing."""
         name = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
@@ -235,7 +235,7 @@ class Trail:
         finally:
             self._writing = None
 
-    async def _write(self, records: Sequence[Record]) -> None:
+    async def _write(self, records: Sequence[AuditRecord]) -> None:
         records = sorted(records, key=lambda each: each.get("kind") == ENDED)
         async with self._lend() as connection:
             chain = await self._certain(connection)
@@ -263,7 +263,7 @@ class Trail:
         return chain
 
 
-def _settle(batch: Sequence[tuple[Record, asyncio.Future[None]]], error: Exception | None) -> None:
+def _settle(batch: Sequence[tuple[AuditRecord, asyncio.Future[None]]], error: Exception | None) -> None:
     for _, future in batch:
         if future.done():
             continue

@@ -43,7 +43,7 @@ from redress_spine.processing.reality import Reality
 from redress_spine.processing.record_view import view
 from redress_spine.processing.watch import EngineWatch, Health, Measures
 from redress_spine.store import entries
-from redress_spine.store.audit import Record, Trail
+from redress_spine.store.audit import AuditRecord, Trail
 from redress_spine.store.commit import Committer, EventTooLarge
 from redress_spine.store.database import Answer, Database
 from redress_spine.store.deciding import CommandMetadata, Deciding
@@ -381,11 +381,11 @@ class Engine:
         """Personal values in clear, by reference; what was forgotten is missing. Raises Unavailable (KeyMissing, PlaintextMissing)."""
         return await self._database.on_live(lambda: self._vault.open(subject, refs))
 
-    async def audit(self, record: Record) -> None:
+    async def audit(self, record: AuditRecord) -> None:
         """Add who read or was refused what to the audit trail; it is there once this returns. Raises Unavailable."""
         await self._audit.record(record)
 
-    def tally(self, record: Record) -> None:
+    def tally(self, record: AuditRecord) -> None:
         """The same of what anybody can cause without end: counted, and written within seconds."""
         self._audit.tally(record)
 
