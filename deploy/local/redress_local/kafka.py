@@ -96,7 +96,9 @@ listener.name.secured.oauthbearer.sasl.server.callback.handler.class=\
 org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler
 listener.name.secured.oauthbearer.sasl.oauthbearer.jwks.endpoint.url={tokens}
 listener.name.secured.oauthbearer.sasl.oauthbearer.expected.audience=kafka
+listener.name.secured.oauthbearer.sasl.oauthbearer.expected.issuer={issuer}
 """
+TOKEN_ISSUER = "https://tokens.redress.localhost"
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Secured:
     certificate: a file in PEM form with its private key and its certificate.
     users: passwords by name; each may sign in by PLAIN and by SCRAM-SHA-512.
     clients: certificates that sign the clients', where each must have one.
-    tokens: a JWKS file; who has a token that is signed by a key in it, for the audience kafka, may sign in by OAUTHBEARER.
+    tokens: a JWKS file; who has a token for the audience kafka, by TOKEN_ISSUER and signed by one of its keys, may use OAUTHBEARER.
     authorized: whether a user may do nothing that no ACL allows.
     """
 
@@ -256,7 +258,7 @@ class Kafka:
             if self.secured.clients:
                 text += CLIENTS_CERTIFICATES.format(clients=self.secured.clients)
             if self.secured.tokens:
-                text += TOKENS.format(tokens=self.secured.tokens.as_uri())
+                text += TOKENS.format(tokens=self.secured.tokens.as_uri(), issuer=TOKEN_ISSUER)
             if self.secured.authorized:
                 text += AUTHORIZED
         properties.write_text(text)

@@ -113,14 +113,11 @@ class KafkaClients:
                 if reason := self._reason(error):
                     return f"Kafka at {host}:{port} {reason}"
             else:
-                try:  # a token that is not good is found out by the first question
-                    await connection.send(MetadataRequest([]))
-                except (KafkaError, OSError, TimeoutError):
-                    if self.mechanism == "OAUTHBEARER":
-                        return f"Kafka at {host}:{port} does not take the token. See REDRESS_KAFKA_TOKEN_URL, _TOKEN_SCOPE and _TOKEN_FILE."
+                try:
+                    good = self.mechanism != "OAUTHBEARER" or await _lets_in(connection)
                 finally:
                     connection.close()
-                return None
+                return None if good else f"Kafka at {host}:{port} does not take the token. See REDRESS_KAFKA_TOKEN_URL and _TOKEN_FILE."
         return None
 
     def lacking(self, error: BaseException) -> str | None:
@@ -188,6 +185,14 @@ class KafkaClients:
             case KafkaConnectionError(__cause__=ssl.SSLError() as cause):  # TLS 1.3 refuses a client's certificate after the handshake
                 return self._reason(cause)
         return None
+
+
+async def _lets_in(connection: Any) -> bool:
+    """aiokafka does not look at what a broker says of a token. Whose is not good gets no answer that names a broker."""
+    try:
+        return bool((await connection.send(MetadataRequest([]))).brokers)
+    except (KafkaError, OSError, TimeoutError):
+        return False
 
 
 def _named(error: KafkaError, kind: str) -> str:

@@ -23,7 +23,7 @@ from spine_log import idle, rebuild, states, verified
 from spine_stack import Stack, engine_of, eventually, metadata, registered
 from tls_proxy import tls_proxy
 
-from redress_local.kafka import Kafka, Secured
+from redress_local.kafka import TOKEN_ISSUER, Kafka, Secured
 from redress_local.provision import Databases
 from redress_spine.admin import rebuild as rebuild_module
 from redress_spine.messaging import topics
@@ -218,6 +218,11 @@ async def test_a_broker_whose_certificate_another_authority_signs_is_trusted_onc
         await eventually(mistrusted, 60)
         own.write_bytes(another.file.read_bytes())
         await opened(intake)
+
+        async def well() -> bool:
+            return not (await intake.health()).alarms and not (await handling.health()).alarms
+
+        await eventually(well, 60)
         await idle(intake, handling)
     finally:
         await secured.stop(intake)
@@ -253,7 +258,7 @@ class Endpoint:
 
     def token(self, subject: str = "redress", audience: str = "kafka", lives: int = 300) -> str:
         now = int(time.time())
-        claims = {"iss": "https://issuer.example", "sub": subject, "aud": audience, "iat": now, "exp": now + lives, "scope": "kafka"}
+        claims = {"iss": TOKEN_ISSUER, "sub": subject, "aud": audience, "iat": now, "exp": now + lives, "scope": "kafka"}
         return jwt.encode({"alg": "ES256", "kid": "one"}, claims, self._key)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
