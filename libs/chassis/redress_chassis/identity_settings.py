@@ -54,7 +54,7 @@ class IdentitySettings(FromEnvironment):
 
     @field_validator(*CLAIMS, *PAIRS, *OTHERS, mode="before")
     @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
+    def _empty_identity_is_unset(cls, value: object) -> object:
         return None if isinstance(value, str) and not value.strip() else value
 
     @field_validator("identity_provider", "front_ends_reach", mode="before")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic_settings import BaseSettings
 
 from redress_chassis.production import ACCEPTABLE, PASSWORDS
 from redress_chassis.settings import BadSettings, Settings
@@ -145,3 +146,10 @@ def test_what_others_are_told_is_passed_over(environment):
     Settings.read({"REDRESS_POLICY": "x"}, ["REDRESS_POLICY"])
     with pytest.raises(BadSettings, match="REDRESS_POLICY: There is no such setting"):
         Settings.read({"REDRESS_POLICY": "x"})
+
+
+def test_each_check_of_a_setting_has_a_name_of_its_own():
+    """pydantic knows checks by their names: of two that have the same, in two classes of settings, only one is made."""
+    groups = [base for base in Settings.__mro__ if issubclass(base, BaseSettings)]
+    names = [name for base in groups for name in base.__pydantic_decorators__.field_validators if name in vars(base)]
+    assert len(names) > 10 and sorted(names) == sorted(set(names))
