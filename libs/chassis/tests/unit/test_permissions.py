@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,8 +10,9 @@ import httpx
 import pytest
 from fastapi import APIRouter
 
-from redress_chassis import ANYTHING, OWN, OWN_DEPARTMENT, OWN_UNLESS_SHARED, Caller, Permissions, Permitted, Service
+from redress_chassis import ANYTHING, OWN, OWN_DEPARTMENT, OWN_UNLESS_SHARED, Caller, Permissions, Permitted, Service, Settings
 from redress_chassis.auth.permissions import NOBODY, Duties
+from redress_chassis.edge.audit import BREAK_GLASS
 from redress_chassis.edge.problems import Problem
 from redress_events.event import Contract, Event
 from redress_spine.aggregate import Aggregate
@@ -245,3 +247,14 @@ async def test_neither_a_list_nor_a_reading_has_what_ended_too_long_ago(alice: h
     assert (await alice.get(f"/notes/{NOTE}", headers=headers)).status_code == 200
     assert (await alice.get(f"/notes/{other}", headers=headers)).status_code == 404
     assert (await alice.get(f"/notes/{other}")).status_code == 200, "a front end of the toy reaches all"
+
+
+async def test_a_broken_glass_shows_no_list_what_ended_too_long_ago(service: Service, settings: Settings, jar: Any, issuer: Any):
+    service.permissions = replace(service.permissions, break_glass=["handler"])
+    jar.rows |= {f"note/{NOTE}": ("first", "over")}
+    headers = {"authorization": f"Bearer {issuer.token('handler', department='network')}", BREAK_GLASS: "Ticket 4711: the customer waits."}
+    app = service.app(settings, engine=jar)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://jar") as client:
+        assert (await client.get("/notes", headers=headers)).json()["items"] == []
+        assert (await client.get(f"/notes/{NOTE}", headers=headers)).status_code == 200
+    assert [record["kind"] for record in jar.audited] == ["break-glass"]
