@@ -16,6 +16,7 @@ import orjson
 import typer
 from rich.table import Table
 
+from redress_chassis.edge.logs import SERVICE
 from redress_cli.consent import Yes, accountable, ask_whatever
 from redress_cli.consent import who as operator
 from redress_cli.console import AsJson, err, fail, moment, out
@@ -223,8 +224,8 @@ def _heads(file: Path) -> Iterator[Head]:
     for line in lines:
         try:
             said = orjson.loads(line)
-            about = orjson.loads(said["record"]) if "record" in said else said
-            yield Head(UUID(said["writer"]), int(said["number"]), str(said["hash"]), about.get("service"))
+            place = UUID(said["writer"]), int(said["number"]), str(said["hash"])
+            yield Head(*place, orjson.loads(said["record"]).get("service") if "record" in said else said.get(SERVICE))
         except (ValueError, KeyError, TypeError):
             continue  # another line of a log
 

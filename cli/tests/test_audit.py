@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from redress_chassis.edge.logs import SERVICE
 from redress_cli.audit import _heads, _reports_of, _row
 from redress_spine.admin.audit import Head, exported
 from redress_spine.store.audit import Chain, audit_key, stamp
@@ -59,9 +60,9 @@ def test_heads_are_read_from_an_export_and_from_a_log_among_its_other_lines(tmp_
     file, heads = chain(tmp_path)
     assert list(_heads(file)) == heads
     last = heads[-1]
-    told = {"event": "audit-head", "service": "handling", "writer": str(last.writer), "number": last.number, "hash": last.hash}
+    told = {"event": "audit-head", SERVICE: "handling", "writer": str(last.writer), "number": last.number, "hash": last.hash}
     log = tmp_path / "handling.log"
-    log.write_text("\n".join(["", "no JSON", "[]", "7", json.dumps({"event": "request", "service": "handling"}), json.dumps(told)]))
+    log.write_text("\n".join(["", "no JSON", "[]", "7", json.dumps({"event": "request", SERVICE: "handling"}), json.dumps(told)]))
     assert list(_heads(log)) == [last]
 
 
