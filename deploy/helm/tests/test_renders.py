@@ -93,9 +93,26 @@ def test_jobs_come_first_where_all_that_they_need_is_there_and_wait_where_the_ch
         assert not [each for each in of("Job", values).values() if "annotations" in each["metadata"]]
 
 
-def test_another_image_is_another_job():
-    first, second = (set(of("Job", changed(example("kind"), image__tag=tag))) for tag in ("1", "2"))
-    assert not first & second
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"image__tag": "2"},
+        {"image__pullPolicy": "Always"},
+        {"image__pullSecrets": ["other"]},
+        {"macKeys": {"name": "other"}},
+        {"masterKey": {"name": "other"}},
+        {"masterKey": {"key": "other"}},
+        {"services": {name: {"postgresHost": "other.example.com"} for name in SERVICES}},
+    ],
+)
+def test_a_job_that_is_told_otherwise_is_another_job(other: Values):
+    """An API server refuses to change one."""
+    values = changed(MANAGED, image__digests={}, services={})
+    before, after = (
+        {name: each["spec"]["template"] for name, each in of("Job", told).items()} for told in (values, changed(values, **other))
+    )
+    assert before != after
+    assert all(before[name] == after[name] for name in before.keys() & after.keys())
 
 
 def test_one_service_can_be_held_back_in_an_upgrade():
