@@ -116,8 +116,9 @@ def each_mounts_what_it_needs_alone(found: list[Object]) -> Iterator[str]:
             if secret == f"{release}-mac-keys" and component not in rows and subject not in rows:
                 yield f"{what} sees the keys by which records prove their source"
         for volume in pod.get("volumes", ()):
-            # Whoever reads the log needs all of the MAC keys, and sees a new one without being started anew.
-            whole_is_right = "secret" in volume and volume["secret"]["secretName"] == f"{release}-mac-keys"
+            # Whoever reads the log needs all of the MAC keys, and sees a new one without a start; so it is with what settings name.
+            of_identity = volume["name"] == "identity" and component in rows
+            whole_is_right = of_identity or ("secret" in volume and volume["secret"]["secretName"] == f"{release}-mac-keys")
             if "secret" in volume and not volume["secret"].get("items") and not whole_is_right:
                 yield f"{what} mounts {volume['secret']['secretName']} whole"
             if "secret" in volume and volume["secret"].get("defaultMode", 0o644) & 0o007:

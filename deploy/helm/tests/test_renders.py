@@ -136,6 +136,16 @@ def test_a_policy_is_mounted_in_sla_monitor_alone():
     assert [name for name, variables in told.items() if variables] == ["redress-sla-monitor"]
 
 
+def test_files_that_settings_of_identity_name_are_mounted_in_services_alone():
+    values = changed(MANAGED, identity__filesSecret="refused", settings={"REDRESS_DENY_FILE": "/etc/redress/identity/denied"})
+    found = objects(rendered(values))
+    assert list(validity.flaws(found)) == policies.findings(found) == []
+    mounting = {labels["app.kubernetes.io/component"] for _, pod, labels in policies.pods(found) if "refused" in policies.secrets_of(pod)}
+    assert mounting == set(SERVICES)
+    mounts = of("Deployment", values)["redress-triage"]["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    assert {"name": "identity", "mountPath": "/etc/redress/identity", "readOnly": True} in mounts
+
+
 def test_intake_alone_posts_webhooks():
     cidr = "0.0.0.0/0"
     out = {

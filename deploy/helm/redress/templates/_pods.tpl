@@ -73,7 +73,7 @@ capabilities:
   value: /etc/redress/postgres/password
 {{- end }}
 
-{{- /* kafka: whose user; postgres: whose password; masterKey, macKeys, policy: whether they are mounted. */ -}}
+{{- /* kafka: whose user; postgres: whose password; masterKey, macKeys, identity, policy: whether they are mounted. */ -}}
 {{- define "redress.mounts" -}}
 {{- with .kafka }}
 - { name: kafka, mountPath: /etc/redress/kafka, readOnly: true }
@@ -90,6 +90,9 @@ capabilities:
 {{- end }}
 {{- if .macKeys }}
 - { name: mac-keys, mountPath: /etc/redress/mac-keys, readOnly: true }
+{{- end }}
+{{- if .identity }}
+- { name: identity, mountPath: /etc/redress/identity, readOnly: true }
 {{- end }}
 {{- if .policy }}
 - { name: policy, mountPath: /etc/redress/policy, readOnly: true }
@@ -139,6 +142,12 @@ capabilities:
 - name: mac-keys
   secret:
     secretName: {{ include "redress.macKeysSecret" .root }}
+    defaultMode: 0440
+{{- end }}
+{{- if .identity }}
+- name: identity
+  secret:
+    secretName: {{ $values.identity.filesSecret }}
     defaultMode: 0440
 {{- end }}
 {{- if .policy }}
