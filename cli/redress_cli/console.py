@@ -15,7 +15,6 @@ from redress_chassis.settings import BadSettings, KafkaSettings
 from redress_cli.harmless import HarmlessConsole
 from redress_local.places import STACK
 from redress_spine.messaging.kafka_clients import KafkaClients
-from redress_spine.messaging.mac import MacKeys, MacKeysUnusable
 
 if TYPE_CHECKING:
     from redress_local.state import Stack
@@ -58,14 +57,6 @@ def running_stack(folder: Path) -> Stack:
         return read_stack(folder)
     except NotRunning as error:
         fail(f"{error} Start one with: redress up --folder {folder}")
-
-
-def mac_keys_of(stack: Stack) -> MacKeys:
-    """The keys by which the stack's records prove their source; ends the command where they cannot be read."""
-    try:
-        return stack.mac_keys()
-    except MacKeysUnusable as error:
-        fail(str(error))
 
 
 def kafka_of(stack: Stack) -> KafkaClients:

@@ -29,7 +29,6 @@ SETTLE = 300.0  # seconds after which a new key is in every reader's folder too
 LOOK = 1.0  # seconds between two looks at the folder
 LOOK_AGAIN = 0.1  # the same where a key is named that is not known (yet)
 UNSIGNED, WRONG_MAC, UNKNOWN_KEY = "unsigned", "wrong-mac", "unknown-mac-key"
-UNPROVED = frozenset((UNSIGNED, WRONG_MAC, UNKNOWN_KEY))  # reasons by which a record is nobody's
 
 
 class MacKeysUnusable(Exception):
