@@ -146,6 +146,20 @@ def test_files_that_settings_of_identity_name_are_mounted_in_services_alone():
     assert {"name": "identity", "mountPath": "/etc/redress/identity", "readOnly": True} in mounts
 
 
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        (example("kind"), None),
+        (example("operators"), "/triage"),
+        (MANAGED, "/triage"),
+        (changed(MANAGED, ingress__path="/care/{service}/((?:{operations})(?:/.*)?)$"), "/care/triage"),
+    ],
+)
+def test_a_service_knows_under_which_path_routes_show_it(values: Values, shown: str | None):
+    told = of("Deployment", values)["redress-triage"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert [each["value"] for each in told if each["name"] == "REDRESS_ROOT_PATH"] == ([shown] if shown else [])
+
+
 def test_intake_alone_posts_webhooks():
     cidr = "0.0.0.0/0"
     out = {
