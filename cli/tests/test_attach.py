@@ -96,7 +96,8 @@ def stack_in(folder: Path, urls: dict[str, str], servers: str = "given", kafka: 
         }
         for service in SERVICES
     }
-    issuer = {"folder": str(folder), "master_key": str(Issuer(folder / "keys").master_key)}
+    keys = Issuer(folder / "keys")
+    issuer = {"folder": str(folder), "master_key": str(keys.master_key), "mac_keys": str(keys.mac_keys)}
     stack = Stack(str(folder), servers, kafka, f"postgresql://postgres@{NOWHERE}/postgres", 12, urls, {}, databases, issuer, [])
     stack.write()
     return stack
