@@ -63,7 +63,7 @@ class Api:
                 answer = self._client.request(method, url + path, **options)
                 if answer.status_code == 401:
                     fail(f"{service} does not take the token of {self._installation.name}: {said(answer)}")
-                if answer.status_code not in (502, 503, 504) or not left:
+                if answer.status_code not in (429, 502, 503, 504) or not left:
                     return answer
             except httpx.TransportError as error:
                 if not left:

@@ -66,7 +66,7 @@ def _container(service: ServiceEntry) -> list[str]:
         f"{name}:",
         "  <<: *service",
         f"  image: redress/{name}",
-        f"  build: {{ context: ., target: service, args: {{ SERVICE: {name} }} }}",
+        f'  build: {{ context: ., target: service, args: {{ SERVICE: {name}, BUILD: "${{REDRESS_BUILD:-unknown}}" }} }}',
         "  environment:",
         "    <<: *told",
         f"    REDRESS_DATABASE_URL: postgresql://{database}_app:${{REDRESS_APP_PASSWORD:-local-app}}@postgres:5432/{database}",

@@ -11,7 +11,7 @@ from redress_chassis.settings import KafkaSettings
 from redress_local.places import migrations, package
 from redress_local.provision import Databases, provision
 from redress_spine.messaging.kafka_clients import KafkaClients
-from redress_spine.messaging.mac import NO_KEYS, MacKeys
+from redress_spine.messaging.mac import NO_KEYS, MacKeys, MacKeysUnusable
 
 
 def told_kafka(bootstrap: str) -> KafkaClients:
@@ -62,8 +62,8 @@ async def migrate_database(
     progress: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Migrate a database that is there, as its owner. A state that another fold made is rebuilt from the log before the service starts,
-    which needs the MAC keys; one that is searched by personal values needs the master key, too. Raises MigrationFailed, and what a rebuild
-    raises."""
+    which needs the MAC keys; one that is searched by personal values needs the master key, too. Raises MigrationFailed,
+    MacKeysUnusable, and what a rebuild raises."""
     migration, rebuilding = importlib.import_module("redress_spine.store.migrate"), importlib.import_module("redress_spine.admin.rebuild")
     definition = importlib.import_module(f"{package(service)}.main").service
     how: dict[str, Any] = {"owner_dsn": owner_dsn, "app_role": app_role, "service_migrations_dir": migrations(service)}
@@ -71,6 +71,8 @@ async def migrate_database(
         await migration.migrate(**how, fold=definition.fold, partitions=partitions)
     except migration.NeedsRebuild as needed:
         progress(f"{service}: {needed}")
+        if mac is NO_KEYS:
+            raise MacKeysUnusable("A rebuild needs the keys by which records prove their source: set REDRESS_MAC_KEYS_DIR.") from None
         environment = RebuildProgress(service, progress)
         how |= {"fold": definition.fold, "kafka": kafka, "master": master}
         done = await rebuilding.Rebuild(definition.verified(partitions, mac), **how, progress=environment).run()

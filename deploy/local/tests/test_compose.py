@@ -43,7 +43,14 @@ LISTENERS = {"KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS", "KAFKA_LISTENER_SE
 DUTIES = {"front_ends_reach", "four_eyes", "closed_readable_days"}
 OF_ISSUERS = IdentitySettings.model_fields.keys() - DUTIES - {"jwks", "issuer"}
 FIXED = {
-    *("REDRESS_CLOCK_FILE", "REDRESS_OPS_PORT", "REDRESS_TLS_CERT_FILE", "REDRESS_TLS_KEY_FILE", "REDRESS_DATABASE_PASSWORD_FILE"),
+    *(
+        "REDRESS_BUILD",
+        "REDRESS_CLOCK_FILE",
+        "REDRESS_OPS_PORT",
+        "REDRESS_TLS_CERT_FILE",
+        "REDRESS_TLS_KEY_FILE",
+        "REDRESS_DATABASE_PASSWORD_FILE",
+    ),
     *(PREFIX + name.upper() for name in (*KafkaSettings.model_fields, *OF_ISSUERS)),
 }
 ENVIRONMENT = re.compile(r"os\.environ|getenv")
@@ -75,7 +82,7 @@ def test_every_service_is_there_and_is_told_all_that_it_needs(services):
         assert environment["REDRESS_DATABASE_URL"].startswith(f"postgresql://{name}_app:")
         assert environment["REDRESS_DATABASE_URL"].endswith(f"/{name}")
         assert (environment["REDRESS_PROFILE"], environment["REDRESS_ISSUER"]) == ("local", ISSUER)
-        assert services[service]["build"]["args"] == {"SERVICE": service}
+        assert services[service]["build"]["args"] == {"SERVICE": service, "BUILD": "${REDRESS_BUILD:-unknown}"}
 
 
 def test_the_setup_job_is_told_all_that_it_reads(services):
