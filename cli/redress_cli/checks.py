@@ -72,8 +72,9 @@ def verified(where: Installation, names: list[str]) -> tuple[list[VerifyReport],
                 progress.update(task, description=f"{name}: {what}", completed=done, total=every)
 
             try:
+                dsn, kafka = where.app_dsn(name), where.kafka()
                 definition: Verified = definition_of(name).verified(where.partitions, where.mac_keys())
-                reports.append(asyncio.run(compare(definition, where.app_dsn(name), where.kafka(), described, where.master_key())))
+                reports.append(asyncio.run(compare(definition, dsn, kafka, described, where.master_key())))
             except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 failed.append(f"{name} cannot be verified: {type(error).__name__}: {error}")
     return reports, failed
@@ -165,14 +166,14 @@ def rebuild(
     where = installation(folder, context)
     where.chosen([service])
     definition = definition_of(service)
-    owner_dsn, app_role, kafka = where.owner_dsn(service), where.app_role(service), where.kafka()
+    owner_dsn, app_role, kafka, mac = where.owner_dsn(service), where.app_role(service), where.kafka(), where.mac_keys()
     ask(f"make the state of {service} anew{', though events are lost by it,' if accept_loss else ''} and swap it in", where, yes)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     account = accountable("rebuild", where, service=service, accept_loss=accept_loss is not None)
     with account, Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(service, total=None)
         work = Rebuild(
-            definition.verified(where.partitions, where.mac_keys()),
+            definition.verified(where.partitions, mac),
             fold=definition.fold,
             owner_dsn=owner_dsn,
             app_role=app_role,

@@ -15,6 +15,7 @@ from redress_chassis.auth.layouts import ClaimReader, TokenReading, found_in
 from redress_chassis.auth.tokens import UNREADABLE
 from redress_chassis.edge.problems import Problem
 from redress_chassis.identity_settings import IdentitySettings
+from redress_cli.harmless import harmless
 
 LONGEST = 300  # characters of a value that are shown
 UNITS = (("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
@@ -128,8 +129,5 @@ def _moment(seconds: Any) -> str:
 
 def shown(value: Any) -> str:
     """A value of a token, which anybody may have written: without what a terminal would obey, and not endless."""
-    if isinstance(value, (list, tuple)):
-        text = ", ".join(map(shown, value))
-    else:
-        text = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in str(value))
+    text = ", ".join(map(shown, value)) if isinstance(value, (list, tuple)) else harmless(value)
     return text if len(text) <= LONGEST else text[:LONGEST] + " …"

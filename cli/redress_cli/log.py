@@ -169,8 +169,7 @@ async def events(where: Installation, subject: str | None, *, from_start: bool, 
     """Events of the lifecycle and of the public record. What is no event is passed over; so is, and this is said, what does not prove its
     source. A start that is gone is said first. follow: wait for more, however long; else raises ConnectionError where Kafka gives nothing
     of what there is."""
-    mac = where.mac_keys()
-    consumer = reader(where.kafka())
+    consumer, mac = reader(where.kafka()), where.mac_keys()
     try:
         await consumer.start()
         places = places_of(where.partitions, subject)
@@ -202,7 +201,7 @@ async def events(where: Installation, subject: str | None, *, from_start: bool, 
                     else:
                         why = signer.detail if isinstance(signer, NotProved) else f"It was signed by {signer}."
                         place_of = f"{record.topic}/{record.partition} offset {record.offset}"
-                        err.print(f"{place_of} is not shown, for nothing proves its source. {why}", style="red", markup=False)
+                        err.print(harmless(f"{place_of} is not shown, for nothing proves its source. {why}"), style="red", markup=False)
             observed = monotonic() if polled else observed
     finally:
         await close(consumer)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from redress_cli.console import fail, kafka_of
+from redress_cli.console import kafka_of
 from redress_cli.installation import DatabaseAddress, Installation
 from redress_local.state import NotRunning, Stack, read_stack
 
 
-def of_folder(folder: Path, otherwise: str | None = None) -> Installation:
-    """The stack that was started in the folder; ends the command where there is none, and says `otherwise` if that is given."""
+def of_folder(folder: Path) -> Installation | None:
+    """The stack that was started in the folder, if one was."""
     try:
         return of_stack(read_stack(folder))
-    except NotRunning as error:
-        fail(otherwise or f"{error} Start one with: redress up --folder {folder}")
+    except NotRunning:
+        return None
 
 
 def of_stack(stack: Stack) -> Installation:

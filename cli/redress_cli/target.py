@@ -70,6 +70,20 @@ class ServiceEnvironment(KafkaSettings):
 
 def installation(folder: Path | None, context: str | None) -> Installation:
     """What a command is to look at. Ends the command where there is nothing, or it is not told right."""
+    return found(folder, context) or _nothing(folder, context)
+
+
+def _nothing(folder: Path | None, context: str | None) -> NoReturn:
+    where = folder or USUAL_FOLDER
+    if folder is None and context is None:
+        fail(NOTHING.format(folder=where))
+    if not LOCAL:
+        fail(f"There are no stacks here: {where} needs the whole repository.")
+    fail(f"No stack was started in {where}. Start one with: redress up --folder {where}")
+
+
+def found(folder: Path | None, context: str | None) -> Installation | None:
+    """The same; None where no stack runs in the folder, and nothing else is chosen."""
     try:
         if context is not None and context != STACK:
             return of_context(context, read_contexts().named(context))
@@ -82,15 +96,15 @@ def installation(folder: Path | None, context: str | None) -> Installation:
             return of_context(contexts.current, contexts.named(contexts.current))
     except ContextUnusable as error:
         fail(str(error))
-    return _of_folder(USUAL_FOLDER, usual=True)
+    return _of_folder(USUAL_FOLDER)
 
 
-def _of_folder(folder: Path, *, usual: bool = False) -> Installation:
+def _of_folder(folder: Path) -> Installation | None:
     if not LOCAL:
-        fail(NOTHING.format(folder=folder) if usual else f"There are no stacks here: {folder} needs the whole repository.")
+        return None
     from redress_cli.stack_target import of_folder  # it needs what only a stack on this machine needs
 
-    return of_folder(folder, NOTHING.format(folder=folder) if usual else None)
+    return of_folder(folder)
 
 
 def of_context(name: str, told: NamedInstallation) -> Installation:

@@ -14,8 +14,9 @@ import typer
 from redress_chassis.auth.callers import ROLES
 from redress_chassis.environment import PREFIX, BadSettings
 from redress_chassis.identity_settings import IdentitySettings
-from redress_cli.console import DEFAULT_FOLDER, LOCAL, Folder, fail
+from redress_cli.console import DEFAULT_FOLDER, LOCAL, Folder, fail, out
 from redress_cli.explain import explained
+from redress_cli.harmless import harmless
 
 if LOCAL:  # an image can explain, and has nothing to mint with
     from redress_local.issuer import AUDIENCE, ISSUER, Issuer
@@ -91,8 +92,8 @@ def explain(
         fail(str(error))
     width = max((len(what) for what, _ in explanation.lines), default=0)
     for what, said in explanation.lines:
-        print(f"{what:<{width}}  {said}")
-    print(explanation.verdict)
+        out.print(harmless(f"{what:<{width}}  {said}"), markup=False, highlight=False, soft_wrap=True)
+    out.print(harmless(explanation.verdict), markup=False, highlight=False, soft_wrap=True)
     if not explanation.accepted:
         raise typer.Exit(1)
 

@@ -132,7 +132,7 @@ def test_what_the_environment_says_of_kafka_belongs_to_another_installation(monk
     assert installation(None, None).kafka() == KafkaClients("one:9092")
     add("--kafka-set", "security=SASL_PLAINTEXT", *user)
     assert installation(None, None).kafka() == KafkaClients(
-        "one:9092", security="SASL_PLAINTEXT", mechanism="PLAIN", username="ops", password="pass word"
+        "one:9092", security="SASL_PLAINTEXT", mechanism="PLAIN", username="ops", password_file=secret
     )
     assert "pass word" not in place().read_text()
 

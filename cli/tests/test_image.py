@@ -93,8 +93,22 @@ def lines_of(stderr: str) -> list[Mapping[str, str]]:
     return [json.loads(line) for line in stderr.splitlines() if line.startswith("{")]
 
 
-LOCAL_ALONE = ("up", "down", "run", "attach", "clock", "token", "submit", "demo")
-EVERYWHERE = ("status", "tail", "timeline", "pending", "verify", "parked", "redrive", "relay", "rebuild", "context")
+LOCAL_ALONE = ("up", "down", "run", "attach", "clock", "submit", "demo")
+EVERYWHERE = (
+    "status",
+    "tail",
+    "timeline",
+    "pending",
+    "verify",
+    "parked",
+    "redrive",
+    "relay",
+    "rebuild",
+    "context",
+    "audit",
+    "token",
+    "version",
+)
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +157,7 @@ def test_a_service_is_verified_and_made_anew_from_its_own_container(image: Image
         "REDRESS_DATABASE_PASSWORD_FILE": str(tmp_path / "app"),
         "REDRESS_KAFKA": kafka_address,
         "REDRESS_MASTER_KEY_FILE": str(Issuer(tmp_path / "keys").master_key),
+        "REDRESS_MAC_KEYS_DIR": str(Issuer(tmp_path / "keys").mac_keys),
     }
     (tmp_path / "app").write_text("app-1\n")
     verified = image.run("verify", **told)
@@ -176,6 +191,7 @@ def test_what_fails_is_told_as_failed(image: Image, tmp_path: Path):
     told = {
         "REDRESS_DATABASE_URL": "postgresql://a:b@127.0.0.1:9/a",
         "REDRESS_OWNER_URL": "postgresql://a:b@127.0.0.1:9/a",
+        "REDRESS_MAC_KEYS_DIR": str(Issuer(tmp_path).mac_keys),
         "REDRESS_KAFKA": "127.0.0.1:9",
     }
     done = image.run("rebuild", "callback", "--yes", **told)

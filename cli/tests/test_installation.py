@@ -24,8 +24,9 @@ from redress_local.processes import run
 from redress_local.pytest_plugin import MakeSystem
 from redress_local.state import Stack
 from redress_spine.messaging import topics
-from redress_spine.messaging.envelope import Envelope, dataschema, encode, event_id
+from redress_spine.messaging.envelope import GENESIS, Envelope, chain, dataschema, encode, event_id
 from redress_spine.messaging.kafka_clients import KafkaClients
+from redress_spine.messaging.mac import MacKeys, make_keys
 from redress_spine.store.states import partition_of
 
 SERVICES = ("intake", "triage")
@@ -63,6 +64,7 @@ def stack(system: MakeSystem) -> Stack:
 def context(stack: Stack, home: Path) -> Stack:
     """Told as an operator would: addresses, and files with the passwords and a token."""
     words = ["context", "add", "trial", "--kafka", stack.kafka, "--master-key-file", stack.issuer["master_key"]]
+    words += ["--mac-keys-dir", stack.issuer["mac_keys"]]
     for service in SERVICES:
         words += ["--url", f"{service}={stack.urls[service]}"]
         for option, dsn in (("database", stack.databases[service]["app_dsn"]), ("owner", stack.databases[service]["owner_dsn"])):
@@ -173,11 +175,15 @@ def test_tail_and_timeline_reach_a_kafka_with_tls_and_a_user(secured: tuple[Kafk
         dataschema=dataschema(type_),
     )
 
+    make_keys(home / "mac", ["intake"])
+    key, value = subject.encode(), encode(envelope)
+    signed = MacKeys.read(home / "mac").sign("intake", LIFECYCLE, key, value, GENESIS, chain(GENESIS, value))
+
     async def send() -> None:
         await topics.ensure(kafka.address, partitions=12)
         producer = KafkaClients.of(kafka.address).producer()
         await producer.start()
-        await producer.send_and_wait(LIFECYCLE, encode(envelope), key=subject.encode(), partition=partition_of(subject, 12))
+        await producer.send_and_wait(LIFECYCLE, value, key, partition_of(subject, 12), headers=[("prevhash", GENESIS), signed])
         await producer.stop()
 
     run(send())
@@ -189,8 +195,19 @@ def test_tail_and_timeline_reach_a_kafka_with_tls_and_a_user(secured: tuple[Kafk
         f"password_file={home}/password",
         f"ca_file={authority}",
     )
-    words = [word for setting in settings for word in ("--kafka-set", setting)]
-    done("context", "add", "secured", "--url", "http://127.0.0.1:9/{service}", "--kafka", kafka.secured_address, *words)
+    words = ["--mac-keys-dir", str(home / "mac")] + [word for setting in settings for word in ("--kafka-set", setting)]
+    done(
+        "context",
+        "add",
+        "secured",
+        "--url",
+        "http://127.0.0.1:9/{service}",
+        "--kafka",
+        kafka.secured_address,
+        "--mac-keys-dir",
+        str(home / "mac"),
+        *words,
+    )
     done("context", "use", "secured")
     told = redress("timeline", identity).output
     assert "complaint-withdrawn" in told and "\\u001b]0;title\\u0007" in told and "\\u202eturned" in told

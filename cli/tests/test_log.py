@@ -37,11 +37,11 @@ async def test_what_its_source_did_not_sign_is_not_shown_and_this_is_said(kafka:
     await topics.ensure(kafka.address, partitions=4)
     author = Author(subject_of(1))
     first, second = author.say(registered(), ComplaintChased(chase=1))
-    stack: Any = SimpleNamespace(kafka=kafka.address, partitions=4, mac_keys=lambda: MAC)
+    where: Any = SimpleNamespace(kafka=lambda: KafkaClients(kafka.address), partitions=4, mac_keys=lambda: MAC)
     async with KafkaClients.of(kafka.address).producer() as producer:
         hand = Pen(producer, "")
         await hand.write(first, replace(second, signed=False))
-    shown = [each.id async for each in log.events(stack, author.subject, from_start=True, follow=False)]
+    shown = [each.id async for each in log.events(where, author.subject, from_start=True, follow=False)]
     assert shown == [f"{author.subject}/intake/1"]
     assert "offset 1 is not shown, for nothing proves its source" in " ".join(capsys.readouterr().err.split())
 

@@ -26,7 +26,7 @@ def answer(request: httpx.Request) -> httpx.Response:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stack of three services: an older release, something else at the port, and nobody."""
     urls = {"intake": "http://old", "triage": "http://other", "handling": "http://away"}
-    Stack(str(tmp_path), "local", "", "", 12, urls, {}, {}, {}, []).write()
+    Stack(str(tmp_path), "local", "", "", 12, urls, {}, {}, {"master_key": "", "mac_keys": ""}, []).write()
     client = httpx.Client
     monkeypatch.setattr(httpx, "Client", lambda **options: client(transport=httpx.MockTransport(answer), **options))
     return tmp_path
