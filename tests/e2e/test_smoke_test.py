@@ -28,7 +28,7 @@ def test_an_installation_that_works_says_so(live: Live, tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("It is closed. The installation takes complaints.\n")
     (number,) = re.findall(r"^(\S+) is registered\.$", done.stdout, re.MULTILINE)
-    seen = ok(live.front_end.get("intake", f"/complaints/by-number/{number}"))
+    seen = ok(live.agent.get("intake", f"/complaints/by-number/{number}"))
     assert (seen["stage"], seen["closed_as"]) == ("closed", "withdrawn")
 
 
