@@ -82,8 +82,8 @@ class Sent:
     def place(self, partitions: int = 4) -> int:
         return partition_of((self.key or b"").decode(), partitions) if self.partition is None else self.partition
 
-    def record(self, offset: int = 0) -> Record:
-        return Record(LIFECYCLE, self.place(), offset, self.key, self.value, dict(self.headers_on(LIFECYCLE)))
+    def record(self, offset: int = 0, topic: str = LIFECYCLE) -> Record:
+        return Record(topic, self.place(), offset, self.key, self.value, dict(self.headers_on(topic)))
 
 
 class Author:

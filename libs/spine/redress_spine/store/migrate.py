@@ -115,15 +115,16 @@ async def apply(connection: asyncpg.Connection, search_path: str, *folders: Path
         try:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL search_path = {search_path}")
-                await connection.execute(up(file.read_text("utf-8")))
+                if statements := up(file.read_text("utf-8")):
+                    await connection.execute(statements)
                 await connection.execute(f"INSERT INTO {table} (version) VALUES ('{version}')")
         except (asyncpg.PostgresError, NoMigration) as error:
             raise MigrationFailed(f"{file.name}: {error}") from error
 
 
 def up(text: str) -> str:
-    """What a migration does: between `-- migrate:up` and `-- migrate:down`. Raises NoMigration."""
+    """What a migration does: between `-- migrate:up` and `-- migrate:down`; empty where that is comments alone. Raises NoMigration."""
     found = re.search(r"^-- migrate:up[ \t]*\n(.*?)(?=^-- migrate:down|\Z)", text, re.MULTILINE | re.DOTALL)
     if found is None:
         raise NoMigration("it has no line `-- migrate:up`")
-    return found[1]
+    return found[1] if re.search(r"^(?!\s*(--|$))", found[1], re.MULTILINE) else ""

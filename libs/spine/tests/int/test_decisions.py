@@ -190,7 +190,7 @@ async def test_what_nobody_can_fold_is_passed_over_where_it_is_not_read_yet(stac
         await hand.write(first)
         await read_to_the_end(handling)
         reader = Reader("handling", {"complaint": HANDLING_AGGREGATE}, CONTRACTS, stack.partitions, MAC)
-        records = [replace(each.record(5), topic=stack.prefix + LIFECYCLE) for each in (bad, dead_letters)]
+        records = [each.record(5, stack.prefix + LIFECYCLE) for each in (bad, dead_letters)]
         assert [type(reader.judge(record)).__name__ for record in records] == ["RejectedRecord", "DeadLetter"]
         told = [SkippedRecord(r.topic, r.partition, r.offset, r.content, r.hash, False) for r in records]
         assert (await handling.pass_over(told, *BY)).taken == 2

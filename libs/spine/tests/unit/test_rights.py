@@ -63,6 +63,7 @@ def test_another_error_says_nothing_of_rights(error: Exception):
 def test_a_migration_is_what_stands_between_its_marks():
     assert up("-- Why.\n\n-- migrate:up\nCREATE TABLE a ();\n\n-- migrate:down\nDROP TABLE a;\n").strip() == "CREATE TABLE a ();"
     assert up("-- migrate:up\nCREATE TABLE a ();\n").strip() == "CREATE TABLE a ();"
+    assert up("-- migrate:up\n-- Nothing yet.\n\n  -- Really.\n-- migrate:down\n") == "", "comments alone are no statement"
     for text in ("CREATE TABLE a ();", "-- migrate:upwards\nCREATE TABLE a ();", ""):
         with pytest.raises(NoMigration):
             up(text)
