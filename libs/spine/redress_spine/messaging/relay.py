@@ -371,10 +371,11 @@ def key_record(topics: Topics, mac: MacKeys, source: str, row: Any) -> Outgoing:
 
 
 def outgoing(topics: Topics, partitions: int, mac: MacKeys, source: str, row: Any) -> Outgoing:
-    """A journal's row as a record of the log, signed now: a log that is written anew is signed with the newest key."""
+    """A journal's row as a record of the log, signed now: a log that is written anew is signed with the newest key. Signed is the hash that
+    the journal has: bytes that somebody changed in it are proved by nothing."""
     stream, topic, key, prevhash, value = row["stream"], topics(row["topic"]), row["stream"].encode(), row["prevhash"], row["data"]
     own = headers(stream, source, row["type"], row["version"], prevhash, row["hash"])
-    own.append(mac.sign(source, topic, key, value, prevhash, chain(prevhash, value)))
+    own.append(mac.sign(source, topic, key, value, prevhash, row["hash"]))
     return topic, partition_of(stream, partitions), key, value, own
 
 
