@@ -1,4 +1,4 @@
-"""A complaint's whole life, from registered to closed, over HTTP: how many events it is, and what processor time it takes."""
+"""A complaint's whole life, from registered to closed, over HTTP: how many events it is, what processor time it takes, and what disk."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from redress_bench.log import lifecycle
 from redress_bench.side import MeasuredSystem, of_this
 from redress_bench.stage import drained, system
 from redress_local.places import SERVICES
+from redress_local.system import System
+from redress_spine.store import connections
 
 TEXT = TEXTS[0]  # of one department, and nobody has to review it
 BODY = {
@@ -40,6 +42,10 @@ HANDLED: Sequence[tuple[str, Mapping[str, object]]] = (
     ("resolve", DONE),
 )
 CALLED = {"reached": True, "solved": True, "satisfaction": 5, "words": "谢谢"}
+TABLES = """
+SELECT n.nspname, sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema') GROUP BY n.nspname
+"""
 BOUND = (
     "Processor time: each event is folded by five services, whoever decided it; steps that people take come singly, so few share a page."
 )
@@ -53,7 +59,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
         load = Load(side.complaints, [json.dumps(BODY, ensure_ascii=False)], WARM, 64, RATE, side.front_end())
         drive(load)
         drained(urls)
-        before = asyncio.run(times(side.kafka))[0].keys()
+        before, held = asyncio.run(times(side.kafka))[0].keys(), disk(started)
         idle = side.spends(10.0)
         began, spent = time.monotonic(), side.processor_time()
         load.seconds = count / RATE
@@ -67,6 +73,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
         took = time.monotonic() - began
         cost = {name: (value - spent[name] - idle[name] * took) / len(ours) for name, value in side.processor_time().items()}
         kinds = asyncio.run(_kinds(side.kafka, set(ours)))
+        grown = {what: (size - held[what]) / len(ours) / 1024 for what, size in disk(started).items()}
     if kinds["complaint-closed"] != len(ours):
         raise RuntimeError(f"{kinds['complaint-closed']} of {len(ours)} complaints were closed.")
     events, whole = sum(kinds.values()) / len(ours), sum(cost.values())
@@ -81,6 +88,7 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
             Line("events of a complaint", "", events, events, events),
             Line("processor time for a complaint", "ms", whole, whole, whole),
             Line("processor time for an event", "ms", whole / events, whole / events, whole / events),
+            *(Line(f"disk for a complaint: {what}", "KiB", size, size, size) for what, size in grown.items()),
         ],
         [
             "By process: " + ", ".join(f"{name} {value:.1f}" for name, value in cost.items()) + " ms.",
@@ -89,10 +97,31 @@ def measure(quick: bool, seed: int, progress: Progress) -> Figure:
     )
 
 
+def disk(started: System) -> dict[str, int]:
+    """Bytes of the journals and keys, of the states that can be made anew, each with its indexes, and of one copy of the topics. Neither
+    PostgreSQL's log of writes nor rows that a vacuum frees are in it."""
+    found = asyncio.run(_tables(started))
+    topics = started.servers.kafka_server.folder.rglob("complaints*/*.log") if started.servers.kafka_server else ()
+    return {**found, "Kafka, one replica": sum(file.stat().st_size for file in topics)}
+
+
+async def _tables(started: System) -> dict[str, int]:
+    found = {"journals": 0, "states": 0}
+    for databases in started.databases.values():
+        connection = await connections.connect(databases.owner_dsn)
+        try:
+            await connection.execute("VACUUM")
+            for schema, size in await connection.fetch(TABLES):
+                found["journals" if schema == "public" else "states"] += size
+        finally:
+            await connection.close()
+    return found
+
+
 def _worked(side: MeasuredSystem, complaints: Mapping[str, str]) -> Iterator[str]:
     """Each step for all of them, one after the other. complaints: their departments."""
     handlers = {each: side.issuer.mint("handler", "bench", department=each, ttl=7200) for each in set(complaints.values())}
-    agent = side.issuer.mint("agent", "bench", ttl=7200)
+    agent = side.issuer.mint("agent", "bench-visits", ttl=7200)  # who resolves does not judge
     ids = {subject: subject.partition("/")[2] for subject in complaints}
     for step, body in HANDLED:
         urls = {subject: f"{side.urls['handling']}/cases/{ids[subject]}/{step}" for subject in complaints}
