@@ -135,6 +135,8 @@ def verify(
     """
     masters = [_bytes(each) for each in master or ()]
     named = [head for each in heads or () for head in _heads(each)]
+    if heads and not named:
+        fail("No head of a chain stands in these files, so nothing was compared: they must be logs or exports as they were written.")
     if file is None or not masters:  # an export needs no installation where its key is given
         where = installation(folder, context)
         masters += [key] if (key := where.master_key()) else []

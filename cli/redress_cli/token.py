@@ -84,6 +84,8 @@ def explain(
         redress token explain --file token.txt
     """
     text = _given(given, file).strip()
+    if not text.isascii():
+        fail("That is no token: it has characters that none has.")
     if text.lower().startswith("bearer "):
         text = text[len("bearer ") :].strip()
     try:
@@ -108,7 +110,7 @@ def _given(given: str | None, file: Path | None) -> str:
             fail(f"The file cannot be read: {type(error).__name__}.")
     if sys.stdin.isatty():
         fail("Give the token on standard input, or name a file with --file.")
-    return sys.stdin.read()
+    return sys.stdin.buffer.read().decode("utf-8", "replace")
 
 
 def _settings(folder: Path) -> IdentitySettings:

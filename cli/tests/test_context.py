@@ -175,6 +175,14 @@ def test_what_a_context_lacks_is_said_with_the_command_that_adds_it(words: list[
     assert f"{lacks}" in said(done)
 
 
+@pytest.mark.parametrize("words", [["verify"], ["audit", "verify"], ["audit", "list"]], ids=" ".join)
+def test_a_check_of_nothing_is_no_check_that_went_well(words: list[str]):
+    add("--kafka", "127.0.0.1:9", "--mac-keys-dir", "/nowhere")
+    done = redress(*words)
+    assert done.exit_code == 1
+    assert "The context production tells of no service" in said(done)
+
+
 def test_a_service_that_the_context_does_not_tell_is_named():
     add("--url", "intake=https://example.com")
     assert "The context production tells nothing of triage. It knows: intake." in said(redress("verify", "triage"))

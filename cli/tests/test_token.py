@@ -117,6 +117,11 @@ def test_what_is_no_token_is_not_repeated(provider: Provider, token: str):
     assert (result.exit_code, result.output) == (1, "Refused: 401 bad-token. The Authorization header holds no JSON Web Token.\n")
 
 
+def test_what_no_token_has_is_refused_before_it_is_read(provider: Provider):
+    result = CliRunner().invoke(app, ["token", "explain"], input=b"\xe9\xff")
+    assert (result.exit_code, "That is no token" in result.output) == (1, True)
+
+
 def test_without_the_keys_it_is_not_judged(provider: Provider):
     provider.jwks.unlink()
     result = explain(provider.token())

@@ -9,7 +9,12 @@ from redress_chassis.edge.problems import Problem
 
 RawHeader = tuple[bytes, bytes]
 # Two of them would say two things, and a proxy in front may have looked at the other one.
-ONCE = frozenset({b"authorization", b"content-encoding", b"content-length", b"content-type", b"host", b"idempotency-key", b"if-match"})
+ONCE = frozenset(
+    {
+        *(b"authorization", b"content-encoding", b"content-length", b"content-type", b"host", b"idempotency-key", b"if-match"),
+        b"redress-break-glass",
+    }
+)
 CONTENT_POLICY = b"content-security-policy"
 EVERY: tuple[RawHeader, ...] = (
     (b"cache-control", b"no-store"),

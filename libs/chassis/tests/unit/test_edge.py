@@ -144,6 +144,8 @@ async def test_two_authorizations_are_refused_and_other_headers_may_be_repeated(
             answer = await client.get("/notes", headers=[("Authorization", first), ("Authorization", second)])
             assert code(answer) == (400, "repeated-header")
             assert (answer.json()["pointer"], answer.json()["errors"][0]["in"]) == ("/authorization", "header")
+        answer = await client.get("/notes", headers=[("Authorization", token), ("Redress-Break-Glass", "a"), ("Redress-Break-Glass", "b")])
+        assert code(answer) == (400, "repeated-header")
         answer = await client.get("/health/live", headers=[("Authorization", "a"), ("authorization", "b")])
         assert code(answer) == (400, "repeated-header")
         several = [("Authorization", token), ("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-For", "5.6.7.8")]
