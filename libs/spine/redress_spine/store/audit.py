@@ -24,7 +24,7 @@ import structlog
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from redress_spine.store.errors import safe_message
+from redress_spine.store.errors import Unavailable, safe_message
 from redress_spine.store.states import Connection
 
 log = structlog.get_logger(__name__)
@@ -224,6 +224,9 @@ class Trail:
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_BATCH))]
                 try:
                     await self._write([record for record, _ in batch])
+                except asyncpg.PostgresError as error:  # a right or a table that is gone: nothing that whoever asked did wrong
+                    log.error("audit-not-written", service=self._source, error=safe_message(error))
+                    _settle(batch, Unavailable("The audit trail takes no record now, and nothing is shown that is not recorded."))
                 except Exception as error:
                     _settle(batch, error)
                 except BaseException as error:

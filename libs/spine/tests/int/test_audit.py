@@ -71,6 +71,21 @@ async def test_the_services_role_adds_and_reads_and_can_do_nothing_else(stack: S
     await connection.close()
 
 
+async def test_without_the_right_to_add_nothing_is_recorded_and_who_asked_is_told_to_come_again(stack: Stack) -> None:
+    engine, owner = await replica(stack), await stack.connect("intake", owner=True)
+    role = await owner.fetchval(
+        "SELECT grantee FROM information_schema.role_table_grants WHERE table_name = 'audit' AND grantee <> current_user LIMIT 1"
+    )
+    await owner.execute(f'REVOKE INSERT ON audit FROM "{role}"')
+    with pytest.raises(Unavailable, match="takes no record now"):
+        await engine.audit(reading(1))
+    await owner.execute(f'GRANT INSERT ON audit TO "{role}"')
+    await owner.close()
+    await engine.audit(reading(2))
+    await engine.stop()
+    assert (await checked(stack)).differences == []
+
+
 @pytest.mark.parametrize(
     ("harm", "number", "what"),
     [
