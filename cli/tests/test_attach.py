@@ -19,9 +19,8 @@ from redress_cli.console import kafka_of
 from redress_cli.main import app
 from redress_local.issuer import Issuer
 from redress_local.places import SERVICES, free_ports
-from redress_local.prepare import prepare_database, prepare_topics
 from redress_local.processes import run
-from redress_local.provision import Databases, drop
+from redress_local.provision import Databases
 from redress_local.state import COMPOSE, Stack, read_stack
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.store import connections
@@ -163,16 +162,6 @@ def test_what_is_no_address_and_a_stack_of_ones_own_are_refused(words: tuple[str
     before = read_stack(tmp_path)
     assert redress(tmp_path, "attach", *words).exit_code == 1
     assert read_stack(tmp_path) == before
-
-
-@pytest.fixture
-def callback(postgres_admin: str, kafka_address: str) -> Iterator[Databases]:
-    run(prepare_topics(kafka_address, 12, "local"))
-    made = run(
-        prepare_database(postgres_admin, "callback", owner_password="owner-1", app_password="app-1", kafka=kafka_address, partitions=12)
-    )
-    yield made
-    run(drop(postgres_admin, made))
 
 
 def test_after_a_failover_to_another_address_commands_ask_the_new_servers(callback: Databases, kafka_address: str, tmp_path: Path):

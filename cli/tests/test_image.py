@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -16,9 +16,7 @@ import pytest
 
 from redress_local.issuer import Issuer
 from redress_local.places import ROOT, SERVICES
-from redress_local.prepare import prepare_database, prepare_topics
-from redress_local.processes import run
-from redress_local.provision import Databases, drop
+from redress_local.provision import Databases
 
 STAGE = re.compile(r"^FROM (\S+) AS (\w+)\n", re.MULTILINE)
 COPY = re.compile(r"^COPY (?!--from)(.+) (\S+)$", re.MULTILINE)
@@ -138,16 +136,6 @@ def test_the_tools_have_the_code_of_all_and_say_what_to_do_without_a_context(tmp
     assert done.returncode == 1
     assert "no context is chosen" in done.stderr and "redress context add NAME --help" in done.stderr
     assert tools.run("status", "--folder", "/tmp/none").returncode == 1
-
-
-@pytest.fixture
-def callback(postgres_admin: str, kafka_address: str) -> Iterator[Databases]:
-    run(prepare_topics(kafka_address, 12, "local"))
-    made = run(
-        prepare_database(postgres_admin, "callback", owner_password="owner-1", app_password="app-1", kafka=kafka_address, partitions=12)
-    )
-    yield made
-    run(drop(postgres_admin, made))
 
 
 def test_a_service_is_verified_and_made_anew_from_its_own_container(image: Image, callback: Databases, kafka_address: str, tmp_path: Path):

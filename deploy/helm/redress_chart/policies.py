@@ -1,4 +1,7 @@
-"""What an auditor asks of the rendered objects, each question a function that names the objects that fail it."""
+"""What an auditor asks of the rendered objects, each question a function that names the objects that fail it.
+
+Long, for it is one list of questions.
+"""
 
 from __future__ import annotations
 

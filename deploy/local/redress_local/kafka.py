@@ -1,6 +1,7 @@
 """A real Apache Kafka on this machine: one node in KRaft mode, from the jars that `make setup` fetches.
 
 A second broker can join it, for tests of replicas, and it can have a listener with TLS and users.
+Long, for a broker's properties stand beside what starts it.
 """
 
 from __future__ import annotations

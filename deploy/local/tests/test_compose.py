@@ -1,4 +1,7 @@
-"""docker-compose.yml, Dockerfile and .dockerignore say what the rest of the repository says, and give nothing away."""
+"""docker-compose.yml, Dockerfile and .dockerignore say what the rest of the repository says, and give nothing away.
+
+Long, for the three files are compared with each other.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One call of an endpoint: who asks, under which key, on which state; and the few things an endpoint asks of the spine."""
+"""One call of an endpoint: who asks, under which key, on which state; and the few things an endpoint asks of the spine.
+
+Long, for every endpoint is handed this one object.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The front door, as pure ASGI: the trace, the token, who asks too much, the body's size and strictness; every failure leaves as a problem.
 
 The token is checked before the body is read, and for every path that is not declared open: a route that forgot to ask is not public.
+Long, for the order of all that happens at the door is what it decides.
 """
 
 from __future__ import annotations

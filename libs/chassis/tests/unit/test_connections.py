@@ -1,4 +1,7 @@
-"""What a connection may send, how long it may take, and how many there may be: bytes on a socket, to the real server."""
+"""What a connection may send, how long it may take, and how many there may be: bytes on a socket, to the real server.
+
+Long, for all of it talks to one server over one kind of wire.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,7 @@
-"""The edge by its settings: what a caller may ask, two ports, a proxy in front, TLS, pages of other origins, and every answer's headers."""
+"""The edge by its settings: what a caller may ask, two ports, a proxy in front, TLS, pages of other origins, and every answer's headers.
+
+Long, for one app is called in all of it.
+"""
 
 import asyncio
 import ssl

@@ -1,4 +1,7 @@
-"""A service as its operators meet it: settings, start, health, metrics, logs, and its OpenAPI document."""
+"""A service as its operators meet it: settings, start, health, metrics, logs, and its OpenAPI document.
+
+Long, for one stand-in serves all of it.
+"""
 
 import asyncio
 import logging

@@ -1,4 +1,7 @@
-"""Kafka and PostgreSQL by TLS and with a user: everything goes that way, and who is not let in says why."""
+"""Kafka and PostgreSQL by TLS and with a user: everything goes that way, and who is not let in says why.
+
+Long, for each way to be let in needs a broker and certificates of the same making.
+"""
 
 from __future__ import annotations
 
