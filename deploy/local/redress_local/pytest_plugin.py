@@ -24,6 +24,20 @@ MakeSystem = Callable[..., System]
 Serve = Callable[..., Awaitable[OverHttp]]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test with servers, outside the folders `unit`, gets a second try: the machine may have stopped for a minute. A unit test has none."""
+    for item in items:
+        if "unit" not in item.path.parts:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Why a first try failed is shown whole, for it may be a race of ours."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"failed at the first try: {report.nodeid}", sep="_")
+        terminalreporter.write_line(report.longreprtext)
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """Kafka and PostgreSQL, shared by all tests of the session. A test that kills one starts its own by `redress_local`."""
