@@ -25,7 +25,7 @@ Serve = Callable[..., Awaitable[OverHttp]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test with servers, outside the folders `unit`, gets a second try: the machine may have stopped for a minute. A unit test has none."""
+    """A test with servers, outside the folders `unit`, gets a second try: the machine may have been busy. A unit test has none."""
     for item in items:
         if "unit" not in item.path.parts:
             item.add_marker(pytest.mark.flaky(reruns=1))
