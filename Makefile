@@ -66,6 +66,7 @@ lint: setup $(STAMPS)/chart ## Style, format, types, import contracts, schemas, 
 	@! grep -rniI complaint libs/chassis/redress_chassis || { echo "The chassis knows no complaint: it says subject, and takes the kinds from the service's aggregates." >&2; exit 1; }
 	@! grep -rniI complaint libs/spine/redress_spine $(SPEAK_OF_COMPLAINTS:%=--exclude=%) || { echo "The spine knows no complaint: it says subject." >&2; exit 1; }
 	@$(BIN)/python -m redress_local.derived --check
+	@$(BIN)/python -m redress_local.gateway --check
 	@$(BIN)/python -m redress_spine.schemas --check
 	@$(BIN)/python -m redress_local.dashboards --check
 	@PYTHONPATH=deploy/helm $(BIN)/python -m redress_chart --check
@@ -105,10 +106,11 @@ service: setup ## Make an empty service that starts and folds, and list it: NAME
 	@$(BIN)/python -m redress_local.new_service "$(NAME)"
 	@$(BIN)/ruff check --quiet --fix services/$(NAME)
 	@$(BIN)/ruff format --quiet services/$(NAME)
-	@$(MAKE) schemas folds permissions chart
+	@$(MAKE) services schemas folds permissions chart
 
-services: setup ## Write what other files say of the services anew, after services.toml was changed
+services: setup ## Write what other files say of the services anew, after services.toml or a route was changed
 	@$(BIN)/python -m redress_local.derived
+	@$(BIN)/python -m redress_local.gateway
 
 requirements: setup ## Pin the newest versions that requirements/*.in allow, with hashes
 	@cd requirements && for each in runtime dev bench chart supply; do ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \

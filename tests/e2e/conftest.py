@@ -59,7 +59,7 @@ def running() -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def live(running: Running) -> Live:
     """For all tests that leave the system as they found it, but for more complaints."""
-    return running.live("live", settle_seconds=1.0)
+    return running.live("live", settle_seconds=1.0, environment={"REDRESS_TRUSTED_PROXIES": "127.0.0.1"})
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import yaml
 from redress_chassis import Service
 from redress_chassis.serving import GRACE
 from redress_events.vocabulary import EVENT_TOPICS, LIFECYCLE
+from redress_local.gateway import operations
 from redress_local.manifest import ServiceEntry, read_services
 from redress_local.places import ROOT
 from redress_local.rights import kafka_rights
@@ -74,7 +75,7 @@ def _service(entry: ServiceEntry) -> dict[str, Any]:
         "name": entry.name,
         "port": entry.port,
         "database": entry.database,
-        "operations": sorted({path.split("/")[1] for path in document["paths"]} - {"ops"}),  # what callers from outside ask for
+        "operations": operations(document),
         "policy": POLICY in entry.environment,
         "webhooks": bool(document.get("webhooks")),
         "found_by_personal_values": any(aggregate.lookups for aggregate in definition.aggregates.values()),

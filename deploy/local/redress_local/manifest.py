@@ -12,7 +12,7 @@ from typing import Any
 
 FILE = "services.toml"
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*")  # `intake-2` is a replica
-TAKEN = frozenset({"kafka", "postgres", "setup"})  # they run beside the services
+TAKEN = frozenset({"gateway", "kafka", "postgres", "setup"})  # they run beside the services
 
 
 class BadManifest(Exception):

@@ -76,7 +76,7 @@ def stages() -> dict[str, str]:
 
 
 def test_every_service_is_there_and_is_told_all_that_it_needs(services):
-    assert set(services) == {*SERVICES, "setup", "kafka", "postgres"}
+    assert set(services) == {*SERVICES, "gateway", "setup", "kafka", "postgres"}
     settings = {PREFIX + name.upper() for name in Settings.model_fields}
     for service in SERVICES:
         environment = services[service]["environment"]
@@ -142,7 +142,7 @@ def composed(environment: dict[str, str]) -> Any:
 
 def test_ports_are_open_to_this_machine_alone(services):
     published = [port for each in services.values() for port in each.get("ports", [])]
-    assert len(published) == len(SERVICES) + 2
+    assert len(published) == len(SERVICES) + 3
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 
 from redress_chassis.edge import logs
 from redress_chassis.edge.connections import Port
+from redress_chassis.edge.forwarded import ForwardedPrefix
 from redress_chassis.http_settings import HttpSettings, server_tls
 from redress_chassis.settings import BadSettings, Settings
 
@@ -38,16 +39,21 @@ log = structlog.get_logger()
 class Server(uvicorn.Server):
     """A uvicorn that sleeps until it is told to end, or the date changes. It listens at one port or two."""
 
-    def __init__(self, config: uvicorn.Config, ports: Sequence[Port], certificate: Certificate | None = None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ports: Sequence[Port], certificate: Certificate | None = None, proxies: Sequence[str] = ()
+    ) -> None:
         super().__init__(config)
         self._ports = ports
         self._certificate = certificate
+        self._proxies = proxies
         self._loop: asyncio.AbstractEventLoop | None = None
         self._told = asyncio.Event()
 
     async def startup(self, sockets: object = None) -> None:
-        """The app, then the ports."""
+        """The app, then the ports. Connections are made of the app that the configuration names then."""
         await super().startup(sockets=[])
+        if self._proxies:
+            self.config.loaded_app = ForwardedPrefix(self.config.loaded_app, self._proxies)
         try:
             for port in self._ports:
                 await self._listen(port)
@@ -158,7 +164,7 @@ def served(app: str | ASGIApp, host: str, port: int, settings: HttpSettings) -> 
         timeout_keep_alive=settings.idle_seconds,
         timeout_graceful_shutdown=GRACE,
     )
-    return Server(config, ports, certificate)
+    return Server(config, ports, certificate, settings.proxies)
 
 
 def told(port: int) -> HttpSettings:

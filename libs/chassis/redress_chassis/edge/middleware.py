@@ -23,6 +23,7 @@ from redress_chassis.api.validation import Flaw, Where
 from redress_chassis.auth.callers import Caller, bearer
 from redress_chassis.edge.audit import BREAK_GLASS, reading_of, refusal_of, stranger_of
 from redress_chassis.edge.caller_limits import CallerLimits, address_of
+from redress_chassis.edge.forwarded import ROOT
 from redress_chassis.edge.headers import refuse_repeated, secured
 from redress_chassis.edge.logs import AccessLog, frames
 from redress_chassis.edge.paths import Paths
@@ -105,7 +106,9 @@ class EdgeMiddleware:
         began = time.perf_counter()
         headers = dict(scope["headers"])
         traceparent = headers.get(b"traceparent", b"").decode("latin-1")
-        path = scope["path"].removeprefix(scope.get("root_path", ""))  # the server sets the one before the other
+        root = scope.get("root_path", "")
+        ROOT.set(root)
+        path = scope["path"].removeprefix(root)  # the server sets the one before the other
         span = self._span(path, scope["method"], traceparent)
         trace = continued(traceparent) if span is None else of_span(span.traceparent)
         request_context = scope[PLACE] = RequestContext(scope["method"], path, trace, headers, span=span)

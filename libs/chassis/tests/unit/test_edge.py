@@ -248,6 +248,28 @@ async def test_behind_a_proxy_the_path_in_front_is_told_to_callers(serve, settin
         assert 'route="/notes"' in (await client.get("/metrics")).text
 
 
+@pytest.mark.parametrize(
+    ("trusted", "said", "root"),
+    [
+        (HERE, "/jar", "/jar"),
+        ("10.0.0.0/8", "/jar", "/set"),  # of anybody else it is not believed
+        (None, "/jar", "/set"),
+        (HERE, "//elsewhere.example", "/set"),
+        (HERE, "/jar/", "/set"),
+        (HERE, None, "/set"),
+    ],
+)
+async def test_a_trusted_proxy_says_under_which_path_it_shows_the_service(serve, settings, issuer, trusted, said, root):
+    server: Server = await serve(settings.model_copy(update={"trusted_proxies": trusted, "root_path": "/set"}))
+    headers = {"authorization": f"Bearer {issuer.token('front-end')}", "idempotency-key": "k"}
+    async with at(server.servers[0].sockets[0].getsockname()[1], headers=headers) as client:
+        told = {} if said is None else {"x-forwarded-prefix": said}
+        created = await client.post("/notes", json=GOOD, headers=told)
+        assert created.headers["location"] == f"{root}/notes/{created.json()['id']}"
+        assert (await client.get(f"/notes/{created.json()['id']}", headers=told)).status_code == 200
+        assert (await client.get("/openapi.json", headers=told)).json()["servers"] == [{"url": root}]
+
+
 @pytest.mark.parametrize(("trusted", "counted"), [(HERE, "203.0.113.7"), ("10.0.0.0/8", HERE), (None, HERE)])
 async def test_forwarded_headers_are_believed_of_trusted_addresses_alone(serve, settings, trusted, counted):
     """By who is counted, and by what an answer over TLS says."""
