@@ -22,7 +22,7 @@ from redress_local.places import ROOT
 FOLDER = ROOT / "deploy" / "gateway"
 OPERATORS = "ops"  # paths under it are the operators', and not for callers from outside
 METHODS = ("get", "put", "post", "delete", "patch")
-Document = Mapping[str, Any]
+OpenApiDocument = Mapping[str, Any]
 MOST_LINES = 60  # of a difference
 
 CADDYFILE = """\
@@ -79,17 +79,17 @@ class Clash(Exception):
     """Two services use one name for two things; the message names it."""
 
 
-def documents(services: Sequence[ServiceEntry]) -> dict[str, Document]:
+def documents(services: Sequence[ServiceEntry]) -> dict[str, OpenApiDocument]:
     """The OpenAPI document of each service."""
     return {each.name: importlib.import_module(f"{each.package}.main").app.openapi() for each in services}
 
 
-def operations(document: Document) -> list[str]:
+def operations(document: OpenApiDocument) -> list[str]:
     """The first parts of the paths that callers from outside ask for."""
     return sorted({path.split("/")[1] for path in document["paths"]} - {OPERATORS})
 
 
-def caddyfile(of: Mapping[str, Document]) -> str:
+def caddyfile(of: Mapping[str, OpenApiDocument]) -> str:
     """What the proxy is told."""
     routes = "\n".join(ROUTE.format(name=name, operations="|".join(operations(each))) for name, each in of.items())
     nothing = _problem(404, "not-found", "Nothing is here. /openapi.json lists what there is.")
@@ -103,7 +103,7 @@ def _problem(status: int, code: str, detail: str) -> str:
     return json.dumps({"type": f"urn:redress:problem:{code}", "title": title, "status": status, "detail": detail, "code": code})
 
 
-def combined(of: Mapping[str, Document]) -> dict[str, Any]:
+def combined(of: Mapping[str, OpenApiDocument]) -> dict[str, Any]:
     """One document of all. Raises Clash where a schema or an operation's id means two things."""
     first = next(iter(of.values()))
     whole: dict[str, Any] = {

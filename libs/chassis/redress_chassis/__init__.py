@@ -6,7 +6,7 @@ from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import Cursor, Limit, Page
 from redress_chassis.auth.callers import Caller, Role
 from redress_chassis.auth.permissions import ANYTHING, OWN, OWN_DEPARTMENT, OWN_UNLESS_SHARED, Permissions, Roles
-from redress_chassis.edge.forwarded import Link
+from redress_chassis.edge.forwarded import PathLink
 from redress_chassis.edge.problems import Problem
 from redress_chassis.policies import PolicyUnusable, read_policy
 from redress_chassis.service import Service
@@ -23,9 +23,9 @@ __all__ = [
     "Cursor",
     "Label",
     "Limit",
-    "Link",
     "Moment",
     "Page",
+    "PathLink",
     "Permissions",
     "Permitted",
     "PolicyUnusable",

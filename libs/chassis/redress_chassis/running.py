@@ -14,6 +14,7 @@ import asyncpg
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from redress_chassis.api.streams import Streams
 from redress_chassis.auth.callers import Caller
 from redress_chassis.auth.permissions import Permissions
 from redress_chassis.auth.tokens import Tokens
@@ -48,6 +49,7 @@ class RunningService:
         self.kind = service.kind
         self.permissions: Permissions = service.permissions
         self.policies: Any = None
+        self.streams = Streams(lambda: self.engine)
         self.starting: asyncio.Task[None] | None = None
         self.tracer: Tracer | None = None  # none where nobody collects spans
         self.refused: str | None = None  # why nothing is started: a setting, or a policy

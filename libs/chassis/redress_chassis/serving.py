@@ -22,6 +22,7 @@ import uvicorn
 from pydantic import ValidationError
 from starlette.types import ASGIApp
 
+from redress_chassis.api.streams import ENDING
 from redress_chassis.edge import logs
 from redress_chassis.edge.connections import Port
 from redress_chassis.edge.forwarded import ForwardedPrefix
@@ -48,10 +49,12 @@ class Server(uvicorn.Server):
         self._proxies = proxies
         self._loop: asyncio.AbstractEventLoop | None = None
         self._told = asyncio.Event()
+        self._ending = asyncio.Event()
 
     async def startup(self, sockets: object = None) -> None:
         """The app, then the ports. Connections are made of the app that the configuration names then."""
         await super().startup(sockets=[])
+        self.lifespan.state[ENDING] = self._ending
         if self._proxies:
             self.config.loaded_app = ForwardedPrefix(self.config.loaded_app, self._proxies)
         try:
@@ -92,6 +95,7 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._told.set)
+            self._loop.call_soon_threadsafe(self._ending.set)
 
 
 class Certificate:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header, Path
 from pydantic import AfterValidator
 
 from redress_chassis import Commands, Cursor, Limit, Permitted, SubjectId, problems
+from redress_chassis.api.streams import EventStream, LastEventId
 from redress_chassis.api.validation import Flaw
 from redress_chassis.edge.outbound import Forbidden, Unresolved, checked, parse
 from redress_chassis.edge.problems import Problem, invalid
@@ -49,6 +50,7 @@ from redress_intake.views import (
     SaidPage,
     SaidView,
     StagePage,
+    StageView,
     SubscriptionPage,
     SubscriptionView,
     in_order,
@@ -64,6 +66,17 @@ router = APIRouter(tags=["complaints"])
 subscriptions = APIRouter(tags=["subscriptions"])
 webhooks = APIRouter(tags=["subscriptions"])
 
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events until you leave, at most for 15 minutes. Come again with `Last-Event-ID`.",
+        "content": {
+            "text/event-stream": {
+                "schema": {"type": "string"},
+                "example": 'event: stage\ndata: {"stage":"routed","at":"2026-03-02T08:15:04.120000Z"}\nid: triage:2\n\n',
+            }
+        },
+    }
+}
 NO_WORDS, NO_REASON = ChaseBody(), WithdrawBody()
 MOST_SUBSCRIPTIONS = (
     20  # subscriptions of one front end: a program that subscribes at each start is told, before it is told everything twenty times
@@ -134,6 +147,12 @@ async def list_stages(complaint: SubjectId, commands: Permitted[Complaint], limi
     loaded = await commands.read(complaint)
     page = await commands.entries(loaded, STAGES, limit=limit, cursor=cursor)
     return StagePage(items=in_order(page.items), next=page.next)
+
+
+@router.get("/complaints/{complaint}/stages/stream", status_code=200, response_class=EventStream, responses=STREAM | problems(400, 404))
+async def follow_stages(complaint: SubjectId, commands: Permitted[Complaint], last_event_id: LastEventId = None) -> EventStream:
+    """Each stage as it is reached, as server-sent events `stage`; the data of each is a stage as in the list. For a page that shows it."""
+    return commands.follow(await commands.read(complaint), STAGES, last_event_id, event="stage", view=StageView.of)
 
 
 @router.post("/complaints/{complaint}/supplements", response_model_exclude_none=True, responses=problems(404, 409, 412))

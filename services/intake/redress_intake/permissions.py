@@ -46,6 +46,7 @@ PERMISSIONS = Permissions(
         "GET /complaints/by-number/{number}": LOOKS,
         "GET /complaints/{complaint}/said": LOOKS,
         "GET /complaints/{complaint}/stages": LOOKS,
+        "GET /complaints/{complaint}/stages/stream": LOOKS,
         "GET /pending": WATCHES,
         "POST /subscriptions": IS_TOLD,
         "GET /subscriptions": IS_TOLD,

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from redress_chassis import Link, filled
+from redress_chassis import PathLink, filled
 from redress_events.contracts.callback import CloseReason
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented, ComplaintWithdrawn, EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
@@ -47,7 +47,7 @@ class EarlierView(BaseModel):
 
     id: UUID
     number: str
-    status: Link
+    status: PathLink
 
     @classmethod
     def of(cls, earlier: EarlierComplaint | None) -> EarlierView | None:
@@ -61,7 +61,7 @@ class RegisteredView(BaseModel):
 
     id: UUID
     number: str
-    status: Link
+    status: PathLink
     received_at: datetime
     registered_at: datetime
     refers_to: EarlierView | None = None

@@ -13,11 +13,13 @@ from uuid import UUID
 from fastapi import Depends, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.types import Scope
 
 from redress_chassis.api import etags, idempotency, paging
 from redress_chassis.api.paging import Page
-from redress_chassis.auth.callers import Caller, Role, no_token
+from redress_chassis.api.streams import EventStream, seen_of
+from redress_chassis.auth.callers import Caller, Role, bearer, no_token
 from redress_chassis.auth.permissions import ANYTHING, OWN, Permission, Permissions
 from redress_chassis.edge.audit import BREAK_GLASS, reason_of
 from redress_chassis.edge.problems import not_found, problem_of
@@ -52,6 +54,8 @@ class Serving(Protocol):
 
     @property
     def engine(self) -> Engine: ...
+
+    async def caller(self, token: str) -> Caller: ...
 
 
 @dataclass(slots=True)
@@ -184,6 +188,18 @@ class Commands(Generic[State]):
         after = paging.entry_after(cursor, loaded.subject, name)
         found = (await self._serving.engine.entries(loaded.subject, [name], limit=limit, after=after))[name]
         return Page(list(found.entries), paging.cursor_at(found.entries[-1].place, loaded.subject, name) if found.more else None)
+
+    def follow(
+        self, loaded: Loaded, name: str, last_event_id: str | None, *, event: str, view: Callable[[Listed], BaseModel]
+    ) -> EventStream:
+        """The answer that tells each new entry of a list, from that event on. Raises 400 `bad-cursor`."""
+        token = bearer(self._context.header(b"authorization"))
+
+        async def allowed() -> None:
+            await self._serving.caller(token)
+            self._let_see(await self._serving.engine.read(loaded.subject))
+
+        return EventStream(loaded.subject, name, self.caller.sub, seen_of(last_event_id), event=event, view=view, allowed=allowed)
 
     def shown(self, loaded: Loaded) -> frozenset[str]:
         """The parts of an answer about this subject that the caller is shown: `reads` of the table."""

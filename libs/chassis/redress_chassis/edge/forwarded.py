@@ -14,7 +14,7 @@ from redress_chassis.http_settings import PLACE_OF_PATH
 
 PREFIX = b"x-forwarded-prefix"
 ROOT: ContextVar[str] = ContextVar("root", default="")  # of the request that is being answered
-Link = Annotated[
+PathLink = Annotated[
     str,
     Field(description="A path at the address that the request was sent to, with what a proxy has in front of it."),
     PlainSerializer(lambda path: ROOT.get() + path, return_type=str),

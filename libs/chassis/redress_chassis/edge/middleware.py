@@ -136,7 +136,7 @@ class EdgeMiddleware:
         except Exception as error:
             await self._answer(error, scope, receive, noting, request_context)
         finally:
-            self._record(scope, request_context, time.perf_counter() - began)
+            self._record(scope, request_context, request_context.seconds or time.perf_counter() - began)
 
     def _span(self, path: str, method: str, traceparent: str) -> Span | None:
         """Health and metrics are asked too often to be worth a span."""
@@ -167,11 +167,20 @@ class EdgeMiddleware:
             raise busy(self._takes)
         self._under_way += 1
         began = time.perf_counter()
+
+        def release() -> float:
+            request_context.release = None
+            took = time.perf_counter() - began
+            self._under_way -= 1
+            self._takes += 0.1 * (took - self._takes)
+            return took
+
+        request_context.release = release
         try:
             await self._app(scope, receive, send)
         finally:
-            self._under_way -= 1
-            self._takes += 0.1 * (time.perf_counter() - began - self._takes)
+            if request_context.release is not None:
+                release()
 
     async def _counted(self, scope: Scope, request_context: RequestContext) -> None:
         """Who calls, if the path asks for it. Raises 401, and 429 where they ask too much."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,8 @@ class AccessNotes:
 @dataclass(slots=True)
 class RequestContext:
     """trace: its thread; span: what is collected of it, where somebody does. caller: who asks, verified. raw, body: what was sent, and the
-    JSON in it. subject, code: for the log line. access: for the audit trail."""
+    JSON in it. subject, code: for the log line. access: for the audit trail. release: makes room for the next request, and says how many
+    seconds this one took. seconds: that, of a stream that has begun."""
 
     method: str
     path: str
@@ -52,6 +53,13 @@ class RequestContext:
     status: int = 0
     access: AccessNotes = field(default_factory=AccessNotes)
     span: Span | None = None
+    release: Callable[[], float] | None = field(default=None, repr=False)
+    seconds: float | None = None
+
+    def begun(self) -> None:
+        """The answer has begun and goes on for minutes: it is no longer one of those under way, and its length says nothing of ours."""
+        if self.release is not None:
+            self.seconds = self.release()
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)

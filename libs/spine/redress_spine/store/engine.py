@@ -47,7 +47,7 @@ from redress_spine.store.audit import AuditRecord, Trail
 from redress_spine.store.commit import Committer, EventTooLarge
 from redress_spine.store.database import Answer, Database
 from redress_spine.store.deciding import CommandMetadata, Deciding
-from redress_spine.store.entries import EntryPlace, Latest
+from redress_spine.store.entries import EntryPlace, Latest, Listed
 from redress_spine.store.errors import (
     ClockOff,
     Conflict,
@@ -62,7 +62,7 @@ from redress_spine.store.errors import (
     WrongPartitions,
 )
 from redress_spine.store.lookups import digest_of, lookup_key
-from redress_spine.store.states import Loaded, Query, States
+from redress_spine.store.states import REVISIONS, Loaded, Query, States
 from redress_spine.store.vault import Forgotten, Vault
 from redress_spine.tracing import Tracer
 
@@ -374,6 +374,24 @@ class Engine:
         async def ask() -> dict[str, Latest]:
             async with self._database.reading() as connection:
                 return await entries.latest(connection, subject, lists, limit, after, most)
+
+        return await self._database.on_live(ask)
+
+    async def unseen(self, subject: str, name: str, seen: Mapping[str, int], *, limit: int) -> tuple[list[Listed], dict[str, int]]:
+        """What a list has that a reader has not seen, who knows so many events of each source; and what is known by then."""
+
+        async def ask() -> tuple[list[Listed], dict[str, int]]:
+            async with self._database.reading() as connection:
+                return await entries.unseen(connection, subject, name, seen, limit)
+
+        return await self._database.on_live(ask)
+
+    async def revisions(self, subjects: Sequence[str]) -> dict[str, int]:
+        """Which revision each of them has. It moves with whatever is learned of a subject."""
+
+        async def ask() -> dict[str, int]:
+            async with self._database.reading() as connection:
+                return {row["subject"]: row["revision"] for row in await connection.fetch(REVISIONS, list(subjects))}
 
         return await self._database.on_live(ask)
 

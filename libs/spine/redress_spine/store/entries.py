@@ -39,6 +39,15 @@ WHERE e.before < $7::bigint
 ORDER BY w.place, e.at DESC, e.source DESC, e.version DESC
 """
 
+# How many events of each source a subject's list knows, and its entries of events that a reader has not seen, who knows so many of each
+# source: an entry may come after one of a later time, for its place is its time. Index: entries_pkey.
+KNOWN = "SELECT source, max(version) AS version FROM entries WHERE subject = $1 AND list = $2 GROUP BY source"
+UNSEEN = """
+SELECT e.source, e.version, e.at, e.data FROM entries e JOIN unnest($3::text[], $4::bigint[], $5::bigint[]) k (source, seen, known)
+ON k.source = e.source AND e.version > k.seen AND e.version <= k.known
+WHERE e.subject = $1 AND e.list = $2 ORDER BY e.at DESC, e.source DESC, e.version DESC LIMIT $6
+"""
+
 EntryRow = tuple[str, str, int, int, str, int]  # list, source, version, at (µs), data (JSON), bytes
 EntryPlace = tuple[int, str, int]  # at (µs), source, version
 Opened = Mapping[str, str]  # words in clear, by their reference; what was forgotten is missing
@@ -86,8 +95,23 @@ async def latest(
     return {name: _latest(rows, limit) for name, rows in found.items()}
 
 
+async def unseen(
+    connection: Connection, subject: str, name: str, seen: Mapping[str, int], limit: int
+) -> tuple[list[Listed], dict[str, int]]:
+    """What a list has that was not seen, the oldest first, and all that is known of it by then: events, by their source. Of more than
+    `limit` entries the newest."""
+    known = {row["source"]: row["version"] for row in await connection.fetch(KNOWN, subject, name)}
+    news = {source: version for source, version in known.items() if version > seen.get(source, 0)}
+    if not news:
+        return [], known
+    rows = await connection.fetch(UNSEEN, subject, name, list(news), [seen.get(each, 0) for each in news], list(news.values()), limit)
+    return [_listed(row) for row in reversed(rows)], known
+
+
+def _listed(row: asyncpg.Record) -> Listed:
+    return Listed(row["source"], row["version"], EPOCH + timedelta(microseconds=row["at"]), orjson.loads(row["data"]))
+
+
 def _latest(rows: Sequence[asyncpg.Record], limit: int) -> Latest:
-    entries = [
-        Listed(row["source"], row["version"], EPOCH + timedelta(microseconds=row["at"]), orjson.loads(row["data"])) for row in rows[:limit]
-    ]
+    entries = [_listed(row) for row in rows[:limit]]
     return Latest(entries, bool(rows) and rows[0]["found"] > len(entries))

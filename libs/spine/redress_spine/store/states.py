@@ -25,6 +25,7 @@ WITH_HEAD = """
 LEFT JOIN LATERAL (SELECT e.version, e.hash FROM events e WHERE e.stream = s.subject ORDER BY e.version DESC LIMIT 1) h ON true
 """
 LOAD = f"SELECT {ROW} FROM state s {WITH_HEAD} WHERE s.subject = ANY ($1::text[])"
+REVISIONS = "SELECT subject, revision FROM state WHERE subject = ANY ($1::text[])"  # of those that are followed. Index: state_pkey.
 HEADS = """
 SELECT w.stream, h.version, h.hash
 FROM unnest($1::text[]) w (stream)
