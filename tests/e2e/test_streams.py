@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 
@@ -10,6 +13,9 @@ import httpx
 import pytest
 from live import CONTACT, SLOW, SOON, Live, eventually, ok, problem
 
+from redress_local.places import ROOT
+
+NODE = shutil.which("node")
 PATH = "/complaints/{}/stages/stream"
 
 
@@ -95,6 +101,21 @@ def test_a_stage_of_an_earlier_time_that_comes_late_is_told_too(live: Live, page
     at = ok(live.agent.get("intake", f"/complaints/{complaint}"))["registered_at"]
     live.step(complaint, "technical_support", "contact", CONTACT | {"contacted_at": at})
     eventually(lambda: page.stages[-1] == "contacted", "the late one comes")
+
+
+@pytest.mark.skipif(NODE is None, reason="there is no node on this machine")
+def test_the_pages_program_follows_a_complaint(live: Live):
+    """docs/webhooks.md, as it stands there."""
+    (program,) = re.findall(r"```javascript\n(async function follow.*?)```", (ROOT / "docs/webhooks.md").read_text("utf-8"), re.DOTALL)
+    complaint = live.register(SLOW)
+    url, token = live.stack.urls["intake"] + PATH.format(complaint), live.stack.token_issuer().mint("agent", "desk")
+    ends = f"""
+    const show = (stage) => {{ console.log(stage.stage); stage.stage === "routed" && process.exit(); }};
+    follow({json.dumps(url)}, async () => {json.dumps(token)}, show);
+    """
+    assert NODE is not None
+    done = subprocess.run([NODE, "--eval", program + ends], capture_output=True, text=True, check=False, timeout=300)
+    assert (done.returncode, done.stdout.split()) == (0, ["classified", "routed"]), done.stderr
 
 
 def test_who_may_not_read_it_may_not_follow_it_and_what_is_no_id_is_said(live: Live):
