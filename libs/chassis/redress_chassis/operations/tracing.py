@@ -17,7 +17,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from opentelemetry.trace import PathLink, SpanKind, Status, StatusCode, format_span_id, format_trace_id, get_current_span
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode, format_span_id, format_trace_id, get_current_span
 from opentelemetry.trace import Span as SdkSpan
 
 from redress_chassis.edge.trace import PROPAGATOR
@@ -68,7 +68,7 @@ class OtlpTracer:
     def _start(
         self, name: str, kind: tracing.SpanKind, parent: str | None, attributes: Attributes, began: int | None, link: str | None = None
     ) -> SdkSpan:
-        links = [PathLink(linked)] if link and (linked := get_current_span(_extracted(link)).get_span_context()).is_valid else []
+        links = [Link(linked)] if link and (linked := get_current_span(_extracted(link)).get_span_context()).is_valid else []
         return self._tracer.start_span(name, _extracted(parent), KINDS[kind], dict(attributes), links, began)
 
     async def close(self) -> None:
