@@ -77,7 +77,7 @@ async def test_its_words_are_gone_everywhere_and_no_rebuild_brings_them_back(sta
     for engine in (intake, handling):
         assert await engine.open(gone, [REF]) == {} and await engine.open(kept, [REF]) == {REF: "secret"}
         with pytest.raises(Forgotten):
-            await engine.decide(gone, lambda toy, context, event=said_by(engine): [event], metadata())
+            await seal(engine, gone)
     await idle(intake, handling)
     (tombstone,) = [record for record in await on_the_log(stack, KEYS, 1) if record.value is None]
     proof = dict(tombstone.headers)[PROOF]
@@ -92,8 +92,9 @@ async def test_its_words_are_gone_everywhere_and_no_rebuild_brings_them_back(sta
     assert await found(intake) == [kept]
 
 
-def said_by(engine: Engine) -> ComplaintSupplemented | ProgressReported:
-    return ComplaintSupplemented(supplement=1, text="more") if engine.source == MAKER else ProgressReported(cycle=1, note="more")
+async def seal(engine: Engine, subject: str) -> None:
+    more = ComplaintSupplemented(supplement=1, text="more") if engine.source == MAKER else ProgressReported(cycle=1, note="more")
+    await engine.decide(subject, lambda toy, context: [more], metadata())
 
 
 @pytest.mark.parametrize("by", ["the projector", "a rebuild"])
