@@ -30,7 +30,7 @@ TAKES_DOWN: Roles = {"front-end": ANYTHING, "agent": ANYTHING, "supervisor": ANY
 # A front end that is taken over gives away its own complaints, and not those of all.
 ADDS: Roles = {"front-end": OWN_UNLESS_SHARED, "agent": ANYTHING, "supervisor": ANYTHING}
 LOOKS: Roles = {"front-end": OWN_UNLESS_SHARED, "agent": ANYTHING, "handler": OWN_DEPARTMENT, "supervisor": ANYTHING, "ops": ANYTHING}
-# It cannot be taken back, and is nobody's who works on complaints.
+# It cannot be taken back, and is nobody's who works on complaints: of a supervisor who belongs to a department `forget` refuses it.
 FORGETS: Roles = {"supervisor": ANYTHING}
 # Over all numbers: front ends find what they have by its id or number, for whose complaint it is, is not known of them.
 SEARCHES: Roles = {"agent": ANYTHING, "supervisor": ANYTHING}

@@ -18,7 +18,13 @@ class Forget:
 
 
 def forget(complaint: Complaint, command: Forget, context: Context) -> list[Event]:
-    """Once it is closed: until then somebody owes the customer a next step, and needs their words. To say it again changes nothing."""
+    """Once it is closed: until then somebody owes the customer a next step, and needs their words. They are also what a department's work
+    is judged by, so nobody of one decides it. To say it again changes nothing."""
+    if context.department is not None:
+        raise CommandRejected(
+            "of-a-department",
+            "You belong to a department, and its work is judged by what customers said. A supervisor without a department may forget it.",
+        )
     if complaint.own.forgotten_at is not None:
         return []
     if not complaint.closed:

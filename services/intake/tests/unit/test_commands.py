@@ -157,3 +157,7 @@ def test_a_closed_complaint_is_forgotten_once():
 @pytest.mark.parametrize("before", [(), (ComplaintWithdrawn(withdrawal=1),), (CLOSED, ComplaintReopened(cycle=2, urgency=1))])
 def test_who_still_works_on_it_needs_the_words(before: tuple[Any, ...]):
     intake.given(REGISTERED, *before).when(WANTED).refused("complaint-open")
+
+
+def test_whose_department_is_judged_by_the_words_lets_them_be():
+    intake.given(REGISTERED, CLOSED).by("supervisor:chen", "supervisor", department="finance").when(WANTED).refused("of-a-department")
