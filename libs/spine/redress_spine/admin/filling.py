@@ -72,9 +72,7 @@ class FilledPartition:
     unchecked: dict[str, list[Any]] | None = None  # by kind, what was observed since the last check; None: each is checked by itself
     dead_letters: list[DeadLetter] = field(default_factory=list)
     forgotten: set[str] = field(default_factory=set)  # of what was sealed for these nothing is kept
-    destroyed: dict[str, KeyRecord] = field(
-        default_factory=dict
-    )  # those that another service forgot: a backup may have their keys
+    destroyed: dict[str, KeyRecord] = field(default_factory=dict)  # those that another service forgot: a backup may have their keys
 
 
 @dataclass(slots=True)
