@@ -81,7 +81,9 @@ def verified(where: Installation, names: list[str]) -> tuple[list[VerifyReport],
 
 
 def verify_table(reports: list[VerifyReport]) -> Table:
-    table = Table("service", "journal", "log", "not yet sent", "resent", "lost", "doubled", "states", "parked", "set aside", "keys", "")
+    table = Table(
+        "service", "journal", "log", "not yet sent", "resent", "lost", "doubled", "states", "parked", "set aside", "keys", "forgotten", ""
+    )
     for each in reports:
         numbers = (
             each.journal_events,
@@ -94,6 +96,7 @@ def verify_table(reports: list[VerifyReport]) -> Table:
             each.parked,
             each.dead_letters,
             "not compared" if each.keys is None else each.keys,
+            "" if each.forgotten is None else each.forgotten,
         )
         table.add_row(each.service, *map(str, numbers), "[green]equal" if each.equal else "[red]differs")
     return table

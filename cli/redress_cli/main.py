@@ -7,7 +7,7 @@ import httpx
 import typer
 from aiokafka.errors import KafkaError
 
-from redress_cli import adopt, audit, checks, context, effects, log, parked, relay, restore_log, status, token, version
+from redress_cli import adopt, audit, checks, context, effects, forget, log, parked, relay, restore_log, status, token, version
 from redress_cli.console import LOCAL, err
 from redress_cli.harmless import harmless
 
@@ -44,6 +44,7 @@ app.command("parked")(parked.parked)
 app.command("redrive")(parked.redrive)
 app.command("effects")(effects.effects)
 app.command("retry")(effects.retry)
+app.command("forget")(forget.forget)
 app.command("relay")(relay.relay)
 app.command("rebuild")(checks.rebuild)
 app.command("send-keys")(checks.send_keys)

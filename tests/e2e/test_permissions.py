@@ -35,6 +35,7 @@ BODIES: dict[str, Any] = {
     "POST /complaints/{complaint}/supplements": {"text": "More"},
     "POST /complaints/{complaint}/chases": {},
     "POST /complaints/{complaint}/withdrawal": {},
+    "POST /complaints/{complaint}/forgetting": {"asked_by": "customer", "reason": "The customer asked for it by letter."},
     "POST /complaints/{complaint}/reclassification": {
         "category": "other",
         "sub_category": "staff_conduct",

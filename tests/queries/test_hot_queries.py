@@ -33,7 +33,7 @@ from redress_spine.admin.audit import Filter
 from redress_spine.aggregate import Projection
 from redress_spine.messaging import relay
 from redress_spine.processing import automations, effects, idle, parking, planning, projections, projector, pruning, watch
-from redress_spine.store import audit, commit, connections, deciding, entries, lookups, own_folding, saving, states, vault
+from redress_spine.store import audit, commit, connections, deciding, entries, forgetting, lookups, own_folding, saving, states, vault
 from redress_spine.store.database import PLANS
 from redress_spine.store.migrate import migrate
 from redress_spine.testing import NOON
@@ -178,7 +178,8 @@ def spine() -> list[Hot]:
         ("states of a rebuild", own_folding.OWN, (SUBJECTS,), "state_pkey", True),
         ("what was decided meanwhile", saving.OWN, (SUBJECTS,), "state_pkey", True),
         ("who is found by a number", lookups.FOUND.sql(1), (HASH, *FIRST, 51), "lookups_pkey", False),
-        ("by what the forgotten were found", vault.FORGET, (SUBJECTS,), "lookups_subject", True),
+        ("by what the forgotten were found", forgetting.FORGET_LOOKUPS, (SUBJECTS,), "lookups_subject", True),
+        ("what was sealed for the forgotten", forgetting.DROP_SEALED, (SUBJECTS,), "sealed_pkey", True),
         ("keys of a rebuild", lookups.KEYS, (SUBJECTS,), "keys_pkey", True),
         ("words of keys that came later", lookups.SEALED, (SUBJECTS, "intake"), "sealed_pkey", True),
         ("how many are what", projections.COUNTS, ("workload",), "counts_pkey", True),

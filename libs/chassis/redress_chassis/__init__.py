@@ -1,6 +1,6 @@
 """What every service's HTTP side shares: settings, problems, callers, idempotency, health, metrics and logs."""
 
-from redress_chassis.api.bodies import Body, Label, Moment, Short, SubjectId, Words, filled
+from redress_chassis.api.bodies import Body, Label, Moment, Reason, Short, SubjectId, Words, filled
 from redress_chassis.api.commands import Commands, Permitted
 from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import Cursor, Limit, Page
@@ -30,6 +30,7 @@ __all__ = [
     "Permitted",
     "PolicyUnusable",
     "Problem",
+    "Reason",
     "Role",
     "Roles",
     "Service",

@@ -103,6 +103,15 @@ class Event(BaseModel):
         return {name: value for name in _personal_fields(type(self)) if (value := getattr(self, name)) is not None}
 
 
+class Forgetting(Event):
+    """After such an event nobody can read what is sealed for its subject any more: whoever reads it destroys the subject's key.
+
+    proof: by which its source says so. It stands beside the tombstone of the key too, and in clear.
+    """
+
+    proof: str
+
+
 @cache
 def _personal_fields(event: type[Event]) -> tuple[str, ...]:
     return tuple(name for name, info in event.model_fields.items() if _marked(info.annotation, info.metadata))

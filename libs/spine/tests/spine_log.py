@@ -14,9 +14,10 @@ from uuid import UUID
 from aiokafka import TopicPartition
 from aiokafka.record.util import calc_crc32c
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from spine_stack import AT, HANDLING_AGGREGATE, INTAKE_AGGREGATE, MAC, MASTER, Stack, eventually, registered, with_toys
+from spine_stack import AT, HANDLING_AGGREGATE, INTAKE_AGGREGATE, MAC, MASTER, Stack, eventually, metadata, registered, with_toys
 
 from redress_events.contracts import CONTRACTS, INTAKE
+from redress_events.contracts.intake import ComplaintForgotten
 from redress_events.event import Contract, Event
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.admin.adopt import Adopted, Adoption
@@ -222,6 +223,12 @@ async def adopted(stack: Stack, source: str, settle: float = 0.0, **options: Any
         settle=settle,
         **options,
     ).run()
+
+
+async def forget(intake: Engine, subject: str) -> None:
+    """As a customer asks for it: by an event, with intake's proof."""
+    event = ComplaintForgotten(proof=intake.proof_of_forgetting(subject), asked_by="customer", reason="A letter of the customer's.")
+    await intake.decide(subject, lambda toy, context: [event], metadata())
 
 
 async def idle(*engines: Engine) -> None:

@@ -17,11 +17,12 @@ from redress_chassis.edge.outbound import Forbidden, Unresolved, checked, parse
 from redress_chassis.edge.problems import Problem, invalid
 from redress_events.contracts.intake import EarlierComplaint
 from redress_events.event import Event
-from redress_intake.bodies import ChaseBody, RegisterBody, SearchBody, SubscriptionBody, SupplementBody, WithdrawBody
+from redress_intake.bodies import ChaseBody, ForgetBody, RegisterBody, SearchBody, SubscriptionBody, SupplementBody, WithdrawBody
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.enable import Enable, enable
 from redress_intake.domain.first_answer import language_of
+from redress_intake.domain.forget import Forget, forget
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.domain.limits import Limits
 from redress_intake.domain.number import parse_number
@@ -39,6 +40,7 @@ from redress_intake.views import (
     ComplaintView,
     DeliveryPage,
     DeliveryView,
+    ForgottenView,
     FoundPage,
     FoundView,
     Message,
@@ -78,9 +80,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
     }
 }
 NO_WORDS, NO_REASON = ChaseBody(), WithdrawBody()
-MOST_SUBSCRIPTIONS = (
-    20  # subscriptions of one front end: a program that subscribes at each start is told, before it is told everything twenty times
-)
+MOST_SUBSCRIPTIONS = 20  # of one front end: a program that subscribes at each start is told so before it is told everything twenty times
 UUID_LENGTH = 36  # characters; a number has 13
 
 Number = Annotated[str, Path(max_length=40, description="As it is written or said, in small letters too."), AfterValidator(parse_number)]
@@ -172,6 +172,13 @@ async def chase_complaint(complaint: SubjectId, commands: Permitted[Complaint], 
 async def withdraw_complaint(complaint: SubjectId, commands: Permitted[Complaint], body: WithdrawBody = NO_REASON) -> SaidAnswer:
     """The customer wishes to end it. It ends when callback answers the wish; to wish it again meanwhile changes nothing."""
     return await _said(commands, complaint, Withdraw(body.reason), withdraw)
+
+
+@router.post("/complaints/{complaint}/forgetting", response_model_exclude_none=True, responses=problems(404, 409, 412))
+async def forget_complaint(complaint: SubjectId, body: ForgetBody, commands: Permitted[Complaint]) -> ForgottenView:
+    """Make all that the customer gave and said unreadable in every service, for ever. Only of what is closed."""
+    command = Forget(body.asked_by, body.reason, commands.proof_of_forgetting(complaint))
+    return ForgottenView.of(await commands.decide(complaint, command, forget))
 
 
 @subscriptions.post("/subscriptions", status_code=201, response_model_exclude_none=True, responses=problems(409))

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from redress_chassis import Body, Label, Moment, Short, Words
+from redress_chassis import Body, Label, Moment, Reason, Short, Words
 from redress_chassis.api.paging import MOST, USUAL
 from redress_chassis.edge.outbound import LONGEST_ADDRESS
+from redress_events.contracts.intake import AskedBy
 from redress_events.vocabulary import Channel, ContactKind
 from redress_intake.domain.number import parse_number
 from redress_intake.domain.subscription import TOLD_STAGES, ToldStage
@@ -95,6 +96,13 @@ class ChaseBody(Body):
 
 class WithdrawBody(Body):
     reason: Words | None = None
+
+
+class ForgetBody(Body):
+    """Who asked for it, and why: kept in clear for ever, so nothing of the customer."""
+
+    asked_by: AskedBy
+    reason: Reason
 
 
 def _secret(text: str) -> str:

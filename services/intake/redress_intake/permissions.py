@@ -30,6 +30,8 @@ TAKES_DOWN: Roles = {"front-end": ANYTHING, "agent": ANYTHING, "supervisor": ANY
 # A front end that is taken over gives away its own complaints, and not those of all.
 ADDS: Roles = {"front-end": OWN_UNLESS_SHARED, "agent": ANYTHING, "supervisor": ANYTHING}
 LOOKS: Roles = {"front-end": OWN_UNLESS_SHARED, "agent": ANYTHING, "handler": OWN_DEPARTMENT, "supervisor": ANYTHING, "ops": ANYTHING}
+# It cannot be taken back, and is nobody's who works on complaints: of a supervisor who belongs to a department `forget` refuses it.
+FORGETS: Roles = {"supervisor": ANYTHING}
 # Over all numbers: front ends find what they have by its id or number, for whose complaint it is, is not known of them.
 SEARCHES: Roles = {"agent": ANYTHING, "supervisor": ANYTHING}
 WATCHES: Roles = {"supervisor": ANYTHING, "ops": ANYTHING}
@@ -41,6 +43,7 @@ PERMISSIONS = Permissions(
         "POST /complaints/{complaint}/supplements": ADDS,
         "POST /complaints/{complaint}/chases": ADDS,
         "POST /complaints/{complaint}/withdrawal": ADDS,
+        "POST /complaints/{complaint}/forgetting": FORGETS,
         "POST /complaints/search": SEARCHES,
         "GET /complaints/{complaint}": LOOKS,
         "GET /complaints/by-number/{number}": LOOKS,

@@ -159,7 +159,8 @@ class SaidCounts(BaseModel):
 
 
 class ComplaintHead(BaseModel):
-    """Where the complaint stands, in a few lines however long its history. It holds none of the customer's words."""
+    """Where the complaint stands, in a few lines however long its history. It holds none of the customer's words. forgotten_at: since when
+    nobody can read them any more."""
 
     id: UUID
     number: str
@@ -174,6 +175,7 @@ class ComplaintHead(BaseModel):
     closed_as: CloseReason | None = None
     withdrawal_pending: bool
     counts: SaidCounts
+    forgotten_at: datetime | None = None
 
 
 class FoundView(ComplaintHead):
@@ -181,6 +183,14 @@ class FoundView(ComplaintHead):
 
     @classmethod
     def of(cls, loaded: Loaded) -> FoundView:
+        return cls(**_head(loaded))
+
+
+class ForgottenView(ComplaintHead):
+    """The answer to a forgetting."""
+
+    @classmethod
+    def of(cls, loaded: Loaded) -> ForgottenView:
         return cls(**_head(loaded))
 
 
@@ -402,6 +412,7 @@ def _head(loaded: Loaded) -> dict[str, Any]:
         "closed_as": observed.reason if complaint.closed else None,
         "withdrawal_pending": complaint.withdrawal_pending,
         "counts": filled(SaidCounts, own),
+        "forgotten_at": own.forgotten_at,
     }
 
 

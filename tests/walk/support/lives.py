@@ -43,6 +43,7 @@ LIVES: dict[str, tuple[str, list[str]]] = {
         ["chase", "accept", "contact", "resolve", "supplement", *["missed"] * 3, "chase", *["missed"] * 3, "give-up"],
     ),
     "still-broken-and-reached-at-last": (CLEAR, ["accept", "reject", *["missed"] * 3, "chase", "supplement", "dissatisfied", *SOLVED]),
+    "forgotten": (CLEAR, ["supplement", "accept", "withdraw", "forget"]),
 }
 
 

@@ -29,6 +29,7 @@ from redress_handling.domain.resolve import Resolve, resolve
 from redress_handling.domain.transfer import TransferCase, transfer
 from redress_intake.domain.aggregate import AGGREGATE as COMPLAINT
 from redress_intake.domain.chase import Chase, chase
+from redress_intake.domain.forget import Forget, forget
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.domain.withdraw import Withdraw, withdraw
 from redress_sla_monitor import policies as sla_policies
@@ -101,7 +102,11 @@ def _by_itself(automation: Automation, may: Callable[[Any], bool], at: Callable[
 
 
 def _intake(limits: Limits) -> Service:
-    acts = [Act("withdraw", lambda s, c: withdraw(s, Withdraw(), c), lambda s: s.own.withdrawal < limits.times)]
+    wanted = Forget("customer", "The customer asked for it.", "proof")
+    acts = [
+        Act("withdraw", lambda s, c: withdraw(s, Withdraw(), c), lambda s: s.own.withdrawal < limits.times),
+        Act("forget", lambda s, c: forget(s, wanted, c), lambda s: s.own.forgotten_at is None),
+    ]
     if limits.talk:
         acts += [
             Act("chase", lambda s, c: chase(s, Chase(), c), lambda s: s.own.chases < limits.times),

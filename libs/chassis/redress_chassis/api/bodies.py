@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     GetCoreSchemaHandler,
     Strict,
     StringConstraints,
@@ -23,7 +24,10 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import json_or_python_schema, no_info_wrap_validator_function
 
+from redress_spine.processing.skips import WHY_LENGTH, checked_why
+
 View = TypeVar("View", bound=BaseModel)
+LEAST_REASON = 20  # characters: room for a ticket and a sentence
 EARLIEST, LATEST = 1900, 2200  # years; beyond them times are typing errors, and some cannot be turned into UTC
 
 
@@ -31,6 +35,14 @@ def storable(text: str) -> str:
     if "\0" in text:
         raise ValueError("NUL characters cannot be stored.")
     return text
+
+
+def checked_reason(text: str) -> str:
+    """A reason in clear: enough of it, on one line, and nothing that looks like a customer's data. Raises ValueError."""
+    reason = checked_why(text)
+    if len(reason) < LEAST_REASON or not reason.isprintable():
+        raise ValueError(f"A reason has {LEAST_REASON} printable characters at least.")
+    return reason
 
 
 def _in_words(value: object) -> object:
@@ -50,6 +62,8 @@ Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000), AfterValidator(storable)]
 # What stands in clear on the log: names out of a list, with no room for a customer's own words.
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[\w \-./&+'’“”\"()（）·、]+$")]
+# Why somebody does what is seldom right: kept in clear for ever.
+Reason = Annotated[str, Field(min_length=LEAST_REASON, max_length=WHY_LENGTH), AfterValidator(checked_reason)]
 Moment = Annotated[AwareDatetime, Strict(False), BeforeValidator(_in_words), AfterValidator(_of_our_age)]
 SubjectId = Annotated[UUID, Path(description="The id, as creating it answered.")]
 

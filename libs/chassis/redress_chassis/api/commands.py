@@ -228,6 +228,10 @@ class Commands(Generic[State]):
             self._note(loaded, opened)
         return opened
 
+    def proof_of_forgetting(self, identity: UUID, *, kind: str | None = None) -> str:
+        """What the event must carry by which this subject is forgotten: the service's own proof."""
+        return self._serving.engine.proof_of_forgetting(self._name(identity, kind))
+
     @property
     def settings(self) -> Settings:
         return self._serving.settings

@@ -11,9 +11,10 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
+from redress_chassis.api.bodies import LEAST_REASON
 from redress_chassis.api.idempotency import HEADER, LONGEST
 from redress_chassis.auth.permissions import ANYTHING, Permission, Permissions
-from redress_chassis.edge.audit import BREAK_GLASS, LEAST_REASON
+from redress_chassis.edge.audit import BREAK_GLASS
 from redress_spine.processing.skips import WHY_LENGTH
 
 ALWAYS = (400, 401, 403, 422, 429, 503)  # statuses that any operation may answer

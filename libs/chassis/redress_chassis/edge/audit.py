@@ -11,14 +11,13 @@ from urllib.parse import unquote
 
 from starlette.types import Scope
 
+from redress_chassis.api.bodies import checked_reason
 from redress_chassis.api.validation import Flaw
 from redress_chassis.edge.caller_limits import address_of
 from redress_chassis.edge.problems import Problem, invalid
 from redress_chassis.edge.request_context import request_context_of
-from redress_spine.processing.skips import checked_why
 
 BREAK_GLASS = "Redress-Break-Glass"
-LEAST_REASON = 20  # characters: room for a ticket and a sentence
 READING, BROKEN_GLASS, REFUSAL = "reading", "break-glass", "refusal"  # kinds of records
 REFUSED = frozenset({401, 403})
 
@@ -76,14 +75,11 @@ def reason_of(header: bytes | None) -> str | None:
     if header is None:
         return None
     try:
-        reason = checked_why(unquote(header.decode(), errors="strict"))
+        return checked_reason(unquote(header.decode(), errors="strict"))
     except UnicodeDecodeError:
         raise _no_reason("It is not UTF-8.") from None
     except ValueError as error:
         raise _no_reason(str(error)) from None
-    if len(reason) < LEAST_REASON or not reason.isprintable():
-        raise _no_reason(f"A reason has {LEAST_REASON} printable characters at least.")
-    return reason
 
 
 def _no_reason(detail: str) -> Problem:

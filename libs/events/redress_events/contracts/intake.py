@@ -4,8 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from redress_events.event import Contract, Event, Personal, UtcTime
+from redress_events.event import Contract, Event, Forgetting, Personal, UtcTime
 from redress_events.vocabulary import Channel, ContactKind
+
+AskedBy = Literal["customer", "retention", "court"]  # who wants a complaint forgotten; retention: the operator's own rule of how long
 
 
 class EarlierComplaint(BaseModel):
@@ -64,6 +66,14 @@ class ComplaintWithdrawn(Event):
     reason: Personal | None = None
 
 
+class ComplaintForgotten(Forgetting):
+    """Nobody can read any more what the customer gave and said. Numbers, times and categories stay. (Personal Information Protection Law,
+    art. 47) Who decided it is the event's actor."""
+
+    asked_by: AskedBy
+    reason: str  # in clear, and for ever: nothing of a customer
+
+
 class WebhookSubscribed(Event):
     """A front end wants to be told when complaints that it registered reach these stages."""
 
@@ -105,6 +115,7 @@ INTAKE = Contract(
     ComplaintSupplemented,
     ComplaintChased,
     ComplaintWithdrawn,
+    ComplaintForgotten,
     WebhookSubscribed,
     WebhookUnsubscribed,
     WebhookDisabled,

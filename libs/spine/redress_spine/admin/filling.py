@@ -34,9 +34,11 @@ from redress_spine.processing.projections import COUNTED, LOOKUPS, Changes, chan
 from redress_spine.processing.skips import Skips, skip_of
 from redress_spine.store import connections, entries
 from redress_spine.store.fold import Folding
+from redress_spine.store.forgetting import proof_of
 from redress_spine.store.lookups import Lookups
 from redress_spine.store.saving import PARK, SEAL, STORE_DEAD_LETTERS, dead_letter_rows, parked_rows
 from redress_spine.store.states import States
+from redress_spine.store.vault import KeyRecord, Vault
 
 Told = Callable[[int], None]
 CHUNK = 1_000
@@ -69,6 +71,8 @@ class FilledPartition:
     hashes: dict[tuple[str, int], bytes] = field(default_factory=dict)
     unchecked: dict[str, list[Any]] | None = None  # by kind, what was observed since the last check; None: each is checked by itself
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    forgotten: set[str] = field(default_factory=set)  # of what was sealed for these nothing is kept
+    destroyed: dict[str, KeyRecord] = field(default_factory=dict)  # those that another service forgot: a backup may have their keys
 
 
 @dataclass(slots=True)
@@ -156,6 +160,7 @@ class Filling:
         self._states = States(service.aggregates, service.partitions)
         self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions, service.mac)
         self._lookups = Lookups(self._states, plan.master) if plan.master is not None and Lookups.needed(self._states) else None
+        self._vault = Vault(bytes(32), _never, _never, service.mac)
         self._skips = plan.skips
         self._base = plan.base
         self._connection = connection
@@ -180,8 +185,10 @@ class Filling:
             if not rows:
                 break
             _, stream, version, kind, digest, data = rows.pop()
-            evolve(self._contract, self._states, (stream, kind, data), held.own, held.sealed, held.entries)
+            subject, proof = evolve(self._contract, self._states, (stream, kind, data), held.own, held.sealed, held.entries)
             held.hashes[stream, version] = digest
+            if proof is not None:
+                held.forgotten.add(subject)
             if n % YIELD == 0:
                 await asyncio.sleep(0)
         observed = PartitionRead.beyond(self._plan.held.get(place))
@@ -218,6 +225,7 @@ class Filling:
             skip = skip_of(self._skips, record)
             if not self._ours(item):
                 folding.take(item, skip)
+                self._forget(item, held, skip)
             elif skip is None:
                 key = (item.subject, item.envelope.version)
                 if key not in held.hashes:  # appended since the watermark
@@ -225,6 +233,13 @@ class Filling:
                     held.hashes |= {key: known} if known else {}
                 folding.compare(item, held.hashes)
         self._check(held)
+
+    def _forget(self, item: DecodedRecord | RejectedRecord, held: FilledPartition, skip: int | None) -> None:
+        if not isinstance(item, DecodedRecord) or skip is not None:
+            return
+        if (destroyed := self._vault.destroyed_by(item.subject, item.event)) is not None:
+            held.forgotten.add(item.subject)
+            held.destroyed[item.subject] = destroyed
 
     def _check(self, held: FilledPartition) -> None:
         for kind, several in (held.unchecked or {}).items():
@@ -258,7 +273,11 @@ class Filling:
         rows.sort()
         for start in range(0, len(rows), CHUNK):
             await self._connection.copy_records_to_table("state", records=rows[start : start + CHUNK], columns=COLUMNS)
-        sealed = held.sealed + [(each.subject, *value) for each in held.foldings.values() for value in each.sealed]
+        await self._vault.store(self._connection, held.destroyed)
+        held.sealed = [each for each in held.sealed if each[0] not in held.forgotten]
+        sealed = held.sealed + [
+            (each.subject, *value) for each in held.foldings.values() if each.subject not in held.forgotten for value in each.sealed
+        ]
         for start in range(0, len(sealed), CHUNK):
             await self._connection.execute(SEAL, *map(list, zip(*sealed[start : start + CHUNK], strict=True)))
         entered = held.entries + [(each.subject, *row) for each in held.foldings.values() for row in each.entries]
@@ -277,6 +296,10 @@ class Filling:
             await self._connection.execute(PARK, *map(list, zip(*waiting[start : start + CHUNK], strict=True)))
         if held.dead_letters:
             await self._connection.execute(STORE_DEAD_LETTERS, *map(list, zip(*dead_letter_rows(held.dead_letters), strict=True)))
+
+
+def _never() -> Any:
+    raise AssertionError("It opens nothing, and tells by their proofs which keys are destroyed.")
 
 
 def subject_of(contract: Contract, stream: str, type: str) -> str:
@@ -308,8 +331,8 @@ def evolve(
     own: dict[str, Any],
     sealed: list[tuple[str, str, bytes]],
     entered: list[tuple[str, *entries.EntryRow]],
-) -> str:
-    """Fold one journal row, its stream, type and data; returns its subject."""
+) -> tuple[str, bytes | None]:
+    """Fold one journal row, its stream, type and data; returns its subject, and the proof by which its key is destroyed, if it is."""
     stream, type, data = row
     envelope = decode(data)
     event, values = as_folded(contract.by_type[type], envelope)
@@ -320,7 +343,7 @@ def evolve(
     entry = entries.row_of(kind, event, envelope.source, envelope.version, envelope.time, [blob for _, blob in values])
     if entry is not None:
         entered.append((subject, *entry))
-    return subject
+    return subject, proof_of(event)
 
 
 async def take_indexes_away(connection: asyncpg.Connection, schema: str, tables: Sequence[str]) -> list[tuple[str, str]]:

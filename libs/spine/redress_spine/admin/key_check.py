@@ -1,4 +1,5 @@
-"""The keys to what is sealed: each is here and the master key unwraps it, or has a proof of its end; their maker's are on the topic."""
+"""The keys to what is sealed: each is here and the master key unwraps it, or was destroyed by a forgetting, with its proof; their maker's
+are on the topic. Who was forgotten has no key."""
 
 from __future__ import annotations
 
@@ -21,15 +22,22 @@ KEYS = """
 SELECT coalesce(s.subject, k.subject), s.subject IS NOT NULL, k.subject IS NOT NULL, k.wrapped, k.proof, k.acknowledged
 FROM (SELECT DISTINCT subject FROM sealed) s FULL JOIN keys k USING (subject)
 """
+# Index: keys_pkey.
+STILL_HERE = "SELECT subject FROM keys WHERE subject = ANY ($1::text[]) AND NOT destroyed ORDER BY subject"
 READ = "SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = 0"
 
 AGAIN = "Let a service that has it send its keys again: redress send-keys SERVICE"
+WITHOUT_PROOF = (
+    "If it was forgotten a moment ago, its event is on its way: verify again. If not, somebody who has the keys of records destroyed it. "
+    "Restore the keys from a backup, and look into who had that folder."
+)
 CHANGED = "Somebody changed the table `keys`, or this is another master key. If it is the right one, delete that row, and then: " + AGAIN
 Differs = Callable[[str, str, str, str], None]
 
 
 class KeyCheck:
-    """vault: opens nothing, and tells keys from what is none. differs: told where, which, what and the advice. buckets: how many parts the
+    """whole: False once a part of the log is missing, so that not every forgetting can be known.
+    vault: opens nothing, and tells keys from what is none. differs: told where, which, what and the advice. buckets: how many parts the
     keys are compared in, so that few are held at once."""
 
     def __init__(self, reader: Reader, topic: str, vault: Vault, partition: Callable[[str], int], buckets: int, differs: Differs) -> None:
@@ -40,42 +48,58 @@ class KeyCheck:
         self._partition = partition
         self._buckets = buckets
         self._differs = differs
-        self._rows, self._topic = Spool(), Spool()
+        self._rows, self._topic, self._destroyed, self._forgotten = [Spool() for _ in range(4)]
         self._read = 0
+        self.whole = True
 
-    async def split(self, connection: asyncpg.Connection) -> int:
-        """Within the snapshot of the state: every key by itself. Returns how many there are."""
+    async def split(self, connection: asyncpg.Connection) -> tuple[int, int]:
+        """Within the snapshot of the state: every key by itself. Returns how many there are, and how many of them are destroyed."""
         self._read = await connection.fetchval(READ, self._place.topic) or 0
-        count = 0
+        count = forgotten = 0
         async for subject, sealed, here, wrapped, proof, acknowledged in connection.cursor(KEYS, prefetch=CHUNK):
             count += here
-            if here and wrapped is None and not self._vault.proves(subject, proof):
-                self._differs("keys", subject, "has a destroyed key, and nothing proves that anybody might destroy it", CHANGED)
+            if here and wrapped is None:
+                if not self._vault.proves(subject, proof):
+                    self._differs("keys", subject, "has a destroyed key, and nothing proves that anybody might destroy it", CHANGED)
+                    continue
+                forgotten += 1
+                self._destroyed.put(self._partition(subject), (subject, acknowledged))
             elif wrapped is not None and not self._vault.unwraps(subject, wrapped):
                 self._differs("keys", subject, "has a key that the master key does not unwrap", CHANGED)
             elif sealed and not here:
                 self._rows.put(self._partition(subject), (subject, None))
             elif wrapped is not None and acknowledged and self._source == MAKER:
                 self._rows.put(self._partition(subject), (subject, sha256(wrapped).digest()))
-        return count
+        return count, forgotten
 
-    async def compare(self, consumer: Consumer) -> None:
-        """With the topic of keys, from what is left of it to its end: it is compacted, so it need not begin at 0."""
+    def forgotten(self, subject: str, proof: bytes, read: bool) -> None:
+        """Such an event stands in journal or log. read: this service has read it, and so has no key any more."""
+        if self._vault.proves(subject, proof):
+            self._forgotten.put(self._partition(subject), (subject, read))
+
+    async def compare(self, connection: asyncpg.Connection, consumer: Consumer) -> None:
+        """With the topic of keys, from what is left of it to its end: it is compacted, so it need not begin at 0. All that was forgotten
+        is told by now."""
         ((start, end),) = (await bounds(consumer, [self._place])).values()
         async for records in ahead(consumer, self._place, start, end):
             for record in records:
-                if record.value is None or record.mark or record.unreadable:
+                if record.mark or record.unreadable:
                     continue
                 if not isinstance(judged := judged_key(self._reader, self._vault, record), DeadLetter):
                     subject = judged[0]
-                    self._topic.put(self._partition(subject), (subject, sha256(record.value).digest(), record.offset))
+                    digest = None if record.value is None else sha256(record.value).digest()
+                    self._topic.put(self._partition(subject), (subject, digest, record.offset))
         for bucket in range(self._buckets):
-            self._compare(bucket)
+            await self._compare(connection, bucket)
 
-    def _compare(self, bucket: int) -> None:
+    async def _compare(self, connection: asyncpg.Connection, bucket: int) -> None:
         sent: dict[str, dict[bytes, int]] = {}
+        came_back: dict[str, bool] = {}  # whether a key is the last that the topic says of a subject
         for subject, digest, offset in self._topic.rows(bucket):
-            sent.setdefault(subject, {})[digest] = offset
+            came_back[subject] = digest is not None
+            if digest is not None:
+                sent.setdefault(subject, {})[digest] = offset
+        await self._compare_forgotten(connection, bucket, came_back)
         for subject, digest in self._rows.rows(bucket):
             if digest is None and not self._comes(sent.get(subject, {})):
                 self._differs("keys", subject, "has sealed words and no key: it is missing, and no proof says that it was destroyed", AGAIN)
@@ -83,10 +107,27 @@ class KeyCheck:
                 what = "has a key that is not on the topic of keys: who does not have it yet never gets it"
                 self._differs("keys", subject, what, f"redress send-keys {self._source}")
 
+    async def _compare_forgotten(self, connection: asyncpg.Connection, bucket: int, came_back: Mapping[str, bool]) -> None:
+        forgotten: dict[str, bool] = {}
+        for subject, read in self._forgotten.rows(bucket):
+            forgotten[subject] = read or forgotten.get(subject, False)
+        for subject, acknowledged in self._destroyed.rows(bucket):
+            if subject not in forgotten and (self.whole or self._source == MAKER):
+                what = "has a destroyed key, and no event says that it was forgotten: destroyed without proof"
+                self._differs("keys", subject, what, WITHOUT_PROOF)
+            elif self._source == MAKER and acknowledged and came_back.get(subject):
+                what = "was forgotten, and a key of it stands on the topic of keys again"
+                self._differs("keys", subject, what, f"redress send-keys {self._source}")
+        read = [subject for subject, read in forgotten.items() if read]
+        for start in range(0, len(read), CHUNK):
+            for row in await connection.fetch(STILL_HERE, read[start : start + CHUNK]):
+                what = "was forgotten, and its key is still here"
+                self._differs("keys", row["subject"], what, f"Destroy it again by the log: redress rebuild {self._source}")
+
     def _comes(self, sent: Mapping[bytes, int]) -> bool:
         """Whether it stands where this service has not read yet."""
         return any(offset >= self._read for offset in sent.values())
 
     def close(self) -> None:
-        self._rows.close()
-        self._topic.close()
+        for spool in (self._rows, self._topic, self._destroyed, self._forgotten):
+            spool.close()

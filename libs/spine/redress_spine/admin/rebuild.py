@@ -330,7 +330,7 @@ class Rebuild:
             topics=self._topics,
             states=self._states,
             reader=self._reader,
-            vault=Vault(bytes(32), _never, _never),  # the topic of keys is not read here
+            vault=Vault(bytes(32), _never, _never, self._service.mac),  # the topic of keys is not read here
             log_end=log_end,
             connect=_never,
             projected=lambda written: False,

@@ -39,6 +39,7 @@ from redress_spine.processing.skips import Skips, load_skips, skip_of
 from redress_spine.store import connections, entries
 from redress_spine.store.errors import LogTruncated
 from redress_spine.store.fold import Folding, RecordPlace
+from redress_spine.store.forgetting import proof_of
 from redress_spine.store.lookups import DESTROYED, OF_FORGOTTEN, Lookups
 from redress_spine.store.states import Codec, States, one
 from redress_spine.store.vault import Vault
@@ -85,6 +86,7 @@ class VerifyReport:
     dead_letters: int = 0
     waiting: int = 0  # events not yet relayed
     keys: int | None = None  # None: they were not compared, for the master key was not given
+    forgotten: int | None = None  # of them those that are destroyed, with their proof; as keys
     types: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     more: int = 0
@@ -195,7 +197,7 @@ class _Check:
                 if n:
                     self._report.differs("state", f"{name} {key}", f"counts {abs(n)} too {'many' if n > 0 else 'few'}", self._rebuild)
             if self._keys is not None:
-                await self._keys.compare(consumer)
+                await self._keys.compare(connection, consumer)
             self._progress("log", self._log_all, self._log_all)
         finally:
             await close(consumer)
@@ -237,7 +239,7 @@ class _Check:
         for row in await connection.fetch(OF_FORGOTTEN):
             self._report.differs("state", row["subject"], "is found by what was forgotten", self._rebuild)
         if self._keys is not None:
-            self._report.keys = await self._keys.split(connection)
+            self._report.keys, self._report.forgotten = await self._keys.split(connection)
         self._skips = await load_skips(connection)
         self._revisions = await connection.fetchval(REVISIONS)
         self._report.dead_letters = await connection.fetchval("SELECT count(*) FROM dead_letters")
@@ -296,7 +298,9 @@ class _Check:
             for offset in part.aside:
                 which = f"{place.topic}/{n} offset {offset}"
                 self._report.differs("state", which, "is set aside, and the log has nothing to set aside there", self._rebuild)
-        self._compare(n, part)
+        elif self._keys is not None:
+            self._keys.whole = False
+        await self._compare(connection, n, part)
 
     def _walk_journal(self, n: int, part: _ComparedPartition) -> None:
         """Own events of all streams fold into the subject that they were decided on, in the order of their decisions."""
@@ -318,7 +322,9 @@ class _Check:
             try:
                 sealed: list[tuple[str, str, bytes]] = []
                 entered: list[tuple[str, *entries.EntryRow]] = []
-                evolve(self._service.contract, self._states, (stream, type, data), part.own, sealed, entered)
+                subject, proof = evolve(self._service.contract, self._states, (stream, type, data), part.own, sealed, entered)
+                if self._keys is not None and proof is not None:
+                    self._keys.forgotten(subject, proof, read=True)
                 part.sealed.update(((subject, ref), sha256(blob).digest()) for subject, ref, blob in sealed)
                 part.found += [each for each in sealed if each[1].rpartition("/")[2] in self._states.codec(each[0]).aggregate.lookups]
                 _expect_entries(part, entered)
@@ -364,6 +370,8 @@ class _Check:
         if own is not None and skip is None:
             self._report.log_records += 1
             self._look_at_own(record, *own, part)
+        if isinstance(judged, DecodedRecord) and skip is None and (proof := proof_of(judged.event)) is not None and self._keys is not None:
+            self._keys.forgotten(judged.subject, proof, read=record.offset < read.next)
         if read.last is not None and record.offset == read.last.offset and record.hash != read.last.hash and not part.gone:
             part.gone = f"has at offset {record.offset} another record than was read there"
         if record.topic != self._topics.lifecycle or record.offset >= read.next or isinstance(judged, Elsewhere) or part.gone:
@@ -447,7 +455,7 @@ class _Check:
                 self._report.differs("log", which, ANOTHER, FORGED)
         self._unknown.clear()
 
-    def _compare(self, n: int, part: _ComparedPartition) -> None:
+    async def _compare(self, connection: asyncpg.Connection, n: int, part: _ComparedPartition) -> None:
         """The state's rows of one partition with what they should be."""
         for subject, partition, revision, parked, read, observed, own in self._rows.rows(n):
             codec = self._states.codec(subject)
@@ -465,7 +473,7 @@ class _Check:
             self._expect_shown(part, subject, (codec.load_observed(observed), codec.load_own(own)))
         for subject, replay in part.replays.items():  # those without a row
             self._expect(part, subject, replay)
-        self._compare_sealed(n, part)
+        await self._compare_sealed(connection, n, part)
         self._compare_entries(n, part)
         self._compare_shown(n, part)
         for subject in [*(subject for subject, replay in part.replays.items() if replay.folding.touched), *part.own]:
@@ -536,16 +544,20 @@ class _Check:
             for key in expected:
                 self._report.differs("state", f"{' '.join(map(str, key))} in {table.name}", "has no row", self._rebuild)
 
-    def _compare_sealed(self, n: int, part: _ComparedPartition) -> None:
-        """Where the log is not whole, nothing is known of other services' ciphertexts and entries."""
+    async def _compare_sealed(self, connection: asyncpg.Connection, n: int, part: _ComparedPartition) -> None:
+        """Where the log is not whole, nothing is known of other services' ciphertexts and entries. Of who was forgotten none has to be
+        there; what came since can be opened by nobody."""
         ours = f"{self._service.source}/"
         for subject, ref, stored in self._sealed.rows(n):
             digest = part.sealed.pop((subject, ref), None)
             if digest != stored and (not part.gone or ref.startswith(ours)):
                 what = "is sealed for no event" if digest is None else "is not the ciphertext that its event has"
                 self._report.differs("state", f"{subject} {ref}", what, self._rebuild)
+        subjects = sorted({subject for subject, _ in part.sealed})
+        gone = {row["subject"] for row in await connection.fetch(DESTROYED, subjects)} if subjects else set()
         for subject, ref in part.sealed:
-            self._report.differs("state", f"{subject} {ref}", "has no ciphertext", self._rebuild)
+            if subject not in gone:
+                self._report.differs("state", f"{subject} {ref}", "has no ciphertext", self._rebuild)
 
     def _compare_entries(self, n: int, part: _ComparedPartition) -> None:
         for subject, name, at, source, version, text, size in self._entries.rows(n):

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from redress_events.event import Contract, Event, family
+from redress_events.event import Contract, Event, Forgetting, family
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.aggregate import Aggregate
 from redress_spine.messaging.envelope import Envelope, Malformed, chain, decode
@@ -126,9 +126,10 @@ class Reader:
         self._types: dict[str, dict[str, type[Event]]] = {}  # by kind of subject, the types listened to
         self._families: dict[str, set[str]] = {}
         by_class = {event: name for contract in contracts.values() for name, event in contract.by_type.items()}
-        for aggregate_name, kind in aggregates.items():
-            self._types[aggregate_name] = {by_class[event]: event for event in kind.observes}
-            self._families[aggregate_name] = {family(by_class[event]) for event in kind.observes}
+        for aggregate_name, kind in aggregates.items():  # a forgetting is heard by all, whatever they observe
+            heard = {*kind.observes, *(event for event in by_class if issubclass(event, Forgetting) and event.stream == aggregate_name)}
+            self._types[aggregate_name] = {by_class[event]: event for event in heard}
+            self._families[aggregate_name] = {family(by_class[event]) for event in heard}
         self._sources = set(contracts)
         on_the_log = {event.stream for contract in contracts.values() for event in contract.type_of if event.topic == LIFECYCLE}
         self._elsewhere = on_the_log - set(aggregates)

@@ -298,9 +298,18 @@ class Relay:
     async def _ship(
         self, connection: asyncpg.Connection, rows: Sequence[Any], keys: Collection[Any], after: tuple[str, int] | None
     ) -> list[Any]:
-        """Keys first; then the events they seal. after: from a backlog, the page behind this one is read meanwhile."""
+        """Keys first; then the events they seal; then tombstones, so that there is none without the event that it follows from. after: from
+        a backlog, the page behind this one is read meanwhile."""
+        await self._send_keys([row for row in keys if row["wrapped"] is not None])
+        following = await self._ship_events(rows, connection, after)
+        await self._send_keys([row for row in keys if row["wrapped"] is None])
+        return following
+
+    async def _send_keys(self, keys: Sequence[Any]) -> None:
         if keys:
             await self._send(key_record(self._topics, self._mac, self._source, row) for row in keys)
+
+    async def _ship_events(self, rows: Sequence[Any], connection: asyncpg.Connection, after: tuple[str, int] | None) -> list[Any]:
         # One at a time: a page of them at once is what the garbage collector would walk.
         records = (outgoing(self._topics, self._partitions, self._mac, self._source, row) for row in rows)
         if after is None:
@@ -325,8 +334,7 @@ class Relay:
             await connection.execute(AGAIN_FROM, after, None)
             return None
         keys = await connection.fetch(AGAIN, after, self._page)
-        if keys:
-            await self._send(key_record(self._topics, self._mac, self._source, row) for row in keys)
+        await self._send_keys(keys)
         following = keys[-1]["subject"] if len(keys) == self._page else None  # those made meanwhile go with their events
         await connection.execute(AGAIN_FROM, after, following)
         return following

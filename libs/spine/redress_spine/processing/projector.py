@@ -316,6 +316,8 @@ class Projector:
                     dead_letters.append(judged)
                 elif not isinstance(judged, Elsewhere):
                     items.append(judged)
+                    if (forgotten := self._forgotten(judged)) is not None:
+                        keys[judged.subject] = forgotten
         dead_letters = [each for each in dead_letters if skip_of(self.skips, each.record) is None]
         own = [item for item in items if isinstance(item, DecodedRecord) and item.envelope.source == self._source]
         foldings = await self._load(connection, {item.subject for item in items})
@@ -356,6 +358,13 @@ class Projector:
             self.set_aside[one.reason] += 1
             log.error("set-aside", service=self._source, topic=one.record.topic, offset=one.record.offset, reason=one.reason)
         return written
+
+    def _forgotten(self, judged: DecodedRecord | RejectedRecord) -> KeyRecord | None:
+        """What the record does to its subject's key, also where the subject is parked. The tombstone does the same; but that may be gone,
+        when a key comes back with a backup."""
+        if not isinstance(judged, DecodedRecord) or skip_of(self.skips, judged.record) is not None:
+            return None
+        return self._vault.destroyed_by(judged.subject, judged.event)
 
     async def _saved(
         self,

@@ -27,6 +27,7 @@ from redress_spine.store import entries
 from redress_spine.store.arrays import argument, parameter
 from redress_spine.store.database import AWAY, HELD, RESTORED
 from redress_spine.store.errors import JournalRestored
+from redress_spine.store.forgetting import proof_of, with_items
 from redress_spine.store.lookups import digest_of, place_of
 from redress_spine.store.states import Codec, Row
 from redress_spine.store.vault import on_the_log, reference, seal
@@ -78,7 +79,8 @@ class IdempotencyKey:
 @dataclass(slots=True)
 class Item:
     """One decision, ready to be committed. append: it depends on `own` alone, so what was observed since it was read is no conflict. made:
-    the last event, with references for its words, and when. traceparent: of who decided."""
+    the last event, with references for its words, and when. traceparent: of who decided. forgotten: the proof by which the subject's key is
+    destroyed with it."""
 
     row: Row
     own: Any
@@ -93,6 +95,7 @@ class Item:
     changes: Changes = field(default_factory=Changes)
     made: tuple[Event, datetime] | None = None
     traceparent: str | None = None
+    forgotten: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,7 @@ def prepare(
         folded = event.model_copy(update=refs) if refs else event
         item.own = codec.aggregate.evolve(item.own, folded, now)
         item.made = folded, now
+        item.forgotten = proof_of(event) or item.forgotten
         if (entry := entries.row_of(codec.aggregate, folded, contract.source, version, now, blobs)) is not None:
             item.entries.append(entry)
     item.version = ends[row.subject][0]
@@ -201,7 +205,9 @@ async def commit(connection: asyncpg.Connection | asyncpg.Pool, items: Sequence[
         *(zip(*sealed, strict=True) if sealed else ((),) * 3),
         *(zip(*rows, strict=True) if rows else ((),) * 7),
     )
-    statement, projected = with_commit(COMMIT, PARAMETERS, [(n, item.changes) for n, item in enumerate(items, 1)])
+    forgotten = [(n, item.row.subject, item.forgotten) for n, item in enumerate(items, 1) if item.forgotten]
+    found = [(n, item.changes) for n, item in enumerate(items, 1)]
+    statement, projected = with_commit(COMMIT, PARAMETERS, found, with_items(forgotten))
     outcomes = await connection.fetch(statement, *(argument(NUMBERS.get(n), values) for n, values in enumerate(given, 1)), *projected)
     outcomes.sort(key=lambda row: int(row["item"]))
     return [CommitResult(row["outcome"], row["stored_subject"], row["stored_version"], row["stored_request"]) for row in outcomes]

@@ -23,7 +23,7 @@ from redress_spine.aggregate import Aggregate, Automation, Context
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.messaging.kafka_rights import group, topic_rights
 from redress_spine.messaging.log_end import LogEnd
-from redress_spine.messaging.mac import MacKeys
+from redress_spine.messaging.mac import MacKeys, MacKeysUnusable
 from redress_spine.messaging.records import Reader
 from redress_spine.messaging.relay import Relay
 from redress_spine.messaging.topics import FOREVER, Topics, wanted
@@ -398,6 +398,13 @@ class Engine:
     async def open(self, subject: str, refs: Sequence[str]) -> dict[str, str]:
         """Personal values in clear, by reference; what was forgotten is missing. Raises Unavailable (KeyMissing, PlaintextMissing)."""
         return await self._database.on_live(lambda: self._vault.open(subject, refs))
+
+    def proof_of_forgetting(self, subject: str) -> str:
+        """What an event must carry by which this subject is forgotten. Raises Unavailable where there is no key to make it with."""
+        try:
+            return self._config.mac.prove_destroyed(self.source, subject).decode()
+        except MacKeysUnusable as error:
+            raise Unavailable(str(error)) from None
 
     async def audit(self, record: AuditRecord) -> None:
         """Add who read or was refused what to the audit trail; it is there once this returns. Raises Unavailable."""

@@ -11,6 +11,7 @@ from redress_spine.admin.filling import evolve
 from redress_spine.processing import projections
 from redress_spine.processing.projections import LOOKUPS, Changes, changes
 from redress_spine.store import entries
+from redress_spine.store.forgetting import destroy
 from redress_spine.store.lookups import Lookups
 from redress_spine.store.saving import SEAL
 from redress_spine.store.states import States
@@ -42,8 +43,11 @@ async def fold_own(
     own = {subject: own for subject, (_, own) in before.items()}
     sealed: list[tuple[str, str, bytes]] = []
     entered: list[tuple[str, *entries.EntryRow]] = []
+    forgotten: dict[str, bytes] = {}
     for event in events:
-        evolve(contract, states, event, own, sealed, entered)
+        subject, proof = evolve(contract, states, event, own, sealed, entered)
+        if proof is not None:
+            forgotten[subject] = proof
     touched, found = sorted(subjects), Changes()
     for subject in touched:
         aggregate = states.codec(subject).aggregate
@@ -63,3 +67,4 @@ async def fold_own(
     if lookups is not None and (rows := await lookups.rows(connection, sealed)):  # of those whose keys are here
         found.came[LOOKUPS] += sorted(rows)
     await projections.write(connection, found)
+    await destroy(connection, forgotten)

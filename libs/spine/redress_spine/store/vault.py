@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -23,7 +24,10 @@ from redress_events.event import Event
 from redress_spine.messaging.mac import NO_KEYS, MacKeys
 from redress_spine.store.arrays import parameter
 from redress_spine.store.errors import KeyMissing, PlaintextMissing
+from redress_spine.store.forgetting import forget, proof_of
 from redress_spine.store.states import Connection
+
+log = structlog.get_logger(__name__)
 
 PREFIX = "sealed:1:"
 PROOF = "proof"  # the header of a tombstone that has its proof
@@ -52,8 +56,6 @@ ON CONFLICT (subject) DO UPDATE SET
 WHERE excluded.destroyed AND NOT keys.destroyed OR NOT keys.acknowledged AND (excluded.destroyed OR NOT keys.destroyed)
 """
 KEY_KINDS = ("text", "bytea", "bytea")  # of a subject, its wrapped key, and the proof that it was destroyed
-# By what was forgotten nobody is found. Index: lookups_subject.
-FORGET = "DELETE FROM lookups WHERE subject = ANY ($1::text[])"
 # What a service does whose topic of keys is no longer the one that it read: reads it from its beginning, which harms nobody, and sends what
 # keys it has again, for all that were acknowledged went to a log that is gone.
 ANEW = """
@@ -134,6 +136,16 @@ class Vault:
         """Whether this is the proof that the subject's key was destroyed: the MAC of the service that makes keys."""
         return self._mac.proves_destroyed(MAKER, subject, proof)
 
+    def destroyed_by(self, subject: str, event: Event | None) -> KeyRecord | None:
+        """What an event that was read does to its subject's key: nothing, where it forgets nobody or has not the proof."""
+        proof = proof_of(event)
+        if proof is None:
+            return None
+        if not self.proves(subject, proof):
+            log.error("forgetting-not-proved", subject=subject)
+            return None
+        return KeyRecord(None, proof)
+
     def unwraps(self, subject: str, wrapped: bytes) -> bool:
         """Whether this is a key that our master key wrapped for this subject."""
         return self._unwrapped(subject, wrapped) is not None
@@ -149,7 +161,7 @@ class Vault:
             return
         await connection.execute(store_sql(1), *map(list, zip(*key_rows(records), strict=True)))
         if destroyed := [subject for subject, each in records.items() if each.wrapped is None]:
-            await connection.execute(FORGET, destroyed)
+            await forget(connection, destroyed)
 
     async def ciphers(self, subjects: Iterable[str]) -> dict[str, AESGCM | Forgotten | KeyMissing]:
         """The keys of these subjects, or why there is none. Those that are not here are waited for, all at once."""

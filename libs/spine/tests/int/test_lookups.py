@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spine_log import Sent, described, idle, pen, rebuild, verified, whole
-from spine_stack import MAC, Stack, eventually, metadata, registered, with_toys
+from spine_log import described, forget, idle, rebuild, verified, whole
+from spine_stack import Stack, metadata, registered, with_toys
 
-from redress_events.vocabulary import KEYS
 from redress_spine.admin.rebuild import Rebuild
 from redress_spine.store.engine import Engine
 from redress_spine.store.lookups import FOUND, Lookups, MasterKeyNeeded
-from redress_spine.store.vault import MAKER, PROOF
 
 PHONE = "139 0000 4711"
 
@@ -50,14 +48,8 @@ async def test_what_was_forgotten_finds_nothing_and_no_rebuild_brings_it_back(st
     kept, forgotten = await new(intake, "kept"), await new(intake, "forgotten")
     await idle(intake)
     before = [row for row in await whole(stack, "intake") if row[0] != forgotten]
-    tombstone = Sent(forgotten.encode(), None, [(PROOF, MAC.prove_destroyed(MAKER, forgotten))])
-    async with pen(stack) as hand:
-        await hand.write(tombstone, topic=KEYS)
-
-    async def gone() -> bool:
-        return await found(intake, PHONE) == [kept]
-
-    await eventually(gone)
+    await forget(intake, forgotten)
+    assert await found(intake, PHONE) == [kept]
     connection = await stack.connect("intake")
     assert await connection.fetchval("SELECT count(*) FROM lookups") == 1
     await connection.close()
@@ -80,14 +72,7 @@ async def test_what_is_forgotten_while_a_rebuild_has_its_digest_already_finds_no
     async def too_early(self: Lookups, connection: Any, sealed: Any) -> Any:
         digests = await rows(self, connection, sealed)
         if any(subject == forgotten for subject, _, _ in digests):
-            async with pen(stack) as hand:
-                tombstone = Sent(forgotten.encode(), None, [(PROOF, MAC.prove_destroyed(MAKER, forgotten))])
-                await hand.write(tombstone, topic=KEYS)
-
-            async def gone() -> bool:
-                return await found(intake, PHONE) == [kept]
-
-            await eventually(gone)
+            await forget(intake, forgotten)
         return digests
 
     monkeypatch.setattr(Lookups, "rows", too_early)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from redress_events.contracts.intake import (
     ComplaintChased,
+    ComplaintForgotten,
     ComplaintRegistered,
     ComplaintSupplemented,
     ComplaintWithdrawn,
@@ -42,6 +43,7 @@ class Own:
     withdrawal: int = 0
     withdrawn_at: Instant | None = None
     client: str | None = None
+    forgotten_at: Instant | None = None
 
 
 def evolve(own: Own, event: Event, at: datetime) -> Own:
@@ -71,4 +73,6 @@ def evolve(own: Own, event: Event, at: datetime) -> Own:
             return replace(own, chases=event.chase, chased_first_at=first, chased_at=at, worded=worded)
         case ComplaintWithdrawn():
             return replace(own, withdrawal=event.withdrawal, withdrawn_at=at)
+        case ComplaintForgotten():
+            return replace(own, forgotten_at=at)
     return own

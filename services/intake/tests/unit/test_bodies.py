@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from redress_chassis import Problem
 from redress_chassis.api.strict_json import strict_json
 from redress_events.contracts.intake import ComplaintRegistered
-from redress_intake.bodies import ChaseBody, RegisterBody, SupplementBody, WithdrawBody
+from redress_intake.bodies import ChaseBody, ForgetBody, RegisterBody, SupplementBody, WithdrawBody
 from redress_intake.domain.register import Register
 
 GOOD: dict[str, Any] = {"channel": "web", "kind": "complaint", "text": "手机没有信号"}
@@ -150,3 +150,12 @@ def test_chases_and_withdrawals_may_be_silent():
 def test_names_of_places_and_products_are_labels(name: str):
     body = RegisterBody.model_validate(GOOD | {"product": name, "area": name})
     assert (body.product, body.area) == (name, name)
+
+
+@pytest.mark.parametrize(
+    "reason", ["", "Too short", "x" * 201, "Call 138 0000 0000 to make sure", "wang@example.org wrote to us", "It says\nmore than a line"]
+)
+def test_why_a_complaint_is_forgotten_is_said_and_says_nothing_of_the_customer(reason: str):
+    assert refused(ForgetBody, json.dumps({"asked_by": "customer", "reason": reason})) == {"reason"}
+    assert refused(ForgetBody, json.dumps({"asked_by": "neighbour", "reason": "By a letter of 2 March."})) == {"asked_by"}
+    assert not refused(ForgetBody, json.dumps({"asked_by": "customer", "reason": "By a letter of 2 March, 票据 4711."}))

@@ -10,6 +10,7 @@ from redress_events.contracts import INTAKE
 from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.intake import (
     ComplaintChased,
+    ComplaintForgotten,
     ComplaintRegistered,
     ComplaintSupplemented,
     ComplaintWithdrawn,
@@ -18,15 +19,16 @@ from redress_events.contracts.intake import (
 from redress_events.event import SKEW
 from redress_intake.domain.aggregate import AGGREGATE
 from redress_intake.domain.chase import Chase, chase
+from redress_intake.domain.forget import Forget, forget
 from redress_intake.domain.limits import Limits
 from redress_intake.domain.number import parse_number
 from redress_intake.domain.register import Implausible, Register, register
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.domain.withdraw import Withdraw, withdraw
 from redress_spine.aggregate import Context
-from redress_spine.testing import NOON, Spec
+from redress_spine.testing import NOON, Spec, folded
 
-intake = Spec(INTAKE, AGGREGATE, {Supplement: supplement, Chase: chase, Withdraw: withdraw})
+intake = Spec(INTAKE, AGGREGATE, {Supplement: supplement, Chase: chase, Withdraw: withdraw, Forget: forget})
 CONTEXT = Context(now=NOON, actor="agent:li", entropy=bytes(range(16)))
 REGISTERED = ComplaintRegistered(number="0000-0000-000", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
 EARLIER = EarlierComplaint(complaint="01890000-0000-7000-8000-0000000000ee", number="1111-1111-111")
@@ -140,3 +142,22 @@ def test_nothing_is_added_to_a_closed_complaint(command: object):
     refusal = intake.given(REGISTERED, CLOSED).when(command).refused("complaint-closed").refusal
     assert refusal and f'"refers_to": "{REGISTERED.number}"' in refusal.message
     assert intake.given(REGISTERED, CLOSED, ComplaintReopened(cycle=2, urgency=1)).when(command).refusal is None
+
+
+WANTED = Forget("court", "By an order of the court.", "proof")
+
+
+def test_a_closed_complaint_is_forgotten_once():
+    event = ComplaintForgotten(asked_by="court", reason="By an order of the court.", proof="proof")
+    after = intake.given(REGISTERED, CLOSED).when(WANTED).then(event).after
+    after.when(Forget("customer", "The customer wrote a letter.", "another")).then_nothing()
+    assert folded(INTAKE, AGGREGATE, [(REGISTERED, NOON), (CLOSED, NOON), (event, NOON + SECOND)]).own.forgotten_at == NOON + SECOND
+
+
+@pytest.mark.parametrize("before", [(), (ComplaintWithdrawn(withdrawal=1),), (CLOSED, ComplaintReopened(cycle=2, urgency=1))])
+def test_who_still_works_on_it_needs_the_words(before: tuple[Any, ...]):
+    intake.given(REGISTERED, *before).when(WANTED).refused("complaint-open")
+
+
+def test_whose_department_is_judged_by_the_words_lets_them_be():
+    intake.given(REGISTERED, CLOSED).by("supervisor:chen", "supervisor", department="finance").when(WANTED).refused("of-a-department")

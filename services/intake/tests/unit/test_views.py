@@ -11,6 +11,7 @@ from redress_events.contracts.callback import CallbackScheduled, ComplaintClosed
 from redress_events.contracts.handling import CaseAccepted
 from redress_events.contracts.intake import (
     ComplaintChased,
+    ComplaintForgotten,
     ComplaintRegistered,
     ComplaintSupplemented,
     ComplaintWithdrawn,
@@ -22,7 +23,7 @@ from redress_intake.domain.aggregate import AGGREGATE
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.permissions import PERMISSIONS
 from redress_intake.policies import in_force
-from redress_intake.views import ComplaintView, RegisteredView, SaidAnswer, references, references_said
+from redress_intake.views import ComplaintView, ForgottenView, RegisteredView, SaidAnswer, references, references_said
 from redress_spine.store.entries import Latest
 from redress_spine.store.states import Loaded
 from redress_spine.testing import COMPLAINT, NOON, folded, listed
@@ -124,7 +125,9 @@ def test_a_new_complaint_is_shown_as_far_as_it_is_known():
 def test_words_that_were_forgotten_are_left_out():
     told = (REGISTERED, SUPPLEMENTED)
     view = ComplaintView.of(loaded(*told), PERMISSIONS.shown({"agent"}), listed(INTAKE, AGGREGATE, told), {})
-    assert (view.text, view.said[0].text) == (None, None)
+    assert (view.text, view.said[0].text, view.forgotten_at) == (None, None, None)
+    forgotten = ComplaintForgotten(asked_by="customer", reason="By a letter.", proof="proof")
+    assert ForgottenView.of(loaded(*told, ComplaintClosed(cycle=1, reason="withdrawn"), forgotten)).forgotten_at is not None
 
 
 def test_what_was_left_out_is_not_made_up_and_an_instant_is_told_in_its_order():

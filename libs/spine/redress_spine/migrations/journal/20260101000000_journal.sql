@@ -39,7 +39,7 @@ CREATE TABLE keys (
     subject text PRIMARY KEY,
     wrapped bytea,
     destroyed boolean NOT NULL DEFAULT false,
-    proof bytea,                                -- of the destruction: only who has the master key can make it
+    proof bytea,                                -- of the destruction: only who has the MAC key of their maker can make it
     acknowledged boolean NOT NULL,
     CHECK (destroyed = (wrapped IS NULL) AND destroyed = (proof IS NOT NULL))
 );
