@@ -40,8 +40,8 @@ def storable(text: str) -> str:
 def checked_reason(text: str) -> str:
     """A reason in clear: enough of it, on one line, and nothing that looks like a customer's data. Raises ValueError."""
     reason = checked_why(text)
-    if len(reason) < LEAST_REASON or not reason.isprintable():
-        raise ValueError(f"A reason has {LEAST_REASON} printable characters at least.")
+    if len(reason) < LEAST_REASON:
+        raise ValueError(f"The reason has {len(reason)} characters, and {LEAST_REASON} at least are asked for: a ticket and a sentence.")
     return reason
 
 
