@@ -88,11 +88,12 @@ def test_the_tombstone_has_intakes_proof_and_every_service_knows_whom_it_forgot(
     subject = f"complaint/{closed}"
     (tombstone,) = [record for record in live.records((KEYS,)) if record.value is None and record.key == subject.encode()]
     assert live.stack.mac_keys().proves_destroyed(MAKER, subject, dict(tombstone.headers)[PROOF])
-    (event,) = [each for each in live.log() if each.type.startswith("redress.intake.complaint-forgotten.")]
-    assert (event.subject, event.actor.partition(":")[0], event.data["asked_by"]) == (subject, "supervisor", "customer")
+    events = [each for each in live.log() if each.type.startswith("redress.intake.complaint-forgotten.")]
+    (event,) = [each for each in events if each.subject == subject]
+    assert (event.actor.partition(":")[0], event.data["asked_by"]) == ("supervisor", "customer")
     live.verified()
     verified = redress(live, "verify", "--json")
-    assert verified.exit_code == 0 and verified.output.count('"forgotten": 1') == len(SERVICES), verified.output
+    assert verified.exit_code == 0 and verified.output.count(f'"forgotten": {len(events)}') == len(SERVICES), verified.output
 
 
 def test_rebuilt_from_log_and_journal_it_stays_forgotten(live: Live, closed: str):

@@ -56,6 +56,7 @@ def test_whatever_happened_whose_step_is_next_brings_it_to_its_end():
         try:
             wander(journey, steps)
             obey(journey)
+            be_forgotten(journey)
         except Exception as error:
             error.add_note("\n".join(["It came to this so:", *journey.told]))
             raise
@@ -65,6 +66,14 @@ def test_whatever_happened_whose_step_is_next_brings_it_to_its_end():
     walk()
     assert set(evolve) >= BEYOND
     assert sum(ends[each] for each in ends if not each.endswith("cycle 1")) > 3
+
+
+def be_forgotten(journey: Journey) -> None:
+    """Whatever has ended can be forgotten, which moves nothing."""
+    if journey.joint.intake.own.forgotten_at is None:
+        journey.do("forget")
+    journey.settle()
+    assert check(journey) is None and not journey.can("forget")
 
 
 @pytest.mark.parametrize("word", ["chase", "supplement"])

@@ -102,15 +102,13 @@ def _by_itself(automation: Automation, may: Callable[[Any], bool], at: Callable[
 
 
 def _intake(limits: Limits) -> Service:
-    wanted = Forget("customer", "The customer asked for it.", "proof")
-    acts = [
-        Act("withdraw", lambda s, c: withdraw(s, Withdraw(), c), lambda s: s.own.withdrawal < limits.times),
-        Act("forget", lambda s, c: forget(s, wanted, c), lambda s: s.own.forgotten_at is None),
-    ]
+    acts = [Act("withdraw", lambda s, c: withdraw(s, Withdraw(), c), lambda s: s.own.withdrawal < limits.times)]
     if limits.talk:
+        wanted = Forget("customer", "The customer asked for it.", "proof")
         acts += [
             Act("chase", lambda s, c: chase(s, Chase(), c), lambda s: s.own.chases < limits.times),
             Act("supplement", lambda s, c: supplement(s, Supplement("more"), c), lambda s: s.own.supplements < limits.times),
+            Act("forget", lambda s, c: forget(s, wanted, c), lambda s: s.own.forgotten_at is None),
         ]
     return Service("intake", INTAKE, COMPLAINT, acts)
 
