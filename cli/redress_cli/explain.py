@@ -48,6 +48,8 @@ def _accepted(reading: TokenReading) -> str:
     caller = reading.caller
     roles = ", ".join(sorted(caller.roles))
     place = f"of the department {caller.department}" if caller.department else "of no department"
+    place += f", with the channels {', '.join(sorted(caller.channels))}" if caller.channels else ""
+    place += f", with the areas {', '.join(sorted(caller.areas))}" if caller.areas else ""
     return f"Accepted: {caller.sub}, {place}, is {roles}." if roles else f"Accepted, but {caller.sub} may do nothing: no role of ours."
 
 
@@ -89,8 +91,12 @@ def _caller(claims: Mapping[str, Any], reader: ClaimReader, settings: IdentitySe
         why = f"a person works with it, for the token lacks {layout.machine.replace('{client}', shown(reading.client))}"
         yield "client roles", granted if reading.machine else f"not {granted}: {why}"
     yield "our roles", ", ".join(sorted(reading.caller.roles)) or "none"
-    if settings.department_groups:
+    if settings.department_groups or settings.area_groups:
         yield "groups", f"{_places(reader, layout.groups)}: {shown(reading.groups) if reading.groups else 'none'}{_overage(claims)}"
+    if reader.by_channel:
+        yield "channels", _told_apart(reader, layout.channels, reading.caller.channels, "what it registers is refused")
+    if reader.by_area:
+        yield "areas", _told_apart(reader, layout.areas, reading.caller.areas, "an agent reaches what is in no area alone")
     yield "department", shown(reading.caller.department) if reading.caller.department else f"none in {_places(reader, layout.department)}"
 
 
@@ -99,6 +105,10 @@ def _first(claims: Mapping[str, Any], reader: ClaimReader, names: Iterable[str])
         if (found := found_in(claims, claim)) is not None:
             return f"{claim}: {shown(found)}"
     return f"none in {_places(reader, names)}"
+
+
+def _told_apart(reader: ClaimReader, names: Iterable[str], found: frozenset[str], without: str) -> str:
+    return shown(sorted(found)) if found else f"none in {_places(reader, names)}: {without}"
 
 
 def _places(reader: ClaimReader, names: Iterable[str]) -> str:

@@ -33,7 +33,8 @@ def token(
     role: Annotated[list[str] | None, typer.Option("--role", help=f"One of {', '.join(ROLES)}; may be repeated.")] = None,
     subject: Annotated[str, typer.Option("--sub", help="Who the caller is.")] = "local-user",
     department: Annotated[str | None, typer.Option(help="The caller's department, for handlers and supervisors.")] = None,
-    area: Annotated[str | None, typer.Option(help="The caller's area.")] = None,
+    area: Annotated[list[str] | None, typer.Option(help="An area of the caller's; may be repeated.")] = None,
+    channel: Annotated[list[str] | None, typer.Option(help="A channel of the caller's; may be repeated.")] = None,
     ttl: Annotated[float, typer.Option(help="Seconds until it expires.")] = 3600.0,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
@@ -63,7 +64,7 @@ def token(
     keys = _keys(folder)
     if not (keys / "issuer.json").exists():
         fail(f"No stack was started in {folder}. Start one with: redress up")
-    print(Issuer(keys).mint(role, subject, department=department, area=area, ttl=ttl))
+    print(Issuer(keys).mint(role, subject, department=department, area=area or None, channels=channel or (), ttl=ttl))
 
 
 @app.command()

@@ -150,3 +150,22 @@ def test_without_settings_it_is_the_local_stacks(tmp_path: Path):
 def test_a_role_is_asked_for():
     result = CliRunner().invoke(app, ["token"])
     assert (result.exit_code, "Name a role" in result.output) == (1, True)
+
+
+def test_channels_and_areas_are_told_where_callers_are_told_apart_by_them(provider: Provider, monkeypatch: pytest.MonkeyPatch):
+    assert "areas" not in explain(provider.token(areas=["x"])).output
+    for name, value in {
+        "FRONT_ENDS_REACH": "channel",
+        "CLIENT_CHANNELS": "desk=shop",
+        "AGENTS_REACH": "area",
+        "AREA_GROUPS": "/departments/finance=North",
+    }.items():
+        monkeypatch.setenv(f"REDRESS_{name}", value)
+    output = explain(provider.token(area="South")).output
+    assert "channels      shop\n" in output and "areas         north, south\n" in output
+    assert output.splitlines()[-1] == (
+        "Accepted: 6f0c, of the department finance, with the channels shop, with the areas north, south, is handler."
+    )
+    nothing = explain(provider.token(azp=None, groups=None)).output
+    assert "none in channels: what it registers is refused" in nothing
+    assert "none in areas and area: an agent reaches what is in no area alone" in nothing

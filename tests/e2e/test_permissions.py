@@ -15,48 +15,17 @@ from typing import Any
 
 import httpx
 import pytest
-from live import CHARGED, CONTACT, REJECT, RESOLVE, SLOW, Live, fresh_key
+from live import CHARGED, SLOW, Live, fresh_key
+from matrix import BODIES, CREATE
 from permission_page import service_of
 
 from redress_chassis.auth.callers import ROLES
-from redress_chassis.auth.permissions import ANYTHING, OWN, OWN_DEPARTMENT, Roles
+from redress_chassis.auth.permissions import ANYTHING, ANYTHING_UNLESS_BY_AREA, OWN, OWN_DEPARTMENT, Roles
 from redress_intake.domain.number import number_from
 from redress_local.places import SERVICES
 
 HERE, OTHER = "technical_support", "finance"
-NOWHERE = {"topic": "nowhere", "partition": 0, "offset": 0, "content": "00" * 32, "hash": "00" * 32, "event": True}
-BODIES: dict[str, Any] = {
-    "POST /complaints": {"channel": "web", "text": SLOW},
-    "POST /complaints/search": {"phone": "13900000000"},
-    "POST /subscriptions": {"address": "http://127.0.0.1:9/", "stages": ["closed"]},
-    "DELETE /subscriptions/{subscription}": None,
-    "POST /subscriptions/{subscription}/enable": None,
-    "POST /subscriptions/{subscription}/deliveries/{delivery}/redeliver": None,
-    "POST /complaints/{complaint}/supplements": {"text": "More"},
-    "POST /complaints/{complaint}/chases": {},
-    "POST /complaints/{complaint}/withdrawal": {},
-    "POST /complaints/{complaint}/reclassification": {
-        "category": "other",
-        "sub_category": "staff_conduct",
-        "kind": "complaint",
-        "severity": "normal",
-        "reason": "z",
-    },
-    "POST /complaints/{complaint}/routing": {"department": "finance", "queue": "charges", "reason": "z"},
-    "POST /cases/{complaint}/accept": {},
-    "POST /cases/{complaint}/contact": CONTACT,
-    "POST /cases/{complaint}/progress": {"note": "z"},
-    "POST /cases/{complaint}/transfer": {"department": "consulting", "reason": "z"},
-    "POST /cases/{complaint}/resolve": RESOLVE,
-    "POST /cases/{complaint}/reject": REJECT,
-    "POST /visits/{complaint}/attempts": {"reached": False},
-    "POST /ops/redrive": {"subjects": ["complaint/00000000-0000-7000-8000-000000000000"]},
-    "POST /ops/redrive-set-aside": {"topic": "nowhere", "partition": 0, "offsets": [0]},
-    "POST /ops/skips": {"records": [NOWHERE], "why": "z"},
-    "POST /ops/effects/{reactor}/{key}/retry": None,
-    "POST /ops/effects/{reactor}/{key}/drop": {"why": "z"},
-}
-CREATE = ("POST /complaints", "POST /subscriptions")
+DEFAULTS = {ANYTHING_UNLESS_BY_AREA: ANYTHING}  # test_areas.py has the other setting
 NAMES = {"reactor": "webhooks", "key": "k", "delivery": f"msg_{'0' * 32}"}  # of what is not there
 QUERIES = {"GET /deadlines": {"state": "due"}, "GET /cases/{complaint}/remarks": {"of": "reports"}}
 
@@ -107,7 +76,7 @@ def objects(live: Live) -> list[Object]:
 
 
 def expected(operation: str, roles: Roles, caller: Caller, target: Object) -> int:
-    reaches = [reach for role, reach in roles.items() if role in caller.roles]
+    reaches = [DEFAULTS.get(reach, reach) for role, reach in roles.items() if role in caller.roles]
     if not reaches:
         return 403
     if "{" in operation:
@@ -171,7 +140,7 @@ def test_a_list_holds_what_is_reached_and_nothing_else(live: Live, objects: list
     known = {each.complaint: each.department for each in objects if each.department}
     asked = 0
     for caller in callers():
-        reaches = [reach for role, reach in roles.items() if role in caller.roles]
+        reaches = [DEFAULTS.get(reach, reach) for role, reach in roles.items() if role in caller.roles]
         if not reaches:
             continue
         with live.http(service, caller.roles, department=caller.department) as client:

@@ -85,13 +85,16 @@ ASKED: dict[tuple[str, str], list[tuple[Any, ...]]] = {
 
 
 def lists() -> list[Hot]:
-    """As a whole, and one department's part; or one owner's alone."""
+    """As a whole, one department's part, and that of some areas; or one owner's alone."""
     found = []
     for service in SERVICES:
         for query in service.queries:
             for filters in ASKED[service.name, query.name]:
                 asked = [(query.of_owner(len(filters)), (*filters, "app"))] if query.owner else [(query, filters)]
                 asked += [(query.of_department(len(filters)), (*filters, "d3"))] if query.own else []
+                if query.table is not None and "area" in query.table.columns:
+                    asked.append((query.of_areas(len(filters)), (*filters, ["north"])))
+                    asked += [(query.of_areas(len(filters), with_department=True), (*filters, ["north"], "d3"))] if query.own else []
                 found += [
                     Hot(service, f"{query.name} {args}", each.sql(len(args)), (*args, *FIRST, 51), (each.index,), query.name == "by-number")
                     for each, args in asked

@@ -19,6 +19,7 @@ from redress_local.places import ROOT
 
 BLOCK = re.compile(r"^(?P<indent> *)# from services\.toml: (?P<what>[a-z]+)\n.*?^ *# end of (?P=what)\n", re.MULTILINE | re.DOTALL)
 FOLDERS = re.compile(r"(?P<before>/app/|)services/[a-z0-9-]+(?::(?P=before)services/[a-z0-9-]+)*")
+VARIABLES = "libs/chassis/redress_chassis/variables.py"
 Services = Sequence[ServiceEntry]
 
 
@@ -77,11 +78,17 @@ def _container(service: ServiceEntry) -> list[str]:
     ]
 
 
+def ports(services: Services) -> list[str]:
+    """Names of variables, as docker-compose.yml asks for them."""
+    return [f'"REDRESS_{each.constant}_PORT",' for each in services]
+
+
 BLOCKS: Mapping[str, Callable[[Services], list[str]]] = {
     "packages": packages,
     "domains": domains,
     "contracts": contracts,
     "containers": containers,
+    "ports": ports,
 }
 
 
@@ -93,7 +100,7 @@ def contracts_file(service: ServiceEntry) -> str:
 def expected_places(services: Services) -> dict[str, int]:
     """The files, and how many places each has."""
     init = str(Path(contracts_file(services[0])).with_name("__init__.py"))
-    return {"pyproject.toml": 5, "Dockerfile": 1, "docker-compose.yml": 1, init: 1}
+    return {"pyproject.toml": 5, "Dockerfile": 1, "docker-compose.yml": 1, VARIABLES: 1, init: 1}
 
 
 def derived(root: Path) -> dict[str, tuple[str, str]]:

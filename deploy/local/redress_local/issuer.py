@@ -45,7 +45,8 @@ class Issuer:
         subject: str,
         *,
         department: str | None = None,
-        area: str | None = None,
+        area: str | Iterable[str] | None = None,
+        channels: Iterable[str] = (),
         ttl: float = 3600.0,
         audience: str = AUDIENCE,
         issuer: str = ISSUER,
@@ -65,7 +66,9 @@ class Issuer:
         if department is not None:
             claims["department"] = department
         if area is not None:
-            claims["area"] = area
+            claims["area"] = area if isinstance(area, str) else list(area)
+        if channels := list(channels):
+            claims["channels"] = channels
         return jwt.encode({"alg": "ES256", "kid": key.kid, "typ": "JWT"}, claims, key)
 
 

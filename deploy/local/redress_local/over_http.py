@@ -30,7 +30,8 @@ NOWHERE = "127.0.0.1:9"
 
 @dataclass(frozen=True)
 class OverHttp:
-    """Calls of one app by whoever is named: `role`, `role/name` or `role/name/department`; several roles with a plus between.
+    """Calls of one app by whoever is named: `role`, `role/name`, and after that department, areas and channels; several roles, areas or
+    channels with a plus between.
 
     usual: who calls where nobody is named. owner: a connection as the database's owner. running: what the app has for itself.
     """
@@ -69,8 +70,9 @@ class OverHttp:
         return identity
 
     def _bearer(self, who: str) -> dict[str, str]:
-        roles, name, department, *_ = [*(who or self.usual).split("/"), "", ""]
-        return {"authorization": f"Bearer {self.issuer.mint(roles.split('+'), name or 'li', department=department or None)}"}
+        roles, name, department, areas, channels, *_ = [*(who or self.usual).split("/"), "", "", "", ""]
+        several = {"area": areas.split("+") if areas else None, "channels": channels.split("+") if channels else ()}
+        return {"authorization": f"Bearer {self.issuer.mint(roles.split('+'), name or 'li', department=department or None, **several)}"}
 
 
 @asynccontextmanager

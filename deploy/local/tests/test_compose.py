@@ -43,7 +43,8 @@ BASE = "python:3.13.14-slim-trixie"
 LISTENERS = {"KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"}  # one more, for this machine
 # Of the settings, what a compose stack has one value of: it has the development issuer and no other, time is not stepped there, and its
 # Kafka has neither TLS nor users. A service has one port, which is open to this machine alone, without TLS.
-DUTIES = {"front_ends_reach", "four_eyes", "closed_readable_days"}
+BY_CHANNEL_OR_AREA = {"channels_claim", "client_channels", "agents_reach", "areas_claim", "area_groups"}
+DUTIES = {"front_ends_reach", "four_eyes", "closed_readable_days", *BY_CHANNEL_OR_AREA}
 OF_ISSUERS = IdentitySettings.model_fields.keys() - DUTIES - {"jwks", "issuer"}
 FIXED = {
     *(

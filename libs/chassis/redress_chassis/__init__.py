@@ -5,7 +5,15 @@ from redress_chassis.api.commands import Commands, Permitted
 from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import Cursor, Limit, Page
 from redress_chassis.auth.callers import Caller, Role
-from redress_chassis.auth.permissions import ANYTHING, OWN, OWN_DEPARTMENT, OWN_UNLESS_SHARED, Permissions, Roles
+from redress_chassis.auth.permissions import (
+    ANYTHING,
+    ANYTHING_UNLESS_BY_AREA,
+    OWN,
+    OWN_DEPARTMENT,
+    OWN_UNLESS_SHARED,
+    Permissions,
+    Roles,
+)
 from redress_chassis.edge.forwarded import PathLink
 from redress_chassis.edge.problems import Problem
 from redress_chassis.policies import PolicyUnusable, read_policy
@@ -14,6 +22,7 @@ from redress_chassis.settings import Settings
 
 __all__ = [
     "ANYTHING",
+    "ANYTHING_UNLESS_BY_AREA",
     "OWN",
     "OWN_DEPARTMENT",
     "OWN_UNLESS_SHARED",

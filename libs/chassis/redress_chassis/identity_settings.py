@@ -6,20 +6,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from redress_chassis.auth.callers import ROLES
 from redress_chassis.auth.jwks import Jwks
 from redress_chassis.auth.layouts import PRESETS, ClaimReader, Layout, Provider
-from redress_chassis.auth.permissions import Duties
+from redress_chassis.auth.permissions import Duties, FrontEndsReach
 from redress_chassis.auth.revocation import DenyList, Introspection, denied_in
 from redress_chassis.auth.tokens import TYPES, TokenRules, Tokens
 from redress_chassis.environment import PREFIX, FromEnvironment
+from redress_events.vocabulary import Channel
 
-CLAIMS = ("roles_claim", "subject_claim", "department_claim", "groups_claim", "client_claim")
-PAIRS = ("role_names", "client_roles", "department_groups")
+CLAIMS = ("roles_claim", "subject_claim", "department_claim", "groups_claim", "client_claim", "channels_claim", "areas_claim")
+PAIRS = ("role_names", "client_roles", "department_groups", "client_channels", "area_groups")
+CHANNELS: tuple[str, ...] = get_args(Channel)
+OF_ROLES = ("role_names", "client_roles")  # of which ours are roles
+BY_CHANNEL, BY_AREA = ("channels_claim", "client_channels"), ("areas_claim", "area_groups")
 OTHERS = ("machine_mark", "deny_file", "introspection_url", "introspection_client", "introspection_secret_file")
 
 
@@ -48,7 +52,12 @@ class IdentitySettings(FromEnvironment):
     introspection_client: str | None = Field(None, validate_default=True)
     introspection_secret_file: Path | None = Field(None, validate_default=True)
     introspection_cache_seconds: float = Field(30.0, ge=0, le=3600)
-    front_ends_reach: Literal["own", "anything"] = "own"
+    front_ends_reach: FrontEndsReach = "own"
+    channels_claim: str | None = None
+    client_channels: str | None = None
+    agents_reach: Literal["anything", "area"] = "anything"
+    areas_claim: str | None = None
+    area_groups: str | None = None
     four_eyes: bool = True
     closed_readable_days: float = Field(365.0, ge=0, le=36_500)  # by a department; supervisors read them for ever
 
@@ -57,7 +66,7 @@ class IdentitySettings(FromEnvironment):
     def _empty_identity_is_unset(cls, value: object) -> object:
         return None if isinstance(value, str) and not value.strip() else value
 
-    @field_validator("identity_provider", "front_ends_reach", mode="before")
+    @field_validator("identity_provider", "front_ends_reach", "agents_reach", mode="before")
     @classmethod
     def _in_small_letters(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -80,10 +89,20 @@ class IdentitySettings(FromEnvironment):
     @classmethod
     def _pairs(cls, value: str | None, field: ValidationInfo) -> str | None:
         ours = {name for names in pairs_in(value).values() for name in names}
-        if field.field_name != "department_groups" and (unknown := ours.difference(ROLES)):
+        if field.field_name in OF_ROLES and (unknown := ours.difference(ROLES)):
             raise ValueError(f"There is no role {', '.join(sorted(unknown))}. Roles: {', '.join(ROLES)}.")
         if field.field_name == "department_groups" and any(len(names) > 1 for names in pairs_in(value).values()):
             raise ValueError("A group names one department.")
+        if field.field_name == "client_channels" and (unknown := ours.difference(CHANNELS)):
+            raise ValueError(f"There is no channel {', '.join(sorted(unknown))}. Channels: {', '.join(CHANNELS)}.")
+        return value
+
+    @field_validator(*BY_CHANNEL, *BY_AREA)
+    @classmethod
+    def _where_it_counts(cls, value: str | None, others: ValidationInfo) -> str | None:
+        setting, wanted = ("front_ends_reach", "channel") if others.field_name in BY_CHANNEL else ("agents_reach", "area")
+        if value is not None and others.data.get(setting, wanted) != wanted:
+            raise ValueError(f"It counts with {PREFIX}{setting.upper()}={wanted} alone: set that too, or leave this out.")
         return value
 
     @field_validator("token_types")
@@ -135,6 +154,10 @@ class IdentitySettings(FromEnvironment):
             pairs_in(self.role_names),
             pairs_in(self.client_roles),
             {group: min(names) for group, names in pairs_in(self.department_groups).items()},
+            by_channel=self.front_ends_reach == "channel",
+            client_channels=pairs_in(self.client_channels),
+            by_area=self.agents_reach == "area",
+            area_groups=pairs_in(self.area_groups),
         )
 
     def tokens(self) -> Tokens:
@@ -156,7 +179,8 @@ class IdentitySettings(FromEnvironment):
         )
 
     def duties(self) -> Duties:
-        return Duties(self.front_ends_reach == "anything", self.four_eyes, timedelta(days=self.closed_readable_days))
+        kept = timedelta(days=self.closed_readable_days)
+        return Duties(self.front_ends_reach, self.agents_reach == "area", self.four_eyes, kept)
 
 
 def names_in(text: str) -> list[str]:

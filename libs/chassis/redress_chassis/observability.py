@@ -16,6 +16,11 @@ class ObservabilitySettings(FromEnvironment):
     otlp_endpoint: str | None = None  # an http(s) address that takes OTLP; without it no span is made
     otlp_sample: float = Field(1.0, ge=0, le=1)  # which part of the traces that begin here is collected
 
+    @field_validator("build", mode="before")
+    @classmethod
+    def _empty_is_unknown(cls, value: object) -> object:
+        return "unknown" if value == "" else value
+
     @field_validator("otlp_endpoint")
     @classmethod
     def _of_http(cls, value: str | None) -> str | None:

@@ -18,6 +18,7 @@ from redress_spine.messaging.kafka_clients import wrong_address
 from redress_spine.messaging.mac import MacKeys, MacKeysUnusable
 from redress_spine.messaging.topics import REPLICAS
 from redress_spine.processing.clock import ClockUnusable, SteppingClock
+from redress_spine.store.connections import wrong_database
 
 __all__ = ["PREFIX", "BadSettings", "KafkaSettings", "Settings"]
 KEY_BYTES = 32  # AES-256
@@ -50,6 +51,13 @@ class Settings(KafkaSettings, HttpSettings, IdentitySettings, ObservabilitySetti
     @classmethod
     def _in_lower_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _of_a_database(cls, dsn: str) -> str:
+        if wrong := wrong_database(dsn):
+            raise ValueError(wrong)
+        return dsn
 
     @field_validator("database_password_file", mode="before")
     @classmethod

@@ -31,8 +31,23 @@ READ_BY_OTHERS = frozenset(
         "REDRESS_URL",
     }
 )
-# What tests are told, ports of a compose stack, and what Kubernetes tells each container of the services in its namespace.
-OF_OTHERS = re.compile(r"^REDRESS_(TEST_\w+|REAL_TEXTS|\w+_PORT)$|_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
+# Ports of a compose stack.
+PORTS = frozenset(
+    {
+        "REDRESS_KAFKA_PORT",
+        "REDRESS_POSTGRES_PORT",
+        # from services.toml: ports
+        "REDRESS_INTAKE_PORT",
+        "REDRESS_TRIAGE_PORT",
+        "REDRESS_HANDLING_PORT",
+        "REDRESS_SLA_MONITOR_PORT",
+        "REDRESS_CALLBACK_PORT",
+        # end of ports
+    }
+)
+# What tests are told, and what Kubernetes tells each container of the services in its namespace: of a port alone as an address.
+OF_OTHERS = re.compile(r"^REDRESS_(TEST_\w+|REAL_TEXTS)$|_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)$")
+ADDRESS = re.compile(r"^(tcp|udp|sctp)://")
 # Settings of Kafka's clients as other programs name them, by a word in the name; the first that fits says what ours is.
 KAFKAS = {
     "PROTOCOL": "REDRESS_KAFKA_SECURITY",
@@ -63,9 +78,11 @@ KAFKAS = {
 def not_understood(environment: Mapping[str, str], known: Iterable[str], beginning: str = PREFIX) -> Iterator[str]:
     """A line for each variable that looks like a setting and that nobody reads: who set it believes that it works. What is empty is not
     set. known: settings. beginning: of the names that are looked at, beside those of other programs for Kafka."""
-    known = {*known, *READ_BY_OTHERS}
+    known = {*known, *READ_BY_OTHERS, *PORTS}
     for name in sorted(name for name, value in environment.items() if value):
         if OF_OTHERS.search(name.upper()) or name.upper() in known:
+            continue
+        if name.upper().endswith("_PORT") and ADDRESS.match(environment[name]):
             continue
         if name.upper().startswith(beginning):
             close = get_close_matches(name.upper(), known, n=1, cutoff=0.75)

@@ -7,7 +7,8 @@ CREATE TABLE visits (
     withdrawn boolean NOT NULL,
     give_up_at bigint,
     revision_due boolean NOT NULL,
-    to_call bigint
+    to_call bigint,
+    area text
 );
 CREATE INDEX visits_to_schedule ON visits (subject) WHERE to_schedule;
 CREATE INDEX visits_withdrawn ON visits (subject) WHERE withdrawn;

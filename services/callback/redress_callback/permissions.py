@@ -1,7 +1,7 @@
-"""Who may do what with which return visits. Every agent visits everybody."""
+"""Who may do what with which return visits. Every agent visits everybody, unless a setting tells agents apart by area."""
 
 from redress_callback.domain.visit import Visit
-from redress_chassis import ANYTHING, Permissions, Roles
+from redress_chassis import ANYTHING, ANYTHING_UNLESS_BY_AREA, Permissions, Roles
 
 
 def known(visit: Visit) -> bool:
@@ -14,7 +14,11 @@ def handled_by(visit: Visit) -> str | None:
     return visit.handled.by if visit.handled else None
 
 
-VISITS: Roles = {"agent": ANYTHING, "supervisor": ANYTHING}
+def area(visit: Visit) -> str | None:
+    return visit.observed.area
+
+
+VISITS: Roles = {"agent": ANYTHING_UNLESS_BY_AREA, "supervisor": ANYTHING}
 
 PERMISSIONS = Permissions(
     {
@@ -24,5 +28,6 @@ PERMISSIONS = Permissions(
         "POST /visits/{complaint}/attempts": VISITS,
     },
     known=known,
+    area=area,
     done_by={"POST /visits/{complaint}/attempts": handled_by},
 )

@@ -95,6 +95,7 @@ async def register_complaint(body: RegisterBody, commands: Permitted[Complaint],
     command = Register(**{**vars(body), "refers_to": await _earlier(commands, body.refers_to)})
 
     def decide(context: Context) -> list[Event]:
+        commands.expect_channel(body.channel)
         try:
             return register(command, context)
         except Implausible as error:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from redress_chassis import ANYTHING, OWN, OWN_DEPARTMENT, OWN_UNLESS_SHARED, Permissions, Roles
+from redress_chassis import ANYTHING, ANYTHING_UNLESS_BY_AREA, OWN, OWN_DEPARTMENT, OWN_UNLESS_SHARED, Permissions, Roles
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.subscription import Subscription
 
@@ -25,13 +25,27 @@ def owner(state: Complaint | Subscription) -> str | None:
     return state.own.client if isinstance(state, Complaint) else state.own.subscriber
 
 
+def channel(state: Complaint | Subscription) -> str | None:
+    return state.own.channel if isinstance(state, Complaint) else None
+
+
+def area(state: Complaint | Subscription) -> str | None:
+    return state.own.area if isinstance(state, Complaint) else None
+
+
 # What an earlier complaint says is not shown to who refers to it, so a customer may take it up again at any front end.
 TAKES_DOWN: Roles = {"front-end": ANYTHING, "agent": ANYTHING, "supervisor": ANYTHING}
 # A front end that is taken over gives away its own complaints, and not those of all.
-ADDS: Roles = {"front-end": OWN_UNLESS_SHARED, "agent": ANYTHING, "supervisor": ANYTHING}
-LOOKS: Roles = {"front-end": OWN_UNLESS_SHARED, "agent": ANYTHING, "handler": OWN_DEPARTMENT, "supervisor": ANYTHING, "ops": ANYTHING}
+ADDS: Roles = {"front-end": OWN_UNLESS_SHARED, "agent": ANYTHING_UNLESS_BY_AREA, "supervisor": ANYTHING}
+LOOKS: Roles = {
+    "front-end": OWN_UNLESS_SHARED,
+    "agent": ANYTHING_UNLESS_BY_AREA,
+    "handler": OWN_DEPARTMENT,
+    "supervisor": ANYTHING,
+    "ops": ANYTHING,
+}
 # Over all numbers: front ends find what they have by its id or number, for whose complaint it is, is not known of them.
-SEARCHES: Roles = {"agent": ANYTHING, "supervisor": ANYTHING}
+SEARCHES: Roles = {"agent": ANYTHING_UNLESS_BY_AREA, "supervisor": ANYTHING}
 WATCHES: Roles = {"supervisor": ANYTHING, "ops": ANYTHING}
 IS_TOLD: Roles = {"front-end": OWN}
 
@@ -66,4 +80,7 @@ PERMISSIONS = Permissions(
     ended_at=ended_at,
     known=known,
     owner=owner,
+    channel=channel,
+    area=area,
+    by_channel={"POST /complaints": ("front-end",)},
 )

@@ -8,7 +8,8 @@ CREATE TABLE watches (
     to_start boolean NOT NULL,
     to_settle boolean NOT NULL,
     next_breach bigint,
-    late_since bigint
+    late_since bigint,
+    area text
 );
 CREATE INDEX watches_to_start ON watches (subject) WHERE to_start;
 CREATE INDEX watches_to_settle ON watches (subject) WHERE to_settle;

@@ -18,7 +18,7 @@ service = Service(
     automations=automations,
     queries=QUERIES,
     routes=[api.router],
-    fold=3,
+    fold=4,
     variables=[policies.SETTING],
 )
 app = service.app()

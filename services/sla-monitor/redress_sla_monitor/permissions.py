@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from redress_chassis import ANYTHING, OWN_DEPARTMENT, Permissions, Roles
+from redress_chassis import ANYTHING, ANYTHING_UNLESS_BY_AREA, OWN_DEPARTMENT, Permissions, Roles
 from redress_sla_monitor.domain.watch import Watch
 
 
@@ -14,7 +14,11 @@ def ended_at(watch: Watch) -> datetime | None:
     return watch.observed.ended_at
 
 
-WATCHES: Roles = {"agent": ANYTHING, "handler": OWN_DEPARTMENT, "supervisor": ANYTHING, "ops": ANYTHING}
+def area(watch: Watch) -> str | None:
+    return watch.observed.area
+
+
+WATCHES: Roles = {"agent": ANYTHING_UNLESS_BY_AREA, "handler": OWN_DEPARTMENT, "supervisor": ANYTHING, "ops": ANYTHING}
 
 PERMISSIONS = Permissions(
     {
@@ -23,4 +27,5 @@ PERMISSIONS = Permissions(
     },
     department=department,
     ended_at=ended_at,
+    area=area,
 )

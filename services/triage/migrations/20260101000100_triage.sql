@@ -4,7 +4,8 @@
 CREATE TABLE waiting (
     subject text PRIMARY KEY,
     to_classify boolean NOT NULL,
-    review_since bigint
+    review_since bigint,
+    area text
 );
 CREATE INDEX waiting_to_classify ON waiting (subject) WHERE to_classify;
 CREATE INDEX waiting_review_since ON waiting (review_since, subject) WHERE review_since IS NOT NULL;

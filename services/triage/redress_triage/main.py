@@ -18,6 +18,6 @@ service = Service(
     automations=automations,
     queries=QUERIES,
     routes=[api.router],
-    fold=4,
+    fold=5,
 )
 app = service.app()

@@ -20,8 +20,10 @@ You get: for each service, which role may call which operation, and on which com
 the services themselves read; a test compares this page with them, and another one calls every operation in every role.
 
 - **anything**: on every complaint. **own department**: on what lies with the caller's department now, and for a caller without a department
-  on nothing. **own**: on what was made under the caller's `sub`. **own, unless shared**: the same, or anything with
-  `REDRESS_FRONT_ENDS_REACH=anything`. **–**: refused with 403.
+  on nothing. **own**: on what was made under the caller's `sub`. **own, unless shared**: the same; with
+  `REDRESS_FRONT_ENDS_REACH=channel` what came by their channels instead, with `anything` all. **anything, unless by area**: the same as
+  anything; with `REDRESS_AGENTS_REACH=area` what is in the caller's areas, or in none. **–**: refused with 403. Both settings:
+  [duties kept apart](identity.md#duties-kept-apart).
 - What is out of reach is answered with 404, as if it were not there; lists leave it out. Each refusal is in the
   [audit trail](personal-data.md#who-read-what).
 - Whoever has several roles may do what any one of them may. Events then name the role that reaches furthest, as in `supervisor:alice`.
@@ -49,6 +51,11 @@ def _parts() -> Iterator[list[str]]:
         if judging := service.permissions.done_by:
             yield ["Not for who did what it judges, but answered with 403 `own-work`, unless `REDRESS_FOUR_EYES=false`:", ""]
             yield [*(f"- `{operation}`: {_said(who)}" for operation, who in judging.items()), ""]
+        for operation, roles in service.permissions.by_channel.items():
+            yield [
+                f"With `REDRESS_FRONT_ENDS_REACH=channel` `{operation}` is for their own channels alone to {', '.join(roles)}: any other is"
+            ]
+            yield ["answered with 403 `wrong-channel`.", ""]
         if reads := service.permissions.reads:
             yield ["Parts of an answer that some roles alone are shown:", "", "| part | roles |", "|---|---|"]
             yield [f"| {part} | {', '.join(role for role in ROLES if role in roles)} |" for part, roles in reads.items()]

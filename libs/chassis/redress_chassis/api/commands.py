@@ -20,7 +20,7 @@ from redress_chassis.api import etags, idempotency, paging
 from redress_chassis.api.paging import Page
 from redress_chassis.api.streams import EventStream, seen_of
 from redress_chassis.auth.callers import Caller, Role, bearer, no_token
-from redress_chassis.auth.permissions import ANYTHING, OWN, Permission, Permissions
+from redress_chassis.auth.permissions import ANYTHING, OWN, OWN_AREAS, OWN_DEPARTMENT, Permission, Permissions
 from redress_chassis.edge.audit import BREAK_GLASS, reason_of
 from redress_chassis.edge.problems import not_found, problem_of
 from redress_chassis.edge.request_context import RequestContext, request_context_of
@@ -93,6 +93,11 @@ class Commands(Generic[State]):
         metadata = self._asked()
         return await self._counted(self._serving.engine.create(kind, decide, metadata, id=UUID(identity) if identity else None))
 
+    def expect_channel(self, channel: str) -> None:
+        """Raises a 403 `wrong-channel` where the caller may not begin what came by this one. To be asked while deciding, so that a request
+        that is repeated under its key finds its first answer."""
+        self._permission.expect_channel(self.caller, channel)
+
     async def decide(
         self,
         identity: UUID,
@@ -146,17 +151,25 @@ class Commands(Generic[State]):
         reaches = self._permission.reaches(self.caller)
         if OWN in reaches and ANYTHING not in reaches:
             query, args = query.of_owner(len(args)), (*args, self.caller.sub)
+        elif OWN_AREAS in reaches and ANYTHING not in reaches:
+            beside = self.caller.department if OWN_DEPARTMENT in reaches else None  # who has both roles reaches what either does
+            query = query.of_areas(len(args), with_department=beside is not None)
+            args = (*args, sorted(self.caller.areas), *(() if beside is None else (beside,)))
         elif ANYTHING not in reaches:
             if self.caller.department is None or department not in (None, self.caller.department):
                 return Page([])
             department = self.caller.department
         if department is not None:
             query, args = query.of_department(len(args)), (*args, department)
+        return await self._page(query, args, limit, cursor)
+
+    async def _page(self, query: Query, args: tuple[Any, ...], limit: int, cursor: str | None) -> Page[Loaded]:
         after = paging.place_of(cursor, query, args)
         rows = await self._serving.engine.page(query, args, after=after, limit=limit + 1)
         items = [loaded for _, loaded in rows[:limit]]
         following = paging.cursor_after(query, args, rows[limit - 1][0], items[-1].subject) if len(rows) > limit else None
-        if ANYTHING not in reaches:  # what lies with their department, and ended too long ago: also to who breaks the glass, for one alone
+        if ANYTHING not in self._permission.reaches(self.caller):
+            # What their department had, and ended too long ago: who breaks the glass reads one alone.
             now = self._serving.engine.clock()
             items = [loaded for loaded in items if self._permission.on(self.caller, loaded.state, now)]
         return Page(items, following)
@@ -164,9 +177,10 @@ class Commands(Generic[State]):
     async def found(
         self, name: str, text: str, *, kind: str | None = None, limit: int = paging.USUAL, cursor: str | None = None
     ) -> Page[Loaded]:
-        """A page of the subjects whose personal field `name` has this value in whatever form, the newest first. Raises 400 `bad-cursor`."""
+        """A page of the subjects whose personal field `name` has this value in whatever form, the newest first, without what is out of the
+        caller's reach: one value finds few, so that is left out of the page and not of the question. Raises 400 `bad-cursor`."""
         digest = self._serving.engine.digest(kind or self._serving.kind, name, text)
-        page = await self.page(FOUND, digest or b"", limit=limit, cursor=cursor)
+        page = await self._page(FOUND, (digest or b"",), limit, cursor)
         self._context.access.searched = name
         for loaded in page.items:
             self._note(loaded, ())

@@ -15,11 +15,14 @@ LONGEST_TOKEN = 8192  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A verified caller. What they may do is the sum of what their roles may. (`permissions.py`)"""
+    """A verified caller. What they may do is the sum of what their roles may. (`permissions.py`) channels, areas: theirs, where an
+    installation tells front ends apart by channel, or agents by area; areas in their normal form."""
 
     sub: str
     roles: frozenset[str]
     department: str | None = None
+    channels: frozenset[str] = frozenset()
+    areas: frozenset[str] = frozenset()
 
 
 def bearer(authorization: str | None) -> str:

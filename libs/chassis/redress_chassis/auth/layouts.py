@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from redress_chassis.auth.callers import LONGEST_NAME, ROLES, Caller
+from redress_events.areas import normal_area
 
 Provider = Literal["default", "keycloak", "entra", "okta", "auth0"]
 
@@ -17,7 +18,8 @@ class Layout:
     have dots in their names. `{audience}` stands for our audience.
 
     roles: lists of names; all that the token has count. subject, department, client: the first that the token has counts.
-    groups: lists of groups, which a setting may turn into a department.
+    groups: lists of groups, which settings may turn into a department and into areas.
+    channels, areas: lists of names, or one name; all that the token has count.
     machine: `claim=value`, which a token has that a client got for itself, and none that it got for a person; `{client}` is its name.
     """
 
@@ -25,6 +27,8 @@ class Layout:
     subject: tuple[str, ...] = ("sub",)
     department: tuple[str, ...] = ("department",)
     groups: tuple[str, ...] = ("groups",)
+    channels: tuple[str, ...] = ("channels",)
+    areas: tuple[str, ...] = ("areas", "area")
     client: tuple[str, ...] = ("azp", "client_id")
     machine: str = "sub={client}"  # RFC 9068, 2.2
 
@@ -42,6 +46,8 @@ PRESETS: Mapping[Provider, Layout] = {
         roles=("{audience}/roles", "permissions"),
         department=("{audience}/department",),
         groups=("{audience}/groups",),
+        channels=("{audience}/channels",),
+        areas=("{audience}/areas",),
         client=("azp",),
         machine="gty=client-credentials",
     ),
@@ -67,6 +73,8 @@ class ClaimReader:
 
     role_names: its provider's names → our roles; with any, no other name counts. Without, the names are ours.
     client_roles: what machine callers may be beside that, by their client. department_groups: group → department.
+    by_channel, by_area: whether callers are told apart by them; else nobody looks for them. client_channels: client → its channels, where
+    the token names none. area_groups: group → its areas, beside those that the token names.
     """
 
     layout: Layout = PRESETS["default"]
@@ -74,12 +82,17 @@ class ClaimReader:
     role_names: Mapping[str, frozenset[str]] = field(default_factory=dict)
     client_roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
     department_groups: Mapping[str, str] = field(default_factory=dict)
+    by_channel: bool = False
+    client_channels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    by_area: bool = False
+    area_groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def read(self, claims: Mapping[str, Any]) -> TokenReading:
         """Raises ValueError, which says what is wrong with the claims, without their values."""
         layout = self.layout
         named = tuple(role for claim in layout.roles for role in self._names(claims, claim))
-        groups = tuple(group for claim in layout.groups for group in self._names(claims, claim)) if self.department_groups else ()
+        mapped = self.department_groups or (self.by_area and self.area_groups)
+        groups = tuple(group for claim in layout.groups for group in self._names(claims, claim)) if mapped else ()
         client = self._first(claims, layout.client)
         machine = self._is_machine(claims, client)
         roles = self.ours(named) | (self.client_roles.get(client, frozenset()) if machine and client is not None else frozenset())
@@ -88,7 +101,8 @@ class ClaimReader:
             raise ValueError(f"the claim {' or '.join(map(self.claim, layout.subject))} is missing or no name")
         department = self._first(claims, layout.department) or self._department(groups)
         jti = claims.get("jti")
-        return TokenReading(Caller(subject, roles, department), client, machine, jti if is_name(jti) else None, named, groups)
+        caller = Caller(subject, roles, department, self._channels(claims, client), self._areas(claims, groups))
+        return TokenReading(caller, client, machine, jti if is_name(jti) else None, named, groups)
 
     def claim(self, name: str) -> str:
         return name.replace("{audience}", self.audience)
@@ -98,6 +112,27 @@ class ClaimReader:
         if self.role_names:
             return frozenset().union(*(self.role_names.get(name, frozenset()) for name in named))
         return frozenset(named).intersection(ROLES)
+
+    def _channels(self, claims: Mapping[str, Any], client: str | None) -> frozenset[str]:
+        """Those that the token names; else its client's, whether it asked for itself or for somebody who works with it: they give nothing
+        to who has no role."""
+        if not self.by_channel:
+            return frozenset()
+        named = self._one_or_several(claims, self.layout.channels)
+        return frozenset(named) if named else self.client_channels.get(client or "", frozenset())
+
+    def _areas(self, claims: Mapping[str, Any], groups: Iterable[str]) -> frozenset[str]:
+        if not self.by_area:
+            return frozenset()
+        named = {*self._one_or_several(claims, self.layout.areas), *(area for group in groups for area in self.area_groups.get(group, ()))}
+        return frozenset(map(normal_area, named))
+
+    def _one_or_several(self, claims: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+        found: list[str] = []
+        for claim in names:
+            one = found_in(claims, self.claim(claim))
+            found += [one] if is_name(one) else self._names(claims, claim)
+        return found
 
     def _names(self, claims: Mapping[str, Any], claim: str) -> list[str]:
         found = found_in(claims, claim := self.claim(claim))

@@ -9,13 +9,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from redress_chassis.auth.callers import Caller, Role
 from redress_chassis.edge.problems import Problem
+from redress_events.areas import area_key
 from redress_spine.processing.clock import wall_clock
 
 
@@ -25,19 +26,27 @@ class Reach(StrEnum):
     ANYTHING = "anything"
     OWN_DEPARTMENT = "own department"  # what lies with the caller's department now; nothing for a caller without one
     OWN = "own"  # what was made under the caller's `sub`
-    OWN_UNLESS_SHARED = "own, unless shared"  # the same, or anything, as the installation's settings say
+    OWN_UNLESS_SHARED = "own, unless shared"  # the same, or what came by their channels, or anything, as the installation's settings say
+    OWN_CHANNELS = "own channels"  # what came in by one of the caller's channels
+    OWN_AREAS = "own areas"  # what is in one of the caller's areas, or in none
+    ANYTHING_UNLESS_BY_AREA = "anything, unless by area"  # anything, or what is in the caller's areas, as the settings say
 
 
 ANYTHING, OWN_DEPARTMENT, OWN, OWN_UNLESS_SHARED = Reach.ANYTHING, Reach.OWN_DEPARTMENT, Reach.OWN, Reach.OWN_UNLESS_SHARED
+OWN_CHANNELS, OWN_AREAS, ANYTHING_UNLESS_BY_AREA = Reach.OWN_CHANNELS, Reach.OWN_AREAS, Reach.ANYTHING_UNLESS_BY_AREA
+FrontEndsReach = Literal["own", "channel", "anything"]
+OF_FRONT_ENDS: Mapping[FrontEndsReach, Reach] = {"own": OWN, "channel": OWN_CHANNELS, "anything": ANYTHING}
 Roles = Mapping[Role, Reach]  # of one operation; a role that is not in it may not carry it out
 
 
 @dataclass(frozen=True, slots=True)
 class Duties:
-    """What an installation's settings say of the table. front_ends_share: what is `OWN_UNLESS_SHARED` is shared. four_eyes: what `done_by`
-    of the table says holds. ended_kept: for how long an object that has ended still lies with its department; None: for ever."""
+    """What an installation's settings say of the table. front_ends: what `OWN_UNLESS_SHARED` means. agents_by_area: whether
+    `ANYTHING_UNLESS_BY_AREA` is by area. four_eyes: what `done_by` of the table says holds. ended_kept: for how long an object that has
+    ended still lies with its department; None: for ever."""
 
-    front_ends_share: bool = False
+    front_ends: FrontEndsReach = "own"
+    agents_by_area: bool = False
     four_eyes: bool = True
     ended_kept: timedelta | None = None
 
@@ -66,6 +75,9 @@ class Permission:
     ended_at: Callable[[Any], datetime | None] = _never
     ended_kept: timedelta | None = None
     break_glass: Collection[Role] = ()
+    channel: Callable[[Any], str | None] = _nobodys
+    area: Callable[[Any], str | None] = _nobodys
+    by_channel: Collection[Role] = ()
 
     def admitted(self, caller: Caller) -> tuple[Role, ...]:
         """Those of the caller's roles that may carry it out, the furthest-reaching first. Raises a 403 that names all that may."""
@@ -86,6 +98,15 @@ class Permission:
         if (done_by := self.done_by(state)) is not None and caller.sub == done_by:
             raise Problem(403, "own-work", "Somebody else must do this: it judges what you did yourself.")
 
+    def expect_channel(self, caller: Caller, channel: str) -> None:
+        """Raises a 403 where the caller may begin what came by their own channels alone, and this is none of them."""
+        if channel in caller.channels or not (caller.roles & self.roles.keys()).issubset(self.by_channel):
+            return
+        if not caller.channels:
+            raise Problem(403, "wrong-channel", "Your token names no channel, so you cannot register what came by one.")
+        own = ", ".join(sorted(caller.channels))
+        raise Problem(403, "wrong-channel", f"You register what came by your own channels alone: {own}.")
+
     @property
     def behind(self) -> frozenset[Role]:
         """The roles that may read one object beyond their reach, where they say why."""
@@ -101,8 +122,12 @@ class Permission:
 
     def _within(self, reach: Reach, caller: Caller, state: Any, now: datetime | None) -> bool:
         match reach:
-            case Reach.ANYTHING:
+            case Reach.ANYTHING | Reach.ANYTHING_UNLESS_BY_AREA:
                 return True
+            case Reach.OWN_CHANNELS:
+                return self.channel(state) in caller.channels
+            case Reach.OWN_AREAS:
+                return (area := area_key(self.area(state))) is None or area in caller.areas
             case Reach.OWN_DEPARTMENT:
                 return caller.department is not None and caller.department == self.department(state) and not self._over(state, now)
             case Reach.OWN | Reach.OWN_UNLESS_SHARED:
@@ -131,6 +156,8 @@ class Permissions:
     ended_at: when an object ended, None while it has not.
     ended_kept: for how long it then lies with its department, as the installation's settings say.
     break_glass: roles that may read one object beyond their reach, where they say why; the audit trail has it.
+    channel: by which channel an object came in. area: where it is, None where nobody said.
+    by_channel: operations that begin an object → the roles that do so for their own channels alone, where settings say so.
     """
 
     operations: Mapping[str, Roles]
@@ -142,6 +169,9 @@ class Permissions:
     ended_at: Callable[[Any], datetime | None] = _never
     ended_kept: timedelta | None = None
     break_glass: Collection[Role] = ()
+    channel: Callable[[Any], str | None] = _nobodys
+    area: Callable[[Any], str | None] = _nobodys
+    by_channel: Mapping[str, Collection[Role]] = field(default_factory=dict)
     _of: dict[str, Permission] = field(init=False, default_factory=dict)
     _of_route: dict[int, tuple[APIRoute, Permission]] = field(init=False, default_factory=dict)  # by `id`, of routes that stay for it
 
@@ -156,6 +186,9 @@ class Permissions:
                 ended_at=self.ended_at,
                 ended_kept=self.ended_kept,
                 break_glass=self.break_glass,
+                channel=self.channel,
+                area=self.area,
+                by_channel=self.by_channel.get(name, ()),
             )
 
     def __getitem__(self, operation: str) -> Permission:
@@ -176,12 +209,18 @@ class Permissions:
 
     def under(self, duties: Duties) -> Permissions:
         """As it is in an installation with these settings."""
-        shared = ANYTHING if duties.front_ends_share else OWN
-        operations = {
-            name: {role: shared if reach is OWN_UNLESS_SHARED else reach for role, reach in roles.items()}
-            for name, roles in self.operations.items()
+        meant = {
+            OWN_UNLESS_SHARED: OF_FRONT_ENDS[duties.front_ends],
+            ANYTHING_UNLESS_BY_AREA: OWN_AREAS if duties.agents_by_area else ANYTHING,
         }
-        return replace(self, operations=operations, done_by=self.done_by if duties.four_eyes else {}, ended_kept=duties.ended_kept)
+        operations = {name: {role: meant.get(reach, reach) for role, reach in roles.items()} for name, roles in self.operations.items()}
+        return replace(
+            self,
+            operations=operations,
+            done_by=self.done_by if duties.four_eyes else {},
+            by_channel=self.by_channel if duties.front_ends == "channel" else {},
+            ended_kept=duties.ended_kept,
+        )
 
     def check(self, routes: Iterable[BaseRoute], asks: Callable[[APIRoute], bool], open_paths: Collection[str]) -> None:
         """Raises ValueError where a route neither is open by declaration nor asks the table, where the table does not name it, and where an
@@ -196,7 +235,7 @@ class Permissions:
             names.append(operation_of(route))
         if unlisted := set(names) - self._of.keys():
             raise ValueError(f"Nobody may call {', '.join(sorted(unlisted))}: the table of permissions does not name it.")
-        if stale := (self._of.keys() | self.done_by.keys()) - set(names):
+        if stale := (self._of.keys() | self.done_by.keys() | self.by_channel.keys()) - set(names):
             raise ValueError(f"The table of permissions names {', '.join(sorted(stale))}, which is not there.")
 
 

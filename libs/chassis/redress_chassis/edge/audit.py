@@ -81,8 +81,8 @@ def reason_of(header: bytes | None) -> str | None:
         raise _no_reason("It is not UTF-8.") from None
     except ValueError as error:
         raise _no_reason(str(error)) from None
-    if len(reason) < LEAST_REASON or not reason.isprintable():
-        raise _no_reason(f"A reason has {LEAST_REASON} printable characters at least.")
+    if len(reason) < LEAST_REASON:
+        raise _no_reason(f"The reason has {len(reason)} characters, and {LEAST_REASON} at least are asked for: a ticket and a sentence.")
     return reason
 
 

@@ -86,8 +86,19 @@ class EdgeMiddleware:
     @cached_property
     def _entrance(self) -> ASGIApp:
         """Where programs of other origins' pages may call, what tells their browsers so. (Before the first request are no settings.)"""
-        if not (origins := self._gate.settings.origins):
+        if (cross_origin := self._cross_origin) is None:
             return self._serve
+
+        async def entrance(scope: Scope, receive: Receive, send: Send) -> None:
+            await (self._serve if is_preflight(scope) else cross_origin)(scope, receive, send)
+
+        return entrance
+
+    @cached_property
+    def _cross_origin(self) -> CORSMiddleware | None:
+        """It answers preflights itself, and adds to what others answer."""
+        if not (origins := self._gate.settings.origins):
+            return None
         return CORSMiddleware(
             self._serve,
             allow_origins=origins,
@@ -151,6 +162,10 @@ class EdgeMiddleware:
             raise HTTPException(404)
         if len(request_context.headers) != len(scope["headers"]):
             refuse_repeated(scope["headers"])
+        if self._cross_origin is not None and is_preflight(scope):
+            self._limits[1].take(address_of(scope))  # a browser asks without a token
+            await self._cross_origin(scope, receive, send)
+            return
         if path not in self._paths.uncounted:
             await self._counted(scope, request_context)
         _check_address(scope)
@@ -256,6 +271,12 @@ def _end(span: Span, request_context: RequestContext, route: str) -> None:
 
 class BrokenOff(Exception):
     """An answer failed after it had begun. The reason is in the log line before."""
+
+
+def is_preflight(scope: Scope) -> bool:
+    """A browser asks whether a program of another origin's page may call."""
+    names = {name for name, _ in scope["headers"]}
+    return scope["method"] == "OPTIONS" and b"origin" in names and b"access-control-request-method" in names
 
 
 async def read(receive: Receive, headers: dict[bytes, bytes], most: int) -> bytes:

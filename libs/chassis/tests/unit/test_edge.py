@@ -4,6 +4,7 @@ Long, for one app is called in all of it.
 """
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -197,6 +198,20 @@ async def test_the_origins_that_are_named_may_call_and_no_other(call, issuer):
         assert answer.status_code == 401, "also what is refused can be read"
         assert answer.headers["access-control-allow-origin"] == "https://a.example"
         assert "etag" in answer.headers["access-control-expose-headers"].lower()
+
+
+async def test_preflights_are_counted_and_logged_like_all_that_comes(call, capsys):
+    asked = {"origin": "https://a.example", "access-control-request-method": "POST"}
+    async with call(cors_origins="https://a.example", caller_rate=0.001, caller_burst=2) as client:
+        capsys.readouterr()
+        answers = [await client.options("/notes", headers=asked) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert "x-content-type-options" in answers[0].headers
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        logged = [(line["method"], line["status"], line.get("code")) for line in lines if line["event"] == "request"]
+        assert logged == [("OPTIONS", 200, None)] * 2 + [("OPTIONS", 429, "too-many-requests")]
+        metrics = (await client.get("/metrics")).text
+        assert 'redress_request_seconds_count{method="OPTIONS",route="",status="200"} 2.0' in metrics
 
 
 OPERATIONS = ("/metrics", "/docs", "/openapi.json", "/ops/parked")

@@ -46,13 +46,26 @@ def test_a_preset_is_taken_but_for_what_is_set(told: Any):
 def test_the_default_asks_nothing_new(told: Any):
     settings = told()
     assert settings.reader().read({"sub": "a", "roles": ["handler"], "department": "x"}).caller == Caller("a", frozenset({"handler"}), "x")
-    assert settings.duties() == Duties(front_ends_share=False, four_eyes=True, ended_kept=timedelta(days=365))
+    assert settings.duties() == Duties(front_ends="own", agents_by_area=False, four_eyes=True, ended_kept=timedelta(days=365))
     assert settings.tokens()._denied is settings.tokens()._introspection is None
 
 
 def test_duties_are_settings(told: Any):
-    duties = told(FRONT_ENDS_REACH="anything", FOUR_EYES="false", CLOSED_READABLE_DAYS="30").duties()
-    assert duties == Duties(front_ends_share=True, four_eyes=False, ended_kept=timedelta(days=30))
+    duties = told(FRONT_ENDS_REACH="anything", AGENTS_REACH="Area", FOUR_EYES="false", CLOSED_READABLE_DAYS="30").duties()
+    assert duties == Duties(front_ends="anything", agents_by_area=True, four_eyes=False, ended_kept=timedelta(days=30))
+
+
+def test_channels_and_areas_are_read_where_they_tell_callers_apart(told: Any):
+    settings = told(
+        FRONT_ENDS_REACH="channel",
+        CLIENT_CHANNELS="portal=web; portal=app",
+        AGENTS_REACH="area",
+        AREAS_CLAIM="org.areas",
+        AREA_GROUPS="/teams/east=浦东; /teams/east= North  Side ",
+    )
+    claims = {"sub": "a", "azp": "portal", "roles": ["agent"], "groups": ["/teams/east"], "org": {"areas": ["Ｘ1"]}}
+    caller = settings.reader().read(claims).caller
+    assert (caller.channels, caller.areas) == ({"web", "app"}, {"浦东", "north side", "x1"})
 
 
 def test_lists_and_questions_are_made_of_their_settings(told: Any, tmp_path: Path):
@@ -81,6 +94,11 @@ def test_lists_and_questions_are_made_of_their_settings(told: Any, tmp_path: Pat
         ({"ROLE_NAMES": "lead=boss"}, "REDRESS_ROLE_NAMES: .*no role boss"),
         ({"CLIENT_ROLES": "hotline"}, "REDRESS_CLIENT_ROLES: .*theirs=ours"),
         ({"DEPARTMENT_GROUPS": "/a=x; /a=y"}, "REDRESS_DEPARTMENT_GROUPS: .*one department"),
+        ({"AGENTS_REACH": "team"}, "REDRESS_AGENTS_REACH: "),
+        ({"FRONT_ENDS_REACH": "channel", "CLIENT_CHANNELS": "a=pigeon"}, "REDRESS_CLIENT_CHANNELS: .*no channel pigeon"),
+        ({"CLIENT_CHANNELS": "a=web"}, "REDRESS_CLIENT_CHANNELS: .*REDRESS_FRONT_ENDS_REACH=channel alone"),
+        ({"CHANNELS_CLAIM": "ways"}, "REDRESS_CHANNELS_CLAIM: .*REDRESS_FRONT_ENDS_REACH=channel alone"),
+        ({"AREA_GROUPS": "/east=pudong"}, "REDRESS_AREA_GROUPS: .*REDRESS_AGENTS_REACH=area alone"),
         ({"TOKEN_TYPES": "JWT,id+jwt"}, r"REDRESS_TOKEN_TYPES: .*at\+jwt"),
         ({"TOKEN_MAX_LIFETIME_SECONDS": "0"}, "REDRESS_TOKEN_MAX_LIFETIME_SECONDS: "),
         ({"DENY_FILE": "/nowhere/denied"}, "REDRESS_DENY_FILE: .*cannot be read"),

@@ -122,3 +122,30 @@ def test_the_default_is_no_wider_than_it_was():
     assert PRESETS["default"] == Layout()
     with pytest.raises(ValueError, match="roles is no list"):
         read("default", {"sub": "a", "roles": "ops"})
+
+
+CHANNELS = {"by_channel": True, "client_channels": {"hotline": frozenset({"hotline", "sms"})}}
+AREAS = {"by_area": True, "area_groups": {"/teams/east": frozenset({"浦东", "Putuo  District"})}}
+
+
+def test_channels_are_the_tokens_or_its_clients():
+    assert read("keycloak", {**KEYCLOAK_MACHINE, "channels": ["web"]}, **CHANNELS).caller.channels == {"web"}
+    assert read("keycloak", {**KEYCLOAK_MACHINE, "channels": "web"}, **CHANNELS).caller.channels == {"web"}
+    assert read("keycloak", KEYCLOAK_MACHINE, **CHANNELS).caller.channels == {"hotline", "sms"}
+    assert read("keycloak", {**KEYCLOAK, "azp": "hotline"}, **CHANNELS).caller.channels == {"hotline", "sms"}, "who works with it too"
+    assert read("keycloak", KEYCLOAK, **CHANNELS).caller.channels == set()
+    assert read("auth0", AUTH0 | {"redress/channels": ["app"]}, **CHANNELS).caller.channels == {"app"}
+
+
+def test_areas_are_the_tokens_and_its_teams_in_their_normal_form():
+    claims = {"sub": "a", "groups": ["/teams/east", "/teams/west"]}
+    assert read("default", {**claims, "area": " ＮＯＲＴＨ "}, **AREAS).caller.areas == {"浦东", "putuo district", "north"}
+    assert read("default", {"sub": "a", "areas": ["x"], "area": "y"}, **AREAS).caller.areas == {"x", "y"}
+    assert read("default", {"sub": "a"}, **AREAS).caller.areas == set()
+    with pytest.raises(ValueError, match="areas is no list of names"):
+        read("default", {"sub": "a", "areas": 7}, **AREAS)
+
+
+def test_nobody_looks_for_what_tells_nobody_apart():
+    reading = read("default", {"sub": "a", "areas": 7, "channels": 7, "groups": 7})
+    assert (reading.caller.areas, reading.caller.channels) == (set(), set())

@@ -10,12 +10,24 @@ import httpx
 import pytest
 from fastapi import APIRouter
 
-from redress_chassis import ANYTHING, OWN, OWN_DEPARTMENT, OWN_UNLESS_SHARED, Caller, Permissions, Permitted, Service, Settings
+from redress_chassis import (
+    ANYTHING,
+    ANYTHING_UNLESS_BY_AREA,
+    OWN,
+    OWN_DEPARTMENT,
+    OWN_UNLESS_SHARED,
+    Caller,
+    Permissions,
+    Permitted,
+    Service,
+    Settings,
+)
 from redress_chassis.auth.permissions import NOBODY, Duties
 from redress_chassis.edge.audit import BREAK_GLASS
 from redress_chassis.edge.problems import Problem
+from redress_chassis.operations.parked import OPERATIONS
 from redress_events.event import Contract, Event
-from redress_spine.aggregate import Aggregate
+from redress_spine.aggregate import Aggregate, Table
 from redress_spine.store.states import Query
 
 NOTE = "00000000-0000-4000-8000-000000000001"
@@ -180,7 +192,7 @@ SHARED = Permissions({"GET /things": {"front-end": OWN_UNLESS_SHARED}, "GET /min
 
 
 def test_what_is_a_front_ends_own_is_shared_where_a_setting_says_so():
-    bob, everybody = caller("front-end"), SHARED.under(Duties(front_ends_share=True))
+    bob, everybody = caller("front-end"), SHARED.under(Duties(front_ends="anything"))
     for table in (SHARED, SHARED.under(Duties())):
         assert table["GET /things"].on(bob, "alice") == {"front-end"}
         assert table["GET /things"].on(bob, "carol") == set()
@@ -258,3 +270,78 @@ async def test_a_broken_glass_shows_no_list_what_ended_too_long_ago(service: Ser
         assert (await client.get("/notes", headers=headers)).json()["items"] == []
         assert (await client.get(f"/notes/{NOTE}", headers=headers)).status_code == 200
     assert [record["kind"] for record in jar.audited] == ["break-glass"]
+
+
+APART = Permissions(
+    {"POST /things": {"front-end": ANYTHING, "agent": ANYTHING}, "GET /things/{thing}": {"front-end": OWN_UNLESS_SHARED}},
+    channel=lambda state: state,
+    by_channel={"POST /things": ("front-end",)},
+)
+
+
+def test_front_ends_are_told_apart_by_channel_where_a_setting_says_so():
+    by_channel, shop = APART.under(Duties(front_ends="channel")), replace(caller("front-end"), channels=frozenset({"shop"}))
+    assert by_channel["GET /things/{thing}"].on(shop, "shop") == {"front-end"}
+    assert by_channel["GET /things/{thing}"].on(shop, "web") == by_channel["GET /things/{thing}"].on(caller("front-end"), "shop") == set()
+    begin = by_channel["POST /things"]
+    begin.expect_channel(shop, "shop")
+    begin.expect_channel(replace(shop, roles=frozenset({"front-end", "agent"})), "web")  # agents write down what comes by all
+    APART.under(Duties())["POST /things"].expect_channel(shop, "web")
+    for who, said in ((shop, "alone: shop"), (caller("front-end", "bi"), "names no channel")):
+        with pytest.raises(Problem, match=said) as caught:
+            begin.expect_channel(who, "web")
+        assert (caught.value.status, caught.value.code) == (403, "wrong-channel")
+
+
+def test_a_table_says_of_operations_that_are_there_alone_who_begins_by_channel():
+    with pytest.raises(ValueError, match="names POST /things, which is not there"):
+        Permissions({}, by_channel={"POST /things": ("front-end",)}).check([], lambda route: True, ())
+
+
+AREAS = Permissions({"GET /things": {"agent": ANYTHING_UNLESS_BY_AREA, "supervisor": ANYTHING}}, area=lambda state: state)
+
+
+@pytest.mark.parametrize(
+    ("area", "reached"), [("north", True), (" NORTH", True), ("Ｎorth", True), ("south", False), (None, True), ("  ", True)]
+)
+def test_agents_reach_their_areas_and_what_is_in_none_where_a_setting_says_so(area: str | None, reached: bool):
+    ann = replace(caller("agent"), areas=frozenset({"north"}))
+    apart = AREAS.under(Duties(agents_by_area=True))["GET /things"]
+    assert bool(apart.on(ann, area)) is reached
+    assert bool(apart.on(caller("agent"), area)) is (reached and not (area or "").strip())
+    assert apart.on(caller("supervisor"), area) == {"supervisor"}
+    for together in (AREAS, AREAS.under(Duties())):
+        assert together["GET /things"].on(ann, area) == {"agent"}
+
+
+LISTED = Query("things", "true", order="number", index="things_number", own="things_of", table=Table("things", {"area": "text"}))
+
+
+async def test_a_list_is_asked_for_the_agents_areas(service: Service, settings: Settings, jar: Any, issuer: Any):
+    async def listed(call: Permitted[Any]) -> list[str]:
+        return [str(each.id) for each in (await call.page(LISTED)).items]
+
+    router = APIRouter()
+    router.get("/things")(listed)
+    service.routes = (router,)
+    service.permissions = Permissions(
+        {"GET /things": {"agent": ANYTHING_UNLESS_BY_AREA, "handler": OWN_DEPARTMENT}},
+        department=lambda state: "network",
+        area=lambda state: state[0],
+    ).joined(OPERATIONS)
+    jar.rows |= {f"note/{NOTE}": ("North",), f"note/{NOTE[:-1]}2": ("south",)}
+    app = service.app(settings.model_copy(update={"agents_reach": "area"}), engine=jar)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://jar") as client:
+        agent = {"authorization": f"Bearer {issuer.token('agent', areas=['NORTH'])}"}
+        assert (await client.get("/things", headers=agent)).json() == [NOTE]
+        both = {"authorization": f"Bearer {issuer.token('agent', 'handler', areas=['NORTH'], department='network')}"}
+        assert len((await client.get("/things", headers=both)).json()) == 2
+    (of_agent, areas), (of_both, filters) = jar.pages
+    assert (of_agent.where, areas) == ("(true) AND (s.area IS NULL OR s.area = ANY ($1::text[]))", (["north"],))
+    assert of_both.where == "(true) AND (s.area IS NULL OR s.area = ANY ($1::text[]) OR s.department = $2::text)"
+    assert filters == (["north"], "network")
+
+
+def test_a_list_that_knows_no_areas_is_an_error_and_not_shown_whole():
+    with pytest.raises(ValueError, match="not told apart by area"):
+        Query("notes", "true", order="number", index="state_notes").of_areas(0)

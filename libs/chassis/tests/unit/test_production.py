@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 
 from redress_chassis.production import ACCEPTABLE, PASSWORDS
 from redress_chassis.settings import BadSettings, Settings
+from redress_spine.store.connections import wrong_database
 
 GOOD = {
     "DATABASE_URL": "postgresql://user:hidden@db.example.com/db?sslmode=verify-full&sslrootcert=/etc/ca.pem",
@@ -123,6 +124,7 @@ def test_a_password_of_the_database_stands_in_one_place(environment, tmp_path):
     [
         ("REDRESS_PARTITONS", "There is no such setting. Did you mean REDRESS_PARTITIONS?"),
         ("redress_databse_url", "There is no such setting. Did you mean REDRESS_DATABASE_URL?"),
+        ("REDRESS_OP_PORT", "There is no such setting. Did you mean REDRESS_OPS_PORT?"),
         ("REDRESS_COLOUR_OF_THE_WALL", "There is no such setting. See docs/configuration.md."),
         ("KAFKA_SECURITY_PROTOCOL", "Nobody reads it, so Kafka is reached without it. The setting is REDRESS_KAFKA_SECURITY."),
     ],
@@ -137,12 +139,16 @@ def test_what_others_are_told_is_passed_over(environment):
     others = [
         "REDRESS_STACK",
         "REDRESS_INTAKE_SERVICE_HOST",
+        "REDRESS_INTAKE_SERVICE_PORT",
+        "REDRESS_SLA_MONITOR_PORT",
+        "REDRESS_POSTGRES_PORT",
         "REDRESS_INTAKE_PORT_8080_TCP_ADDR",
         "REDRESS_TEST_FAULT",
         "HOME",
         "redress_issuer",
     ]
     Settings.read(dict.fromkeys(others, "x") | {"REDRESS_POLICY": ""})  # what is empty is not set
+    Settings.read({"REDRESS_OTHER_RELEASE_PORT": "tcp://10.0.0.7:8080"})  # as Kubernetes tells of a service
     Settings.read({"REDRESS_POLICY": "x"}, ["REDRESS_POLICY"])
     with pytest.raises(BadSettings, match="REDRESS_POLICY: There is no such setting"):
         Settings.read({"REDRESS_POLICY": "x"})
@@ -153,3 +159,33 @@ def test_each_check_of_a_setting_has_a_name_of_its_own():
     groups = [base for base in Settings.__mro__ if issubclass(base, BaseSettings)]
     names = [name for base in groups for name in base.__pydantic_decorators__.field_validators if name in vars(base)]
     assert len(names) > 10 and sorted(names) == sorted(set(names))
+
+
+def test_an_empty_build_is_an_unknown_one(environment):
+    environment.setenv("REDRESS_BUILD", "")
+    assert Settings.read().build == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("[::1", "must be a whole IPv6 address"),
+        ("db..example", "The host in the address is none"),
+        (f"{'x' * 64}.example", "The host in the address is none"),
+        ("my db", "The host in the address is none"),
+        ("db.example:tcp", "The port in the address is no number"),
+        ("db.example:65536", "The port in the address is no number"),
+        ("a.example,b..example:1", "The host in the address is none"),
+        ("db.example/jar?sslmode=full", "sslmode in the address is one of disable"),
+    ],
+)
+def test_a_database_whose_address_leads_nowhere_is_named(environment, place, said):
+    environment.setenv("REDRESS_DATABASE_URL", f"postgresql://jar:hidden@{place}{'' if '/' in place else '/jar'}")
+    with pytest.raises(BadSettings, match=f"REDRESS_DATABASE_URL: .*{said}") as caught:
+        Settings.read()
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["db.example:5432", "[::1]:5432", "a,b:1", "%2Frun%2Fpostgresql", "", "数据.example", "10.0.0.1"])
+def test_an_address_of_whatever_form_is_taken(place):
+    assert wrong_database(f"postgresql://jar:p@{place}/jar?sslmode=verify-full") is None

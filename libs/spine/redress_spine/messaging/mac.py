@@ -49,7 +49,7 @@ class _Key:
     source: str
     number: int
     secret: bytes = field(repr=False)
-    since: float  # when its file was written, by the wall clock
+    since: float  # when its file was written first, as far as is known here, by the wall clock
 
 
 class MacKeys:
@@ -61,7 +61,8 @@ class MacKeys:
         self._settle = settle
         self._looked = time.monotonic()
         self._seen: object = None
-        self._flaw = ""
+        self._keys: dict[bytes, _Key] = {}
+        self.flaw = ""  # what is wrong with the folder now; the keys that were read before stay
         self._take({f"{name}.key": (secret, 0.0) for name, secret in keys.items()})
 
     @classmethod
@@ -70,6 +71,11 @@ class MacKeys:
         keys = cls({}, folder, settle)
         keys._read(folder)
         return keys
+
+    def look(self) -> str:
+        """Look at the folder, where it is time to. → what is wrong with it, empty where nothing is."""
+        self._look(LOOK)
+        return self.flaw
 
     def check(self, source: str) -> None:
         """Raises MacKeysUnusable where this source could sign nothing."""
@@ -136,11 +142,11 @@ class MacKeys:
         self._looked = now
         try:
             self._read(self._folder)
-            self._flaw = ""
+            self.flaw = ""
         except MacKeysUnusable as error:
-            if str(error) != self._flaw:
+            if str(error) != self.flaw:
                 log.error("mac-keys-unusable", detail=str(error))
-            self._flaw = str(error)
+            self.flaw = str(error)
 
     def _read(self, folder: Path) -> None:
         """Raises MacKeysUnusable."""
@@ -163,11 +169,15 @@ class MacKeys:
         self._seen = seen
 
     def _take(self, files: Mapping[str, tuple[bytes, float]]) -> None:
-        self._keys: dict[bytes, _Key] = {}
+        """A key that was there before does not wait anew, though its file was written again: Kubernetes writes all files of a secret anew
+        where one is added."""
+        before, self._keys = self._keys, {}
         for name, (secret, since) in files.items():
             if (parts := KEY_FILE.fullmatch(name)) is None:
                 raise MacKeysUnusable(f"{name} is no <source>.<number>.key.")
-            self._keys[name.removesuffix(".key").encode()] = _Key(parts[1], int(parts[2]), secret, since)
+            known = before.get(label := name.removesuffix(".key").encode())
+            since = min(since, known.since) if known is not None and known.secret == secret else since
+            self._keys[label] = _Key(parts[1], int(parts[2]), secret, since)
         self._choose()
 
     def _choose(self) -> None:

@@ -8,6 +8,7 @@ after the records that had closed a gap before it, and as its version only where
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,17 +35,35 @@ SKIPPED_ASIDE = """
 DELETE FROM dead_letters a USING public.skips s WHERE (s.topic, s.partition, s.content) = (a.topic, a.partition, a.content)
 """
 WHY_LENGTH = 200  # characters
-PERSONAL = re.compile(r"[0-9][0-9 ./-]{5,}[0-9]|@")  # what a phone number or an e-mail address looks like
+LEAST_DIGITS = 7  # of what may be a phone number, whatever stands between them
+CHINESE_DIGITS = str.maketrans("〇零一幺二两三四五六七八九", "0011223456789")
+# What a phone number or an e-mail address looks like once it is in plain form.
+NUMBER = re.compile(rf"\d(?:[\s./()+\-_·'\u2010-\u2015\u2212]*\d){{{LEAST_DIGITS - 1},}}")
+ADDRESS = re.compile(r"@|\w\s*[(\[{<]\s*at\s*[)\]}>]|\w\s+at\s+[\w-]+\s*(?:[(\[{<]\s*dot\s*[)\]}>]|\s+dot\s+)", re.IGNORECASE)
 
 
 def checked_why(why: str) -> str:
     """The reason that is kept for ever beside a decision, in clear: no place for a customer's data. Raises ValueError."""
     why = why.strip()
-    if not why or len(why) > WHY_LENGTH:
-        raise ValueError(f"The reason has 1 to {WHY_LENGTH} characters.")
-    if PERSONAL.search(why):
-        raise ValueError("The reason is kept in clear for ever: it must not hold a phone number or an e-mail address.")
+    if not why:
+        raise ValueError("The reason is empty: say in a sentence why, with the number of a ticket.")
+    if len(why) > WHY_LENGTH:
+        raise ValueError(f"The reason has {len(why)} characters, and may have {WHY_LENGTH}: name a ticket that says the rest.")
+    if not why.isprintable():
+        raise ValueError("The reason holds a line break, or a character that cannot be seen: write one line of plain text.")
+    if seems_personal(why):
+        raise ValueError(
+            "The reason is kept in clear for ever: it must not hold a phone number or an e-mail address, nor what looks like one, as "
+            f"{LEAST_DIGITS} digits in a row. Name a ticket instead."
+        )
     return why
+
+
+def seems_personal(text: str) -> bool:
+    """Whether it holds what looks like a phone number or an e-mail address, however it is written: in full width, with spaces between, in
+    Chinese numerals, with (at) for the sign."""
+    plain = unicodedata.normalize("NFKC", text).translate(CHINESE_DIGITS)
+    return NUMBER.search(plain) is not None or ADDRESS.search(plain) is not None
 
 
 async def load_skips(connection: Connection) -> Skips:

@@ -13,6 +13,7 @@ import structlog
 from aiokafka import TopicPartition
 
 from redress_spine.messaging.log_end import LogEnd
+from redress_spine.messaging.mac import MacKeys
 from redress_spine.messaging.relay import Relay
 from redress_spine.processing.automations import AutomationLoop
 from redress_spine.processing.clock import CrossCheck, monotonic, wall_clock
@@ -72,6 +73,7 @@ class Measures:
     wrong_settings: int = 0
     timed_automations_wait_seconds: float = 0.0
     dead_effects: int = 0
+    mac_keys_unusable: int = 0
     effects: Mapping[tuple[str, str], int] = field(default_factory=dict)
     set_aside: Mapping[str, int] = field(default_factory=dict)  # records, by reason, since this process began
 
@@ -98,6 +100,7 @@ class EngineWatch:
         performing: Performing,
         log_end: LogEnd,
         cross_check: CrossCheck,
+        mac: MacKeys,
     ) -> None:
         self.source = source
         self.fold = fold
@@ -114,6 +117,7 @@ class EngineWatch:
         self._performing = performing
         self._log_end = log_end
         self._cross_check = cross_check
+        self._mac = mac
         self._watermark: tuple[str, float] = ("", 0.0)
         self._caught_up = False
         self._was_ready = False
@@ -157,7 +161,8 @@ class EngineWatch:
         """What is wrong and stops nobody from calling, a message each."""
         refused = [each.message for _, each in sorted(self._projector.refused.items())]
         relay = [self._relay.refused] if self._relay.refused else []
-        return relay + refused + ([] if self._reality.wrong else self._reality.flaws) + self._found()
+        keys = [_unusable(flaw)] if (flaw := self._mac.look()) else []
+        return relay + keys + refused + ([] if self._reality.wrong else self._reality.flaws) + self._found()
 
     def _found(self) -> list[str]:
         """Alarms that nobody else writes to the log."""
@@ -224,6 +229,7 @@ class EngineWatch:
             wrong_settings=len(self._reality.flaws),
             timed_automations_wait_seconds=max(self._automations.held_for, self._planning.held_for),
             dead_effects=counts["dead"],
+            mac_keys_unusable=int(bool(self._mac.look())),
             effects=dict(self._performing.counts),
             set_aside=dict(self._projector.set_aside),
         )
@@ -273,3 +279,7 @@ class EngineWatch:
         for name in alarms.keys() - self._last_message:
             log.error("alarm", service=self.source, detail=alarms[name])
         self._last_message = set(alarms)
+
+
+def _unusable(flaw: str) -> str:
+    return f"{flaw} The keys that were read before go on; a service that is started now does not start."

@@ -9,15 +9,18 @@ them, as it was told to (PgBouncer's `ignore_startup_parameters`).
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+FIT_FOR_HOSTS = re.compile(r"[\w.:%-]+")  # of IPv6 too
 CLOSE = 2.0  # seconds for a connection to end in order
 # Of one session, for as long as a server's process lives.
 SESSION = "SELECT pid, backend_start FROM pg_stat_get_activity(pg_backend_pid())"
@@ -38,6 +41,45 @@ class SharedSession(Exception):
 
 class NoPassword(OSError):
     """The file of the password cannot be read, or holds none."""
+
+
+def wrong_database(dsn: str) -> str | None:
+    """What is wrong with a database's address, as far as it tells by itself; never its password."""
+    try:
+        parts = urlsplit(dsn)
+        hosts = parts.netloc.rpartition("@")[2]
+        query = parse_qs(parts.query)
+    except ValueError:
+        return "The address cannot be read: a host in square brackets must be a whole IPv6 address."
+    for each in hosts.split(",") if hosts else ():
+        host, port = _host_and_port(each)
+        if not _names_a_host(host):
+            return "The host in the address is none: it has an empty part, one of more than 63 characters, or a character that no host has."
+        if port is not None and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):
+            return "The port in the address is no number from 1 to 65535."
+    modes = query.get("sslmode", [])
+    if any(mode not in SSL_MODES for mode in modes):
+        return f"sslmode in the address is one of {', '.join(SSL_MODES)}."
+    return None
+
+
+def _host_and_port(text: str) -> tuple[str, str | None]:
+    if text.startswith("["):
+        host, _, rest = text.partition("]")
+        return host[1:], rest[1:] if rest.startswith(":") else None
+    host, colon, port = text.partition(":")
+    return host, port if colon else None
+
+
+def _names_a_host(host: str) -> bool:
+    host = unquote(host)
+    if host.startswith("/"):  # the folder of a socket
+        return host.isprintable()
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return not host or FIT_FOR_HOSTS.fullmatch(host) is not None
 
 
 async def connect(

@@ -244,6 +244,7 @@ class Engine:
             performing=self.performing,
             log_end=self._log_end,
             cross_check=self._cross_check,
+            mac=self._config.mac,
         )
         pruning = Pruning(source=self.source, database=self._database.reading, keep=self._config.keep_answers)
         loops = {

@@ -59,6 +59,16 @@ class Query:
             raise ValueError(f"The list {self.name} is not told apart by owner.")
         return replace(self, where=f"({self.where}) AND s.{self.owner} = ${filters + 1}::text")
 
+    def of_areas(self, filters: int, *, with_department: bool = False) -> Query:
+        """The part of some areas, and what is in none; the filter after the others names them. with_department: what lies with a department
+        too, whom the next filter names. Raises ValueError where the table does not say where its rows are."""
+        if self.table is None or "area" not in self.table.columns or (with_department and self.own is None):
+            raise ValueError(f"The list {self.name} is not told apart by area.")
+        where = f"s.area IS NULL OR s.area = ANY (${filters + 1}::text[])"
+        if with_department:
+            where += f" OR s.department = ${filters + 2}::text"
+        return replace(self, where=f"({self.where}) AND ({where})")
+
     def sql(self, filters: int) -> str:
         after, subject, limit = (f"${filters + n}" for n in (1, 2, 3))
         return (

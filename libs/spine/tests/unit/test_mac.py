@@ -186,3 +186,27 @@ def test_no_key_is_shown(folder: Path) -> None:
     keys = MacKeys.read(folder)
     shown = repr(keys) + repr(vars(keys))
     assert repr((folder / "intake.1.key").read_bytes())[2:-1] not in shown
+
+
+def test_what_is_wrong_with_the_folder_is_told_for_as_long_as_it_is(folder: Path) -> None:
+    keys = MacKeys.read(folder)
+    assert keys.look() == ""
+    (folder / "intake.2.key").write_bytes(b"short")
+    assert "must hold 32 bytes" in keys.look() and "must hold 32 bytes" in keys.look()
+    (folder / "intake.2.key").unlink()
+    assert keys.look() == ""
+
+
+def test_a_key_whose_file_is_written_anew_does_not_wait_again(folder: Path) -> None:
+    """As Kubernetes does with all files of a secret, where one is added."""
+    (folder / "intake.2.key").write_bytes(os.urandom(32))
+    aged(folder / "intake.2.key", mac.SETTLE + 1)
+    keys = MacKeys.read(folder)
+    assert signed(keys).startswith(b"intake.2.")
+    (folder / "intake.3.key").write_bytes(os.urandom(32))
+    for each in folder.iterdir():
+        os.utime(each)
+    assert signed(keys).startswith(b"intake.2."), "3 waits, and 2 has waited"
+    assert signed(MacKeys.read(folder)).startswith(b"intake.1."), "who starts knows of none since when it is there"
+    (folder / "intake.2.key").write_bytes(os.urandom(32))
+    assert signed(keys).startswith(b"intake.1."), "another key under the same name waits"

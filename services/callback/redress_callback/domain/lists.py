@@ -5,21 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from redress_callback.domain.visit import Visit
+from redress_events.areas import area_key
 from redress_events.event import micros
 from redress_spine.aggregate import Projection, Table
 
 FIRST = 2**53  # microseconds since 1970 stay below this until 2255
 # to_call: the place in the list of customers to be called, while it is an agent's turn; give_up_at: while it is the timer's.
+# area: in its normal form, null where nobody said.
 VISITS = Table(
     "visits",
-    {"to_schedule": "boolean", "withdrawn": "boolean", "give_up_at": "bigint", "revision_due": "boolean", "to_call": "bigint"},
+    {
+        "to_schedule": "boolean",
+        "withdrawn": "boolean",
+        "give_up_at": "bigint",
+        "revision_due": "boolean",
+        "to_call": "bigint",
+        "area": "text",
+    },
 )
 
 
 def row(visit: Visit) -> list[tuple[Any, ...]]:
     give_up_at = None if visit.give_up_at is None else micros(visit.give_up_at)
     found = (visit.to_schedule, visit.withdrawn, give_up_at, visit.revision_due, to_call(visit))
-    return [found] if found != (False, False, None, False, None) else []
+    return [(*found, area_key(visit.observed.area))] if found != (False, False, None, False, None) else []
 
 
 def to_call(visit: Visit) -> int | None:
@@ -32,7 +41,7 @@ PROJECTIONS = (
     Projection(
         VISITS,
         row,
-        ("handled", "withdrawal", "breaches", "said", "said_at"),
+        ("registration", "handled", "withdrawal", "breaches", "said", "said_at"),
         ("cycle", "scheduled", "due_at", "next_at", "give_up_at", "answered", "closed", "said", "revision", "published"),
     ),
 )

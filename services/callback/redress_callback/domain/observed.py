@@ -61,6 +61,10 @@ class Observed:
         return self.placement.department
 
     @property
+    def area(self) -> str | None:
+        return self.registration.area if self.registration else None
+
+    @property
     def kind(self) -> ContactKind | None:
         """None until it is registered."""
         return current_kind(self.classification, self.registration.kind) if self.registration else None

@@ -17,6 +17,7 @@ from redress_callback.domain.lists import VISITS, row
 from redress_callback.domain.own import Satisfaction
 from redress_callback.domain.visit import Visit
 from redress_callback.testing import POLICY
+from redress_events.areas import area_key
 from redress_events.event import Event, micros
 from redress_spine.aggregate import Automation, CommandRejected, Context
 from redress_spine.processing.projections import changes
@@ -51,7 +52,7 @@ START = [(say.registered(), 0)]
 UNREACHED = [*START, (say.resolved(), 0), (SCHEDULE, 1), (Attempt(), 1), (Attempt(), 4), (Attempt(), 4)]
 HISTORIES = st.tuples(st.sampled_from([START, UNREACHED]), st.lists(NEXT, max_size=25)).map(lambda parts: [*parts[0], *parts[1]])
 DUE = {"schedule": "to_schedule", "close-withdrawn": "withdrawn", "give-up": "give_up_at", "publish-again": "revision_due"}
-NO_ROW = (False, False, None, False, None)
+NO_ROW = (False, False, None, False, None, None)
 
 Chapter = tuple[Visit, datetime]
 
@@ -101,6 +102,7 @@ def test_the_rows_say_what_the_domain_says(steps: list[tuple[Any, int]]):
     for visit, now in chapters(steps):
         for automation in AUTOMATIONS:
             assert due(automation, visit, now) == bool(decided(automation, visit, now)), automation.name
+        assert shown(visit)["area"] == (area_key(visit.observed.area) if row(visit) else None)
         assert shown(visit)["to_call"] == (None if visit.visit_at is None else micros(visit.visit_at) - visit.unanswered * 2**53)
 
 

@@ -70,6 +70,44 @@ async def test_a_front_end_sees_and_changes_what_it_registered_itself_unless_the
         assert again.status_code == 201, "a customer may take a complaint up again at any front end"
 
 
+async def test_front_ends_are_told_apart_by_channel_where_a_setting_says_so(serve: Serve):
+    http = await serve(service, "front-end", front_ends_reach="channel", client_channels="portal=web")
+    site, kiosk, shop, nobody = ("front-end/site///web+app", "front-end/kiosk///web", "front-end/shop///shop", "front-end/x")
+    answer = await http.post("/complaints", GIVEN, site, key="k")
+    new = answer.json()
+    assert answer.status_code == 201, answer.text
+    for who, status in ((site, 200), (kiosk, 200), (shop, 404), (nobody, 404), ("agent/hotline", 200)):
+        for path in (new["status"], f"/complaints/by-number/{new['number']}", f"{new['status']}/said", f"{new['status']}/stages"):
+            assert (await http.get(path, who)).status_code == status, (who, path)
+        for step in ("supplements", "chases", "withdrawal"):
+            body = {"text": "More"} if step == "supplements" else {}
+            assert (await http.post(f"{new['status']}/{step}", body, who)).status_code == status, (who, step)
+    for who in (shop, nobody, "front-end+bi/x///app"):
+        refused = await http.post("/complaints", GIVEN, who)
+        assert (refused.status_code, refused.json()["code"]) == (403, "wrong-channel")
+    assert (await http.post("/complaints", GIVEN, "agent/hotline")).status_code == 201, "agents write down what comes by any channel"
+    repeated = await http.post("/complaints", GIVEN, "front-end/site///app", key="k")
+    assert repeated.json()["number"] == new["number"], "who repeats a request is answered as at first"
+    referring = await http.post("/complaints", GIVEN | {"channel": "shop", "refers_to": new["number"]}, shop)
+    assert referring.status_code == 201, "a customer may take a complaint up again at any front end"
+
+
+async def test_agents_find_by_a_number_what_is_in_their_areas_or_in_none(serve: Serve):
+    http = await serve(service, "front-end", agents_reach="area")
+    areas = {
+        area: (await http.post("/complaints", {k: v for k, v in (GIVEN | {"area": area}).items() if v})).json()["id"]
+        for area in ("浦东", "静安", None)
+    }
+    for who, expected in (
+        ("agent/a//浦东", {"浦东", None}),
+        ("agent/a", {None}),
+        ("agent/a//浦东+静安", {*areas}),
+        ("supervisor", {*areas}),
+    ):
+        found = (await http.post("/complaints/search", {"phone": GIVEN["phone"]}, who)).json()["items"]
+        assert {each["id"] for each in found} == {areas[area] for area in expected}, who
+
+
 async def test_the_same_key_makes_one_complaint_and_the_same_answer(http: OverHttp):
     first, second = [await http.post("/complaints", GIVEN, key="k") for _ in range(2)]
     assert (first.status_code, first.content) == (second.status_code, second.content)

@@ -54,7 +54,7 @@ class End:
 @dataclass(frozen=True, slots=True)
 class Observed:
     """wanted: keys of the clocks that are to run, or to have run. ends: the end of each clock of which one is known, by its key.
-    said: the number of the last classification. department: of its placement, for the lists."""
+    said: the number of the last classification. department: of its placement, for the lists. area: as the registration has it."""
 
     number: str | None = None
     classifications: tuple[NumberedClassification, ...] = ()
@@ -64,6 +64,7 @@ class Observed:
     said: int = 0
     placement: Placement = Placement()
     department: str | None = None
+    area: str | None = None
 
     @property
     def ended_at(self) -> datetime | None:
@@ -91,7 +92,7 @@ def key(clock: ClockName, cycle: int) -> str:
 def observe(observed: Observed, event: Event, at: datetime) -> Observed:
     match event:
         case ComplaintRegistered():
-            observed = replace(_begun(observed, 1, event.received_at), number=event.number)
+            observed = replace(_begun(observed, 1, event.received_at), number=event.number, area=event.area)
         case ComplaintClassified() | ComplaintReclassified():
             said = NumberedClassification(event.classification, at, event.category, event.severity, event.kind)
             observed = replace(observed, classifications=(*observed.classifications, said))

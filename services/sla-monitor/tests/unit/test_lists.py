@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from redress_events.areas import area_key
 from redress_events.contracts.callback import ComplaintClosed
 from redress_events.contracts.handling import CaseResolved
 from redress_events.contracts.intake import ComplaintRegistered
@@ -36,7 +37,13 @@ def shown(watch: Watch) -> dict[str, Any]:
     not name, the rows are the same."""
     rows = row_of_watch(watch)
     assert [each[1:] for each in changes(AGGREGATE, "complaint/1", None, (watch.observed, watch.own)).came[WATCHES]] == rows
-    return dict(zip(WATCHES.columns, rows[0] if rows else (watch.observed.department, False, False, None, None), strict=True))
+    return dict(
+        zip(
+            WATCHES.columns,
+            rows[0] if rows else (watch.observed.department, False, False, None, None, area_key(watch.observed.area)),
+            strict=True,
+        )
+    )
 
 
 def hour(n: int) -> datetime:
@@ -72,6 +79,7 @@ def compare(watches: list[Watch], rules: PolicyInForce) -> None:
     for watch in watches:
         row = shown(watch)
         assert row["department"] == watch.observed.placement.department
+        assert row["area"] == ("north" if watch.observed.number else None)
         assert row["to_start"] == bool(decide("start", watch, NOW, rules))
         assert row["to_settle"] == bool(decide("settle", watch, NOW, rules))
         assert row["late_since"] == min((micros(each.deadline) for each in watch.own.clocks if each.late), default=None)
@@ -95,7 +103,7 @@ def test_a_row_is_due_when_its_decider_has_something_to_say(
 @pytest.fixture
 def running() -> list[Step]:
     """Registered and classified, the classify clock met, four hours to resolve it."""
-    registered = ComplaintRegistered(number="C", channel="web", kind="complaint", received_at=hour(0), text="")
+    registered = ComplaintRegistered(number="C", channel="web", kind="complaint", received_at=hour(0), text="", area="Ｎorth")
     classified = ComplaintClassified(
         classification=1, category="other", sub_category="x", kind="complaint", severity="normal", taxonomy="t@1", confidence=1
     )

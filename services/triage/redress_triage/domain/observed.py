@@ -22,6 +22,7 @@ class Observed(Lifecycle):
     registered_at: Instant | None = None
     kind: ContactKind = "complaint"
     text: str | None = None
+    area: str | None = None
     transfer: Transferred | None = None
 
 
@@ -31,7 +32,7 @@ OBSERVES: tuple[type[Event], ...] = (ComplaintRegistered, CaseTransferred, Compl
 def observe(observed: Observed, event: Event, at: datetime) -> Observed:
     match event:
         case ComplaintRegistered():
-            return replace(observed, number=event.number, registered_at=at, kind=event.kind, text=event.text)
+            return replace(observed, number=event.number, registered_at=at, kind=event.kind, text=event.text, area=event.area)
         case CaseTransferred():
             return replace(observed, transfer=transferred(event))
         case ComplaintReopened() | ComplaintClosed():

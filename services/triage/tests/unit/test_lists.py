@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from redress_events.areas import area_key
 from redress_events.contracts import TRIAGE
 from redress_events.contracts.callback import ComplaintClosed, ComplaintReopened
 from redress_events.contracts.intake import ComplaintRegistered
@@ -23,7 +24,7 @@ from redress_triage.domain.lists import WAITING, row
 from redress_triage.domain.rules import Rules
 
 SAID: dict[str, Any] = {"category": "other", "sub_category": "privacy", "kind": "complaint", "severity": "normal", "taxonomy": "telecom@1"}
-REGISTERED = ComplaintRegistered(number="7K3M", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
+REGISTERED = ComplaintRegistered(number="7K3M", channel="web", kind="complaint", received_at=NOON, text="intake/1/text", area="Ｎorth")
 EVENTS = st.one_of(
     st.just(REGISTERED),
     st.builds(ComplaintClosed, cycle=st.integers(1, 3), reason=st.just("withdrawn")),
@@ -45,7 +46,7 @@ def shown(complaint: Complaint) -> dict[str, Any]:
     not name, the rows are the same."""
     rows = row(complaint)
     assert [each[1:] for each in changes(AGGREGATE, "complaint/1", None, (complaint.observed, complaint.own)).came[WAITING]] == rows
-    return dict(zip(WAITING.columns, rows[0] if rows else (False, None), strict=True))
+    return dict(zip(WAITING.columns, rows[0] if rows else (False, None, area_key(complaint.observed.area)), strict=True))
 
 
 def chapters(events: list[Event]) -> list[Complaint]:
@@ -62,6 +63,7 @@ def test_the_rows_say_what_the_state_says(events: list[Event]) -> None:
         waits = complaint.own.review_since if not complaint.closed else None
         assert said["to_classify"] == (registered and not classified and not complaint.closed)
         assert said["review_since"] == (micros(waits) if waits else None)
+        assert said["area"] == area_key(complaint.observed.area)
 
 
 @pytest.mark.parametrize("words", ["断网", "nothing that the rules know", None])
