@@ -25,7 +25,7 @@ ROW = {"topic": TOPIC, "partition": 7, "offset": 4711, "reason": "fork", "type":
         (["triage", f"Complaint/{COMPLAINT}"], "is none of these: a complaint's id, another subject's name"),
         (["triage", COMPLAINT, "--skip", "--why", "called from 138 0000 0001"], "must not hold a phone number"),
         (["triage", COMPLAINT, "--skip", "--why", "wang@example.com wrote it"], "must not hold a phone number or an e-mail address"),
-        (["triage", COMPLAINT, "--skip", "--why", "x" * 201], "1 to 200 characters"),
+        (["triage", COMPLAINT, "--skip", "--why", "x" * 201], "has 201 characters, and may have 200"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )

@@ -3,7 +3,7 @@ there, and all else is not, neither to be read nor to be changed, nor in a list.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,12 +12,15 @@ from permission_page import service_of
 
 from redress_callback import testing as visits
 from redress_chassis.auth.permissions import ANYTHING, OWN_AREAS, Duties
+from redress_events.contracts import SLA_MONITOR
 from redress_events.contracts.intake import ComplaintRegistered
-from redress_events.contracts.sla_monitor import ClockStarted
 from redress_events.contracts.triage import ComplaintClassified
 from redress_intake.domain.number import number_from
 from redress_local.pytest_plugin import Serve
-from redress_spine.testing import Happened
+from redress_sla_monitor.automations import start_by
+from redress_sla_monitor.domain.aggregate import AGGREGATE as WATCH
+from redress_sla_monitor.policies import in_force
+from redress_spine.testing import Happened, Spec
 
 NOW = datetime.now(UTC)
 WORDS = {"intake/1/text": "手机没有信号", "intake/1/phone": "13900000000", "handling/6/cause": "A cell", "handling/6/measures": "On"}
@@ -43,11 +46,8 @@ def story(service: str, number: str, area: str | None) -> list[Happened]:
             )
             return [registered, unsure]
         case "sla-monitor":
-            due = NOW + timedelta(days=3)
-            clock = ClockStarted(
-                clock="classify", cycle=1, n=1, policy="p@1", calendar="cn@1", target="3 working days", starts_at=NOW, deadline=due
-            )
-            return [registered, clock]
+            watched = Spec(SLA_MONITOR, WATCH).given((registered, NOW)).at(NOW).when_due(start_by(in_force())).after
+            return list(watched.happened)
         case "callback":
             given = visits.registered().model_copy(update={"number": number, "area": area})
             return [given, visits.classified(), visits.routed(), visits.resolved(), visits.scheduled()]

@@ -71,8 +71,14 @@ class OverHttp:
 
     def _bearer(self, who: str) -> dict[str, str]:
         roles, name, department, areas, channels, *_ = [*(who or self.usual).split("/"), "", "", "", ""]
-        several = {"area": areas.split("+") if areas else None, "channels": channels.split("+") if channels else ()}
-        return {"authorization": f"Bearer {self.issuer.mint(roles.split('+'), name or 'li', department=department or None, **several)}"}
+        token = self.issuer.mint(
+            roles.split("+"),
+            name or "li",
+            department=department or None,
+            area=areas.split("+") if areas else None,
+            channels=channels.split("+") if channels else (),
+        )
+        return {"authorization": f"Bearer {token}"}
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from redress_chassis import ANYTHING, ANYTHING_UNLESS_BY_AREA, OWN, OWN_DEPARTMENT, OWN_UNLESS_SHARED, Permissions, Roles
+from redress_chassis import ANYTHING, ANYTHING_UNLESS_BY_AREA, OWN, OWN_DEPARTMENT, OWN_UNLESS_SHARED, Permissions, Role, Roles
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.subscription import Subscription
 
@@ -47,6 +47,7 @@ LOOKS: Roles = {
 # Over all numbers: front ends find what they have by its id or number, for whose complaint it is, is not known of them.
 SEARCHES: Roles = {"agent": ANYTHING_UNLESS_BY_AREA, "supervisor": ANYTHING}
 WATCHES: Roles = {"supervisor": ANYTHING, "ops": ANYTHING}
+BY_CHANNEL: tuple[Role, ...] = ("front-end",)
 IS_TOLD: Roles = {"front-end": OWN}
 
 PERMISSIONS = Permissions(
@@ -82,5 +83,5 @@ PERMISSIONS = Permissions(
     owner=owner,
     channel=channel,
     area=area,
-    by_channel={"POST /complaints": ("front-end",)},
+    by_channel={"POST /complaints": BY_CHANNEL},
 )

@@ -224,9 +224,23 @@ async def test_a_reason_changes_nothing_for_who_reaches_it_and_nothing_for_who_m
     ]
 
 
-@pytest.mark.parametrize("reason", ["", "in a hurry", "x" * 201, "call the customer at 139 0000 0000 now", "%FF" * 20, f"{REASON}%0Aline"])
-async def test_a_reason_is_a_sentence_without_personal_data(ask, jar, reason):
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("", "is empty"),
+        ("in a hurry", "has 10 characters, and 20 at least"),
+        ("x" * 201, "has 201 characters, and may have 200"),
+        ("call the customer at 139 0000 0000 now", "phone number"),
+        (quote("call the customer at １３９ ００００ ００００ now"), "phone number"),
+        ("write to li(at)example.com that it is done", "e-mail address"),
+        ("%FF" * 20, "not UTF-8"),
+        (f"{REASON}%0Aline", "a line break"),
+        (f"{REASON}%1B[2J", "a character that cannot be seen"),
+    ],
+)
+async def test_a_reason_is_a_sentence_without_personal_data(ask, jar, reason, said):
     answer = await ask(PATH, "handler", department="elsewhere", reason=reason)
+    assert said in answer.json()["errors"][0]["detail"]
     assert (answer.status_code, answer.json()["errors"][0]["code"], answer.json()["pointer"]) == (422, "no-reason", "/redress-break-glass")
     assert jar.audited == []
 

@@ -148,4 +148,4 @@ def test_areas_are_the_tokens_and_its_teams_in_their_normal_form():
 
 def test_nobody_looks_for_what_tells_nobody_apart():
     reading = read("default", {"sub": "a", "areas": 7, "channels": 7, "groups": 7})
-    assert (reading.caller.areas, reading.caller.channels) == (set(), set())
+    assert reading.caller == Caller("a", frozenset())

@@ -275,7 +275,7 @@ async def test_a_broken_glass_shows_no_list_what_ended_too_long_ago(service: Ser
 APART = Permissions(
     {"POST /things": {"front-end": ANYTHING, "agent": ANYTHING}, "GET /things/{thing}": {"front-end": OWN_UNLESS_SHARED}},
     channel=lambda state: state,
-    by_channel={"POST /things": ("front-end",)},
+    by_channel={"POST /things": ["front-end"]},
 )
 
 
@@ -295,7 +295,7 @@ def test_front_ends_are_told_apart_by_channel_where_a_setting_says_so():
 
 def test_a_table_says_of_operations_that_are_there_alone_who_begins_by_channel():
     with pytest.raises(ValueError, match="names POST /things, which is not there"):
-        Permissions({}, by_channel={"POST /things": ("front-end",)}).check([], lambda route: True, ())
+        Permissions({}, by_channel={"POST /things": ["front-end"]}).check([], lambda route: True, ())
 
 
 AREAS = Permissions({"GET /things": {"agent": ANYTHING_UNLESS_BY_AREA, "supervisor": ANYTHING}}, area=lambda state: state)

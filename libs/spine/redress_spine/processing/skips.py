@@ -44,7 +44,7 @@ ADDRESS = re.compile(r"@|\w\s*[(\[{<]\s*at\s*[)\]}>]|\w\s+at\s+[\w-]+\s*(?:[(\[{
 
 def checked_why(why: str) -> str:
     """The reason that is kept for ever beside a decision, in clear: no place for a customer's data. Raises ValueError."""
-    why = why.strip()
+    why = "".join(" " if unicodedata.category(each) == "Zs" else each for each in why.strip())
     if not why:
         raise ValueError("The reason is empty: say in a sentence why, with the number of a ticket.")
     if len(why) > WHY_LENGTH:

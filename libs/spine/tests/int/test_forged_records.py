@@ -210,6 +210,31 @@ async def test_keys_are_rotated_while_services_run(stack: Stack, tmp_path: Path,
         assert (await verify(service, (await stack.database(source)).app_dsn, stack.kafka, master=MASTER)).equal
 
 
+async def test_a_folder_of_keys_that_went_bad_is_an_alarm_and_stops_nobody(stack: Stack, tmp_path: Path) -> None:
+    folder = tmp_path / "mac"
+    make_keys(folder, ["intake", "handling"])
+    intake = await stack.engine("intake", automations=[], mac=MacKeys.read(folder))
+
+    async def alarmed() -> bool:
+        alarms = (await intake.health()).alarms
+        return any("intake.2.key must hold 32 bytes" in each for each in alarms)
+
+    assert not await alarmed() and (await intake.measures()).mac_keys_unusable == 0
+    (folder / "intake.2.key").write_bytes(b"short")
+    await eventually(alarmed)
+    assert (await intake.measures()).mac_keys_unusable == 1
+    subject = (await intake.create("complaint", lambda context: [registered("meanwhile")], metadata("k")))[0].subject
+    await idle(intake)
+    assert await signed_by(stack, subject) == [b"intake.1"]
+    (folder / "intake.2.key").unlink()
+
+    async def over() -> bool:
+        return not await alarmed()
+
+    await eventually(over)
+    assert (await intake.measures()).mac_keys_unusable == 0
+
+
 async def test_no_journal_takes_in_what_its_service_did_not_sign(stack: Stack) -> None:
     intake = await stack.engine("intake", automations=[])
     subject = (await intake.create("complaint", lambda context: [registered("secret")], metadata("k")))[0].subject

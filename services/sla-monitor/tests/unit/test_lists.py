@@ -79,7 +79,7 @@ def compare(watches: list[Watch], rules: PolicyInForce) -> None:
     for watch in watches:
         row = shown(watch)
         assert row["department"] == watch.observed.placement.department
-        assert row["area"] == ("north" if watch.observed.number else None)
+        assert row["area"] == area_key(watch.observed.area)
         assert row["to_start"] == bool(decide("start", watch, NOW, rules))
         assert row["to_settle"] == bool(decide("settle", watch, NOW, rules))
         assert row["late_since"] == min((micros(each.deadline) for each in watch.own.clocks if each.late), default=None)
