@@ -78,9 +78,8 @@ def _container(service: ServiceEntry) -> list[str]:
     ]
 
 
-def ports(services: Services) -> list[str]:
-    """Names of variables, as docker-compose.yml asks for them."""
-    return [f'"REDRESS_{each.constant}_PORT",' for each in services]
+def names(services: Services) -> list[str]:
+    return [f'"{each.name}",' for each in services]
 
 
 BLOCKS: Mapping[str, Callable[[Services], list[str]]] = {
@@ -88,7 +87,7 @@ BLOCKS: Mapping[str, Callable[[Services], list[str]]] = {
     "domains": domains,
     "contracts": contracts,
     "containers": containers,
-    "ports": ports,
+    "names": names,
 }
 
 

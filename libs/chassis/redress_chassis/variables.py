@@ -31,20 +31,19 @@ READ_BY_OTHERS = frozenset(
         "REDRESS_URL",
     }
 )
-# Ports of a compose stack.
-PORTS = frozenset(
-    {
-        "REDRESS_KAFKA_PORT",
-        "REDRESS_POSTGRES_PORT",
-        # from services.toml: ports
-        "REDRESS_INTAKE_PORT",
-        "REDRESS_TRIAGE_PORT",
-        "REDRESS_HANDLING_PORT",
-        "REDRESS_SLA_MONITOR_PORT",
-        "REDRESS_CALLBACK_PORT",
-        # end of ports
-    }
+# What a compose stack runs: a variable with its name tells the port of each.
+IN_A_STACK = (
+    "kafka",
+    "postgres",
+    # from services.toml: names
+    "intake",
+    "triage",
+    "handling",
+    "sla-monitor",
+    "callback",
+    # end of names
 )
+PORTS = frozenset(f"{PREFIX}{name.replace('-', '_').upper()}_PORT" for name in IN_A_STACK)
 # What tests are told, and what Kubernetes tells each container of the services in its namespace: of a port alone as an address.
 OF_OTHERS = re.compile(r"^REDRESS_(TEST_\w+|REAL_TEXTS)$|_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)$")
 ADDRESS = re.compile(r"^(tcp|udp|sctp)://")
