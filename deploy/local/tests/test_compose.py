@@ -22,6 +22,7 @@ from redress_chassis import Settings
 from redress_chassis.identity_settings import IdentitySettings
 from redress_chassis.production import PASSWORDS
 from redress_chassis.settings import PREFIX, KafkaSettings
+from redress_chassis.variables import PORTS
 from redress_local import setup_job
 from redress_local.compose import NoCompose, read_compose
 from redress_local.containers import KAFKA_IMAGE, POSTGRES_IMAGE, kafka_environment
@@ -145,6 +146,11 @@ def test_ports_are_open_to_this_machine_alone(services):
     published = [port for each in services.values() for port in each.get("ports", [])]
     assert len(published) == len(SERVICES) + 3
     assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_no_port_that_a_stack_is_told_is_taken_for_a_setting():
+    told = set(re.findall(r"\$\{(REDRESS_\w+_PORT)\b", FILE.read_text("utf-8")))
+    assert told == PORTS and "REDRESS_KAFKA_PORT" in told
 
 
 def test_no_password_is_written_but_the_local_defaults(services):

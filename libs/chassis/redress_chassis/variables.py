@@ -33,6 +33,7 @@ READ_BY_OTHERS = frozenset(
 )
 # What a compose stack runs: a variable with its name tells the port of each.
 IN_A_STACK = (
+    "gateway",
     "kafka",
     "postgres",
     # from services.toml: names
