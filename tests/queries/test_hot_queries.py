@@ -92,11 +92,18 @@ def lists() -> list[Hot]:
             for filters in ASKED[service.name, query.name]:
                 asked = [(query.of_owner(len(filters)), (*filters, "app"))] if query.owner else [(query, filters)]
                 asked += [(query.of_department(len(filters)), (*filters, "d3"))] if query.own else []
-                if query.table is not None and "area" in query.table.columns:
-                    asked.append((query.of_areas(len(filters)), (*filters, ["north"])))
+                if query.near:
+                    asked.append((query.of_areas(len(filters)), (*filters, ["north", "pudong"])))
                     asked += [(query.of_areas(len(filters), with_department=True), (*filters, ["north"], "d3"))] if query.own else []
                 found += [
-                    Hot(service, f"{query.name} {args}", each.sql(len(args)), (*args, *FIRST, 51), (each.index,), query.name == "by-number")
+                    Hot(
+                        service,
+                        f"{query.name} {args}",
+                        each.sql(len(args)),
+                        (*args, *FIRST, 51),
+                        (each.index,),
+                        bool(query.name == "by-number" or each.areas_at),  # the first of each area, put in one order
+                    )
                     for each, args in asked
                 ]
     return found

@@ -10,6 +10,7 @@ DUE = Query(
     order="next_breach",
     index="watches_next_breach",
     own="watches_next_breach_of",
+    near="watches_next_breach_in",
     table=WATCHES,
 )
 LATE = Query(
@@ -18,6 +19,7 @@ LATE = Query(
     order="late_since",
     index="watches_late_since",
     own="watches_late_since_of",
+    near="watches_late_since_in",
     table=WATCHES,
 )
 QUERIES = [DUE, LATE]

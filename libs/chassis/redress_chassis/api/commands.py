@@ -154,7 +154,7 @@ class Commands(Generic[State]):
         elif OWN_AREAS in reaches and ANYTHING not in reaches:
             beside = self.caller.department if OWN_DEPARTMENT in reaches else None  # who has both roles reaches what either does
             query = query.of_areas(len(args), with_department=beside is not None)
-            args = (*args, sorted(self.caller.areas), *(() if beside is None else (beside,)))
+            args = (*args, sorted({"", *self.caller.areas}), *(() if beside is None else (beside,)))
         elif ANYTHING not in reaches:
             if self.caller.department is None or department not in (None, self.caller.department):
                 return Page([])

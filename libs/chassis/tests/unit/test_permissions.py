@@ -314,7 +314,7 @@ def test_agents_reach_their_areas_and_what_is_in_none_where_a_setting_says_so(ar
         assert together["GET /things"].on(ann, area) == {"agent"}
 
 
-LISTED = Query("things", "true", order="number", index="things_number", own="things_of", table=Table("things", {"area": "text"}))
+LISTED = Query("things", "true", order="number", index="things_number", own="things_of", near="things_in", table=Table("things", {}))
 
 
 async def test_a_list_is_asked_for_the_agents_areas(service: Service, settings: Settings, jar: Any, issuer: Any):
@@ -337,9 +337,8 @@ async def test_a_list_is_asked_for_the_agents_areas(service: Service, settings: 
         both = {"authorization": f"Bearer {issuer.token('agent', 'handler', areas=['NORTH'], department='network')}"}
         assert len((await client.get("/things", headers=both)).json()) == 2
     (of_agent, areas), (of_both, filters) = jar.pages
-    assert (of_agent.where, areas) == ("(true) AND (s.area IS NULL OR s.area = ANY ($1::text[]))", (["north"],))
-    assert of_both.where == "(true) AND (s.area IS NULL OR s.area = ANY ($1::text[]) OR s.department = $2::text)"
-    assert filters == (["north"], "network")
+    assert (of_agent.index, of_agent.areas_at, of_agent.department_at, areas) == ("things_in", 1, 0, (["", "north"],))
+    assert (of_both.areas_at, of_both.department_at, filters) == (1, 2, (["", "north"], "network"))
 
 
 def test_a_list_that_knows_no_areas_is_an_error_and_not_shown_whole():

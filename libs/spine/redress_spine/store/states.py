@@ -37,7 +37,8 @@ JOIN LATERAL (SELECT e.version, e.hash FROM events e WHERE e.stream = w.stream O
 class Query:
     """A list that users page through. where: SQL over columns of the state, or of the projection's table that it names, `$1 …` its filters.
     order: a bigint column, not null within it. own: the index that one department's part of it is read from, where the table has a column
-    `department`. owner: the column that says whose a row is, where `index` serves one owner's part."""
+    `department`. near: the index that the part of one area is read from, where the table has a column `area`, '' for none. owner: the
+    column that says whose a row is, where `index` serves one owner's part."""
 
     name: str
     where: str
@@ -46,6 +47,9 @@ class Query:
     own: str | None = None
     owner: str | None = None
     table: Table | None = None
+    near: str | None = None
+    areas_at: int = 0  # which filter names areas, and which one a department beside them; 0: none
+    department_at: int = 0
 
     def of_department(self, filters: int) -> Query:
         """One department's part; the filter after the others names it. Raises ValueError where the list has no such parts."""
@@ -60,19 +64,29 @@ class Query:
         return replace(self, where=f"({self.where}) AND s.{self.owner} = ${filters + 1}::text")
 
     def of_areas(self, filters: int, *, with_department: bool = False) -> Query:
-        """The part of some areas, and what is in none; the filter after the others names them. with_department: what lies with a department
-        too, whom the next filter names. Raises ValueError where the table does not say where its rows are."""
-        if self.table is None or "area" not in self.table.columns or (with_department and self.own is None):
+        """The part of some areas; the filter after the others names them. with_department: what lies with a department too, whom the next
+        filter names. Raises ValueError where the list has no such parts."""
+        if self.near is None or (with_department and self.own is None):
             raise ValueError(f"The list {self.name} is not told apart by area.")
-        where = f"s.area IS NULL OR s.area = ANY (${filters + 1}::text[])"
-        if with_department:
-            where += f" OR s.department = ${filters + 2}::text"
-        return replace(self, where=f"({self.where}) AND ({where})")
+        return replace(self, index=self.near, areas_at=filters + 1, department_at=filters + 2 if with_department else 0)
 
     def sql(self, filters: int) -> str:
-        after, subject, limit = (f"${filters + n}" for n in (1, 2, 3))
+        bounds = [f"${filters + n}" for n in (1, 2, 3)]
+        if not self.areas_at:
+            return self._part(self.where, *bounds)
+        # Each area's part in its order, from its index, and the first of them all: whatever waits in other areas is not read.
+        areas = f"${self.areas_at}::text[]"
+        parts = (
+            f"SELECT p.* FROM unnest({areas}) a (area) CROSS JOIN LATERAL ({self._part(f'({self.where}) AND s.area = a.area', *bounds)}) p"
+        )
+        if self.department_at:
+            elsewhere = f"({self.where}) AND s.department = ${self.department_at}::text AND s.area <> ALL ({areas})"
+            parts += f" UNION ALL ({self._part(elsewhere, *bounds)})"
+        return f"SELECT f.subject, f.place FROM ({parts}) f ORDER BY f.place, f.subject LIMIT {bounds[2]}"
+
+    def _part(self, where: str, after: str, subject: str, limit: str) -> str:
         return (
-            f"SELECT s.subject, s.{self.order} AS place FROM {self.table.name if self.table else 'state'} s WHERE ({self.where}) AND "
+            f"SELECT s.subject, s.{self.order} AS place FROM {self.table.name if self.table else 'state'} s WHERE ({where}) AND "
             f"(s.{self.order}, s.subject) > ({after}::bigint, {subject}::text) ORDER BY s.{self.order}, s.subject LIMIT {limit}"
         )
 

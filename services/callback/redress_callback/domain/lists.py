@@ -11,7 +11,7 @@ from redress_spine.aggregate import Projection, Table
 
 FIRST = 2**53  # microseconds since 1970 stay below this until 2255
 # to_call: the place in the list of customers to be called, while it is an agent's turn; give_up_at: while it is the timer's.
-# area: in its normal form, null where nobody said.
+# area: in its normal form, empty where nobody said.
 VISITS = Table(
     "visits",
     {
@@ -28,7 +28,7 @@ VISITS = Table(
 def row(visit: Visit) -> list[tuple[Any, ...]]:
     give_up_at = None if visit.give_up_at is None else micros(visit.give_up_at)
     found = (visit.to_schedule, visit.withdrawn, give_up_at, visit.revision_due, to_call(visit))
-    return [(*found, area_key(visit.observed.area))] if found != (False, False, None, False, None) else []
+    return [(*found, area_key(visit.observed.area) or "")] if found != (False, False, None, False, None) else []
 
 
 def to_call(visit: Visit) -> int | None:

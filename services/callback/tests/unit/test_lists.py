@@ -52,7 +52,7 @@ START = [(say.registered(), 0)]
 UNREACHED = [*START, (say.resolved(), 0), (SCHEDULE, 1), (Attempt(), 1), (Attempt(), 4), (Attempt(), 4)]
 HISTORIES = st.tuples(st.sampled_from([START, UNREACHED]), st.lists(NEXT, max_size=25)).map(lambda parts: [*parts[0], *parts[1]])
 DUE = {"schedule": "to_schedule", "close-withdrawn": "withdrawn", "give-up": "give_up_at", "publish-again": "revision_due"}
-NO_ROW = (False, False, None, False, None, None)
+NO_ROW = (False, False, None, False, None, "")
 
 Chapter = tuple[Visit, datetime]
 
@@ -102,7 +102,7 @@ def test_the_rows_say_what_the_domain_says(steps: list[tuple[Any, int]]):
     for visit, now in chapters(steps):
         for automation in AUTOMATIONS:
             assert due(automation, visit, now) == bool(decided(automation, visit, now)), automation.name
-        assert shown(visit)["area"] == (area_key(visit.observed.area) if row(visit) else None)
+        assert shown(visit)["area"] == ((area_key(visit.observed.area) or "") if row(visit) else "")
         assert shown(visit)["to_call"] == (None if visit.visit_at is None else micros(visit.visit_at) - visit.unanswered * 2**53)
 
 

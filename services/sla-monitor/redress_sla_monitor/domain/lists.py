@@ -10,7 +10,7 @@ from redress_sla_monitor.domain.watch import Watch
 from redress_spine.aggregate import Projection, Table
 
 # next_breach: the first instant at which a clock is late that is awaited; late_since: the first deadline that was not kept, of a clock
-# that still runs. area: in its normal form, null where nobody said.
+# that still runs. area: in its normal form, empty where nobody said.
 WATCHES = Table(
     "watches",
     {
@@ -31,7 +31,7 @@ def row(watch: Watch) -> list[tuple[Any, ...]]:
     next_breach = min((micros(each.deadline) + 1 for each in clocks if watch.awaited(each)), default=None)
     late_since = min((micros(each.deadline) for each in clocks if each.late), default=None)
     found = (bool(watch.missing), watch.to_settle, next_breach, late_since)
-    return [(watch.observed.department, *found, area_key(watch.observed.area))] if found != (False, False, None, None) else []
+    return [(watch.observed.department, *found, area_key(watch.observed.area) or "")] if found != (False, False, None, None) else []
 
 
 PROJECTIONS = (Projection(WATCHES, row, observed=("classifications", "wanted", "ends", "department", "area"), own=("clocks", "started")),)

@@ -40,7 +40,7 @@ def shown(watch: Watch) -> dict[str, Any]:
     return dict(
         zip(
             WATCHES.columns,
-            rows[0] if rows else (watch.observed.department, False, False, None, None, area_key(watch.observed.area)),
+            rows[0] if rows else (watch.observed.department, False, False, None, None, area_key(watch.observed.area) or ""),
             strict=True,
         )
     )
@@ -79,7 +79,7 @@ def compare(watches: list[Watch], rules: PolicyInForce) -> None:
     for watch in watches:
         row = shown(watch)
         assert row["department"] == watch.observed.placement.department
-        assert row["area"] == area_key(watch.observed.area)
+        assert row["area"] == (area_key(watch.observed.area) or "")
         assert row["to_start"] == bool(decide("start", watch, NOW, rules))
         assert row["to_settle"] == bool(decide("settle", watch, NOW, rules))
         assert row["late_since"] == min((micros(each.deadline) for each in watch.own.clocks if each.late), default=None)
