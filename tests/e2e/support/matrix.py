@@ -38,4 +38,6 @@ BODIES: dict[str, Any] = {
     "POST /ops/effects/{reactor}/{key}/retry": None,
     "POST /ops/effects/{reactor}/{key}/drop": {"why": "z"},
 }
+# What a GET is asked with: a stream that is reached ends at once, for there is no such event (400).
+ASKED = {"last-event-id": "none"}
 CREATE = ("POST /complaints", "POST /subscriptions")
