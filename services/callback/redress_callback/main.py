@@ -18,6 +18,6 @@ service = Service(
     automations=automations,
     queries=QUERIES,
     routes=[api.router],
-    fold=5,
+    fold=6,
 )
 app = service.app()

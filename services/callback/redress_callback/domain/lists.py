@@ -28,11 +28,6 @@ def to_call(visit: Visit) -> int | None:
     return None if at is None else micros(at) - visit.unanswered * FIRST
 
 
-PROJECTIONS = (
-    Projection(
-        VISITS,
-        row,
-        ("handled", "withdrawal", "breaches", "said", "said_at"),
-        ("cycle", "scheduled", "due_at", "next_at", "give_up_at", "answered", "closed", "said", "revision", "published"),
-    ),
-)
+OBSERVED = ("handled", "withdrawal", "breaches", "clocks", "said", "said_at")
+OWN = ("cycle", "scheduled", "due_at", "next_at", "give_up_at", "answered", "closed", "said", "revision", "published", "published_clocks")
+PROJECTIONS = (Projection(VISITS, row, OBSERVED, OWN),)
