@@ -33,6 +33,7 @@ LOOKS: Roles = {"front-end": OWN_UNLESS_SHARED, "agent": ANYTHING, "handler": OW
 # Over all numbers: front ends find what they have by its id or number, for whose complaint it is, is not known of them.
 SEARCHES: Roles = {"agent": ANYTHING, "supervisor": ANYTHING}
 WATCHES: Roles = {"supervisor": ANYTHING, "ops": ANYTHING}
+COUNTS: Roles = {"supervisor": ANYTHING, "ops": ANYTHING, "bi": ANYTHING}
 IS_TOLD: Roles = {"front-end": OWN}
 
 PERMISSIONS = Permissions(
@@ -48,6 +49,7 @@ PERMISSIONS = Permissions(
         "GET /complaints/{complaint}/stages": LOOKS,
         "GET /complaints/{complaint}/stages/stream": LOOKS,
         "GET /pending": WATCHES,
+        "GET /statistics/open": COUNTS,
         "POST /subscriptions": IS_TOLD,
         "GET /subscriptions": IS_TOLD,
         "GET /subscriptions/{subscription}": IS_TOLD,
