@@ -103,7 +103,7 @@ async def register_complaint(body: RegisterBody, commands: Permitted[Complaint],
 
     loaded = await commands.create(decide)
     commands.created(path_of(loaded))
-    return RegisteredView.of(loaded, commands.policies, language_of(accept_language))
+    return RegisteredView.of(loaded, commands.policies, language_of(accept_language), phone=body.phone)
 
 
 @router.get("/pending", response_model_exclude_none=True)

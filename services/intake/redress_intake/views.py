@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal, Self, get_args
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from redress_chassis import PathLink, filled
 from redress_events.contracts.callback import CloseReason
@@ -23,6 +23,7 @@ from redress_intake.domain.first_answer import FirstAnswer, Language
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.domain.next_step import next_step
 from redress_intake.domain.observed import StageName
+from redress_intake.domain.phone import NOT_CALLABLE, can_be_called
 from redress_intake.domain.subscription import ToldStage
 from redress_spine.processing.effects import Shown
 from redress_spine.store.entries import Latest, Listed, Opened
@@ -56,6 +57,14 @@ class EarlierView(BaseModel):
         return cls(id=UUID(earlier.complaint), number=earlier.number, status=f"/complaints/{earlier.complaint}")
 
 
+class WarningView(BaseModel):
+    """Something that was registered as it is, and that somebody should look at while the customer can still be asked."""
+
+    code: Literal["phone-not-callable"] = Field(description="What it is, for programs.")
+    pointer: str = Field(description="The field of the request that it is about, as a JSON pointer: `/phone`.")
+    detail: str = Field(description="A sentence for whoever is at the desk, in the language of `Accept-Language`.")
+
+
 class RegisteredView(BaseModel):
     """The answer to a new complaint: its number, and where to ask for it."""
 
@@ -66,9 +75,13 @@ class RegisteredView(BaseModel):
     registered_at: datetime
     refers_to: EarlierView | None = None
     next: Next
+    warnings: list[WarningView] = Field(
+        [], description="What should be checked with the customer; the complaint is registered all the same."
+    )
 
     @classmethod
-    def of(cls, loaded: Loaded, policy: FirstAnswer, language: Language) -> RegisteredView:
+    def of(cls, loaded: Loaded, policy: FirstAnswer, language: Language, phone: str | None) -> RegisteredView:
+        """phone: as it was sent, for the state has only a reference to it."""
         own = loaded.state.own
         return filled(
             cls,
@@ -77,7 +90,14 @@ class RegisteredView(BaseModel):
             status=path_of(loaded),
             refers_to=EarlierView.of(own.refers_to),
             next=Next(sentence=policy.sentence(own.kind, language), working_days=policy.working_days),
+            warnings=_warnings(phone, language),
         )
+
+
+def _warnings(phone: str | None, language: Language) -> list[WarningView]:
+    if phone is None or can_be_called(phone):
+        return []
+    return [WarningView(code="phone-not-callable", pointer="/phone", detail=NOT_CALLABLE[language])]
 
 
 class StageView(BaseModel):

@@ -255,8 +255,9 @@ async def test_a_service_is_imported_without_an_environment_but_not_started(serv
 
 
 async def test_the_spine_can_be_watched(alice, jar):
-    await alice.post("/notes", json=GOOD)
-    await alice.post("/notes", json=GOOD)
+    first = await alice.post("/notes", json=GOOD)
+    again = await alice.post("/notes", json=GOOD)
+    assert [each.headers.get("idempotency-replayed") for each in (first, again)] == [None, "true"]
     await alice.post("/notes", json={**GOOD, "text": "refuse"}, headers={"idempotency-key": "other"})
     await alice.get("/nowhere/13800138000")
     text = (await alice.get("/metrics")).text
