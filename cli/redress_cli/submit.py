@@ -1,17 +1,11 @@
-"""Post complaints from a CSV file, as a front end would: with a retry that never doubles and a report of what was refused."""
+"""Post complaints from a file, as a front end would: with a retry that never doubles, and a report in which every row has an outcome."""
 
 from __future__ import annotations
 
 import asyncio
-import csv
-import hashlib
-import json
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx
@@ -20,75 +14,100 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, out, running_stack
-from redress_cli.harmless import foreign
-from redress_events.vocabulary import Channel
+from redress_cli.harmless import foreign, harmless
+from redress_cli.importing.columns import MappingUnusable
+from redress_cli.importing.dates import DateUnclear, order_named
+from redress_cli.importing.plan import ImportPlan, make_plan
+from redress_cli.importing.posting import ImportReport, RowOutcome, before_posting, post_all
+from redress_cli.importing.report_file import write_report
+from redress_cli.importing.tables import FileUnusable, read_table
 
-# Column names that are understood without being told, per field of the complaint.
-USUAL = {
-    "text": ("text", "text_clean", "complaint", "customer complaint", "description", "内容", "投诉内容"),
-    "channel": ("channel", "received via", "渠道"),
-    "received_at": ("received_at", "received", "date", "日期"),
-    "product": ("product", "产品"),
-    "area": ("area", "city", "区域"),
-    "phone": ("phone", "电话"),
-    "customer": ("customer", "name", "姓名"),
-}
-# What CSV files call them, beside their own names.
-CHANNELS: dict[str, Channel] = {"customer care call": "hotline", "internet": "web", "phone": "hotline", "email": "e-mail"}
-DATES = ("%Y-%m-%d", "%d-%m-%y", "%d-%b-%y", "%d/%m/%Y", "%Y/%m/%d")
-PAUSES = (0.2, 0.5, 1, 2, 4, 8)  # seconds between tries while nobody answers
-
-
-@dataclass(slots=True)
-class SubmitReport:
-    """What became of the rows. refused: line, code and message."""
-
-    accepted: int = 0
-    refused: list[tuple[int, str, str]] = field(default_factory=list)
-    numbers: list[str] = field(default_factory=list)
+MOST_SHOWN = 50  # rows of each table; --report has all
 
 
 def submit(
-    file: Annotated[Path, typer.Option("--csv", help="The CSV file, UTF-8, with a header line.", exists=True, dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="A table with a header: CSV, TSV or XLSX.", exists=True, dir_okay=False)],
     column: Annotated[
         list[str] | None, typer.Option("--map", help="field=column, where the header has another name; may be repeated.")
     ] = None,
     constant: Annotated[list[str] | None, typer.Option("--set", help="field=value for every row: --set channel=hotline")] = None,
+    date_format: Annotated[
+        str | None, typer.Option("--date-format", help="DMY, MDY or YMD, where the dates alone do not tell. 02/03/2026 may be two days.")
+    ] = None,
     zone: Annotated[str, typer.Option(help="Time zone of dates without one.")] = "Asia/Shanghai",
-    limit: Annotated[int, typer.Option(help="Only the first so many rows; 0: all.")] = 0,
+    encoding: Annotated[str | None, typer.Option(help="Of a CSV file that is neither UTF-8 nor GB18030: cp1252, …")] = None,
+    sheet: Annotated[str | None, typer.Option(help="Of an XLSX file with several.")] = None,
+    limit: Annotated[int, typer.Option(help="Only the first so many rows; 0: all.", min=0)] = 0,
     at_once: Annotated[int, typer.Option(help="Posts under way at a time.", min=1, max=64)] = 8,
+    report_file: Annotated[
+        Path | None, typer.Option("--report", help="Write what became of each row to this CSV file.", dir_okay=False)
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be posted, and what would be refused. Needs no stack.")
+    ] = False,
     folder: Folder = DEFAULT_FOLDER,
     as_json: AsJson = False,
 ) -> None:
-    """Post each row of a CSV file as a complaint.
+    """Post each row of a file as a complaint.
 
-    Usual column names are understood (text, date, channel, …); others are told with --map. Each row's key is made of its content, so the
-    same file posted twice, or with rows added, makes no second complaint. A row that is refused is reported with its line, and the rest
-    go on.
+    Usual column names are understood, in English and Chinese: text or 投诉内容, date or 受理时间, channel or 渠道. Others: --map.
+    The whole file is read first: where the table is broken nothing is posted. A row that is refused is reported with its line, and the
+    rest go on.
+
+    Each row's key is made of its content. The same file posted again, or after an interruption, or with rows added, makes no second
+    complaint.
 
     Examples:
 
-        redress submit --csv complaints.csv
+        redress submit complaints.xlsx --dry-run
 
-        redress submit --csv tickets.csv --map text=内容 --map received_at=日期 --set channel=hotline
+        redress submit tickets.csv --map text=备注 --set channel=hotline --report outcome.csv
     """
-    stack = running_stack(folder)
-    rows = list(read_rows(file, pairs(column, "--map"), pairs(constant, "--set"), zone))[: limit or None]
-    if not rows:
+    if report_file is not None and report_file.exists() and report_file.samefile(file):
+        fail("--report names the file that is to be posted. Name another one.")
+    plan = _planned(file, encoding, sheet, column, constant, zone, date_format)
+    plan.rows = plan.rows[: limit or None]
+    if not plan.rows and not plan.flaws:
         fail(f"{file} has no rows.")
-    token = stack.token_issuer().mint("front-end", "redress-submit", ttl=12 * 3600)
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err) as progress:
-        task = progress.add_task("Posting", total=len(rows))
-        report = asyncio.run(post_all(stack.urls["intake"], token, rows, at_once, lambda: progress.advance(task)))
+    err.print(harmless(_understood(plan)), markup=False, soft_wrap=True)
+    report = before_posting(plan)
+    if plan.to_post and not dry_run:
+        _post(plan, report, folder, at_once)
+    if report_file is not None:
+        try:
+            write_report(report_file, report)
+        except OSError as error:
+            fail(f"{report_file} cannot be written: {error.strerror}.")
+    would = len(plan.to_post) if dry_run else None
     if as_json:
-        out.print_json(data={"accepted": report.accepted, "refused": [list(row) for row in report.refused], "numbers": report.numbers})
+        out.print_json(data=_as_json(plan, report, would))
     else:
-        show(report)
-    if report.refused:
+        _show(plan, report, would)
+    if plan.flaws or report.count("refused") != (would or 0):
         raise typer.Exit(1)
 
 
-def pairs(given: list[str] | None, option: str) -> dict[str, str]:
+def _planned(
+    file: Path, encoding: str | None, sheet: str | None, column: list[str] | None, constant: list[str] | None, zone: str, order: str | None
+) -> ImportPlan:
+    """What the file asks for. Ends the command where the file or an option makes no sense."""
+    try:
+        local = ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        fail(f"There is no time zone {zone!r}.")
+    told, constants = _pairs(column, "--map"), _pairs(constant, "--set")
+    try:
+        table = read_table(file.read_bytes(), encoding, sheet)
+        return make_plan(table, told, constants, local, datetime.now(local).date(), order_named(order) if order else None)
+    except DateUnclear as error:
+        fail(f"--date-format: {error}")
+    except (FileUnusable, MappingUnusable) as error:
+        fail(harmless(f"{file}: {error}"))
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}.")
+
+
+def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
     found = {}
     for each in given or ():
         name, equals, value = each.partition("=")
@@ -98,117 +117,73 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
     return found
 
 
-def read_rows(file: Path, columns: dict[str, str], constants: dict[str, str], zone: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line numbers and complaints. Ends the command where the file or a mapping makes no sense."""
-    try:
-        local = ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        fail(f"There is no time zone {zone!r}.")
-    with file.open(encoding="utf-8-sig", newline="") as opened:
-        reader = csv.DictReader(opened)
+def _post(plan: ImportPlan, report: ImportReport, folder: Path, at_once: int) -> None:
+    """Post what is to be posted. Ctrl-C ends it, and the report says how far it came."""
+    stack = running_stack(folder)
+    token = stack.token_issuer().mint("front-end", "redress-submit", ttl=12 * 3600)
+
+    async def posting() -> None:
+        headers = {"authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(base_url=stack.urls["intake"], timeout=15, trust_env=False, headers=headers) as client:
+            await post_all(client, plan, report, at_once, lambda: progress.advance(task))
+
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err) as progress:
+        task = progress.add_task("Posting", total=len(plan.to_post))
         try:
-            header = {name.strip().lower(): name for name in reader.fieldnames or ()}
-        except (csv.Error, UnicodeDecodeError) as error:
-            fail(f'{file} is no CSV file in UTF-8: {error}. A spreadsheet saves one as "CSV UTF-8".')
-        chosen = {}
-        for name, usual in USUAL.items():
-            found = next((header[each] for each in usual if each in header), None)
-            if found:
-                chosen[name] = found
-        for name, wanted in columns.items():
-            if wanted.lower() not in header:
-                fail(f"{file} has no column {wanted!r}. It has: {', '.join(header.values())}")
-            chosen[name] = header[wanted.lower()]
-        if "text" not in chosen and "text" not in constants:
-            fail(f"Which column is the complaint's text? Say --map text=COLUMN. {file} has: {', '.join(header.values())}")
-        try:
-            for row in reader:
-                body = {name: (row.get(column) or "").strip() for name, column in chosen.items()}
-                yield reader.line_num, complaint({name: value for name, value in body.items() if value} | constants, local)
-        except (csv.Error, UnicodeDecodeError) as error:
-            fail(f'{file}, after line {reader.line_num}: {error}. It has to be in UTF-8; a spreadsheet saves it as "CSV UTF-8".')
+            asyncio.run(posting())
+        except KeyboardInterrupt:
+            err.print("Interrupted.", style="red")
 
 
-def complaint(given: dict[str, str], zone: ZoneInfo) -> dict[str, Any]:
-    """The body of POST /complaints. A channel or date that is not understood is sent as it is, and refused with its reason."""
-    body: dict[str, Any] = {"channel": "web", "kind": "complaint", **given}
-    body["channel"] = CHANNELS.get(body["channel"].lower(), body["channel"])
-    if "received_at" in body:
-        body["received_at"] = instant(body["received_at"], zone)
-    return body
+def _understood(plan: ImportPlan) -> str:
+    """How the file is read, in a line: a person sees at once what is not meant so."""
+    said = [plan.form, *(f"{field}: {column}" for field, column in plan.columns.items())]
+    said += [f"{field}: {value!r} for every row" for field, value in plan.constants.items()]
+    said += [f"dates of {field}: {order}" for field, order in plan.orders.items()]
+    return "; ".join(said) + (f". Not used: {', '.join(plan.unused)}" if plan.unused else "")
 
 
-def instant(text: str, zone: ZoneInfo) -> str:
-    for form in DATES:
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=zone).isoformat()
-        except ValueError:
-            continue
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return (read if read.tzinfo else read.replace(tzinfo=zone)).isoformat()
+def _as_json(plan: ImportPlan, report: ImportReport, would_post: int | None) -> dict[str, object]:
+    return {
+        "rows": len(report.outcomes),
+        "new": report.count("new"),
+        "there_already": report.count("there-already"),
+        "refused": [[each.line, each.code, each.reason] for each in _refused(report, would_post)],
+        **({} if would_post is None else {"would_post": would_post}),
+        "flaws": [[flaw.line, flaw.reason] for flaw in plan.flaws],
+        "warnings": [[each.line, code, reason] for each in report.outcomes for code, reason in each.warnings],
+        "numbers": [each.number for each in report.outcomes if each.number],
+        "columns": plan.columns,
+        "unused": list(plan.unused),
+        "dates": plan.orders,
+    }
 
 
-async def post_all(url: str, token: str, rows: list[tuple[int, dict[str, Any]]], at_once: int, posted: Any) -> SubmitReport:
-    """Post all rows, some at a time. Raises nothing for a refused row; a service that stays away is a refusal too."""
-    report = SubmitReport()
-    gate = asyncio.Semaphore(at_once)
-    async with httpx.AsyncClient(base_url=url, timeout=15, trust_env=False, headers={"authorization": f"Bearer {token}"}) as client:
-
-        async def post(line: int, key: str, body: dict[str, Any]) -> None:
-            async with gate:
-                code, message, number = await post_one(client, key, body)
-                if number:
-                    report.accepted += 1
-                    report.numbers.append(number)
-                else:
-                    report.refused.append((line, code, message))
-                posted()
-
-        await asyncio.gather(*(post(line, key, body) for (line, body), key in zip(rows, keys(rows), strict=True)))
-    report.refused.sort()
-    return report
+def _refused(report: ImportReport, would_post: int | None) -> list[RowOutcome]:
+    return [each for each in report.of("refused") if would_post is None or each.code != "not-posted"]
 
 
-def keys(rows: list[tuple[int, dict[str, Any]]]) -> list[str]:
-    """A key for each row, made of its content and of how often the same content stood before it: rows may move in the file, equal rows stay
-    two complaints, and the file posted again makes none."""
-    seen = Counter[str]()
-    found = []
-    for _, body in rows:
-        content = json.dumps(body, sort_keys=True)
-        found.append(hashlib.sha256(f"{seen[content]}\n{content}".encode()).hexdigest())
-        seen[content] += 1
-    return found
+def _show(plan: ImportPlan, report: ImportReport, would_post: int | None) -> None:
+    rows, refused = len(report.outcomes), _refused(report, would_post)
+    if plan.flaws:
+        out.print("Nothing was posted: the table has to be put right first.")
+        _table("line", "what is wrong", [(flaw.line, flaw.reason) for flaw in plan.flaws])
+        return
+    if would_post is not None:
+        out.print(f"{rows} rows: {would_post} would be posted, {len(refused)} would be refused.")
+    else:
+        new, there = report.count("new"), report.count("there-already")
+        out.print(f"{rows} rows: {new} new, {there} were there already, {len(refused)} refused.")
+    _table("line", "refused for", [(each.line, each.reason) for each in refused])
+    _table("line", "to be looked at", [(each.line, reason) for each in report.outcomes for _, reason in each.warnings])
 
 
-async def post_one(client: httpx.AsyncClient, key: str, body: dict[str, Any]) -> tuple[str, str, str | None]:
-    """code, message and, once it is on disk, the number. Sent again under the same key while the service is away."""
-    last = ("unreachable", "intake does not answer")
-    for pause in (*PAUSES, None):
-        try:
-            answer = await client.post("/complaints", json=body, headers={"idempotency-key": key})
-        except httpx.TransportError as error:
-            last = ("unreachable", f"intake does not answer: {type(error).__name__}")
-        else:
-            if answer.status_code == 201:
-                return "", "", str(answer.json()["number"])
-            problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-            where = f"{problem['pointer']}: " if problem.get("pointer") else ""
-            last = (problem.get("code", str(answer.status_code)), where + problem.get("detail", answer.text[:200]))
-            if answer.status_code < 500:
-                break
-        if pause is not None:
-            await asyncio.sleep(pause)
-    return (*last, None)
-
-
-def show(report: SubmitReport) -> None:
-    out.print(f"{report.accepted} complaints registered, {len(report.refused)} rows refused.")
-    if report.refused:
-        table = Table("line", "code", "reason")
-        for line, code, message in report.refused[:50]:
-            table.add_row(str(line), foreign(code), foreign(message))
-        out.print(table)
+def _table(first: str, second: str, rows: list[tuple[int, str]]) -> None:
+    if not rows:
+        return
+    table = Table(first, second)
+    for line, reason in rows[:MOST_SHOWN]:
+        table.add_row(str(line), foreign(reason))
+    out.print(table)
+    if len(rows) > MOST_SHOWN:
+        out.print(f"… and {len(rows) - MOST_SHOWN} more. All are in the file that --report names.")

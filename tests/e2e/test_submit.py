@@ -7,9 +7,11 @@ import csv
 import json
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from live import Live, eventually, ok
 from typer.testing import CliRunner, Result
@@ -32,7 +34,7 @@ BAD = [
     ("8", "This one comes from the future.", "2199-01-01", "web", ""),
     ("9", "The place is none.", "2026-01-05", "web", "call me: 13800000001 <now>"),
 ]
-MAP = ("--map", "text=what happened", "--map", "received_at=when", "--map", "channel=how", "--map", "area=where")
+MAP = ("--map", "text=what happened", "--map", "received_at=when", "--map", "channel=how", "--map", "area=where", "--date-format", "DMY")
 
 
 def redress(live: Live, *words: str) -> Result:
@@ -56,22 +58,25 @@ def written(folder: Path, rows: Sequence[Sequence[str]]) -> str:
 def test_a_file_goes_in_once_and_what_is_refused_is_said_by_line(live: Live, tmp_path: Path):
     file = written(tmp_path, [*GOOD, *BAD])
     before = len(live.events("intake", "complaint-registered"))
-    first = redress(live, "submit", "--csv", file, *MAP, "--json")
+    first = redress(live, "submit", file, *MAP, "--json")
     assert first.exit_code == 1, "some rows were refused"
     report = json.loads(first.stdout)
-    assert report["accepted"] == len(set(report["numbers"])) == len(GOOD)
+    assert report["new"] == len(set(report["numbers"])) == len(GOOD)
     # The third complaint takes two lines of the file.
-    expected = [(7, "/text"), (8, "/channel"), (9, "/received_at"), (10, "/received_at"), (11, "/area")]
     assert [(line, code, reason.partition(":")[0]) for line, code, reason in report["refused"]] == [
-        (line, "invalid", pointer) for line, pointer in expected
+        (7, "text-missing", "/text"),
+        (8, "channel-unknown", "/channel"),
+        (9, "date-unclear", "/received_at"),
+        (10, "date-unclear", "/received_at"),
+        (11, "invalid", "/area"),
     ]
     assert len(live.events("intake", "complaint-registered")) == before + len(GOOD)
 
-    again = json.loads(redress(live, "submit", "--csv", file, *MAP, "--json").stdout)
-    assert sorted(again["numbers"]) == sorted(report["numbers"])
+    again = json.loads(redress(live, "submit", file, *MAP, "--json").stdout)
+    assert (again["new"], again["there_already"], again["numbers"]) == (0, len(GOOD), report["numbers"])
     assert len(live.events("intake", "complaint-registered")) == before + len(GOOD), "the same file makes no second complaint"
-    for_people = redress(live, "submit", "--csv", file, *MAP)
-    assert "4 complaints registered, 5 rows refused." in for_people.stdout
+    for_people = redress(live, "submit", file, *MAP)
+    assert "9 rows: 0 new, 4 were there already, 5 refused." in for_people.stdout
     assert "/channel" in for_people.stdout
 
     seen = {view["text"]: view for view in (by_number(live, number) for number in report["numbers"])}
@@ -88,18 +93,52 @@ def by_number(live: Live, number: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--map", "text=nothing"], "has no column 'nothing'"),
+        (["--map", "text=nothing"], "There is no column 'nothing'"),
         ([], "Which column is the complaint's text?"),
         ([*MAP, "--zone", "Mars/Olympus"], "There is no time zone 'Mars/Olympus'"),
         ([*MAP, "--set", "channel"], "--set takes field=something"),
+        ([*MAP, "--date-format", "YDM"], "say DMY, MDY or YMD"),
+        ([*MAP, "--sheet", "Sheet 1"], "--sheet is for XLSX"),
+        ([*MAP, "--encoding", "klingon"], "There is no encoding 'klingon'"),
     ],
 )
 def test_a_mapping_that_makes_no_sense_is_said_and_nothing_is_posted(live: Live, tmp_path: Path, words: list[str], said: str):
     before = len(live.events("intake", "complaint-registered"))
-    result = redress(live, "submit", "--csv", written(tmp_path, GOOD), *words)
+    result = redress(live, "submit", written(tmp_path, GOOD), *words)
     assert result.exit_code == 1
     assert said in " ".join(result.stderr.split())
     assert len(live.events("intake", "complaint-registered")) == before
+
+
+def test_a_broken_table_posts_nothing_and_a_dry_run_neither(live: Live, tmp_path: Path):
+    before = len(live.events("intake", "complaint-registered"))
+    broken, report = tmp_path / "broken.csv", tmp_path / "report.csv"
+    broken.write_text('text,channel\n"My line is dead,hotline\nSecond,web\nThird,app\n"Fourth",web\n', "utf-8")
+    result = redress(live, "submit", str(broken), "--report", str(report))
+    assert result.exit_code == 1 and "Nothing was posted" in result.stdout and "A quote opens here" in result.stdout
+    assert report.read_text("utf-8-sig").splitlines()[1].startswith('2,refused,,table-broken,"A quote opens here')
+    itself = redress(live, "submit", str(broken), "--report", str(broken))
+    assert itself.exit_code == 1 and "Name another one" in itself.stderr
+
+    good = written(tmp_path, GOOD)
+    dry = redress(live, "submit", good, *MAP, "--dry-run")
+    assert (dry.exit_code, dry.stdout.strip()) == (0, "4 rows: 4 would be posted, 0 would be refused.")
+    assert "Not used: ticket" in dry.stderr and "text: what happened" in dry.stderr
+    assert json.loads(redress(live, "submit", good, *MAP, "--dry-run", "--json").stdout)["would_post"] == 4
+    assert len(live.events("intake", "complaint-registered")) == before
+
+
+def test_a_sheet_of_excel_goes_in_and_a_phone_that_nobody_can_call_is_a_warning(live: Live, tmp_path: Path):
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    for row in (["投诉内容", "受理时间", "渠道", "联系电话"], ["宽带断网", datetime(2026, 1, 5, 9, 5), "热线", 13800000000]):  # noqa: DTZ001
+        sheet.append(row)
+    sheet.append(["没有信号", "2026年1月5日", "微信", "1380000000"])
+    book.save(tmp_path / "tickets.xlsx")
+    report = json.loads(redress(live, "submit", str(tmp_path / "tickets.xlsx"), "--json").stdout)
+    assert (report["rows"], report["new"], report["refused"]) == (2, 2, [])
+    assert [(line, code) for line, code, _ in report["warnings"]] == [(3, "phone-not-callable")]
+    assert [by_number(live, number)["received_at"] for number in report["numbers"]] == ["2026-01-05T01:05:00Z", "2026-01-04T16:00:00Z"]
 
 
 def test_every_command_that_looks_at_the_system_answers(live: Live):
@@ -149,9 +188,9 @@ def test_every_command_that_looks_at_the_system_answers(live: Live):
     ids=["chinese", "english"],
 )
 def test_every_real_complaint_reaches_a_department(live: Live, name: str, rows: int, words: list[str]):
-    result = redress(live, "submit", "--csv", str(Path(REAL_TEXTS or "") / name), *words, "--json")
+    result = redress(live, "submit", str(Path(REAL_TEXTS or "") / name), *words, "--json")
     report = json.loads(result.stdout)
-    assert (report["accepted"], report["refused"], result.exit_code) == (rows, [], 0)
+    assert (report["new"], report["refused"], result.exit_code) == (rows, [], 0)
     live.idle(within=120)
 
     def placed() -> bool:
