@@ -1,4 +1,7 @@
-"""The table of permissions: what several roles may do together, on which objects, and that no endpoint is forgotten in it."""
+"""The table of permissions: what several roles may do together, on which objects, and that no endpoint is forgotten in it.
+
+Long, for each way to reach an object stands beside the settings that change it.
+"""
 
 from __future__ import annotations
 
