@@ -2,6 +2,7 @@
 
 from redress_chassis.api.bodies import Body, Label, Moment, Reason, Short, SubjectId, Words, filled
 from redress_chassis.api.commands import Commands, Permitted
+from redress_chassis.api.meanings import Meanings
 from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import Cursor, Limit, Page
 from redress_chassis.auth.callers import Caller, Role
@@ -32,6 +33,7 @@ __all__ = [
     "Cursor",
     "Label",
     "Limit",
+    "Meanings",
     "Moment",
     "Page",
     "PathLink",

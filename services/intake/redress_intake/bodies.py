@@ -86,15 +86,21 @@ class SearchBody(Body):
 
 
 class SupplementBody(Body):
+    """What the customer adds."""
+
     text: Words
     attachments: Attachments = ()
 
 
 class ChaseBody(Body):
+    """The customer asks for an update, with or without words."""
+
     text: Words | None = None
 
 
 class WithdrawBody(Body):
+    """The customer wishes to end it, with or without a reason."""
+
     reason: Words | None = None
 
 

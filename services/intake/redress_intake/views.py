@@ -278,6 +278,8 @@ class PendingView(BaseModel):
 
 
 class PendingPage(BaseModel):
+    """Open complaints, the oldest first. next: the cursor of the next page."""
+
     items: list[PendingView]
     next: str | None = None
 

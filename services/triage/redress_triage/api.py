@@ -14,7 +14,7 @@ from redress_triage.domain.reroute import reroute
 from redress_triage.queries import REVIEWS
 from redress_triage.views import ClassificationView, ReviewPage, ReviewView, TaxonomyView, references
 
-router = APIRouter()
+router = APIRouter(tags=["triage"])
 
 
 @router.get("/complaints/{complaint}/classification", responses=problems(404))

@@ -1,0 +1,50 @@
+"""What the fields, parameters and schemas of a service's interface mean: said once, in words, and put into its OpenAPI document.
+
+A name means the same wherever it stands. Where it does not, the entry names the schema too: `Stage.at`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ENDINGS = ("View", "Body")  # of our classes; the schemas are called without them
+
+
+@dataclass(frozen=True, slots=True)
+class Meanings:
+    """summary: what the service is for. tags: what each group of operations is about.
+
+    fields, examples: by a field's or parameter's name, or by `<schema>.<field>`, which goes before. An example of a whole body stands
+    under the name of its schema. names: how schemas are called that do not have their class's name without its ending."""
+
+    summary: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    examples: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def joined(self, other: Meanings) -> Meanings:
+        """With what others say, where this says nothing."""
+        return Meanings(
+            self.summary or other.summary,
+            {**other.tags, **self.tags},
+            {**other.fields, **self.fields},
+            {**other.examples, **self.examples},
+            {**other.names, **self.names},
+        )
+
+    def of(self, name: str, schema: str = "") -> str | None:
+        """What a field of this schema means, or a parameter."""
+        return self.fields.get(f"{schema}.{name}") or self.fields.get(name)
+
+    def example(self, name: str, schema: str = "") -> Any:
+        """None where there is none."""
+        return self.examples.get(f"{schema}.{name}", self.examples.get(name))
+
+    def schema(self, name: str) -> str:
+        """How the schema of this class is called."""
+        if name in self.names:
+            return self.names[name]
+        return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending) and name != ending), name)

@@ -1,0 +1,66 @@
+"""What triage's interface calls things, for its OpenAPI document."""
+
+from __future__ import annotations
+
+from redress_chassis import Meanings
+from redress_events.meanings import EXAMPLES, FIELDS
+
+MEANINGS = Meanings(
+    summary="How complaints are classified and where they are routed, and what a person corrects of it.",
+    tags={"triage": "Classification, routing, and what a person must decide."},
+    fields={
+        "at": "When it was decided; null where it was not.",
+        "by": "Whether the rules or a person decided.",
+        "taxonomy": "The taxonomy in force, as id@version.",
+        "confidence": "How sure the rules are, from 0 to 1; null after a person decided.",
+        "reason": "Why a person decided so; null where the rules did, or it was deleted.",
+        "classification": "How it is classified; null before the first classification.",
+        "routing": "Where it is routed; null before the first routing.",
+        "review_since": "Since when it waits for a person to decide; null if it does not.",
+        "evidence": "The places in the text by which the rules decided.",
+        "transferred": "Whether the department has passed it on to another since.",
+        "waiting_since": "Since when it waits.",
+        "excerpt": "The beginning of the text; null for those who may not read it.",
+        "review_below": "The confidence below which a person decides.",
+        "categories": "The categories with their sub-categories.",
+        "departments": "The departments with their queues.",
+        "sub_categories": "The sub-categories of this category.",
+        "queues": "The queues of this department.",
+        "ClassifiedComplaint.text": "What the customer said; null where it was deleted.",
+        "Classification.number": "Which classification of the complaint it is, from 1.",
+        "Classification.taxonomy": "The taxonomy by which it was classified, as id@version.",
+        "Routing.number": "Which routing of the complaint it is, from 1.",
+        "Routing.queue": "The department's queue; null after a transfer.",
+        "Evidence.start": "Where the place begins, in Unicode code points of the text.",
+        "Evidence.end": "Where it ends.",
+        "Evidence.term": "The term of the taxonomy that was found.",
+        "Evidence.words": "The words of the text; null where it was deleted.",
+        "Review.category": "The category that the rules propose.",
+        "Review.department": "The department that has it meanwhile.",
+        "SubCategory.id": "The name by which programs know the sub-category.",
+        "Category.id": "The name by which programs know the category.",
+        "Department.id": "The name by which programs know the department.",
+        "Reclassification.kind": "What the contact is; left out, it stays as it is.",
+        "Reclassification.severity": "How grave it is; left out, it stays as it is.",
+        "Reclassification.category": "What it is about.",
+        "Reclassification.reason": "Why.",
+        "Rerouting.department": "The department that is to have it.",
+        "Rerouting.queue": "The queue of that department.",
+        "Rerouting.reason": "Why.",
+    },
+    examples={
+        "taxonomy": "telecom@2",
+        "confidence": 0.74,
+        "review_below": 0.51,
+        "queues": ["network", "television"],
+        "Evidence.term": "network-down",
+        "Reclassification": {
+            "category": "service_quality",
+            "sub_category": "outage",
+            "severity": "serious",
+            "reason": "A whole street is down.",
+        },
+        "Rerouting": {"department": "technical_support", "queue": "network", "reason": "The line is faulty, not the bill."},
+    },
+    names={"ClassView": "Classification", "ClassificationView": "ClassifiedComplaint", "RoutingBody": "Rerouting"},
+).joined(Meanings(fields=FIELDS, examples=EXAMPLES))
