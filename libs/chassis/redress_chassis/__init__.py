@@ -1,6 +1,6 @@
 """What every service's HTTP side shares: settings, problems, callers, idempotency, health, metrics and logs."""
 
-from redress_chassis.api.bodies import Body, Label, Moment, Reason, Short, SubjectId, Words, filled
+from redress_chassis.api.bodies import Body, Form, Label, Moment, Reason, Short, SubjectId, Words, filled
 from redress_chassis.api.commands import Commands, Permitted
 from redress_chassis.api.meanings import Meanings
 from redress_chassis.api.openapi import problems
@@ -31,6 +31,7 @@ __all__ = [
     "Caller",
     "Commands",
     "Cursor",
+    "Form",
     "Label",
     "Limit",
     "Meanings",

@@ -16,7 +16,7 @@ from redress_chassis.auth.tokens import Tokens
 from redress_chassis.edge import logs
 from redress_chassis.edge.middleware import EdgeMiddleware
 from redress_chassis.edge.paths import Paths
-from redress_chassis.operations import health, idle
+from redress_chassis.operations import documents, health, idle
 from redress_chassis.operations import parked as ops
 from redress_chassis.operations.meanings import OPERATIONS_MEANINGS
 from redress_chassis.running import RunningService, WithoutTraceback
@@ -30,7 +30,6 @@ from redress_spine.processing.reactor import Reactor
 from redress_spine.store.engine import Engine
 from redress_spine.store.states import Query
 
-DOCUMENTS = ("/docs", "/openapi.json")
 NO_MEANINGS = Meanings()
 
 
@@ -91,7 +90,7 @@ class Service:
         file. engine, tokens: stand-ins for tests."""
         running = RunningService(self, settings, policies, engine, tokens)
         logs.configure(self.name)
-        paths = Paths(health.HEALTH, measures=[health.METRICS], documents=DOCUMENTS, others=[idle.PATH])
+        paths = Paths(health.HEALTH, measures=[health.METRICS], documents=documents.PATHS, others=[idle.PATH])
         app = ServiceApp(
             lambda router: EdgeMiddleware(router, gate=running, paths=paths, other=WithoutTraceback(router, running)),
             title=f"Redress {self.name}",
@@ -99,8 +98,7 @@ class Service:
             description="Errors are RFC 9457 problem+json with a stable `code`.",
             lifespan=running.lifespan,
             redirect_slashes=False,
-            redoc_url=None,
-            swagger_ui_oauth2_redirect_url=None,  # tokens are not had by OAuth's redirects
+            openapi_url=None,  # it is served by operations/documents.py, and so are the pages that show it
             # Its spans and logs would hold addresses and exception messages, and those what customers wrote; metrics and traces are ours.
             telemetry={"tracing": False, "metrics": False, "logs": False},
         )
@@ -108,7 +106,7 @@ class Service:
         declared = [route for router in (*self.routes, ops.router, health.router, idle.router) for route in router.routes]
         self.permissions.check(declared, asks, paths.open)
         # Not include_router: it matches each path three times, 40 µs of a request's 230 (FastAPI 0.165).
-        app.router.routes[:] = map(direct.served, (*app.router.routes, *declared))
+        app.router.routes[:] = map(direct.served, (*documents.routes, *declared))
         webhooks = [] if self._webhooks is None else self._webhooks.routes  # what is sent, in the OpenAPI document alone
         app.openapi = lambda: openapi.document(app, declared, webhooks, self.meanings)  # type: ignore[method-assign]  # FastAPI's documented way
         return app

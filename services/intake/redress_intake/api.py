@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path
 from pydantic import AfterValidator
 
-from redress_chassis import Commands, Cursor, Limit, Permitted, SubjectId, problems
+from redress_chassis import Commands, Cursor, Form, Limit, Permitted, SubjectId, problems
 from redress_chassis.api.streams import EventStream, LastEventId
 from redress_chassis.api.validation import Flaw
 from redress_chassis.edge.outbound import Forbidden, Unresolved, checked, parse
@@ -85,7 +85,11 @@ UUID_LENGTH = 36  # characters; a number has 13
 
 Number = Annotated[str, Path(max_length=40, description="As it is written or said, in small letters too."), AfterValidator(parse_number)]
 SubscriptionId = Annotated[UUID, Path(description="The subscription's id, as making it answered.")]
-DeliveryId = Annotated[str, Path(pattern="^msg_[0-9a-f]{32}$", description="The message's id: its header `webhook-id`.")]
+DeliveryId = Annotated[
+    str,
+    Form("^msg_[0-9a-f]{32}$", "Write the message's id: msg_ and 32 digits and small letters a to f."),
+    Path(description="The message's id: its header `webhook-id`."),
+]
 LanguageHeader = Annotated[str | None, Header(alias="Accept-Language", description="en or zh")]
 
 

@@ -285,6 +285,8 @@ class Commands(Generic[State]):
             self._serving.metrics.command(command, problem.code if problem else "internal")
             raise
         self._serving.metrics.command(command, "replayed" if self._replayed else "done")
+        if self._replayed:
+            self._answer.headers[idempotency.REPLAYED] = "true"
         self._context.subject = loaded.subject
         return self._tagged(loaded)
 

@@ -12,6 +12,7 @@ from redress_chassis.edge.problems import Problem
 from redress_chassis.edge.request_context import RequestContext
 
 HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"  # `true` in the answer to a repeated request: nothing was done again
 LONGEST = 200  # characters
 
 

@@ -5,11 +5,11 @@ A name means the same wherever it stands. Where it does not, the entry names the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-ENDINGS = ("View", "Body")  # of our classes; the schemas are called without them
+VIEW, BODY = "View", "Body"  # the ends of our classes' names; the schemas are called without them
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,19 @@ class Meanings:
         return self.fields.get(f"{schema}.{name}") or self.fields.get(name)
 
     def example(self, name: str, schema: str = "") -> Any:
-        """None where there is none."""
-        return self.examples.get(f"{schema}.{name}", self.examples.get(name))
+        """None where there is none. What means something of its own in this schema has no other's example."""
+        own = f"{schema}.{name}"
+        return self.examples.get(own) if own in self.fields else self.examples.get(own, self.examples.get(name))
 
-    def schema(self, name: str) -> str:
-        """How the schema of this class is called."""
-        if name in self.names:
-            return self.names[name]
-        return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending) and name != ending), name)
+    def schemas(self, classes: Iterable[str]) -> dict[str, str]:
+        """How the schemas of these classes are called. What is sent to make a `Note` is a `NewNote`."""
+        called = {name: self.names.get(name) or _without_ending(name) for name in classes}
+        answers = {called[name] for name in called if not name.endswith(BODY)}
+        return {
+            name: f"New{schema}" if name.endswith(BODY) and name not in self.names and schema in answers else schema
+            for name, schema in called.items()
+        }
+
+
+def _without_ending(name: str) -> str:
+    return next((name.removesuffix(ending) for ending in (VIEW, BODY) if name.endswith(ending) and name != ending), name)

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 from redress_chassis.api.bodies import LEAST_REASON
-from redress_chassis.api.idempotency import HEADER, LONGEST
+from redress_chassis.api.idempotency import HEADER, LONGEST, REPLAYED
 from redress_chassis.api.meanings import Meanings
 from redress_chassis.auth.permissions import ANYTHING, Permission, Permissions
 from redress_chassis.edge.audit import BREAK_GLASS
@@ -53,6 +53,11 @@ ETAG = {
     "example": '"9f86d081884c7d65"',
 }
 LOCATION = {"description": "The path of what was created.", "required": True, "schema": {"type": "string", "format": "uri-reference"}}
+DONE = {"201": "Created.", "202": "It will be done.", "204": "Done; there is nothing to say."}
+AGAIN = {
+    "description": "`true` where this answers a request that was repeated under its key: nothing was done again.",
+    "schema": {"type": "string", "enum": ["true"]},
+}
 TOKEN = (
     "A JWT of the installation's identity provider, in the header `Authorization: Bearer …`. Its claims say who calls, in which roles, and "
     "of which department. Each operation names the roles that may carry it out: one of them is enough."
@@ -151,7 +156,7 @@ def _completed(schema: dict[str, Any], routes: Sequence[APIRoute], permissions: 
     operations = [each for paths in ("paths", "webhooks") for item in schema.get(paths, {}).values() for each in item.values()]
     schema["tags"] = [
         {"name": tag} | ({"description": meanings.tags[tag]} if tag in meanings.tags else {})
-        for tag in dict.fromkeys(tag for operation in operations for tag in operation["tags"])
+        for tag in dict.fromkeys(tag for operation in operations for tag in operation.get("tags", ()))
     ]
     for operation in operations:
         _say_parameters(operation, meanings)
@@ -187,13 +192,16 @@ def _complete_answers(operation: dict[str, Any], method: str, route: APIRoute) -
     for status, answer in operation["responses"].items():
         if not status.startswith("2") or answer["description"] != "Successful Response":
             continue
-        answer["description"] = {"201": "Created.", "202": "It will be done.", "204": "Done; there is nothing to say."}.get(status, "Done.")
+        answer["description"] = "What was asked for." if method == "GET" else DONE.get(status, "Done.")
+        headers: dict[str, Any] = {}
         if status == "201":
-            answer["headers"] = {"Location": LOCATION, "ETag": ETAG}
-        elif "{" in route.path and not route.path.startswith("/ops/"):  # it is about one subject
-            answer["headers"] = {"ETag": ETAG}
-        if status == "200" and method == "GET":
-            answer["description"] = "What was asked for."
+            headers["Location"] = LOCATION
+        if status == "201" or ("{" in route.path and not route.path.startswith("/ops/")):  # it is about one subject
+            headers["ETag"] = ETAG
+            if method == "POST":
+                headers[REPLAYED] = AGAIN
+        if headers:
+            answer["headers"] = headers
 
 
 def _name_schemas(operation: dict[str, Any], route: APIRoute) -> None:
@@ -248,7 +256,7 @@ def _say_fields(name: str, schema: dict[str, Any], meanings: Meanings) -> None:
 def _renamed(schema: dict[str, Any], meanings: Meanings) -> dict[str, Any]:
     """With the schemas called as they are meant to be, here and wherever they are referred to. Raises ValueError where two would be
     called the same."""
-    names = {old: meanings.schema(old) for old in schema["components"]["schemas"]}
+    names = meanings.schemas(schema["components"]["schemas"])
     if len(set(names.values())) < len(names):
         twice = sorted({new for new in names.values() if list(names.values()).count(new) > 1})
         raise ValueError(f"Two schemas would be called {', '.join(twice)}: name one of them otherwise in the service's meanings.")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi import Query as Parameter
 from pydantic import AfterValidator, BaseModel, Field
 
-from redress_chassis.api.bodies import Body, Short, Words, storable
+from redress_chassis.api.bodies import Body, Form, Short, Words, storable
 from redress_chassis.api.commands import Permitted
 from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import MOST, Limit
@@ -36,12 +36,14 @@ OPERATIONS: Mapping[str, Roles] = {
 AT_ONCE = 50  # records or subjects that one request decides on
 
 Name = Annotated[str, Path(max_length=200), AfterValidator(storable)]
-SubjectFilter = Annotated[str | None, Parameter(pattern=f"^{SUBJECT.pattern}$", description="That subject alone: `<kind>/<id>`.")]
+SubjectName = Annotated[str, Form(f"^{SUBJECT.pattern}$", "Write a kind and an id, like note/01981f6e-2d3c-7f4a-8b5e-6a7d8c9e0f12.")]
+SubjectFilter = Annotated[SubjectName | None, Parameter(description="That subject alone: `<kind>/<id>`.")]
+Place = Annotated[str, Form(r"^[^/]{0,249}/[0-9]{1,9}@[0-9]{1,18}$", "Write a topic, a partition and an offset, like topic/0@0.")]
 TopicName = Annotated[str, Field(min_length=1, max_length=249)]
 Subject = Annotated[str, Field(min_length=1, max_length=250)]
 Partition = Annotated[int, Field(ge=0, lt=2**31)]
 Offset = Annotated[int, Field(ge=0, lt=2**63)]
-Hex = Annotated[str, Field(pattern="^([0-9a-f]{2})*$", max_length=2_000)]
+Hex = Annotated[str, Field(max_length=2_000), Form("^([0-9a-f]{2})*$", "Write pairs of digits and small letters a to f.")]
 
 
 class RedriveBody(Body):
@@ -113,10 +115,7 @@ async def list_parked(
     limit: Limit = MOST,
     after: Annotated[str, Parameter(max_length=250, description="The last subject of the page before.")] = "",
     subject: SubjectFilter = None,
-    aside_after: Annotated[
-        str | None,
-        Parameter(pattern=r"^[^/]{0,249}/[0-9]{1,9}@[0-9]{1,18}$", description="The last one before: `topic/0@0`."),
-    ] = None,
+    aside_after: Annotated[Place | None, Parameter(description="The last one before: `topic/0@0`.")] = None,
 ) -> ParkedPage:
     """Parked subjects with the record that each stumbled over, by their names; and records that belong to no subject, the newest, or by
     their places behind `aside_after`."""
