@@ -76,7 +76,7 @@ EXAMPLES: Mapping[str, Any] = {
     "address": "12 Jianguo Road, Beijing",
     "service_number": "010-8888-6666",
     "product": "Fibre 500",
-    "area": "Beijing, Chaoyang",
+    "area": "Beijing Chaoyang",
     "attachments": ["uploads/2026/03/a1b2c3"],
     "category": "service_quality",
     "sub_category": "outage",

@@ -21,6 +21,7 @@ MEANINGS = Meanings(
         "reason": "Why the department did not follow the complaint.",
         "said": "The latest that the customer said, in the order of time; intake lists all.",
         "notes": "The latest notes of the agents, in the order of time.",
+        "Attempt": "What came of a call: whether the customer was reached, and then what they said.",
         "Note.at": "When the attempt was made.",
         "VisitSaid.at": "When the customer said it.",
         "Attempt.solved": "Whether the customer says that it is solved; only if they were reached, and then needed.",

@@ -28,6 +28,8 @@ MEANINGS = Meanings(
         "answer": "What the customer said at the last return visit.",
         "score": "How satisfied the customer is, from 1 (very dissatisfied) to 5 (very satisfied).",
         "reason": "Why the complaint was not followed.",
+        "CaseCounts": "How often the customer and the department did what.",
+        "DepartmentLoad": "How much a department has to do.",
         "Case.supplements": "The latest that the customer added, in the order of time.",
         "Case.chases": "The latest with which the customer asked for an update, in the order of time.",
         "Case.contacts": "The latest contacts with the customer, in the order of time.",
@@ -51,7 +53,7 @@ MEANINGS = Meanings(
     examples={
         "stage": "accepted",
         "urgency": 1,
-        "responsible_unit": "Cable maintenance, district 3",
+        "responsible_unit": "Cable maintenance",
         "state": "open",
         "of": "supplements",
         "Acceptance": {},
@@ -61,7 +63,7 @@ MEANINGS = Meanings(
         "Resolution": {
             "cause": "A splice in the street cabinet was corroded.",
             "measures": "The splice was made anew, and the line measured.",
-            "responsible_unit": "Cable maintenance, district 3",
+            "responsible_unit": "Cable maintenance",
             "told_customer": "phone",
         },
         "Rejection": {"reason": "The service is as the contract says.", "told_customer": "letter"},

@@ -95,7 +95,7 @@ LanguageHeader = Annotated[str | None, Header(alias="Accept-Language", descripti
 
 @router.post("/complaints", status_code=201, response_model_exclude_none=True, responses=problems(409))
 async def register_complaint(body: RegisterBody, commands: Permitted[Complaint], accept_language: LanguageHeader = None) -> RegisteredView:
-    """Take down a complaint. The answer has its number, and what happens next and by when."""
+    """Register a complaint. The answer has its number, and what happens next and by when."""
     command = Register(**{**vars(body), "refers_to": await _earlier(commands, body.refers_to)})
 
     def decide(context: Context) -> list[Event]:
@@ -169,7 +169,7 @@ async def supplement_complaint(complaint: SubjectId, body: SupplementBody, comma
 
 @router.post("/complaints/{complaint}/chases", response_model_exclude_none=True, responses=problems(404, 409, 412))
 async def chase_complaint(complaint: SubjectId, commands: Permitted[Complaint], body: ChaseBody = NO_WORDS) -> SaidAnswer:
-    """The customer asks where it stays."""
+    """The customer asks for an update."""
     return await _said(commands, complaint, Chase(body.text), partial(chase, limits=_limits(commands)), append=True)
 
 
@@ -276,7 +276,7 @@ def stage_reached(
 
 
 async def _said(commands: Commands[Complaint], complaint: SubjectId, command: Any, decider: Any, append: bool = False) -> SaidAnswer:
-    """The customer's words are taken down even while the complaint is parked: they need nothing of what others said."""
+    """The customer's words are registered even while the complaint is parked: they need nothing of what others said."""
     return SaidAnswer.of(await commands.decide(complaint, command, decider, while_parked=True, append=append))
 
 

@@ -58,6 +58,7 @@ MEANINGS = Meanings(
         # webhooks
         "subscription": "The subscription's id, as making it answered.",
         "delivery": "The message's id: its header `webhook-id`.",
+        "Subscription": "Where a front end is told of stages, and of which.",
         "Subscription.id": "The subscription's id.",
         "SubscriptionWithSecret.id": "The subscription's id.",
         "Subscription.address": "Where messages are posted to.",

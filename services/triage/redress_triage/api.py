@@ -1,4 +1,4 @@
-"""Triage over HTTP: what a complaint was taken for and why, a person's correction, and the queue of what a person must decide."""
+"""Triage over HTTP: how a complaint was classified and why, a person's correction, and the queue of what a person must decide."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ router = APIRouter(tags=["triage"])
 
 @router.get("/complaints/{complaint}/classification", responses=problems(404))
 async def read_classification(complaint: SubjectId, call: Permitted[Complaint]) -> ClassificationView:
-    """What the complaint was taken for, by whom, on which words, and where it stands."""
+    """How the complaint was classified, by whom, on which words, and where it stands."""
     seen = await call.read(complaint)
     return ClassificationView.of(seen, await call.words(seen, *references(seen.state)))
 

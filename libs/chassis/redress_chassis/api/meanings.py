@@ -16,8 +16,9 @@ VIEW, BODY = "View", "Body"  # the ends of our classes' names; the schemas are c
 class Meanings:
     """summary: what the service is for. tags: what each group of operations is about.
 
-    fields, examples: by a field's or parameter's name, or by `<schema>.<field>`, which goes before. An example of a whole body stands
-    under the name of its schema. names: how schemas are called that do not have their class's name without its ending."""
+    fields, examples: by a field's or parameter's name, or by `<schema>.<field>`, which goes before. What a schema means, where its
+    docstring does not say it, and an example of a whole body stand under the schema's name. names: how schemas are called that do not
+    have their class's name without its ending."""
 
     summary: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -5,6 +5,7 @@ What fields and parameters mean is said in the services' `meanings.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, get_args
@@ -39,6 +40,7 @@ SENTENCES = {
 }
 GLASS = "Why you must read what is out of your reach. It is recorded with your name. UTF-8, percent-encoded where that is not ASCII."
 TEXT = {"type": "string"}
+NOTES = re.compile(r"(?:^|(?<=\. ))[a-z_]+(?:, [a-z_]+)*: .*$")  # of a docstring about its fields; they are said at the fields
 SCHEMA_PATH = "#/components/schemas/"
 RETRY_AFTER = {"description": "How many seconds to wait before the request is repeated.", "required": True, "schema": {"type": "integer"}}
 HEADERS: dict[int, dict[str, Any]] = {  # of problems
@@ -227,8 +229,10 @@ def _header(operation: dict[str, Any], name: str, required: bool, description: s
 
 def _say_parameters(operation: dict[str, Any], meanings: Meanings) -> None:
     for parameter in operation.get("parameters", ()):
-        parameter["schema"] = dict(parameter["schema"])
-        parameter["schema"].pop("description", None)
+        schema = {name: value for name, value in parameter["schema"].items() if name not in ("title", "description")}
+        for branch in [each for each in schema.pop("anyOf", ()) if each.get("type") != "null"]:  # it is left out, never null
+            schema |= branch
+        parameter["schema"] = schema
         if "description" not in parameter and (said := meanings.of(parameter["name"])):
             parameter["description"] = said
         if (example := meanings.example(parameter["name"])) is not None:
@@ -236,9 +240,13 @@ def _say_parameters(operation: dict[str, Any], meanings: Meanings) -> None:
 
 
 def _say_fields(name: str, schema: dict[str, Any], meanings: Meanings) -> None:
+    said = meanings.fields.get(name) or NOTES.sub("", " ".join(schema.pop("description", "").split())).strip()
+    if said:
+        schema["description"] = said
     if (example := meanings.examples.get(name)) is not None:
         schema["examples"] = [example]
     for field, of in schema.get("properties", {}).items():
+        of.pop("title", None)  # the name once more
         branches = [each for each in of.get("anyOf", ()) if each.get("type") != "null"]
         for branch in branches:  # what an annotated type says of itself, FastAPI leaves inside
             of.setdefault("description", branch.pop("description", ""))
