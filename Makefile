@@ -13,6 +13,7 @@ KAFKA_LIBS := .local/kafka/libs
 SUPPLY := .local/supply
 KEYCLOAK := .local/keycloak
 NPM := .local/npm
+CLIENTS := .local/clients
 OPENAPI := .local/openapi
 
 # The one list of services is services.toml. By awk: the Python that can read it may not be there yet.
@@ -38,7 +39,7 @@ SEED ?=
 NAME ?=
 REDOCLY = REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(NPM)/node_modules/.bin/redocly
 
-.PHONY: help check setup demo run test test-identity lint pages bench soak format schemas folds permissions dashboards chart service services requirements sbom audit clean
+.PHONY: help check setup demo run test clients test-identity lint pages bench soak format schemas folds permissions dashboards chart service services requirements sbom audit clean
 
 help: ## List what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,8 +55,11 @@ demo: setup ## Start the whole system, take complaints from the front door to cl
 run: setup ## Start the whole system and stay; Ctrl-C stops it
 	@$(BIN)/redress up --foreground
 
-test: lint ## Lint, types and every test, against the real Kafka and the real PostgreSQL
+test: lint $(STAMPS)/clients ## Lint, types and every test, against the real Kafka and the real PostgreSQL
 	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(DOMAINS:%=--cov=%) --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE) $(PYTEST)
+
+clients: setup $(STAMPS)/npm $(STAMPS)/clients ## Clients in Python and TypeScript, generated from the running services, take a complaint to its end
+	@$(BIN)/python -m pytest tests/e2e/test_generated_clients.py $(PYTEST)
 
 test-identity: setup $(STAMPS)/keycloak ## The journey of a complaint with the tokens of a real Keycloak: keys that change, a provider that is away
 	@KEYCLOAK=$(CURDIR)/$(KEYCLOAK) $(BIN)/python -m pytest tests/identity $(PYTEST)
@@ -120,7 +124,7 @@ services: setup ## Write what other files say of the services anew, after servic
 	@$(BIN)/python -m redress_local.interface
 
 requirements: setup ## Pin the newest versions that requirements/*.in allow, with hashes
-	@cd requirements && for each in runtime dev bench chart supply; do ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
+	@cd requirements && for each in runtime dev bench chart clients supply; do ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-annotate --python-version 3.11 --custom-compile-command "make requirements" \
 		$$each.in -o $$each.txt; done
 	@cd requirements/npm && npm update --save --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --silent
@@ -160,6 +164,12 @@ $(STAMPS)/supply: requirements/supply.txt | $(STAMPS)/venv
 	@echo "Installing what lists and audits the libraries"
 	@[ -x $(SUPPLY)/bin/python ] || $(BIN)/python -m venv $(SUPPLY)
 	@$(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/supply.txt
+	@touch $@
+
+$(STAMPS)/clients: requirements/clients.txt | $(STAMPS)/venv
+	@echo "Installing what makes clients of the OpenAPI documents"
+	@[ -x $(CLIENTS)/bin/python ] || $(BIN)/python -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/clients.txt
 	@touch $@
 
 $(STAMPS)/chart: requirements/chart.txt $(STAMPS)/requirements

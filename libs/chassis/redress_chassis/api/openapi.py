@@ -213,6 +213,8 @@ def _name_schemas(operation: dict[str, Any], route: APIRoute) -> None:
     for status, answer in operation["responses"].items():
         if status.startswith("2") and isinstance(route.response_model, type) and issubclass(route.response_model, BaseModel):
             answer["content"]["application/json"] = {"schema": _named(route.response_model)}
+        elif "title" in (schema := answer.get("content", {}).get("application/json", {}).get("schema", {})):
+            del schema["title"]  # the path once more
 
 
 def _named(annotation: Any) -> dict[str, Any]:
