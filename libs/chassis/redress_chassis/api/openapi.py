@@ -218,10 +218,9 @@ def _name_schemas(operation: dict[str, Any], route: APIRoute) -> None:
 
 
 def _named(annotation: Any) -> dict[str, Any]:
-    """The schema of a model, or of a model or null."""
-    if isinstance(annotation, type):
-        return {"$ref": SCHEMA_PATH + annotation.__name__}
-    return {"anyOf": [{"type": "null"} if each is type(None) else _named(each) for each in get_args(annotation)]}
+    """The schema of a model. A body that need not be sent is left out, rather than null."""
+    (model,) = [each for each in get_args(annotation) if each is not type(None)] or [annotation]
+    return {"$ref": SCHEMA_PATH + model.__name__}
 
 
 def _header(operation: dict[str, Any], name: str, required: bool, description: str, schema: dict[str, Any]) -> None:
