@@ -241,9 +241,8 @@ def _say_parameters(operation: dict[str, Any], meanings: Meanings) -> None:
 
 
 def _say_fields(name: str, schema: dict[str, Any], meanings: Meanings) -> None:
-    said = meanings.fields.get(name) or NOTES.sub("", " ".join(schema.pop("description", "").split())).strip()
-    if said:
-        schema["description"] = said
+    if what := meanings.fields.get(name) or NOTES.sub("", " ".join(schema.pop("description", "").split())).strip():
+        schema["description"] = what
     if (example := meanings.examples.get(name)) is not None:
         schema["examples"] = [example]
     for field, of in schema.get("properties", {}).items():

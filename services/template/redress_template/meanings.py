@@ -1,0 +1,11 @@
+"""What the interface of template calls things, for its OpenAPI document."""
+
+from __future__ import annotations
+
+from redress_chassis import Meanings
+from redress_events.meanings import EXAMPLES, FIELDS
+
+MEANINGS = Meanings(
+    summary="What template knows of complaints.",
+    tags={"template": "Complaints as they are known here."},
+).joined(Meanings(fields=FIELDS, examples=EXAMPLES))
