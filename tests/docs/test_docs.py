@@ -24,8 +24,8 @@ from pages import ROOT, Page, mark, pages, script, unshown
 from redress_chassis import Settings
 from redress_chassis.api.commands import asks
 from redress_chassis.operations import health, idle
+from redress_chassis.operations.documents import PATHS as DOCUMENTS
 from redress_chassis.operations.metrics import GAUGES, Metrics
-from redress_chassis.service import DOCUMENTS
 from redress_chassis.settings import PREFIX
 from redress_chassis.variables import not_understood
 from redress_cli.main import app
