@@ -77,7 +77,7 @@ lint: setup $(STAMPS)/chart $(STAMPS)/npm ## Style, format, types, import contra
 	@$(BIN)/python -m redress_spine.schemas --check
 	@$(BIN)/python -m redress_local.interface --check
 	@$(BIN)/python -m redress_local.interface --to $(OPENAPI)
-	@$(REDOCLY) lint --config deploy/local/redocly.yaml $(OPENAPI)/*.json >$(OPENAPI)/findings 2>&1 && ! grep -q '^You have' $(OPENAPI)/findings || { cat $(OPENAPI)/findings >&2; exit 1; }
+	@$(REDOCLY) lint --config deploy/local/redocly.yaml $(OPENAPI)/*.json deploy/gateway/openapi.json >$(OPENAPI)/findings 2>&1 && ! grep -q '^You have' $(OPENAPI)/findings || { cat $(OPENAPI)/findings >&2; exit 1; }
 	@$(BIN)/python -m redress_local.dashboards --check
 	@PYTHONPATH=deploy/helm $(BIN)/python -m redress_chart --check
 	@$(BIN)/hadolint Dockerfile

@@ -164,7 +164,8 @@ def _completed(schema: dict[str, Any], routes: Sequence[APIRoute], permissions: 
         _say_parameters(operation, meanings)
     schema = _renamed(schema, meanings)
     for name, each in schema["components"]["schemas"].items():
-        _say_fields(name, each, meanings)
+        if name not in SCHEMAS:
+            _say_fields(name, each, meanings)
     return schema
 
 
