@@ -10,7 +10,10 @@ RECORD = "a3f1" * 16
 PLACE: dict[str, Any] = {"topic": "notes.lifecycle.v1", "partition": 3, "offset": 41207}
 
 OPERATIONS_MEANINGS = Meanings(
-    tags={"operations": "For operators: records that are parked or set aside, and effects that were given up."},
+    tags={
+        "operations": "For operators: records that are parked or set aside, and effects that were given up.",
+        "pages": "HTML pages, for people.",
+    },
     fields={
         "after": "The last subject of the page before.",
         "subject": "The subject, as `<kind>/<id>`.",
