@@ -177,7 +177,9 @@ def test_every_make_target_is_on_a_page():
 
 def test_channels_are_listed_in_one_place():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    every = [name for name in listed if not name.startswith(("schemas/", "deploy/gateway/", "docs/api-fields.md")) and (ROOT / name).is_file()]
+    every = [
+        name for name in listed if not name.startswith(("schemas/", "deploy/gateway/", "docs/api-fields.md")) and (ROOT / name).is_file()
+    ]
     texts = {name: (ROOT / name).read_bytes().decode(errors="replace") for name in every}
     channels = [re.compile(rf"[\"'`]{channel}[\"'`]") for channel in get_args(Channel)]
     assert [name for name, text in texts.items() if all(each.search(text) for each in channels)] == [

@@ -139,21 +139,25 @@ def routes(name: str) -> list[APIRoute]:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_body_has_an_example_that_is_accepted(name: str):
-    schemas = document_of(name)["components"]["schemas"]
-    meanings = service_of(name).meanings
+    document = document_of(name)
     for route in routes(name):
         if route.body_field is not None:
-            model = re.findall(r"\w+Body\b", str(route.body_field.field_info.annotation))[-1]
-            called = meanings.names.get(model, model.removesuffix("Body"))
-            called = called if called in schemas and "examples" in schemas[called] else f"New{called}"
-            (example,) = schemas[called]["examples"]
-            TypeAdapter(route.body_field.field_info.annotation).validate_python(example)
+            (method,) = route.methods or ()
+            body = document["paths"][route.path_format][method.lower()]["requestBody"]["content"]["application/json"]["schema"]
+            called = body["$ref"].rpartition("/")[2]
+            examples = document["components"]["schemas"][called].get("examples")
+            assert examples, f"Give an example of {called}, in {package(name)}/meanings.py"
+            adapter(route.body_field.field_info.annotation).validate_python(examples[0])
 
 
-def mistakes(adapter: TypeAdapter[Any], where: str, value: Any) -> Iterator[tuple[str, str]]:
+def adapter(annotation: Any, metadata: Any = ()) -> TypeAdapter[Any]:
+    return TypeAdapter(Annotated[(annotation, *metadata)] if metadata else annotation)
+
+
+def mistakes(checks: TypeAdapter[Any], where: str, value: Any) -> Iterator[tuple[str, str]]:
     """The types and details of what is wrong with this value."""
     try:
-        adapter.validate_python(value)
+        checks.validate_python(value)
     except ValidationError as error:
         found = [{**each, "loc": (where, *each["loc"])} for each in error.errors()]
         yield from zip((each["type"] for each in found), (flaw.detail for flaw in flaws(found, value)), strict=False)
@@ -167,18 +171,15 @@ def test_every_error_says_what_to_write(name: str):
     for route in routes(name):
         adapters: list[tuple[TypeAdapter[Any], str, list[Any]]] = []
         for each in (*route.dependant.path_params, *route.dependant.query_params):
-            info = each.field_info
-            adapters.append(
-                (TypeAdapter(Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation), "query", list(WRONG))
-            )
+            adapters.append((adapter(each.field_info.annotation, each.field_info.metadata), "query", list(WRONG)))
         if route.body_field is not None:
-            annotation = route.body_field.field_info.annotation
+            annotation: Any = route.body_field.field_info.annotation
             model = next(each for each in (annotation, *getattr(annotation, "__args__", ())) if hasattr(each, "model_fields"))
             bodies = [*WRONG, *({field: value} for field in (*model.model_fields, "colour") for value in WRONG)]
-            adapters.append((TypeAdapter(annotation), "body", bodies))
-        for adapter, where, values in adapters:
+            adapters.append((adapter(annotation), "body", bodies))
+        for checks, where, values in adapters:
             for value in values:
-                for kind, detail in mistakes(adapter, where, value):
+                for kind, detail in mistakes(checks, where, value):
                     met.add(kind)
                     assert kind in SENTENCES or kind in SAID_BY_PYDANTIC, (
                         f"{route.path}: say in SENTENCES what to write instead of {kind}: {detail}"
