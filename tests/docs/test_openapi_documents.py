@@ -142,7 +142,7 @@ def test_every_body_has_an_example_that_is_accepted(name: str):
     document = document_of(name)
     for route in routes(name):
         if route.body_field is not None:
-            (method,) = route.methods or ()
+            method = min(route.methods or ())
             body = document["paths"][route.path_format][method.lower()]["requestBody"]["content"]["application/json"]["schema"]
             called = body["$ref"].rpartition("/")[2]
             examples = document["components"]["schemas"][called].get("examples")
@@ -169,9 +169,8 @@ def mistakes(checks: TypeAdapter[Any], where: str, value: Any) -> Iterator[tuple
 def test_every_error_says_what_to_write(name: str):
     met: set[str] = set()
     for route in routes(name):
-        adapters: list[tuple[TypeAdapter[Any], str, list[Any]]] = []
-        for each in (*route.dependant.path_params, *route.dependant.query_params):
-            adapters.append((adapter(each.field_info.annotation, each.field_info.metadata), "query", list(WRONG)))
+        parameters = [each.field_info for each in (*route.dependant.path_params, *route.dependant.query_params)]
+        adapters = [(adapter(info.annotation, info.metadata), "query", list(WRONG)) for info in parameters]
         if route.body_field is not None:
             annotation: Any = route.body_field.field_info.annotation
             model = next(each for each in (annotation, *getattr(annotation, "__args__", ())) if hasattr(each, "model_fields"))
