@@ -47,12 +47,12 @@ def written(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _tables(schemas: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for name, schema in sorted(schemas.items()):
-        yield from (f"### {name}", "", " ".join(schema["description"].split()), "")
+        yield from (f"### {name}", "", " ".join(schema.get("description", "").split()), "")
         if fields := schema.get("properties"):
             needed = schema.get("required", ())
             yield from ("| field | type | needed | meaning |", "|---|---|---|---|")
             for field, of in fields.items():
-                yield f"| `{field}` | {_type(of)} | {'yes' if field in needed else ''} | {_cell(of['description'])} |"
+                yield f"| `{field}` | {_type(of)} | {'yes' if field in needed else ''} | {_cell(of.get('description', ''))} |"
             yield ""
 
 

@@ -55,6 +55,9 @@ MEANINGS = Meanings(
         "Supplement.text": "What the customer adds.",
         "Chase.text": "What the customer says while asking for an update.",
         "Withdrawal.reason": "Why the customer wishes to end it.",
+        "forgotten_at": "Since when nobody can read what the customer gave and said; missing unless it was forgotten.",
+        "Forget.asked_by": "Who asked for it.",
+        "Forget.reason": "Why: a ticket and a sentence. It is kept in clear for ever: nothing of the customer.",
         # webhooks
         "subscription": "The subscription's id, as making it answered.",
         "delivery": "The message's id: its header `webhook-id`.",
@@ -113,6 +116,7 @@ MEANINGS = Meanings(
         "Supplement": {"text": "The router shows a red light.", "attachments": ["uploads/2026/03/a1b2c3"]},
         "Chase": {"text": "Has anybody looked at it?"},
         "Withdrawal": {"reason": "It works again."},
+        "Forget": {"asked_by": "customer", "reason": "TICKET-4711: asked for by letter of 2 March."},
         "NewSubscription": {"address": "https://crm.example.com/redress", "stages": ["resolved", "closed"]},
     },
     names={
@@ -122,6 +126,7 @@ MEANINGS = Meanings(
         "SubscriptionBody": "NewSubscription",
         "NewSubscriptionView": "SubscriptionWithSecret",
         "FoundView": "FoundComplaint",
+        "ForgottenView": "ForgottenComplaint",
         "EarlierView": "ReferredComplaint",
         "PendingView": "PendingComplaint",
         "InternalView": "InternalDetails",
