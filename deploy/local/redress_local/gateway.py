@@ -150,7 +150,7 @@ def _without_unused(whole: dict[str, Any]) -> dict[str, Any]:
 
 def _referred(part: Any) -> set[str]:
     """The schemas that something refers to."""
-    return set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(part)))
+    return set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(part)))
 
 
 def written() -> dict[Path, str]:
