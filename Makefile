@@ -12,6 +12,9 @@ STAMPS := $(VENV)/.stamps
 KAFKA_LIBS := .local/kafka/libs
 SUPPLY := .local/supply
 KEYCLOAK := .local/keycloak
+NPM := .local/npm
+CLIENTS := .local/clients
+OPENAPI := .local/openapi
 
 # The one list of services is services.toml. By awk: the Python that can read it may not be there yet.
 SERVICES := $(shell awk -F '"' '/^name = / { print $$2 }' services.toml)
@@ -34,8 +37,9 @@ AGAINST ?=
 MINUTES ?= 20
 SEED ?=
 NAME ?=
+REDOCLY = REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(NPM)/node_modules/.bin/redocly
 
-.PHONY: help check setup demo run test test-identity lint pages bench soak format schemas folds permissions dashboards chart service services requirements sbom audit clean
+.PHONY: help check setup demo run test clients test-identity lint pages bench soak format schemas folds permissions dashboards chart service services requirements sbom audit clean
 
 help: ## List what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,13 +55,16 @@ demo: setup ## Start the whole system, take complaints from the front door to cl
 run: setup ## Start the whole system and stay; Ctrl-C stops it
 	@$(BIN)/redress up --foreground
 
-test: lint ## Lint, types and every test, against the real Kafka and the real PostgreSQL
+test: lint $(STAMPS)/clients ## Lint, types and every test, against the real Kafka and the real PostgreSQL
 	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(DOMAINS:%=--cov=%) --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE) $(PYTEST)
+
+clients: setup $(STAMPS)/npm $(STAMPS)/clients ## Clients in Python and TypeScript, generated from the running services, take a complaint to its end
+	@$(BIN)/python -m pytest tests/e2e/test_generated_clients.py $(PYTEST)
 
 test-identity: setup $(STAMPS)/keycloak ## The journey of a complaint with the tokens of a real Keycloak: keys that change, a provider that is away
 	@KEYCLOAK=$(CURDIR)/$(KEYCLOAK) $(BIN)/python -m pytest tests/identity $(PYTEST)
 
-lint: setup $(STAMPS)/chart ## Style, format, types, import contracts, schemas, the Helm chart, and files that match services.toml, Dockerfile and docker-compose.yml
+lint: setup $(STAMPS)/chart $(STAMPS)/npm ## Style, format, types, import contracts, schemas, the OpenAPI documents, the Helm chart, and files that match services.toml, Dockerfile and docker-compose.yml
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(SOURCES) deploy/helm/redress_chart $(wildcard conftest.py)
@@ -68,6 +75,9 @@ lint: setup $(STAMPS)/chart ## Style, format, types, import contracts, schemas, 
 	@$(BIN)/python -m redress_local.derived --check
 	@$(BIN)/python -m redress_local.gateway --check
 	@$(BIN)/python -m redress_spine.schemas --check
+	@$(BIN)/python -m redress_local.interface --check
+	@$(BIN)/python -m redress_local.interface --to $(OPENAPI)
+	@$(REDOCLY) lint --config deploy/local/redocly.yaml $(OPENAPI)/*.json deploy/gateway/openapi.json >$(OPENAPI)/findings 2>&1 && ! grep -q '^You have' $(OPENAPI)/findings || { cat $(OPENAPI)/findings >&2; exit 1; }
 	@$(BIN)/python -m redress_local.dashboards --check
 	@PYTHONPATH=deploy/helm $(BIN)/python -m redress_chart --check
 	@$(BIN)/hadolint Dockerfile
@@ -108,14 +118,16 @@ service: setup ## Make an empty service that starts and folds, and list it: NAME
 	@$(BIN)/ruff format --quiet services/$(NAME)
 	@$(MAKE) services schemas folds permissions chart
 
-services: setup ## Write what other files say of the services anew, after services.toml or a route was changed
+services: setup ## Write what other files say of the services anew, after services.toml, a route or a body was changed
 	@$(BIN)/python -m redress_local.derived
 	@$(BIN)/python -m redress_local.gateway
+	@$(BIN)/python -m redress_local.interface
 
 requirements: setup ## Pin the newest versions that requirements/*.in allow, with hashes
-	@cd requirements && for each in runtime dev bench chart supply; do ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
+	@cd requirements && for each in runtime dev bench chart clients supply; do ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-annotate --python-version 3.11 --custom-compile-command "make requirements" \
 		$$each.in -o $$each.txt; done
+	@cd requirements/npm && npm update --save --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --silent
 	@! grep -nE '://|file:' requirements/*.txt || { echo "A requirement file names a host." >&2; exit 1; }
 
 sbom: $(STAMPS)/supply ## List all that the services run on, as CycloneDX: dist/redress.cdx.json
@@ -154,6 +166,12 @@ $(STAMPS)/supply: requirements/supply.txt | $(STAMPS)/venv
 	@$(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/supply.txt
 	@touch $@
 
+$(STAMPS)/clients: requirements/clients.txt | $(STAMPS)/venv
+	@echo "Installing what makes clients of the OpenAPI documents"
+	@[ -x $(CLIENTS)/bin/python ] || $(BIN)/python -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/clients.txt
+	@touch $@
+
 $(STAMPS)/chart: requirements/chart.txt $(STAMPS)/requirements
 	@echo "Installing what checks the Helm chart: some 100 MB"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/chart.txt
@@ -162,6 +180,14 @@ $(STAMPS)/chart: requirements/chart.txt $(STAMPS)/requirements
 $(STAMPS)/packages: $(STAMPS)/requirements $(PACKAGES:%=%/pyproject.toml)
 	@echo "Installing the packages of this repository"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(PACKAGES:%=-e %)
+	@touch $@
+
+# Nothing in it has a script of its own to run. Registry and proxy are those of the machine's npm.
+$(STAMPS)/npm: requirements/npm/package.json requirements/npm/package-lock.json | $(STAMPS)/venv
+	@command -v npm >/dev/null || { echo "The OpenAPI documents are checked by redocly, and there is no npm. Debian, Ubuntu: apt-get install nodejs npm, 20.19 or newer." >&2; exit 1; }
+	@echo "Installing what checks the OpenAPI documents: some 60 MB"
+	@mkdir -p $(NPM) && cp requirements/npm/package.json requirements/npm/package-lock.json $(NPM)
+	@npm ci --prefix $(NPM) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 # Without Maven a Docker engine is there (preflight saw to that), and Kafka comes as an image.

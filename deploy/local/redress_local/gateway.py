@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from difflib import unified_diff
@@ -108,7 +109,7 @@ def combined(of: Mapping[str, OpenApiDocument]) -> dict[str, Any]:
     first = next(iter(of.values()))
     whole: dict[str, Any] = {
         "openapi": first["openapi"],
-        "info": {**first["info"], "title": "Redress"},
+        "info": {**first["info"], "title": "Redress", "summary": "Complaints from the front door to closed: all services at one address."},
         "servers": [{"url": "/"}],
         "tags": [],
         "paths": {},
@@ -131,7 +132,25 @@ def combined(of: Mapping[str, OpenApiDocument]) -> dict[str, Any]:
             for title, entry in entries.items():
                 if known.setdefault(title, entry) != entry:
                     raise Clash(f"{name} has another {title} under components/{kind} than a service before it.")
-    return {key: value for key, value in whole.items() if value}
+    return _without_unused({key: value for key, value in whole.items() if value})
+
+
+def _without_unused(whole: dict[str, Any]) -> dict[str, Any]:
+    """Without the schemas and tags of the operators' paths."""
+    schemas, used = whole["components"]["schemas"], set[str]()
+    waiting = _referred({key: value for key, value in whole.items() if key != "components"})
+    while waiting:
+        used.add(name := waiting.pop())
+        waiting |= _referred(schemas[name]) - used
+    items = [*whole["paths"].values(), *whole.get("webhooks", {}).values()]
+    tags = {tag for item in items for operation in item.values() for tag in operation.get("tags", ())}
+    components = {**whole["components"], "schemas": {name: schema for name, schema in schemas.items() if name in used}}
+    return {**whole, "tags": [tag for tag in whole.get("tags", []) if tag["name"] in tags], "components": components}
+
+
+def _referred(part: Any) -> set[str]:
+    """The schemas that something refers to."""
+    return set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(part)))
 
 
 def written() -> dict[Path, str]:

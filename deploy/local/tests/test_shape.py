@@ -15,7 +15,7 @@ from redress_local.places import ROOT, SERVICES, package
 PLACES = [*(ROOT / "services" / name / package(name) for name in SERVICES), ROOT / "services/template/redress_template"]
 HAS = {
     *("__init__.py", "py.typed", "main.py"),
-    *("api.py", "bodies.py", "views.py", "queries.py", "permissions.py", "automations.py"),
+    *("api.py", "bodies.py", "views.py", "queries.py", "permissions.py", "meanings.py", "automations.py"),
     *("policies/__init__.py", "domain/__init__.py", "domain/aggregate.py", "domain/observed.py", "domain/own.py", "domain/lists.py"),
 }
 MAY_HAVE = {"reactors.py", "testing.py"}
@@ -29,6 +29,7 @@ MADE = {
     ("Query", "queries.py"),
     ("Grouping", "queries.py"),
     ("Permissions", "permissions.py"),
+    ("Meanings", "meanings.py"),
     ("Automation", "automations.py"),
     ("Reactor", "reactors.py"),
     ("Aggregate", "domain/aggregate.py"),
@@ -42,6 +43,7 @@ DEFINED = {
     "PROJECTIONS": "domain/lists.py",
     "QUERIES": "queries.py",
     "PERMISSIONS": "permissions.py",
+    "MEANINGS": "meanings.py",
     "automations": "automations.py",
     "in_force": "policies/__init__.py",
     "service": "main.py",

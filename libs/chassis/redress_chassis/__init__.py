@@ -1,7 +1,8 @@
 """What every service's HTTP side shares: settings, problems, callers, idempotency, health, metrics and logs."""
 
-from redress_chassis.api.bodies import Body, Label, Moment, Reason, Short, SubjectId, Words, filled
+from redress_chassis.api.bodies import Body, Form, Label, Moment, Reason, Short, SubjectId, Words, filled
 from redress_chassis.api.commands import Commands, Permitted
+from redress_chassis.api.meanings import Meanings
 from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import Cursor, Limit, Page
 from redress_chassis.auth.callers import Caller, Role
@@ -30,8 +31,10 @@ __all__ = [
     "Caller",
     "Commands",
     "Cursor",
+    "Form",
     "Label",
     "Limit",
+    "Meanings",
     "Moment",
     "Page",
     "PathLink",

@@ -10,13 +10,15 @@ from starlette.types import ASGIApp
 
 from redress_chassis.api import direct, openapi
 from redress_chassis.api.commands import asks
+from redress_chassis.api.meanings import Meanings
 from redress_chassis.auth.permissions import Permissions
 from redress_chassis.auth.tokens import Tokens
 from redress_chassis.edge import logs
 from redress_chassis.edge.middleware import EdgeMiddleware
 from redress_chassis.edge.paths import Paths
-from redress_chassis.operations import health, idle
+from redress_chassis.operations import documents, health, idle
 from redress_chassis.operations import parked as ops
+from redress_chassis.operations.meanings import OPERATIONS_MEANINGS
 from redress_chassis.running import RunningService, WithoutTraceback
 from redress_chassis.settings import Settings
 from redress_chassis.version import VERSION
@@ -28,7 +30,7 @@ from redress_spine.processing.reactor import Reactor
 from redress_spine.store.engine import Engine
 from redress_spine.store.states import Query
 
-DOCUMENTS = ("/docs", "/openapi.json")
+NO_MEANINGS = Meanings()
 
 
 def _none(_: Any) -> tuple[()]:
@@ -42,7 +44,8 @@ class Service:
     aggregates: by the kind of subject that each describes; the first is the kind that a call means which names none.
     policies: what the service decides by, of an environment that may name files of the installation. Raises PolicyUnusable.
     automations: made with the policies, and reactors with the settings, when an app starts.
-    webhooks: what it posts to others, for the OpenAPI document. variables: of the environment, that it reads beside the settings."""
+    webhooks: what it posts to others, for the OpenAPI document. meanings: of what its interface names, for the same document.
+    variables: of the environment, that it reads beside the settings."""
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class Service:
         contract: Contract,
         contracts: Mapping[str, Contract],
         permissions: Permissions,
+        meanings: Meanings = NO_MEANINGS,
         policies: Callable[[Mapping[str, str]], Any] = _none,
         automations: Callable[[Any], Sequence[Automation]] = _none,
         reactors: Callable[[Settings], Sequence[Reactor]] = _none,
@@ -68,6 +72,7 @@ class Service:
         self.contract = contract
         self.contracts = contracts
         self.permissions = permissions.joined(ops.OPERATIONS)
+        self.meanings = meanings.joined(OPERATIONS_MEANINGS)
         self.policies = policies
         self.automations = automations
         self.reactors = reactors
@@ -85,7 +90,7 @@ class Service:
         file. engine, tokens: stand-ins for tests."""
         running = RunningService(self, settings, policies, engine, tokens)
         logs.configure(self.name)
-        paths = Paths(health.HEALTH, measures=[health.METRICS], documents=DOCUMENTS, others=[idle.PATH])
+        paths = Paths(health.HEALTH, measures=[health.METRICS], documents=documents.PATHS, others=[idle.PATH])
         app = ServiceApp(
             lambda router: EdgeMiddleware(router, gate=running, paths=paths, other=WithoutTraceback(router, running)),
             title=f"Redress {self.name}",
@@ -93,8 +98,7 @@ class Service:
             description="Errors are RFC 9457 problem+json with a stable `code`.",
             lifespan=running.lifespan,
             redirect_slashes=False,
-            redoc_url=None,
-            swagger_ui_oauth2_redirect_url=None,  # tokens are not had by OAuth's redirects
+            openapi_url=None,  # it is served by operations/documents.py, and so are the pages that show it
             # Its spans and logs would hold addresses and exception messages, and those what customers wrote; metrics and traces are ours.
             telemetry={"tracing": False, "metrics": False, "logs": False},
         )
@@ -102,9 +106,9 @@ class Service:
         declared = [route for router in (*self.routes, ops.router, health.router, idle.router) for route in router.routes]
         self.permissions.check(declared, asks, paths.open)
         # Not include_router: it matches each path three times, 40 µs of a request's 230 (FastAPI 0.165).
-        app.router.routes[:] = map(direct.served, (*app.router.routes, *declared))
+        app.router.routes[:] = map(direct.served, (*documents.routes, *declared))
         webhooks = [] if self._webhooks is None else self._webhooks.routes  # what is sent, in the OpenAPI document alone
-        app.openapi = lambda: openapi.document(app, declared, webhooks)  # type: ignore[method-assign]  # FastAPI's documented way
+        app.openapi = lambda: openapi.document(app, declared, webhooks, self.meanings)  # type: ignore[method-assign]  # FastAPI's documented way
         return app
 
     def verified(self, partitions: int, mac: MacKeys = NO_KEYS) -> Verified:

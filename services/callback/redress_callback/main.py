@@ -3,6 +3,7 @@
 from redress_callback import api, policies
 from redress_callback.automations import automations
 from redress_callback.domain.aggregate import AGGREGATES
+from redress_callback.meanings import MEANINGS
 from redress_callback.permissions import PERMISSIONS
 from redress_callback.queries import QUERIES
 from redress_chassis import Service
@@ -14,6 +15,7 @@ service = Service(
     contract=CALLBACK,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
+    meanings=MEANINGS,
     policies=policies.in_force,
     automations=automations,
     queries=QUERIES,

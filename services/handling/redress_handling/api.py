@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from fastapi import Query as Parameter
 
-from redress_chassis import Cursor, Limit, Permitted, SubjectId, problems
+from redress_chassis import Cursor, Form, Limit, Permitted, SubjectId, problems
 from redress_handling.bodies import AcceptBody, ContactBody, ProgressBody, RejectBody, ResolveBody, TransferBody
 from redress_handling.domain import lists
 from redress_handling.domain.accept import Accept, accept
@@ -34,7 +34,8 @@ from redress_handling.views import (
 )
 
 router = APIRouter(tags=["cases"])
-DepartmentFilter = Annotated[str | None, Parameter(pattern="^[a-z][a-z_-]{0,63}$", description="A handler sees their own alone.")]
+DepartmentName = Annotated[str, Form("^[a-z][a-z_-]{0,63}$", "Write a department's name, like technical_support.")]
+DepartmentFilter = Annotated[DepartmentName | None, Parameter(description="This department's alone. A handler sees their own anyway.")]
 StateFilter = Annotated[
     Literal["open", "accepted", "resolved", "rejected", "cancelled"] | None,
     Parameter(description="Without it: all that has yet to be done, open and accepted."),

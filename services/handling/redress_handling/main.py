@@ -5,6 +5,7 @@ from redress_events.contracts import CONTRACTS, HANDLING
 from redress_handling import api, policies
 from redress_handling.automations import automations
 from redress_handling.domain.aggregate import AGGREGATES
+from redress_handling.meanings import MEANINGS
 from redress_handling.permissions import PERMISSIONS
 from redress_handling.queries import QUERIES
 
@@ -14,6 +15,7 @@ service = Service(
     contract=HANDLING,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
+    meanings=MEANINGS,
     policies=policies.in_force,
     automations=automations,
     queries=QUERIES,

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path
 from pydantic import AfterValidator
 
-from redress_chassis import Commands, Cursor, Limit, Permitted, SubjectId, problems
+from redress_chassis import Commands, Cursor, Form, Limit, Permitted, SubjectId, problems
 from redress_chassis.api.streams import EventStream, LastEventId
 from redress_chassis.api.validation import Flaw
 from redress_chassis.edge.outbound import Forbidden, Unresolved, checked, parse
@@ -88,13 +88,17 @@ UUID_LENGTH = 36  # characters; a number has 13
 
 Number = Annotated[str, Path(max_length=40, description="As it is written or said, in small letters too."), AfterValidator(parse_number)]
 SubscriptionId = Annotated[UUID, Path(description="The subscription's id, as making it answered.")]
-DeliveryId = Annotated[str, Path(pattern="^msg_[0-9a-f]{32}$", description="The message's id: its header `webhook-id`.")]
+DeliveryId = Annotated[
+    str,
+    Form("^msg_[0-9a-f]{32}$", "Write the message's id: msg_ and 32 digits and small letters a to f."),
+    Path(description="The message's id: its header `webhook-id`."),
+]
 LanguageHeader = Annotated[str | None, Header(alias="Accept-Language", description="en or zh")]
 
 
 @router.post("/complaints", status_code=201, response_model_exclude_none=True, responses=problems(409))
 async def register_complaint(body: RegisterBody, commands: Permitted[Complaint], accept_language: LanguageHeader = None) -> RegisteredView:
-    """Take down a complaint. The answer has its number, and what happens next and by when."""
+    """Register a complaint. The answer has its number, and what happens next and by when."""
     command = Register(**{**vars(body), "refers_to": await _earlier(commands, body.refers_to)})
 
     def decide(context: Context) -> list[Event]:
@@ -175,7 +179,7 @@ async def supplement_complaint(complaint: SubjectId, body: SupplementBody, comma
 
 @router.post("/complaints/{complaint}/chases", response_model_exclude_none=True, responses=problems(404, 409, 412))
 async def chase_complaint(complaint: SubjectId, commands: Permitted[Complaint], body: ChaseBody = NO_WORDS) -> SaidAnswer:
-    """The customer asks where it stays."""
+    """The customer asks for an update."""
     return await _said(commands, complaint, Chase(body.text), partial(chase, limits=_limits(commands)), append=True)
 
 
@@ -282,7 +286,7 @@ def stage_reached(
 
 
 async def _said(commands: Commands[Complaint], complaint: SubjectId, command: Any, decider: Any, append: bool = False) -> SaidAnswer:
-    """The customer's words are taken down even while the complaint is parked: they need nothing of what others said."""
+    """The customer's words are registered even while the complaint is parked: they need nothing of what others said."""
     return SaidAnswer.of(await commands.decide(complaint, command, decider, while_parked=True, append=append))
 
 

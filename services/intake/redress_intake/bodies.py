@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from redress_chassis import Body, Label, Moment, Reason, Short, Words
+from redress_chassis import Body, Form, Label, Moment, Reason, Short, Words
 from redress_chassis.api.paging import MOST, USUAL
 from redress_chassis.edge.outbound import LONGEST_ADDRESS
 from redress_events.contracts.intake import AskedBy
@@ -36,9 +36,19 @@ def _id_or_number(said: str) -> str:
 
 
 Day = Annotated[Moment, AfterValidator(_not_too_old)]
-Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
+Email = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=254),
+    Form(r"^[^@\s\x00]+@[^@\s\x00]+$", "Write an e-mail address, like zhang.wei@example.com."),
+]
 # The name under which a front end stored it; in clear on the log too.
-Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$")]
+Reference = Annotated[
+    str,
+    Form(
+        r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$",
+        "Write at most 200 Latin letters, digits and . _ : / - only, with a letter or digit first.",
+    ),
+]
 Earlier = Annotated[
     str,
     Field(max_length=45, description="An earlier complaint: its id, or its number as it is written or said."),
@@ -86,15 +96,21 @@ class SearchBody(Body):
 
 
 class SupplementBody(Body):
+    """What the customer adds."""
+
     text: Words
     attachments: Attachments = ()
 
 
 class ChaseBody(Body):
+    """The customer asks for an update, with or without words."""
+
     text: Words | None = None
 
 
 class WithdrawBody(Body):
+    """The customer wishes to end it, with or without a reason."""
+
     reason: Words | None = None
 
 

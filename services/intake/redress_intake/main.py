@@ -5,6 +5,7 @@ from redress_events.contracts import CONTRACTS, INTAKE
 from redress_intake import api, policies
 from redress_intake.automations import automations
 from redress_intake.domain.aggregate import AGGREGATES
+from redress_intake.meanings import MEANINGS
 from redress_intake.permissions import PERMISSIONS
 from redress_intake.queries import QUERIES
 from redress_intake.reactors import reactors
@@ -15,6 +16,7 @@ service = Service(
     contract=INTAKE,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
+    meanings=MEANINGS,
     policies=policies.in_force,
     automations=automations,
     queries=QUERIES,

@@ -325,6 +325,8 @@ class OpenCountsView(BaseModel):
 
 
 class PendingPage(BaseModel):
+    """Open complaints, the oldest first. next: the cursor of the next page."""
+
     items: list[PendingView]
     next: str | None = None
 

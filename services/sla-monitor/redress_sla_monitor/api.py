@@ -29,13 +29,13 @@ Now = Annotated[datetime, Depends(clock)]
 
 
 @router.get("/complaints/{complaint}/clocks", responses=problems(404))
-async def clocks_of_complaint(complaint: SubjectId, call: Permitted[Watch], now: Now) -> ClocksView:
+async def list_clocks(complaint: SubjectId, call: Permitted[Watch], now: Now) -> ClocksView:
     """Every clock of the complaint: its deadline, its state, the time left, and day by day why the deadline is when it is."""
     return ClocksView.of(await call.read(complaint), now, call.policies.calendars)
 
 
 @router.get("/deadlines")
-async def deadlines(
+async def list_deadlines(
     which: WhichDeadlines, call: Permitted[Watch], now: Now, before: Before = None, limit: Limit = 50, cursor: Cursor = None
 ) -> WaitingPage:
     """Complaints whose deadlines are due, or late, the earliest first."""

@@ -5,6 +5,7 @@ from redress_events.contracts import CONTRACTS, SLA_MONITOR
 from redress_sla_monitor import api, policies
 from redress_sla_monitor.automations import automations
 from redress_sla_monitor.domain.aggregate import AGGREGATES
+from redress_sla_monitor.meanings import MEANINGS
 from redress_sla_monitor.permissions import PERMISSIONS
 from redress_sla_monitor.queries import QUERIES
 
@@ -14,6 +15,7 @@ service = Service(
     contract=SLA_MONITOR,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
+    meanings=MEANINGS,
     policies=policies.in_force,
     automations=automations,
     queries=QUERIES,

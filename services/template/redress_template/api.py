@@ -12,6 +12,6 @@ router = APIRouter(tags=["template"])
 
 
 @router.get("/complaints/{complaint}", responses=problems(404))
-async def read_complaint(complaint: SubjectId, call: Permitted[Complaint]) -> ComplaintView:
+async def read_complaint_in_template(complaint: SubjectId, call: Permitted[Complaint]) -> ComplaintView:
     """What is known here of one complaint."""
     return ComplaintView.of(await call.read(complaint))

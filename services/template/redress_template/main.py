@@ -5,6 +5,7 @@ from redress_events.contracts import CONTRACTS, TEMPLATE
 from redress_template import api, policies
 from redress_template.automations import automations
 from redress_template.domain.aggregate import AGGREGATES
+from redress_template.meanings import MEANINGS
 from redress_template.permissions import PERMISSIONS
 from redress_template.queries import QUERIES
 
@@ -14,6 +15,7 @@ service = Service(
     contract=TEMPLATE,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
+    meanings=MEANINGS,
     policies=policies.in_force,
     automations=automations,
     queries=QUERIES,

@@ -1,4 +1,4 @@
-"""Triage over HTTP: what a complaint was taken for and why, a person's correction, and the queue of what a person must decide."""
+"""Triage over HTTP: how a complaint was classified and why, a person's correction, and the queue of what a person must decide."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from redress_triage.domain.reroute import reroute
 from redress_triage.queries import REVIEWS
 from redress_triage.views import ClassificationView, ReviewPage, ReviewView, TaxonomyView, references
 
-router = APIRouter()
+router = APIRouter(tags=["triage"])
 
 
 @router.get("/complaints/{complaint}/classification", responses=problems(404))
 async def read_classification(complaint: SubjectId, call: Permitted[Complaint]) -> ClassificationView:
-    """What the complaint was taken for, by whom, on which words, and where it stands."""
+    """How the complaint was classified, by whom, on which words, and where it stands."""
     seen = await call.read(complaint)
     return ClassificationView.of(seen, await call.words(seen, *references(seen.state)))
 

@@ -29,6 +29,8 @@ class ReclassificationBody(Body):
 
 
 class RoutingBody(Body):
+    """Where it is to go, and why."""
+
     department: Short
     queue: Short
     reason: Words

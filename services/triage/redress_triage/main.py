@@ -5,6 +5,7 @@ from redress_events.contracts import CONTRACTS, TRIAGE
 from redress_triage import api, policies
 from redress_triage.automations import automations
 from redress_triage.domain.aggregate import AGGREGATES
+from redress_triage.meanings import MEANINGS
 from redress_triage.permissions import PERMISSIONS
 from redress_triage.queries import QUERIES
 
@@ -14,6 +15,7 @@ service = Service(
     contract=TRIAGE,
     contracts=CONTRACTS,
     permissions=PERMISSIONS,
+    meanings=MEANINGS,
     policies=policies.in_force,
     automations=automations,
     queries=QUERIES,

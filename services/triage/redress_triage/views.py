@@ -147,15 +147,21 @@ class ReviewPage(Body):
 
 
 class SubCategoryView(Body):
+    """A sub-category, as programs and as people call it."""
+
     id: str
     names: Names
 
 
 class CategoryView(SubCategoryView):
+    """A category with its sub-categories."""
+
     sub_categories: list[SubCategoryView]
 
 
 class DepartmentView(SubCategoryView):
+    """A department with its queues."""
+
     queues: list[str]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, TypeVar
@@ -17,12 +19,13 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     Strict,
     StringConstraints,
     ValidatorFunctionWrapHandler,
 )
 from pydantic_core import CoreSchema, PydanticCustomError
-from pydantic_core.core_schema import json_or_python_schema, no_info_wrap_validator_function
+from pydantic_core.core_schema import json_or_python_schema, no_info_after_validator_function, no_info_wrap_validator_function
 
 from redress_spine.processing.skips import WHY_LENGTH, checked_why
 
@@ -45,6 +48,29 @@ def checked_reason(text: str) -> str:
     return reason
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a text is written: a pattern of the whole for programs, in the OpenAPI document, and a sentence for people, in the error."""
+
+    pattern: str
+    sentence: str
+    _compiled: re.Pattern[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_compiled", re.compile(self.pattern))
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(core), "pattern": self.pattern}
+
+    def _checked(self, text: str) -> str:
+        if not self._compiled.fullmatch(text):
+            raise PydanticCustomError("string_pattern_mismatch", "{sentence}", {"sentence": self.sentence})
+        return text
+
+
 def _in_words(value: object) -> object:
     # pydantic would take 1700000000 and "1700000000" for times as well.
     if not isinstance(value, datetime) and (not isinstance(value, str) or "-" not in value[1:]):
@@ -61,7 +87,11 @@ def _of_our_age(moment: datetime) -> datetime:
 Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(storable)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000), AfterValidator(storable)]
 # What stands in clear on the log: names out of a list, with no room for a customer's own words.
-Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[\w \-./&+'’“”\"()（）·、]+$")]
+Label = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=80),
+    Form(r"""^[\w \-./&+'’“”"()（）·、]+$""", "Write letters, digits, spaces and - . / & + ' ( ) · 、 only."),
+]
 # Why somebody does what is seldom right: kept in clear for ever.
 Reason = Annotated[str, Field(min_length=LEAST_REASON, max_length=WHY_LENGTH), AfterValidator(checked_reason)]
 Moment = Annotated[AwareDatetime, Strict(False), BeforeValidator(_in_words), AfterValidator(_of_our_age)]

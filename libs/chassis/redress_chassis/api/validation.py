@@ -9,6 +9,49 @@ from typing import Any, Literal
 Where = Literal["body", "path", "query", "header"]
 PARTS: Mapping[str, Where] = {"body": "body", "path": "path", "query": "query"}
 MOST_FLAWS = 50  # a body of ten thousand unknown fields is not worth ten thousand sentences
+# What to write, in place of pydantic's words for what was written. `test_every_error_says_what_to_write` meets them all.
+_TIME, _INTEGER, _OBJECT, _LIST = (
+    "Write a time with its zone, like 2026-03-02T12:00:00+08:00.",
+    "Write a whole number, like 3.",
+    'Write an object, like {{"name": "value"}}.',
+    'Write a list, like ["one", "two"].',
+)
+_TOO_FEW, _TOO_MANY = "Give {min_length} at least.", "Give {max_length} at most."
+SENTENCES: Mapping[str, str] = {
+    "missing": "This is needed.",
+    "extra_forbidden": "This name is not known here. Leave it out, or correct its spelling.",
+    "string_type": 'Write a text in quotes, like "text".',
+    "string_too_short": "Write something here: it must not be empty.",
+    "string_too_long": "Write {max_length} characters at most.",
+    "string_unicode": "Write a text in UTF-8.",
+    "literal_error": "Write one of these: {expected}.",
+    "enum": "Write one of these: {expected}.",
+    "uuid_type": "Write an id, like 01981f6e-2d3c-7f4a-8b5e-6a7d8c9e0f12.",
+    "uuid_parsing": "Write an id, like 01981f6e-2d3c-7f4a-8b5e-6a7d8c9e0f12.",
+    "bool_type": "Write true or false, without quotes.",
+    "bool_parsing": "Write true or false.",
+    "int_type": _INTEGER,
+    "int_parsing": _INTEGER,
+    "int_parsing_size": _INTEGER,
+    "int_from_float": _INTEGER,
+    "greater_than": "Write a number above {gt}.",
+    "greater_than_equal": "Write a number from {ge} on.",
+    "less_than": "Write a number below {lt}.",
+    "less_than_equal": "Write a number up to {le}.",
+    "datetime_type": _TIME,
+    "datetime_parsing": _TIME,
+    "datetime_from_date_parsing": _TIME,
+    "datetime_object_invalid": _TIME,
+    "timezone_aware": _TIME,
+    "date_from_datetime_parsing": "Write a day, like 2026-03-02.",
+    "list_type": _LIST,
+    "tuple_type": _LIST,
+    "too_short": _TOO_FEW,
+    "too_long": _TOO_MANY,
+    "dict_type": _OBJECT,
+    "model_type": _OBJECT,
+    "model_attributes_type": _OBJECT,
+}
 LONGEST_TOKEN = 64  # characters of a field name that somebody else made up
 
 
@@ -44,8 +87,17 @@ def _flaw(error: Mapping[str, Any], body: Any) -> Flaw:
     part, *location = error["loc"]
     where = PARTS.get(part, "header")
     tokens = _tokens(location, body) if where == "body" else location
-    detail = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return Flaw(pointer_to(tokens), detail, str(error["type"]).replace("_", "-"), where)
+    return Flaw(pointer_to(tokens), _detail(error), str(error["type"]).replace("_", "-"), where)
+
+
+def _detail(error: Mapping[str, Any]) -> str:
+    if (sentence := SENTENCES.get(error["type"])) is not None:
+        return sentence.format_map({name: _counted(value) for name, value in error.get("ctx", {}).items()})
+    return str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
+def _counted(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _tokens(location: Sequence[Any], body: Any) -> list[object]:

@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from redress_chassis.api.validation import MOST_FLAWS, Flaw, pointer_to
+from redress_chassis.api.validation import MOST_FLAWS, SENTENCES, Flaw, pointer_to
 from redress_chassis.edge.problems import invalid
 
 
@@ -46,8 +46,8 @@ def check(query: bytes, known: Collection[str]) -> None:
 
 def _flaw(name: str, known: bool) -> Flaw:
     if known:
-        return Flaw(pointer_to([name]), "It may be given once", "repeated", "query")
-    return Flaw(pointer_to([name]), "Extra inputs are not permitted", "extra-forbidden", "query")
+        return Flaw(pointer_to([name]), "Give it once.", "repeated", "query")
+    return Flaw(pointer_to([name]), SENTENCES["extra_forbidden"], "extra-forbidden", "query")
 
 
 def _known(dependant: Dependant) -> Iterator[str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Path, Request
 from fastapi import Query as Parameter
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from redress_chassis.api.bodies import Body, Short, Words, storable
+from redress_chassis.api.bodies import Body, Form, Short, Words, storable
 from redress_chassis.api.commands import Permitted
 from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import MOST, Limit
@@ -18,7 +17,7 @@ from redress_chassis.auth.permissions import ANYTHING, Roles
 from redress_chassis.edge.problems import not_found
 from redress_spine.messaging.envelope import SUBJECT
 from redress_spine.processing.effects import DeadEffect, NoSuchEffect
-from redress_spine.processing.parking import NotParked, Redriven, Skipped, SkippedRecord, TakenIn
+from redress_spine.processing.parking import DeadLetterEntry, NotParked, ParkedSubject, Redriven, Skipped, SkippedRecord, TakenIn
 from redress_spine.processing.skips import checked_why
 from redress_spine.store.engine import Engine
 
@@ -37,12 +36,14 @@ OPERATIONS: Mapping[str, Roles] = {
 AT_ONCE = 50  # records or subjects that one request decides on
 
 Name = Annotated[str, Path(max_length=200), AfterValidator(storable)]
-SubjectFilter = Annotated[str | None, Parameter(pattern=f"^{SUBJECT.pattern}$", description="That subject alone: `<kind>/<id>`.")]
+SubjectName = Annotated[str, Form(f"^{SUBJECT.pattern}$", "Write a kind and an id, like note/01981f6e-2d3c-7f4a-8b5e-6a7d8c9e0f12.")]
+SubjectFilter = Annotated[SubjectName | None, Parameter(description="That subject alone: `<kind>/<id>`.")]
+Place = Annotated[str, Form(r"^[^/]{0,249}/[0-9]{1,9}@[0-9]{1,18}$", "Write a topic, a partition and an offset, like topic/0@0.")]
 TopicName = Annotated[str, Field(min_length=1, max_length=249)]
 Subject = Annotated[str, Field(min_length=1, max_length=250)]
 Partition = Annotated[int, Field(ge=0, lt=2**31)]
 Offset = Annotated[int, Field(ge=0, lt=2**63)]
-Hex = Annotated[str, Field(pattern="^([0-9a-f]{2})*$", max_length=2_000)]
+Hex = Annotated[str, Field(max_length=2_000), Form("^([0-9a-f]{2})*$", "Write pairs of digits and small letters a to f.")]
 
 
 class RedriveBody(Body):
@@ -85,6 +86,28 @@ class SkipBody(Body):
     why: Annotated[Short, AfterValidator(checked_why)]
 
 
+class ParkedPage(BaseModel):
+    """Parked subjects with the record that each stumbled over, and records that belong to no subject."""
+
+    parked: list[ParkedSubject]
+    dead_letters: list[DeadLetterEntry]
+
+
+class HeldRecordView(BaseModel):
+    """A record that is parked or set aside, without personal data. Either its envelope or, where it is none, its bytes."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str | None
+    key: str | None
+    headers: dict[str, str]
+    size: int
+    value: dict[str, Any] | None = None
+    bytes: str | None = None
+
+
 @router.get("/parked")
 async def list_parked(
     request: Request,
@@ -92,18 +115,15 @@ async def list_parked(
     limit: Limit = MOST,
     after: Annotated[str, Parameter(max_length=250, description="The last subject of the page before.")] = "",
     subject: SubjectFilter = None,
-    aside_after: Annotated[
-        str | None,
-        Parameter(pattern=r"^[^/]{0,249}/[0-9]{1,9}@[0-9]{1,18}$", description="The last one before: `topic/0@0`."),
-    ] = None,
-) -> dict[str, Any]:
+    aside_after: Annotated[Place | None, Parameter(description="The last one before: `topic/0@0`.")] = None,
+) -> ParkedPage:
     """Parked subjects with the record that each stumbled over, by their names; and records that belong to no subject, the newest, or by
     their places behind `aside_after`."""
     parked, dead_letters = await _engine(request).parked(limit, after, subject, None if aside_after is None else _place(aside_after))
-    return {"parked": [asdict(each) for each in parked], "dead_letters": [asdict(each) for each in dead_letters]}
+    return ParkedPage(parked=parked, dead_letters=dead_letters)
 
 
-@router.get("/record", responses=problems(404))
+@router.get("/record", response_model_exclude_unset=True, responses=problems(404))
 async def show_record(
     request: Request,
     call: Permitted[Any],
@@ -111,12 +131,12 @@ async def show_record(
     partition: Annotated[int, Parameter(ge=0, lt=2**31)] = 0,
     offset: Annotated[int, Parameter(ge=0, lt=2**63)] = 0,
     topic: Annotated[str | None, Parameter(max_length=249)] = None,
-) -> dict[str, Any]:
+) -> HeldRecordView:
     """A record that is parked or set aside, without personal data: the one that a subject stumbled over, or the one at a place."""
     seen = await _engine(request).held(subject, None if subject else (partition, offset), topic)
     if seen is None:
         raise not_found()
-    return seen
+    return HeldRecordView(**seen)
 
 
 @router.post("/redrive")
@@ -138,7 +158,7 @@ async def redrive_set_aside(request: Request, body: AsideBody, call: Permitted[A
 
 
 @router.post("/skips")
-async def skip(request: Request, body: SkipBody, call: Permitted[Any]) -> Skipped:
+async def skip_records(request: Request, body: SkipBody, call: Permitted[Any]) -> Skipped:
     """Pass over these records for ever, with all their copies, and redrive the rest. Said again it changes nothing."""
     records = [
         SkippedRecord(each.topic, each.partition, each.offset, bytes.fromhex(each.content), bytes.fromhex(each.hash), each.event)

@@ -18,6 +18,7 @@ import structlog
 from pydantic import TypeAdapter
 
 import redress_chassis.running
+from redress_chassis import Meanings
 from redress_chassis.edge import logs
 from redress_chassis.settings import BadSettings, Settings
 from redress_chassis.version import VERSION
@@ -351,9 +352,32 @@ async def test_the_document_says_what_the_front_door_does(client):
 
     assert {"name": "Idempotency-Key", "required": True}.items() <= post["parameters"][0].items()
     assert {"400", "401", "403", "409", "413", "415", "422", "429", "503", "201"} == set(post["responses"])
-    assert post["security"] == [{"token": []}]
+    assert post["security"] == [{"token": ["agent"]}, {"token": ["front-end"]}], "one of them is enough"
+    assert (post["operationId"], post["responses"]["201"]["headers"].keys()) == ("takeNote", {"Location", "ETag", "Idempotency-Replayed"})
+    assert all("Retry-After" in post["responses"][status]["headers"] for status in ("429", "503"))
     assert "agent, front-end" in post["description"]
     assert {"400", "401", "403", "422", "429", "503", "200"} == set(get["responses"])
     assert "/health/live" not in document["paths"]
     assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
     assert "HTTPValidationError" not in document["components"]["schemas"]
+    assert document["servers"] == [{"url": "/", "description": "The address at which this document is served."}]
+
+
+@pytest.mark.parametrize("page", ["/docs", "/docs/redoc"])
+async def test_the_pages_that_show_the_interface_ask_nothing_of_another_host(client, page):
+    shown = await client.get(page)
+    references = re.findall(r'(?:src|href|data-document)="([^"]*)"', shown.text)
+    assert len(references) == 5 and all(each.startswith("/") and not each.startswith("//") for each in references)
+    for each in references:
+        answer = await client.get(each)
+        assert answer.status_code == 200 and answer.content, each
+    assert "<script>" not in shown.text and "<style" not in shown.text
+    policy = shown.headers["content-security-policy"]
+    assert "http" not in policy and "script-src 'self';" in policy and "default-src 'none'" in policy
+
+
+def test_two_schemas_of_one_name_are_an_error(service, settings, jar):
+    meanings = Meanings(names={"NoteBody": "Note", "NoteView": "Note"})
+    service.meanings = meanings
+    with pytest.raises(ValueError, match="would be called Note"):
+        service.app(settings, engine=jar).openapi()

@@ -21,6 +21,8 @@ class Part(BaseModel):
 
 
 class Names(Part):
+    """What people call it."""
+
     zh: str
     en: str
 

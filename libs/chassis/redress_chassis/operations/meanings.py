@@ -1,0 +1,98 @@
+"""What the operators' part of every service's interface calls things, for its OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redress_chassis.api.meanings import Meanings
+
+RECORD = "a3f1" * 16
+PLACE: dict[str, Any] = {"topic": "notes.lifecycle.v1", "partition": 3, "offset": 41207}
+
+OPERATIONS_MEANINGS = Meanings(
+    tags={
+        "operations": "For operators: records that are parked or set aside, and effects that were given up.",
+        "pages": "HTML pages, for people.",
+    },
+    fields={
+        "after": "The last subject of the page before.",
+        "subject": "The subject, as `<kind>/<id>`.",
+        "aside_after": "The last record of the page before: `topic/partition@offset`.",
+        "topic": "The topic in which the record is.",
+        "partition": "Its partition.",
+        "offset": "Its offset.",
+        "reactor": "The part of the service that does such effects.",
+        "key": "The effect's key.",
+        "ParkedPage.parked": "Subjects that are held, each with the record that it stumbled over; by their names.",
+        "ParkedPage.dead_letters": "Records that belong to no subject.",
+        "ParkedSubject.records": "How many of its records wait; at most 1,000 are counted.",
+        "ParkedSubject.since": "Since when it is held.",
+        "ParkedSubject.detail": "What exactly was wrong; null where nothing was.",
+        "DeadLetter.detail": "What exactly was wrong; null where nothing was.",
+        "HeldRecord.detail": "What exactly was wrong; null where nothing was.",
+        "Redriven.detail": "What exactly was wrong; null where nothing was.",
+        "ParkedSubject.type": "The type that the record names; null where it cannot be read.",
+        "DeadLetter.type": "The type that the record names; null where it cannot be read.",
+        "content": "A digest of the record's content, in hexadecimal digits.",
+        "hash": "The hash that the record has in its chain, in hexadecimal digits.",
+        "ParkedSubject.event": "Whether it is an event, which other services may have read.",
+        "DeadLetter.event": "Whether it is an event, which other services may have read.",
+        "RecordReference.event": "Whether it is an event, which other services may have read.",
+        "HeldRecord.size": "How many bytes the record has.",
+        "HeldRecord.headers": "The record's headers.",
+        "HeldRecord.value": "The record's envelope, without personal data; missing where it is none.",
+        "HeldRecord.bytes": "The record's beginning, where it is no envelope; missing where it is one.",
+        "DeadEffect.target": "Where the effect was to be done.",
+        "DeadEffect.data": "What it was to be done with; nothing of it is personal.",
+        "wanted_at": "When it was wanted.",
+        "given_up_at": "When it was given up.",
+        "DeadEffect.error": "What went wrong at the last attempt.",
+        "dry_run": "Only tell what would be done.",
+        "subjects": "The subjects, each as `<kind>/<id>`.",
+        "offsets": "The offsets of the records.",
+        "folded": "How many records were folded.",
+        "Redriven.left": "How many records still wait.",
+        "why": "Why. It is kept for ever.",
+        "DeadEffect.subject": "The subject that it was about, as `<kind>/<id>`.",
+        "DeadEffect.attempts": "How often it was tried.",
+        "DeadLetter.at": "When it was set aside.",
+        "DeadLetter.reason": "Why it was set aside.",
+        "ParkedSubject.reason": "Why its record could not be folded.",
+        "HeldRecord.reason": "Why it is held.",
+        "HeldRecord.key": "The record's key.",
+        "Redriven.reason": "Why the next record still cannot be folded; null where nothing is left.",
+        "RedrivenAside.taken_in": "How many records this release can read.",
+        "RedrivenAside.left": "How many of these still wait.",
+        "RedrivenAside.unreadable": "How many cannot be read by this release either.",
+        "Skipped.taken": "How many decisions the service keeps.",
+        "Skipped.elsewhere": "How many records do not hold it up.",
+        "Skipped.unread": "How many records it has not read yet: say it again for these.",
+        "Skipped.settled": "How many records wait no more.",
+        "Skipped.left": "How many subjects are held up by something else.",
+        "Skip.records": "The records, as `/ops/parked` shows them, in whichever service.",
+        "Skip.why": "Why they may be passed over. It is kept in clear for ever: nothing of a customer.",
+    },
+    examples={
+        **PLACE,
+        "content": RECORD,
+        "hash": RECORD,
+        **{f"{schema}.type": "noted.v1" for schema in ("ParkedSubject", "DeadLetter")},
+        **{f"{schema}.reason": "unknown-type" for schema in ("ParkedSubject", "DeadLetter", "HeldRecord")},
+        "subject": "note/01981f6e-2d3c-7f4a-8b5e-6a7d8c9e0f12",
+        "Redrive": {"subjects": ["note/01981f6e-2d3c-7f4a-8b5e-6a7d8c9e0f12"], "dry_run": True},
+        "RedriveAside": {"topic": PLACE["topic"], "partition": 3, "offsets": [41207], "dry_run": True},
+        "RecordReference": {**PLACE, "content": RECORD, "hash": RECORD, "event": False},
+        "Skip": {
+            "records": [{**PLACE, "content": RECORD, "hash": RECORD, "event": False}],
+            "why": "A test tool wrote it, and nobody needs what it says.",
+        },
+        "Drop": {"why": "The receiver was shut down."},
+    },
+    names={
+        "AsideBody": "RedriveAside",
+        "TakenIn": "RedrivenAside",
+        "RecordBody": "RecordReference",
+        "DeadLetterEntry": "DeadLetter",
+        "HeldRecordView": "HeldRecord",
+    },
+)
