@@ -13,9 +13,9 @@ from redress_events.contracts.callback import (
     ComplaintReopened,
     SatisfactionRecorded,
 )
-from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTransferred
+from redress_events.contracts.handling import CaseAccepted, CaseRejected, CaseResolved, CaseTransferred, CustomerContacted
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered, ComplaintSupplemented, ComplaintWithdrawn
-from redress_events.contracts.sla_monitor import BreachAnnulled, ClockName, DeadlineBreached
+from redress_events.contracts.sla_monitor import BreachAnnulled, ClockMet, ClockName, ClockStarted, DeadlineBreached
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
 from redress_spine.testing import NOON
 
@@ -98,12 +98,37 @@ def rejected(cycle: int = 1) -> CaseRejected:
     return CaseRejected(cycle=cycle, department="technical_support", reason="handling/6/reason", told_customer="letter")
 
 
+def accepted(cycle: int = 1) -> CaseAccepted:
+    return CaseAccepted(cycle=cycle, handler="hanna", routing=1)
+
+
+def contacted(cycle: int = 1, at: datetime = NOON) -> CustomerContacted:
+    return CustomerContacted(cycle=cycle, means="phone", contacted_at=at)
+
+
+def clock_started(clock: ClockName = "resolve", cycle: int = 1, n: int = 1, deadline: datetime = NOON) -> ClockStarted:
+    return ClockStarted(
+        clock=clock,
+        cycle=cycle,
+        n=n,
+        policy="telecom-handbook@1",
+        calendar="china@1",
+        target="3 working days",
+        starts_at=RECEIVED,
+        deadline=deadline,
+    )
+
+
+def clock_met(clock: ClockName = "resolve", cycle: int = 1, n: int = 1, at: datetime = NOON, left: int = 3_600) -> ClockMet:
+    return ClockMet(clock=clock, cycle=cycle, n=n, met_at=at, in_time=left >= 0, business_seconds_left=left)
+
+
 def breached(clock: ClockName = "resolve", cycle: int = 1, n: int = 1) -> DeadlineBreached:
     return DeadlineBreached(clock=clock, cycle=cycle, n=n, deadline=NOON, noticed_at=NOON)
 
 
-def annulled(clock: ClockName = "resolve", cycle: int = 1, n: int = 1) -> BreachAnnulled:
-    return BreachAnnulled(clock=clock, cycle=cycle, n=n, deadline=NOON, kept_at=NOON)
+def annulled(clock: ClockName = "resolve", cycle: int = 1, n: int = 1, left: int = 0) -> BreachAnnulled:
+    return BreachAnnulled(clock=clock, cycle=cycle, n=n, deadline=NOON, kept_at=NOON, business_seconds_left=left)
 
 
 def scheduled(cycle: int = 1) -> CallbackScheduled:

@@ -2,6 +2,8 @@
 
 from typing import ClassVar, Literal
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from redress_events.event import Contract, Event, Personal, UtcTime
 from redress_events.vocabulary import CLOSED
 
@@ -53,9 +55,46 @@ class ComplaintClosed(Event):
     withdrawal: int = 0  # the withdrawal it answers
 
 
+class ClosedCycle(BaseModel):
+    """One cycle of a closed complaint: from its receipt, or a reopening, to the next reopening or the end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    cycle: int = Field(description="1, 2, 3 …")
+    started_at: UtcTime = Field(description="The receipt in cycle 1, the reopening in the others.")
+    department: str | None = Field(None, description="The department that ended its case; empty where none did.")
+    outcome: Outcome | None = Field(None, description="How the department ended it; empty where it did not.")
+    accepted_at: UtcTime | None = Field(None, description="When a handler accepted the case first.")
+    contacted_at: UtcTime | None = Field(None, description="When a person spoke with the customer first.")
+    resolved_at: UtcTime | None = Field(None, description="When the case was resolved or rejected.")
+    attempts: int = Field(0, description="How often the return visit was attempted.")
+    solved: bool | None = Field(None, description="What the customer said; empty where nobody asked or answered.")
+    satisfaction: int | None = Field(None, description="1 (very dissatisfied) to 5 (very satisfied).")
+    breaches: tuple[str, ...] = Field((), description="Clocks whose deadline was missed, annulled breaches left out.")
+    ended_at: UtcTime = Field(description="When the customer's answer reopened the complaint, or when it was closed.")
+
+
+class ClosedClock(BaseModel):
+    """One clock of a closed complaint. Where reclassifications gave it several targets, the last one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    clock: str = Field(description="What was to be done in time: `classify`, `resolve`.")
+    cycle: int = Field(description="The cycle it ran in.")
+    n: int = Field(description="How many targets it has had, this one counted in.")
+    target: str = Field(description="How long it was to take, for example `3 working days`.")
+    deadline: UtcTime = Field(description="When the target ended, by the calendar in force.")
+    met_at: UtcTime | None = Field(None, description="When it was done; empty where the complaint was closed or reopened before.")
+    business_seconds_left: int | None = Field(
+        None, description="Working hours from `met_at` to the deadline, in seconds; negative: so long after it. Empty without `met_at`."
+    )
+    breached: bool = Field(description="Whether the clock's deadline was missed in this cycle, under any of its targets.")
+
+
 class ClosedComplaint(Event):
-    """One flat record for each closing, for business intelligence: complete in itself and free of personal data. Sent again with a higher
-    revision when something late changes it. Durations in whole seconds of natural time."""
+    """One record for each closing, for business intelligence: complete in itself and free of personal data. Sent again with a higher
+    revision when something late changes it. Durations in whole seconds of natural time. Fields without `first_` are of the last cycle.
+    Names of departments and categories, in Chinese and English, are an answer of triage, `GET /taxonomy`."""
 
     topic: ClassVar[str] = CLOSED
     stream: ClassVar[str] = "closed"
@@ -85,6 +124,18 @@ class ClosedComplaint(Event):
     attempts: int = 0
     solved: bool | None = None
     satisfaction: int | None = None
+    accepted_at: UtcTime | None = Field(None, description="When a handler accepted it first, in whatever cycle.")
+    first_contacted_at: UtcTime | None = Field(None, description="When a person spoke with the customer first, in whatever cycle.")
+    first_department: str | None = Field(None, description="The department that ended the case of cycle 1.")
+    first_outcome: Outcome | None = Field(None, description="How the department ended cycle 1.")
+    first_resolved_at: UtcTime | None = Field(None, description="When it was resolved or rejected in cycle 1.")
+    seconds_to_first_resolve: int | None = Field(None, description="From the receipt to `first_resolved_at`.")
+    first_solved: bool | None = Field(None, description="What the customer said at the end of cycle 1.")
+    first_satisfaction: int | None = Field(None, description="1 to 5, at the end of cycle 1.")
+    per_cycle: tuple[ClosedCycle, ...] = Field(
+        (), description="Each cycle in order; of more than 20 the first one and the last 19. `cycles` counts all."
+    )
+    clocks: tuple[ClosedClock, ...] = Field((), description="The clocks of these cycles, in the cycles' order.")
 
 
 CALLBACK = Contract(

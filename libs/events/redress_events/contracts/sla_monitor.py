@@ -37,6 +37,7 @@ class ClockMet(Event):
     n: int
     met_at: UtcTime  # the time of the event that met it
     in_time: bool
+    business_seconds_left: int | None = None  # working hours from then to the deadline; negative: so long after it
 
 
 class ClockCancelled(Event):
@@ -65,6 +66,7 @@ class BreachAnnulled(Event):
     n: int
     deadline: UtcTime
     kept_at: UtcTime
+    business_seconds_left: int | None = None  # as of ClockMet, from kept_at on
 
 
 SLA_MONITOR = Contract("sla-monitor", ClockStarted, ClockConfirmed, ClockMet, ClockCancelled, DeadlineBreached, BreachAnnulled)

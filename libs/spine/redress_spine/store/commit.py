@@ -29,6 +29,7 @@ from redress_spine.store.database import AWAY, HELD, RESTORED
 from redress_spine.store.errors import JournalRestored
 from redress_spine.store.forgetting import proof_of, with_items
 from redress_spine.store.lookups import digest_of, place_of
+from redress_spine.store.pseudonyms import actor_on
 from redress_spine.store.states import Codec, Row
 from redress_spine.store.vault import on_the_log, reference, seal
 from redress_spine.tracing import Tracer
@@ -120,9 +121,11 @@ def prepare(
     key: IdempotencyKey | None = None,
     wrapped: bytes | None = None,
     digests: bytes | None = None,
+    pseudonyms: bytes | None = None,
 ) -> Item:
     """Number, seal, chain, fold and project the events. heads: the ends of the other streams they go to; cipher: the subject's key where
-    they are personal; digests: the key of digests by which it is found. Raises EventTooLarge, NotProjected."""
+    they are personal; digests: the key of digests by which it is found; pseudonyms: that of the names on public topics. Raises
+    EventTooLarge, NotProjected."""
     ends = {row.subject: (row.version, row.hash)} | dict(heads)
     item = Item(row, row.own, "", row.version, key=key, wrapped=wrapped, traceparent=provenance.traceparent)
     kind_of_subject, _, identity = row.subject.partition("/")
@@ -159,7 +162,7 @@ def prepare(
                 time=now,
                 version=version,
                 data=data,
-                actor=provenance.actor,
+                actor=actor_on(event.topic, provenance.actor, pseudonyms),
                 correlation=provenance.correlation,
                 causation=provenance.causation,
                 traceparent=provenance.traceparent,

@@ -64,8 +64,8 @@ class Draft:
 
 
 class Deciding:
-    """digest_key, lookup_key: what digests of requests, and those by which a subject is found, are made with. entropy: 16 random bytes for
-    each decision."""
+    """digest_key, lookup_key, pseudonym_key: what digests of requests, those by which a subject is found, and names on public topics are
+    made with. entropy: 16 random bytes for each decision."""
 
     def __init__(
         self,
@@ -80,6 +80,7 @@ class Deciding:
         entropy: Callable[[], bytes],
         digest_key: bytes,
         lookup_key: bytes,
+        pseudonym_key: bytes,
     ) -> None:
         self._source = source
         self._contract = contract
@@ -91,6 +92,7 @@ class Deciding:
         self._entropy = entropy
         self._digest_key = digest_key
         self._lookup_key = lookup_key
+        self._pseudonym_key = pseudonym_key
         self.turns = Turns()
 
     async def create(
@@ -117,6 +119,7 @@ class Deciding:
                 key=self._key(metadata),
                 wrapped=wrapped,
                 digests=self._lookup_key,
+                pseudonyms=self._pseudonym_key,
             )
             outcome = await self._commit(item)
             if outcome.result == "committed":
@@ -273,6 +276,7 @@ class Deciding:
                     cipher,
                     draft.key,
                     digests=self._lookup_key,
+                    pseudonyms=self._pseudonym_key,
                 )
                 prepared.append(item)
             except Exception as error:

@@ -62,6 +62,7 @@ from redress_spine.store.errors import (
     WrongPartitions,
 )
 from redress_spine.store.lookups import digest_of, lookup_key
+from redress_spine.store.pseudonyms import pseudonym_key
 from redress_spine.store.states import REVISIONS, Loaded, Query, States
 from redress_spine.store.vault import Forgotten, Vault
 from redress_spine.tracing import Tracer
@@ -171,6 +172,7 @@ class Engine:
             entropy=self._entropy,
             digest_key=self._config.master_key,
             lookup_key=self._lookup_key,
+            pseudonym_key=pseudonym_key(self._config.master_key),
         )
         self.parking = Parking(self.source, self.states, self._reader, self._database.reads, self._vault, self._topics)
         self.relay = Relay(

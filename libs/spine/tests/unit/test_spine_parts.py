@@ -32,6 +32,7 @@ from redress_spine.messaging import whole_log
 from redress_spine.messaging.envelope import GENESIS, chain, decode
 from redress_spine.processing.clock import fresh_id
 from redress_spine.store.commit import LARGEST_EVENT, EventTooLarge, Item, Provenance, cause_json, cause_of, prepare
+from redress_spine.store.pseudonyms import actor_on
 from redress_spine.store.states import Codec, partition_of
 from redress_spine.store.vault import MAKER, OPENED_AT_ONCE, NotSealed, Vault, ciphertext_of, on_the_log, seal, unseal
 
@@ -111,6 +112,19 @@ def test_events_of_another_stream_of_the_same_subject_continue_that_streams_chai
     item = prepare(contract, STATES.codec(SUBJECT), ROW, said, AT, Provenance("a", "t"), heads={f"closed/{SUBJECT[10:]}": (4, b"h" * 32)})
     assert [(stream.partition("/")[0], version) for stream, version, *_ in item.events] == [("closed", 5), ("complaint", 1), ("closed", 6)]
     assert item.events[0][4] == b"h" * 32 and item.events[2][4] == item.events[0][5] and item.version == 1
+
+
+def test_on_a_public_topic_who_decided_has_a_pseudonym() -> None:
+    class Published(ComplaintChased):
+        topic = CLOSED
+        stream = "closed"
+
+    contract = type(INTAKE)("intake", ComplaintChased, Published)
+    said = [ComplaintChased(chase=1), Published(chase=1)]
+    item = prepare(contract, STATES.codec(SUBJECT), ROW, said, AT, Provenance("agent:alice", "t"), pseudonyms=b"k" * 32)
+    between, public = (decode(value) for *_, value in item.events)
+    assert (between.actor, public.actor) == ("agent:alice", actor_on(CLOSED, "agent:alice", b"k" * 32))
+    assert b"alice" not in item.events[1][6]
 
 
 def test_work_goes_on_with_the_thread_of_the_event_that_caused_it() -> None:

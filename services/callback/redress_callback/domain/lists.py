@@ -37,11 +37,6 @@ def to_call(visit: Visit) -> int | None:
     return None if at is None else micros(at) - visit.unanswered * FIRST
 
 
-PROJECTIONS = (
-    Projection(
-        VISITS,
-        row,
-        ("registration", "handled", "withdrawal", "breaches", "said", "said_at"),
-        ("cycle", "scheduled", "due_at", "next_at", "give_up_at", "answered", "closed", "said", "revision", "published"),
-    ),
-)
+OBSERVED = ("registration", "handled", "withdrawal", "breaches", "clocks", "said", "said_at")
+OWN = ("cycle", "scheduled", "due_at", "next_at", "give_up_at", "answered", "closed", "said", "revision", "published", "published_clocks")
+PROJECTIONS = (Projection(VISITS, row, OBSERVED, OWN),)

@@ -5,16 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from redress_callback.domain.shown import shown
 from redress_events.classification import Classification, classified, current_kind, settled
 from redress_events.contracts.callback import Outcome
-from redress_events.contracts.handling import CaseRejected, CaseResolved, CaseTransferred, ContactMeans
+from redress_events.contracts.handling import (
+    CaseAccepted,
+    CaseRejected,
+    CaseResolved,
+    CaseTransferred,
+    ContactMeans,
+    CustomerContacted,
+)
 from redress_events.contracts.intake import (
     ComplaintChased,
     ComplaintRegistered,
     ComplaintSupplemented,
     ComplaintWithdrawn,
 )
-from redress_events.contracts.sla_monitor import BreachAnnulled, DeadlineBreached
+from redress_events.contracts.sla_monitor import BreachAnnulled, ClockMet, ClockName, ClockStarted, DeadlineBreached
 from redress_events.contracts.triage import ComplaintClassified, ComplaintReclassified, ComplaintRouted
 from redress_events.event import Event, Instant, replace
 from redress_events.placement import Placement, placed
@@ -38,11 +46,36 @@ class Handled:
 
 
 @dataclass(frozen=True, slots=True)
+class CaseOfCycle:
+    """What the department did in one cycle. accepted_at, contacted_at: when first. outcome, resolved_at: how and when it ended its case."""
+
+    cycle: int
+    department: str | None = None
+    outcome: Outcome | None = None
+    accepted_at: Instant | None = None
+    contacted_at: Instant | None = None
+    resolved_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockOfCycle:
+    """The last target that a clock had in one cycle, and what became of it. n: the target's number."""
+
+    clock: ClockName
+    cycle: int
+    n: int
+    target: str
+    deadline: Instant
+    met_at: Instant | None = None
+    business_seconds_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """registered_at: when the registration was decided. classified_at: when it was first settled what the complaint is, not merely
     proposed. withdrawal: number of the customer's last wish to end it. said: how often the customer added something or asked; said_at: when
     last; the words are in rows (`history.py`). standing: breached deadlines, `clock/cycle/n`, without the annulled ones; breaches: the same
-    as the public record names them, `clock/cycle`. Both sorted."""
+    as the public record names them, `clock/cycle`. Both sorted. cases, clocks: of the cycles that the public record shows one by one."""
 
     registration: Registration | None = None
     registered_at: Instant | None = None
@@ -55,6 +88,8 @@ class Observed:
     said_at: Instant | None = None
     standing: tuple[str, ...] = ()
     breaches: tuple[str, ...] = ()
+    cases: tuple[CaseOfCycle, ...] = ()
+    clocks: tuple[ClockOfCycle, ...] = ()
 
     @property
     def department(self) -> str | None:
@@ -79,8 +114,12 @@ OBSERVES: tuple[type[Event], ...] = (
     ComplaintReclassified,
     ComplaintRouted,
     CaseTransferred,
+    CaseAccepted,
+    CustomerContacted,
     CaseResolved,
     CaseRejected,
+    ClockStarted,
+    ClockMet,
     DeadlineBreached,
     BreachAnnulled,
 )
@@ -103,12 +142,55 @@ def observe(observed: Observed, event: Event, at: datetime) -> Observed:
             outcome: Outcome = "resolved" if isinstance(event, CaseResolved) else "rejected"
             words = event.personal_values()
             handled = Handled(event.cycle, outcome, at, event.department, event.told_customer, words, event.said, event.by)
-            return replace(observed, handled=handled)
+            ended = replace(_case(observed, event.cycle), department=event.department, outcome=outcome, resolved_at=at)
+            return replace(observed, handled=handled, cases=_cases(observed, ended))
+        case CaseAccepted():
+            case = _case(observed, event.cycle)
+            return replace(observed, cases=_cases(observed, replace(case, accepted_at=case.accepted_at or at)))
+        case CustomerContacted():
+            case = _case(observed, event.cycle)
+            first = min(case.contacted_at or event.contacted_at, event.contacted_at)
+            return replace(observed, cases=_cases(observed, replace(case, contacted_at=first)))
+        case ClockStarted():
+            return replace(observed, clocks=_clocks(observed, event))
+        case ClockMet():
+            return replace(observed, clocks=_met(observed, event, event.met_at))
         case DeadlineBreached():
             return _standing(observed, {*observed.standing, _instance(event)})
         case BreachAnnulled():
-            return _standing(observed, {*observed.standing} - {_instance(event)})
+            kept = replace(observed, clocks=_met(observed, event, event.kept_at, again=True))
+            return _standing(kept, {*observed.standing} - {_instance(event)})
     return observed
+
+
+def _case(observed: Observed, cycle: int) -> CaseOfCycle:
+    return next((case for case in observed.cases if case.cycle == cycle), CaseOfCycle(cycle))
+
+
+def _cases(observed: Observed, changed: CaseOfCycle) -> tuple[CaseOfCycle, ...]:
+    others = [case for case in observed.cases if case.cycle != changed.cycle]
+    cases = sorted([*others, changed], key=lambda case: case.cycle)
+    return shown(tuple(cases), cases[-1].cycle)
+
+
+def _clocks(observed: Observed, event: ClockStarted) -> tuple[ClockOfCycle, ...]:
+    """With this target in the place of an earlier one of the same clock and cycle."""
+    others = [clock for clock in observed.clocks if (clock.clock, clock.cycle) != (event.clock, event.cycle)]
+    new = ClockOfCycle(event.clock, event.cycle, event.n, event.target, event.deadline)
+    clocks = sorted([*others, new], key=lambda clock: (clock.cycle, clock.clock))
+    return shown(tuple(clocks), clocks[-1].cycle)
+
+
+def _met(observed: Observed, event: ClockMet | BreachAnnulled, at: datetime, again: bool = False) -> tuple[ClockOfCycle, ...]:
+    """again: only a clock that was met already. What was kept by its cancelling is not met."""
+
+    def after(clock: ClockOfCycle) -> ClockOfCycle:
+        concerned = (clock.clock, clock.cycle, clock.n) == (event.clock, event.cycle, event.n)
+        if not concerned or (again and clock.met_at is None):
+            return clock
+        return replace(clock, met_at=at, business_seconds_left=event.business_seconds_left)
+
+    return tuple(after(clock) for clock in observed.clocks)
 
 
 def _instance(event: DeadlineBreached | BreachAnnulled) -> str:

@@ -7,7 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from redress_callback.domain.observed import Handled, Observed
-from redress_callback.domain.own import Own
+from redress_callback.domain.own import Own, fingerprint
+from redress_callback.domain.shown import shown
+from redress_events.contracts.callback import ClosedClock
 
 
 class VisitStage(StrEnum):
@@ -81,4 +83,23 @@ class Visit:
     @property
     def revision_due(self) -> bool:
         """What was published of its end is not what is known now."""
-        return self.own.revision > 0 and self.observed.breaches != self.own.published
+        if not self.own.revision:
+            return False
+        return self.observed.breaches != self.own.published or fingerprint(self.clocks) != self.own.published_clocks
+
+    @property
+    def clocks(self) -> tuple[ClosedClock, ...]:
+        """As the public record has them."""
+        return tuple(
+            ClosedClock(
+                clock=each.clock,
+                cycle=each.cycle,
+                n=each.n,
+                target=each.target,
+                deadline=each.deadline,
+                met_at=each.met_at,
+                business_seconds_left=each.business_seconds_left,
+                breached=f"{each.clock}/{each.cycle}" in self.observed.breaches,
+            )
+            for each in shown(self.observed.clocks, self.own.cycle)
+        )

@@ -22,7 +22,7 @@ from redress_callback.testing import (
     withdrawn,
 )
 from redress_events.contracts import CALLBACK
-from redress_events.contracts.callback import ClosedComplaint
+from redress_events.contracts.callback import ClosedComplaint, ClosedCycle
 from redress_events.vocabulary import CLOSED
 from redress_spine.testing import COMPLAINT, NOON, Spec, StorySoFar
 
@@ -67,6 +67,22 @@ def test_it_carries_all_that_was_observed():
         seconds_to_close=5 * 3600,
         breaches=("resolve/1",),
         attempts=1,
+        first_department="finance",
+        first_outcome="resolved",
+        first_resolved_at=NOON + HOUR,
+        seconds_to_first_resolve=4 * 3600,
+        per_cycle=(
+            ClosedCycle(
+                cycle=1,
+                started_at=RECEIVED,
+                department="finance",
+                outcome="resolved",
+                resolved_at=NOON + HOUR,
+                attempts=1,
+                breaches=("resolve",),
+                ended_at=NOON + 2 * HOUR,
+            ),
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from redress_callback.domain.closing import end
 from redress_callback.domain.history import NOTES
 from redress_callback.domain.observed import Observed
 from redress_callback.domain.observed import observe as fold_observed
-from redress_callback.domain.own import Own
+from redress_callback.domain.own import EndedCycle, Own, Satisfaction
 from redress_callback.domain.own import evolve as fold_own
 from redress_callback.domain.visit import Visit, VisitStage
 from redress_callback.testing import (
@@ -129,7 +129,8 @@ def test_a_withdrawal_is_answered_by_its_number():
 
 def test_a_reopened_visit_starts_afresh_and_counts_on():
     story = (resolved(), scheduled(), missed(1), reached(2, note="callback/4/note"), answered(False, 1), reopened())
-    assert visit(*story).own == Own(cycle=2, scheduled=1, attempts=2)
+    past = EndedCycle(1, tries=2, started_at=None, ended_at=NOON, answer=Satisfaction(False, 1))
+    assert visit(*story).own == Own(cycle=2, scheduled=1, attempts=2, past=(past,))
     (note,) = listed(CALLBACK, AGGREGATE, story)[NOTES].entries
     assert note.data == {"cycle": 1, "attempt": 2, "reached": True, "words": "callback/4/note"}
 

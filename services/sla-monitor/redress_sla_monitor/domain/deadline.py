@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, time
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
+from itertools import takewhile
 
 from redress_sla_monitor.domain.calendar import ONE_DAY, Calendar, CalendarDay
 from redress_sla_monitor.domain.target import LENGTHS, Target, Unit
@@ -74,10 +75,28 @@ def _days(starts_at: datetime, target: Target, calendar: Calendar) -> Iterator[I
         now = midnight
 
 
+def business_seconds(start: datetime, end: datetime, calendar: Calendar) -> int:
+    """Whole seconds of working hours from one instant to another; negative where the second one is earlier."""
+    if end < start:
+        return -business_seconds(end, start, calendar)
+    until_end = takewhile(lambda interval: interval.start < end, _working_time(start, calendar))
+    return int(sum((min(each.end, end) - each.start for each in until_end if each.counts), timedelta()).total_seconds())
+
+
 def _hours(starts_at: datetime, target: Target, calendar: Calendar) -> Iterator[Interval]:
     left = target.amount * LENGTHS[target.unit]
-    now = starts_at
+    times = _working_time(starts_at, calendar)
     while left:
+        interval = next(times)
+        if interval.counts:
+            interval = replace(interval, end=min(interval.end, interval.start + left))
+            left -= interval.end - interval.start
+        yield interval
+
+
+def _working_time(now: datetime, calendar: Calendar) -> Iterator[Interval]:
+    """From this instant on and without end: when working hours run, and why they do not."""
+    while True:
         shown = calendar.shown(now)
         day = calendar.day(shown.date())
         since_midnight = shown - datetime.combine(shown, time())
@@ -85,8 +104,5 @@ def _hours(starts_at: datetime, target: Target, calendar: Calendar) -> Iterator[
         passed = bisect_right(ends, since_midnight)
         works = passed % 2 == 1
         end = calendar.until(now, (ends[passed] if passed < len(ends) else ONE_DAY) - since_midnight)
-        if works:
-            end = min(end, now + left)
-            left -= end - now
         yield Interval(now, end, works, day.reason if works or not day.worked else "outside working hours", day.published)
         now = end

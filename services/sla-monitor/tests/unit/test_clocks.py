@@ -16,6 +16,7 @@ from redress_events.contracts.triage import Category, ComplaintClassified, Compl
 from redress_events.event import Event
 from redress_sla_monitor.automations import automations
 from redress_sla_monitor.domain.aggregate import AGGREGATE
+from redress_sla_monitor.domain.deadline import business_seconds
 from redress_sla_monitor.domain.observed import observe
 from redress_sla_monitor.domain.own import evolve
 from redress_sla_monitor.policies import in_force
@@ -107,7 +108,7 @@ CLASSIFIED: tuple[Happened, ...] = (
     QUALITY,
     classify(),
     THREE_DAYS,
-    ClockMet(clock="classify", cycle=1, n=1, met_at=day(0, 1), in_time=True),
+    ClockMet(clock="classify", cycle=1, n=1, met_at=day(0, 1), in_time=True, business_seconds_left=14 * 3600),
 )
 
 
@@ -116,7 +117,8 @@ def breached(*, noticed_at: datetime) -> DeadlineBreached:
 
 
 def met(at: datetime, *, in_time: bool, n: int = 1) -> ClockMet:
-    return ClockMet(clock="resolve", cycle=1, n=n, met_at=at, in_time=in_time)
+    left = business_seconds(at, midnight(3 if n == 1 else 7), in_force().calendar)
+    return ClockMet(clock="resolve", cycle=1, n=n, met_at=at, in_time=in_time, business_seconds_left=left)
 
 
 def cancelled(at: datetime, reason: str) -> ClockCancelled:
@@ -124,7 +126,8 @@ def cancelled(at: datetime, reason: str) -> ClockCancelled:
 
 
 def annulled(kept_at: datetime) -> BreachAnnulled:
-    return BreachAnnulled(clock="resolve", cycle=1, n=1, deadline=midnight(3), kept_at=kept_at)
+    left = business_seconds(kept_at, midnight(3), in_force().calendar)
+    return BreachAnnulled(clock="resolve", cycle=1, n=1, deadline=midnight(3), kept_at=kept_at, business_seconds_left=left)
 
 
 # Starting
@@ -182,7 +185,8 @@ def test_what_happens_at_the_deadline_is_in_time():
 
 def test_the_classify_clock_is_met_by_the_first_classification():
     story = MONITOR.given(registered(), classify(), THREE_DAYS, QUALITY)
-    story.when_due(SETTLE).then(ClockMet(clock="classify", cycle=1, n=1, met_at=day(0, 1), in_time=True))
+    met_first = ClockMet(clock="classify", cycle=1, n=1, met_at=day(0, 1), in_time=True, business_seconds_left=14 * 3600)
+    story.when_due(SETTLE).then(met_first)
 
 
 def test_what_ends_late_is_breached_first():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redress_sla_monitor.domain.deadline import Interval, compute_deadline
+from redress_sla_monitor.domain.deadline import Interval, business_seconds, compute_deadline
 from redress_sla_monitor.domain.target import LENGTHS, Target, Unit
 from redress_sla_monitor.policies import calendars
 
@@ -125,3 +125,27 @@ def test_an_explanation_has_no_gap_and_its_sum_is_the_target(starts_at: datetime
 @given(STARTS, TARGETS, st.timedeltas(timedelta(0), timedelta(days=40)))
 def test_who_starts_later_is_never_due_earlier(starts_at: datetime, target: Target, later: timedelta):
     assert compute_deadline(starts_at, target, CHINA).deadline <= compute_deadline(starts_at + later, target, CHINA).deadline
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "hours"),
+    [
+        (local(3, 2, 10), local(3, 2, 10), 0),
+        (local(3, 2, 10), local(3, 2, 14), 3),  # lunch from 12 to 13
+        (local(3, 2, 12, 15), local(3, 2, 12, 45), 0),
+        (local(3, 2, 17), local(3, 3, 10), 2),
+        (local(3, 6, 17), local(3, 9, 10), 2),  # over a weekend
+        (local(2, 13, 17), local(2, 24, 10), 10),  # the 14th makes up for the Spring Festival
+        (local(3, 2, 8), end_of(3, 4), 24),
+    ],
+)
+def test_working_hours_between_two_instants(start: datetime, end: datetime, hours: int):
+    assert business_seconds(start, end, CHINA) == hours * 3600
+    assert business_seconds(end, start, CHINA) == -hours * 3600
+
+
+@settings(deadline=None)
+@given(STARTS, st.integers(1, 60))
+def test_working_hours_until_a_deadline_in_working_hours_are_the_target(starts_at: datetime, hours: int):
+    deadline = compute_deadline(starts_at, Target(hours, Unit.WORKING_HOUR), CHINA).deadline
+    assert business_seconds(starts_at, deadline, CHINA) == hours * 3600
