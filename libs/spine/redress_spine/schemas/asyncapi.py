@@ -131,7 +131,7 @@ def _envelope(source: str) -> Schema:
         "datacontenttype": {"const": DATA_CONTENT_TYPE},
         "dataschema": TEXT,
         "streamversion": {"type": "integer", "minimum": 1, "maximum": MAX_VERSION},
-        "actor": TEXT | {"description": "Who decided: a person, a model with its version, or a timer. On a public topic a pseudonym: `agent:~…`."},
+        "actor": TEXT | {"description": "Who decided: a person, a model with its version, or a timer. On a public topic with a pseudonym."},
         "correlationid": TEXT,
         "causationid": TEXT
         | {"description": "Id of the last event of another service that its service knew of the subject. Absent where it knew none."},

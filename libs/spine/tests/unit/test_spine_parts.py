@@ -26,6 +26,7 @@ from spine_stack import AT, HANDLING_AGGREGATE, MAC, MASTER, Observed, registere
 from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.event import Event, Instant, replace
+from redress_events.vocabulary import CLOSED
 from redress_spine.admin import filling_process
 from redress_spine.aggregate import Aggregate
 from redress_spine.messaging import whole_log
