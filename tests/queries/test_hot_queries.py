@@ -24,7 +24,9 @@ from redress_events.contracts import INTAKE
 from redress_events.contracts.intake import ComplaintWithdrawn
 from redress_intake import reactors
 from redress_intake.domain.aggregate import AGGREGATE as COMPLAINT
+from redress_intake.domain.lists import OPEN
 from redress_intake.main import service as intake
+from redress_intake.queries import OPEN_ONES
 from redress_local.places import SERVICES as NAMES
 from redress_local.places import migrations, package
 from redress_local.provision import Databases
@@ -222,6 +224,15 @@ def test_a_plan_that_was_made_while_all_was_empty_reads_what_is_due_and_no_more(
         service, [each for each in (*works(), *spine()) if each.service is service and each.sql not in (projections.COUNTS, POSITION)]
     )
     assert found and {name: rows for name, rows in found.items() if rows > 2_500} == {}
+
+
+def test_what_is_open_is_counted_from_its_own_table_alone(filled: Callable[[Service], Any]) -> None:
+    """It has a row for each open complaint, and is read whole: one in twenty here."""
+    intake_filled = filled(intake)
+    counted = intake_filled.runner.run(intake_filled.connection.fetch(OPEN_ONES.sql, 2**62, [500, 2**61]))
+    assert sum(row["n"] for row in counted) == 2_500
+    for plan in intake_filled.plans(OPEN_ONES.sql, (2**62, [500, 2**61])):
+        assert re.findall(r"(?:Scan|using \S+) on (\w+)", plan) == [OPEN.name], plan
 
 
 SCANNED = """

@@ -27,6 +27,7 @@ MADE = {
     ("APIRouter", "api.py"),
     ("APIRouter", "pages/__init__.py"),
     ("Query", "queries.py"),
+    ("Grouping", "queries.py"),
     ("Permissions", "permissions.py"),
     ("Automation", "automations.py"),
     ("Reactor", "reactors.py"),

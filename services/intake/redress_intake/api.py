@@ -32,11 +32,12 @@ from redress_intake.domain.subscription import TOLD_STAGES, Subscription
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.domain.unsubscribe import Unsubscribe, unsubscribe
 from redress_intake.domain.withdraw import Withdraw, withdraw
-from redress_intake.queries import BY_NUMBER, OWN, PENDING
+from redress_intake.queries import BY_NUMBER, OPEN_ONES, OWN, PENDING
 from redress_intake.reactors import NAME
 from redress_intake.signatures import new_secret
 from redress_intake.telling import TELLS
 from redress_intake.views import (
+    AGE_BOUNDS,
     ComplaintView,
     DeliveryPage,
     DeliveryView,
@@ -45,6 +46,7 @@ from redress_intake.views import (
     FoundView,
     Message,
     NewSubscriptionView,
+    OpenCountsView,
     PendingPage,
     PendingView,
     RegisteredView,
@@ -65,6 +67,7 @@ from redress_spine.store.errors import Unknown
 from redress_spine.store.states import Loaded
 
 router = APIRouter(tags=["complaints"])
+statistics = APIRouter(tags=["statistics"])
 subscriptions = APIRouter(tags=["subscriptions"])
 webhooks = APIRouter(tags=["subscriptions"])
 
@@ -111,6 +114,13 @@ async def list_next_steps(commands: Permitted[Complaint], limit: Limit = 50, cur
     """Every open complaint, oldest first, and who has its next step."""
     page = await commands.page(PENDING, limit=limit, cursor=cursor)
     return PendingPage(items=[view for loaded in page.items if (view := PendingView.of(loaded))], next=page.next)
+
+
+@statistics.get("/statistics/open")
+async def count_open_complaints(commands: Permitted[Complaint]) -> OpenCountsView:
+    """How many complaints are open, by stage, department, category and age."""
+    at, groups = await commands.grouped(OPEN_ONES, AGE_BOUNDS)
+    return OpenCountsView.of(groups, at)
 
 
 @router.post("/complaints/search", response_model_exclude_none=True, responses=problems(400))

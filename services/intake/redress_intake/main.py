@@ -18,9 +18,9 @@ service = Service(
     policies=policies.in_force,
     automations=automations,
     queries=QUERIES,
-    routes=[api.router, api.subscriptions],
+    routes=[api.router, api.subscriptions, api.statistics],
     webhooks=api.webhooks,
     reactors=reactors,
-    fold=6,
+    fold=7,
 )
 app = service.app()

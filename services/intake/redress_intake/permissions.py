@@ -50,6 +50,7 @@ FORGETS: Roles = {"supervisor": ANYTHING}
 SEARCHES: Roles = {"agent": ANYTHING_UNLESS_BY_AREA, "supervisor": ANYTHING}
 WATCHES: Roles = {"supervisor": ANYTHING, "ops": ANYTHING}
 BY_CHANNEL: tuple[Role, ...] = ("front-end",)
+COUNTS: Roles = {"supervisor": ANYTHING, "ops": ANYTHING, "bi": ANYTHING}
 IS_TOLD: Roles = {"front-end": OWN}
 
 PERMISSIONS = Permissions(
@@ -66,6 +67,7 @@ PERMISSIONS = Permissions(
         "GET /complaints/{complaint}/stages": LOOKS,
         "GET /complaints/{complaint}/stages/stream": LOOKS,
         "GET /pending": WATCHES,
+        "GET /statistics/open": COUNTS,
         "POST /subscriptions": IS_TOLD,
         "GET /subscriptions": IS_TOLD,
         "GET /subscriptions/{subscription}": IS_TOLD,

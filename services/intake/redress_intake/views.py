@@ -6,11 +6,11 @@ Long, for which part of an answer a field belongs to is seen only where all answ
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Self, get_args
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from redress_chassis import PathLink, filled
 from redress_events.contracts.callback import CloseReason
@@ -33,6 +33,9 @@ CONTACT = ("customer", "on_behalf_of", "contact_person", "phone", "email", "addr
 PERSONAL: Mapping[str, tuple[str, ...]] = {"words": ("text", "remedy"), "contact": CONTACT}
 
 ORDER: tuple[StageName, ...] = get_args(StageName)
+Age = Literal["under-1-day", "1-to-3-days", "3-to-7-days", "7-to-14-days", "14-to-30-days", "over-30-days"]
+AGES: tuple[Age, ...] = get_args(Age)
+AGE_BOUNDS = tuple(timedelta(days=days) for days in (1, 3, 7, 14, 30))  # that part them
 
 
 class Next(BaseModel):
@@ -275,6 +278,30 @@ class PendingView(BaseModel):
             cycle=complaint.observed.cycle,
             parked=loaded.parked,
         )
+
+
+class OpenCountView(BaseModel):
+    """How many open complaints are alike."""
+
+    stage: StageName = Field(description="Where they stand, as `GET /complaints/{complaint}` says it of one.")
+    department: str | None = Field(description="Which department has them, null before the first routing. Names: triage's `/taxonomy`.")
+    category: Category | None = Field(description="What they are about, null until that is settled. Names: triage's `/taxonomy`.")
+    age: Age = Field(description="How long ago they were received, in natural time. Exactly one day is `1-to-3-days`.")
+    complaints: int = Field(description="How many they are, 1 or more.")
+
+
+class OpenCountsView(BaseModel):
+    """All open complaints, counted."""
+
+    at: datetime = Field(description="When they were counted; ages are of that time.")
+    total: int = Field(description="How many complaints are open: the sum of all groups.")
+    items: list[OpenCountView] = Field(description="The groups, by department, category, stage and age. Empty groups are left out.")
+
+    @classmethod
+    def of(cls, groups: Sequence[Mapping[str, Any]], at: datetime) -> OpenCountsView:
+        """groups: as `OPEN_ONES` counts them, by `AGE_BOUNDS`."""
+        items = [OpenCountView(**{**group, "age": AGES[group["age"]], "complaints": group["n"]}) for group in groups]
+        return cls(at=at, total=sum(each.complaints for each in items), items=items)
 
 
 class PendingPage(BaseModel):

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 import httpx
+import orjson
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
@@ -303,6 +304,16 @@ class Live:
             return found
 
         return run(read())
+
+    def public_records(self, complaint: str) -> list[dict[str, Any]]:
+        """What BI reads of one complaint: its records on the public topic, each with the key that it must have."""
+        found = []
+        for record in self.records((CLOSED,)):
+            data: dict[str, Any] = orjson.loads(record.value)["data"]
+            if data["complaint"] == complaint:
+                assert record.key == f"closed/{complaint}".encode()
+                found.append(data)
+        return found
 
     async def _ends(self, consumer: Consumer, topics: Sequence[str]) -> dict[TopicPartition, int]:
         await consumer.start()

@@ -5,8 +5,9 @@ Long, for every endpoint is handed this one object.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -32,7 +33,7 @@ from redress_spine.processing.effects import NoSuchEffect, Shown
 from redress_spine.store.engine import CommandMetadata, Loaded
 from redress_spine.store.entries import Latest, Listed
 from redress_spine.store.lookups import FOUND
-from redress_spine.store.states import Query
+from redress_spine.store.states import Grouping, Query
 
 if TYPE_CHECKING:
     from redress_spine.store.engine import Engine
@@ -192,6 +193,12 @@ class Commands(Generic[State]):
         if ANYTHING in self._permission.reaches(self.caller):
             return counts
         return {key: n for key, n in counts.items() if key.partition("/")[0] == self.caller.department}
+
+    async def grouped(self, grouping: Grouping, ages: Sequence[timedelta]) -> tuple[datetime, list[Mapping[str, Any]]]:
+        """How many subjects are alike: when that was, and each group's columns, `age` (how many of these ages they are past) and `n`. It is
+        of all subjects, so the table of permissions must give nobody a smaller reach."""
+        assert self._permission.reaches(self.caller) == {ANYTHING}, "it counts everything"
+        return await self._serving.engine.grouped(grouping, ages)
 
     async def latest(self, loaded: Loaded, *lists: str) -> Mapping[str, Latest]:
         """The newest few entries of each list, for an answer that shows the whole subject: never all of them."""

@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 from aiokafka import TopicPartition
 
-from redress_events.event import Contract, Event
+from redress_events.event import Contract, Event, micros
 from redress_spine.aggregate import Aggregate, Automation, Context
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.messaging.kafka_rights import group, topic_rights
@@ -63,7 +63,7 @@ from redress_spine.store.errors import (
 )
 from redress_spine.store.lookups import digest_of, lookup_key
 from redress_spine.store.pseudonyms import pseudonym_key
-from redress_spine.store.states import REVISIONS, Loaded, Query, States
+from redress_spine.store.states import REVISIONS, Grouping, Loaded, Query, States
 from redress_spine.store.vault import Forgotten, Vault
 from redress_spine.tracing import Tracer
 
@@ -363,6 +363,16 @@ class Engine:
                 return {row["key"]: row["n"] for row in await connection.fetch(projections.COUNTS, name)}
 
         return await self._database.on_live(ask)
+
+    async def grouped(self, grouping: Grouping, ages: Sequence[timedelta]) -> tuple[datetime, list[Mapping[str, Any]]]:
+        """When it was made, and its groups: the columns, `age` (how many of these ages a row is past), and `n`."""
+        now, bounds = self.clock(), [age // timedelta(microseconds=1) for age in ages]
+
+        async def ask() -> list[Mapping[str, Any]]:
+            async with self._database.reading() as connection:
+                return [dict(row) for row in await connection.fetch(grouping.sql, micros(now), bounds)]
+
+        return now, await self._database.on_live(ask)
 
     def digest(self, kind: str, name: str, text: str) -> bytes | None:
         """By what the query `lookups.FOUND` finds subjects whose field has this value in whatever form; None for what is no such value."""

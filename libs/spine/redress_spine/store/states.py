@@ -92,6 +92,23 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Grouping:
+    """How many rows of a projection's table are alike, in these columns and in how long ago the instant in the bigint column `since` was.
+    The table is read whole: it is for one that has what is open and no more."""
+
+    table: Table
+    by: tuple[str, ...]
+    since: str
+
+    @property
+    def sql(self) -> str:
+        """$1: now, in epoch microseconds. $2: the ages, in microseconds, that part the rows; `age` is how many of them a row is past."""
+        columns = ", ".join(f"t.{name}" for name in self.by)
+        age = f"width_bucket($1::bigint - t.{self.since}, $2::bigint[])"
+        return f"SELECT {columns}, {age} AS age, count(*) AS n FROM {self.table.name} t GROUP BY {columns}, age ORDER BY {columns}, age"
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One subject as read: its state, and where its own stream ends. revision 0: not there yet. decided: moves with `own` alone."""
 

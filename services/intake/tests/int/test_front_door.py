@@ -108,6 +108,21 @@ async def test_agents_find_by_a_number_what_is_in_their_areas_or_in_none(serve: 
         assert {each["id"] for each in found} == {areas[area] for area in expected}, who
 
 
+async def test_open_complaints_are_counted_for_who_sees_none_of_them(http: OverHttp):
+    now = datetime.now(UTC)
+    for age in (0, 2, 2, 45):
+        assert (await http.post("/complaints", GIVEN | {"received_at": (now - timedelta(days=age)).isoformat()})).status_code == 201
+    counted = await http.get("/statistics/open", "bi")
+    assert counted.status_code == 200, counted.text
+    answer = counted.json()
+    alike = {"stage": "registered", "department": None, "category": None}
+    ages = [("under-1-day", 1), ("1-to-3-days", 2), ("over-30-days", 1)]
+    assert (answer["total"], answer["items"]) == (4, [alike | {"age": age, "complaints": n} for age, n in ages])
+    for role, status in (("supervisor", 200), ("ops", 200), ("agent", 403), ("handler", 403), ("front-end", 403)):
+        assert (await http.get("/statistics/open", role)).status_code == status
+    assert (await http.get("/pending", "bi")).status_code == 403
+
+
 async def test_the_same_key_makes_one_complaint_and_the_same_answer(http: OverHttp):
     first, second = [await http.post("/complaints", GIVEN, key="k") for _ in range(2)]
     assert (first.status_code, first.content) == (second.status_code, second.content)
