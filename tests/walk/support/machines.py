@@ -12,9 +12,11 @@ from redress_callback import policies as callback_policies
 from redress_callback.automations import CLOSE_WITHDRAWN, GIVE_UP, PUBLISH_AGAIN, schedule_by
 from redress_callback.domain.aggregate import AGGREGATE as VISIT
 from redress_callback.domain.attempt import Attempt, attempt
-from redress_callback.domain.own import Satisfaction
+from redress_callback.domain.own import Satisfaction, fingerprint
 from redress_callback.domain.visit import Visit
 from redress_events.contracts import CALLBACK, HANDLING, INTAKE, SLA_MONITOR, TRIAGE
+from redress_events.contracts.handling import CaseAccepted, CustomerContacted
+from redress_events.contracts.sla_monitor import ClockMet, ClockStarted
 from redress_events.contracts.triage import Category
 from redress_events.event import Contract, Event
 from redress_handling import policies as handling_policies
@@ -46,13 +48,14 @@ from redress_triage.domain.reroute import Reroute, reroute
 
 Decide = Callable[[Any, Context], list[Event]]
 CLEAR, VAGUE = "intake/1/clear", "intake/1/vague"  # references of a text that the rules are sure of, and of one that a person must judge
+FOR_THE_RECORD = (CaseAccepted, CustomerContacted, ClockStarted, ClockMet)  # callback decides nothing by them but what it publishes
 WORDS = {CLEAR: "断网", VAGUE: "请尽快处理"}
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How far a walk goes. times: each of withdraw, reject, transfer, reroute. calls: attempts to reach the customer in a cycle. talk: also
-    the steps that move nothing by themselves."""
+    the steps that move nothing by themselves, and what is observed for nothing but the public record."""
 
     cycles: int = 2
     times: int = 1
@@ -187,11 +190,12 @@ def _callback(limits: Limits) -> Service:
         return s.observed.said > max(s.own.said, s.observed.handled.said if s.observed.handled else 0)
 
     def to_correct(s: Visit) -> bool:
-        return s.own.revision > 0 and s.observed.breaches != s.own.published
+        return s.own.revision > 0 and (s.observed.breaches, fingerprint(s.clocks)) != (s.own.published, s.own.published_clocks)
 
     def published(state: Visit) -> Visit:
-        """Whether there is a public record matters, not how often it was sent again."""
-        return replace(state, own=replace(state.own, revision=min(state.own.revision, 1)))
+        """Whether there is a public record matters, not how often it was sent again; nor, without talk, what it tells of earlier cycles."""
+        once = replace(state, own=replace(state.own, revision=min(state.own.revision, 1)))
+        return once if limits.talk else Visit(replace(once.observed, cases=()), replace(once.own, past=()))
 
     def called(answer: Satisfaction | None) -> Decide:
         return partial(_called, Attempt(answer), policy)
@@ -205,7 +209,8 @@ def _callback(limits: Limits) -> Service:
         Act("satisfied", called(Satisfaction(True, 5)), lambda s: True),
         Act("dissatisfied", called(Satisfaction(False, 1)), lambda s: s.own.cycle < limits.cycles),
     ]
-    return Service("callback", CALLBACK, VISIT, acts, published)
+    moves = tuple(event for event in VISIT.observes if event not in FOR_THE_RECORD)
+    return Service("callback", CALLBACK, VISIT if limits.talk else replace(VISIT, observes=moves), acts, published)
 
 
 def _called(command: Attempt, policy: Any, visit: Visit, context: Context) -> list[Event]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from redress_callback.domain.own import fingerprint
 from redress_callback.domain.visit import Visit
 from redress_handling.domain.case import Case, CaseStage
 from redress_intake.domain.complaint import Complaint
@@ -78,6 +79,11 @@ def nothing_left(joint: Joint) -> None:
     assert joint.callback.own.revision > 0, "it has ended, and nothing is published"
     late = {f"{clock.clock}/{clock.cycle}" for clock in joint.monitor.own.clocks if clock.verdict == "breached"}
     assert set(joint.callback.own.published) == late, "other deadlines are published as missed than were missed"
+    if known := {(each.clock, each.cycle): each.met_at for each in joint.callback.clocks}:
+        ended = [each for each in joint.monitor.own.clocks if each.ended == "met" and each.verdict != "annulled"]
+        met = {(each.clock, each.cycle): each.ended_at for each in ended}
+        assert {key: known.get(key) for key in met} == met, "other clocks are published as met than were met"
+    assert joint.callback.own.published_clocks == fingerprint(joint.callback.clocks), "what is known of the clocks was not published"
 
 
 def something_is_pending(joint: Joint, can: Callable[[str], bool]) -> str:

@@ -1,6 +1,7 @@
 """What the public record says of each cycle and each clock: a complaint that came back keeps what was said of it before."""
 
 from datetime import timedelta
+from typing import Any
 
 from redress_callback.automations import CLOSE_WITHDRAWN, PUBLISH_AGAIN
 from redress_callback.domain.aggregate import AGGREGATE
@@ -48,8 +49,10 @@ def once_more(cycle: int, score: int = 1) -> list[Happened]:
 
 
 def test_the_first_answer_and_the_last_are_both_there():
-    first = [(accepted(), NOON), contacted(at=NOON + HOUR / 2), (resolved(), NOON + HOUR), scheduled(), missed(1), reached(2)]
-    second = [(accepted(2), BACK + HOUR), contacted(2, BACK + HOUR), (rejected(2), BACK + 2 * HOUR), scheduled(2), reached(1, 2)]
+    spoken = NOON + HOUR / 2
+    first: list[Happened] = [(accepted(), NOON), contacted(at=spoken), (resolved(), NOON + HOUR), scheduled(), missed(1), reached(2)]
+    later = BACK + HOUR
+    second: list[Happened] = [(accepted(2), later), contacted(2, later), (rejected(2), later + HOUR), scheduled(2), reached(1, 2)]
     said = record(withdrawn_after(*first, answered(False, 2), (reopened(2), BACK), breached(cycle=2), *second, answered(True, 5, 2)))
     assert said.per_cycle == (
         ClosedCycle(
@@ -109,7 +112,7 @@ def test_each_clock_has_its_last_target_and_what_was_left_of_it():
     classify = (clock_started("classify", deadline=NOON + HOUR), clock_met("classify", at=NOON - HOUR, left=7_200))
     retargeted = (clock_started(deadline=NOON), breached(n=1), clock_started(n=2, deadline=NOON + HOUR), clock_met(n=1, left=1))
     said = record(withdrawn_after(*classify, *retargeted, resolved(), clock_met(n=2, at=NOON + HOUR / 2, left=-60)))
-    common = {"cycle": 1, "target": "3 working days", "deadline": NOON + HOUR}
+    common: dict[str, Any] = {"cycle": 1, "target": "3 working days", "deadline": NOON + HOUR}
     assert said.clocks == (
         ClosedClock(clock="classify", n=1, met_at=NOON - HOUR, business_seconds_left=7_200, breached=False, **common),
         ClosedClock(clock="resolve", n=2, met_at=NOON + HOUR / 2, business_seconds_left=-60, breached=True, **common),
