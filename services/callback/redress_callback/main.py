@@ -20,6 +20,6 @@ service = Service(
     automations=automations,
     queries=QUERIES,
     routes=[api.router],
-    fold=6,
+    fold=7,
 )
 app = service.app()

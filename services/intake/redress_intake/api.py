@@ -1,4 +1,7 @@
-"""The front door over HTTP: register a complaint, ask for its state, add the customer's later words, and be told of stages."""
+"""The front door over HTTP: register a complaint, ask for its state, add the customer's later words, and be told of stages.
+
+Long, for all that a front end may call is read in one place.
+"""
 
 from __future__ import annotations
 
