@@ -44,7 +44,7 @@ def test_an_example_agrees_with_itself(path: Path):
 
 def test_its_categories_and_departments_are_those_of_the_policy():
     said, rules = record(FULL), in_force({})
-    assert said.category in get_args(Category)
+    assert said.category is not None and said.category in get_args(Category)
     assert said.severity in get_args(Severity)
     assert said.sub_category in rules.taxonomy.categories[said.category].sub_categories
     assert {said.department, said.first_department, *(each.department for each in said.per_cycle)} <= rules.table.departments.keys()
@@ -74,6 +74,6 @@ def test_its_clocks_are_as_the_calendar_computes_them():
     assert [(each.clock, each.cycle) for each in said.clocks] == list(met)
     for clock in said.clocks:
         assert clock.deadline == compute_deadline(starts[clock.cycle], Target.parse(clock.target), calendar).deadline
-        assert clock.met_at == met[clock.clock, clock.cycle]
+        assert clock.met_at is not None and clock.met_at == met[clock.clock, clock.cycle]
         assert clock.business_seconds_left == business_seconds(clock.met_at, clock.deadline, calendar)
         assert clock.breached == (clock.business_seconds_left < 0) == (f"{clock.clock}/{clock.cycle}" in said.breaches)
