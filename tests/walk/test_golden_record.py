@@ -44,9 +44,10 @@ def test_an_example_agrees_with_itself(path: Path):
 
 def test_its_categories_and_departments_are_those_of_the_policy():
     said, rules = record(FULL), in_force({})
-    assert said.category is not None and said.category in get_args(Category)
+    assert said.category in get_args(Category)
     assert said.severity in get_args(Severity)
-    assert said.sub_category in rules.taxonomy.categories[said.category].sub_categories
+    (category,) = (entry for name, entry in rules.taxonomy.categories.items() if name == said.category)
+    assert said.sub_category in category.sub_categories
     assert {said.department, said.first_department, *(each.department for each in said.per_cycle)} <= rules.table.departments.keys()
 
 
