@@ -10,6 +10,7 @@ MEANINGS = Meanings(
     tags={
         "complaints": "Complaints as customers and front ends see them.",
         "subscriptions": "Webhooks: a front end is told which stages its complaints reach.",
+        "statistics": "Counts of complaints, for those who see none of them too.",
     },
     fields={
         "stage": "Where the complaint stands.",
