@@ -12,10 +12,11 @@ from redress_local.gateway import Clash, caddyfile, combined, operations
 
 
 def document(*paths: str, schemas: dict[str, Any] | None = None, ids: str = "") -> dict[str, Any]:
+    content = [{"$ref": f"#/components/schemas/{name}"} for name in schemas or {}]
     return {
         "openapi": "3.1.0",
         "info": {"title": "Redress jar", "version": "1"},
-        "paths": {path: {"get": {"operationId": f"{ids or 'read'}{path}"}} for path in paths},
+        "paths": {path: {"get": {"operationId": f"{ids or 'read'}{path}", "responses": content}} for path in paths},
         "components": {"schemas": schemas or {}},
     }
 
@@ -33,6 +34,15 @@ def test_what_two_services_say_alike_stands_there_once_and_what_they_say_otherwi
         combined({"jar": document("/notes", schemas={"Problem": {"a": 1}}), "shelf": document("/jars", schemas={"Problem": {"a": 2}})})
     with pytest.raises(Clash, match="shelf and jar both have an operation read/notes"):
         combined({"jar": document("/notes"), "shelf": document("/notes")})
+
+
+def test_schemas_of_operators_alone_are_left_out_and_what_a_schema_refers_to_is_not():
+    parked = {"Parked": {"properties": {"record": {"$ref": "#/components/schemas/Record"}}}, "Record": {"type": "object"}}
+    jar = document("/notes", "/ops/parked", schemas=parked)
+    jar["paths"]["/notes"]["get"]["responses"] = [{"$ref": "#/components/schemas/Parked"}]
+    assert combined({"jar": jar})["components"]["schemas"] == parked
+    jar["paths"]["/notes"]["get"]["responses"] = [{"$ref": "#/components/schemas/Record"}]
+    assert combined({"jar": jar})["components"]["schemas"].keys() == {"Record"}
 
 
 def test_the_proxy_leads_to_these_operations_alone():
