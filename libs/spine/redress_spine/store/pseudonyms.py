@@ -1,7 +1,7 @@
 """Who decided, as strangers see it: on a public topic a person has a pseudonym in the place of their name.
 
-It is a keyed digest of the name. The key is derived from the master key, so that whoever has the topic and a list of all names can match
-none of them. A person has the same one in all their roles for as long as the master key is the same; with another one all get new ones.
+It is a keyed digest of the name. The key is derived from the service's root, which outlasts the exchange of a master key, so that whoever has
+the topic and a list of all names can match none of them. A person has the same one in all their roles.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from redress_events.vocabulary import PUBLIC_TOPICS
 DIGEST_BYTES = 12  # of HMAC-SHA256's 32: 16 characters, and no two of a million people share one
 
 
-def pseudonym_key(master: bytes) -> bytes:
-    """Derived from the master key (HKDF, SHA-256), and of no other use."""
-    return HKDF(SHA256(), 32, salt=None, info=b"redress: names on public topics").derive(master)
+def pseudonym_key(root: bytes) -> bytes:
+    """Derived from the root (HKDF, SHA-256), and of no other use."""
+    return HKDF(SHA256(), 32, salt=None, info=b"redress: names on public topics").derive(root)
 
 
 def actor_on(topic: str, actor: str, key: bytes | None) -> str:
