@@ -1,6 +1,6 @@
 """Who decided, as strangers see it: on a public topic a person has a pseudonym in the place of their name.
 
-It is a keyed digest of the name. The key is derived from the service's root, which outlasts the exchange of a master key, so that whoever has
+It is a keyed digest of the name. The key is derived from the service's root, which outlasts the exchange of a master key, so that who has
 the topic and a list of all names can match none of them. A person has the same one in all their roles.
 """
 
