@@ -74,7 +74,7 @@ def adopt(
 def adopted(where: Installation, service: str, passed_over: PassedOver | None, although_truncated: bool, log_lost: bool = False) -> Adopted:
     """Adopt one service's journal, with a progress bar; ends the command where that is refused."""
     definition, owner_dsn, kafka = definition_of(service), where.owner_dsn(service), where.kafka()
-    if (key := where.master_key()) is None:
+    if (key := where.master_keys()) is None:
         file = where.master_key_file or "a file, for none is told"
         fail(f"{service} was not adopted: the master key cannot be read from {file}. {UNCHANGED}")
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()

@@ -114,7 +114,7 @@ def verify(
         list[Path] | None, typer.Option(help="A file of the services' logs, or an earlier export: what it names must be there still.")
     ] = None,
     master: Annotated[
-        list[Path] | None, typer.Option("--master-key", help="A master key of before: its 32 bytes. The one in use is known.")
+        list[Path] | None, typer.Option("--master-key", help="A master key of before: its 32 bytes. Those in use are known.")
     ] = None,
     file: Annotated[Path | None, typer.Option(help="Verify a whole export, without the database.")] = None,
     folder: StackFolder = None,
@@ -137,13 +137,14 @@ def verify(
     named = [head for each in heads or () for head in _heads(each)]
     if heads and not named:
         fail("No head of a chain stands in these files, so nothing was compared: they must be logs or exports as they were written.")
-    if file is None or not masters:  # an export needs no installation where its key is given
-        where = installation(folder, context)
-        masters += [key] if (key := where.master_key()) else []
     if file is not None:
+        if not masters and (ring := installation(folder, context).master_keys()):  # it needs no installation where its key is given
+            masters = [ring.secret(number) for number in ring.numbers]
         reports = _reports_of(file, masters, named)
     else:
-        reports = [asyncio.run(compare(name, where.app_dsn(name), masters, named)) for name in where.chosen(service)]
+        where = installation(folder, context)
+        ring = where.master_keys()
+        reports = [asyncio.run(compare(name, where.app_dsn(name), masters, named, ring)) for name in where.chosen(service)]
     if as_json:
         out.print_json(data=[asdict(report) for report in reports])
     else:
@@ -173,12 +174,12 @@ def prune(
     """
     where = installation(folder, context)
     where.chosen([service])
-    if (key := where.master_key()) is None:
+    if (ring := where.master_keys()) is None:
         fail("The master key cannot be read here, and without it nobody could tell a pruning from a theft.")
     ask_whatever(f"take away what {service} recorded before {before.isoformat()}, for good", yes)
     with accountable("audit prune", where, service=service, before=before.isoformat()):
         try:
-            chains, records = asyncio.run(take_away(service, where.owner_dsn(service), key, before, operator()))
+            chains, records = asyncio.run(take_away(service, where.owner_dsn(service), ring, before, operator()))
         except CannotPrune as error:
             fail(str(error))
     out.print(f"{service}: {records} records of {chains} chains are gone.")

@@ -74,7 +74,7 @@ def verified(where: Installation, names: list[str]) -> tuple[list[VerifyReport],
             try:
                 dsn, kafka = where.app_dsn(name), where.kafka()
                 definition: Verified = definition_of(name).verified(where.partitions, where.mac_keys())
-                reports.append(asyncio.run(compare(definition, dsn, kafka, described, where.master_key())))
+                reports.append(asyncio.run(compare(definition, dsn, kafka, described, where.master_keys())))
             except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 failed.append(f"{name} cannot be verified: {type(error).__name__}: {error}")
     return reports, failed
@@ -183,7 +183,7 @@ def rebuild(
             service_migrations_dir=migrations(service),
             kafka=kafka,
             accept_loss=accept_loss is not None,
-            master=where.master_key(),
+            master=where.master_keys(),
             progress=lambda what, done, every: progress.update(task, description=f"{service}: {what}", completed=done, total=every or None),
         )
         try:

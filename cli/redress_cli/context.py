@@ -21,10 +21,10 @@ from redress_cli.context_file import (
     ContextKafka,
     Contexts,
     ContextUnusable,
+    ContextVault,
     NamedInstallation,
     absolute,
     changed_contexts,
-    kafka_settings,
     place,
     plain,
     read_contexts,
@@ -56,10 +56,14 @@ def add(
     owner_password_file: Annotated[ByService, typer.Option(metavar="[SERVICE=]FILE", help="The owner's password.")] = None,
     kafka: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka; several with commas.")] = None,
     kafka_setting: Annotated[
-        list[str] | None, typer.Option("--kafka-set", metavar="NAME=VALUE", help=f"How it is reached: {', '.join(kafka_settings())}.")
+        list[str] | None, typer.Option("--kafka-set", metavar="NAME=VALUE", help=f"How it is reached: {', '.join(ContextKafka.names())}.")
+    ] = None,
+    vault_setting: Annotated[
+        list[str] | None,
+        typer.Option("--vault-set", metavar="NAME=VALUE", help=f"What opens the master keys: {', '.join(ContextVault.names())}."),
     ] = None,
     partitions: Annotated[int | None, typer.Option(min=1, help="Of the topics.", show_default="12")] = None,
-    master_key_file: Annotated[Path | None, typer.Option(help="The master key: to compare keys, and to make some states anew.")] = None,
+    master_key_file: Annotated[Path | None, typer.Option(help="The first master key, later ones beside it: to compare keys.")] = None,
     mac_keys_dir: Annotated[
         Path | None, typer.Option(help="The folder of the keys by which records prove their source: to read the log.")
     ] = None,
@@ -106,10 +110,12 @@ def add(
             for field, given in {**lists, **single}.items():
                 for service, values in _by_service(given).items():
                     before["services"].setdefault(service, {})[field] = values if field in lists else values[-1]
-            before["kafka_settings"] |= _kafka_settings(kafka_setting)
+            before["kafka_settings"] |= _settings("kafka", kafka_setting)
+            before["vault_settings"] |= _settings("vault", vault_setting)
             before |= {field: value for field, value in told.items() if value is not None}
             contexts.contexts[name] = found = NamedInstallation.model_validate(before)
             ContextKafka.of(found.kafka_settings)
+            ContextVault.of(found.vault_settings)
             first = contexts.current is None
             if first:
                 contexts.current = name
@@ -209,14 +215,14 @@ def _by_service(given: ByService) -> dict[str, list[str]]:
     return every | named
 
 
-def _kafka_settings(given: list[str] | None) -> dict[str, str]:
+def _settings(whose: str, given: list[str] | None) -> dict[str, str]:
     """`security=SSL`, or with the whole name that a service's environment has."""
     found = {}
     for text in given or ():
         name, equals, value = text.partition("=")
         if not equals:
-            fail(f"--kafka-set takes NAME=VALUE, not {text!r}.")
-        setting = "kafka_" + name.strip().lower().removeprefix(PREFIX.lower()).removeprefix("kafka_")
+            fail(f"--{whose}-set takes NAME=VALUE, not {text!r}.")
+        setting = f"{whose}_" + name.strip().lower().removeprefix(PREFIX.lower()).removeprefix(f"{whose}_")
         found[setting] = str(absolute(Path(value.strip()))) if setting.endswith("_file") else value.strip()
     return found
 

@@ -6,14 +6,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from redress_chassis.environment import FromEnvironment
 from redress_chassis.settings import KafkaSettings
+from redress_chassis.vault_settings import VaultSettings
 
 FOLDER, FILE = "redress", "contexts.yaml"
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
@@ -66,11 +68,12 @@ class ServiceInContext(Strict):
 
 
 class NamedInstallation(Strict):
-    """One context. kafka_settings: those that docs/configuration.md names, without `REDRESS_`, in small letters."""
+    """One context. kafka_settings, vault_settings: those that docs/configuration.md names, without `REDRESS_`, in small letters."""
 
     services: dict[str, ServiceInContext] = {}
     kafka: str | None = None
     kafka_settings: dict[str, str] = {}
+    vault_settings: dict[str, str] = {}
     partitions: PositiveInt = 12
     master_key_file: SecretFile | None = None
     mac_keys_dir: SecretFile | None = None
@@ -93,8 +96,10 @@ class Contexts(Strict):
             raise ContextUnusable(f"There is no context {name!r}. {there} Make one with: redress context add {name} …") from None
 
 
-class ContextKafka(KafkaSettings):
-    """How a context says Kafka is reached: by itself alone. What the environment says belongs to another installation."""
+class SaidInContext(FromEnvironment):
+    """How a context says that something is reached: by itself alone. What the environment says belongs to another installation."""
+
+    whose: ClassVar[str]
 
     @classmethod
     def settings_customise_sources(
@@ -112,18 +117,26 @@ class ContextKafka(KafkaSettings):
         """Raises ContextUnusable."""
         for name in said:
             if name not in cls.model_fields:
-                raise ContextUnusable(f"{name} is no setting of Kafka's. There are: {', '.join(kafka_settings())}.")
-            if name not in kafka_settings():
+                raise ContextUnusable(f"{name} is no setting of {cls.whose}'s. There are: {', '.join(cls.names())}.")
+            if name not in cls.names():
                 raise ContextUnusable(f"{name} is a secret, and a context holds none: set {name}_file.")
         try:
             return cls(**said)  # type: ignore[arg-type]  # pydantic reads them out of texts
         except ValidationError as error:
             raise ContextUnusable(sentences(error)) from None
 
+    @classmethod
+    def names(cls) -> list[str]:
+        """Those that are no secret: what is not to be shown is one."""
+        return [name for name, field in cls.model_fields.items() if field.repr]
 
-def kafka_settings() -> list[str]:
-    """Those that are no secret: what is not to be shown is one."""
-    return [name for name, field in KafkaSettings.model_fields.items() if field.repr]
+
+class ContextKafka(SaidInContext, KafkaSettings):
+    whose = "Kafka"
+
+
+class ContextVault(SaidInContext, VaultSettings):
+    whose = "Vault"
 
 
 def place() -> Path:

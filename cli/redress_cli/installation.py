@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +16,10 @@ from redress_cli.console import fail
 from redress_local.places import SERVICES, package
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.messaging.mac import MacKeys, MacKeysUnusable
+from redress_spine.store.errors import MasterKeyAway
+from redress_spine.store.keyring import Keyring
+from redress_spine.store.master_keys import MasterKeys, MasterKeyUnusable, files_of
+from redress_spine.store.vault_transit import VaultTransit
 
 ServiceName = Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")]
 
@@ -33,6 +39,7 @@ class Installation:
 
     name: in messages. more: what to do where something is missing; `{option}` and `{variable}` stand for what tells it.
     urls, operations: by service the addresses of its replicas; those for operators may be others. processes: ids of local ones.
+    vault: what opens the files of the master keys, if they are sealed.
     token: makes one for a role, a caller and a department, where it can choose. ca_file: certificates that sign the services', beside those
     that the machine trusts. ours: a stack of this machine, whose keeper is not asked twice.
     """
@@ -45,6 +52,7 @@ class Installation:
     reach_kafka: Callable[[], KafkaClients | None]
     partitions: int
     master_key_file: Path | None
+    vault: Callable[[], VaultTransit | None]
     mac_keys_dir: Path | None
     token: Callable[[str, str, str | None], str]
     ca_file: Path | None = None
@@ -97,12 +105,17 @@ class Installation:
             f"no user in the database's address of {service}", f"--database {service}=postgresql://USER@…", "REDRESS_DATABASE_URL"
         )
 
-    def master_key(self) -> bytes | None:
-        """None where it is not told, or its file cannot be read here."""
-        try:
-            return self.master_key_file.read_bytes() if self.master_key_file else None
-        except OSError:
+    def master_keys(self) -> Keyring | None:
+        """None where they are not told, or cannot be read here. Ends the command where they are not right, or Vault does not open them."""
+        file = self.master_key_file
+        if file is None or not (files := files_of(file)) or not all(os.access(each, os.R_OK) for each in files.values()):
             return None
+        keys = MasterKeys(file, self.vault())
+        try:
+            asyncio.run(keys.load())
+        except (MasterKeyUnusable, MasterKeyAway) as error:
+            fail(str(error))
+        return keys.ring
 
     def mac_keys(self) -> MacKeys:
         """The keys by which records prove their source."""

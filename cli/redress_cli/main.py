@@ -7,9 +7,10 @@ import httpx
 import typer
 from aiokafka.errors import KafkaError
 
-from redress_cli import adopt, audit, checks, context, effects, forget, log, parked, relay, restore_log, status, token, version
+from redress_cli import adopt, audit, checks, context, effects, forget, keys, log, parked, relay, restore_log, status, token, version
 from redress_cli.console import LOCAL, err
 from redress_cli.harmless import harmless
+from redress_spine.store.errors import MasterKeyAway
 
 if LOCAL:  # nothing of it is in the services' images
     from redress_cli import attach, clock, demo, stack, submit
@@ -48,6 +49,7 @@ app.command("forget")(forget.forget)
 app.command("relay")(relay.relay)
 app.command("rebuild")(checks.rebuild)
 app.command("send-keys")(checks.send_keys)
+app.add_typer(keys.app, name="keys")
 app.command("adopt")(adopt.adopt)
 app.command("restore-log")(restore_log.restore_log)
 app.add_typer(audit.app, name="audit")
@@ -61,6 +63,9 @@ def main() -> None:
     """What is away in the midst of a command is a message, and no traceback."""
     try:
         app(prog_name="redress")
+    except MasterKeyAway as error:
+        err.print(str(error), style="red", markup=False)
+        raise SystemExit(1) from error
     except AWAY as error:
         what = "Kafka" if isinstance(error, KafkaError) else "A service" if isinstance(error, httpx.TransportError) else "Something"
         message = f"{what} does not answer: {type(error).__name__}: {error}. See what runs: redress status"

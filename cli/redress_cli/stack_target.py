@@ -33,6 +33,7 @@ def of_stack(stack: Stack) -> Installation:
         reach_kafka=lambda: kafka_of(stack),
         partitions=stack.partitions,
         master_key_file=Path(stack.issuer["master_key"]),
+        vault=lambda: None,
         mac_keys_dir=Path(stack.issuer["mac_keys"]),
         token=token,
         ours=True,

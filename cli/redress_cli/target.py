@@ -14,11 +14,13 @@ from pydantic import Field, PositiveInt, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from redress_chassis.settings import PREFIX, BadSettings, KafkaSettings
+from redress_chassis.vault_settings import VaultSettings
 from redress_cli.console import LOCAL, fail
 from redress_cli.context_file import (
     STACK,
     ContextKafka,
     ContextUnusable,
+    ContextVault,
     NamedInstallation,
     ServiceInContext,
     read_contexts,
@@ -46,7 +48,7 @@ SERVICE = "SERVICE"  # an image's own name, as its Dockerfile sets it
 PORT = 8080  # of a service in its container
 
 
-class ServiceEnvironment(KafkaSettings):
+class ServiceEnvironment(KafkaSettings, VaultSettings):
     """What a service's own environment tells commands that run beside it; all but the database's and Kafka's addresses is optional.
 
     owner_url: the database as the owner of its tables. token_file: a bearer token for operators. url, ops_url: of the service, where it is
@@ -120,6 +122,7 @@ def of_context(name: str, told: NamedInstallation) -> Installation:
         reach_kafka=clients,
         partitions=told.partitions,
         master_key_file=told.master_key_file,
+        vault=ContextVault.of(told.vault_settings).transit,
         mac_keys_dir=told.mac_keys_dir,
         token=partial(_token_of_file, told.token_file, f"redress context add {name} --token-file FILE"),
         ca_file=told.ca_file,
@@ -151,6 +154,7 @@ def of_environment(service: str) -> Installation:
         reach_kafka=cache(partial(_clients, told, told.kafka)),
         partitions=told.partitions,
         master_key_file=told.master_key_file,
+        vault=told.transit,
         mac_keys_dir=told.mac_keys_dir,
         token=partial(_token_of_file, told.token_file, "set REDRESS_TOKEN_FILE"),
     )

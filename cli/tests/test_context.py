@@ -241,7 +241,7 @@ def test_a_services_own_environment_is_the_context_in_its_container(monkeypatch:
         ["http://127.0.0.1:9000"],
     )
     assert where.app_dsn("sla-monitor") == told["REDRESS_DATABASE_URL"]
-    assert (where.kafka(), where.partitions, where.master_key()) == (KafkaClients("kafka:9092"), 12, bytes(32))
+    assert (where.kafka(), where.partitions, where.master_key_file) == (KafkaClients("kafka:9092"), 12, home / "master.key")
     assert "The environment of sla-monitor tells nothing of intake" in said(redress("verify", "intake"))
     assert "no owner of the database of sla-monitor. Set REDRESS_OWNER_URL" in said(redress("rebuild", "sla-monitor"))
     assert "none is told: set REDRESS_TOKEN_FILE" in said(redress("parked"))

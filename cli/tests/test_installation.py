@@ -138,6 +138,23 @@ def test_what_changes_something_asks_and_is_told(context: Stack, complaint: dict
     assert "Nothing of this kind" in nothing.output and lines_of(nothing)[-1]["outcome"] == "done"
 
 
+def test_the_master_key_is_exchanged_while_the_services_run(context: Stack, complaint: dict[str, str]):
+    assert "is in" in done("keys", "new")
+    before = json.loads(redress("keys", "status", "--json").stdout)
+    assert [(each["service"], list(each["keys"])) for each in before] == [(service, ["1"]) for service in SERVICES]
+    exchanged = redress("keys", "rewrap", "--now", "--yes")
+    assert exchanged.exit_code == 0 and "Master key 2 opens all." in exchanged.output, exchanged.output
+    began, ended = lines_of(exchanged)
+    assert (began["command"], began["master"], ended["outcome"]) == ("keys rewrap", 2, "done")
+    assert sorted(began["services"]) == sorted(SERVICES) and began["services"][-1] == "intake", "who makes keys comes last"
+    for each in json.loads(redress("keys", "status", "--json").stdout):
+        assert (set(each["keys"]), each["current"], each["oldest"], each["unsent"]) == ({"2"}, 2, 2, False), each
+    assert "what is new" in done("keys", "status")
+    verified = done("verify")
+    assert verified.count("equal") == len(SERVICES)
+    assert "0 of" in done("keys", "rewrap", "triage", "--now", "--yes"), "once more changes nothing"
+
+
 def test_a_token_that_is_not_taken_is_said(context: Stack, home: Path):
     (home / "token").write_text(context.token_issuer().mint("ops", "somebody", ttl=-3600))
     refused = redress("pending")

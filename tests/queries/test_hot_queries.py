@@ -30,12 +30,25 @@ from redress_intake.queries import OPEN_ONES
 from redress_local.places import SERVICES as NAMES
 from redress_local.places import migrations, package
 from redress_local.provision import Databases
-from redress_spine.admin import rebuild
+from redress_spine.admin import rebuild, rewrap
 from redress_spine.admin.audit import Filter
 from redress_spine.aggregate import Projection
 from redress_spine.messaging import relay
 from redress_spine.processing import automations, effects, idle, parking, planning, projections, projector, pruning, watch
-from redress_spine.store import audit, commit, connections, deciding, entries, forgetting, lookups, own_folding, saving, states, vault
+from redress_spine.store import (
+    audit,
+    commit,
+    connections,
+    deciding,
+    entries,
+    forgetting,
+    lookups,
+    master_keys,
+    own_folding,
+    saving,
+    states,
+    vault,
+)
 from redress_spine.store.database import PLANS
 from redress_spine.store.migrate import migrate
 from redress_spine.testing import NOON
@@ -167,6 +180,9 @@ def spine() -> list[Hot]:
         ("what a list knows", entries.KNOWN, (SUBJECTS[0], "stages"), "entries_pkey", True),
         ("entries that were not seen", entries.UNSEEN, (SUBJECTS[0], "stages", ["intake"], [1], [9], 200), "entries_pkey", True),
         ("revisions of the followed", states.REVISIONS, (SUBJECTS,), "state_pkey", True),
+        ("keys to wrap anew", rewrap.NEXT, (SUBJECTS[0], 500), "keys_pkey", False),
+        ("keys that are wrapped anew", rewrap.ANEW, (SUBJECTS, [HASH] * 200, [HASH] * 200), "keys_pkey", True),
+        ("which master key wraps", master_keys.SAMPLE, (), "keys_pkey", False),
         ("a key and what it opens", vault.OPEN, (SUBJECTS[:1], SUBJECTS[:1], ["intake/1/text"]), "keys_pkey", True),
         ("keys and what they open", vault.OPEN, (SUBJECTS, SUBJECTS, ["intake/1/text"] * 200), "keys_pkey", True),
         ("parked records of one", parking.RECORDS, (PARKED,), "parked_subject", True),

@@ -28,7 +28,7 @@ it renders. It holds no password and no key: it names secrets that are there, or
 
 | secret | keys | for |
 |---|---|---|
-| `<release>-master-key` | `master.key`, 32 bytes | all services, and the migration of those that are found by personal values |
+| `<release>-master-key` | `master.key`, 32 bytes or sealed by Vault | all services, and migrations of those found by personal values |
 | `<release>-mac-keys` | `<service>.1.key` for each service, 32 bytes | all services, and their migrations: records prove their source |
 | `<release>-<service>-app` | `username`, `password` | the service: `<database>_app` |
 | `<release>-<service>-owner` | `username`, `password` | its migration: `<database>_owner` |

@@ -102,6 +102,7 @@ def test_jobs_come_first_where_all_that_they_need_is_there_and_wait_where_the_ch
         {"macKeys": {"name": "other"}},
         {"masterKey": {"name": "other"}},
         {"masterKey": {"key": "other"}},
+        {"masterKey": {"numbers": [1, 2]}},
         {"services": {name: {"postgresHost": "other.example.com"} for name in SERVICES}},
     ],
 )
@@ -144,6 +145,32 @@ def test_files_that_settings_of_identity_name_are_mounted_in_services_alone():
     assert mounting == set(SERVICES)
     mounts = of("Deployment", values)["redress-triage"]["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
     assert {"name": "identity", "mountPath": "/etc/redress/identity", "readOnly": True} in mounts
+
+
+def test_two_master_keys_stand_beside_each_other_while_they_are_exchanged():
+    values = changed(MANAGED, masterKey={"numbers": [1, 2]}, externalSecrets={"enabled": True, "store": {"name": "vault"}})
+    found = objects(rendered(values))
+    assert list(validity.flaws(found)) == policies.findings(found) == []
+    there = ["master.key", "master.2.key"]
+    pod = of("Deployment", values)["redress-triage"]["spec"]["template"]["spec"]
+    assert [[item["path"] for item in each["secret"]["items"]] for each in pod["volumes"] if each["name"] == "master-key"] == [there]
+    assert [each["secretKey"] for each in of("ExternalSecret", values)["redress-master-key"]["spec"]["data"]] == there
+
+
+def test_vault_is_told_and_reached_by_who_needs_the_master_keys():
+    vault = {"url": "https://vault.example.com:8200", "tokenSecret": {"name": "vault-token"}, "caSecret": {"name": "vault-ca"}}
+    peers = [{"ipBlock": {"cidr": "203.0.113.7/32"}}]
+    values = changed(MANAGED, masterKey={"vault": vault}, networkPolicy__vault=peers)
+    found = objects(rendered(values))
+    assert list(validity.flaws(found)) == policies.findings(found) == []
+    for name in ("redress-triage", "redress-intake"):
+        pod = of("Deployment", values)[name]["spec"]["template"]["spec"]
+        told = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+        assert told["REDRESS_VAULT_URL"] == vault["url"] and told["REDRESS_VAULT_TOKEN_FILE"] == "/etc/redress/vault-token/token"
+        assert {"vault-token", "vault-ca"} <= {each["name"] for each in pod["volumes"]}
+    network = of("NetworkPolicy", values).items()
+    out = {name for name, each in network if any(rule["to"] == peers for rule in each["spec"].get("egress", ()))}
+    assert out == {f"redress-{each}" for each in (*SERVICES, "setup")}
 
 
 @pytest.mark.parametrize(
@@ -257,6 +284,14 @@ def test_the_smoke_test_is_one_file_of_the_standard_library():
         ({"networkPolicy__postgres": []}, "networkPolicy.postgres is empty"),
         ({"networkPolicy__identity": []}, "networkPolicy.identity is empty"),
         ({"tracing": {"endpoint": "http://collector:4318"}}, "networkPolicy.tracing is empty"),
+        ({"masterKey": {"vault": {"url": "https://vault:8200", "tokenSecret": {"name": "t"}}}}, "networkPolicy.vault is empty"),
+        (
+            {"masterKey": {"vault": {"url": "https://vault:8200"}}, "networkPolicy__vault": [{"podSelector": {}}]},
+            "masterKey.vault.tokenSecret.name is missing",
+        ),
+        ({"masterKey": {"vault": {"url": "http://vault:8200"}}}, "/masterKey/vault/url"),
+        ({"masterKey": {"numbers": []}}, "/masterKey/numbers"),
+        ({"settings": {"REDRESS_VAULT_URL": "x"}}, "REDRESS_VAULT_URL is set by the chart"),
         ({"tracing": {"sample": "all"}}, "/tracing/sample"),
         ({"networkPolicy__callers": [{}, {"everybody": True}]}, "/networkPolicy/callers"),
         ({"ingress__tlsSecret": ""}, "ingress.tlsSecret is missing"),

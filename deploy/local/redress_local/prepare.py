@@ -12,6 +12,7 @@ from redress_local.places import migrations, package
 from redress_local.provision import Databases, provision
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.messaging.mac import NO_KEYS, MacKeys, MacKeysUnusable
+from redress_spine.store.keyring import Keyring
 
 
 def told_kafka(bootstrap: str) -> KafkaClients:
@@ -39,7 +40,7 @@ async def prepare_database(
     app_password: str,
     kafka: KafkaClients | str,
     partitions: int,
-    master: bytes | None = None,
+    master: Keyring | bytes | None = None,
     mac: MacKeys = NO_KEYS,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Databases:
@@ -57,7 +58,7 @@ async def migrate_database(
     *,
     kafka: KafkaClients | str,
     partitions: int,
-    master: bytes | None = None,
+    master: Keyring | bytes | None = None,
     mac: MacKeys = NO_KEYS,
     progress: Callable[[str], None] = lambda _: None,
 ) -> None:

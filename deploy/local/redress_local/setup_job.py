@@ -17,12 +17,15 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from redress_chassis import production
 from redress_chassis.environment import PREFIX, secret
+from redress_chassis.vault_settings import VaultSettings
 from redress_local.issuer import Issuer
 from redress_local.places import ENTRIES, SERVICES
 from redress_local.prepare import migrate_database, prepare_database, prepare_topics, told_kafka
 from redress_local.provision import close_to_others
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.messaging.mac import NO_KEYS, MacKeys
+from redress_spine.store.keyring import Keyring
+from redress_spine.store.master_keys import files_of
 
 STEPS = ("topics", "databases", "keys")
 MIGRATE = "migrate"
@@ -70,7 +73,7 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
                     app_password=app,
                     kafka=kafka(),
                     partitions=number("REDRESS_PARTITIONS") or 12,
-                    master=master_key(),
+                    master=await master_keys(),
                     mac=mac_keys(),
                     progress=say,
                 )
@@ -87,7 +90,7 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
                 services[0],
                 kafka=kafka(),
                 partitions=number("REDRESS_PARTITIONS") or 12,
-                master=master_key(),
+                master=await master_keys(),
                 mac=mac_keys(),
                 progress=say,
             )
@@ -96,7 +99,7 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
             raise Missing("The development issuer is for REDRESS_PROFILE=local alone: whoever has its key may be anybody.")
         else:
             issuer = Issuer(Path(setting("REDRESS_KEYS")))
-            for each in (issuer.jwks, issuer.master_key):  # and not the key that signs tokens
+            for each in (issuer.jwks, *files_of(issuer.master_key).values()):  # and not the key that signs tokens
                 shutil.copy2(each, Path(setting("REDRESS_SERVICE_KEYS")) / each.name)
             shutil.copytree(issuer.mac_keys, Path(setting("REDRESS_SERVICE_KEYS")) / issuer.mac_keys.name, dirs_exist_ok=True)
             say(f"keys are in {issuer.folder}")
@@ -158,10 +161,17 @@ def profile() -> str:
     return value
 
 
-def master_key() -> bytes | None:
-    """What a rebuild of intake needs, where REDRESS_MASTER_KEY_FILE is there; at the first start it is not, and nothing is rebuilt."""
+async def master_keys() -> Keyring | None:
+    """What a rebuild of intake needs, where REDRESS_MASTER_KEY_FILE is there; at the first start it is not, and nothing is rebuilt. Raises
+    BadSettings, MasterKeyAway, MasterKeyUnusable."""
     file = Path(os.environ.get("REDRESS_MASTER_KEY_FILE") or "/nowhere")
-    return file.read_bytes() if file.is_file() else None
+    if not files_of(file):
+        return None
+    told = VaultSettings.read()
+    demand(told.vault_flaws())
+    keys = told.master_keys_of(file)
+    await keys.load()
+    return keys.ring
 
 
 def mac_keys() -> MacKeys:

@@ -23,6 +23,7 @@ from redress_chassis.identity_settings import IdentitySettings
 from redress_chassis.production import PASSWORDS
 from redress_chassis.settings import PREFIX, KafkaSettings
 from redress_chassis.variables import PORTS
+from redress_chassis.vault_settings import VaultSettings
 from redress_local import setup_job
 from redress_local.compose import NoCompose, read_compose
 from redress_local.containers import KAFKA_IMAGE, POSTGRES_IMAGE, kafka_environment
@@ -56,7 +57,7 @@ FIXED = {
         "REDRESS_TLS_KEY_FILE",
         "REDRESS_DATABASE_PASSWORD_FILE",
     ),
-    *(PREFIX + name.upper() for name in (*KafkaSettings.model_fields, *OF_ISSUERS)),
+    *(PREFIX + name.upper() for name in (*KafkaSettings.model_fields, *VaultSettings.model_fields, *OF_ISSUERS)),
 }
 ENVIRONMENT = re.compile(r"os\.environ|getenv")
 SHORT_SESSION = {"KAFKA_BROKER_SESSION_TIMEOUT_MS", "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS"}  # for tests that kill the broker

@@ -11,12 +11,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from redress_chassis.environment import PREFIX
 
-PLAINTEXT_KAFKA, UNVERIFIED_POSTGRESQL, JWKS_OVER_HTTP, DEVELOPMENT_ISSUER, DEFAULT_PASSWORDS = ACCEPTABLE = (
+PLAINTEXT_KAFKA, UNVERIFIED_POSTGRESQL, JWKS_OVER_HTTP, DEVELOPMENT_ISSUER, DEFAULT_PASSWORDS, VAULT_OVER_HTTP = ACCEPTABLE = (
     "plaintext-kafka",
     "unverified-postgresql",
     "jwks-over-http",
     "development-issuer",
     "default-passwords",
+    "vault-over-http",
 )
 PASSWORDS = frozenset({"local-admin", "local-owner", "local-app"})  # of docker-compose.yml
 NotForProduction = tuple[str, str, str]  # the variable, what is wrong with it, and by what name it is accepted
@@ -73,6 +74,11 @@ def of_issuer(jwks: str, issuer: str, introspection_url: str | None = None) -> I
     host = urlsplit(issuer).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         yield "ISSUER", "It is the development issuer: whoever has its key may be anybody.", DEVELOPMENT_ISSUER
+
+
+def of_vault(url: str | None) -> Iterator[NotForProduction]:
+    if url and url.startswith("http://"):
+        yield "VAULT_URL", "It is http: whoever is on the way reads the token, and the master keys with it.", VAULT_OVER_HTTP
 
 
 def _by_socket(address: str) -> bool:

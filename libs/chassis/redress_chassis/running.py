@@ -180,7 +180,7 @@ class RunningService:
                 database_url=settings.database_url,
                 password_file=settings.database_password_file,
                 kafka=settings.clients(settings.kafka),
-                master_key=settings.master_key,
+                master_key=settings.master_keys,
                 mac=self._mac,
                 partitions=settings.partitions,
                 settle=settings.settle_seconds,

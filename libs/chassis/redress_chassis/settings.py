@@ -14,24 +14,25 @@ from redress_chassis.http_settings import HttpSettings
 from redress_chassis.identity_settings import IdentitySettings
 from redress_chassis.kafka_settings import KafkaSettings
 from redress_chassis.observability import ObservabilitySettings
+from redress_chassis.vault_settings import VaultSettings
 from redress_spine.messaging.kafka_clients import wrong_address
 from redress_spine.messaging.mac import MacKeys, MacKeysUnusable
 from redress_spine.messaging.topics import REPLICAS
 from redress_spine.processing.clock import ClockUnusable, SteppingClock
 from redress_spine.store.connections import wrong_database
+from redress_spine.store.master_keys import MasterKeys, MasterKeyUnusable, checked, files_of
 
 __all__ = ["PREFIX", "BadSettings", "KafkaSettings", "Settings"]
-KEY_BYTES = 32  # AES-256
 
 
-class Settings(KafkaSettings, HttpSettings, IdentitySettings, ObservabilitySettings):
+class Settings(KafkaSettings, VaultSettings, HttpSettings, IdentitySettings, ObservabilitySettings):
     """All that differs between one installation of a service and another."""
 
     understands: ClassVar[str | None] = PREFIX
     database_url: str = Field(repr=False, pattern="^postgres(ql)?://")
     database_password_file: Path | None = None  # read for each new connection, where the address has no password
     kafka: str = Field(min_length=1)  # host:port, several with commas
-    master_key_file: Path  # wraps the keys of personal data
+    master_key_file: Path  # the first master key, which wraps the keys of personal data; later ones stand beside it
     mac_keys_dir: Path  # of the keys by which records prove their source, all services' keys for all services
     profile: Literal["local", "production"] = "production"
     accept: str | None = None  # what the production profile refuses and is all right here: names with commas between
@@ -88,10 +89,15 @@ class Settings(KafkaSettings, HttpSettings, IdentitySettings, ObservabilitySetti
 
     @field_validator("master_key_file")
     @classmethod
-    def _of_256_bits(cls, path: Path) -> Path:
-        size = len(read(path))
-        if size != KEY_BYTES:
-            raise ValueError(f"The file must hold {KEY_BYTES} bytes and nothing else, it has {size}.")
+    def _of_256_bits(cls, path: Path, others: ValidationInfo) -> Path:
+        files = files_of(path)
+        if not files:
+            read(path)
+        try:
+            for each in files.values():
+                checked(each, read(each), bool(others.data.get("vault_url")))
+        except MasterKeyUnusable as error:
+            raise ValueError(str(error)) from None
         return path
 
     @field_validator("mac_keys_dir")
@@ -122,6 +128,7 @@ class Settings(KafkaSettings, HttpSettings, IdentitySettings, ObservabilitySetti
         password = secret(self.database_password_file) if self.database_password_file else None
         flaws = (
             *self.kafka_flaws(),
+            *self.vault_flaws(),
             *production.of_database("DATABASE_URL", self.database_url, password),
             *production.of_issuer(self.jwks, self.issuer, self.introspection_url),
         )
@@ -132,8 +139,8 @@ class Settings(KafkaSettings, HttpSettings, IdentitySettings, ObservabilitySetti
         return self.min_insync_replicas or REPLICAS[self.profile].min_insync
 
     @property
-    def master_key(self) -> bytes:
-        return self.master_key_file.read_bytes()
+    def master_keys(self) -> MasterKeys:
+        return self.master_keys_of(self.master_key_file)
 
     def mac_keys(self, source: str) -> MacKeys:
         """For the service of this name. Raises BadSettings where it has no key to sign with."""

@@ -31,6 +31,7 @@ from redress_spine.messaging.mac import MAC as MAC_HEADER
 from redress_spine.messaging.records import Record
 from redress_spine.store.commit import IdempotencyKey, Item, Provenance, prepare
 from redress_spine.store.engine import Engine
+from redress_spine.store.keyring import Keyring
 from redress_spine.store.states import Codec, Row, States, partition_of
 
 CIPHER = AESGCM(bytes(32))
@@ -181,7 +182,13 @@ def described(stack: Stack, source: str) -> Verified:
 
 
 async def rebuild(
-    stack: Stack, source: str, folder: Path, fold: int = 1, progress: Any = lambda *_: None, accept_loss: bool = False
+    stack: Stack,
+    source: str,
+    folder: Path,
+    fold: int = 1,
+    progress: Any = lambda *_: None,
+    accept_loss: bool = False,
+    master: Keyring | bytes = MASTER,
 ) -> Rebuilt:
     """The service's state made anew. folder: for the toy's migration."""
     database = await stack.database(source)
@@ -194,11 +201,11 @@ async def rebuild(
         kafka=stack.kafka,
         progress=progress,
         accept_loss=accept_loss,
-        master=MASTER,
+        master=master,
     ).run()
 
 
-async def verified(stack: Stack, source: str, master: bytes | None = MASTER) -> VerifyReport:
+async def verified(stack: Stack, source: str, master: Keyring | bytes | None = MASTER) -> VerifyReport:
     """Log, journal and state of one service are equal: nothing lost, doubled or parked, in order, and state is their fold.
 
     Keys are compared where subjects are found by what they open: what an `Author` seals has none. master: None where the test's events

@@ -29,6 +29,7 @@ from redress_spine.processing.clock import Clock, wall_clock
 from redress_spine.processing.reactor import Reactor
 from redress_spine.store import connections
 from redress_spine.store.engine import CommandMetadata, Config, Engine, Unavailable
+from redress_spine.store.master_keys import MasterKeys
 from redress_spine.store.migrate import migrate
 from redress_spine.tracing import Tracer
 
@@ -167,6 +168,7 @@ def engine_of(
     password_file: Path | None = None,
     tracer: Tracer | None = None,
     mac: MacKeys = MAC,
+    master: MasterKeys | None = None,
 ) -> Engine:
     """One replica of intake, handling or another that observes what handling does; not started. work None: what the service has."""
     return Engine(
@@ -177,7 +179,7 @@ def engine_of(
         automations=([OPEN] if source == "handling" else []) if automations is None else automations,
         queries=[],
         fold=fold,
-        config=Config(dsn, kafka, MASTER, mac, partitions, settle, topic_prefix=prefix, password_file=password_file),
+        config=Config(dsn, kafka, master or MASTER, mac, partitions, settle, topic_prefix=prefix, password_file=password_file),
         reactors=reactors,
         clock=clock,
         tracer=tracer,
@@ -216,6 +218,7 @@ class Stack:
         reactors: Sequence[Reactor] = (),
         tracer: Tracer | None = None,
         mac: MacKeys = MAC,
+        master: MasterKeys | None = None,
     ) -> Engine:
         made = await self.database(source)
         how: dict[str, Any] = {
@@ -225,6 +228,7 @@ class Stack:
             "reactors": reactors,
             "tracer": tracer,
             "mac": mac,
+            "master": master,
         }
         engine = engine_of(source, made.app_dsn, kafka or self.kafka, self.prefix, self.partitions, **how)
         if start:

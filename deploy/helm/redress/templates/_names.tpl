@@ -35,6 +35,11 @@ app.kubernetes.io/component: {{ .component }}
 {{- /* Secrets. All are there already, but for those that an operator makes. */ -}}
 {{- define "redress.macKeysSecret" -}}{{ .Values.macKeys.name | default (printf "%s-mac-keys" .Release.Name) }}{{- end }}
 {{- define "redress.masterKeySecret" -}}{{ .Values.masterKey.name | default (printf "%s-master-key" .Release.Name) }}{{- end }}
+{{- /* The master keys' names in there, with a comma behind each. */ -}}
+{{- define "redress.masterKeyNames" -}}
+{{- $key := .Values.masterKey.key -}}
+{{- range .Values.masterKey.numbers }}{{ if eq (int .) 1 }}{{ $key }}{{ else }}{{ trimSuffix (ext $key) $key }}.{{ int . }}{{ ext $key }}{{ end }},{{ end }}
+{{- end }}
 {{- define "redress.kafkaSecret" -}}{{ .root.Release.Name }}-{{ .name }}-kafka{{- end }}
 {{- define "redress.databaseSecret" -}}{{ .root.Release.Name }}-{{ .name }}-{{ .role }}{{- end }}
 

@@ -73,6 +73,25 @@ capabilities:
   value: /etc/redress/postgres/password
 {{- end }}
 
+{{- /* Where the master keys are, and what opens them. */ -}}
+{{- define "redress.masterKeyEnvironment" -}}
+- { name: REDRESS_MASTER_KEY_FILE, value: /etc/redress/master-key/{{ .Values.masterKey.key }} }
+{{- with .Values.masterKey.vault }}
+{{- if .url }}
+- { name: REDRESS_VAULT_URL, value: {{ .url | quote }} }
+- { name: REDRESS_VAULT_MOUNT, value: {{ .mount | quote }} }
+- { name: REDRESS_VAULT_KEY, value: {{ .key | quote }} }
+{{- with .namespace }}
+- { name: REDRESS_VAULT_NAMESPACE, value: {{ . | quote }} }
+{{- end }}
+- { name: REDRESS_VAULT_TOKEN_FILE, value: /etc/redress/vault-token/token }
+{{- if .caSecret.name }}
+- { name: REDRESS_VAULT_CA_FILE, value: /etc/redress/vault-ca/ca.crt }
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- /* kafka: whose user; postgres: whose password; masterKey, macKeys, identity, policy: whether they are mounted. */ -}}
 {{- define "redress.mounts" -}}
 {{- with .kafka }}
@@ -87,6 +106,12 @@ capabilities:
 {{- end }}
 {{- if .masterKey }}
 - { name: master-key, mountPath: /etc/redress/master-key, readOnly: true }
+{{- if .root.Values.masterKey.vault.url }}
+- { name: vault-token, mountPath: /etc/redress/vault-token, readOnly: true }
+{{- if .root.Values.masterKey.vault.caSecret.name }}
+- { name: vault-ca, mountPath: /etc/redress/vault-ca, readOnly: true }
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if .macKeys }}
 - { name: mac-keys, mountPath: /etc/redress/mac-keys, readOnly: true }
@@ -136,7 +161,26 @@ capabilities:
   secret:
     secretName: {{ include "redress.masterKeySecret" .root }}
     defaultMode: 0440
-    items: [{ key: {{ $values.masterKey.key }}, path: master.key }]
+    items:
+      {{- range include "redress.masterKeyNames" .root | trimSuffix "," | splitList "," }}
+      - { key: {{ . }}, path: {{ . }} }
+      {{- end }}
+{{- with $values.masterKey.vault }}
+{{- if .url }}
+- name: vault-token
+  secret:
+    secretName: {{ .tokenSecret.name }}
+    defaultMode: 0440
+    items: [{ key: {{ .tokenSecret.key }}, path: token }]
+{{- if .caSecret.name }}
+- name: vault-ca
+  secret:
+    secretName: {{ .caSecret.name }}
+    defaultMode: 0440
+    items: [{ key: {{ .caSecret.key }}, path: ca.crt }]
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if .macKeys }}
 - name: mac-keys

@@ -29,6 +29,7 @@ REFUSED = {
         GOOD["DATABASE_URL"].replace("hidden", "local-app"),
         "Its password is one that everybody can read",
     ),
+    "vault-over-http": ("VAULT_URL", "http://vault.example.com:8200", "It is http: whoever is on the way reads the token"),
 }
 
 
@@ -45,8 +46,11 @@ def test_what_is_secured_starts(environment):
 
 
 @pytest.mark.parametrize("name", ACCEPTABLE)
-def test_what_is_for_ones_own_machine_is_refused_in_production_and_accepted_by_its_name(environment, name):
+def test_what_is_for_ones_own_machine_is_refused_in_production_and_accepted_by_its_name(environment, name, tmp_path):
     variable, value, said = REFUSED[name]
+    if variable == "VAULT_URL":
+        (tmp_path / "key").write_text("vault:v1:c2VhbGVk")
+        environment.setenv("REDRESS_VAULT_TOKEN_FILE", str(tmp_path / "key"))
     environment.setenv(f"REDRESS_{variable}", value)
     for others in ("", ",".join({*ACCEPTABLE} - {name})):
         environment.setenv("REDRESS_ACCEPT", others)

@@ -54,7 +54,7 @@ def test_settings_come_from_the_environment(environment):
     settings = Settings.read()
 
     assert (settings.audience, settings.partitions, settings.max_body) == ("redress", 12, 262144)
-    assert (settings.log_level, settings.settle_seconds, settings.master_key) == ("warning", 0.5, bytes(32))
+    assert (settings.log_level, settings.settle_seconds, settings.master_key_file.read_bytes()) == ("warning", 0.5, bytes(32))
     assert "hidden" not in repr(settings)
 
 

@@ -34,7 +34,9 @@ from redress_spine.processing.skips import SKIPPED_ASIDE
 from redress_spine.store import connections
 from redress_spine.store.database import PLANS
 from redress_spine.store.errors import safe_message
+from redress_spine.store.keyring import Keyring, number_of
 from redress_spine.store.lookups import Lookups
+from redress_spine.store.master_keys import root_of
 from redress_spine.store.own_events import CURE, AdoptionRefused, Continuation, Forked, OwnEvent, OwnEvents, PassedOver, Ranges, records_of
 from redress_spine.store.own_folding import fold_own
 from redress_spine.store.states import States
@@ -99,7 +101,7 @@ class Adoption:
         fold: int,
         owner_dsn: str,
         kafka: KafkaClients | str,
-        master_key: bytes,
+        master_key: Keyring | bytes,
         settle: float = SETTLE,
         batch: int = BATCH,
         although_truncated: bool = False,
@@ -120,8 +122,9 @@ class Adoption:
         self._topics = Topics(service.topic_prefix)
         self._states = States(service.aggregates, service.partitions)
         self._reader = Reader(service.source, service.aggregates, service.contracts, service.partitions, service.mac)
-        self._vault = Vault(master_key, _never, _never, service.mac)
-        self._lookups = Lookups(self._states, master_key)
+        self._ring = Keyring.of(master_key)
+        self._vault = Vault(self._ring, _never, _never, service.mac)
+        self._lookups = Lookups(self._states, self._ring)
         names = sorted({self._topics(event.topic) for event in service.contract.by_type.values()} | {self._topics.lifecycle})
         self._places = [TopicPartition(name, n) for name in names for n in range(service.partitions)]
         self._log = OwnEvents(service, batch, passed_over)
@@ -300,17 +303,20 @@ class Adoption:
 
     async def _take_keys(self, connection: asyncpg.Connection, consumer: Consumer, ranges: Ranges) -> None:
         """The keys that came since. What destroys one is the projector's to read: it goes on from the same place."""
+        await root_of(connection, self._ring)  # by which of them they are wrapped here
         keys: dict[str, bytes | None] = {}
+        numbers: dict[str, int] = {}
         async for records in records_of(consumer, ranges):
             for record in records:
                 judged = judged_key(self._reader, self._vault, record)
-                if isinstance(judged, DeadLetter):
+                if isinstance(judged, DeadLetter | None):
                     continue
                 subject, key = judged
+                number = number_of(record.value or b"")
                 if key.wrapped is None:
                     keys[subject] = None
-                else:
-                    keys.setdefault(subject, key.wrapped)
+                elif subject not in keys or (keys[subject] is not None and number > numbers[subject]):  # sent again after an exchange
+                    keys[subject], numbers[subject] = key.wrapped, number
         wrapped = {subject: value for subject, value in keys.items() if value is not None}
         before = await connection.fetchval("SELECT count(*) FROM keys WHERE subject = ANY ($1::text[])", list(wrapped))
         await self._vault.store(connection, {subject: KeyRecord(value) for subject, value in wrapped.items()})

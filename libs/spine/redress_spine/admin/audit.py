@@ -15,6 +15,8 @@ import orjson
 
 from redress_spine.store import audit, connections
 from redress_spine.store.audit import BEGUN, CHAIN_LASTS, ENDED, PRUNED, Link, audit_key, genesis, hash_of, key_name, mac_of
+from redress_spine.store.keyring import Keyring
+from redress_spine.store.master_keys import root_of
 
 MOST_DIFFERENCES = 50  # that a report names
 AT_ONCE = 500  # rows that a cursor fetches
@@ -200,10 +202,11 @@ class Check:
             self.report.more += 1
 
 
-async def verify(service: str, dsn: str, masters: Sequence[bytes], heads: Iterable[Head] = ()) -> AuditReport:
-    """Compare a service's trail with itself, with the master keys, and with what is known of its chains from elsewhere."""
-    check = Check(service, masters, heads)
+async def verify(service: str, dsn: str, masters: Sequence[bytes], heads: Iterable[Head] = (), ring: Keyring | None = None) -> AuditReport:
+    """Compare a service's trail with itself, with the master keys, and with what is known of its chains from elsewhere. ring: the master
+    keys in use, by which the database knows what its chains are sealed with. Raises MasterKeyAway."""
     async with _snapshot(dsn) as connection:
+        check = Check(service, [*masters, *([await root_of(connection, ring)] if ring is not None else [])], heads)
         check.name([link_of(row) async for row in connection.cursor(NAMING, prefetch=AT_ONCE)])
         async for row in connection.cursor(WHOLE, prefetch=AT_ONCE):
             check.take(link_of(row), row["at"], row["subjects"])
@@ -220,9 +223,9 @@ async def listed(dsn: str, wanted: Filter, limit: int | None = None) -> AsyncIte
             yield link_of(row)
 
 
-async def prune(service: str, owner_dsn: str, master: bytes, before: datetime, who: str) -> tuple[int, int]:
+async def prune(service: str, owner_dsn: str, master: Keyring | bytes, before: datetime, who: str) -> tuple[int, int]:
     """Take away chains that had ended before this instant, as the owner, and leave a record of who did it and how each chain ended.
-    → chains and records. Raises CannotPrune."""
+    → chains and records. Raises CannotPrune, MasterKeyAway."""
     if before > datetime.now(UTC) - YOUNGEST:
         raise CannotPrune(f"What is younger than {YOUNGEST // timedelta(days=1)} days stays: its chain may still grow.")
     connection = await connections.connect(owner_dsn)
@@ -234,7 +237,8 @@ async def prune(service: str, owner_dsn: str, master: bytes, before: datetime, w
             chains = {str(row["writer"]): [row["number"], row["hash"].hex()] for row in old}
             told = {"kind": PRUNED, "who": who, "before": audit.stamp(before), "chains": chains}
             now = audit.stamp(datetime.now(UTC))
-            await audit.begin(connection, service, audit_key(master), [{"at": now, **told}, {"at": now, "kind": ENDED}])
+            key = audit_key(await root_of(connection, Keyring.of(master)))
+            await audit.begin(connection, service, key, [{"at": now, **told}, {"at": now, "kind": ENDED}])
             done = await connection.execute(DELETE, [row["writer"] for row in old])
     finally:
         await connection.close()

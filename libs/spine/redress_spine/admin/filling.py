@@ -35,6 +35,7 @@ from redress_spine.processing.skips import Skips, skip_of
 from redress_spine.store import connections, entries
 from redress_spine.store.fold import Folding
 from redress_spine.store.forgetting import proof_of
+from redress_spine.store.keyring import Keyring
 from redress_spine.store.lookups import Lookups
 from redress_spine.store.saving import PARK, SEAL, STORE_DEAD_LETTERS, dead_letter_rows, parked_rows
 from redress_spine.store.states import States
@@ -124,7 +125,7 @@ class FillingPlan:
     held: Mapping[TopicPartition, Position]
     skips: Skips
     base: int
-    master: bytes | None = field(repr=False)
+    master: Keyring | bytes | None = field(repr=False)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Filling]:

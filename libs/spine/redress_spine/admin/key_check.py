@@ -32,15 +32,27 @@ WITHOUT_PROOF = (
     "Restore the keys from a backup, and look into who had that folder."
 )
 CHANGED = "Somebody changed the table `keys`, or this is another master key. If it is the right one, delete that row, and then: " + AGAIN
+NEEDED = "Put its file back, and then: redress keys rewrap"
 Differs = Callable[[str, str, str, str], None]
 
 
 class KeyCheck:
     """whole: False once a part of the log is missing, so that not every forgetting can be known.
     vault: opens nothing, and tells keys from what is none. differs: told where, which, what and the advice. buckets: how many parts the
-    keys are compared in, so that few are held at once."""
+    keys are compared in, so that few are held at once. forgettings: whether those are told; without them nothing is said of what was
+    destroyed but its proof."""
 
-    def __init__(self, reader: Reader, topic: str, vault: Vault, partition: Callable[[str], int], buckets: int, differs: Differs) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        topic: str,
+        vault: Vault,
+        partition: Callable[[str], int],
+        buckets: int,
+        differs: Differs,
+        forgettings: bool = True,
+    ) -> None:
+        self._forgettings = forgettings
         self._source = reader.source
         self._reader = reader
         self._place = TopicPartition(topic, 0)
@@ -64,6 +76,8 @@ class KeyCheck:
                     continue
                 forgotten += 1
                 self._destroyed.put(self._partition(subject), (subject, acknowledged))
+            elif wrapped is not None and (number := self._vault.lacks(wrapped)) is not None:
+                self._differs("keys", subject, f"has a key that master key {number} wrapped, and that one is not here", NEEDED)
             elif wrapped is not None and not self._vault.unwraps(subject, wrapped):
                 self._differs("keys", subject, "has a key that the master key does not unwrap", CHANGED)
             elif sealed and not here:
@@ -85,7 +99,7 @@ class KeyCheck:
             for record in records:
                 if record.mark or record.unreadable:
                     continue
-                if not isinstance(judged := judged_key(self._reader, self._vault, record), DeadLetter):
+                if not isinstance(judged := judged_key(self._reader, self._vault, record), DeadLetter | None):
                     subject = judged[0]
                     digest = None if record.value is None else sha256(record.value).digest()
                     self._topic.put(self._partition(subject), (subject, digest, record.offset))
@@ -99,7 +113,8 @@ class KeyCheck:
             came_back[subject] = digest is not None
             if digest is not None:
                 sent.setdefault(subject, {})[digest] = offset
-        await self._compare_forgotten(connection, bucket, came_back)
+        if self._forgettings:
+            await self._compare_forgotten(connection, bucket, came_back)
         for subject, digest in self._rows.rows(bucket):
             if digest is None and not self._comes(sent.get(subject, {})):
                 self._differs("keys", subject, "has sealed words and no key: it is missing, and no proof says that it was destroyed", AGAIN)

@@ -52,6 +52,7 @@ from redress_spine.processing.projector import Projector
 from redress_spine.processing.skips import SKIPPED_ASIDE, Skips, load_skips
 from redress_spine.store import connections
 from redress_spine.store.errors import LogTruncated
+from redress_spine.store.keyring import Keyring
 from redress_spine.store.lookups import FORGET_ALL, Lookups, MasterKeyNeeded
 from redress_spine.store.migrate import make_state_schema, new_schema
 from redress_spine.store.own_folding import fold_own
@@ -147,7 +148,7 @@ class Rebuild:
         kafka: KafkaClients | str,
         progress: Callable[[str, int, int], None] = lambda *_: None,
         accept_loss: bool = False,
-        master: bytes | None = None,
+        master: Keyring | bytes | None = None,
     ) -> None:
         self._service = service
         self._master = master

@@ -21,7 +21,7 @@ from aiokafka import TopicPartition
 
 from redress_events.vocabulary import LIFECYCLE
 from redress_spine.admin.filling import evolve, subject_of
-from redress_spine.admin.key_check import KeyCheck
+from redress_spine.admin.key_check import NEEDED, KeyCheck
 from redress_spine.aggregate import Table, Verified
 from redress_spine.messaging.envelope import GENESIS, chain, decode
 from redress_spine.messaging.kafka_clients import Consumer, KafkaClients
@@ -37,10 +37,12 @@ from redress_spine.processing.projector import JOURNAL as JOURNAL_HAS
 from redress_spine.processing.replay import Replay
 from redress_spine.processing.skips import Skips, load_skips, skip_of
 from redress_spine.store import connections, entries
-from redress_spine.store.errors import LogTruncated
+from redress_spine.store.errors import LogTruncated, MasterKeyAway
 from redress_spine.store.fold import Folding, RecordPlace
 from redress_spine.store.forgetting import proof_of
+from redress_spine.store.keyring import Keyring
 from redress_spine.store.lookups import DESTROYED, OF_FORGOTTEN, Lookups
+from redress_spine.store.master_keys import root_of
 from redress_spine.store.states import Codec, States, one
 from redress_spine.store.vault import Vault
 
@@ -108,9 +110,9 @@ async def verify(
     dsn: str,
     kafka: KafkaClients | str,
     progress: Callable[[str, int, int], None] = lambda *_: None,
-    master: bytes | None = None,
+    master: Keyring | bytes | None = None,
 ) -> VerifyReport:
-    """Read everything and compare. progress(what, done, all). master: the master key; without it keys are not compared.
+    """Read everything and compare. progress(what, done, all). master: the master keys; without them keys are not compared.
 
     Needs room for journal and state in the folder for temporary files. Raises ConnectionError and asyncpg's errors.
     """
@@ -137,7 +139,7 @@ class _ComparedPartition:
 
 
 class _Check:
-    def __init__(self, service: Verified, progress: Callable[[str, int, int], None], master: bytes | None) -> None:
+    def __init__(self, service: Verified, progress: Callable[[str, int, int], None], master: Keyring | bytes | None) -> None:
         self._service = service
         self._topics = Topics(service.topic_prefix)
         self._progress = progress
@@ -160,6 +162,7 @@ class _Check:
             self._found,
             *self._shown.values(),
         )
+        self._master = master
         self._lookups = Lookups(self._states, master) if master is not None else None
         self._counts: Counter[tuple[str, str]] = Counter()  # as they are, less what they should be
         self._read: dict[TopicPartition, Position] = {}  # the live state's
@@ -184,6 +187,7 @@ class _Check:
             # One snapshot of journal, offsets and state, let go once it is split: the log only grows.
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 await self._split(connection)
+            await self._look_for_master_keys(connection)
             places = [TopicPartition(topic, n) for topic in (self._topics.lifecycle, *sorted(self._publishes)) for n in self._partitions]
             log = await bounds(consumer, places)
             self._topic_id = await self._topic(kafka)
@@ -207,6 +211,16 @@ class _Check:
             if self._keys is not None:
                 self._keys.close()
         return self._report
+
+    async def _look_for_master_keys(self, connection: asyncpg.Connection) -> None:
+        """Digests are compared where what they are derived from can be had."""
+        if self._master is None:
+            return
+        try:
+            await root_of(connection, Keyring.of(self._master))
+        except MasterKeyAway as error:
+            self._report.differs("keys", self._service.source, f"cannot be opened. {error}", NEEDED)
+            self._lookups = None
 
     @property
     def _partitions(self) -> range:

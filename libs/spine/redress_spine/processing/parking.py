@@ -330,7 +330,7 @@ class Parking:
                 key = judged_key(self._reader, self._vault, record)
                 if isinstance(key, DeadLetter):
                     continue
-                if key[0] not in keys or record.value is None:
+                if key is not None and (key[0] not in keys or record.value is None):
                     keys[key[0]] = key[1]
             elif isinstance(item := self._reader.judge(record), DeadLetter | Elsewhere):
                 continue

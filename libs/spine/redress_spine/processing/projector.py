@@ -308,7 +308,8 @@ class Projector:
                 key = judged_key(self._reader, self._vault, record)
                 if isinstance(key, DeadLetter):
                     dead_letters.append(key)
-                elif key[0] not in keys or record.value is None:  # a key is never exchanged for another, and a tombstone wins
+                # A key is never exchanged for another, and a tombstone wins.
+                elif key is not None and (key[0] not in keys or record.value is None):
                     keys[key[0]] = key[1]
             elif n not in known:
                 judged = self._reader.judge(record)
@@ -435,8 +436,9 @@ class Projector:
             log.debug("lazy-commit-failed", service=self._source, error=type(error).__name__)
 
 
-def judged_key(reader: Reader, vault: Vault, record: Record) -> tuple[str, KeyRecord] | DeadLetter:
-    """Whose key a record of the topic of keys has, or why it is nobody's."""
+def judged_key(reader: Reader, vault: Vault, record: Record) -> tuple[str, KeyRecord] | DeadLetter | None:
+    """Whose key a record of the topic of keys has, or why it is nobody's. None: a master key wrapped it that was taken away after its time,
+    and the key was sent again, wrapped by a newer one."""
     subject, proof = (record.key or b"").decode("utf-8", "replace"), record.headers.get(PROOF)
     if not reader.is_subject(subject):
         return DeadLetter(record, "no-subject", "The key is not a subject.")
@@ -444,9 +446,13 @@ def judged_key(reader: Reader, vault: Vault, record: Record) -> tuple[str, KeyRe
         return DeadLetter(record, signer.reason, signer.detail)
     if record.value is None and not vault.proves(subject, proof):
         return DeadLetter(record, "not-proved", "It would destroy this subject's key, and has no proof that it may.")
+    if record.value is not None and vault.retired(record.value):
+        return None
+    if record.value is not None and (number := vault.lacks(record.value)) is not None:
+        return DeadLetter(record, "not-our-key", f"Master key {number} wrapped it, and is not here. Put its file there, and redrive.")
     if record.value is not None and not vault.unwraps(subject, record.value):
         return DeadLetter(record, "not-our-key", "It was not wrapped by our master key for this subject.")
-    return subject, KeyRecord(record.value, proof if record.value is None else None)
+    return subject, KeyRecord(None, proof) if record.value is None else KeyRecord(vault.anew(subject, record.value))
 
 
 def _behind(position: Position, records: Sequence[Record]) -> Position:

@@ -23,6 +23,7 @@ from redress_spine.processing.projector import Projector
 from redress_spine.processing.reality import Reality
 from redress_spine.store.database import LIVE
 from redress_spine.store.errors import JournalRestored, Unavailable
+from redress_spine.store.master_keys import MasterKeys
 from redress_spine.store.states import one
 
 log = structlog.get_logger(__name__)
@@ -101,6 +102,7 @@ class EngineWatch:
         log_end: LogEnd,
         cross_check: CrossCheck,
         mac: MacKeys,
+        master_keys: MasterKeys,
     ) -> None:
         self.source = source
         self.fold = fold
@@ -118,6 +120,7 @@ class EngineWatch:
         self._log_end = log_end
         self._cross_check = cross_check
         self._mac = mac
+        self._master_keys = master_keys
         self._watermark: tuple[str, float] = ("", 0.0)
         self._caught_up = False
         self._was_ready = False
@@ -162,6 +165,7 @@ class EngineWatch:
         refused = [each.message for _, each in sorted(self._projector.refused.items())]
         relay = [self._relay.refused] if self._relay.refused else []
         keys = [_unusable(flaw)] if (flaw := self._mac.look()) else []
+        keys += [self._master_keys.flaw] if self._master_keys.flaw else []
         return relay + keys + refused + ([] if self._reality.wrong else self._reality.flaws) + self._found()
 
     def _found(self) -> list[str]:

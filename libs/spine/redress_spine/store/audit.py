@@ -64,9 +64,9 @@ class Link:
     mac: bytes
 
 
-def audit_key(master: bytes) -> bytes:
-    """What the MACs are made with: derived from the master key by HKDF, for this use alone."""
-    return HKDF(SHA256(), 32, salt=None, info=b"redress: audit trail").derive(master)
+def audit_key(root: bytes) -> bytes:
+    """What the MACs are made with: derived from the first master key by HKDF, for this use alone."""
+    return HKDF(SHA256(), 32, salt=None, info=b"redress: audit trail").derive(root)
 
 
 def key_name(key: bytes) -> str:
@@ -144,9 +144,10 @@ class Trail:
     looked up before the chain goes on.
     """
 
-    def __init__(self, source: str, master: bytes, lend: Callable[[], AbstractAsyncContextManager[Any]]) -> None:
+    def __init__(self, source: str, root: bytes | None, lend: Callable[[], AbstractAsyncContextManager[Any]]) -> None:
+        """root: what the MACs' key is derived from; None until `seal_with` says it, before which nothing is written."""
         self._source = source
-        self._key = audit_key(master)
+        self._key = audit_key(root) if root is not None else b""
         self._lend = lend
         self._chain: Chain | None = None
         self._doubtful: Link | None = None  # the last one of a statement whose end is not known
@@ -154,6 +155,9 @@ class Trail:
         self._writing: asyncio.Task[None] | None = None
         self._tallies: Counter[bytes] = Counter()
         self._told: tuple[UUID | None, int, datetime] = (None, 0, datetime.min.replace(tzinfo=UTC))
+
+    def seal_with(self, root: bytes) -> None:
+        self._key = audit_key(root)
 
     async def record(self, record: AuditRecord) -> None:
         """Returns once it is there. Raises Unavailable where that cannot be said: then it may be there all the same."""

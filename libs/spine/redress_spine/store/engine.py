@@ -62,6 +62,7 @@ from redress_spine.store.errors import (
     WrongPartitions,
 )
 from redress_spine.store.lookups import digest_of, lookup_key
+from redress_spine.store.master_keys import MasterKeys
 from redress_spine.store.pseudonyms import pseudonym_key
 from redress_spine.store.states import REVISIONS, Grouping, Loaded, Query, States
 from redress_spine.store.vault import Forgotten, Vault
@@ -86,7 +87,7 @@ class Config:
 
     database_url: str
     kafka: KafkaClients | str
-    master_key: bytes
+    master_key: MasterKeys | bytes
     mac: MacKeys
     partitions: int = 12
     settle: float = 15.0
@@ -140,9 +141,10 @@ class Engine:
         self._reality = Reality(source, kafka, topics, self._log_end, needed, group(source, config.topic_prefix))
         self._database = Database(source, config.database_url, fold, config.password_file)
         self._cross_check = CrossCheck(source, clock, config.clock_tolerance)
-        self._lookup_key = lookup_key(config.master_key)
-        self._vault = Vault(config.master_key, self._database.reading, self._wait_for_keys, config.mac)
-        self._audit = Trail(source, config.master_key, self._database.reading)
+        self._master_keys = MasterKeys.of(config.master_key)
+        self._lookup_key = b""  # as the next two: known once the database says what it is derived from
+        self._vault = Vault(self._master_keys.ring, self._database.reading, self._wait_for_keys, config.mac)
+        self._audit = Trail(source, None, self._database.reading)
         self._next_wait: asyncio.Task[bool] | None = None
         self._waiting = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -154,12 +156,16 @@ class Engine:
 
     async def start(self) -> None:
         """Returns once the database answered, has this fold's schema, and is numbered for as many partitions as we and the topics have.
-        Raises Unavailable, JournalRestored, WrongPartitions."""
+        Raises Unavailable (MasterKeyAway), JournalRestored, WrongPartitions."""
         await self._database.open()
         async with self._database.watching() as connection:
             await self._reality.begin(connection)
         before = self.clock()
         self._cross_check.compare(before, await self._database_time())
+        async with self._database.reading() as connection:
+            root = await self._master_keys.root(connection)
+        self._lookup_key = lookup_key(root)
+        self._audit.seal_with(root)
         self.committer = Committer(self.source, self._database.commits, self._committed, self._tracer)
         self.deciding = Deciding(
             source=self.source,
@@ -170,9 +176,9 @@ class Engine:
             committer=self.committer,
             clock=self.clock,
             entropy=self._entropy,
-            digest_key=self._config.master_key,
+            digest_key=root,
             lookup_key=self._lookup_key,
-            pseudonym_key=pseudonym_key(self._config.master_key),
+            pseudonym_key=pseudonym_key(root),
         )
         self.parking = Parking(self.source, self.states, self._reader, self._database.reads, self._vault, self._topics)
         self.relay = Relay(
@@ -247,6 +253,7 @@ class Engine:
             log_end=self._log_end,
             cross_check=self._cross_check,
             mac=self._config.mac,
+            master_keys=self._master_keys,
         )
         pruning = Pruning(source=self.source, database=self._database.reading, keep=self._config.keep_answers)
         loops = {
@@ -259,6 +266,7 @@ class Engine:
         loops["pruning"] = pruning.run()
         loops["reality"] = self._reality.run()
         loops["audit"] = self._audit.run()
+        loops["master-keys"] = self._master_keys.run(self.source, self._database.reading)
         if isinstance(self.clock, SteppingClock):
             loops["clock"] = follow(self.clock, self._look_anew)
         else:

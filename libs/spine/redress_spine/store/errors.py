@@ -42,6 +42,10 @@ class PlaintextMissing(Unavailable):
     """A subject's key is here, and the ciphertext of some of its words is not, or does not open with it."""
 
 
+class MasterKeyAway(Unavailable):
+    """A master key cannot be had: its file is gone, or the key service that opens it does not answer. The message says which."""
+
+
 class ClockOff(Unavailable):
     """This replica's clock and its database's are too far apart: whatever it decided would carry a wrong time for ever."""
 

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from redress_spine.aggregate import Aggregate
 from redress_spine.processing.projections import LOOKUPS, Changes, write
+from redress_spine.store.keyring import Keyring
+from redress_spine.store.master_keys import root_of
 from redress_spine.store.states import Connection, Query, States
 from redress_spine.store.vault import Vault, unseal
 
@@ -39,9 +41,9 @@ class MasterKeyNeeded(Exception):
     """A service that is searched by personal values cannot be rebuilt without the key that opens them."""
 
 
-def lookup_key(master: bytes) -> bytes:
-    """What digests are made with: derived from the master key (HKDF, SHA-256), and of no other use."""
-    return HKDF(SHA256(), 32, salt=None, info=b"redress: lookup of personal values").derive(master)
+def lookup_key(root: bytes) -> bytes:
+    """What digests are made with: derived from the first master key (HKDF, SHA-256), and of no other use."""
+    return HKDF(SHA256(), 32, salt=None, info=b"redress: lookup of personal values").derive(root)
 
 
 def digest_of(aggregate: Aggregate, key: bytes, name: str, text: str) -> bytes | None:
@@ -60,10 +62,11 @@ def place_of(subject: str) -> int:
 class Lookups:
     """Makes the rows of one service's own events anew from their ciphertexts."""
 
-    def __init__(self, states: States, master: bytes) -> None:
+    def __init__(self, states: States, master: Keyring | bytes) -> None:
         self._states = states
-        self._vault = Vault(master, _never, _never)
-        self._key = lookup_key(master)
+        self._ring = Keyring.of(master)
+        self._vault = Vault(self._ring, _never, _never)
+        self._key: bytes | None = None  # the database knows what it is derived from
 
     @staticmethod
     def needed(states: States) -> bool:
@@ -73,6 +76,8 @@ class Lookups:
         """sealed: subject, reference and ciphertext. A value without a key that opens it has no row: forgotten, or not readable here."""
         wanted = [each for each in sealed if each[1].rpartition("/")[2] in self._states.codec(each[0]).aggregate.lookups]
         found: set[ROW] = set()
+        if wanted and self._key is None:
+            self._key = lookup_key(await root_of(connection, self._ring))
         for start in range(0, len(wanted), CHUNK):
             part = wanted[start : start + CHUNK]
             held = {row["subject"]: row["wrapped"] for row in await connection.fetch(KEYS, sorted({subject for subject, _, _ in part}))}
@@ -89,7 +94,7 @@ class Lookups:
                     text = unseal(cipher, subject, ref, blob)
                 except (InvalidTag, ValueError):
                     continue
-                if (digest := digest_of(self._states.codec(subject).aggregate, self._key, ref.rpartition("/")[2], text)) is not None:
+                if (digest := digest_of(self._states.codec(subject).aggregate, self._key or b"", ref.rpartition("/")[2], text)) is not None:
                     found.add((subject, digest, place_of(subject)))
         return found
 

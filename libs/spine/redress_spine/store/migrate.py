@@ -21,7 +21,7 @@ GRANT USAGE ON SCHEMA public TO {role};
 GRANT SELECT ON public.live, public.birthplace, public.rebuilds TO {role};
 GRANT SELECT, INSERT ON public.events, public.skips, public.partitioning TO {role};
 GRANT SELECT, UPDATE ON public.relay_checkpoint TO {role};
-GRANT SELECT, INSERT, UPDATE ON public.keys TO {role};
+GRANT SELECT, INSERT, UPDATE ON public.keys, public.master_key TO {role};
 GRANT SELECT, INSERT, DELETE ON public.idempotency TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON public.effects TO {role};
 GRANT SELECT, INSERT ON public.audit TO {role};

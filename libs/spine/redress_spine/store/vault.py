@@ -25,6 +25,7 @@ from redress_spine.messaging.mac import NO_KEYS, MacKeys
 from redress_spine.store.arrays import parameter
 from redress_spine.store.errors import KeyMissing, PlaintextMissing
 from redress_spine.store.forgetting import forget, proof_of
+from redress_spine.store.keyring import KEY_BYTES, Keyring, number_of
 from redress_spine.store.states import Connection
 
 log = structlog.get_logger(__name__)
@@ -116,21 +117,20 @@ class Vault:
 
     def __init__(
         self,
-        master: bytes,
+        master: Keyring | bytes,
         connect: Callable[[], AbstractAsyncContextManager[Connection]],
         wait_for_keys: Callable[[], Awaitable[bool]],
         mac: MacKeys = NO_KEYS,
     ) -> None:
-        self._master = AESGCM(master)
+        self._master = Keyring.of(master)
         self._mac = mac
         self._connect = connect
         self._wait_for_keys = wait_for_keys
 
     def make_key(self, subject: str) -> tuple[AESGCM, bytes]:
         """A new data key and its wrapped form. The caller stores the latter in the same transaction as the first sealed event."""
-        key = os.urandom(32)
-        nonce = os.urandom(12)
-        return AESGCM(key), nonce + self._master.encrypt(nonce, key, subject.encode())
+        key = os.urandom(KEY_BYTES)
+        return AESGCM(key), self._master.wrap(subject, key)
 
     def proves(self, subject: str, proof: bytes | None) -> bool:
         """Whether this is the proof that the subject's key was destroyed: the MAC of the service that makes keys."""
@@ -147,12 +147,25 @@ class Vault:
         return KeyRecord(None, proof)
 
     def unwraps(self, subject: str, wrapped: bytes) -> bool:
-        """Whether this is a key that our master key wrapped for this subject."""
-        return self._unwrapped(subject, wrapped) is not None
+        """Whether this is a key that a master key of ours wrapped for this subject."""
+        return self._master.unwrap(subject, wrapped) is not None
+
+    def anew(self, subject: str, wrapped: bytes) -> bytes:
+        """The same key as it is kept here: one that comes late, and that an older master key wrapped, is wrapped by the current one."""
+        key = self._master.unwrap(subject, wrapped) if number_of(wrapped) < self._master.current else None
+        return wrapped if key is None else self._master.wrap(subject, key)
+
+    def lacks(self, wrapped: bytes) -> int | None:
+        """The number of the master key that wrapped this, where that one is not here."""
+        return self._master.lacks(wrapped)
+
+    def retired(self, wrapped: bytes) -> bool:
+        """Whether a master key wrapped this that was taken away after its time."""
+        return self._master.retired(wrapped)
 
     def cipher(self, subject: str, wrapped: bytes) -> AESGCM | None:
-        """The subject's data key; None where our master key did not wrap it."""
-        key = self._unwrapped(subject, wrapped)
+        """The subject's data key; None where no master key of ours wrapped it."""
+        key = self._master.unwrap(subject, wrapped)
         return AESGCM(key) if key else None
 
     async def store(self, connection: Connection, records: Mapping[str, KeyRecord]) -> None:
@@ -227,16 +240,11 @@ class Vault:
         if wrapped is None:
             proved = self.proves(subject, proof)
             return Forgotten(subject) if proved else KeyMissing(f"Nothing proves that the key of {subject} was destroyed.", LOST)
-        if (key := self._unwrapped(subject, wrapped)) is None:
+        if (key := self._master.unwrap(subject, wrapped)) is None:
+            if (number := self.lacks(wrapped)) is not None:
+                return KeyMissing(f"The key of {subject} was wrapped by master key {number}, which is not here: put its file back.", LOST)
             return KeyMissing(f"The key of {subject} does not open: this is not the master key that wrapped it.", LOST)
         return _Held(AESGCM(key), {row["ref"]: row["ciphertext"] for row in rows if row["ref"] is not None})
-
-    def _unwrapped(self, subject: str, wrapped: bytes) -> bytes | None:
-        try:
-            key = self._master.decrypt(wrapped[:12], wrapped[12:], subject.encode())
-        except (InvalidTag, ValueError):
-            return None
-        return key if len(key) == 32 else None
 
 
 @dataclass(frozen=True, slots=True)
