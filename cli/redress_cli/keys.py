@@ -151,9 +151,9 @@ def rewrap(
         whole = [_told(_rewrapped(name, work)) for name, work in works.items()]
         if not all(whole):
             raise typer.Exit(1)
-    if len(ring.numbers) > 1 and len(names) == len(SERVICES):
+    if len(ring.numbers) > 1:
         older = ", ".join(map(str, ring.numbers[:-1]))
-        out.print(f"Master key {ring.newest} opens all. No service needs {older} any more; backups from before do: keep it with them.")
+        out.print(f"Master key {ring.newest} opens all. None of these services needs {older} any more; backups from before do.")
 
 
 def _work(where: Installation, service: str, ring: Keyring) -> Callable[[StepTold], Rewrap]:
