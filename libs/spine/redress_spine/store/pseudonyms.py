@@ -1,7 +1,8 @@
 """Who decided, as strangers see it: on a public topic a person has a pseudonym in the place of their name.
 
-It is a keyed digest of the name. The key is derived from the service's root, which outlasts the exchange of a master key, so that who has
-the topic and a list of all names can match none of them. A person has the same one in all their roles.
+It is a keyed digest of the name. The key is derived from the first master key, so that whoever has the topic and a list of all names can
+match none of them. A person has the same one in all their roles. An exchange of the master key keeps it; only where that was lost all get
+new ones.
 """
 
 from __future__ import annotations
