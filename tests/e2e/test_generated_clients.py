@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -78,3 +79,17 @@ def test_a_client_in_typescript_takes_a_complaint_to_its_end(live: Live, folder:
     options = ("--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom")
     run(folder, NODE_MODULES / ".bin" / "tsc", *options, "journey.ts")
     seen(live, run(folder, "node", "journey.js", JOURNEY=journey(live)))
+
+
+def test_the_receiver_in_typescript_is_told_what_becomes_of_its_complaint(live: Live, tmp_path: Path):
+    """docs/webhooks.md, as it stands there. The receiver in Python is run with the page."""
+    if not (NODE_MODULES / "@types" / "node").exists():
+        pytest.skip("@types/node is not here: `make clients` installs it, and needs npm")
+    (program,) = re.findall(r"```typescript\n(.*?)```", (ROOT / "docs/webhooks.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "receiver.ts").write_text(program, "utf-8")
+    (tmp_path / "node_modules").symlink_to(NODE_MODULES)
+    (tmp_path / "package.json").write_text('{"type": "module"}\n', "utf-8")
+    options = ("--strict", "--target", "es2022", "--module", "nodenext", "--types", "node")
+    run(tmp_path, NODE_MODULES / ".bin" / "tsc", *options, "receiver.ts")
+    token = live.system.issuer.mint("front-end", "typescript-receiver")
+    assert run(tmp_path, "node", "receiver.js", INTAKE=live.system.urls["intake"], TOKEN=token) == "complaint.stage-reached routed\n"
