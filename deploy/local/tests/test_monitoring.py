@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from redress_chassis.operations.metrics import Metrics
 from redress_local import dashboards
 from redress_local.places import ROOT, SERVICES, package
-from redress_spine.store.engine import Measures
+from redress_spine.store.engine import Measures, ServerSeen
 
 FOLDER = ROOT / "deploy/monitoring"
 ALERTS = yaml.safe_load((FOLDER / "alerts.yml").read_text("utf-8"))
@@ -59,6 +59,7 @@ def labels() -> dict[str, set[str]]:
     metrics.built("intake", "unknown")
     metrics.request("POST", "/complaints", 201, 0.1)
     metrics.command("register", "done")
+    metrics.servers(lambda: {"kafka": ServerSeen(True, 0.1)})
     counted = {"Mapping[tuple": {("a", "b"): 1}, "Mapping[str": {"a": 1}}  # a counter, by its labels
     measured: dict[str, Any] = {
         each.name: next((value for kind, value in counted.items() if kind in str(each.type)), 1) for each in fields(Measures)

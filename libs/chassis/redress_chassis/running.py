@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from redress_chassis.settings import BadSettings, Settings
 from redress_chassis.version import VERSION
 from redress_spine.messaging.mac import NO_KEYS
 from redress_spine.processing.clock import SteppingClock
-from redress_spine.store.engine import Config, Engine, Health, JournalRestored, Measures, Unavailable
+from redress_spine.store.engine import Config, Engine, Health, JournalRestored, Measures, ServerSeen, Unavailable
 from redress_spine.tracing import Tracer
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class RunningService:
         self.permissions = self._service.permissions.under(settings.duties())
         self._tokens = tokens or settings.tokens()
         self.metrics.issuer(self._tokens.issuer_away)
+        self.metrics.servers(self.servers)
         self._engine = engine or self._made(settings)
         self.starting = asyncio.create_task(self._start(self._engine), name="engine-start")
         try:
@@ -146,6 +147,11 @@ class RunningService:
         if self._engine is None or self.starting is None or not self.starting.done():
             return Health(False, [self._waiting_for])
         return Health(False, [self.broken]) if self.broken else await self._engine.health()
+
+    def servers(self) -> Mapping[str, ServerSeen]:
+        """How Kafka and PostgreSQL answer; nothing until the engine has started."""
+        started = self._engine is not None and self.starting is not None and self.starting.done() and not self.broken
+        return self._engine.servers() if started and self._engine else {}
 
     async def measures(self) -> Measures:
         return await self.engine.measures()

@@ -46,7 +46,7 @@ from redress_spine.messaging.mac import make_keys
 from redress_spine.processing.clock import Clock, wall_clock
 from redress_spine.processing.idle import Idle, StuckRow
 from redress_spine.store.audit import AuditRecord
-from redress_spine.store.engine import CommandMetadata, Health, KeyReused, Loaded, Measures, Parked, Unknown
+from redress_spine.store.engine import CommandMetadata, Health, KeyReused, Loaded, Measures, Parked, ServerSeen, Unknown
 from redress_spine.store.states import Query
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -151,6 +151,8 @@ class Jar:
     ready: bool = True
     fails: Exception | None = None
     stuck: list[str] = field(default_factory=list)
+    seen: dict[str, ServerSeen] = field(default_factory=dict)
+    cannot: list[str] = field(default_factory=list)
     running: bool = False
     clock: Clock = wall_clock
     audited: list[AuditRecord] = field(default_factory=list)
@@ -236,7 +238,10 @@ class Jar:
         self.tallied.append(record)
 
     async def health(self) -> Health:
-        return Health(self.ready, [] if self.ready else ["The log was not yet read to its end."])
+        return Health(self.ready, [] if self.ready else ["The log was not yet read to its end."], cannot=self.cannot, servers=self.seen)
+
+    def servers(self) -> Mapping[str, ServerSeen]:
+        return self.seen
 
     def stalled(self) -> list[str]:
         return self.stuck

@@ -119,8 +119,8 @@ async def register_complaint(body: RegisterBody, commands: Permitted[Complaint],
 @router.get("/pending", response_model_exclude_none=True)
 async def list_next_steps(commands: Permitted[Complaint], limit: Limit = 50, cursor: Cursor = None) -> PendingPage:
     """Every open complaint, oldest first, and who has its next step."""
-    page = await commands.page(PENDING, limit=limit, cursor=cursor)
-    return PendingPage(items=[view for loaded in page.items if (view := PendingView.of(loaded))], next=page.next)
+    page, now = await commands.page(PENDING, limit=limit, cursor=cursor), commands.now
+    return PendingPage(items=[view for loaded in page.items if (view := PendingView.of(loaded, now))], next=page.next)
 
 
 @statistics.get("/statistics/open")

@@ -270,7 +270,8 @@ class ComplaintView(ComplaintHead):
 
 
 class PendingView(BaseModel):
-    """An open complaint and who has its next step. parked: the way it came may be longer than is known here."""
+    """An open complaint and who has its next step. parked: the way it came may be longer than is known here. stuck: a service owes the step
+    for longer than is normal."""
 
     id: UUID
     number: str
@@ -281,9 +282,10 @@ class PendingView(BaseModel):
     since: datetime
     by: datetime | None = None
     parked: bool
+    stuck: bool
 
     @classmethod
-    def of(cls, loaded: Loaded) -> PendingView | None:
+    def of(cls, loaded: Loaded, now: datetime) -> PendingView | None:
         """None for a complaint that was closed since the list was read."""
         complaint: Complaint = loaded.state
         step = next_step(complaint)
@@ -297,6 +299,7 @@ class PendingView(BaseModel):
             stage=complaint.stage,
             cycle=complaint.observed.cycle,
             parked=loaded.parked,
+            stuck=step.stuck(now),
         )
 
 

@@ -262,6 +262,11 @@ class Commands(Generic[State]):
         """What this app of the service decides by, as its `policies` made it."""
         return self._serving.policies
 
+    @property
+    def now(self) -> datetime:
+        """By the service's clock."""
+        return self._serving.engine.clock()
+
     def created(self, path: str) -> None:
         """Answer 201, with the place of what was created: where the caller finds it, also behind a proxy that shows it under a path."""
         self._answer.status_code = 201

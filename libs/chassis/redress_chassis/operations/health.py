@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
 from fastapi import APIRouter, Request, Response
@@ -49,12 +50,14 @@ async def live(request: Request) -> Response:
 
 @router.get("/health/ready")
 async def ready(request: Request) -> Response:
-    """Send me calls if this is a 200. Kafka may be away: commands are still carried out. alarms: what somebody must see to."""
+    """Send me calls if this is a 200. Kafka may be away: commands are still carried out. alarms: what somebody must see to. cannot: what is
+    not done for as long as a server is away. servers: how each answers."""
     found = await _patient(request).health()
-    alarms = {"alarms": found.alarms} if found.alarms else {}
+    more = {name: told for name, told in (("alarms", found.alarms), ("cannot", found.cannot)) if told}
+    servers = {"servers": {name: asdict(seen) for name, seen in found.servers.items()}} if found.servers else {}
     if found.ready:
-        return JSONResponse({"status": "ready"} | alarms)
-    return JSONResponse({"status": "not-ready", "reasons": found.reasons or ["not ready"]} | alarms, 503)
+        return JSONResponse({"status": "ready"} | more | servers)
+    return JSONResponse({"status": "not-ready", "reasons": found.reasons or ["not ready"]} | more | servers, 503)
 
 
 @router.get(METRICS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from redress_spine.messaging.mac import UNKNOWN_KEY, UNSIGNED, WRONG_MAC
 from redress_spine.store.errors import JournalRestored
 
 if TYPE_CHECKING:
-    from redress_spine.store.engine import Measures
+    from redress_spine.store.engine import Measures, ServerSeen
 
 AUDITED = ("reading", "break-glass", "refusal", "not-written")
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
@@ -94,6 +94,10 @@ class Metrics:
         """away: seconds."""
         self._issuer_away.set_function(away)
 
+    def servers(self, seen: Callable[[], Mapping[str, ServerSeen]]) -> None:
+        """seen: how Kafka and PostgreSQL answer."""
+        self._spine.servers = seen
+
     def audited(self, kind: str) -> None:
         self._audited.labels(kind).inc()
 
@@ -113,8 +117,16 @@ class _Spine(Collector):
 
     latest: Measures | None = None
     restored = False
+    servers: Callable[[], Mapping[str, ServerSeen]] = staticmethod(dict)
 
     def collect(self) -> Iterable[Metric]:
+        up = GaugeMetricFamily("redress_server_up", "1 while this replica reaches Kafka or PostgreSQL, else 0.", labels=["server"])
+        took = GaugeMetricFamily("redress_server_seconds", "What the last answer of Kafka or PostgreSQL took.", labels=["server"])
+        for server, seen in self.servers().items():
+            up.add_metric([server], float(seen.up))
+            if seen.seconds is not None:
+                took.add_metric([server], seen.seconds)
+        yield from (up, took)
         yield GaugeMetricFamily(
             "redress_measured", "1 if the engine could be asked for the measures below.", float(self.latest is not None)
         )

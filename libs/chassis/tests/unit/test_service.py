@@ -24,7 +24,7 @@ from redress_chassis.settings import BadSettings, Settings
 from redress_chassis.version import VERSION
 from redress_spine.messaging.mac import make_keys
 from redress_spine.processing.clock import SteppingClock
-from redress_spine.store.engine import Idle, JournalRestored, Unavailable
+from redress_spine.store.engine import Idle, JournalRestored, ServerSeen, Unavailable
 
 GOOD = {"title": "a", "text": "b"}
 ROOT = Path(__file__).parents[4]
@@ -155,6 +155,23 @@ async def test_a_service_that_is_not_ready_says_why(client, jar):
 
     assert (answer.status_code, answer.json()["reasons"]) == (503, ["The log was not yet read to its end."])
     assert (await client.get("/health/live")).status_code == 200
+
+
+async def test_a_service_says_which_server_is_away_and_what_it_cannot_do_meanwhile(client, jar):
+    assert (await client.get("/health/ready")).json() == {"status": "ready"}
+    jar.seen = {"kafka": ServerSeen(False), "postgresql": ServerSeen(True, 0.25)}
+    jar.cannot = ["Kafka does not answer."]
+    assert (await client.get("/health/ready")).json() == {
+        "status": "ready",
+        "cannot": ["Kafka does not answer."],
+        "servers": {"kafka": {"up": False, "seconds": None}, "postgresql": {"up": True, "seconds": 0.25}},
+    }
+    jar.fails = Unavailable("away")  # no measure of the engine can be had, and these can
+    text = (await client.get("/metrics")).text
+    assert 'redress_server_up{server="kafka"} 0.0' in text
+    assert 'redress_server_up{server="postgresql"} 1.0' in text
+    assert 'redress_server_seconds{server="postgresql"} 0.25' in text
+    assert 'redress_server_seconds{server="kafka"}' not in text
 
 
 async def test_who_comes_while_all_places_are_taken_is_told_when_to_come_again_and_nothing_is_done(service, settings, jar, issuer):

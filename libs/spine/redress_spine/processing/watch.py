@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -30,8 +30,15 @@ log = structlog.get_logger(__name__)
 
 PULSE = 2.0  # seconds
 STALLED = 60.0  # seconds: more than all the time limits of a turn together
+ANSWERED = 1.0  # seconds that whoever asks how we are waits for the database: a person looks meanwhile
 HELD = 60.0  # seconds beyond the settling time that timed automations may wait for the log before somebody is told
 STARTS = 10.0  # seconds between two looks at where the log begins
+KAFKA, POSTGRESQL = "kafka", "postgresql"
+WITHOUT = {
+    KAFKA: "Kafka does not answer: commands are carried out and their events wait in the journal; what other services do is not seen, and no "
+    "deadline is judged.",
+    POSTGRESQL: "The database does not answer: no command is carried out, and no question is answered.",
+}
 # However many there are, so many are read at most: who looks must not add to an outage. Index:
 # state_parked, effects_dead, and the primary keys.
 COUNTED = 10_000
@@ -46,12 +53,23 @@ SELECT (SELECT count(*) FROM (SELECT 1 FROM state WHERE parked LIMIT {COUNTED}) 
 
 
 @dataclass(frozen=True, slots=True)
+class ServerSeen:
+    """A server as this process reached it last. seconds: what its answer took; None where it does not answer, or was not asked yet."""
+
+    up: bool
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
-    """reasons: why it is not ready. alarms: what somebody must see to while it serves."""
+    """reasons: why it is not ready. alarms: what somebody must see to while it serves. cannot: what it does not do for as long as a server
+    is away. servers: how Kafka and PostgreSQL answer it."""
 
     ready: bool
     reasons: list[str]
     alarms: list[str] = field(default_factory=list)
+    cannot: list[str] = field(default_factory=list)
+    servers: Mapping[str, ServerSeen] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +147,9 @@ class EngineWatch:
         self._starts: Mapping[TopicPartition, int] = {}
         self._starts_at = -STARTS
         self._last_message: set[str] = set()
+        self._seconds: dict[str, float] = {}  # what the last answer of each server took
+        self._asked = False  # Kafka, as yet
+        self._reached = True  # the database, when it was last asked
         self._all_read_at: dict[TopicPartition, float] = {}  # when a partition was last known to be read to its end
 
     def stalled(self, after: float = STALLED) -> list[str]:
@@ -143,22 +164,47 @@ class EngineWatch:
         ready once."""
         reasons = [self._reality.wrong] if self._reality.wrong else [] if self._was_ready else [*self._reality.flaws, *self._refusal()]
         try:
-            async with asyncio.timeout(2), self._database() as connection:
-                live = await connection.fetchrow(LIVE)
-                if live is None or live["fold"] != self.fold:
-                    reasons.append("The live state is not this release's.")
-                elif not live["at_home"]:
-                    reasons.append(str(JournalRestored(self.source)))
-                elif not self._caught_up:
-                    self._caught_up = bool(await connection.fetchval("SELECT true FROM caught_up"))
-                    if not self._caught_up:
-                        reasons.append("The log was not yet read to its end.")
+            live, self._caught_up = await self._asked_database()
+            if live is None or live["fold"] != self.fold:
+                reasons.append("The live state is not this release's.")
+            elif not live["at_home"]:
+                reasons.append(str(JournalRestored(self.source)))
+            elif not self._caught_up:
+                reasons.append("The log was not yet read to its end.")
         except JournalRestored as error:
             reasons.append(str(error))
-        except (Unavailable, TimeoutError, asyncpg.PostgresError):
+        except (Unavailable, asyncpg.PostgresError):
             reasons.append("The database does not answer.")
         self._was_ready = self._was_ready or not reasons
-        return Health(not reasons, reasons, self.alarms())
+        servers = self.servers()
+        return Health(not reasons, reasons, self.alarms(), [WITHOUT[name] for name, seen in servers.items() if not seen.up], servers)
+
+    def servers(self) -> dict[str, ServerSeen]:
+        """How Kafka and PostgreSQL answered last: both are asked every other second, and the database by whoever asks how we are."""
+        up = {KAFKA: self._log_end.reachable_for > 0 or not self._asked, POSTGRESQL: self._reached}
+        return {name: ServerSeen(answers, self._seconds.get(name) if answers else None) for name, answers in up.items()}
+
+    async def _asked_database(self) -> tuple[asyncpg.Record | None, bool]:
+        """The live state's row, and whether the log was read to its end. Who waits is told in time that it does not answer; to give the
+        question up takes the driver longer. Raises Unavailable, JournalRestored, PostgresError."""
+        began, question = monotonic(), asyncio.create_task(self._ask_database())
+        question.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        try:
+            await asyncio.wait({question}, timeout=ANSWERED)
+            self._reached = question.done() and (question.exception() is None or isinstance(question.exception(), JournalRestored))
+            if not question.done():
+                raise Unavailable(f"The database of {self.source} does not answer in time.")
+        finally:
+            question.cancel()
+        self._seconds[POSTGRESQL] = monotonic() - began
+        return question.result()
+
+    async def _ask_database(self) -> tuple[asyncpg.Record | None, bool]:
+        async with self._database() as connection:
+            live = await connection.fetchrow(LIVE)
+            ours = live is not None and live["fold"] == self.fold and live["at_home"]
+            caught_up = self._caught_up or (ours and bool(await connection.fetchval("SELECT true FROM caught_up")))
+        return live, caught_up
 
     def alarms(self) -> list[str]:
         """What is wrong and stops nobody from calling, a message each."""
@@ -246,8 +292,14 @@ class EngineWatch:
         """Every other second: where the log ends (for lag), whether Kafka answers (for timed automations), and the first catch-up."""
         while True:
             try:
-                asked = wall_clock().timestamp()
-                ends = await self._log_end.ask_led(self._places)
+                with suppress(Unavailable, JournalRestored, asyncpg.PostgresError):
+                    await self._asked_database()
+                asked, began = wall_clock().timestamp(), monotonic()
+                try:
+                    ends = await self._log_end.ask_led(self._places)
+                finally:
+                    self._asked = True
+                self._seconds[KAFKA] = monotonic() - began
                 await self._on_live(partial(self._look_what_is_read, ends, asked))
                 await self._look_where_it_begins()
             except asyncio.CancelledError:

@@ -41,7 +41,7 @@ from redress_spine.processing.pruning import Pruning
 from redress_spine.processing.reactor import Reactor
 from redress_spine.processing.reality import Reality
 from redress_spine.processing.record_view import view
-from redress_spine.processing.watch import EngineWatch, Health, Measures
+from redress_spine.processing.watch import EngineWatch, Health, Measures, ServerSeen
 from redress_spine.store import entries
 from redress_spine.store.audit import AuditRecord, Trail
 from redress_spine.store.commit import Committer, EventTooLarge
@@ -495,6 +495,10 @@ class Engine:
     async def health(self) -> Health:
         return await self._database.on_live(self.watch.health)
 
+    def servers(self) -> Mapping[str, ServerSeen]:
+        """How Kafka and PostgreSQL answered when they were last asked."""
+        return self.watch.servers()
+
     def stalled(self) -> list[str]:
         """Why a restart is needed: loops that are stuck or ended. What is away, and tried again and again, is no reason."""
         return self.watch.stalled()
@@ -595,6 +599,7 @@ __all__ = [
     "NotYet",
     "Parked",
     "PlaintextMissing",
+    "ServerSeen",
     "TooLarge",
     "Unavailable",
     "Unknown",

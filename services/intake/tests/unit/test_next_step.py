@@ -11,7 +11,7 @@ from redress_events.contracts.intake import ComplaintChased, ComplaintRegistered
 from redress_events.contracts.triage import ComplaintRouted
 from redress_events.event import Event
 from redress_intake.domain.aggregate import AGGREGATE
-from redress_intake.domain.next_step import next_step
+from redress_intake.domain.next_step import NORMAL, next_step
 from redress_spine.testing import NOON, Happened, folded
 
 DAY = timedelta(days=1)
@@ -30,7 +30,7 @@ REROUTED = ComplaintRouted(routing=2, department="finance", queue="refunds", by=
 TRANSFERRED = CaseTransferred(cycle=1, routing=1, transfer=1, department="finance", reason="handling/4/reason")
 JOURNEY: list[tuple[Event, str]] = [
     (REGISTERED, "triage"),
-    (ROUTED, "department:technical_support"),
+    (ROUTED, "handling"),
     (OPENED, "department:technical_support"),
     (CaseAccepted(cycle=1, handler="li", routing=1), "department:technical_support"),
     (CustomerContacted(cycle=1, means="phone", contacted_at=NOON), "department:technical_support"),
@@ -58,6 +58,20 @@ def test_nothing_is_pending_on_a_closed_complaint() -> None:
 def test_a_due_visit_says_by_when() -> None:
     step = next_step(folded(INTAKE, AGGREGATE, [event for event, _ in JOURNEY[:7]]))
     assert step is not None and step.by == NOON + DAY
+
+
+def test_no_department_owes_a_case_that_handling_has_not_opened_yet() -> None:
+    step = next_step(folded(INTAKE, AGGREGATE, [REGISTERED, ROUTED, REROUTED]))
+    assert step is not None and (step.owner, step.step) == ("handling", "open the case")
+
+
+@pytest.mark.parametrize("so_far", range(1, len(JOURNEY) + 1))
+def test_a_service_that_owes_for_longer_than_is_normal_is_stuck_and_people_are_not(so_far: int) -> None:
+    step = next_step(folded(INTAKE, AGGREGATE, [event for event, _ in JOURNEY[:so_far]]))
+    assert step is not None
+    waits_for_a_date = "waiting time" in step.step
+    assert step.stuck(NOON + NORMAL + timedelta(seconds=1)) is (step.owner in ("triage", "handling", "callback") and not waits_for_a_date)
+    assert not step.stuck(NOON + NORMAL)
 
 
 @pytest.mark.parametrize("word", [ComplaintSupplemented(supplement=1, text="intake/2/text"), ComplaintChased(chase=1)])
