@@ -2,7 +2,7 @@
 # A ROLE may name a department: handler:technical_support.
 
 url() { # SERVICE: its address
-  redress status --json | python3 -c 'import json, sys; print(next(each["url"] for each in json.load(sys.stdin) if each["service"] == sys.argv[1]))' "$1"
+  redress status --json | python3 -c 'import json, sys; print(next(each["url"] for each in json.load(sys.stdin)["services"] if each["service"] == sys.argv[1]))' "$1"
 }
 
 token() { # ROLE: a token for an hour

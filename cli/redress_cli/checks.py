@@ -1,4 +1,4 @@
-"""Look after the services: compare log, journal and state, and ask who has what."""
+"""Look after the services: compare log, journal and state, make a state anew, and send keys again."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from redress_cli.api import Api
 from redress_cli.consent import Yes, accountable, ask
 from redress_cli.console import AsJson, err, fail, out
-from redress_cli.harmless import foreign, harmless
+from redress_cli.harmless import harmless
 from redress_cli.installation import Installation, ServiceName, definition_of
 from redress_cli.target import ContextName, StackFolder, installation
 from redress_local.places import SERVICES, migrations
@@ -100,24 +99,6 @@ def verify_table(reports: list[VerifyReport]) -> Table:
         )
         table.add_row(each.service, *map(str, numbers), "[green]equal" if each.equal else "[red]differs")
     return table
-
-
-def pending(folder: StackFolder = None, context: ContextName = None, as_json: AsJson = False) -> None:
-    """Show every open complaint and who has its next step, the oldest first.
-
-    Example:
-
-        redress pending
-    """
-    items = Api(installation(folder, context), "ops").all("intake", "/pending")
-    if as_json:
-        out.print_json(data=items)
-        return
-    table = Table("number", "stage", "cycle", "owner", "next step", "since", "by")
-    for each in items:
-        texts = (each["number"], each["stage"], each["cycle"], each["owner"], each["step"], each["since"], each.get("by", ""))
-        table.add_row(*map(foreign, texts))
-    out.print(table if items else "No complaint is open.")
 
 
 def send_keys(service: ServiceName, yes: Yes = False, folder: StackFolder = None, context: ContextName = None) -> None:

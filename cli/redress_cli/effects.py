@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from redress_cli.api import Api, said
+from redress_cli.api import SHORT, Api, NoAnswer, good, of_each, said
 from redress_cli.consent import Yes, accountable, ask
 from redress_cli.console import AsJson, fail, out
 from redress_cli.harmless import foreign
 from redress_cli.installation import ServiceName
 from redress_cli.target import ContextName, StackFolder, installation
+from redress_local.places import SERVICES
 
 
 def effects(folder: StackFolder = None, context: ContextName = None, as_json: AsJson = False) -> None:
@@ -23,21 +24,29 @@ def effects(folder: StackFolder = None, context: ContextName = None, as_json: As
         redress effects
     """
     where = installation(folder, context)
-    api = Api(where, "ops")
+    services = where.answering()
+    api = Api(where, "ops", patience=SHORT)
     found: dict[str, list[dict[str, Any]]] = {}
-    for service in where.services:
-        answer = api.get(service, "/ops/effects")
-        if answer.status_code != 200:
-            fail(f"{service} answered {answer.status_code}: {said(answer)}")
-        found[service] = answer.json()
+    away: dict[str, str] = {}
+    for service, answer in of_each(services, lambda service: good(service, api.ask(service, "/ops/effects"))):
+        if isinstance(answer, NoAnswer):
+            away[service] = str(answer)
+        else:
+            found[service] = answer
     if as_json:
-        out.print_json(data=found)
-        return
+        out.print_json(data={service: found[service] if service in found else {"error": away[service]} for service in services})
+    else:
+        _print_effects(found)
+    if away:
+        fail("\n".join(away.values()))
+
+
+def _print_effects(found: dict[str, list[dict[str, Any]]]) -> None:
     table = Table("service", "reactor")
     table.add_column("key", overflow="fold", min_width=36)  # it is typed again: never cut
     for column in ("about", "attempts", "given up", "last error"):
         table.add_column(column, overflow="fold")
-    for service, letters in found.items():
+    for service, letters in sorted(found.items(), key=lambda each: SERVICES.index(each[0])):
         for each in letters:
             texts = (each["reactor"], each["key"], each["subject"], each["attempts"], each["given_up_at"], each["error"])
             table.add_row(service, *map(foreign, texts))

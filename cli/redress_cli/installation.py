@@ -77,6 +77,10 @@ class Installation:
                 fail(f"{self._sentence} tells nothing of {each}. It knows: {', '.join(self.services)}.")
         return list(names or self.services)
 
+    def answering(self) -> list[str]:
+        """The services whose address it knows; ends the command where it knows none."""
+        return [each for each in self.services if self.urls.get(each)] or self._lacks("no address of a service", "--url https://…", None)
+
     def kafka(self) -> KafkaClients:
         return self.reach_kafka() or self._lacks("no Kafka", "--kafka HOST:PORT", "REDRESS_KAFKA")
 

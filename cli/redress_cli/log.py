@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
-from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from redress_cli.api import Api, said
+from redress_cli.api import Api
 from redress_cli.console import AsJson, err, fail, out
 from redress_cli.harmless import foreign, harmless
+from redress_cli.held import ParkedRow, parked_of, place_of
 from redress_cli.installation import Installation, known
+from redress_cli.log_reading import events
+from redress_cli.subjects import subject_of
 from redress_cli.target import ContextName, StackFolder, installation
-from redress_events.contracts import CONTRACTS
-from redress_events.vocabulary import EVENT_TOPICS, LIFECYCLE
-from redress_spine.messaging.envelope import Envelope, Malformed, decode
-from redress_spine.messaging.mac import NotProved
-from redress_spine.messaging.polling import poll
-from redress_spine.messaging.records import signer_of
-from redress_spine.messaging.relay import close
-from redress_spine.messaging.whole_log import RESTORE_LOG, bounds, check_silence, reader, truncated
-from redress_spine.processing.clock import monotonic
-from redress_spine.store.states import partition_of
+from redress_spine.messaging.envelope import Envelope
 
 COLOURS = {"intake": "cyan", "triage": "magenta", "handling": "blue", "sla-monitor": "yellow", "callback": "green"}
 MASK = "•••"
-PUBLIC_STREAMS = sorted(
-    {(event.topic, event.stream) for contract in CONTRACTS.values() for event in contract.type_of if event.topic != LIFECYCLE}
-)
 
 
 def tail(
@@ -92,8 +82,8 @@ def timeline(
     context: ContextName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show everything that happened to one complaint, and which service said it. Where no Kafka is told, its stages since the
-    registration, as intake knows them.
+    """Show everything that happened to one complaint, and which service said it; then where it is parked, since when, and why. Where no
+    Kafka is told, its stages since the registration, as intake knows them.
 
     Examples:
 
@@ -105,18 +95,42 @@ def timeline(
     subject = subject_of(where, number)
     if over_http or not where.has_kafka:
         _show_stages(where, number, subject, as_json)
-        return
-    try:
-        found = run(collected(where, subject))
-    except (KafkaError, OSError) as error:
-        fail(f"Kafka cannot be read from here: {type(error).__name__}: {error}. The stages alone: redress timeline {number} --http")
-    if not found:
-        fail(f"The log has no event about {number}.")
-    if as_json:
-        for envelope in found:
-            print_json(envelope)
-        return
-    out.print(timeline_table(found, f"Complaint {number}"))
+    else:
+        try:
+            found = run(collected(where, subject))
+        except (KafkaError, OSError) as error:
+            fail(f"Kafka cannot be read from here: {type(error).__name__}: {error}. The stages alone: redress timeline {number} --http")
+        if not found:
+            fail(f"The log has no event about {number}.")
+        if as_json:
+            for envelope in found:
+                print_json(envelope)
+        else:
+            out.print(timeline_table(found, f"Complaint {number}"))
+    if any(where.urls.values()):
+        _show_parked(where, subject, as_json)
+
+
+def _show_parked(where: Installation, subject: str, as_json: bool) -> None:
+    """Where a record holds it up, since when and why: what stands behind that record is on the log, and counts for nothing there."""
+    parked, unsaid = parked_of(where, subject)
+    for service, row in parked.items():
+        if as_json:
+            out.print_json(data=parked_line(service, row), indent=None)
+        else:
+            out.print(f"[red]Parked in {service}[/red] since {parked_text(row)}", soft_wrap=True)
+    for message in unsaid:
+        err.print(harmless(message), style="red", markup=False)
+
+
+def parked_line(service: str, row: ParkedRow) -> dict[str, Any]:
+    return {"parked_in": service} | {name: row[name] for name in ("since", "reason", "detail")} | {"record": place_of(row)}
+
+
+def parked_text(row: ParkedRow) -> str:
+    """To be printed with markup."""
+    since = clock_time(datetime.fromisoformat(row["since"]))
+    return escape(harmless(f"{since} by {place_of(row)}: {row['reason']}: {row['detail']} ({row['records']} records wait)"))
 
 
 def _show_stages(where: Installation, number: str, subject: str, as_json: bool) -> None:
@@ -163,69 +177,6 @@ async def collected(where: Installation, subject: str) -> list[Envelope]:
         if envelope.subject == subject:
             seen.setdefault(envelope.id, envelope)
     return list(seen.values())
-
-
-async def events(where: Installation, subject: str | None, *, from_start: bool, follow: bool) -> AsyncIterator[Envelope]:
-    """Events of the lifecycle and of the public record. What is no event is passed over; so is, and this is said, what does not prove its
-    source. A start that is gone is said first. follow: wait for more, however long; else raises ConnectionError where Kafka gives nothing
-    of what there is."""
-    consumer, mac = reader(where.kafka()), where.mac_keys()
-    try:
-        await consumer.start()
-        places = places_of(where.partitions, subject)
-        consumer.assign(places)
-        log = await bounds(consumer, places)
-        starts, ends = {place: start for place, (start, _) in log.items()}, {place: end for place, (_, end) in log.items()}
-        if from_start and (message := truncated(starts)):
-            err.print(f"{message} What stood there is not shown. {RESTORE_LOG}", style="red", markup=False)
-        following = starts if from_start else dict(ends)
-        for place, offset in following.items():
-            consumer.seek(place, offset)
-        observed = monotonic()
-        while follow or any(following[place] < end for place, end in ends.items()):
-            try:
-                polled = await poll(consumer, following, 500, 1_000)
-            except OffsetOutOfRangeError:
-                fail(f"The log lost records while it was read. {RESTORE_LOG}")
-            if not polled and not follow:
-                check_silence(observed)
-            for place, records in polled.items():
-                following[place] = records[-1].offset + 1
-                for record in records:
-                    try:
-                        envelope = decode(record.value or b"")
-                    except Malformed:
-                        continue
-                    if (signer := signer_of(mac, record, record.chained)) == envelope.source:
-                        yield envelope
-                    else:
-                        why = signer.detail if isinstance(signer, NotProved) else f"It was signed by {signer}."
-                        place_of = f"{record.topic}/{record.partition} offset {record.offset}"
-                        err.print(harmless(f"{place_of} is not shown, for nothing proves its source. {why}"), style="red", markup=False)
-            observed = monotonic() if polled else observed
-    finally:
-        await close(consumer)
-
-
-def places_of(partitions: int, subject: str | None) -> list[TopicPartition]:
-    """Where events about a complaint stand, its public records among them; without one, every partition."""
-    if subject is None:
-        return [TopicPartition(topic, partition) for topic in EVENT_TOPICS for partition in range(partitions)]
-    identity = subject.partition("/")[2]
-    public = [TopicPartition(topic, partition_of(f"{stream}/{identity}", partitions)) for topic, stream in PUBLIC_STREAMS]
-    return [TopicPartition(LIFECYCLE, partition_of(subject, partitions)), *public]
-
-
-def subject_of(where: Installation, number: str) -> str:
-    """A complaint's subject from its number or id; ends the command when there is none."""
-    if len(number) == 36 and number.count("-") == 4:
-        return f"complaint/{number}"
-    answer = Api(where, "ops").get("intake", f"/complaints/by-number/{quote(number, safe='')}")
-    if answer.status_code not in (200, 404):
-        fail(f"intake cannot say now which complaint {number} is: {said(answer)}")
-    if answer.status_code != 200:
-        fail(f"There is no complaint {number}.")
-    return f"complaint/{answer.json()['id']}"
 
 
 def line(envelope: Envelope) -> Text:

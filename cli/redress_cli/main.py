@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+
 import asyncpg
 import httpx
 import typer
 from aiokafka.errors import KafkaError
 
-from redress_cli import adopt, audit, checks, context, effects, forget, keys, log, parked, relay, restore_log, status, token, version
+from redress_cli import (
+    adopt,
+    audit,
+    checks,
+    context,
+    effects,
+    forget,
+    keys,
+    log,
+    parked,
+    pending,
+    relay,
+    restore_log,
+    status,
+    token,
+    version,
+)
 from redress_cli.console import LOCAL, err
 from redress_cli.harmless import harmless
 from redress_spine.store.errors import MasterKeyAway
@@ -39,7 +57,7 @@ if LOCAL:
     app.command("submit")(submit.submit)
 app.command("tail")(log.tail)
 app.command("timeline")(log.timeline)
-app.command("pending")(checks.pending)
+app.command("pending")(pending.pending)
 app.command("verify")(checks.verify)
 app.command("parked")(parked.parked)
 app.command("redrive")(parked.redrive)
@@ -60,7 +78,8 @@ if LOCAL:
 
 
 def main() -> None:
-    """What is away in the midst of a command is a message, and no traceback."""
+    """What is away in the midst of a command is a message, and no traceback. Of each attempt to reach it the client would say more."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         app(prog_name="redress")
     except MasterKeyAway as error:

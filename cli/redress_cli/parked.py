@@ -10,61 +10,36 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
-from uuid import UUID
 
-import httpx
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from redress_cli.api import Api, said
+from redress_cli import subjects
+from redress_cli.api import SHORT, Api, NoAnswer, good, of_each
 from redress_cli.consent import accountable, ask_whatever
 from redress_cli.console import AsJson, err, fail, out
 from redress_cli.harmless import foreign, harmless
+from redress_cli.held import Held, ParkedRow, RecordFilter, held_by, place_of
 from redress_cli.installation import Installation
 from redress_cli.target import SERVICE, ContextName, StackFolder, installation
 from redress_local.places import SERVICES
-from redress_spine.messaging.envelope import SUBJECT
 from redress_spine.processing.skips import checked_why
 
-PAGE = 200
-WHICH = "a complaint's id, another subject's name (subscription/ID), or PARTITION:OFFSET"
+WHICH = f"{subjects.WHICH}, or PARTITION:OFFSET"
 AT_ONCE = 20  # subjects or records that one request decides on
 SHOWN = 200  # rows of a table
 NAMED = ("topic", "partition", "offset", "content", "hash", "event")
 PLACE = re.compile(r"(?:(?P<topic>[^/]+)/)?(?P<partition>[0-9]{1,9})[:@](?P<offset>[0-9]{1,18})")
 
-ParkedRow = dict[str, Any]
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True)
-class RecordFilter:
-    """Which of the records that are in the way: all that every given condition holds for."""
-
-    subject: str | None = None
-    place: tuple[str | None, int, int] | None = None
-    reason: str | None = None
-    type: str | None = None
-    aside_alone: bool = False
-
-    @property
-    def one(self) -> bool:
-        """What is in the way now, and not all that is of a kind."""
-        return self.subject is not None or self.place is not None
-
-    def holds(self, row: ParkedRow) -> bool:
-        if self.place is not None:
-            topic, *place = self.place
-            if [row["partition"], row["offset"]] != place or topic not in (None, row["topic"]):
-                return False
-        return self.reason in (None, row["reason"]) and self.type in (None, row["type"])
-
-
 class Operators:
-    """What operators ask of several services. One that is away keeps nobody from deciding for the others, and is told at the end."""
+    """What operators ask of several services. One that is away keeps nobody from deciding for the others: it is said, and named at the
+    end."""
 
     def __init__(self, api: Api, services: Sequence[str]) -> None:
         self._api = api
@@ -75,59 +50,37 @@ class Operators:
     def services(self) -> list[str]:
         return [each for each in self._services if each not in self.away]
 
-    def held(self, wanted: RecordFilter) -> dict[str, tuple[list[ParkedRow], list[ParkedRow]]]:
+    def held(self, wanted: RecordFilter) -> dict[str, Held]:
         """By service: the parked subjects with the record that is in the way, and the records that are set aside."""
         found = {}
         for service in self.services:
-            parked, aside = list[ParkedRow](), list[ParkedRow]()
-            for page in self._pages(service, wanted):
-                parked += [row for row in page["parked"] if wanted.holds(row)] if not wanted.aside_alone else []
-                aside += [row for row in page["dead_letters"] if wanted.holds(row)] if wanted.subject is None else []
-            if service not in self.away:
-                found[service] = parked, aside
+            try:
+                found[service] = held_by(self._api, service, wanted)
+            except NoAnswer as error:
+                self._say(service, error)
         return found
-
-    def _pages(self, service: str, wanted: RecordFilter) -> Iterator[ParkedRow]:
-        after, aside_after = "", "/0@0"
-        while True:
-            answer = self._asked(service, "GET", "/ops/parked", after=after, aside_after=aside_after, subject=wanted.subject)
-            if answer is None:
-                return
-            yield answer
-            parked, aside = answer["parked"], answer["dead_letters"]
-            if wanted.subject or max(len(parked), len(aside)) < PAGE:
-                return
-            after = parked[-1]["subject"] if parked else after
-            aside_after = place_of(aside[-1]) if aside else aside_after
 
     def record(self, service: str, **which: Any) -> ParkedRow | None:
         """The record that is held there, masked; None where none is."""
-        answer = self._sent(service, lambda: self._api.get(service, "/ops/record", **which))
-        return None if answer is None or answer.status_code == 404 else self._body(service, answer)
+        try:
+            answer = self._api.ask(service, "/ops/record", **which)
+            found: ParkedRow | None = None if answer.status_code == 404 else good(service, answer)
+        except NoAnswer as error:
+            self._say(service, error)
+            return None
+        return found
 
     def post(self, service: str, path: str, body: ParkedRow) -> ParkedRow | None:
-        return self._asked(service, "POST", path, **body)
-
-    def _asked(self, service: str, method: str, path: str, **what: Any) -> ParkedRow | None:
-        send = (lambda: self._api.get(service, path, **what)) if method == "GET" else (lambda: self._api.post(service, path, what))
-        answer = self._sent(service, send)
-        return None if answer is None else self._body(service, answer)
-
-    def _sent(self, service: str, send: Any) -> httpx.Response | None:
         try:
-            answer: httpx.Response = send()
-        except typer.Exit:  # it was said why
-            self.away.append(service)
+            answer: ParkedRow = good(service, self._api.send(service, path, body))
+        except NoAnswer as error:
+            self._say(service, error)
             return None
         return answer
 
-    def _body(self, service: str, answer: httpx.Response) -> ParkedRow | None:
-        if answer.status_code == 200:
-            body: ParkedRow = answer.json()
-            return body
-        err.print(f"{service} answered {answer.status_code}: {said(answer)}", style="red", markup=False)
+    def _say(self, service: str, error: NoAnswer) -> None:
+        err.print(harmless(error), style="red", markup=False)
         self.away.append(service)
-        return None
 
 
 def parked(
@@ -139,47 +92,61 @@ def parked(
     context: ContextName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show parked subjects and records that were set aside, in every service; or one such record, without personal data.
+    """Show parked subjects and records that were set aside, in every service; or one such record, without personal data. All services are
+    asked at once, and shown as they answer. Exit code 1 where one does not.
 
     Examples:
 
         redress parked
 
-        redress parked --show 0199a3c2-…
+        redress parked --show 7K3M-9QX2-V0T
 
         redress parked --show 7:4711
     """
     where = installation(folder, context)
-    operators = Operators(Api(where, "ops"), where.services)
+    services = where.answering()
     if show is not None:
-        _show(operators, show)
+        _show(Operators(Api(where, "ops", patience=SHORT), services), _known(where, _which(show)), show)
         return
-    found = operators.held(RecordFilter())
+    api = Api(where, "ops", patience=SHORT)
+    found: dict[str, Any] = {}
+    for service, answer in of_each(services, lambda service: held_by(api, service, RecordFilter())):
+        if isinstance(answer, NoAnswer):
+            found[service] = {"error": str(answer)}
+            err.print(harmless(answer), style="red", markup=False)
+            continue
+        found[service] = {"parked": answer[0], "dead_letters": answer[1]}
+        if not as_json:
+            _print_held(service, *answer)
     if as_json:
-        out.print_json(data={service: {"parked": parked, "dead_letters": aside} for service, (parked, aside) in found.items()})
-    else:
-        table = Table("service", title="Parked", title_justify="left")
-        for column in ("subject", "records", "since", "reason", "first record"):
-            table.add_column(column, overflow="fold", min_width=49 if column == "subject" else None)  # it is typed again: never cut
-        aside = Table("service", "record", "reason", "what", "since", title="Set aside", title_justify="left")
-        for service, (waits, apart) in found.items():
-            for one in waits[:SHOWN]:
-                why = f"{one['reason']}: {one['detail']}"
-                table.add_row(service, *map(foreign, (one["subject"], one["records"], one["since"], why, place_of(one))))
-            for one in apart[:SHOWN]:
-                aside.add_row(service, *map(foreign, (place_of(one), one["reason"], one["detail"], one["at"])))
-        for shown in (table, aside):
-            out.print(shown if shown.row_count else f"{shown.title}: nothing.")
-        for service, both in found.items():
-            for what, rows in zip(("parked", "set aside"), both, strict=True):
-                if len(rows) > SHOWN:
-                    out.print(f"{service}: {len(rows) - SHOWN} more {what}. Of all {len(rows)}: {_counted(rows)}.", markup=False)
-    _told_away(operators)
+        out.print_json(data={service: found[service] for service in services})
+    if away := [service for service in services if "error" in found[service]]:
+        fail(f"What {', '.join(away)} holds is not known. The others are shown.")
 
 
-def _show(operators: Operators, what: str) -> None:
+def _print_held(service: str, parked: list[ParkedRow], aside: list[ParkedRow]) -> None:
+    if not parked and not aside:
+        out.print(f"{service}: nothing is parked or set aside.")
+        return
+    table = Table("service", title=f"Parked in {service}", title_justify="left")
+    for column in ("subject", "records", "since", "reason", "first record"):
+        table.add_column(column, overflow="fold", min_width=49 if column == "subject" else None)  # it is typed again: never cut
+    apart = Table("service", "record", "reason", "what", "since", title=f"Set aside in {service}", title_justify="left")
+    for one in parked[:SHOWN]:
+        why = f"{one['reason']}: {one['detail']}"
+        table.add_row(service, *map(foreign, (one["subject"], one["records"], one["since"], why, place_of(one))))
+    for one in aside[:SHOWN]:
+        apart.add_row(service, *map(foreign, (place_of(one), one["reason"], one["detail"], one["at"])))
+    for shown in (table, apart):
+        if shown.row_count:
+            out.print(shown)
+    for what, rows in (("parked", parked), ("set aside", aside)):
+        if len(rows) > SHOWN:
+            out.print(f"{service}: {len(rows) - SHOWN} more {what}. Of all {len(rows)}: {_counted(rows)}.", markup=False)
+
+
+def _show(operators: Operators, which: ParkedRow, what: str) -> None:
     """Where services hold it for different reasons, each tells its own."""
-    which = _which(what)
     shown = False
     for service in operators.services:
         record = operators.record(service, **which)
@@ -194,22 +161,16 @@ def _show(operators: Operators, what: str) -> None:
 
 
 def _which(what: str) -> ParkedRow:
+    """A place on the log; or a subject, as it was typed. Ends the command for what is neither."""
     place = PLACE.fullmatch(what)
     if place is not None:
         return {"topic": place["topic"], "partition": int(place["partition"]), "offset": int(place["offset"])}
-    return {"subject": subject_of(what)}
+    return {"subject": what if subjects.number_in(what) else subjects.named(what, WHICH)}
 
 
-def subject_of(text: str) -> str:
-    """The name of a subject, `<kind>/<uuid>`. An id alone is a complaint's."""
-    kind, _, identity = text.rpartition("/")
-    try:
-        subject = f"{kind or 'complaint'}/{UUID(identity)}"
-    except ValueError:
-        subject = ""
-    if not SUBJECT.fullmatch(subject):
-        fail(f"{text!r} is none of these: {WHICH}.")
-    return subject
+def _known(where: Installation, which: ParkedRow) -> ParkedRow:
+    """The same, with the subject whose number it is."""
+    return which | {"subject": subjects.subject_of(where, which["subject"])} if "subject" in which else which
 
 
 def redrive(
@@ -249,7 +210,7 @@ def redrive(
     alone = context is None and SERVICE in os.environ  # in a service's container there is no other
     services, id_ = _scope(what or [], every=everything or all_services or alone)
     if not (id_ or everything or reason or type_ or dead_letters):
-        fail("Say what: a complaint's id, another subject's name, PARTITION:OFFSET, --reason, --type, --set-aside, or --all.")
+        fail("Say what: a complaint's number or id, another subject's name, PARTITION:OFFSET, --reason, --type, --set-aside, or --all.")
     if skip != bool(why):
         fail("--skip needs --why, and --why needs --skip: both are kept for ever.")
     try:
@@ -257,10 +218,12 @@ def redrive(
     except ValueError as error:
         fail(str(error))
     which = _which(id_) if id_ else {}
+    where = installation(folder, context)
+    chosen = where.chosen(services) if services else where.answering()
+    which = _known(where, which)
     place = (which["topic"], which["partition"], which["offset"]) if "partition" in which else None
     wanted = RecordFilter(which.get("subject"), place, reason, type_, dead_letters)
-    where = installation(folder, context)
-    operators = Operators(Api(where, "ops"), where.chosen(services))
+    operators = Operators(Api(where, "ops"), chosen)
     told = {"services": operators.services, "which": asdict(wanted), "why": why}
     with nullcontext() if dry_run else accountable("redrive --skip" if why else "redrive", where, **told):
         if why:
@@ -402,7 +365,3 @@ def _counted(rows: Sequence[ParkedRow]) -> str:
 
 def _by(still: Counter[str]) -> str:
     return f" ({', '.join(f'{count} {harmless(reason)}' for reason, count in still.most_common())})" if still else ""
-
-
-def place_of(row: ParkedRow) -> str:
-    return f"{row['topic']}/{row['partition']}@{row['offset']}"

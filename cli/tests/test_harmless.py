@@ -8,6 +8,7 @@ import json
 import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given
@@ -112,9 +113,9 @@ def test_a_forged_event_stays_one_line_of_tail_and_one_row_of_timeline():
 def test_what_a_service_tells_of_a_parked_record_is_no_markup(monkeypatch: pytest.MonkeyPatch):
     row = {"subject": "complaint/[red]1", "records": 1, "since": "now", "reason": "fork", "detail": "\x1b[2J[bold]all is well"}
     row |= {"topic": "t", "partition": 0, "offset": 1, "type": ""}
-    monkeypatch.setattr(parked, "installation", lambda folder, context: type("Where", (), {"services": ["intake"]}))
-    monkeypatch.setattr(parked, "Api", lambda where, role: None)
-    monkeypatch.setattr(parked.Operators, "held", lambda self, wanted: {"intake": ([row], [])})
+    monkeypatch.setattr(parked, "installation", lambda folder, context: SimpleNamespace(answering=lambda: ["intake"]))
+    monkeypatch.setattr(parked, "Api", lambda where, role, patience: None)
+    monkeypatch.setattr(parked, "held_by", lambda api, service, wanted: ([row], []))
     shown = " ".join(CliRunner().invoke(app, ["parked"]).output.split())
     assert "\\u001b[2J[bold]all is well" in shown and "complaint/[red]1" in shown
 

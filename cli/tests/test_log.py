@@ -16,7 +16,7 @@ from aiokafka import TopicPartition
 from spine_log import Author, Pen, subject_of
 from spine_stack import MAC, registered
 
-from redress_cli import log
+from redress_cli import log_reading
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.vocabulary import LIFECYCLE
 from redress_local.kafka import Kafka
@@ -41,7 +41,7 @@ async def test_what_its_source_did_not_sign_is_not_shown_and_this_is_said(kafka:
     async with KafkaClients.of(kafka.address).producer() as producer:
         hand = Pen(producer, "")
         await hand.write(first, replace(second, signed=False))
-    shown = [each.id async for each in log.events(where, author.subject, from_start=True, follow=False)]
+    shown = [each.id async for each in log_reading.events(where, author.subject, from_start=True, follow=False)]
     assert shown == [f"{author.subject}/intake/1"]
     assert "offset 1 is not shown, for nothing proves its source" in " ".join(capsys.readouterr().err.split())
 
@@ -59,8 +59,48 @@ async def test_a_kafka_that_falls_silent_ends_a_timeline(kafka: Kafka, monkeypat
         monkeypatch.setattr(whole_log, "SILENCE", 2.0)
         return described
 
-    monkeypatch.setattr(log, "bounds", then_gone)
+    monkeypatch.setattr(log_reading, "bounds", then_gone)
     where: Any = SimpleNamespace(kafka=lambda: KafkaClients(kafka.address), partitions=2, mac_keys=lambda: MAC)
-    reading = anext(log.events(where, None, from_start=True, follow=False))
+    reading = anext(log_reading.events(where, None, from_start=True, follow=False))
     with pytest.raises(ConnectionError, match="Kafka has given nothing for 2 s"):
         await asyncio.wait_for(reading, 30)
+
+
+async def test_who_follows_a_kafka_that_goes_away_is_told_and_goes_on_when_it_is_back(
+    kafka: Kafka, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(log_reading, "ANSWER", 1.0)
+    await topics.ensure(kafka.address, partitions=4)
+    author = Author(subject_of(1))
+    first, second = author.say(registered(), ComplaintChased(chase=1))
+    where: Any = SimpleNamespace(kafka=lambda: KafkaClients(kafka.address), partitions=4, mac_keys=lambda: MAC)
+    shown, said = asyncio.Queue[str](), list[str]()
+
+    async def follow() -> None:
+        async for envelope in log_reading.events(where, None, from_start=True, follow=True):
+            shown.put_nowait(envelope.id)
+
+    async def until(message: str) -> None:
+        while message not in " ".join(said):
+            said.append(" ".join(capsys.readouterr().err.split()))
+            await asyncio.sleep(0.1)
+
+    async with KafkaClients.of(kafka.address).producer() as producer:
+        await Pen(producer, "").write(first)
+    await asyncio.to_thread(kafka.stop)
+    following = asyncio.create_task(follow())
+    async with asyncio.timeout(120):
+        await until("Kafka does not answer")  # it never was there
+        await asyncio.to_thread(kafka.start)
+        await until("Kafka answers again.")
+        assert await shown.get() == f"{author.subject}/intake/1"
+        said.clear()
+        await asyncio.to_thread(kafka.stop)
+        await until("This waits for it, and goes on where it was")  # in the midst of it
+        await asyncio.to_thread(kafka.start)
+        async with KafkaClients.of(kafka.address).producer() as producer:
+            await Pen(producer, "").write(second)
+        assert await shown.get() == f"{author.subject}/intake/2"
+    following.cancel()
+    await asyncio.wait([following])
+    assert shown.empty(), "each is shown once"
