@@ -24,6 +24,7 @@ from redress_local.prepare import migrate_database, prepare_database, prepare_to
 from redress_local.provision import close_to_others
 from redress_spine.messaging.kafka_clients import KafkaClients
 from redress_spine.messaging.mac import NO_KEYS, MacKeys
+from redress_spine.messaging.topics import REPLICAS
 from redress_spine.store.keyring import Keyring
 from redress_spine.store.master_keys import files_of
 
@@ -53,13 +54,10 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
     """In the order in which they are given. Raises Missing, MigrationFailed, and what the servers answer."""
     for step in steps:
         if step == "topics":
-            warning = await prepare_topics(
-                kafka(),
-                number("REDRESS_PARTITIONS") or 12,
-                profile(),
-                factor=number("REDRESS_REPLICATION_FACTOR"),
-                min_insync=number("REDRESS_MIN_INSYNC_REPLICAS"),
-            )
+            usual, factor, in_sync = REPLICAS[profile()], number("REDRESS_REPLICATION_FACTOR"), number("REDRESS_MIN_INSYNC_REPLICAS")
+            demand(production.of_topics(factor or usual.factor, in_sync or usual.min_insync))
+            partitions = number("REDRESS_PARTITIONS") or 12
+            warning = await prepare_topics(kafka(), partitions, profile(), factor=factor, min_insync=in_sync)
             say(f"topics are there{f'. {warning}' if warning else ''}")
         elif step == "databases":
             for service in services:

@@ -262,6 +262,9 @@ async def test_the_setup_job_makes_topics_that_services_in_production_are_conten
     with pytest.raises(TopicsNotMade, match=r"3 replicas, 2 of them in sync: InvalidReplicationFactor"):
         await take(["topics"], SERVICES)
     monkeypatch.setenv("REDRESS_REPLICATION_FACTOR", "2")
+    with pytest.raises(Missing, match=r"^REDRESS_REPLICATION_FACTOR: It is 2: .* REDRESS_ACCEPT=few-replicas accepts it\.$"):
+        await take(["topics"], SERVICES)
+    monkeypatch.setenv("REDRESS_ACCEPT", "plaintext-kafka,few-replicas")
     await take(["topics"], SERVICES)
     assert "With 2 replicas, 2 of them in sync, nothing is shipped while one broker is away" in capsys.readouterr().out
     names = [topic.name for topic in topics.wanted(12)]

@@ -11,14 +11,16 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from redress_chassis.environment import PREFIX
 
-PLAINTEXT_KAFKA, UNVERIFIED_POSTGRESQL, JWKS_OVER_HTTP, DEVELOPMENT_ISSUER, DEFAULT_PASSWORDS, VAULT_OVER_HTTP = ACCEPTABLE = (
+PLAINTEXT_KAFKA, UNVERIFIED_POSTGRESQL, JWKS_OVER_HTTP, DEVELOPMENT_ISSUER, DEFAULT_PASSWORDS, VAULT_OVER_HTTP, FEW_REPLICAS = ACCEPTABLE = (
     "plaintext-kafka",
     "unverified-postgresql",
     "jwks-over-http",
     "development-issuer",
     "default-passwords",
     "vault-over-http",
+    "few-replicas",
 )
+FACTOR, IN_SYNC = 3, 2  # of the topics: with one replica fewer the loss of one broker loses what was acknowledged, or stops everything
 PASSWORDS = frozenset({"local-admin", "local-owner", "local-app"})  # of docker-compose.yml
 NotForProduction = tuple[str, str, str]  # the variable, what is wrong with it, and by what name it is accepted
 
@@ -46,6 +48,19 @@ def of_kafka(security: str, token_url: str | None, password: str | None) -> Iter
     if token_url and token_url.startswith("http://"):
         yield "KAFKA_TOKEN_URL", "It is http: whoever is on the way reads the client's secret.", PLAINTEXT_KAFKA
     yield from of_password("KAFKA_PASSWORD", password)
+
+
+def of_topics(factor: int, in_sync: int) -> Iterator[NotForProduction]:
+    """How often Kafka keeps the topics that are made."""
+    if factor < FACTOR:
+        yield "REPLICATION_FACTOR", f"It is {factor}: the log is lost with so many brokers, and it is all that there is.", FEW_REPLICAS
+    yield from of_replicas(in_sync)
+
+
+def of_replicas(in_sync: int) -> Iterator[NotForProduction]:
+    """How many replicas must have a record before it is acknowledged."""
+    if in_sync < IN_SYNC:
+        yield "MIN_INSYNC_REPLICAS", f"It is {in_sync}: what was acknowledged is lost with one broker.", FEW_REPLICAS
 
 
 def of_database(variable: str, address: str, password: str | None = None) -> Iterator[NotForProduction]:

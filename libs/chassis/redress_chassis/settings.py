@@ -131,6 +131,7 @@ class Settings(KafkaSettings, VaultSettings, HttpSettings, IdentitySettings, Obs
             *self.vault_flaws(),
             *production.of_database("DATABASE_URL", self.database_url, password),
             *production.of_issuer(self.jwks, self.issuer, self.introspection_url),
+            *production.of_replicas(self.min_insync),
         )
         return production.lines(flaws, production.accepted(self.accept))
 

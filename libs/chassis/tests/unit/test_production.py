@@ -30,6 +30,7 @@ REFUSED = {
         "Its password is one that everybody can read",
     ),
     "vault-over-http": ("VAULT_URL", "http://vault.example.com:8200", "It is http: whoever is on the way reads the token"),
+    "few-replicas": ("MIN_INSYNC_REPLICAS", "1", "It is 1: what was acknowledged is lost with one broker."),
 }
 
 
