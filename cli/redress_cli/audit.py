@@ -4,41 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict
+from collections.abc import AsyncIterator
 from datetime import datetime
-from itertools import groupby
-from pathlib import Path
 from typing import Annotated, Any
-from uuid import UUID
 
 import orjson
 import typer
 from rich.table import Table
 
-from redress_chassis.edge.logs import SERVICE
+from redress_cli import audit_verify
+from redress_cli.audit_verify import KINDS
 from redress_cli.consent import Yes, accountable, ask_whatever
 from redress_cli.consent import who as operator
-from redress_cli.console import AsJson, err, fail, moment, out
-from redress_cli.harmless import foreign, harmless
-from redress_cli.installation import ServiceName
+from redress_cli.console import AsJson, fail, moment, out
+from redress_cli.harmless import foreign
+from redress_cli.installation import AuditedServices, ServiceName
+from redress_cli.subjects import WHICH, subject_of
 from redress_cli.target import ContextName, StackFolder, installation
-from redress_local.places import SERVICES
-from redress_spine.admin.audit import AuditReport, CannotPrune, Check, Filter, Head, exported, imported, listed
+from redress_spine.admin.audit import CannotPrune, Filter, exported, listed
 from redress_spine.admin.audit import prune as take_away
-from redress_spine.admin.audit import verify as compare
 from redress_spine.store.audit import Link
 
 app = typer.Typer(help="Who read what, and who was refused.", no_args_is_help=True)
-AuditedServices = Annotated[list[str] | None, typer.Argument(help=f"One or more of {', '.join(SERVICES)}; all if none is named.")]
 TimeOption = Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME")]
-KINDS = ("reading", "break-glass", "refusal")
 
 
 @app.command("list")
 def list_records(
     service: AuditedServices = None,
-    subject: Annotated[str | None, typer.Option(help="Records about it alone: `<kind>/<id>`.")] = None,
+    subject: Annotated[str | None, typer.Option(help=f"Records about it alone: {WHICH}.")] = None,
     who: Annotated[str | None, typer.Option(help="What this caller did alone: the `sub` of their token.")] = None,
     since: TimeOption = None,
     until: TimeOption = None,
@@ -54,14 +48,14 @@ def list_records(
 
         redress audit list
 
-        redress audit list --subject complaint/0199a3c2-7c1e-7d55-9a0e-2f6f0a1b3c4d
+        redress audit list --subject 7K3M-9QX2-V0T
 
         redress audit list handling --kind break-glass --since 2026-02-01
     """
     if wrong := [each for each in kind or () if each not in KINDS]:
         fail(f"There is no kind {wrong[0]!r} of records. Kinds: {', '.join(KINDS)}.")
     where = installation(folder, context)
-    wanted = Filter(subject, who, since, until, kind or KINDS)
+    wanted = Filter(subject and subject_of(where, subject), who, since, until, kind or KINDS)
     found = [
         orjson.loads(link.record)
         for name in where.chosen(service)
@@ -80,7 +74,7 @@ def list_records(
 @app.command()
 def export(
     service: AuditedServices = None,
-    subject: Annotated[str | None, typer.Option(help="Records about it alone: `<kind>/<id>`.")] = None,
+    subject: Annotated[str | None, typer.Option(help=f"Records about it alone: {WHICH}.")] = None,
     since: TimeOption = None,
     until: TimeOption = None,
     folder: StackFolder = None,
@@ -96,7 +90,7 @@ def export(
         redress audit export handling --since 2026-02-01 --until 2026-03-01 > february.jsonl
     """
     where = installation(folder, context)
-    wanted = Filter(subject, None, since, until)
+    wanted = Filter(subject and subject_of(where, subject), None, since, until)
 
     async def write(dsn: str) -> None:
         async for link in listed(dsn, wanted):
@@ -107,55 +101,8 @@ def export(
     sys.stdout.flush()
 
 
-@app.command()
-def verify(
-    service: AuditedServices = None,
-    heads: Annotated[
-        list[Path] | None, typer.Option(help="A file of the services' logs, or an earlier export: what it names must be there still.")
-    ] = None,
-    master: Annotated[
-        list[Path] | None, typer.Option("--master-key", help="A master key of before: its 32 bytes. Those in use are known.")
-    ] = None,
-    file: Annotated[Path | None, typer.Option(help="Verify a whole export, without the database.")] = None,
-    folder: StackFolder = None,
-    context: ContextName = None,
-    as_json: AsJson = False,
-) -> None:
-    """See that no record was changed, added or taken away. Exit code 1 if one was.
-
-    An end that was cut off is seen by what the log, an export or later records name.
-
-    Examples:
-
-        redress audit verify
-
-        redress audit verify handling --heads /var/log/redress/handling.log
-
-        redress audit verify --file audit.jsonl
-    """
-    masters = [_bytes(each) for each in master or ()]
-    named = [head for each in heads or () for head in _heads(each)]
-    if heads and not named:
-        fail("No head of a chain stands in these files, so nothing was compared: they must be logs or exports as they were written.")
-    if file is not None:
-        if not masters and (ring := installation(folder, context).master_keys()):  # it needs no installation where its key is given
-            masters = [ring.secret(number) for number in ring.numbers]
-        reports = _reports_of(file, masters, named)
-    else:
-        where = installation(folder, context)
-        ring = where.master_keys()
-        reports = [asyncio.run(compare(name, where.app_dsn(name), masters, named, ring)) for name in where.chosen(service)]
-    if as_json:
-        out.print_json(data=[asdict(report) for report in reports])
-    else:
-        out.print(_table(reports))
-        for report in reports:
-            for each in report.differences:
-                err.print(harmless(f"{report.service} {each.writer} {each.number}: {each.what}"), style="red", markup=False)
-            if report.more:
-                err.print(f"… and {report.more} more in {report.service}", style="red")
-    if not all(report.whole for report in reports):
-        raise typer.Exit(1)
+app.command()(audit_verify.verify)
+app.command("heads")(audit_verify.list_heads)
 
 
 @app.command()
@@ -199,51 +146,3 @@ def _row(said: dict[str, Any]) -> list[str]:
     who = said.get("who") or (f"{said['count']} unknown" if "count" in said else "")
     at = str(said["at"])[:19].replace("T", " ")
     return [at, said["service"], said["kind"], who, said.get("operation", ""), about, ", ".join(fields), said.get("address") or "", why]
-
-
-def _reports_of(file: Path, masters: list[bytes], heads: list[Head]) -> list[AuditReport]:
-    """Of an export, service by service as its lines come."""
-    try:
-        links = [imported(line) for line in file.read_bytes().splitlines() if line.strip()]
-    except (OSError, ValueError) as error:
-        fail(f"{file} is no export of an audit trail: {error}")
-    reports = []
-    for name, group in groupby(links, lambda link: str(orjson.loads(link.record)["service"])):
-        every = list(group)
-        check = Check(name, masters, heads)
-        check.name(every)
-        for link in every:
-            check.take(link)
-        reports.append(check.finish())
-    return reports
-
-
-def _heads(file: Path) -> Iterator[Head]:
-    """What a log or an export says of chains."""
-    try:
-        lines = file.read_bytes().splitlines()
-    except OSError as error:
-        fail(f"{file} cannot be read: {error.strerror}.")
-    for line in lines:
-        try:
-            said = orjson.loads(line)
-            place = UUID(said["writer"]), int(said["number"]), str(said["hash"])
-            yield Head(*place, orjson.loads(said["record"]).get("service") if "record" in said else said.get(SERVICE))
-        except (ValueError, KeyError, TypeError):
-            continue  # another line of a log
-
-
-def _bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        fail(f"{file} cannot be read: {error.strerror}.")
-
-
-def _table(reports: list[AuditReport]) -> Table:
-    table = Table("service", "chains", "without an end", "records", *KINDS, "MACs", "")
-    for each in reports:
-        numbers = (each.chains, each.open, each.records, *(each.kinds.get(kind, 0) for kind in KINDS))
-        compared = "compared" if each.macs else "not compared"
-        table.add_row(each.service, *map(str, numbers), compared, "[green]whole" if each.whole else "[red]differs")
-    return table

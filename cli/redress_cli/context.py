@@ -221,7 +221,7 @@ def _settings(whose: str, given: list[str] | None) -> dict[str, str]:
     for text in given or ():
         name, equals, value = text.partition("=")
         if not equals:
-            fail(f"--{whose}-set takes NAME=VALUE, not {text!r}.")
+            fail(f"--{whose}-set takes NAME=VALUE.")  # and nothing of what was given: it may be a secret
         setting = f"{whose}_" + name.strip().lower().removeprefix(PREFIX.lower()).removeprefix(f"{whose}_")
         found[setting] = str(absolute(Path(value.strip()))) if setting.endswith("_file") else value.strip()
     return found

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
@@ -16,9 +16,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from redress_chassis.environment import FromEnvironment
 from redress_chassis.settings import KafkaSettings
 from redress_chassis.vault_settings import VaultSettings
+from redress_spine.messaging.kafka_clients import wrong_address
 
 FOLDER, FILE = "redress", "contexts.yaml"
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+LIKE_A_SECRET = 40  # characters without a slash: no name of a file that somebody would type
 STACK = "stack"  # for `redress context use`: no context, but the stack of the folder
 
 
@@ -30,16 +32,38 @@ def _without_password(address: str) -> str:
     parts = urlsplit(address)
     if parts.scheme not in ("postgres", "postgresql"):
         raise ValueError("An address begins with postgresql://.")
-    if parts.password is not None or "password=" in parts.query:
+    user = unquote(parts.netloc.rpartition("@")[0])
+    names = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if ":" in user or names & {"password", "sslpassword"}:
         raise ValueError("A context holds no password: write it into a file of its own, and name that.")
     return address
 
 
 def _web_address(address: str) -> str:
     parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None or "@" in unquote(parts.netloc):
         raise ValueError("An address begins with https:// or http://, and has no user.")
+    if parts.query or parts.fragment or "?" in address or "#" in address:
+        raise ValueError("An address of a service ends with its path: a context holds no token, nor what else may stand behind ? or #.")
     return address.rstrip("/")
+
+
+def _brokers(addresses: str) -> str:
+    if wrong_address(addresses):
+        raise ValueError("It is HOST:PORT, several with commas, without a user: how Kafka is reached is said by --kafka-set.")
+    return addresses
+
+
+def _no_secret_itself(path: Path) -> Path:
+    if is_like_a_secret(path):
+        raise ValueError("It names a file, and there is none of this name: what was given looks like the secret itself.")
+    return absolute(path)
+
+
+def is_like_a_secret(path: Path) -> bool:
+    """Whether somebody gave a token or a password in place of the file that holds it: it must not be shown."""
+    given = path.name if path.parent == Path.cwd() else str(path)  # it may have been made absolute
+    return "/" not in given and (given.startswith("eyJ") or len(given) >= LIKE_A_SECRET) and not os.path.exists(path)
 
 
 def absolute(path: Path) -> Path:
@@ -48,7 +72,8 @@ def absolute(path: Path) -> Path:
 
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 DatabaseWithoutPassword = Annotated[str, AfterValidator(_without_password)]
-SecretFile = Annotated[Path, AfterValidator(absolute)]
+BrokerAddresses = Annotated[str, AfterValidator(_brokers)]
+SecretFile = Annotated[Path, AfterValidator(_no_secret_itself)]
 
 
 class Strict(BaseModel):
@@ -71,7 +96,7 @@ class NamedInstallation(Strict):
     """One context. kafka_settings, vault_settings: those that docs/configuration.md names, without `REDRESS_`, in small letters."""
 
     services: dict[str, ServiceInContext] = {}
-    kafka: str | None = None
+    kafka: BrokerAddresses | None = None
     kafka_settings: dict[str, str] = {}
     vault_settings: dict[str, str] = {}
     partitions: PositiveInt = 12
@@ -120,6 +145,11 @@ class SaidInContext(FromEnvironment):
                 raise ContextUnusable(f"{name} is no setting of {cls.whose}'s. There are: {', '.join(cls.names())}.")
             if name not in cls.names():
                 raise ContextUnusable(f"{name} is a secret, and a context holds none: set {name}_file.")
+        for name, value in said.items():
+            if "://" in value and ("@" in unquote(urlsplit(value).netloc) or "?" in value):
+                raise ContextUnusable(f"{name} has a user or a query, and a context holds no secret.")
+            if name.endswith("_file") and is_like_a_secret(Path(value)):
+                raise ContextUnusable(f"{name} names a file, and there is none of this name: what was given looks like the secret itself.")
         try:
             return cls(**said)  # type: ignore[arg-type]  # pydantic reads them out of texts
         except ValidationError as error:

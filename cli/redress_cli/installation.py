@@ -21,6 +21,7 @@ from redress_spine.store.keyring import Keyring
 from redress_spine.store.master_keys import MasterKeys, MasterKeyUnusable, files_of
 from redress_spine.store.vault_transit import VaultTransit
 
+AuditedServices = Annotated[list[str] | None, typer.Argument(help=f"One or more of {', '.join(SERVICES)}; all if none is named.")]
 ServiceName = Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")]
 
 

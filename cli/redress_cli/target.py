@@ -23,6 +23,7 @@ from redress_cli.context_file import (
     ContextVault,
     NamedInstallation,
     ServiceInContext,
+    is_like_a_secret,
     read_contexts,
     sentences,
 )
@@ -191,6 +192,8 @@ def _token_of_file(file: Path | None, cure: str, role: str, subject: str, depart
 
 
 def _secret(file: Path) -> str:
+    if is_like_a_secret(file):
+        fail("Where a file is to be named stands what looks like the secret itself. Write it into a file, and name that.")
     try:
         found = file.read_text("utf-8").strip("\r\n ")
     except (OSError, UnicodeDecodeError) as error:

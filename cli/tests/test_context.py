@@ -99,6 +99,20 @@ def test_with_nothing_to_look_at_it_says_what_to_do(monkeypatch: pytest.MonkeyPa
         (["--database", "postgresql://app:hidden@db/x"], "services.intake.database: A context holds no password"),
         (["--owner", "postgresql://app@db/x?password=hidden"], "A context holds no password"),
         (["--url", "https://me:hidden@example.com"], "has no user"),
+        (["--owner", "postgresql://app@db/x?PassWord=hidden"], "A context holds no password"),
+        (["--owner", "postgresql://app@db/x?p%61ssword=hidden"], "A context holds no password"),
+        (["--owner", "postgresql://app@db/x?sslpassword=hidden"], "A context holds no password"),
+        (["--database", "postgresql://app%3Ahidden@db/x"], "A context holds no password"),
+        (["--url", "https://example.com/{service}?token=hidden"], "An address of a service ends with its path"),
+        (["--url", "https://example.com/#hidden"], "An address of a service ends with its path"),
+        (["--url", "https://me%3Ahidden%40example.com"], "has no user"),
+        (["--kafka", "me:hidden@one:9093"], "kafka: It is HOST:PORT, several with commas, without a user"),
+        (["--kafka", "one:9093,SASL_SSL://me:hidden@two:9093"], "kafka: It is HOST:PORT"),
+        (["--kafka-set", "token_url=https://me:hidden@example.com/token"], "kafka_token_url has a user or a query"),
+        (["--token-file", f"eyJ{'hidden' * 20}.eyJ.x"], "token_file: It names a file, and there is none of this name"),
+        (["--token-file", "hidden" * 8], "what was given looks like the secret itself"),
+        (["--database-password-file", "hidden" * 8], "what was given looks like the secret itself"),
+        (["--kafka-set", f"token_file={'hidden' * 8}"], "kafka_token_file names a file, and there is none of this name"),
         (["--url", "example.com"], "begins with https://"),
         (["--database", "mysql://db/x"], "begins with postgresql://"),
         (["--kafka-set", "password=hidden"], "kafka_password is a secret, and a context holds none: set kafka_password_file."),
@@ -112,8 +126,22 @@ def test_what_is_wrong_or_secret_is_not_written(words: list[str], message: str):
     done = redress("context", "add", "production", *words)
     assert done.exit_code == 1
     assert message in said(done)
-    assert "hidden" not in said(done) or words[-1] == "hidden"
+    assert "hidden" not in "".join(done.output.split())
     assert not place().exists()
+
+
+def test_a_token_where_its_file_is_to_be_named_is_not_printed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SERVICE", "intake")
+    monkeypatch.setenv("REDRESS_TOKEN_FILE", f"eyJ{'hidden' * 20}.eyJ.x")
+    done = redress("parked")
+    assert done.exit_code == 1 and "what looks like the secret itself" in said(done)
+    assert "hidden" not in "".join(done.output.split())
+
+
+def test_a_file_of_a_long_name_is_one_where_it_is_there_and_where_its_folder_is_named(home: Path):
+    file = home / ("x" * 60)
+    add("--token-file", str(file), "--database-password-file", f"intake=/run/secrets/{'y' * 60}")
+    assert json.loads(redress("context", "show", "--json").output)["token_file"] == str(file)
 
 
 @pytest.mark.parametrize("name", ["stack", "a b", "../x", "", "\x1b[2J"])

@@ -91,9 +91,11 @@ def complaint(stack: Stack) -> dict[str, str]:
 
 
 def test_what_only_looks_works_by_a_context_alone(context: Stack, complaint: dict[str, str]):
-    assert "intake" in done("status") and "yes" in done("status")
+    told = json.loads(redress("status", "--within", "60", "--json").stdout)
+    assert [(each["server"], each["up"], each["unreached"]) for each in told["servers"]] == [("kafka", True, []), ("postgresql", True, [])]
+    assert [(each["service"], each["ready"], each["cannot"]) for each in told["services"]] == [(service, True, []) for service in SERVICES]
     assert complaint["number"] in done("pending")
-    assert "Parked: nothing." in done("parked")
+    assert "intake: nothing is parked or set aside." in done("parked")
     assert "Nothing was given up." in done("effects")
     assert "equal" in done("verify", "intake")
     first = json.loads(redress("tail", "--from-start", "--limit", "1", "--json", "--complaint", complaint["number"]).stdout)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
@@ -60,6 +61,7 @@ def labels() -> dict[str, set[str]]:
     metrics.request("POST", "/complaints", 201, 0.1)
     metrics.command("register", "done")
     metrics.servers(lambda: {"kafka": ServerSeen(True, 0.1)})
+    metrics.chain(lambda: (UUID(int=1), 2))
     counted = {"Mapping[tuple": {("a", "b"): 1}, "Mapping[str": {"a": 1}}  # a counter, by its labels
     measured: dict[str, Any] = {
         each.name: next((value for kind, value in counted.items() if kind in str(each.type)), 1) for each in fields(Measures)

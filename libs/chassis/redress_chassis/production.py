@@ -11,14 +11,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from redress_chassis.environment import PREFIX
 
-PLAINTEXT_KAFKA, UNVERIFIED_POSTGRESQL, JWKS_OVER_HTTP, DEVELOPMENT_ISSUER, DEFAULT_PASSWORDS, VAULT_OVER_HTTP, FEW_REPLICAS = ACCEPTABLE = (
-    "plaintext-kafka",
-    "unverified-postgresql",
-    "jwks-over-http",
-    "development-issuer",
-    "default-passwords",
-    "vault-over-http",
-    "few-replicas",
+ACCEPTABLE = (
+    PLAINTEXT_KAFKA := "plaintext-kafka",
+    UNVERIFIED_POSTGRESQL := "unverified-postgresql",
+    JWKS_OVER_HTTP := "jwks-over-http",
+    DEVELOPMENT_ISSUER := "development-issuer",
+    DEFAULT_PASSWORDS := "default-passwords",
+    VAULT_OVER_HTTP := "vault-over-http",
+    FEW_REPLICAS := "few-replicas",
 )
 FACTOR, IN_SYNC = 3, 2  # of the topics: with one replica fewer the loss of one broker loses what was acknowledged, or stops everything
 PASSWORDS = frozenset({"local-admin", "local-owner", "local-app"})  # of docker-compose.yml

@@ -76,6 +76,7 @@ class RunningService:
         self._tokens = tokens or settings.tokens()
         self.metrics.issuer(self._tokens.issuer_away)
         self.metrics.servers(self.servers)
+        self.metrics.chain(lambda: self._engine.audit_head if self._engine is not None else None)
         self._engine = engine or self._made(settings)
         self.starting = asyncio.create_task(self._start(self._engine), name="engine-start")
         try:

@@ -243,6 +243,10 @@ class Jar:
     def servers(self) -> Mapping[str, ServerSeen]:
         return self.seen
 
+    @property
+    def audit_head(self) -> tuple[UUID, int] | None:
+        return (UUID(int=7), len(self.audited)) if self.audited else None
+
     def stalled(self) -> list[str]:
         return self.stuck
 

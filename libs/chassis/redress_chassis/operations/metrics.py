@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, Metric, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -98,6 +99,10 @@ class Metrics:
         """seen: how Kafka and PostgreSQL answer."""
         self._spine.servers = seen
 
+    def chain(self, head: Callable[[], tuple[UUID, int] | None]) -> None:
+        """head: this process's chain of the audit trail, and how many records it has."""
+        self._spine.chain = head
+
     def audited(self, kind: str) -> None:
         self._audited.labels(kind).inc()
 
@@ -118,6 +123,7 @@ class _Spine(Collector):
     latest: Measures | None = None
     restored = False
     servers: Callable[[], Mapping[str, ServerSeen]] = staticmethod(dict)
+    chain: Callable[[], tuple[UUID, int] | None] = staticmethod(lambda: None)
 
     def collect(self) -> Iterable[Metric]:
         up = GaugeMetricFamily("redress_server_up", "1 while this replica reaches Kafka or PostgreSQL, else 0.", labels=["server"])
@@ -126,7 +132,14 @@ class _Spine(Collector):
             up.add_metric([server], float(seen.up))
             if seen.seconds is not None:
                 took.add_metric([server], seen.seconds)
-        yield from (up, took)
+        chain = GaugeMetricFamily(
+            "redress_audit_chain_records",
+            "How many records this process's chain of the audit trail has: `redress audit verify` compares it with the database.",
+            labels=["writer"],
+        )
+        if (head := self.chain()) is not None:
+            chain.add_metric([str(head[0])], float(head[1]))
+        yield from (up, took, chain)
         yield GaugeMetricFamily(
             "redress_measured", "1 if the engine could be asked for the measures below.", float(self.latest is not None)
         )

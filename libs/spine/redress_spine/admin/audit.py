@@ -19,6 +19,7 @@ from redress_spine.store.keyring import Keyring
 from redress_spine.store.master_keys import root_of
 
 MOST_DIFFERENCES = 50  # that a report names
+MOST_CHAINS = 100_000  # of which heads are told: each is a process's day
 AT_ONCE = 500  # rows that a cursor fetches
 YOUNGEST = 2 * CHAIN_LASTS  # a chain that old has ended
 ROWS = "SELECT writer, number, at, subjects, record, hash, mac FROM public.audit"
@@ -40,11 +41,12 @@ DELETE = "DELETE FROM public.audit WHERE writer = ANY ($1::uuid[])"
 
 
 class Head(NamedTuple):
-    """What is known from elsewhere of a chain: the number and the hash, in hex, of a record of it."""
+    """What is known from elsewhere of a chain: the number and the hash, in hex, of a record of it. hash: None where only the number is
+    known."""
 
     writer: UUID
     number: int
-    hash: str
+    hash: str | None
     service: str | None = None
 
 
@@ -90,13 +92,17 @@ class AuditDifference:
 @dataclass(slots=True)
 class AuditReport:
     """kinds: how many records of each kind. open: chains without an end: their process runs, was killed, or the end was cut off.
-    macs: whether the master key was there to compare them. more: differences beyond those that are named."""
+    macs: whether the master key was there to compare them. keys: the names of those that sealed a chain. heads: how many records of it
+    were known from elsewhere; without any, nobody sees that its end, or all of it, was deleted. more: differences beyond those that are
+    named."""
 
     service: str
     chains: int = 0
     open: int = 0
     records: int = 0
     macs: bool = True
+    heads: int = 0
+    keys: list[str] = field(default_factory=list)
     kinds: dict[str, int] = field(default_factory=dict)
     differences: list[AuditDifference] = field(default_factory=list)
     more: int = 0
@@ -116,7 +122,7 @@ class Check:
     def __init__(self, service: str, masters: Sequence[bytes], heads: Iterable[Head] = ()) -> None:
         self.report = AuditReport(service, macs=bool(masters))
         self._keys = {key_name(key): key for key in map(audit_key, masters)}
-        self._named: dict[UUID, dict[int, str]] = {}
+        self._named: dict[UUID, dict[int, str | None]] = {}
         self._pruned: dict[UUID, tuple[int, str]] = {}
         self._seen: set[UUID] = set()
         self._writer: UUID | None = None
@@ -124,6 +130,7 @@ class Check:
         self._key: bytes | None = None
         for head in heads:
             if head.service in (None, service):
+                self.report.heads += 1
                 self._name(head.writer, head.number, head.hash)
 
     def name(self, links: Iterable[Link]) -> None:
@@ -146,6 +153,9 @@ class Check:
         if link.writer != self._writer:
             self._end_of_chain()
             self._begin_chain(link, said)
+        if link.number <= self._number:
+            self._differs(link, f"It stands behind record {self._number}: the lines were doubled, or their order was changed.")
+            return
         if link.number != self._number + 1:
             missing = link.number - self._number - 1
             self._differs(link, f"{missing} {'record is' if missing == 1 else 'records are'} missing before it.")
@@ -155,7 +165,7 @@ class Check:
             self._differs(link, "It was not written by this service: its MAC is wrong.")
         if subjects is not None and (at is None or audit.stamp(at) != said.get("at") or set(subjects) != set(said.get("subjects", {}))):
             self._differs(link, "Its columns were changed: they are not what the record says.")
-        if self._named.get(link.writer, {}).pop(link.number, link.hash.hex()) != link.hash.hex():
+        if self._named.get(link.writer, {}).pop(link.number, None) not in (None, link.hash.hex()):
             self._differs(link, "Another record was here when it was named.")
         self._number, self._hash, self._kind = link.number, link.hash, str(said.get("kind"))
         self.report.records += 1
@@ -172,9 +182,12 @@ class Check:
 
     def _begin_chain(self, link: Link, said: Mapping[str, Any]) -> None:
         self._writer, self._number, self._hash = link.writer, 0, genesis(link.writer)
+        if link.writer in self._seen:
+            self._differs(link, "Its chain stands here a second time, behind another one: the order of the lines was changed.")
         self._seen.add(link.writer)
         self.report.chains += 1
-        self._key = self._keys.get(said.get("key", ""))
+        self._key = self._keys.get(name := str(said.get("key", "")))
+        self.report.keys += [name] if self._key is not None and name not in self.report.keys else []
         if link.number == 1 and said.get("kind") != BEGUN:
             self._differs(link, "It is no beginning of a chain.")
         elif link.number == 1 and self._keys and self._key is None:
@@ -189,8 +202,9 @@ class Check:
         if beyond := [number for number in self._named.get(self._writer, {}) if number > self._number]:
             self._add(self._writer, self._number, f"The chain ends here, and had {max(beyond)} records at least: its end was cut off.")
 
-    def _name(self, writer: UUID, number: int, hash: str) -> None:
-        self._named.setdefault(writer, {})[number] = hash
+    def _name(self, writer: UUID, number: int, hash: str | None) -> None:
+        named = self._named.setdefault(writer, {})
+        named[number] = hash or named.get(number)
 
     def _differs(self, link: Link, what: str) -> None:
         self._add(link.writer, link.number, what)
@@ -221,6 +235,12 @@ async def listed(dsn: str, wanted: Filter, limit: int | None = None) -> AsyncIte
     async with _snapshot(dsn) as connection:
         async for row in connection.cursor(f"{sql} ORDER BY {order}", *values, prefetch=AT_ONCE):
             yield link_of(row)
+
+
+async def heads(service: str, dsn: str) -> list[Head]:
+    """How far its chains have come, the youngest first: to be kept where the owner of the database cannot reach it."""
+    async with _snapshot(dsn) as connection:
+        return [Head(row["writer"], row["number"], row["hash"].hex(), service) for row in await connection.fetch(audit.HEADS, MOST_CHAINS)]
 
 
 async def prune(service: str, owner_dsn: str, master: Keyring | bytes, before: datetime, who: str) -> tuple[int, int]:

@@ -35,8 +35,8 @@ HELD = 60.0  # seconds beyond the settling time that timed automations may wait 
 STARTS = 10.0  # seconds between two looks at where the log begins
 KAFKA, POSTGRESQL = "kafka", "postgresql"
 WITHOUT = {
-    KAFKA: "Kafka does not answer: commands are carried out and their events wait in the journal; what other services do is not seen, and no "
-    "deadline is judged.",
+    KAFKA: "Kafka does not answer: commands are carried out and their events wait in the journal; what other services do is not seen, and "
+    "no deadline is judged.",
     POSTGRESQL: "The database does not answer: no command is carried out, and no question is answered.",
 }
 # However many there are, so many are read at most: who looks must not add to an outage. Index:

@@ -159,6 +159,11 @@ class Trail:
     def seal_with(self, root: bytes) -> None:
         self._key = audit_key(root)
 
+    @property
+    def head(self) -> tuple[UUID, int] | None:
+        """The chain that grows, and the number of its last record."""
+        return None if self._chain is None else (self._chain.writer, self._chain.number)
+
     async def record(self, record: AuditRecord) -> None:
         """Returns once it is there. Raises Unavailable where that cannot be said: then it may be there all the same."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

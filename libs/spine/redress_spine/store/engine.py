@@ -435,6 +435,11 @@ class Engine:
         """The same of what anybody can cause without end: counted, and written within seconds."""
         self._audit.tally(record)
 
+    @property
+    def audit_head(self) -> tuple[UUID, int] | None:
+        """This process's chain of the audit trail, and how many records it has; None before its first one."""
+        return self._audit.head
+
     async def parked(
         self, limit: int = 200, after: str = "", only: str | None = None, aside_after: tuple[str, int, int] | None = None
     ) -> tuple[list[ParkedSubject], list[DeadLetterEntry]]:

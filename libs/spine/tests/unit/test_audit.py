@@ -82,6 +82,33 @@ def test_records_that_are_missing_are_counted():
     assert found(links[1:])[0] == (2, "1 record is missing before it.")
 
 
+def test_records_that_stand_twice_or_in_another_order_are_not_counted_as_missing():
+    links, check = chain(2), Check("jar", (MASTER,))
+    for link in [links[0], links[1], links[1], links[2], links[0]]:
+        check.take(link)
+    report = check.finish()
+    assert [each.number for each in report.differences] == [2, 1]
+    assert {each.what.partition(":")[2] for each in report.differences} == {" the lines were doubled, or their order was changed."}
+    check = Check("jar", (MASTER,))
+    for link in [*links, *chain(), *links]:
+        check.take(link)
+    assert (
+        check.finish().differences[0].what == "Its chain stands here a second time, behind another one: the order of the lines was changed."
+    )
+
+
+def test_of_a_chain_of_which_only_the_number_is_known_the_end_is_missed():
+    links = chain()
+    told = Head(links[0].writer, 4, None, "jar")
+    assert checked(links, heads=[told]).heads == 1
+    assert found(links, heads=[told]) == []
+    assert found(links[:2], heads=[told])[0][0] == 2
+    assert found(heads=[told]) == [(4, "The chain is missing, of which 4 records are known.")]
+    wrong = Head(links[0].writer, 4, "00", "jar")
+    for both in ([told, wrong], [wrong, told]):
+        assert found(links, heads=both) == [(4, "Another record was here when it was named.")]
+
+
 def test_an_end_that_was_cut_off_is_known_from_the_next_chain_and_from_the_log():
     first = chain()
     second = chain(heads=[head(first)])
