@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, tzinfo
 from typing import Annotated, Any
 
@@ -13,18 +14,21 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from redress_cli.api import Api
+from redress_cli.api import Api, NoAnswer
 from redress_cli.console import AsJson, err, fail, out
 from redress_cli.harmless import foreign, harmless
 from redress_cli.held import ParkedRow, parked_of, place_of
 from redress_cli.installation import Installation, known
-from redress_cli.log_reading import events
+from redress_cli.log_reading import events, events_over_http
 from redress_cli.subjects import subject_of
 from redress_cli.target import ContextName, StackFolder, installation
 from redress_spine.messaging.envelope import Envelope
 
 COLOURS = {"intake": "cyan", "triage": "magenta", "handling": "blue", "sla-monitor": "yellow", "callback": "green"}
 MASK = "•••"
+
+
+OverHttp = Annotated[bool, typer.Option("--http", help="Let a service read the log: where Kafka cannot be reached from here.")]
 
 
 def tail(
@@ -35,9 +39,10 @@ def tail(
     complaint: Annotated[str | None, typer.Option(help="Only this complaint: its number or its id.")] = None,
     from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the first event, not with the next one.")] = False,
     limit: Annotated[int, typer.Option(help="End after so many events; 0: go on until Ctrl-C.", min=0)] = 0,
+    over_http: OverHttp = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show events as they happen. Personal data is masked: it is sealed on the log.
+    """Show events as they happen. Personal data is masked: it is sealed on the log. Where no Kafka is told, a service reads it for us.
 
     Examples:
 
@@ -46,6 +51,8 @@ def tail(
         redress tail --type deadline --service sla-monitor
 
         redress tail --complaint 7K3M-9QX2-V0T --from-start --limit 20
+
+        redress tail --http
     """
     if service:
         known(service)
@@ -59,31 +66,38 @@ def tail(
             and (not subject or subject.partition("/")[2] in envelope.subject)
         )
 
+    shown = 0
+
+    def enough(envelope: Envelope) -> bool:
+        nonlocal shown
+        if wanted(envelope):
+            print_json(envelope) if as_json else out.print(line(envelope))
+            shown += 1
+        return bool(limit) and shown >= limit
+
     async def follow() -> None:
-        shown = 0
         async for envelope in events(where, subject, from_start=from_start, follow=True):
-            if wanted(envelope):
-                print_json(envelope) if as_json else out.print(line(envelope))
-                shown += 1
-                if limit and shown >= limit:
-                    return
+            if enough(envelope):
+                return
 
     if not as_json:
         err.print("Waiting for events; Ctrl-C ends it.", style="dim")
-    run(follow())
+    if over_http or not where.has_kafka:
+        with interruptible():
+            any(map(enough, events_over_http(where, subject, from_start=from_start, follow=True)))
+    else:
+        run(follow())
 
 
 def timeline(
     number: Annotated[str, typer.Argument(help="The complaint's number, or its id.")],
-    over_http: Annotated[
-        bool, typer.Option("--http", help="Ask intake for the complaint's stages: where Kafka cannot be reached from here.")
-    ] = False,
+    over_http: OverHttp = False,
     folder: StackFolder = None,
     context: ContextName = None,
     as_json: AsJson = False,
 ) -> None:
     """Show everything that happened to one complaint, and which service said it; then where it is parked, since when, and why. Where no
-    Kafka is told, its stages since the registration, as intake knows them.
+    Kafka is told, a service reads the log for us; where none can, its stages since the registration are shown, as intake knows them.
 
     Examples:
 
@@ -94,21 +108,42 @@ def timeline(
     where = installation(folder, context)
     subject = subject_of(where, number)
     if over_http or not where.has_kafka:
-        _show_stages(where, number, subject, as_json)
+        try:
+            found = list(_once(events_over_http(where, subject, from_start=True, follow=False)))
+        except NoAnswer as error:
+            err.print(
+                harmless(f"The log cannot be read through a service: {error} Here are the stages alone."), style="yellow", markup=False
+            )
+            _show_stages(where, number, subject, as_json)
+        else:
+            _show_events(found, number, as_json)
     else:
         try:
             found = run(collected(where, subject))
         except (KafkaError, OSError) as error:
-            fail(f"Kafka cannot be read from here: {type(error).__name__}: {error}. The stages alone: redress timeline {number} --http")
-        if not found:
-            fail(f"The log has no event about {number}.")
-        if as_json:
-            for envelope in found:
-                print_json(envelope)
-        else:
-            out.print(timeline_table(found, f"Complaint {number}"))
+            fail(f"Kafka cannot be read from here: {type(error).__name__}: {error}. Through a service: redress timeline {number} --http")
+        _show_events(found, number, as_json)
     if any(where.urls.values()):
         _show_parked(where, subject, as_json)
+
+
+def _show_events(found: list[Envelope], number: str, as_json: bool) -> None:
+    if not found:
+        fail(f"The log has no event about {number}.")
+    if as_json:
+        for envelope in found:
+            print_json(envelope)
+    else:
+        out.print(timeline_table(found, f"Complaint {number}"))
+
+
+def _once(found: Iterable[Envelope]) -> Iterable[Envelope]:
+    """Each event once: a relay may have sent it twice."""
+    seen: set[str] = set()
+    for envelope in found:
+        if envelope.id not in seen:
+            seen.add(envelope.id)
+            yield envelope
 
 
 def _show_parked(where: Installation, subject: str, as_json: bool) -> None:
@@ -193,11 +228,16 @@ def what(data: Mapping[str, Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    if isinstance(value, str) and value.startswith("sealed:"):
+    if _masked(value):
         return MASK
     if isinstance(value, list):
         return f"[{len(value)}]" if value and isinstance(value[0], dict) else ",".join(map(str, value))
     return str(value)
+
+
+def _masked(value: Any) -> bool:
+    """It is sealed on the log, or a service that read the log for us has masked it."""
+    return isinstance(value, str) and value.startswith(("sealed:", "masked:"))
 
 
 def name_of(kind: str) -> str:
@@ -211,7 +251,7 @@ def clock_time(instant: datetime, zone: tzinfo | None = None) -> str:
 
 
 def print_json(envelope: Envelope) -> None:
-    masked = {name: MASK if isinstance(value, str) and value.startswith("sealed:") else value for name, value in envelope.data.items()}
+    masked = {name: MASK if _masked(value) else value for name, value in envelope.data.items()}
     out.print_json(
         data={
             "time": envelope.time.isoformat(),
@@ -228,8 +268,15 @@ def print_json(envelope: Envelope) -> None:
 
 def run(work: Any, on_end: Callable[[], None] = lambda: None) -> Any:
     """Run to the end or to Ctrl-C."""
-    try:
+    with interruptible(on_end):
         return asyncio.run(work)
+
+
+@contextmanager
+def interruptible(on_end: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Ctrl-C ends it, and the command."""
+    try:
+        yield
     except KeyboardInterrupt:
         on_end()
         raise typer.Exit(130) from None

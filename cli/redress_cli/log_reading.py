@@ -1,19 +1,25 @@
-"""Events as they stand on Kafka: those that are there, or for ever those that come. What does not prove its source is not among them."""
+"""Events as they stand on the log: those that are there, or for ever those that come; read from Kafka, or over HTTP from a service that
+reads it. What does not prove its source is not among them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import datetime
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
+from redress_cli.api import Api, NoAnswer, good
 from redress_cli.console import err, fail
 from redress_cli.harmless import harmless
 from redress_cli.installation import Installation
 from redress_events.contracts import CONTRACTS
 from redress_events.vocabulary import EVENT_TOPICS, LIFECYCLE
-from redress_spine.messaging.envelope import Envelope, Malformed, decode
+from redress_spine.messaging.envelope import Envelope, Malformed, dataschema, decode
 from redress_spine.messaging.kafka_clients import Consumer
 from redress_spine.messaging.mac import MacKeys, NotProved
 from redress_spine.messaging.polling import poll
@@ -29,6 +35,8 @@ PUBLIC_STREAMS = sorted(
 ANSWER = 5.0  # seconds that who follows waits for an answer before it is said that there is none
 QUIET = 2.0  # seconds without a record after which it is asked whether Kafka is there
 AGAIN = 1.0  # seconds between two attempts to reach it
+WAIT, PATIENCE = 3.0, 15.0  # seconds that a service waits for an event, and that we wait for the service
+BEGINNING = "1970-01-01T00:00:00Z"
 AWAY = (KafkaError, OSError, TimeoutError)
 
 
@@ -70,21 +78,68 @@ async def events(where: Installation, subject: str | None, *, from_start: bool, 
         await asyncio.sleep(AGAIN)
 
 
-class Reach:
-    """Says once that Kafka went away, and that it is back."""
+def events_over_http(where: Installation, subject: str | None, *, from_start: bool, follow: bool) -> Iterator[Envelope]:
+    """The same of the lifecycle, where Kafka cannot be reached from here: asked of one service, and of another one where that does not
+    answer. Personal data is masked by the service. follow: as above; else raises NoAnswer."""
+    api, reach = Api(where, "ops", patience=PATIENCE), Reach("A service that reads the log")
+    services = deque(where.answering())
+    asked: dict[str, Any] = {"subject": subject, "since": BEGINNING if from_start else None}
+    tries = 0
+    while True:
+        try:
+            page = good(services[0], api.ask(services[0], "/ops/log", **asked, wait=WAIT if follow else None))
+        except NoAnswer as error:
+            services.rotate(-1)
+            tries += 1
+            if not follow and tries >= len(services):
+                raise
+            if follow:
+                reach.away(error)
+                time.sleep(AGAIN)
+            continue
+        reach.there()
+        asked, tries = {"subject": subject, "after": page["next"]}, 0
+        for each in page["unproved"]:
+            _say_unproved(f"{each['topic']}/{each['partition']} offset {each['offset']}", each["detail"])
+        yield from map(_envelope, page["events"])
+        if page["at_end"] and not follow:
+            return
 
-    def __init__(self) -> None:
+
+def _envelope(told: Mapping[str, Any]) -> Envelope:
+    return Envelope(
+        id=told["id"],
+        source=told["source"],
+        type=told["type"],
+        subject=told["subject"],
+        time=datetime.fromisoformat(told["time"]),
+        version=told["streamversion"],
+        data=told["data"],
+        actor=told["actor"],
+        correlation=told["correlationid"],
+        causation=told["causationid"],
+        traceparent=None,
+        dataschema=dataschema(told["type"]),
+    )
+
+
+class Reach:
+    """Says once that what is read went away, and that it is back."""
+
+    def __init__(self, what: str = "Kafka") -> None:
+        self._what = what
         self._away = False
 
     def away(self, error: Exception) -> None:
         if not self._away:
-            message = f"Kafka does not answer ({type(error).__name__}). This waits for it, and goes on where it was. See: redress status"
-            err.print(message, style="red", markup=False)
+            why = str(error) if isinstance(error, NoAnswer) else type(error).__name__
+            message = f"{self._what} does not answer ({why}). This waits for it, and goes on where it was. See: redress status"
+            err.print(harmless(message), style="red", markup=False)
         self._away = True
 
     def there(self) -> None:
         if self._away:
-            err.print("Kafka answers again.", style="green")
+            err.print(f"{self._what} answers again.", style="green")
         self._away = False
 
 
@@ -128,9 +183,12 @@ def _event(record: Record, mac: MacKeys) -> Envelope | None:
     if (signer := signer_of(mac, record, record.chained)) == envelope.source:
         return envelope
     why = signer.detail if isinstance(signer, NotProved) else f"It was signed by {signer}."
-    place = f"{record.topic}/{record.partition} offset {record.offset}"
-    err.print(harmless(f"{place} is not shown, for nothing proves its source. {why}"), style="red", markup=False)
+    _say_unproved(f"{record.topic}/{record.partition} offset {record.offset}", why)
     return None
+
+
+def _say_unproved(place: str, why: str) -> None:
+    err.print(harmless(f"{place} is not shown, for nothing proves its source. {why}"), style="red", markup=False)
 
 
 def places_of(partitions: int, subject: str | None) -> list[TopicPartition]:

@@ -63,7 +63,9 @@ class ServiceStatus:
 
 
 def status(
-    within: Annotated[float, typer.Option(min=0.1, help="Seconds in which all must have answered.")] = WITHIN,
+    within: Annotated[
+        float, typer.Option(envvar="REDRESS_STATUS_WITHIN", min=0.1, help="Seconds in which all must have answered.")
+    ] = WITHIN,
     folder: StackFolder = None,
     context: ContextName = None,
     as_json: AsJson = False,

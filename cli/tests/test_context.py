@@ -190,7 +190,7 @@ def test_a_password_comes_from_its_file_when_it_is_needed(home: Path):
     [
         (["verify", "intake"], "tells no database of intake. Say it once: redress context add production --database intake=postgresql://…"),
         (["rebuild", "intake"], "tells no owner of the database of intake. Say it once: redress context add production --owner intake="),
-        (["tail"], "tells no Kafka. Say it once: redress context add production --kafka HOST:PORT"),
+        (["tail"], "ask for a bearer token of the role ops, and none is told: redress context add production --token-file FILE"),
         (["parked"], "ask for a bearer token of the role ops, and none is told: redress context add production --token-file FILE"),
         (["restore-log", "--yes"], "tells no owner of the database of intake."),
     ],

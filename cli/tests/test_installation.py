@@ -101,22 +101,25 @@ def test_what_only_looks_works_by_a_context_alone(context: Stack, complaint: dic
     first = json.loads(redress("tail", "--from-start", "--limit", "1", "--json", "--complaint", complaint["number"]).stdout)
     assert (first["service"], first["subject"]) == ("intake", f"complaint/{complaint['id']}")
     assert "complaint-registered" in done("timeline", complaint["number"])
-    assert "stage" in done("timeline", complaint["number"], "--http")
+    assert "complaint-registered" in done("timeline", complaint["number"], "--http")
     told = json.loads(redress("relay", "--json").stdout)
     assert [each["service"] for each in told] == list(SERVICES) and told[0]["position"] > 0
 
 
-def test_without_a_kafka_a_timeline_has_the_stages_that_intake_knows(context: Stack, complaint: dict[str, str], home: Path):
+def test_without_a_kafka_a_service_reads_the_log_for_us(context: Stack, complaint: dict[str, str], home: Path):
     done("context", "add", "over-http", "--url", f"intake={context.urls['intake']}", "--token-file", str(home / "token"))
-    words = ["timeline", complaint["id"], "--context", "over-http"]
+    words = ["timeline", complaint["number"], "--context", "over-http"]
     until = time.monotonic() + 120
-    while "routed" not in (told := done(*words)):
+    while "complaint-routed" not in (told := done(*words)):
         assert time.monotonic() < until, told
         time.sleep(0.2)
-    assert "its stages since the registration" in told
-    stages = [json.loads(line) for line in redress(*words, "--json").stdout.splitlines()]
-    assert [each["stage"] for each in stages][:2] == ["classified", "routed"]
-    assert "The context over-http tells no Kafka." in redress("tail", "--context", "over-http").output
+    assert "complaint-registered" in told and "Ada" not in told and "•••" in told
+    over_http = [json.loads(line) for line in redress(*words, "--json").stdout.splitlines()]
+    by_kafka = [json.loads(line) for line in redress("timeline", complaint["number"], "--json").stdout.splitlines()]
+    heads = ("time", "service", "type", "subject", "version", "actor")
+    assert [[each[name] for name in heads] for each in over_http] == [[each[name] for name in heads] for each in by_kafka]
+    tailed = redress("tail", "--context", "over-http", "--from-start", "--limit", "1", "--json", "--complaint", complaint["id"])
+    assert json.loads(tailed.stdout)["subject"] == f"complaint/{complaint['id']}" and "sealed:" not in tailed.stdout
 
 
 def test_what_changes_something_asks_and_is_told(context: Stack, complaint: dict[str, str]):

@@ -11,12 +11,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from aiokafka import TopicPartition
 from spine_log import Author, Pen, subject_of
 from spine_stack import MAC, registered
+from typer.testing import CliRunner
 
-from redress_cli import log_reading
+from redress_cli import log, log_reading
+from redress_cli.api import NoAnswer
+from redress_cli.main import app
 from redress_events.contracts.intake import ComplaintChased
 from redress_events.vocabulary import LIFECYCLE
 from redress_local.kafka import Kafka
@@ -104,3 +108,60 @@ async def test_who_follows_a_kafka_that_goes_away_is_told_and_goes_on_when_it_is
     following.cancel()
     await asyncio.wait([following])
     assert shown.empty(), "each is shown once"
+
+
+FIRST = {
+    "id": "complaint/1/intake/1",
+    "source": "intake",
+    "type": "redress.intake.complaint-registered.v1",
+    "subject": "complaint/1",
+    "time": "2026-02-13T09:00:00+00:00",
+    "streamversion": 1,
+    "data": {"text": "masked: 7 characters", "channel": "web"},
+    "actor": "desk\x1b[2J",
+    "correlationid": "c",
+    "causationid": None,
+}
+
+
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """Two that read the log for others; the first one stops answering after a page. What was asked."""
+    asked: list[tuple[str, dict[str, Any]]] = []
+    pages = {
+        None: {"events": [FIRST], "unproved": [], "next": "1.0", "at_end": False},
+        "1.0": {"events": [FIRST | {"id": "complaint/1/intake/2"}], "unproved": [], "next": "2.0", "at_end": True},
+    }
+
+    def ask(service: str, path: str, **params: Any) -> httpx.Response:
+        asked.append((service, params))
+        if service == "intake" and len(asked) > 1:
+            raise NoAnswer("intake does not answer.")
+        return httpx.Response(200, json=pages[params.get("after")])
+
+    monkeypatch.setattr(log_reading, "Api", lambda where, role, patience: SimpleNamespace(ask=ask))
+    return asked
+
+
+def test_where_one_service_stops_reading_for_us_another_goes_on_at_the_same_place(services: list[tuple[str, dict[str, Any]]]):
+    where: Any = SimpleNamespace(answering=lambda: ["intake", "triage"])
+    found = list(log_reading.events_over_http(where, "complaint/1", from_start=True, follow=False))
+    assert [each.id for each in found] == ["complaint/1/intake/1", "complaint/1/intake/2"]
+    assert [(service, params.get("after")) for service, params in services] == [("intake", None), ("intake", "1.0"), ("triage", "1.0")]
+    shown = str(log.line(found[0]))
+    assert "text=•••" in shown and "channel=web" in shown and "\x1b" not in shown
+
+
+def test_where_no_service_reads_the_log_the_stages_are_shown_and_it_is_said_why(monkeypatch: pytest.MonkeyPatch):
+    def none(*_: object, **__: object) -> Any:
+        raise NoAnswer("triage answered 503: Kafka does not let triage read the log now.")
+        yield
+
+    shown: list[str] = []
+    where = SimpleNamespace(has_kafka=False, urls={})
+    monkeypatch.setattr(log, "installation", lambda folder, context: where)
+    monkeypatch.setattr(log, "events_over_http", none)
+    monkeypatch.setattr(log, "_show_stages", lambda where, number, subject, as_json: shown.append(subject))
+    done = CliRunner().invoke(app, ["timeline", "01890000-0000-7000-8000-000000000001"])
+    assert (done.exit_code, shown) == (0, ["complaint/01890000-0000-7000-8000-000000000001"])
+    assert "The log cannot be read through a service: triage answered 503" in " ".join(done.stderr.split())

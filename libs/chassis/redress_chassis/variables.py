@@ -27,6 +27,7 @@ READ_BY_OTHERS = frozenset(
         "REDRESS_REPLICATION_FACTOR",
         "REDRESS_SERVICE_KEYS",
         "REDRESS_STACK",
+        "REDRESS_STATUS_WITHIN",
         "REDRESS_TOKEN_FILE",
         "REDRESS_URL",
     }

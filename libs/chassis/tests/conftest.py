@@ -46,7 +46,18 @@ from redress_spine.messaging.mac import make_keys
 from redress_spine.processing.clock import Clock, wall_clock
 from redress_spine.processing.idle import Idle, StuckRow
 from redress_spine.store.audit import AuditRecord
-from redress_spine.store.engine import CommandMetadata, Health, KeyReused, Loaded, Measures, Parked, ServerSeen, Unknown
+from redress_spine.store.engine import (
+    CommandMetadata,
+    Health,
+    KeyReused,
+    Loaded,
+    LogPage,
+    Measures,
+    NoSuchPlace,
+    Parked,
+    ServerSeen,
+    Unknown,
+)
 from redress_spine.store.states import Query
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -236,6 +247,12 @@ class Jar:
 
     def tally(self, record: AuditRecord) -> None:
         self.tallied.append(record)
+
+    async def log(self, after: Sequence[int] | None, since: datetime | None, subject: str | None, limit: int, wait: float) -> LogPage:
+        if after is not None and len(after) != 2:
+            raise NoSuchPlace
+        first, second = after or (3, 4)
+        return LogPage([{"id": "note/1/jar/1", "data": {}}][:limit], [], [first + 1, second], wait > 0)
 
     async def health(self) -> Health:
         return Health(self.ready, [] if self.ready else ["The log was not yet read to its end."], cannot=self.cannot, servers=self.seen)

@@ -57,7 +57,7 @@ def entry_after(cursor: str | None, subject: str, name: str) -> EntryPlace:
             of == f"{subject} {name}" and SOURCE.fullmatch(source) and abs(at) < 2**63 and 0 < version < 2**63
         ):
             return at, source, version
-    raise _bad_cursor()
+    raise bad_cursor()
 
 
 def cursor_before(position: int, subject: str, name: str) -> str:
@@ -72,7 +72,7 @@ def position_before(cursor: str | None, subject: str, name: str) -> int | None:
     match _decoded(cursor):
         case [str(of), int(position)] if of == f"{subject} {name}" and 0 < position < 2**63 and not isinstance(position, bool):
             return position
-    raise _bad_cursor()
+    raise bad_cursor()
 
 
 def place_of(cursor: str | None, query: Query, args: Sequence[Any]) -> tuple[int, str] | None:
@@ -84,20 +84,20 @@ def place_of(cursor: str | None, query: Query, args: Sequence[Any]) -> tuple[int
             name == _list(query, args) and not isinstance(order, bool) and abs(order) < 2**63 and SUBJECT.fullmatch(subject)
         ):
             return order, subject
-    raise _bad_cursor()
+    raise bad_cursor()
 
 
 def _decoded(cursor: str) -> Any:
     try:
         return orjson.loads(base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error):
-        raise _bad_cursor() from None
+        raise bad_cursor() from None
 
 
 def _list(query: Query, args: Sequence[Any]) -> str:
     return hashlib.sha256(orjson.dumps([query.name, list(args)], default=str)).hexdigest()[:16]
 
 
-def _bad_cursor() -> Problem:
+def bad_cursor() -> Problem:
     detail = "Take the cursor from `next` of the page before, with the same filters."
     return Problem(400, "bad-cursor", detail, [Flaw("/cursor", detail, "bad-cursor", "query")])

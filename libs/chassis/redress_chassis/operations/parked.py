@@ -1,4 +1,5 @@
-"""What operators do to a running service: look at records that are parked or set aside, redrive them or pass them by; retry effects."""
+"""What operators do to a running service: look at records that are parked or set aside, redrive them or pass them by; retry effects; and
+read the log where they cannot reach Kafka."""
 
 from __future__ import annotations
 
@@ -7,23 +8,24 @@ from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Path, Request
 from fastapi import Query as Parameter
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from redress_chassis.api.bodies import Body, Form, Short, Words, storable
 from redress_chassis.api.commands import Permitted
 from redress_chassis.api.openapi import problems
-from redress_chassis.api.paging import MOST, Limit
+from redress_chassis.api.paging import MOST, Limit, bad_cursor
 from redress_chassis.auth.permissions import ANYTHING, Roles
 from redress_chassis.edge.problems import not_found
 from redress_spine.messaging.envelope import SUBJECT
 from redress_spine.processing.effects import DeadEffect, NoSuchEffect
 from redress_spine.processing.parking import DeadLetterEntry, NotParked, ParkedSubject, Redriven, Skipped, SkippedRecord, TakenIn
 from redress_spine.processing.skips import checked_why
-from redress_spine.store.engine import Engine
+from redress_spine.store.engine import Engine, NoSuchPlace
 
 router = APIRouter(prefix="/ops", tags=["operations"])
 OPERATORS: Roles = {"ops": ANYTHING}
 OPERATIONS: Mapping[str, Roles] = {
+    "GET /ops/log": OPERATORS,
     "GET /ops/parked": OPERATORS,
     "GET /ops/record": OPERATORS,
     "POST /ops/redrive": OPERATORS,
@@ -33,6 +35,7 @@ OPERATIONS: Mapping[str, Roles] = {
     "POST /ops/effects/{reactor}/{key}/retry": OPERATORS,
     "POST /ops/effects/{reactor}/{key}/drop": OPERATORS,
 }
+OFFSETS = r"^[0-9]{1,18}(\.[0-9]{1,18})*$"
 AT_ONCE = 50  # records or subjects that one request decides on
 
 Name = Annotated[str, Path(max_length=200), AfterValidator(storable)]
@@ -73,6 +76,16 @@ class RecordBody(Body):
     event: bool
 
 
+class LogPageView(Body):
+    """A page of the log. events: as their envelopes have them, masked. unproved: places of records that prove no source, and why. next: for
+    the following page; at_end: nothing more is there now."""
+
+    events: list[dict[str, Any]]
+    unproved: list[dict[str, Any]]
+    next: str
+    at_end: bool
+
+
 class DropBody(Body):
     """Why the effect is never to be done. It is kept for ever."""
 
@@ -106,6 +119,25 @@ class HeldRecordView(BaseModel):
     size: int
     value: dict[str, Any] | None = None
     bytes: str | None = None
+
+
+@router.get("/log", responses=problems(400))
+async def read_log(
+    request: Request,
+    call: Permitted[Any],
+    limit: Limit = MOST,
+    after: Annotated[str | None, Parameter(pattern=OFFSETS, max_length=20_000, description="`next` of the page before.")] = None,
+    since: Annotated[AwareDatetime | None, Parameter(description="Where the first page begins; without it with what comes now.")] = None,
+    subject: SubjectFilter = None,
+    wait: Annotated[float, Parameter(ge=0, le=20, description="Seconds to wait for an event where there is none yet.")] = 0,
+) -> LogPageView:
+    """Events of all services as they stand on the log, without personal data. Whoever asks again with `next` sees each of them once."""
+    offsets = None if after is None else [int(each) for each in after.split(".")]
+    try:
+        page = await _engine(request).log(offsets, since, subject, limit, wait)
+    except NoSuchPlace:
+        raise bad_cursor() from None
+    return LogPageView(events=page.events, unproved=page.unproved, next=".".join(map(str, page.next)), at_end=page.at_end)
 
 
 @router.get("/parked")

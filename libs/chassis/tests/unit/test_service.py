@@ -300,6 +300,18 @@ async def test_the_spine_can_be_watched(alice, jar):
     assert "13800138000" not in text
 
 
+async def test_operators_read_the_log_through_a_service_page_by_page(client, issuer, alice):
+    ops = {"authorization": f"Bearer {issuer.token('ops')}"}
+    first = (await client.get("/ops/log", headers=ops)).json()
+    assert first == {"events": [{"id": "note/1/jar/1", "data": {}}], "unproved": [], "next": "4.4", "at_end": False}
+    assert (await client.get("/ops/log", params={"after": first["next"], "wait": 1}, headers=ops)).json()["next"] == "5.4"
+    wrong = await client.get("/ops/log", params={"after": "7"}, headers=ops)
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "bad-cursor")
+    for odd in ({"after": "1.x"}, {"after": "1" * 19}, {"since": "2026-02-13T09:00:00"}, {"wait": 21}, {"subject": "note"}):
+        assert (await client.get("/ops/log", params=odd, headers=ops)).status_code == 422, odd
+    assert (await alice.get("/ops/log")).status_code == 403
+
+
 async def test_measures_that_cannot_be_had_are_missing_not_old(alice, jar):
     await alice.get("/metrics")
     jar.fails = Unavailable("away")

@@ -32,6 +32,7 @@ from redress_spine.processing.automations import AutomationLoop
 from redress_spine.processing.clock import Clock, CrossCheck, SteppingClock, follow, wall_clock
 from redress_spine.processing.effects import DeadEffect, NoSuchEffect, Shown
 from redress_spine.processing.idle import Idle, InFlight, look
+from redress_spine.processing.log_view import LogPage, LogView, NoSuchPlace
 from redress_spine.processing.parking import DeadLetterEntry, ParkedSubject, Parking, Redriven, Skipped, SkippedRecord, TakenIn
 from redress_spine.processing.performing import Performing
 from redress_spine.processing.planning import Planning
@@ -144,6 +145,7 @@ class Engine:
         self._master_keys = MasterKeys.of(config.master_key)
         self._lookup_key = b""  # as the next two: known once the database says what it is derived from
         self._vault = Vault(self._master_keys.ring, self._database.reading, self._wait_for_keys, config.mac)
+        self._log_view = LogView(source, kafka, self._topics.lifecycle, config.partitions, config.mac, contracts)
         self._audit = Trail(source, None, self._database.reading)
         self._next_wait: asyncio.Task[bool] | None = None
         self._waiting = asyncio.Lock()
@@ -452,6 +454,10 @@ class Engine:
         held = await self._database.on_live(lambda: self.parking.held(subject=subject, place=place, topic=topic))
         return None if held is None else view(held, self._contracts)
 
+    async def log(self, after: Sequence[int] | None, since: datetime | None, subject: str | None, limit: int, wait: float) -> LogPage:
+        """Events of all services as they stand on the log, as `LogView.page` gives them. Raises NoSuchPlace, Unavailable."""
+        return await self._log_view.page(after, since, subject, limit, wait)
+
     async def redrive(self, subject: str, dry_run: bool = False) -> Redriven:
         """Raises NotParked."""
         with self._in_flight:
@@ -600,7 +606,9 @@ __all__ = [
     "KeyMissing",
     "KeyReused",
     "Loaded",
+    "LogPage",
     "Measures",
+    "NoSuchPlace",
     "NotYet",
     "Parked",
     "PlaintextMissing",
