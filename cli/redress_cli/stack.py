@@ -16,6 +16,7 @@ from rich.table import Column, Table
 
 from redress_cli.console import DEFAULT_FOLDER, AsJson, Folder, err, fail, moment, out
 from redress_local.processes import StartFailed
+from redress_local.reviving import ended, revive
 from redress_local.state import COMPOSE, NotRunning, Stack, read_stack
 from redress_local.system import System
 from redress_spine.processing.clock import SteppingClock
@@ -49,7 +50,8 @@ def up(
 
     Kafka and PostgreSQL are those of REDRESS_KAFKA_ADDRESS and REDRESS_POSTGRES_ADMIN_DSN if both are set, else containers
     where a Docker engine answers, else local processes. Data stays in the folder: the next start has it again.
-    What runs already is shown, and is refused where it runs with other options than those that are given here.
+    What runs already is shown, and is refused where it runs with other options than those that are given here. Of a stack that runs, a
+    process that has ended is started again, alone, on the same data and port.
 
     Examples:
 
@@ -67,7 +69,10 @@ def up(
     if running is not None:
         if differing := _differing(running, foreground, replicas, settle, log_level, clock, at):
             fail(f"Already running in {folder}, but not so: {'; '.join(differing)}. To start it otherwise: redress down, then redress up.")
-        err.print(f"Already running in {folder}.")
+        if names := ended(running):
+            running = _revived(running, names)
+        else:
+            err.print(f"Already running in {folder}.")
         _show(running, as_json)
         return
     system = System(
@@ -158,20 +163,22 @@ def _stay(system: System, asked_to_end: threading.Event) -> None:
 
 
 def _still_running(folder: Folder) -> Stack | None:
-    """The stack in this folder if all of it runs; None if nothing does. Half a stack is an error."""
+    """The stack in this folder if any of it runs, else None."""
     try:
         stack = read_stack(folder)
     except NotRunning:
         return None
     if stack.servers == COMPOSE:
         fail(f"{folder} is attached to what Docker Compose runs. Let go of it first: redress down --folder {folder}")
-    running = set(stack.running)
-    if not running and stack.processes:
-        return None
-    ended = [each.name for each in stack.processes if each.name not in running]
-    if ended:
-        fail(f"In {folder} a stack runs without {', '.join(ended)}. Stop it first: redress down --folder {folder}")
-    return stack
+    return None if stack.processes and not stack.running else stack
+
+
+def _revived(stack: Stack, names: list[str]) -> Stack:
+    err.print(f"Starting again what had ended: {', '.join(names)}. The rest goes on.", markup=False)
+    try:
+        return revive(stack, names, progress=lambda line: err.print(f"  {line}", markup=False))
+    except StartFailed as error:
+        fail(str(error))
 
 
 def _differing(

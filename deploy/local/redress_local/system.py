@@ -132,6 +132,17 @@ class System:
             raise
         return stack
 
+    def resume(
+        self, servers: Servers, issuer: Issuer, databases: Mapping[str, Databases], ports: Mapping[str, int], clock_file: Path | None
+    ) -> None:
+        """Be what another process has started, to start single replicas again. Nothing is started or made by that."""
+        self._servers, self._issuer = servers, issuer
+        self.databases, self._ports, self._clock_file = dict(databases), dict(ports), clock_file
+
+    def start_again(self, name: str) -> None:
+        """Start one replica of those that another process has started; who waits for it, and writes the state file, is the caller."""
+        self._launch(name)
+
     def begin_servers(self) -> Servers:
         """Kafka and PostgreSQL; a test may have others. Raises StartFailed."""
         return start_servers(self.folder, foreground=self.foreground, progress=self.progress)

@@ -14,6 +14,7 @@ import pytest
 from redress_local import prepare as module
 from redress_local.places import ENTRIES
 from redress_local.processes import StartFailed
+from redress_local.reviving import ended, revive
 from redress_local.state import read_stack
 from redress_local.system import System
 from redress_spine.messaging.kafka_clients import KafkaClients
@@ -99,6 +100,31 @@ async def test_services_are_told_all_they_need_and_come_back_after_sigkill(folde
     assert stack.running == []
     with System(folder, services=["toy", "toy-two"]) as system:  # again, on what is there
         assert system.urls["toy"] == address
+
+
+def test_what_ended_of_a_stack_is_started_again_alone_as_it_was(folder):
+    with System(folder, services=["toy", "toy-two"], replicas=2, settle_seconds=3.5) as system:
+        before = read_stack(folder)
+        told = httpx.get(before.all_urls["toy-2"] + "/told").json()
+        assert ended(before) == []
+        for name in ("toy-2", "toy-two"):
+            system.children[name].kill()
+        system.servers.kafka_server.kill()
+        names = ended(read_stack(folder))
+        assert names == ["kafka", "toy-2", "toy-two"]
+        said: list[str] = []
+        after = revive(read_stack(folder), names, said.append)
+        try:
+            assert said[0] == "kafka is ready" and sorted(said[1:]) == ["toy-2 is ready", "toy-two is ready"]
+            assert after == read_stack(folder) and ended(after) == []
+            assert (after.all_urls, after.kafka) == (before.all_urls, before.kafka)
+            assert httpx.get(after.all_urls["toy-2"] + "/told").json() == told
+            kept = {"postgres", "toy", "toy-two-2"}
+            assert {name for name, pid in after.pids.items() if before.pids[name] == pid} == kept
+        finally:
+            for each in after.processes:
+                if each.name in names:
+                    each.stop()
 
 
 def test_replicas_have_addresses_logs_and_names_of_their_own_and_one_database(folder):
