@@ -25,7 +25,7 @@ from redress_chassis import Settings
 from redress_chassis.api.commands import asks
 from redress_chassis.operations import health, idle
 from redress_chassis.operations.documents import PATHS as DOCUMENTS
-from redress_chassis.operations.metrics import GAUGES, Metrics
+from redress_chassis.operations.metrics import GAUGES, NOT_PROVED, Metrics
 from redress_chassis.settings import PREFIX
 from redress_chassis.variables import not_understood
 from redress_cli.main import app
@@ -35,9 +35,16 @@ from redress_events.vocabulary import Channel
 from redress_local.places import SERVICES, package
 from redress_local.pytest_plugin import MakeSystem
 from redress_local.system import System
+from redress_spine.messaging.kafka_rights import group
+from redress_spine.messaging.records import UNREADABLE
 
 PAGES = pages()
 RUN_SECONDS = 280
+# Where a reason is given: to a record that is parked or set aside, by whoever judges it.
+REASON = re.compile(
+    r'(?:DeadLetter\(record, |RejectedRecord\(record, key, |park\((?:item\.)?record, |problem ?= ?\(|if [\w.]+ [<>!=]+ .*:\s+return )"([a-z-]+)", '
+)
+DRY_RUN = {"stays"}  # of a record that is folded to see what it would come to
 OPEN = (*health.PATHS, idle.PATH, *DOCUMENTS)  # without a token
 CODE_ROOTS = [*ROOT.glob("libs/*/redress_*"), *ROOT.glob("services/*/redress_*"), ROOT / "cli/redress_cli", ROOT / "deploy/local"]
 
@@ -163,6 +170,18 @@ def test_metrics_are_those_of_the_code():
     counters = {"redress_commands", "redress_effects", "redress_automations", "redress_audit_records", "redress_records_set_aside"}
     gauges = {f"redress_{name}" for name in GAUGES}
     assert said == (own - counters) | gauges | {f"{name}_total" for name in counters}
+
+
+def test_every_reason_to_park_or_set_aside_a_record_has_a_line_and_no_line_is_stale():
+    told = {row["reason"].strip("`") for row in page("docs/operate.md").table("reason", "cause", "cure")}
+    spine = [path.read_text("utf-8") for path in sources() if "redress_spine" in path.parts]
+    given = {reason for text in spine for reason in re.findall(REASON, text)}
+    assert told == given - DRY_RUN | {UNREADABLE, *NOT_PROVED}
+
+
+def test_consumer_groups_are_those_of_the_services():
+    told = {row["service"]: row["consumer group"] for row in page("docs/operate.md").table("service", "consumer group")}
+    assert told == {service: group(service) for service in SERVICES}
 
 
 def test_the_command_line_is_told_whole():
