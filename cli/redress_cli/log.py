@@ -28,7 +28,7 @@ COLOURS = {"intake": "cyan", "triage": "magenta", "handling": "blue", "sla-monit
 MASK = "•••"
 
 
-OverHttp = Annotated[bool, typer.Option("--http", help="Let a service read the log: where Kafka cannot be reached from here.")]
+ThroughService = Annotated[bool, typer.Option("--http", help="Let a service read the log: where Kafka cannot be reached from here.")]
 
 
 def tail(
@@ -39,7 +39,7 @@ def tail(
     complaint: Annotated[str | None, typer.Option(help="Only this complaint: its number or its id.")] = None,
     from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the first event, not with the next one.")] = False,
     limit: Annotated[int, typer.Option(help="End after so many events; 0: go on until Ctrl-C.", min=0)] = 0,
-    over_http: OverHttp = False,
+    over_http: ThroughService = False,
     as_json: AsJson = False,
 ) -> None:
     """Show events as they happen. Personal data is masked: it is sealed on the log. Where no Kafka is told, a service reads it for us.
@@ -91,7 +91,7 @@ def tail(
 
 def timeline(
     number: Annotated[str, typer.Argument(help="The complaint's number, or its id.")],
-    over_http: OverHttp = False,
+    over_http: ThroughService = False,
     folder: StackFolder = None,
     context: ContextName = None,
     as_json: AsJson = False,

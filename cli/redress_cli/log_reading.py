@@ -48,7 +48,7 @@ async def events(where: Installation, subject: str | None, *, from_start: bool, 
     what the client raises, where Kafka gives nothing of what there is."""
     kafka, mac, places = where.kafka(), where.mac_keys(), places_of(where.partitions, subject)
     following: dict[TopicPartition, int] = {}
-    reach = Reach()
+    notice = AwayNotice()
     while True:
         consumer = reader(kafka)
         try:
@@ -62,8 +62,8 @@ async def events(where: Installation, subject: str | None, *, from_start: bool, 
             following = following or (starts if from_start else dict(ends))
             for place, offset in following.items():
                 consumer.seek(place, offset)
-            reach.there()
-            async for record in _records(consumer, following, None if follow else ends, reach):
+            notice.there()
+            async for record in _records(consumer, following, None if follow else ends, notice):
                 if envelope := _event(record, mac):
                     yield envelope
             return
@@ -72,7 +72,7 @@ async def events(where: Installation, subject: str | None, *, from_start: bool, 
         except AWAY as error:
             if not follow:
                 raise
-            reach.away(error)
+            notice.away(error)
         finally:
             await close(consumer)
         await asyncio.sleep(AGAIN)
@@ -81,7 +81,7 @@ async def events(where: Installation, subject: str | None, *, from_start: bool, 
 def events_over_http(where: Installation, subject: str | None, *, from_start: bool, follow: bool) -> Iterator[Envelope]:
     """The same of the lifecycle, where Kafka cannot be reached from here: asked of one service, and of another one where that does not
     answer. Personal data is masked by the service. follow: as above; else raises NoAnswer."""
-    api, reach = Api(where, "ops", patience=PATIENCE), Reach("A service that reads the log")
+    api, notice = Api(where, "ops", patience=PATIENCE), AwayNotice("A service that reads the log")
     services = deque(where.answering())
     asked: dict[str, Any] = {"subject": subject, "since": BEGINNING if from_start else None}
     tries = 0
@@ -94,10 +94,10 @@ def events_over_http(where: Installation, subject: str | None, *, from_start: bo
             if not follow and tries >= len(services):
                 raise
             if follow:
-                reach.away(error)
+                notice.away(error)
                 time.sleep(AGAIN)
             continue
-        reach.there()
+        notice.there()
         asked, tries = {"subject": subject, "after": page["next"]}, 0
         for each in page["unproved"]:
             _say_unproved(f"{each['topic']}/{each['partition']} offset {each['offset']}", each["detail"])
@@ -123,7 +123,7 @@ def _envelope(told: Mapping[str, Any]) -> Envelope:
     )
 
 
-class Reach:
+class AwayNotice:
     """Says once that what is read went away, and that it is back."""
 
     def __init__(self, what: str = "Kafka") -> None:
@@ -144,19 +144,19 @@ class Reach:
 
 
 async def _records(
-    consumer: Consumer, following: dict[TopicPartition, int], ends: dict[TopicPartition, int] | None, reach: Reach
+    consumer: Consumer, following: dict[TopicPartition, int], ends: dict[TopicPartition, int] | None, notice: AwayNotice
 ) -> AsyncIterator[Record]:
     """Up to these ends, or without end. following: the next offset of each partition, kept up to date."""
     observed = asked = monotonic()
     while ends is None or any(following[place] < end for place, end in ends.items()):
         polled = await poll(consumer, following, 500, 1_000)
         if polled:
-            reach.there()
+            notice.there()
             observed = asked = monotonic()
         elif ends is not None:
             check_silence(observed)
         elif monotonic() - asked > QUIET:
-            await _ask_whether_it_is_there(consumer, reach)
+            await _ask_whether_it_is_there(consumer, notice)
             asked = monotonic()
         for place, records in polled.items():
             following[place] = records[-1].offset + 1
@@ -164,15 +164,15 @@ async def _records(
                 yield record
 
 
-async def _ask_whether_it_is_there(consumer: Consumer, reach: Reach) -> None:
+async def _ask_whether_it_is_there(consumer: Consumer, notice: AwayNotice) -> None:
     """A log to which nobody writes, and a Kafka that is away, look the same to who waits for records."""
     try:
         async with asyncio.timeout(ANSWER):
             await consumer.end_offsets(list(consumer.assignment())[:1])
     except AWAY as error:
-        reach.away(error)
+        notice.away(error)
     else:
-        reach.there()
+        notice.there()
 
 
 def _event(record: Record, mac: MacKeys) -> Envelope | None:

@@ -42,7 +42,8 @@ PAGES = pages()
 RUN_SECONDS = 280
 # Where a reason is given: to a record that is parked or set aside, by whoever judges it.
 REASON = re.compile(
-    r'(?:DeadLetter\(record, |RejectedRecord\(record, key, |park\((?:item\.)?record, |problem ?= ?\(|if [\w.]+ [<>!=]+ .*:\s+return )"([a-z-]+)", '
+    r"(?:DeadLetter\(record, |RejectedRecord\(record, key, |park\((?:item\.)?record, |problem ?= ?\(|if [\w.]+ [<>!=]+ .*:\s+return )"
+    r'"([a-z-]+)", '
 )
 DRY_RUN = {"stays"}  # of a record that is folded to see what it would come to
 OPEN = (*health.PATHS, idle.PATH, *DOCUMENTS)  # without a token

@@ -168,7 +168,7 @@ def test_every_command_that_looks_at_the_system_answers(live: Live):
     assert unknown.exit_code == 1
 
     owed = next(each for each in answered(live, "pending") if each["number"] == number)
-    assert owed["owner"] == "department:technical_support"
+    assert (owed["owner"], owed["stuck"], owed["parked"], owed["silent"]) == ("department:technical_support", False, [], None)
     assert number in redress(live, "pending").stdout
     reports = answered(live, "verify")
     assert [each["service"] for each in reports] == list(SERVICES)
