@@ -31,7 +31,7 @@ from redress_cli.harmless import harmless
 from redress_spine.store.errors import MasterKeyAway
 
 if LOCAL:  # nothing of it is in the services' images
-    from redress_cli import attach, clock, demo, stack, submit
+    from redress_cli import attach, clock, demo, kafka_tools, stack, submit
 
 AWAY = (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.TransportError)
 
@@ -74,6 +74,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(token.app, name="token")
 app.command("version")(version.version)
 if LOCAL:
+    app.command("kafka", context_settings=kafka_tools.PASSED_ON)(kafka_tools.kafka)
     app.command("demo")(demo.demo)
 
 
