@@ -122,7 +122,8 @@ def test_what_others_wrote_steers_no_terminal(services: dict[str, Any]):
 def test_a_timeline_ends_with_where_it_is_parked_and_with_who_does_not_say(monkeypatch: pytest.MonkeyPatch):
     where = SimpleNamespace(urls={"intake": ["http://127.0.0.1:1"]}, has_kafka=False)
     monkeypatch.setattr(log, "installation", lambda folder, context: where)
-    monkeypatch.setattr(log, "_show_stages", lambda *_: None)
+    monkeypatch.setattr(log, "events_over_http", lambda *_, **__: [])
+    monkeypatch.setattr(log, "_show_events", lambda *_: None)
     unsaid = ["Whether it is parked in handling is not known. handling does not answer."]
     monkeypatch.setattr(log, "parked_of", lambda where, subject: ({"triage": HELD}, unsaid))
     shown = CliRunner().invoke(app, ["timeline", COMPLAINT])
