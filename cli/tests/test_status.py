@@ -138,6 +138,12 @@ def test_one_service_that_does_not_reach_a_server_ends_status_with_1(monkeypatch
     assert (kafka["up"], kafka["unreached"]) == (True, ["triage-2"])
 
 
+def test_what_a_service_cannot_do_now_ends_status_with_1_whatever_it_says_of_servers(monkeypatch: pytest.MonkeyPatch):
+    looks(monkeypatch, [ServiceStatus("handling", "http://127.0.0.1:1", 7, True, True, "", cannot=[AWAY])])
+    shown = CliRunner().invoke(app, ["status"])
+    assert shown.exit_code == 1 and f"handling: {AWAY}" in shown.output
+
+
 def test_where_a_server_cannot_be_asked_from_here_services_say_how_it_is(monkeypatch: pytest.MonkeyPatch):
     looks(monkeypatch, [says(True), says(False, "triage")], rows(up=None))
     told = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)["servers"]
