@@ -7,14 +7,13 @@ from datetime import datetime, timedelta
 
 from redress_intake.domain.complaint import Complaint
 
-
 NORMAL = timedelta(minutes=5)  # what a service that acts by itself needs at most while all is well
 
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """owner: a service that acts by itself, `department:<name>`, or `return-visit agents`. since: when it came to this. at_once: the owner is
-    a service that waits for nobody and for no date."""
+    """owner: a service that acts by itself, `department:<name>`, or `return-visit agents`. since: when it came to this. at_once: the owner
+    is a service that waits for nobody and for no date."""
 
     owner: str
     step: str
