@@ -13,6 +13,7 @@ MEANINGS = Meanings(
         "statistics": "Counts of complaints, for those who see none of them too.",
     },
     fields={
+        "PendingComplaint.stuck": "Whether a service owes the step for longer than is normal.",
         "stage": "Where the complaint stands.",
         "withdrawal_pending": "Whether the customer wishes to end it, and nobody has answered yet.",
         "stages": "The latest stages in the order of time; `/complaints/{complaint}/stages` has all.",
