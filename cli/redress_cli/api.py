@@ -142,17 +142,27 @@ def of_each(services: Sequence[str], ask: Callable[[str], Told]) -> Iterator[tup
 def trust(installation: Installation) -> dict[str, Any]:
     """How an HTTP client reaches its services: it trusts what signs their certificates, and goes through the machine's proxy to those that
     are not on it."""
-    trusted = ssl.create_default_context()
-    if installation.ca_file:
-        try:
-            trusted.load_verify_locations(installation.ca_file)
-        except OSError as error:
-            fail(f"{installation.ca_file} holds no certificate in PEM form, or cannot be read: {error.strerror or error}.")
-    return {"verify": trusted, "trust_env": not installation.ours}
+    beside = installation.own_certificate is not None
+    return {"verify": _trusted(installation), "trust_env": not (installation.ours or beside)}
 
 
 def client(installation: Installation, **options: Any) -> httpx.Client:
     return httpx.Client(**trust(installation), **options)
+
+
+def _trusted(installation: Installation) -> ssl.SSLContext:
+    trusted = ssl.create_default_context()
+    file = installation.own_certificate or installation.ca_file
+    if installation.own_certificate:  # it is asked at 127.0.0.1, which stands in no certificate: this one alone, and not who signed it
+        trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trusted.check_hostname = False
+        trusted.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if file:
+        try:
+            trusted.load_verify_locations(file)
+        except OSError as error:
+            fail(f"{file} holds no certificate in PEM form, or cannot be read: {error.strerror or error}.")
+    return trusted
 
 
 def said(answer: httpx.Response) -> str:
