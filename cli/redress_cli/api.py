@@ -76,13 +76,23 @@ class Api:
 
 def client(installation: Installation, **options: Any) -> httpx.Client:
     """Trusts what signs the services' certificates, and goes through the machine's proxy to those that are not on it."""
+    beside = installation.own_certificate is not None
+    return httpx.Client(verify=_trusted(installation), trust_env=not (installation.ours or beside), **options)
+
+
+def _trusted(installation: Installation) -> ssl.SSLContext:
     trusted = ssl.create_default_context()
-    if installation.ca_file:
+    file = installation.own_certificate or installation.ca_file
+    if installation.own_certificate:  # it is asked at 127.0.0.1, which stands in no certificate: this one alone, and not who signed it
+        trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trusted.check_hostname = False
+        trusted.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if file:
         try:
-            trusted.load_verify_locations(installation.ca_file)
+            trusted.load_verify_locations(file)
         except OSError as error:
-            fail(f"{installation.ca_file} holds no certificate in PEM form, or cannot be read: {error.strerror or error}.")
-    return httpx.Client(verify=trusted, trust_env=not installation.ours, **options)
+            fail(f"{file} holds no certificate in PEM form, or cannot be read: {error.strerror or error}.")
+    return trusted
 
 
 def said(answer: httpx.Response) -> str:

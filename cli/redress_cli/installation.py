@@ -41,7 +41,8 @@ class Installation:
     urls, operations: by service the addresses of its replicas; those for operators may be others. processes: ids of local ones.
     vault: what opens the files of the master keys, if they are sealed.
     token: makes one for a role, a caller and a department, where it can choose. ca_file: certificates that sign the services', beside those
-    that the machine trusts. ours: a stack of this machine, whose keeper is not asked twice.
+    that the machine trusts. own_certificate: of the one service beside which this runs: its holder is asked, whatever names are in it, and
+    nobody else. ours: a stack of this machine, whose keeper is not asked twice.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Installation:
     mac_keys_dir: Path | None
     token: Callable[[str, str, str | None], str]
     ca_file: Path | None = None
+    own_certificate: Path | None = None
     ours: bool = False
     processes: Mapping[str, int] = field(default_factory=dict)
 

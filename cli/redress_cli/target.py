@@ -52,7 +52,8 @@ class ServiceEnvironment(KafkaSettings, VaultSettings):
     """What a service's own environment tells commands that run beside it; all but the database's and Kafka's addresses is optional.
 
     owner_url: the database as the owner of its tables. token_file: a bearer token for operators. url, ops_url: of the service, where it is
-    not in this container."""
+    not in this container; ca_file: what signs its certificate, beside what the machine trusts. tls_cert_file: then a service in this
+    container speaks TLS."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
 
@@ -65,6 +66,8 @@ class ServiceEnvironment(KafkaSettings, VaultSettings):
     master_key_file: Path | None = None
     mac_keys_dir: Path | None = None
     token_file: Path | None = None
+    ca_file: Path | None = None
+    tls_cert_file: Path | None = None
     url: str | None = None
     ops_url: str | None = None
     ops_port: PositiveInt | None = None
@@ -137,8 +140,9 @@ def of_environment(service: str) -> Installation:
         told = ServiceEnvironment()
     except ValidationError as error:
         fail(f"The environment of {service} is not right. {_variables(error)}")
-    url = told.url or f"http://127.0.0.1:{PORT}"
-    operations = told.ops_url or (f"http://127.0.0.1:{told.ops_port}" if told.ops_port and not told.url else url)
+    here = f"{'https' if told.tls_cert_file else 'http'}://127.0.0.1"
+    url = told.url or f"{here}:{PORT}"
+    operations = told.ops_url or (f"{here}:{told.ops_port}" if told.ops_port and not told.url else url)
     itself = ServiceInContext.model_construct(
         database=told.database_url,
         database_password_file=told.database_password_file,
@@ -157,6 +161,8 @@ def of_environment(service: str) -> Installation:
         vault=told.transit,
         mac_keys_dir=told.mac_keys_dir,
         token=partial(_token_of_file, told.token_file, "set REDRESS_TOKEN_FILE"),
+        ca_file=told.ca_file,
+        own_certificate=None if told.url or told.ops_url else told.tls_cert_file,
     )
 
 

@@ -1,15 +1,26 @@
-"""Contexts: what `redress context` keeps and refuses, and which installation a command looks at."""
+"""Contexts: what `redress context` keeps and refuses, and which installation a command looks at.
+
+Long, for a context, a container and a Job are told the same things in three ways.
+"""
 
 from __future__ import annotations
 
+import http.server
 import json
+import ssl
 import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
+from spine_certificates import Authority
 from typer.testing import CliRunner, Result
 
+from redress_cli.api import client
 from redress_cli.context_file import place
 from redress_cli.main import app
 from redress_cli.target import installation, of_environment
@@ -258,3 +269,58 @@ def test_a_job_asks_a_service_that_runs_elsewhere(monkeypatch: pytest.MonkeyPatc
     assert of_environment("intake").replicas("intake", "/ops/parked") == ["http://intake:8080"]
     monkeypatch.setenv("REDRESS_OPS_URL", "http://intake:9000")
     assert of_environment("intake").replicas("intake", "/ops/parked") == ["http://intake:9000"]
+
+
+@contextmanager
+def speaking_tls(certificate: Path) -> Iterator[str]:
+    """The address of somebody on this machine who has this certificate, and answers everybody."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_service_that_speaks_tls_is_asked_by_tls_in_its_container(monkeypatch: pytest.MonkeyPatch, home: Path):
+    """Its certificate names a host that others ask; here it is the certificate itself that counts."""
+    authority = Authority(home)
+    mine, others = authority.issue("mine", "192.0.2.7"), authority.issue("others", "127.0.0.1")
+    monkeypatch.setenv("REDRESS_OPS_PORT", "9000")
+    monkeypatch.setenv("REDRESS_TLS_CERT_FILE", str(mine))
+    where = of_environment("intake")
+    assert (where.replicas("intake", "/"), where.replicas("intake", "/ops/parked")) == (
+        ["https://127.0.0.1:8080"],
+        ["https://127.0.0.1:9000"],
+    )
+    with client(where) as http, speaking_tls(mine) as here, speaking_tls(others) as elsewhere:
+        assert http.get(here).status_code == 200
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            http.get(elsewhere)
+
+
+def test_a_job_compares_the_name_of_a_service_that_runs_elsewhere(monkeypatch: pytest.MonkeyPatch, home: Path):
+    authority = Authority(home)
+    right, wrong = authority.issue("right", "127.0.0.1"), authority.issue("wrong", "192.0.2.7")
+    monkeypatch.setenv("REDRESS_TLS_CERT_FILE", str(wrong))
+    monkeypatch.setenv("REDRESS_CA_FILE", str(authority.file))
+    with speaking_tls(right) as here, speaking_tls(wrong) as elsewhere:
+        monkeypatch.setenv("REDRESS_URL", here)
+        with client(of_environment("intake")) as http:
+            assert http.get(here).status_code == 200
+            with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                http.get(elsewhere)

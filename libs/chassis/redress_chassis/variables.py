@@ -12,6 +12,7 @@ READ_BY_OTHERS = frozenset(
     {
         "REDRESS_APP_PASSWORD",
         "REDRESS_APP_PASSWORD_FILE",
+        "REDRESS_CA_FILE",
         "REDRESS_CONTEXT",
         "REDRESS_HOME",
         "REDRESS_KAFKA_ADDRESS",
