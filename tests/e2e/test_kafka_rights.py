@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -183,3 +186,22 @@ def test_the_operators_tools_read_with_a_user_that_writes_nothing(restricted: Li
             await producer.stop()
 
     run(read())
+
+
+def test_an_operators_command_works_with_the_tools_user_in_a_services_environment(restricted: Live, system: RestrictedSystem):
+    """As the Job of the Helm chart runs it; callback's own user is refused its public topic, which it writes and does not read."""
+    journey(restricted)
+    restricted.idle()
+    tools = {"REDRESS_KAFKA_USERNAME": user("tools"), "REDRESS_KAFKA_PASSWORD_FILE": str(system.folder / "keys/kafka-tools")}
+
+    def redress(*words: str, told: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | system.service_environment("callback") | {"SERVICE": "callback"} | told
+        return subprocess.run(
+            [sys.executable, "-m", "redress_cli.main", *words], env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
+
+    verified = redress("verify", told=tools)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    tail = redress("tail", "--from-start", "--limit", "1", told=tools)
+    assert tail.returncode == 0 and tail.stdout, tail.stdout + tail.stderr
+    assert redress("verify", told={}).returncode != 0

@@ -48,6 +48,7 @@ def _schema() -> str:
     """values.schema.json with the names of the services, and of the images, that there are."""
     schema: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text("utf-8"))
     schema["properties"]["services"]["propertyNames"] = {"enum": list(SERVICES)}
+    schema["properties"]["operator"]["properties"]["service"] = {"enum": ["", *SERVICES]}
     schema["properties"]["image"]["properties"]["digests"]["propertyNames"] = {"enum": [*SERVICES, "setup"]}
     return json.dumps(schema, indent=2) + "\n"
 

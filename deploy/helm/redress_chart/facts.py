@@ -17,7 +17,7 @@ from redress_events.vocabulary import EVENT_TOPICS, LIFECYCLE
 from redress_local.gateway import operations
 from redress_local.manifest import ServiceEntry, read_services
 from redress_local.places import ROOT
-from redress_local.rights import kafka_rights
+from redress_local.rights import TOOLS, kafka_rights
 from redress_spine.messaging.kafka_rights import group
 from redress_spine.messaging.topics import wanted
 
@@ -45,6 +45,7 @@ def facts() -> dict[str, Any]:
         ],
         "lifecycle": LIFECYCLE,
         "services": [_service(each) for each in services],
+        "users": [{"name": name, "rights": _rights(name)} for name in TOOLS if name != "setup"],  # Strimzi needs nobody who makes topics
     }
 
 
@@ -80,5 +81,9 @@ def _service(entry: ServiceEntry) -> dict[str, Any]:
         "webhooks": bool(document.get("webhooks")),
         "found_by_personal_values": any(aggregate.lookups for aggregate in definition.aggregates.values()),
         "group": group(entry.name),
-        "rights": [{"resource": each.kind, "name": each.name, "operations": list(each.operations)} for each in kafka_rights(entry.name)],
+        "rights": _rights(entry.name),
     }
+
+
+def _rights(user: str) -> list[dict[str, Any]]:
+    return [{"resource": each.kind, "name": each.name, "operations": list(each.operations)} for each in kafka_rights(user)]

@@ -19,6 +19,7 @@ SECCOMP = {"type": "RuntimeDefault"}
 FORBIDDEN = ("Secret", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "StatefulSet", "DaemonSet")
 SECRET_LIKE = re.compile(r"password|token|secret|private", re.IGNORECASE)
 OPEN_PATHS = ("ops", "metrics", "docs", "openapi.json", "health", "idle")
+CALLED = ("SERVICES", "REDRESS_URL", "REDRESS_OPS_URL")  # variables that say where services are
 Question = Callable[[list[Object]], Iterator[str]]
 QUESTIONS: list[Question] = []
 
@@ -34,7 +35,9 @@ def findings(found: list[Object]) -> list[str]:
 
 
 def name(each: Object) -> str:
-    return f"{each['kind']} {each['metadata']['name']}"
+    """A Job that is made by hand has the beginning of a name, and the API server gives it the rest."""
+    metadata = each["metadata"]
+    return f"{each['kind']} {metadata.get('name') or metadata['generateName']}"
 
 
 def of(kind: str, found: list[Object]) -> list[Object]:
@@ -94,7 +97,8 @@ def the_chart_holds_no_secret_and_gives_no_rights(found: list[Object]) -> Iterat
     yield from (name(each) for each in found if each["kind"] in FORBIDDEN)
     for what, container in containers(found):
         for variable in container.get("env", ()):
-            if SECRET_LIKE.search(variable["name"]) and "value" in variable and not variable["value"].startswith("/"):
+            harmless = variable.get("value", "/").startswith(("/", "https://")) or variable["name"].endswith("_SCOPE")
+            if SECRET_LIKE.search(variable["name"]) and not harmless:
                 yield f"{what} is told {variable['name']} in clear"
             if re.search(r"://[^/@$]*:(?!\$\()[^/@]*@", variable.get("value", "")):
                 yield f"{what} has a password in the address {variable['name']}"
@@ -107,13 +111,18 @@ def each_mounts_what_it_needs_alone(found: list[Object]) -> Iterator[str]:
     for what, pod, labels in pods(found):
         component, release = labels["app.kubernetes.io/component"], labels["app.kubernetes.io/instance"]
         job = re.search(rf"Job {release}-(?:migrate-)?(.+)-[0-9a-f]{{8}}$", what)
-        subject = job[1] if job else component
+        by_hand = re.search(rf"Job {release}-operator-(.+)-$", what)
+        subject = job[1] if job else by_hand[1] if by_hand else component
         mine = {f"{release}-{subject}-{'owner' if job else 'app'}", f"{release}-{'setup' if subject == 'topics' else subject}-kafka"}
+        if by_hand:  # whoever makes it says whether it needs the owner
+            mine = {f"{release}-{subject}-app", f"{release}-{subject}-owner", f"{release}-tools-kafka"}
+        elif component in rows:
+            mine.add(f"{release}-{component}-tls")
         for secret in secrets_of(pod):
-            of_service = re.fullmatch(rf"{release}-(.+)-(app|owner|kafka)", secret)
+            of_service = re.fullmatch(rf"{release}-(.+)-(app|owner|kafka|tls)", secret)
             if of_service and secret not in mine:
                 yield f"{what} sees {secret}"
-            needs_master = component in rows or rows.get(subject, {}).get("found_by_personal_values")
+            needs_master = component in rows or by_hand or rows.get(subject, {}).get("found_by_personal_values")
             if secret == f"{release}-master-key" and not needs_master:
                 yield f"{what} sees the master key"
             if secret == f"{release}-mac-keys" and component not in rows and subject not in rows:
@@ -145,6 +154,9 @@ def pods_have_bounds(found: list[Object]) -> Iterator[str]:
         for volume in pod.get("volumes", ()):
             if "emptyDir" in volume and "sizeLimit" not in volume["emptyDir"]:
                 yield f"{what} may fill the node's disk by {volume['name']}"
+            takes = pod["containers"][0]["resources"]["requests"]
+            if volume["name"] == "spool" and "emptyDir" in volume and "ephemeral-storage" not in takes:
+                yield f"{what} may come to a node that has no room for its spool"
 
 
 @asked
@@ -187,6 +199,11 @@ def an_autoscaler_owns_the_number_alone(found: list[Object]) -> Iterator[str]:
 @asked
 def selectors_find_their_pods(found: list[Object]) -> Iterator[str]:
     labels = [each for _, _, each in pods(found)]
+    releases = {(each["app.kubernetes.io/name"], each["app.kubernetes.io/instance"]) for each in labels}
+    # Pods that come later: of Jobs that are made by hand, and of whom an operator runs.
+    names = ("app.kubernetes.io/name", "app.kubernetes.io/instance")
+    labels += [dict(zip(names, each, strict=True)) | {"app.kubernetes.io/component": "operator"} for each in releases]
+    labels += [{"cnpg.io/cluster": each["metadata"]["name"]} for each in of("Cluster", found)]
     for each in found:
         match each["kind"]:
             case "Service":
@@ -210,7 +227,7 @@ def nobody_talks_to_everybody(found: list[Object]) -> Iterator[str]:
         whole = [each for each in here if not each.get("ingress") and not each.get("egress")]
         if not any(set(each["policyTypes"]) == {"Ingress", "Egress"} for each in whole):
             yield f"{what} is not denied first"
-        if labels["app.kubernetes.io/component"] in ("setup", "smoke-test") and any(each.get("ingress") for each in here):
+        if labels["app.kubernetes.io/component"] in ("setup", "smoke-test", "operator") and any(each.get("ingress") for each in here):
             yield f"{what} lets callers in"
     for each in policies:
         for way in ("from", "to"):
@@ -221,12 +238,61 @@ def nobody_talks_to_everybody(found: list[Object]) -> Iterator[str]:
 
 @asked
 def jobs_reach_kafka_and_postgres_alone(found: list[Object]) -> Iterator[str]:
-    """And Vault, where that opens the master keys."""
-    vault = any(variable["name"] == "REDRESS_VAULT_URL" for _, container in containers(found) for variable in container.get("env", ()))
+    """And names, who gives tokens for Kafka, and Vault, where there are some."""
+    told = {variable["name"] for _, container in containers(found) for variable in container.get("env", ())}
+    wanted = 3 + len(told & {"REDRESS_KAFKA_TOKEN_URL", "REDRESS_VAULT_URL"})
     for each in of("NetworkPolicy", found):
         component = each["spec"]["podSelector"]["matchLabels"].get("app.kubernetes.io/component")
-        if component == "setup" and len(each["spec"]["egress"]) != 3 + vault:
+        if component == "setup" and len(each["spec"]["egress"]) != wanted:
             yield f"{name(each)} lets jobs reach more than names, Kafka and PostgreSQL"
+
+
+@asked
+def databases_of_the_chart_are_reached_by_who_must(found: list[Object]) -> Iterator[str]:
+    """A server that an operator makes for us is as open as its network says."""
+    for each in of("Cluster", found):
+        wanted = {"cnpg.io/cluster": each["metadata"]["name"]}
+        policies = [one["spec"] for one in of("NetworkPolicy", found) if one["spec"]["podSelector"]["matchLabels"] == wanted]
+        if not of("NetworkPolicy", found):
+            continue
+        if not policies or not all(rule.get("from") for one in policies for rule in one.get("ingress", ())):
+            yield f"{name(each)} lets in whoever is in the cluster"
+
+
+@asked
+def who_speaks_tls_is_asked_by_tls(found: list[Object]) -> Iterator[str]:
+    """By its probes, its routes, who tests it, and who measures it, who compare its name."""
+    speaks = False
+    for each in of("Deployment", found):
+        (container,) = each["spec"]["template"]["spec"]["containers"]
+        speaks = any(variable["name"] == "REDRESS_TLS_CERT_FILE" for variable in container["env"])
+        wanted = "HTTPS" if speaks else "HTTP"
+        if {container[f"{kind}Probe"]["httpGet"].get("scheme") for kind in ("startup", "liveness", "readiness")} != {wanted}:
+            yield f"{name(each)} is not probed by {wanted}"
+    scheme = "https" if speaks else "http"
+    for each in of("Service", found):
+        if {port["appProtocol"] for port in each["spec"]["ports"]} != {scheme}:
+            yield f"{name(each)} does not say {scheme}"
+    for what, container in containers(found):
+        told = " ".join(variable.get("value", "") for variable in container.get("env", ()) if variable["name"] in CALLED)
+        if re.search(rf"\b{'http' if speaks else 'https'}://", told):
+            yield f"{what} asks services by something else than {scheme}"
+    for each in of("ServiceMonitor", found) if speaks else ():
+        if not all(endpoint.get("scheme") == "https" and endpoint["tlsConfig"]["serverName"] for endpoint in each["spec"]["endpoints"]):
+            yield f"{name(each)} trusts whoever answers"
+    routed = {target["name"] for each in of("BackendTLSPolicy", found) for target in each["spec"]["targetRefs"]}
+    for each in of("HTTPRoute", found) if speaks else ():
+        if {backend["name"] for rule in each["spec"]["rules"] for backend in rule["backendRefs"]} - routed:
+            yield f"{name(each)} leads to who speaks TLS, and the gateway does not"
+
+
+@asked
+def pods_have_an_account_of_their_own(found: list[Object]) -> Iterator[str]:
+    """Whoever gives rights to the namespace's default account gives none to us."""
+    there = {each["metadata"]["name"] for each in of("ServiceAccount", found)}
+    for what, pod, _ in pods(found):
+        if pod.get("serviceAccountName", "default") not in there:
+            yield f"{what} runs as {pod.get('serviceAccountName', 'default')}"
 
 
 @asked
@@ -248,14 +314,15 @@ def callers_from_outside_reach_operations_alone(found: list[Object]) -> Iterator
 @asked
 def the_port_for_operations_is_not_the_callers(found: list[Object]) -> Iterator[str]:
     """Metrics, documents and /ops; who may reach one port may not reach the other."""
-    ops = facts()["container"]["ops_port"]
+    ops, rows = facts()["container"]["ops_port"], {each["name"] for each in facts()["services"]}
     for each in of("Deployment", found):
         (container,) = each["spec"]["template"]["spec"]["containers"]
         told = {variable["name"]: variable.get("value") for variable in container["env"]}
         if told.get("REDRESS_OPS_PORT") != str(ops) or ops not in {port["containerPort"] for port in container["ports"]}:
             yield f"{name(each)} has no port for operations"
     for each in of("NetworkPolicy", found):
-        for rule in each["spec"].get("ingress", ()):
+        rules = each["spec"].get("ingress", ()) if each["metadata"]["labels"]["app.kubernetes.io/component"] in rows else ()
+        for rule in rules:
             if len(rule["ports"]) != 1:
                 yield f"{name(each)} lets the same callers to several ports"
     for each in of("ServiceMonitor", found):
@@ -279,7 +346,8 @@ def connections_are_secured(found: list[Object]) -> Iterator[str]:
 
 @asked
 def users_of_kafka_have_the_rights_of_the_table(found: list[Object]) -> Iterator[str]:
-    rows = {each["name"]: each["rights"] for each in facts()["services"]}
+    told_of = facts()
+    rows = {each["name"]: each["rights"] for each in (*told_of["services"], *told_of["users"])}
     for each in of("KafkaUser", found):
         acls = each["spec"]["authorization"]["acls"]
         told = [{"resource": one["resource"]["type"], "name": one["resource"]["name"], "operations": one["operations"]} for one in acls]

@@ -34,6 +34,8 @@ it renders. It holds no password and no key: it names secrets that are there, or
 | `<release>-<service>-owner` | `username`, `password` | its migration: `<database>_owner` |
 | `<release>-<service>-kafka` | `username`, `password`; or `user.crt`, `user.key` | the service, and its migration. Strimzi makes it |
 | `<release>-setup-kafka` | the same | the job that makes topics in a Kafka of yours |
+| `<release>-tools-kafka`, `<release>-restore-kafka` | the same | an operator's command, as a Job. Strimzi makes them: `kafka.users` |
+| `<release>-<service>-tls` | `tls.crt`, `tls.key` | the service, where `tls.enabled`. cert-manager makes it, by `tls.issuer` |
 
 ## Values
 

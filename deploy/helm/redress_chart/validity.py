@@ -28,7 +28,7 @@ def flaws(found: list[Object]) -> Iterator[str]:
     """Why an object would be refused, each in a line that begins with kind and name. Two of one name are one as well."""
     seen = set()
     for each in found:
-        what = f"{each['kind']} {each['metadata']['name']}"
+        what = f"{each['kind']} {_name(each['metadata'])}"
         if (each["apiVersion"], what) in seen:
             yield f"{what} is there twice"
         seen.add((each["apiVersion"], what))
@@ -37,7 +37,7 @@ def flaws(found: list[Object]) -> Iterator[str]:
 
 
 def _of_metadata(metadata: Object) -> Iterator[str]:
-    if not NAME.fullmatch(metadata["name"]):
+    if not NAME.fullmatch(_name(metadata).removesuffix("-" if "generateName" in metadata else "")):
         yield "its name is none"
     for name, value in metadata.get("labels", {}).items():
         if not isinstance(value, str) or not LABEL.fullmatch(value):
@@ -45,6 +45,11 @@ def _of_metadata(metadata: Object) -> Iterator[str]:
     for name, value in metadata.get("annotations", {}).items():
         if not isinstance(value, str):
             yield f"the annotation {name} is no text"
+
+
+def _name(metadata: Object) -> str:
+    name: str = metadata.get("name") or metadata["generateName"]
+    return name
 
 
 def _of_schema(each: Object) -> Iterator[str]:

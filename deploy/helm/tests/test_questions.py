@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from redress_chart import facts, policies, readme, validity
-from redress_chart.rendering import CHART, NotRendered, example, objects, rendered
+from redress_chart.rendering import CHART, NotRendered, changed, example, objects, rendered
 
 Found = list[Any]
-RENDERED = {name: objects(rendered(example(name))) for name in ("operators", "managed")}
+TLS = changed(example("operators"), tls={"enabled": True, "issuer": {"name": "internal"}, "caConfigMap": "internal-ca"})
+EXAMPLES = {"operators": example("operators"), "managed": example("managed"), "tls": TLS}
+RENDERED = {name: objects(rendered(values)) for name, values in EXAMPLES.items()}
 
 
 def first(found: Found, kind: str, end: str = "") -> Any:
@@ -54,6 +56,20 @@ WRONG: list[tuple[str, str, Callable[[Found], Any]]] = [
     ("each_mounts_what_it_needs", "managed", lambda found: pod(found)["volumes"][0]["secret"].update(defaultMode=0o444)),
     ("pods_have_bounds", "managed", lambda found: container(found)["resources"]["limits"].pop("memory")),
     ("pods_have_bounds", "managed", lambda found: pod(found)["volumes"][-1]["emptyDir"].clear()),
+    ("pods_have_bounds", "managed", lambda found: container(found, "Job")["resources"]["requests"].pop("ephemeral-storage")),
+    ("pods_have_an_account_of_their_own", "managed", lambda found: pod(found, "Job").pop("serviceAccountName")),
+    ("databases_of_the_chart", "operators", lambda found: found.remove(first(found, "NetworkPolicy", "-postgres"))),
+    ("databases_of_the_chart", "operators", lambda found: first(found, "NetworkPolicy", "-postgres")["spec"]["ingress"][0].pop("from")),
+    ("who_speaks_tls", "tls", lambda found: container(found)["readinessProbe"]["httpGet"].update(scheme="HTTP")),
+    ("who_speaks_tls", "managed", lambda found: container(found)["livenessProbe"]["httpGet"].update(scheme="HTTPS")),
+    ("who_speaks_tls", "tls", lambda found: first(found, "Service")["spec"]["ports"][0].update(appProtocol="http")),
+    ("who_speaks_tls", "tls", lambda found: first(found, "ServiceMonitor")["spec"]["endpoints"][0]["tlsConfig"].update(serverName="")),
+    ("who_speaks_tls", "tls", lambda found: drop(found, "BackendTLSPolicy")),
+    (
+        "who_speaks_tls",
+        "tls",
+        lambda found: first(found, "Pod")["spec"]["containers"][0]["env"].append({"name": "REDRESS_URL", "value": "http://intake:8001"}),
+    ),
     ("services_stop_and_start", "managed", lambda found: container(found)["livenessProbe"]["httpGet"].update(path="/health/ready")),
     ("services_stop_and_start", "managed", lambda found: pod(found).update(terminationGracePeriodSeconds=15)),
     ("services_stop_and_start", "managed", lambda found: first(found, "Deployment")["spec"].update(strategy={"type": "Recreate"})),
@@ -142,10 +158,12 @@ def test_each_question_is_asked():
         ("ScaledObject", lambda spec: spec["triggers"][0]["metadata"].update(lagThreshold=5), "is not of type"),
         ("ExternalSecret", lambda spec: spec["data"][0]["remoteRef"].pop("key"), "key"),
         ("ServiceMonitor", lambda spec: spec["endpoints"][0].update(interval="often"), "often"),
+        ("Certificate", lambda spec: spec.pop("issuerRef"), "issuerRef"),
+        ("BackendTLSPolicy", lambda spec: spec["validation"].pop("hostname"), "hostname"),
     ],
 )
 def test_an_object_that_no_api_server_would_take_is_found(kind: str, spoil: Callable[[Any], Any], message: str):
-    each = copy.deepcopy(first(RENDERED["operators"], kind))
+    each = copy.deepcopy(first(RENDERED["tls"], kind))
     spoil(each["spec"])
     flaws = list(validity.flaws([each]))
     assert flaws and all(flaw.startswith(f"{kind} {each['metadata']['name']}") for flaw in flaws)

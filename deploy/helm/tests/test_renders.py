@@ -1,4 +1,7 @@
-"""What the chart renders: each example is what its golden file shows, taken by Helm and by an API server, and content for an auditor."""
+"""What the chart renders: each example is what its golden file shows, taken by Helm and by an API server, and content for an auditor.
+
+Long, for each choice of the values has a test of what it renders.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,13 @@ from redress_chart.__main__ import derived, drift, golden
 from redress_chart.rendering import CHART, EXAMPLES, NotRendered, changed, example, lint, objects, rendered
 from redress_chassis import Settings
 from redress_chassis.settings import PREFIX
+from redress_cli.target import ServiceEnvironment
 from redress_local.places import ENTRIES, ROOT, SERVICES
 
 Values = dict[str, Any]
 MANAGED = example("managed")
+TLS = changed(example("operators"), tls={"enabled": True, "issuer": {"name": "internal", "kind": "Issuer"}, "caConfigMap": "internal-ca"})
+VERIFY = {"service": "triage", "command": ["verify"]}
 
 
 def of(kind: str, values: Values) -> dict[str, Any]:
@@ -170,7 +176,7 @@ def test_vault_is_told_and_reached_by_who_needs_the_master_keys():
         assert {"vault-token", "vault-ca"} <= {each["name"] for each in pod["volumes"]}
     network = of("NetworkPolicy", values).items()
     out = {name for name, each in network if any(rule["to"] == peers for rule in each["spec"].get("egress", ()))}
-    assert out == {f"redress-{each}" for each in (*SERVICES, "setup")}
+    assert out == {f"redress-{each}" for each in (*SERVICES, "setup", "operator")}
 
 
 @pytest.mark.parametrize(
@@ -227,13 +233,122 @@ def test_a_user_with_a_certificate_shows_that_instead_of_a_password():
 
 
 def test_external_secrets_make_every_secret_that_is_named_and_no_other_does():
-    values = changed(MANAGED, externalSecrets={"enabled": True, "store": {"name": "vault"}})
+    values = changed(
+        MANAGED,
+        externalSecrets={"enabled": True, "store": {"name": "vault"}},
+        operator=VERIFY,
+        tls={"enabled": True, "caConfigMap": "internal-ca"},
+    )
     found = objects(rendered(values))
     assert list(validity.flaws(found)) == policies.findings(found) == []
     named = set[str]().union(*(policies.secrets_of(pod) for _, pod, _ in policies.pods(found)))
     made = {each["metadata"]["name"] for each in found if each["kind"] == "ExternalSecret"}
     assert named - made == {"postgres-ca", "redress-smoke-test"}  # what no store has: a certificate, and a token that soon ends
     assert made <= named
+
+
+def test_services_that_speak_tls_are_asked_by_it_and_show_a_certificate_that_names_them():
+    found = objects(rendered(TLS))
+    assert list(validity.flaws(found)) == policies.findings(found) == []
+    certificates = of("Certificate", TLS)
+    assert certificates.keys() == {f"redress-{service}-tls" for service in SERVICES}
+    intake = certificates["redress-intake-tls"]["spec"]
+    assert intake["dnsNames"] == ["redress-intake", "redress-intake.redress", "redress-intake.redress.svc"]
+    assert intake["issuerRef"] == {"name": "internal", "kind": "Issuer", "group": "cert-manager.io"}
+    pod = of("Deployment", TLS)["redress-intake"]["spec"]["template"]["spec"]
+    assert "redress-intake-tls" in policies.secrets_of(pod)
+    (smoke,) = of("Pod", TLS).values()
+    told = {each["name"]: each.get("value") for each in smoke["spec"]["containers"][0]["env"]}
+    assert told["SERVICES"].split()[0] == "intake=https://redress-intake:8001"
+    assert told["CA_FILE"] in {f"{each['mountPath']}/ca.crt" for each in smoke["spec"]["containers"][0]["volumeMounts"]}
+    for each in of("BackendTLSPolicy", TLS).values():
+        assert each["spec"]["validation"]["hostname"] in certificates[f"{each['metadata']['name']}-tls"]["spec"]["dnsNames"]
+    for name, each in of("ServiceMonitor", TLS).items():
+        assert each["spec"]["endpoints"][0]["tlsConfig"]["serverName"] in certificates[f"{name}-tls"]["spec"]["dnsNames"]
+    (ingress,) = of("Ingress", changed(MANAGED, tls=TLS["tls"])).values()
+    assert ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/backend-protocol"] == "HTTPS"
+
+
+def test_certificates_that_are_there_are_not_made():
+    assert of("Certificate", changed(TLS, tls__issuer={"name": ""})) == {}
+
+
+def test_a_client_of_kafka_gets_a_token():
+    values = changed(
+        MANAGED,
+        kafka__mechanism="OAUTHBEARER",
+        kafka__oauth={"tokenUrl": "https://login.example.com/token", "scope": "kafka"},
+        networkPolicy__kafkaTokens=[{"ipBlock": {"cidr": "203.0.113.9/32"}}],
+    )
+    found = objects(rendered(values))
+    assert list(validity.flaws(found)) == policies.findings(found) == []
+    for _, container in policies.containers([each for each in found if each["kind"] != "Pod"]):
+        told = {each["name"]: each.get("value") for each in container["env"]}
+        assert told["REDRESS_KAFKA_TOKEN_URL"] == "https://login.example.com/token" and told["REDRESS_KAFKA_TOKEN_SCOPE"] == "kafka"
+    for name, policy in of("NetworkPolicy", values).items():
+        peers = [peer.get("ipBlock", {}).get("cidr") for rule in policy["spec"].get("egress", ()) for peer in rule["to"]]
+        assert ("203.0.113.9/32" in peers) == (not name.endswith(("-nobody", "-smoke-test")))
+
+
+def test_a_collector_is_shown_headers_of_a_secret():
+    values = changed(
+        example("operators"),
+        tracing__headersSecret={"name": "collector"},
+        tracing__caSecret={"name": "collector", "key": "authority"},
+        tracing__settings={"OTEL_BSP_MAX_QUEUE_SIZE": "4096"},
+    )
+    found = objects(rendered(values))
+    assert list(validity.flaws(found)) == policies.findings(found) == []
+    (container,) = of("Deployment", values)["redress-triage"]["spec"]["template"]["spec"]["containers"]
+    told = {each["name"]: each.get("value", each.get("valueFrom")) for each in container["env"]}
+    assert told["OTEL_EXPORTER_OTLP_HEADERS"] == {"secretKeyRef": {"name": "collector", "key": "headers"}}
+    assert told["OTEL_EXPORTER_OTLP_CERTIFICATE"] == "/etc/redress/tracing-ca/ca.crt"
+    assert told["OTEL_BSP_MAX_QUEUE_SIZE"] == "4096"
+
+
+@pytest.mark.parametrize("values", [changed(MANAGED, operator=VERIFY), changed(TLS, operator=VERIFY)])
+def test_an_operators_command_is_a_job_of_the_services_image(values: Values):
+    found = objects(rendered(values))
+    assert list(validity.flaws(found)) == policies.findings(found) == []
+    (job,) = [each for each in found if each["kind"] == "Job" and "generateName" in each["metadata"]]
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["command"] == ["redress", "verify"]
+    assert container["image"] == of("Deployment", values)["redress-triage"]["spec"]["template"]["spec"]["containers"][0]["image"]
+    told = {each["name"]: each.get("value") for each in container["env"]}
+    known = {PREFIX + name.upper() for name in ServiceEnvironment.model_fields | Settings.model_fields}
+    assert {name for name in told if name.startswith(PREFIX)} <= known
+    assert told["SERVICE"] == "triage" and told["REDRESS_URL"].endswith("://redress-triage:8002") and "REDRESS_OWNER_URL" not in told
+    assert {each for each in policies.secrets_of(pod) if each.endswith("-kafka")} == {"redress-tools-kafka"}
+    rebuild = {"service": "triage", "command": ["rebuild", "triage", "--yes"], "owner": True, "tokenSecret": "ops", "who": "4711"}
+    again = changed(values, operator=rebuild)
+    (other,) = [each for each in objects(rendered(again)) if each["kind"] == "Job" and "generateName" in each["metadata"]]
+    told = {each["name"]: each.get("value") for each in other["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert (told["REDRESS_OWNER_PASSWORD_FILE"], told["REDRESS_OPERATOR"]) == ("/etc/redress/owner/password", "4711")
+    assert policies.secrets_of(other["spec"]["template"]["spec"]) >= {"redress-triage-owner", "ops"}
+    assert policies.findings(objects(rendered(again))) == []
+
+
+def test_strimzi_makes_a_user_that_reads_and_one_that_restores_where_it_is_asked_for():
+    services = {f"redress-{service}-kafka" for service in SERVICES}
+    assert of("KafkaUser", example("operators")).keys() - services == {"redress-tools-kafka"}
+    users = of("KafkaUser", changed(example("operators"), kafka__users={"tools": False, "restore": True}))
+    assert users.keys() - services == {"redress-restore-kafka"}
+    assert "Delete" in users["redress-restore-kafka"]["spec"]["authorization"]["acls"][0]["operations"]
+
+
+def test_another_chart_that_says_the_same_of_a_service_starts_none_of_its_processes_anew(tmp_path: Path):
+    """Else one that is held back by its tag is started anew with the others."""
+    chart = tmp_path / "redress"
+    shutil.copytree(CHART, chart)
+    told = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    (chart / "Chart.yaml").write_text(yaml.safe_dump(told | {"version": "0.2.0+build.7", "appVersion": "0.2.0+build.7"}))
+    pods = [
+        {what: (spec, labels) for what, spec, labels in policies.pods(objects(text)) if what.startswith("Deployment")}
+        for text in (rendered(MANAGED), rendered(MANAGED, chart=chart))
+    ]
+    assert pods[0] == pods[1]
+    assert list(validity.flaws(objects(rendered(example("kind"), chart=chart)))) == []  # no label and no tag has a plus sign
 
 
 def test_monitoring_brings_what_there_is(tmp_path: Path):
@@ -261,7 +376,7 @@ def test_the_smoke_test_is_one_file_of_the_standard_library():
     """It runs in an image whose packages it does not count on."""
     tree = ast.parse((CHART / "files" / "smoke_test.py").read_text())
     imported = {alias.name.partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert imported == {"json", "os", "sys", "time", "urllib", "uuid"}
+    assert imported == {"json", "os", "ssl", "sys", "time", "urllib", "uuid"}
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
 
 
@@ -294,6 +409,7 @@ def test_the_smoke_test_is_one_file_of_the_standard_library():
         ({"settings": {"REDRESS_VAULT_URL": "x"}}, "REDRESS_VAULT_URL is set by the chart"),
         ({"tracing": {"sample": "all"}}, "/tracing/sample"),
         ({"networkPolicy__callers": [{}, {"everybody": True}]}, "/networkPolicy/callers"),
+        ({"networkPolicy__webhooks": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}, "put 169.254.0.0/16 into except"),
         ({"ingress__tlsSecret": ""}, "ingress.tlsSecret is missing"),
         ({"ingress__host": ""}, "ingress.host is missing"),
         ({"gateway": {"enabled": True}}, "gateway.parentRefs is empty"),
@@ -306,6 +422,15 @@ def test_the_smoke_test_is_one_file_of_the_standard_library():
         ({"services__triage": {"autoscaling": {"kind": "lag", "max": 25}}}, "replicas beyond 24 read nothing"),
         ({"services__triage": {"autoscaling": {"kind": "cpu", "min": 9}}}, "autoscaling.max is below its min"),
         ({"image__digests": {"intake": "latest"}}, "/image/digests/intake"),
+        ({"services__intake": {"tag": "2"}}, "hold that service back by its digest"),
+        ({"kafka__mechanism": "OAUTHBEARER"}, "kafka.oauth.tokenUrl is missing"),
+        ({"kafka__mechanism": "OAUTHBEARER", "kafka__oauth": {"tokenUrl": "https://a/b"}}, "networkPolicy.kafkaTokens is empty"),
+        ({"tls": {"enabled": True}}, "tls.caConfigMap is missing"),
+        ({"tracing": {"settings": {"OTEL_EXPORTER_OTLP_HEADERS": "a=b"}}}, "name it by tracing.headersSecret"),
+        ({"tracing": {"settings": {"LOG_LEVEL": "debug"}}}, "LOG_LEVEL"),
+        ({"operator": {"service": "intake"}}, "operator.command is missing"),
+        ({"operator": {"command": ["verify"]}}, "operator.service is missing"),
+        ({"operator": {"service": "billing", "command": ["verify"]}}, "/operator/service"),
         ({"masterkey": {"name": "x"}}, "masterkey"),
     ],
 )

@@ -1,10 +1,12 @@
 """What `helm test` runs: one complaint that is nobody's is posted, routed, withdrawn and closed, as a front end does it.
 
 SERVICES: `name=address`, with spaces between. TOKEN_FILE: a token of the role front-end. SECONDS_ALLOWED: for the whole of it.
+CA_FILE: certificates that sign the services', beside those that the machine trusts.
 """
 
 import json
 import os
+import ssl
 import sys
 import time
 import urllib.error
@@ -13,10 +15,13 @@ import uuid
 
 TEXT = "TEST, nobody waits for an answer: broadband at home is very slow every evening, and the video buffers all the time."
 BUSY = (429, 503)
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+TRUSTED = ssl.create_default_context()
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=TRUSTED))
 
 
 def main() -> None:
+    if file := os.environ.get("CA_FILE"):
+        TRUSTED.load_verify_locations(file)
     services = dict(each.split("=", 1) for each in os.environ["SERVICES"].split())
     end = time.monotonic() + float(os.environ["SECONDS_ALLOWED"])
     with open(os.environ["TOKEN_FILE"], encoding="utf-8") as file:

@@ -4,9 +4,9 @@
 app.kubernetes.io/name: redress
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | replace "+" "_" | trunc 63 | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 }}
 {{- end }}
 
 {{- define "redress.selector" -}}
@@ -28,7 +28,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- with get $image.digests .name -}}
 {{ $name }}@{{ . }}
 {{- else -}}
-{{ $name }}:{{ coalesce .tag $image.tag .root.Chart.AppVersion }}
+{{ $name }}:{{ coalesce .tag $image.tag (.root.Chart.AppVersion | replace "+" "_") }}
 {{- end -}}
 {{- end }}
 
@@ -41,7 +41,13 @@ app.kubernetes.io/component: {{ .component }}
 {{- range .Values.masterKey.numbers }}{{ if eq (int .) 1 }}{{ $key }}{{ else }}{{ trimSuffix (ext $key) $key }}.{{ int . }}{{ ext $key }}{{ end }},{{ end }}
 {{- end }}
 {{- define "redress.kafkaSecret" -}}{{ .root.Release.Name }}-{{ .name }}-kafka{{- end }}
+{{- define "redress.tlsSecret" -}}{{ .root.Release.Name }}-{{ .name }}-tls{{- end }}
 {{- define "redress.databaseSecret" -}}{{ .root.Release.Name }}-{{ .name }}-{{ .role }}{{- end }}
+
+{{- /* "yes" where a user gets a token before Kafka lets it in. */ -}}
+{{- define "redress.kafkaByToken" -}}
+{{- if and (eq .Values.kafka.security "SASL_SSL") (eq .Values.kafka.mechanism "OAUTHBEARER") -}}yes{{- end -}}
+{{- end }}
 
 {{- define "redress.kafkaAddresses" -}}
 {{- $kafka := .Values.kafka -}}
@@ -52,6 +58,11 @@ app.kubernetes.io/component: {{ .component }}
 {{- $kafka := .Values.kafka -}}
 {{- if $kafka.caSecret.name }}{{ $kafka.caSecret.name }}{{ else if eq $kafka.managedBy "strimzi" }}{{ $kafka.strimzi.cluster }}-cluster-ca-cert{{ end -}}
 {{- end }}
+
+{{- /* How the pods of one service are reached, and which name their certificate has. */ -}}
+{{- define "redress.scheme" -}}{{ ternary "https" "http" .Values.tls.enabled }}{{- end }}
+{{- define "redress.url" -}}{{ include "redress.scheme" .root }}://{{ .root.Release.Name }}-{{ .name }}:{{ .port }}{{- end }}
+{{- define "redress.serverName" -}}{{ .root.Release.Name }}-{{ .name }}.{{ .root.Release.Namespace }}.svc{{- end }}
 
 {{- define "redress.postgresCluster" -}}{{ .Release.Name }}-postgres{{- end }}
 

@@ -3,6 +3,9 @@
 {{- define "redress.podSecurity" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
+{{- if .root.Values.userNamespaces }}
+hostUsers: false
+{{- end }}
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
@@ -47,6 +50,14 @@ capabilities:
   {{- end }}
 - name: REDRESS_KAFKA_PASSWORD_FILE
   value: /etc/redress/kafka/password
+{{- if eq $kafka.mechanism "OAUTHBEARER" }}
+- name: REDRESS_KAFKA_TOKEN_URL
+  value: {{ $kafka.oauth.tokenUrl | quote }}
+{{- with $kafka.oauth.scope }}
+- name: REDRESS_KAFKA_TOKEN_SCOPE
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
 {{- else }}
 - name: REDRESS_KAFKA_CERT_FILE
   value: /etc/redress/kafka/user.crt
@@ -63,14 +74,14 @@ capabilities:
   value: {{ $kafka.minInsyncReplicas | quote }}
 {{- end }}
 
-{{- /* role: app or owner. variable: which is told the address; file: which the file of the password, that is read for each connection. */ -}}
+{{- /* role: app or owner. variable: which is told the address; file: which the file of the password, that is read for each connection; at: its mount. */ -}}
 {{- define "redress.databaseEnvironment" -}}
 {{- $postgres := .root.Values.postgres -}}
 {{- $database := .service.database -}}
 - name: {{ .variable }}
   value: postgresql://{{ $database }}_{{ .role }}@{{ include "redress.postgresHost" . }}:{{ $postgres.port }}/{{ $database }}?sslmode=verify-full&sslrootcert=/etc/redress/postgres-ca/ca.crt
 - name: {{ .file }}
-  value: /etc/redress/postgres/password
+  value: /etc/redress/{{ .at | default "postgres" }}/password
 {{- end }}
 
 {{- /* Where the master keys are, and what opens them. */ -}}
@@ -92,7 +103,8 @@ capabilities:
 {{- end }}
 {{- end }}
 
-{{- /* kafka: whose user; postgres: whose password; masterKey, macKeys, identity, policy: whether they are mounted. */ -}}
+{{- /* kafka: whose user; postgres: whose password, owner: whose beside it; tls: whose certificate; token: the secret with one. masterKey,
+macKeys, identity, policy, tlsCa, tracingCa: whether they are mounted. */ -}}
 {{- define "redress.mounts" -}}
 {{- with .kafka }}
 - { name: kafka, mountPath: /etc/redress/kafka, readOnly: true }
@@ -121,6 +133,21 @@ capabilities:
 {{- end }}
 {{- if .policy }}
 - { name: policy, mountPath: /etc/redress/policy, readOnly: true }
+{{- end }}
+{{- if .owner }}
+- { name: owner, mountPath: /etc/redress/owner, readOnly: true }
+{{- end }}
+{{- if .tls }}
+- { name: tls, mountPath: /etc/redress/tls, readOnly: true }
+{{- end }}
+{{- if .tlsCa }}
+- { name: tls-ca, mountPath: /etc/redress/tls-ca, readOnly: true }
+{{- end }}
+{{- if .tracingCa }}
+- { name: tracing-ca, mountPath: /etc/redress/tracing-ca, readOnly: true }
+{{- end }}
+{{- if .token }}
+- { name: token, mountPath: /etc/redress/token, readOnly: true }
 {{- end }}
 - { name: tmp, mountPath: /tmp }
 {{- end }}
@@ -200,6 +227,66 @@ capabilities:
     name: {{ $values.policy.configMap }}
     items: [{ key: {{ $values.policy.key }}, path: policy.yaml }]
 {{- end }}
+{{- with .owner }}
+- name: owner
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items: [{ key: password, path: password }]
+{{- end }}
+{{- with .tls }}
+- name: tls
+  secret:
+    secretName: {{ include "redress.tlsSecret" (dict "root" $.root "name" .) }}
+    defaultMode: 0440
+    items: [{ key: tls.crt, path: tls.crt }, { key: tls.key, path: tls.key }]
+{{- end }}
+{{- if .tlsCa }}
+- name: tls-ca
+  configMap:
+    name: {{ $values.tls.caConfigMap }}
+    items: [{ key: ca.crt, path: ca.crt }]
+{{- end }}
+{{- if .tracingCa }}
+- name: tracing-ca
+  secret:
+    secretName: {{ $values.tracing.caSecret.name }}
+    defaultMode: 0440
+    items: [{ key: {{ $values.tracing.caSecret.key }}, path: ca.crt }]
+{{- end }}
+{{- with .token }}
+- name: token
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items: [{ key: token, path: token }]
+{{- end }}
 - name: tmp
   emptyDir: { sizeLimit: 256Mi }
+{{- end }}
+
+{{- /* What is large and only for a while: a rebuild's copy of the journal. */ -}}
+{{- define "redress.spool" -}}
+{{- $spool := .Values.jobs.spool -}}
+- name: spool
+  {{- if $spool.class }}
+  ephemeral:
+    volumeClaimTemplate:
+      spec:
+        accessModes: [ReadWriteOnce]
+        storageClassName: {{ $spool.class }}
+        resources:
+          requests: { storage: {{ $spool.size }} }
+  {{- else }}
+  emptyDir: { sizeLimit: {{ $spool.size }} }
+  {{- end }}
+{{- end }}
+
+{{- /* What a job takes. Without a class of volumes its spool is on the node's disk: so it comes to a node that has as much. */ -}}
+{{- define "redress.jobResources" -}}
+{{- $resources := deepCopy .Values.jobs.resources -}}
+{{- if and (not .Values.jobs.spool.class) (not (hasKey $resources.requests "ephemeral-storage")) -}}
+{{- $_ := set $resources.requests "ephemeral-storage" .Values.jobs.spool.size -}}
+{{- end -}}
+{{- $resources | toYaml -}}
 {{- end }}
