@@ -15,6 +15,7 @@ KEYCLOAK := .local/keycloak
 NPM := .local/npm
 CLIENTS := .local/clients
 OPENAPI := .local/openapi
+CLUSTER := .local/cluster
 
 # The one list of services is services.toml. By awk: the Python that can read it may not be there yet.
 SERVICES := $(shell awk -F '"' '/^name = / { print $$2 }' services.toml)
@@ -39,7 +40,7 @@ SEED ?=
 NAME ?=
 REDOCLY = REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(NPM)/node_modules/.bin/redocly
 
-.PHONY: help check setup demo run test clients test-identity lint pages bench soak format schemas folds permissions dashboards chart service services requirements sbom audit clean
+.PHONY: help check setup demo run test clients test-identity test-cluster lint pages bench soak format schemas folds permissions dashboards chart service services requirements sbom audit clean
 
 help: ## List what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +64,9 @@ clients: setup $(STAMPS)/npm $(STAMPS)/clients ## Clients in Python and TypeScri
 
 test-identity: setup $(STAMPS)/keycloak ## The journey of a complaint with the tokens of a real Keycloak: keys that change, a provider that is away
 	@KEYCLOAK=$(CURDIR)/$(KEYCLOAK) $(BIN)/python -m pytest tests/identity $(PYTEST)
+
+test-cluster: setup $(STAMPS)/chart $(STAMPS)/cluster ## The Helm chart on a real API server with real controllers, on nodes that are on paper alone; the first time Kubernetes is built, some ten minutes
+	@CLUSTER_PROGRAMS=$(CURDIR)/$(CLUSTER) $(BIN)/python -m pytest tests/cluster $(PYTEST)
 
 lint: setup $(STAMPS)/chart $(STAMPS)/npm ## Style, format, types, import contracts, schemas, the OpenAPI documents, the Helm chart, and files that match services.toml, Dockerfile and docker-compose.yml
 	@$(BIN)/ruff check .
@@ -193,6 +197,10 @@ $(STAMPS)/npm: requirements/npm/package.json requirements/npm/package-lock.json 
 # Without Maven a Docker engine is there (preflight saw to that), and Kafka comes as an image.
 $(STAMPS)/kafka: deploy/local/pom.xml | $(STAMPS)/venv
 	@if command -v mvn >/dev/null; then echo "Fetching Kafka"; rm -rf $(KAFKA_LIBS); mvn --batch-mode --quiet -f deploy/local/pom.xml dependency:copy-dependencies; fi
+	@touch $@
+
+$(STAMPS)/cluster: tests/cluster/programs/go.mod tests/cluster/programs/go.sum tests/cluster/programs/definitions tests/cluster/programs/build | $(STAMPS)/venv
+	@tests/cluster/programs/build $(CURDIR)/$(CLUSTER)
 	@touch $@
 
 $(STAMPS)/keycloak: deploy/local/keycloak-pom.xml | $(STAMPS)/venv
