@@ -34,7 +34,7 @@ def test_topics_are_shown_and_a_record_is_printed_without_steering_the_terminal(
 
     async def write() -> int:
         async with KafkaClients.of(context).producer() as producer:
-            return (await producer.send_and_wait(LIFECYCLE, b"\x1b[2Jno event", partition=3)).offset
+            return int((await producer.send_and_wait(LIFECYCLE, b"\x1b[2Jno event", partition=3)).offset)
 
     offset = run(write())
     read = kafka("console-consumer", "--topic", LIFECYCLE, "--partition", "3", "--offset", str(offset), "--max-messages", "1")

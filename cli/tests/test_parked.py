@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import pytest
 from typer.testing import CliRunner
 
+from redress_cli.held import RecordFilter
 from redress_cli.main import app
-from redress_cli.parked import RecordFilter
 from redress_cli.subjects import named, number_in
 
 COMPLAINT = "01890000-0000-7000-8000-000000000001"
