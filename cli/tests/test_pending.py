@@ -16,7 +16,7 @@ from redress_cli.pending import Seen, owed
 
 COMPLAINT = "01890000-0000-7000-8000-000000000001"
 SINCE = "2026-02-13T09:00:00Z"
-HELD = {
+HELD: dict[str, Any] = {
     "subject": f"complaint/{COMPLAINT}",
     "records": 2,
     "since": "2026-02-13T10:00:00Z",

@@ -109,7 +109,9 @@ def test_what_ended_of_a_stack_is_started_again_alone_as_it_was(folder):
         assert ended(before) == []
         for name in ("toy-2", "toy-two"):
             system.children[name].kill()
-        system.servers.kafka_server.kill()
+        kafka = system.servers.kafka_server
+        assert kafka is not None
+        kafka.kill()
         names = ended(read_stack(folder))
         assert names == ["kafka", "toy-2", "toy-two"]
         said: list[str] = []

@@ -25,7 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from redress_chassis.service import Service
 from redress_cli.api import Api
-from redress_cli.log import events
+from redress_cli.log_reading import events
 from redress_cli.stack_target import of_stack
 from redress_events.event import micros
 from redress_events.vocabulary import CLOSED, KEYS, LIFECYCLE
