@@ -92,7 +92,7 @@ capabilities:
 {{- end }}
 {{- end }}
 
-{{- /* kafka: whose user; postgres: whose password; masterKey, macKeys, identity, policy: whether they are mounted. */ -}}
+{{- /* kafka: whose user; postgres: whose password; masterKey, macKeys, identity, policy, catalogue: whether they are mounted. */ -}}
 {{- define "redress.mounts" -}}
 {{- with .kafka }}
 - { name: kafka, mountPath: /etc/redress/kafka, readOnly: true }
@@ -121,6 +121,9 @@ capabilities:
 {{- end }}
 {{- if .policy }}
 - { name: policy, mountPath: /etc/redress/policy, readOnly: true }
+{{- end }}
+{{- if .catalogue }}
+- { name: catalogue, mountPath: /etc/redress/catalogue, readOnly: true }
 {{- end }}
 - { name: tmp, mountPath: /tmp }
 {{- end }}
@@ -199,6 +202,12 @@ capabilities:
   configMap:
     name: {{ $values.policy.configMap }}
     items: [{ key: {{ $values.policy.key }}, path: policy.yaml }]
+{{- end }}
+{{- if .catalogue }}
+- name: catalogue
+  configMap:
+    name: {{ $values.catalogue.configMap }}
+    items: [{ key: {{ $values.catalogue.key }}, path: catalogue.yaml }]
 {{- end }}
 - name: tmp
   emptyDir: { sizeLimit: 256Mi }
