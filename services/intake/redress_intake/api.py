@@ -41,6 +41,7 @@ from redress_intake.signatures import new_secret
 from redress_intake.telling import TELLS
 from redress_intake.views import (
     AGE_BOUNDS,
+    CatalogueView,
     ComplaintView,
     DeliveryPage,
     DeliveryView,
@@ -89,7 +90,7 @@ NO_WORDS, NO_REASON = ChaseBody(), WithdrawBody()
 MOST_SUBSCRIPTIONS = 20  # of one front end: a program that subscribes at each start is told so before it is told everything twenty times
 UUID_LENGTH = 36  # characters; a number has 13
 
-Number = Annotated[str, Path(max_length=40, description="As it is written or said, in small letters too."), AfterValidator(parse_number)]
+Number = Annotated[str, Path(max_length=40, description="As it is written or said, in small letters or full width too."), AfterValidator(parse_number)]
 SubscriptionId = Annotated[UUID, Path(description="The subscription's id, as making it answered.")]
 DeliveryId = Annotated[
     str,
@@ -107,13 +108,19 @@ async def register_complaint(body: RegisterBody, commands: Permitted[Complaint],
     def decide(context: Context) -> list[Event]:
         commands.expect_channel(body.channel)
         try:
-            return register(command, context)
+            return register(command, context, catalogue=commands.policies.catalogue)
         except Implausible as error:
             raise invalid([Flaw(f"/{error.field}", error.message, "out-of-range")]) from None
 
     loaded = await commands.create(decide)
     commands.created(path_of(loaded))
-    return RegisteredView.of(loaded, commands.policies, language_of(accept_language), phone=body.phone)
+    return RegisteredView.of(loaded, commands.policies.first_answer, language_of(accept_language), phone=body.phone)
+
+
+@router.get("/catalogue")
+async def read_catalogue(commands: Permitted[Complaint]) -> CatalogueView:
+    """The operator's products and areas, with their names. What else they are called is understood too."""
+    return CatalogueView.of(commands.policies.catalogue)
 
 
 @router.get("/pending", response_model_exclude_none=True)

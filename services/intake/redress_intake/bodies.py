@@ -8,8 +8,9 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from redress_chassis import Body, Form, Label, Moment, Reason, Short, Words
+from redress_chassis import Body, Form, Moment, Reason, Short, Words
 from redress_chassis.api.paging import MOST, USUAL
+from redress_chassis.api.texts import line
 from redress_chassis.edge.outbound import LONGEST_ADDRESS
 from redress_events.contracts.intake import AskedBy
 from redress_events.vocabulary import Channel, ContactKind
@@ -40,21 +41,14 @@ Email = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=254),
     Form(r"^[^@\s\x00]+@[^@\s\x00]+$", "Write an e-mail address, like zhang.wei@example.com."),
-]
-# The name under which a front end stored it; in clear on the log too.
-Reference = Annotated[
-    str,
-    Form(
-        r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$",
-        "Write at most 200 Latin letters, digits and . _ : / - only, with a letter or digit first.",
-    ),
+    AfterValidator(line),
 ]
 Earlier = Annotated[
     str,
     Field(max_length=45, description="An earlier complaint: its id, or its number as it is written or said."),
     AfterValidator(_id_or_number),
 ]
-Attachments = Annotated[tuple[Reference, ...], Field(max_length=MOST_ATTACHMENTS)]
+Attachments = Annotated[tuple[Short, ...], Field(max_length=MOST_ATTACHMENTS)]
 
 
 class RegisterBody(Body):
@@ -71,8 +65,8 @@ class RegisterBody(Body):
     email: Email | None = None
     address: Short | None = None
     service_number: Short | None = None
-    product: Label | None = None
-    area: Label | None = None
+    product: Short | None = None
+    area: Short | None = None
     since: Day | None = None
     remedy: Words | None = None
     instruction: Words | None = None

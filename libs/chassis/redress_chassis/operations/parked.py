@@ -10,10 +10,11 @@ from fastapi import APIRouter, Path, Request
 from fastapi import Query as Parameter
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
-from redress_chassis.api.bodies import Body, Form, Short, Words, storable
+from redress_chassis.api.bodies import Body, Form, Short, Words
 from redress_chassis.api.commands import Permitted
 from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import MOST, Limit, bad_cursor
+from redress_chassis.api.texts import line
 from redress_chassis.auth.permissions import ANYTHING, Roles
 from redress_chassis.edge.problems import not_found
 from redress_spine.messaging.envelope import SUBJECT
@@ -38,12 +39,12 @@ OPERATIONS: Mapping[str, Roles] = {
 OFFSETS = r"^[0-9]{1,18}(\.[0-9]{1,18})*$"
 AT_ONCE = 50  # records or subjects that one request decides on
 
-Name = Annotated[str, Path(max_length=200), AfterValidator(storable)]
+Name = Annotated[str, Path(max_length=200), AfterValidator(line)]
 SubjectName = Annotated[str, Form(f"^{SUBJECT.pattern}$", "Write a kind and an id, like note/01981f6e-2d3c-7f4a-8b5e-6a7d8c9e0f12.")]
 SubjectFilter = Annotated[SubjectName | None, Parameter(description="That subject alone: `<kind>/<id>`.")]
 Place = Annotated[str, Form(r"^[^/]{0,249}/[0-9]{1,9}@[0-9]{1,18}$", "Write a topic, a partition and an offset, like topic/0@0.")]
-TopicName = Annotated[str, Field(min_length=1, max_length=249)]
-Subject = Annotated[str, Field(min_length=1, max_length=250)]
+TopicName = Annotated[str, Field(min_length=1, max_length=249), AfterValidator(line)]
+Subject = Annotated[str, Field(min_length=1, max_length=250), AfterValidator(line)]
 Partition = Annotated[int, Field(ge=0, lt=2**31)]
 Offset = Annotated[int, Field(ge=0, lt=2**63)]
 Hex = Annotated[str, Field(max_length=2_000), Form("^([0-9a-f]{2})*$", "Write pairs of digits and small letters a to f.")]

@@ -33,13 +33,16 @@ class ComplaintRegistered(Event):
     email: Personal | None = None
     address: Personal | None = None
     service_number: Personal | None = None
-    product: str | None = None
-    area: str | None = None
+    product: str | None = None  # a code of the operator's catalogue, or "other"; before there was one, as it was said
+    area: str | None = None  # the same
+    product_said: Personal | None = None  # in the words of whoever registered it
+    area_said: Personal | None = None
     text: Personal
     since: UtcTime | None = None  # since when the fault is there (SOP 2.2.1)
     remedy: Personal | None = None
     instruction: Personal | None = None  # how the receiving agent asks the department to handle it
-    attachments: tuple[str, ...] = ()
+    attachments: tuple[str, ...] = ()  # their ids; before names were sealed, the names
+    attachment_names: Personal | None = None  # one on each line
     refers_to: EarlierComplaint | None = None  # the one that this one takes up again, most often because that is closed
     client: str | None = None  # who registered it: the subject of the token
 
@@ -50,6 +53,7 @@ class ComplaintSupplemented(Event):
     supplement: int  # 1, 2, 3 … on this complaint
     text: Personal
     attachments: tuple[str, ...] = ()
+    attachment_names: Personal | None = None
 
 
 class ComplaintChased(Event):

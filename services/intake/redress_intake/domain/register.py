@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from redress_events.attachments import joined, numbered
 from redress_events.contracts.intake import ComplaintRegistered, EarlierComplaint
 from redress_events.event import Event, not_after
 from redress_events.vocabulary import Channel, ContactKind
+from redress_intake.domain.catalogue import NOTHING_KNOWN, Catalogue
 from redress_intake.domain.number import number_from
 from redress_spine.aggregate import Context
 
@@ -23,7 +25,8 @@ class Implausible(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
-    """received_at: None for now, earlier where it came by letter, e-mail or a shop's list. refers_to: the caller has found it."""
+    """received_at: None for now, earlier where it came by letter, e-mail or a shop's list. refers_to: the caller has found it.
+    product, area: as they were said. attachments: names that the front end gave."""
 
     channel: Channel
     kind: ContactKind
@@ -45,8 +48,8 @@ class Register:
     refers_to: EarlierComplaint | None = None
 
 
-def register(command: Register, context: Context) -> list[Event]:
-    """Received before registered, and begun before received, whatever a front end's clock says. Raises Implausible for dates that only the
+def register(command: Register, context: Context, *, catalogue: Catalogue = NOTHING_KNOWN) -> list[Event]:
+    """In clear stand the catalogue's codes and numbers of attachments; what was said is sealed, where it says more than the code. Received before registered, and begun before received, whatever a front end's clock says. Raises Implausible for dates that only the
     clock can judge."""
     received_at = context.now if command.received_at is None else not_after(command.received_at, context.now)
     if received_at is None:
@@ -54,6 +57,7 @@ def register(command: Register, context: Context) -> list[Event]:
     since = None if command.since is None else not_after(command.since, received_at)
     if command.since is not None and since is None:
         raise Implausible("since", "The fault cannot have begun after it was complained about.")
+    product, area = catalogue.product(command.product), catalogue.area(command.area)
     return [
         ComplaintRegistered(
             number=number_from(context.entropy),
@@ -67,13 +71,16 @@ def register(command: Register, context: Context) -> list[Event]:
             email=command.email,
             address=command.address,
             service_number=command.service_number,
-            product=command.product,
-            area=command.area,
+            product=product,
+            area=area,
+            product_said=command.product if command.product != product else None,
+            area_said=command.area if command.area != area else None,
             text=command.text,
             since=since,
             remedy=command.remedy,
             instruction=command.instruction,
-            attachments=command.attachments,
+            attachments=numbered(command.attachments),
+            attachment_names=joined(command.attachments),
             refers_to=command.refers_to,
             client=context.actor.partition(":")[2] or None,
         )
