@@ -104,7 +104,7 @@ capabilities:
 {{- end }}
 
 {{- /* kafka: whose user; postgres: whose password, owner: whose beside it; tls: whose certificate; token: the secret with one. masterKey,
-macKeys, identity, policy, tlsCa, tracingCa: whether they are mounted. */ -}}
+macKeys, identity, policy, catalogue, tlsCa, tracingCa: whether they are mounted. */ -}}
 {{- define "redress.mounts" -}}
 {{- with .kafka }}
 - { name: kafka, mountPath: /etc/redress/kafka, readOnly: true }
@@ -133,6 +133,9 @@ macKeys, identity, policy, tlsCa, tracingCa: whether they are mounted. */ -}}
 {{- end }}
 {{- if .policy }}
 - { name: policy, mountPath: /etc/redress/policy, readOnly: true }
+{{- end }}
+{{- if .catalogue }}
+- { name: catalogue, mountPath: /etc/redress/catalogue, readOnly: true }
 {{- end }}
 {{- if .owner }}
 - { name: owner, mountPath: /etc/redress/owner, readOnly: true }
@@ -226,6 +229,12 @@ macKeys, identity, policy, tlsCa, tracingCa: whether they are mounted. */ -}}
   configMap:
     name: {{ $values.policy.configMap }}
     items: [{ key: {{ $values.policy.key }}, path: policy.yaml }]
+{{- end }}
+{{- if .catalogue }}
+- name: catalogue
+  configMap:
+    name: {{ $values.catalogue.configMap }}
+    items: [{ key: {{ $values.catalogue.key }}, path: catalogue.yaml }]
 {{- end }}
 {{- with .owner }}
 - name: owner
