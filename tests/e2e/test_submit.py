@@ -32,7 +32,7 @@ BAD = [
     ("6", "Somebody should look at this.", "2026-01-05", "pigeon", ""),
     ("7", "The date of this one cannot be.", "2026-02-30", "web", ""),
     ("8", "This one comes from the future.", "2199-01-01", "web", ""),
-    ("9", "The place is none.", "2026-01-05", "web", "call me: 13800000001 <now>"),
+    ("9", "The place is none.", "2026-01-05", "web", "\u3164"),
 ]
 MAP = ("--map", "text=what happened", "--map", "received_at=when", "--map", "channel=how", "--map", "area=where", "--date-format", "DMY")
 
@@ -80,7 +80,7 @@ def test_a_file_goes_in_once_and_what_is_refused_is_said_by_line(live: Live, tmp
     assert "/channel" in for_people.stdout
 
     seen = {view["text"]: view for view in (by_number(live, number) for number in report["numbers"])}
-    assert {(text, view["channel"], view.get("area", "")) for text, view in seen.items()} == {
+    assert {(text, view["channel"], view.get("area_said", "")) for text, view in seen.items()} == {
         (text, "web" if how == "Internet" else how, where) for _, text, _, how, where in GOOD
     }
     assert seen[GOOD[0][1]]["received_at"] == "2026-01-04T16:00:00Z", "a day begins where the operator is"

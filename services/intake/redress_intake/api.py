@@ -90,7 +90,9 @@ NO_WORDS, NO_REASON = ChaseBody(), WithdrawBody()
 MOST_SUBSCRIPTIONS = 20  # of one front end: a program that subscribes at each start is told so before it is told everything twenty times
 UUID_LENGTH = 36  # characters; a number has 13
 
-Number = Annotated[str, Path(max_length=40, description="As it is written or said, in small letters or full width too."), AfterValidator(parse_number)]
+Number = Annotated[
+    str, Path(max_length=40, description="As it is written or said, in small letters or full width too."), AfterValidator(parse_number)
+]
 SubscriptionId = Annotated[UUID, Path(description="The subscription's id, as making it answered.")]
 DeliveryId = Annotated[
     str,

@@ -21,7 +21,9 @@ def entries(event: Event, at: datetime) -> Entry | None:
         case CallbackAttempted(note=str()):
             return Entry(NOTES, {"cycle": event.cycle, "attempt": event.attempt, "reached": event.reached, "words": event.note})
         case ComplaintSupplemented():
-            return Entry(SAID, {"what": "supplement", "words": event.text, "attachments": list(event.attachments), **named(event.attachment_names)})
+            return Entry(
+                SAID, {"what": "supplement", "words": event.text, "attachments": list(event.attachments), **named(event.attachment_names)}
+            )
         case ComplaintChased(text=str()):
             return Entry(SAID, {"what": "chase", "words": event.text})
     return None

@@ -51,7 +51,7 @@ def test_it_carries_all_that_was_observed():
         channel="hotline",
         kind="fault-report",
         product="fibre",
-        area="Pudong",
+        area="shanghai-pudong",
         category="service_quality",
         sub_category="coverage",
         severity="normal",

@@ -15,13 +15,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from redress_events.catalogue import LONGEST_CODE, OTHER, is_code
 
-KEPT = ("L", "N", "M")  # general categories; and the plus sign, by which products are told apart
+KEPT = ("L", "N")  # general categories; and the plus sign, by which products are told apart
 
 
 def normal_label(text: str) -> str:
     """The form by which labels are compared. It is its own normal form."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return "".join([each for each in folded if each == "+" or unicodedata.category(each)[0] in KEPT])
+    kept = "".join([each for each in folded if each == "+" or unicodedata.category(each)[0] in KEPT])
+    return unicodedata.normalize("NFKC", kept)  # what stood apart may stand together now
 
 
 def _code(text: str) -> str:

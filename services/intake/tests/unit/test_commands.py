@@ -18,6 +18,7 @@ from redress_events.contracts.intake import (
 )
 from redress_events.event import SKEW
 from redress_intake.domain.aggregate import AGGREGATE
+from redress_intake.domain.catalogue import Catalogue, CatalogueEntry
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.forget import Forget, forget
 from redress_intake.domain.limits import Limits
@@ -63,13 +64,29 @@ def test_a_complaint_is_written_down_as_it_was_given():
         "attachments": ("photo-1",),
         "refers_to": EARLIER,
     }
-    assert set(given) | {"number", "client"} == set(ComplaintRegistered.model_fields)
+    sealed = {"product_said": "fibre", "area_said": "north", "attachment_names": "photo-1"}
+    assert set(given) | set(sealed) | {"number", "client"} == set(ComplaintRegistered.model_fields)
     (event,) = register(Register(**given), CONTEXT)
     written = event.model_dump()
     number = written.pop("number")
     assert written.pop("client") == "li"
-    assert written == given | {"refers_to": EARLIER.model_dump()}
+    in_clear = {"product": "other", "area": "other", "attachments": ("1",)}
+    assert written == given | sealed | in_clear | {"refers_to": EARLIER.model_dump()}
     assert parse_number(number) == number
+
+
+def test_what_the_catalogue_has_stands_in_clear_by_its_code_and_the_words_are_sealed():
+    names = {"en": "Fibre", "zh": "光纤"}
+    catalogue = Catalogue(products=(CatalogueEntry(code="fibre", **names),), areas=(CatalogueEntry(code="north", **names),))
+
+    def labels(product: str | None, area: str | None) -> tuple[str | None, ...]:
+        command = Register(channel="web", kind="complaint", text="No signal", product=product, area=area)
+        (event,) = register(command, CONTEXT, catalogue=catalogue)
+        assert isinstance(event, ComplaintRegistered)
+        return event.product, event.product_said, event.area, event.area_said
+
+    assert labels("ＦＩＢＲＥ", "north") == ("fibre", "ＦＩＢＲＥ", "north", None)
+    assert labels(None, "Ada Byron 13800000000 12 St James Sq") == (None, None, "other", "Ada Byron 13800000000 12 St James Sq")
 
 
 def test_without_a_time_it_was_received_now():
@@ -107,7 +124,7 @@ def test_a_fault_may_begin_with_its_complaint():
 
 def test_supplements_and_chases_are_counted():
     first = intake.given(REGISTERED).when(Supplement("More", ("photo-2",)))
-    first.then(ComplaintSupplemented(supplement=1, text="More", attachments=("photo-2",)))
+    first.then(ComplaintSupplemented(supplement=1, text="More", attachments=("1",), attachment_names="photo-2"))
     first.after.when(Supplement("Still more")).then(ComplaintSupplemented(supplement=2, text="Still more"))
     asked = intake.given(REGISTERED).when(Chase("Where is it?")).then(ComplaintChased(chase=1, text="Where is it?"))
     asked.after.when(Chase()).then(ComplaintChased(chase=2))
@@ -117,7 +134,7 @@ def test_a_complaint_holds_so_many_words_and_so_many_attachments_and_counts_what
     limits = Limits(words=2, attachments=3)
     full = Spec(INTAKE, AGGREGATE, {Supplement: partial(supplement, limits=limits), Chase: partial(chase, limits=limits)})
     story = full.given(REGISTERED.model_copy(update={"attachments": ("a",)})).when(Supplement("More", ("b", "c")))
-    story = story.then(ComplaintSupplemented(supplement=1, text="More", attachments=("b", "c")))
+    story = story.then(ComplaintSupplemented(supplement=1, text="More", attachments=("2", "3"), attachment_names="b\nc"))
     refusal = story.after.when(Supplement("And this", ("d",))).refused("complaint-full").refusal
     assert refusal and f'"refers_to": "{REGISTERED.number}"' in refusal.message
     worded = story.after.when(Chase("Where is it?")).then(ComplaintChased(chase=1, text="Where is it?"))
