@@ -36,7 +36,13 @@ WRONG: tuple[Any, ...] = (
     {},
     {"a": 1},
 )
-SAID_BY_PYDANTIC = {"value_error", "string_pattern_mismatch", "out_of_range", "recursion_loop"}  # in our own words already
+SAID_BY_PYDANTIC = {
+    "value_error",
+    "string_pattern_mismatch",
+    "out_of_range",
+    "recursion_loop",
+    "control_character",
+}  # in our own words already
 
 
 def service_of(name: str) -> Service:

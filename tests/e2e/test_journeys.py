@@ -64,8 +64,9 @@ def test_a_satisfied_customers_complaint_is_closed_and_somebody_owed_each_step(l
     record = closed_record(live, complaint)
     expected = {
         "number": new["number"], "reason": "satisfied", "channel": "app", "kind": "complaint", "category": "service_quality",
-        "department": "technical_support", "area": "haikou-meilan", "product": "broadband-300", "outcome": "resolved", "cycles": 1, "attempts": 1, "solved": True,
-        "satisfaction": 5, "breaches": [], "received_at": new["received_at"], "registered_at": new["registered_at"],
+        "department": "technical_support", "area": "haikou-meilan", "product": "broadband-300",
+        "outcome": "resolved", "cycles": 1, "attempts": 1, "solved": True, "satisfaction": 5,
+        "breaches": [], "received_at": new["received_at"], "registered_at": new["registered_at"],
     }  # fmt: skip
     assert {name: record[name] for name in expected} == expected
     assert 0 <= record["seconds_to_resolve"] <= record["seconds_to_close"]

@@ -41,7 +41,7 @@ def _name(text: str) -> str:
     return text
 
 
-Name = Annotated[str, AfterValidator(_name)]
+EntryName = Annotated[str, AfterValidator(_name)]
 
 
 class CatalogueEntry(BaseModel):
@@ -50,9 +50,9 @@ class CatalogueEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     code: Annotated[str, AfterValidator(_code)]
-    en: Name
-    zh: Name
-    aliases: tuple[Name, ...] = ()
+    en: EntryName
+    zh: EntryName
+    aliases: tuple[EntryName, ...] = ()
 
     def labels(self) -> Iterator[str]:
         yield from (self.code, self.en, self.zh, *self.aliases)

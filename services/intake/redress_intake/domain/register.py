@@ -49,9 +49,11 @@ class Register:
 
 
 def register(command: Register, context: Context, *, catalogue: Catalogue = NOTHING_KNOWN) -> list[Event]:
-    """Received before registered, and begun before received, whatever a front end's clock says. In clear stand the catalogue's codes and the
-    numbers of attachments; their names are sealed, and what was said where it is not the code itself. Raises Implausible for dates that only
-    the clock can judge."""
+    """Received before registered, and begun before received, whatever a front end's clock says. Raises Implausible for dates that only the
+    clock can judge.
+
+    In clear stand the catalogue's codes and the numbers of attachments. Their names are sealed, and what was said where it is not the code
+    itself."""
     received_at = context.now if command.received_at is None else not_after(command.received_at, context.now)
     if received_at is None:
         raise Implausible("received_at", "The complaint cannot have been received in the future.")
