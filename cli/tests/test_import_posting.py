@@ -23,8 +23,9 @@ from redress_local.over_http import OverHttp
 from redress_local.places import ROOT
 from redress_local.pytest_plugin import Serve
 
+NOTHING = "\u3164"  # nobody sees it
 CONTENT = "text,phone,channel,product\n" + "".join(
-    f"Row {n},{'1380000000' if n == 3 else '13800000000'},{'pigeon' if n == 4 else 'web'},{'\u3164' if n == 5 else 'DSL'}\n"
+    f"Row {n},{'1380000000' if n == 3 else '13800000000'},{'pigeon' if n == 4 else 'web'},{NOTHING if n == 5 else 'DSL'}\n"
     for n in range(30)
 )
 Answer = Callable[[int, httpx.Request], httpx.Response | Exception | None]
