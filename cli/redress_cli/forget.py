@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated, Any
+from urllib.parse import quote
 from uuid import UUID
 
 import typer
@@ -60,7 +61,7 @@ def _found(api: Api, named: str) -> dict[str, Any]:
     try:
         path = f"/complaints/{UUID(named)}"
     except ValueError:
-        path = f"/complaints/by-number/{named}"
+        path = f"/complaints/by-number/{quote(named, safe='')}"
     answer = api.get("intake", path)
     if answer.status_code != 200:
         fail(f"{named}: intake answered {answer.status_code}: {said(answer)}")

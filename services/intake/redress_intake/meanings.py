@@ -49,7 +49,7 @@ MEANINGS = Meanings(
         "PendingComplaint.by": "By when; missing where no time is set.",
         "products": "The products of the operator's catalogue.",
         "areas": "The areas of the operator's catalogue.",
-        "code": "What stands for it in clear: on the log, in lists and in the public record.",
+        "CatalogueEntry.code": "What stands for it in clear: on the log, in lists and in the public record.",
         # bodies
         "NewComplaint.product": "The product, in the customer's words or as a code of `/catalogue`.",
         "NewComplaint.area": "The place, in the customer's words or as a code of `/catalogue`.",
@@ -103,7 +103,7 @@ MEANINGS = Meanings(
     },
     examples={
         "stage": "in-handling",
-        "code": "broadband-500",
+        "CatalogueEntry.code": "broadband-500",
         "CatalogueEntry.en": "Fibre 500",
         "CatalogueEntry.zh": "宽带500M",
         "NewComplaint.product": "Fibre 500, 24 months",

@@ -134,6 +134,9 @@ macKeys, identity, policy, catalogue, tlsCa, tracingCa: whether they are mounted
 {{- if .policy }}
 - { name: policy, mountPath: /etc/redress/policy, readOnly: true }
 {{- end }}
+{{- if .catalogue }}
+- { name: catalogue, mountPath: /etc/redress/catalogue, readOnly: true }
+{{- end }}
 {{- if .owner }}
 - { name: owner, mountPath: /etc/redress/owner, readOnly: true }
 {{- end }}
@@ -229,6 +232,12 @@ macKeys, identity, policy, catalogue, tlsCa, tracingCa: whether they are mounted
   configMap:
     name: {{ $values.policy.configMap }}
     items: [{ key: {{ $values.policy.key }}, path: policy.yaml }]
+{{- end }}
+{{- if .catalogue }}
+- name: catalogue
+  configMap:
+    name: {{ $values.catalogue.configMap }}
+    items: [{ key: {{ $values.catalogue.key }}, path: catalogue.yaml }]
 {{- end }}
 {{- with .owner }}
 - name: owner
