@@ -37,7 +37,7 @@ from redress_spine.tracing import Span, Tracer
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # What programs of other origins' pages may send and read, where a setting lets them call at all.
 ALLOWED_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-ALLOWED_HEADERS = ("authorization", "content-type", "idempotency-key", "if-match", "traceparent", BREAK_GLASS.lower())
+ALLOWED_HEADERS = ("authorization", "content-type", "idempotency-key", "if-match", "last-event-id", "traceparent", BREAK_GLASS.lower())
 EXPOSED_HEADERS = ("etag", "idempotency-replayed", "location", "retry-after")
 log = structlog.get_logger()
 

@@ -39,6 +39,7 @@ from redress_spine.processing.projections import Changes, NotProjected
 from redress_spine.processing.skips import Skips, skip_of, skips_of
 from redress_spine.store.errors import safe_message
 from redress_spine.store.fold import Folding
+from redress_spine.store.forgetting import forget
 from redress_spine.store.saving import FENCE_LOST, OVERTAKEN, Move, fence, save, save_at_once, store_dead_letters
 from redress_spine.store.states import States
 from redress_spine.store.vault import PROOF, KeyRecord, Vault
@@ -388,6 +389,8 @@ class Projector:
         async with connection.transaction():
             await fence(connection, moves, self._timeline)
             written = [await save(connection, touched)] if touched else []
+            if forgotten := [subject for subject, each in keys.items() if each.wrapped is None]:
+                await forget(connection, forgotten)  # once more: what was sealed for them came with this page
             if dead_letters:
                 await store_dead_letters(connection, dead_letters)
         return written

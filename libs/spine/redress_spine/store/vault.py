@@ -152,7 +152,8 @@ class Vault:
 
     def anew(self, subject: str, wrapped: bytes) -> bytes:
         """The same key as it is kept here: one that comes late, and that an older master key wrapped, is wrapped by the current one."""
-        key = self._master.unwrap(subject, wrapped) if number_of(wrapped) < self._master.current else None
+        late = self._master.wraps and number_of(wrapped) < self._master.current
+        key = self._master.unwrap(subject, wrapped) if late else None
         return wrapped if key is None else self._master.wrap(subject, key)
 
     def lacks(self, wrapped: bytes) -> int | None:

@@ -57,7 +57,10 @@ class VaultTransit:
 
     async def unwrap(self, blob: bytes) -> bytes:
         said = await self._ask("POST", f"{self._mount}/decrypt/{self._key}", {"ciphertext": _ascii(blob)})
-        return b64decode(_text(said, "plaintext"))
+        try:
+            return b64decode(_text(said, "plaintext"), validate=True)
+        except ValueError:
+            raise MasterKeyAway("What Vault says it decrypted is not base64.") from None
 
     async def renewed(self, blob: bytes) -> bytes:
         said = await self._ask("POST", f"{self._mount}/rewrap/{self._key}", {"ciphertext": _ascii(blob)})

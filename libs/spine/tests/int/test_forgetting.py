@@ -136,6 +136,24 @@ async def test_a_key_that_a_backup_brings_back_is_destroyed_again_though_its_tom
     await is_equal(stack, "handling", 1)
 
 
+async def test_what_was_sealed_and_forgotten_in_one_page_of_the_log_is_not_kept(stack: Stack) -> None:
+    """As by a service that was away while both came, and whose tombstone is gone."""
+    intake, handling = await stack.engine("intake"), await stack.engine("handling")
+    await idle(intake, handling)
+    await stack.stop(handling)
+    subject = await new(intake, "k")
+    await forget(intake, subject)
+    await idle(intake)
+    owner = await stack.connect("handling", owner=True)
+    for _ in range(2):  # the key and the tombstone
+        await owner.execute(READ_ON, stack.prefix + KEYS)
+    await owner.close()
+    handling = await stack.engine("handling")
+    await idle(intake, handling)
+    assert (await handling.read(subject)).revision and await nothing_left(stack, "handling", subject)
+    await is_equal(stack, "handling", 1)
+
+
 async def test_verify_tells_the_forgotten_from_what_somebody_destroyed_or_brought_back(stack: Stack, tmp_path: Path) -> None:
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
     one, other = await new(intake, "1"), await new(intake, "2")

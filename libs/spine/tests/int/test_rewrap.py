@@ -34,6 +34,7 @@ HEARD = 2.0  # seconds within which the engines of a test look
 def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(master_keys, "LOOK", 0.05)
     monkeypatch.setattr(master_keys, "ASK", 0.05)
+    monkeypatch.setattr(master_keys, "ALONE", 0.05)
     monkeypatch.setattr(rewrap, "PAGE", 3)
 
 
@@ -275,6 +276,28 @@ async def test_a_service_that_lacks_the_new_one_sets_its_keys_aside_until_it_has
     await eventually(lambda: asyncio.sleep(0, handling._master_keys.ring.numbers == [1, 2]))
     await handling.redrive_aside(letter["topic"], letter["partition"], [letter["offset"]], False)
     await opens(handling, {subject: "new"})
+
+
+async def test_who_lacks_the_new_one_wraps_nothing_by_the_old_one_once_the_exchange_is_over(
+    stack: Stack, files: Files, tmp_path: Path
+) -> None:
+    """As a replica whose folder nobody changed: who starts anew without the old one would pass over its keys in silence."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    theirs = Files(elsewhere)
+    (intake,) = await started(stack, theirs, "intake")
+    await new(intake, "before")
+    await idle(intake)
+    files.add(2, TWO)
+    assert not (await rewrapped(stack, "intake", await files.ring())).differences
+    assert await eventually(lambda: asyncio.sleep(0, "Master key 2 is not here" in intake._master_keys.flaw))
+    with pytest.raises(MasterKeyAway, match="Master key 2 wraps what is new"):
+        await new(intake, "late")
+    assert (await counted(stack, "intake")).keys == {2: 1}
+    theirs.add(2, TWO)
+    await eventually(lambda: asyncio.sleep(0, not intake._master_keys.flaw and intake._master_keys.ring.wraps))
+    await new(intake, "after")
+    assert (await counted(stack, "intake")).keys == {2: 2}
 
 
 async def _dead_letters(stack: Stack) -> list[Any]:
