@@ -25,8 +25,11 @@ class Asker(StrEnum):
 
 def forget(
     complaint: Annotated[list[str], typer.Argument(metavar="NUMBER…", help="Numbers or ids of complaints that are closed.")],
-    reason: Annotated[str, typer.Option(help="Why, in 20 to 200 characters. It is kept in clear for ever: nothing of the customer.")],
-    asked_by: Annotated[Asker, typer.Option(help="Who wants it: the customer, your own rule of retention, or a court.")],
+    reason: Annotated[
+        str,
+        typer.Option(help="The reason, in 20 to 200 characters. It is kept permanently in plain text: write nothing about the customer."),
+    ],
+    asked_by: Annotated[Asker, typer.Option(help="Who asks for it: the customer, your own retention rule, or a court.")],
     yes: Yes = False,
     folder: StackFolder = None,
     context: ContextName = None,

@@ -171,7 +171,7 @@ def _clients(settings: KafkaSettings, bootstrap: str | None) -> KafkaClients | N
     try:
         return settings.clients(bootstrap) if bootstrap else None
     except (BadSettings, OSError, ValueError) as error:
-        fail(f"Kafka cannot be reached as it is told: {error}")
+        fail(f"Kafka cannot be reached with these settings: {error}")
 
 
 def _databases(told: ServiceInContext) -> DatabaseAddress:
@@ -193,7 +193,7 @@ def _with_password(address: str | None, file: Path | None) -> str | None:
 def _token_of_file(file: Path | None, cure: str, role: str, subject: str, department: str | None) -> str:
     """What the file has: the identity provider decided who that is, whatever is asked for."""
     if file is None:
-        fail(f"The services ask for a bearer token of the role {role}, and none is told: {cure}")
+        fail(f"The services ask for a bearer token of the role {role}, and none is given: {cure}")
     return _secret(file)
 
 

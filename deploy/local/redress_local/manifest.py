@@ -65,7 +65,7 @@ def _entry(table: dict[str, Any]) -> ServiceEntry:
         raise BadManifest(f"{FILE}: {name} has, or lacks, {wrong[0]}. Its fields are {', '.join(sorted(fields - more))}.")
     if not NAME.fullmatch(name) or name in TAKEN:
         taken = ", ".join(sorted(TAKEN))
-        raise BadManifest(f"{FILE}: {name!r} is no name of a service: lower-case words with hyphens between, none of {taken}.")
+        raise BadManifest(f"{FILE}: {name!r} is not a name for a service: use lower-case words with hyphens between, none of {taken}.")
     if not isinstance(table["port"], int):
         raise BadManifest(f"{FILE}: the port of {name} is a number.")
     entry = ServiceEntry(**table | {key: tuple(table.get(key, ())) for key in ("listens_to", "volumes")})

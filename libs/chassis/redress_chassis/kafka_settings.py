@@ -91,7 +91,7 @@ class KafkaSettings(FromEnvironment):
         if value is not None and mechanism != OAUTH:
             raise ValueError(f"A token is for {PREFIX}KAFKA_SASL_MECHANISM={OAUTH}, and it is {mechanism}.")
         if others.field_name == "kafka_token_url" and value is not None and not str(value).startswith(("https://", "http://")):
-            raise ValueError("It is no address of a token endpoint: https://…")
+            raise ValueError("It is not the address of a token endpoint: https://…")
         return value
 
     @field_validator("kafka_token_file")

@@ -93,7 +93,7 @@ class DropBody(Body):
 
 
 class SkipBody(Body):
-    """Which records, and why they may be passed over. It is kept in clear for ever: nothing of a customer."""
+    """Which records, and why they may be passed over. It is kept permanently in plain text: write nothing about a customer."""
 
     records: Annotated[list[RecordBody], Field(min_length=1, max_length=AT_ONCE)]
     why: Annotated[Short, AfterValidator(checked_why)]

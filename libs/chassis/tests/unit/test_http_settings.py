@@ -54,7 +54,7 @@ def test_who_is_trusted_is_an_address_or_a_network(monkeypatch, entry):
 
 @pytest.mark.parametrize("entry", ["0.0.0.0/0", "::/0"])
 def test_not_everybody_is_trusted(monkeypatch, entry):
-    assert "It names every address" in wrong(monkeypatch, TRUSTED_PROXIES=entry)
+    assert "It includes every address" in wrong(monkeypatch, TRUSTED_PROXIES=entry)
 
 
 @pytest.mark.parametrize("origin", ["*", "https://*.example", "console.example", "https://console.example/", "https://a.example/b", "null"])

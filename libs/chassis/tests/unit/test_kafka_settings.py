@@ -111,7 +111,7 @@ def test_addresses_are_taken(addresses):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("KAFKA_SECURITY_PROTOCOL", "Nobody reads it, so Kafka is reached without it. The setting is REDRESS_KAFKA_SECURITY."),
+        ("KAFKA_SECURITY_PROTOCOL", "No service reads it, so Kafka is reached without it. The setting is REDRESS_KAFKA_SECURITY."),
         ("KAFKA_SASL_JAAS_CONFIG", "The setting is REDRESS_KAFKA_USERNAME and REDRESS_KAFKA_PASSWORD_FILE."),
         ("KAFKA_SSL_TRUSTSTORE_LOCATION", "The setting is REDRESS_KAFKA_CA_FILE."),
         ("KAFKA_SASL_USERNAME", "The setting is REDRESS_KAFKA_USERNAME."),
@@ -167,7 +167,7 @@ def test_what_others_read_is_nobodys_mistake():
         ),
         (OAUTH, {"TOKEN_FILE": "This or REDRESS_KAFKA_TOKEN_URL must be set where REDRESS_KAFKA_SASL_MECHANISM is OAUTHBEARER."}),
         ({**OAUTH, "TOKEN_URL": "https://i/t"}, {"TOKEN_FILE": "gives tokens to REDRESS_KAFKA_USERNAME with REDRESS_KAFKA_PASSWORD_FILE"}),
-        ({**OAUTH, "TOKEN_URL": "issuer"}, {"TOKEN_URL": "It is no address of a token endpoint: https://"}),
+        ({**OAUTH, "TOKEN_URL": "issuer"}, {"TOKEN_URL": "It is not the address of a token endpoint: https://"}),
         ({**OAUTH, "TOKEN_FILE": "empty"}, {"TOKEN_FILE": "The file is empty."}),
         (
             {**OAUTH, "TOKEN_URL": "https://i/t", "TOKEN_FILE": "password", "USERNAME": "a", "PASSWORD": "hidden"},

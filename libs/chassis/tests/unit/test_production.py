@@ -20,9 +20,9 @@ GOOD = {
 }
 # By the name that accepts it: a variable, what it says, and what is said of it.
 REFUSED = {
-    "plaintext-kafka": ("KAFKA_SECURITY", "PLAINTEXT", "It is PLAINTEXT: whoever is on the way to Kafka reads"),
+    "plaintext-kafka": ("KAFKA_SECURITY", "PLAINTEXT", "It is PLAINTEXT: anybody on the network path can read"),
     "unverified-postgresql": ("DATABASE_URL", "postgresql://user:hidden@db/db?sslmode=require", "Its sslmode is require"),
-    "jwks-over-http": ("JWKS", "http://issuer.example/jwks", "It is http: whoever is on the way gives keys of their own"),
+    "jwks-over-http": ("JWKS", "http://issuer.example/jwks", "It is http: anybody on the network path can supply keys of their own"),
     "development-issuer": ("ISSUER", "https://issuer.redress.localhost", "It is the development issuer"),
     "default-passwords": (
         "DATABASE_URL",
@@ -131,7 +131,7 @@ def test_a_password_of_the_database_stands_in_one_place(environment, tmp_path):
         ("redress_databse_url", "There is no such setting. Did you mean REDRESS_DATABASE_URL?"),
         ("REDRESS_OP_PORT", "There is no such setting. Did you mean REDRESS_OPS_PORT?"),
         ("REDRESS_COLOUR_OF_THE_WALL", "There is no such setting. See docs/configuration.md."),
-        ("KAFKA_SECURITY_PROTOCOL", "Nobody reads it, so Kafka is reached without it. The setting is REDRESS_KAFKA_SECURITY."),
+        ("KAFKA_SECURITY_PROTOCOL", "No service reads it, so Kafka is reached without it. The setting is REDRESS_KAFKA_SECURITY."),
     ],
 )
 def test_a_setting_that_is_not_understood_ends_the_start(environment, name, said):

@@ -134,7 +134,7 @@ class CrossCheck:
         """Raises ClockOff where the last comparison found that the clocks disagree."""
         if not self.agrees:
             raise ClockOff(
-                f"The clock of this replica and that of {self._source}'s database are {abs(self.skew):.0f} s apart: "
+                f"The clocks of this replica and of {self._source}'s database are {abs(self.skew):.0f} s apart: "
                 "nothing is decided here until they agree."
             )
 

@@ -69,7 +69,7 @@ SELECT e.stream, e.version, e.hash FROM events e JOIN unnest($1::text[], $2::big
 TIMELINE = "SELECT timeline_now()"
 # What PostgreSQL raises for a value that no column or index takes, and what a projection cannot show: the record's fault, not the moment's.
 NOT_STORABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError, NotProjected)
-NOT_STORED = "What it was folded into, PostgreSQL or a projection does not take."
+NOT_STORED = "PostgreSQL or a projection does not accept the state that it was folded into."
 
 
 class FenceLost(Exception):
