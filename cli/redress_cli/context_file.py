@@ -35,14 +35,14 @@ def _without_password(address: str) -> str:
     user = unquote(parts.netloc.rpartition("@")[0])
     names = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
     if ":" in user or names & {"password", "sslpassword"}:
-        raise ValueError("A context holds no password: write it into a file of its own, and name that.")
+        raise ValueError("A context has no password: write it into a separate file, and name that file.")
     return address
 
 
 def _web_address(address: str) -> str:
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None or "@" in unquote(parts.netloc):
-        raise ValueError("An address begins with https:// or http://, and has no user.")
+        raise ValueError("An address begins with https:// or http://, and contains no user.")
     if parts.query or parts.fragment or "?" in address or "#" in address:
         raise ValueError("An address of a service ends with its path: a context holds no token, nor what else may stand behind ? or #.")
     return address.rstrip("/")
@@ -144,7 +144,7 @@ class SaidInContext(FromEnvironment):
             if name not in cls.model_fields:
                 raise ContextUnusable(f"{name} is no setting of {cls.whose}'s. There are: {', '.join(cls.names())}.")
             if name not in cls.names():
-                raise ContextUnusable(f"{name} is a secret, and a context holds none: set {name}_file.")
+                raise ContextUnusable(f"{name} is a secret, and a context has none: set {name}_file.")
         for name, value in said.items():
             if "://" in value and ("@" in unquote(urlsplit(value).netloc) or "?" in value):
                 raise ContextUnusable(f"{name} has a user or a query, and a context holds no secret.")

@@ -212,7 +212,7 @@ def redrive(
     if not (id_ or everything or reason or type_ or dead_letters):
         fail("Say what: a complaint's number or id, another subject's name, PARTITION:OFFSET, --reason, --type, --set-aside, or --all.")
     if skip != bool(why):
-        fail("--skip needs --why, and --why needs --skip: both are kept for ever.")
+        fail("--skip needs --why, and --why needs --skip: both are kept permanently.")
     try:
         why = checked_why(why) if why else None
     except ValueError as error:

@@ -171,7 +171,7 @@ def _still_running(folder: Folder) -> Stack | None:
     except NotRunning:
         return None
     if stack.servers == COMPOSE:
-        fail(f"{folder} is attached to what Docker Compose runs. Let go of it first: redress down --folder {folder}")
+        fail(f"{folder} is attached to what Docker Compose runs. Detach from it first: redress down --folder {folder}")
     return None if stack.processes and not stack.running else stack
 
 

@@ -29,7 +29,7 @@ OPERATIONS_MEANINGS = Meanings(
         "LogPage.unproved": "Places of records that prove no source, and why. They are not shown.",
         "LogPage.next": "What to ask with as `after` for the following page.",
         "LogPage.at_end": "Whether nothing more is there now.",
-        "ParkedPage.parked": "Subjects that are held, each with the record that it stumbled over; by their names.",
+        "ParkedPage.parked": "Parked subjects, each with the record that could not be folded, in the order of their names.",
         "ParkedPage.dead_letters": "Records that belong to no subject.",
         "ParkedSubject.records": "How many of its records wait; at most 1,000 are counted.",
         "ParkedSubject.since": "Since when it is held.",

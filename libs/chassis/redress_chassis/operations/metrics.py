@@ -25,7 +25,7 @@ BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seco
 NOT_PROVED = (UNSIGNED, WRONG_MAC, UNKNOWN_KEY)  # of the reasons for which records are set aside, those that wake somebody
 # Measures of the engine: what each means to somebody who is woken by it.
 GAUGES = {
-    "backlog_events": "Events in the journal that the relay has not shipped; above 1,000 an estimate from their positions, which have gaps.",
+    "backlog_events": "Events in the journal that the relay has not shipped; above 1,000 estimated from positions, which have gaps.",
     "lag_records": "Records on the log that are not projected.",
     "lag_seconds": "Age of the oldest record that is not projected, at most; 0 when all is.",
     "lost_records": "Records that were read and are no longer on the log.",

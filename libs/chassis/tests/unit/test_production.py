@@ -29,7 +29,7 @@ REFUSED = {
         GOOD["DATABASE_URL"].replace("hidden", "local-app"),
         "Its password is one that everybody can read",
     ),
-    "vault-over-http": ("VAULT_URL", "http://vault.example.com:8200", "It is http: whoever is on the way reads the token"),
+    "vault-over-http": ("VAULT_URL", "http://vault.example.com:8200", "It is http: anybody on the network path can read the token"),
     "few-replicas": ("MIN_INSYNC_REPLICAS", "1", "It is 1: what was acknowledged is lost with one broker."),
 }
 

@@ -166,7 +166,7 @@ class Check:
         if subjects is not None and (at is None or audit.stamp(at) != said.get("at") or set(subjects) != set(said.get("subjects", {}))):
             self._differs(link, "Its columns were changed: they are not what the record says.")
         if self._named.get(link.writer, {}).pop(link.number, None) not in (None, link.hash.hex()):
-            self._differs(link, "Another record was here when it was named.")
+            self._differs(link, "Logs or exports name a different record here.")
         self._number, self._hash, self._kind = link.number, link.hash, str(said.get("kind"))
         self.report.records += 1
         self.report.kinds[self._kind] = self.report.kinds.get(self._kind, 0) + 1

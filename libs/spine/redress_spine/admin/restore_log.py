@@ -38,8 +38,8 @@ IN_FLIGHT = SEND_TIMEOUT + CLOSE_TIMEOUT  # seconds after which no relay that lo
 NAMED = 10  # causes that are named
 KEYS_OF = "intake"  # the service that makes keys
 OTHER_KEYS = (
-    "{topic} has no record that the MAC keys given here prove, and {count} that name others: these are not the keys that it was written with. "
-    "Find the folder that the services have. If those keys are lost, have all records signed again: --recreate {name} --although-unproved"
+    "{topic} has no record that the MAC keys given here prove, and {count} that name others: these are not the keys that it was written "
+    "with. Find the folder that the services have. If those keys are lost, let all be signed again: --recreate {name} --although-unproved"
 )
 
 

@@ -106,7 +106,7 @@ def test_of_a_chain_of_which_only_the_number_is_known_the_end_is_missed():
     assert found(heads=[told]) == [(4, "The chain is missing, of which 4 records are known.")]
     wrong = Head(links[0].writer, 4, "00", "jar")
     for both in ([told, wrong], [wrong, told]):
-        assert found(links, heads=both) == [(4, "Another record was here when it was named.")]
+        assert found(links, heads=both) == [(4, "Logs or exports name a different record here.")]
 
 
 def test_an_end_that_was_cut_off_is_known_from_the_next_chain_and_from_the_log():
@@ -118,7 +118,7 @@ def test_an_end_that_was_cut_off_is_known_from_the_next_chain_and_from_the_log()
     told = Head(first[0].writer, 4, first[-1].hash.hex(), "jar")
     assert found(first[:2], heads=[told]) == [(2, cut)]
     assert found(first[:2], heads=[told._replace(service="another")]) == []
-    assert found(first, heads=[told._replace(hash="00")]) == [(4, "Another record was here when this one was named.")]
+    assert found(first, heads=[told._replace(hash="00")]) == [(4, "Logs or exports name a different record here.")]
 
 
 def test_a_chain_that_is_missing_is_known_from_the_next_one_and_a_pruning_says_that_it_went():
