@@ -27,7 +27,7 @@ def adopt(
     service: Annotated[list[str], typer.Argument(help=f"One or more of {', '.join(SERVICES)}.")],
     skip: Annotated[
         list[str] | None,
-        typer.Option("--skip", help="TOPIC/PARTITION@OFFSET of a record that is no event of the service, though it says so, for ever."),
+        typer.Option("--skip", help="TOPIC/PARTITION@OFFSET of a record to skip permanently, which only claims to be the service's event."),
     ] = None,
     why: Annotated[str | None, typer.Option(help="With --skip: the reason. It is kept permanently.")] = None,
     although_truncated: Annotated[

@@ -38,18 +38,14 @@ FOR_SERVICE = re.compile(r"(?P<service>[a-z][a-z0-9-]*)=(?P<value>.*)")
 PATTERN = "[SERVICE=]ADDRESS"
 ByService = list[str] | None
 
-app = typer.Typer(
-    name="context", help="Say where installations are, and choose one. Each command's --help has examples.", no_args_is_help=True
-)
+app = typer.Typer(name="context", help="Register installations, and choose one. Each command's --help has examples.", no_args_is_help=True)
 
 
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="The name of the context.")],
     url: Annotated[ByService, typer.Option(metavar=PATTERN, help="Where a service answers; several for several replicas.")] = None,
-    ops_url: Annotated[
-        ByService, typer.Option(metavar=PATTERN, help="The same for operators, where they have a port of their own.")
-    ] = None,
+    ops_url: Annotated[ByService, typer.Option(metavar=PATTERN, help="The same for operators, if they have a separate port.")] = None,
     database: Annotated[ByService, typer.Option(metavar=PATTERN, help="A service's database, as the service, without a password.")] = None,
     database_password_file: Annotated[ByService, typer.Option(metavar="[SERVICE=]FILE", help="Its password.")] = None,
     owner: Annotated[ByService, typer.Option(metavar=PATTERN, help="The same database, as the owner of its tables.")] = None,

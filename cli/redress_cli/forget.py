@@ -1,4 +1,4 @@
-"""Forget complaints: what their customers gave and said is unreadable afterwards, in every service and for ever."""
+"""Forget complaints: what their customers gave and said becomes permanently unreadable in every service."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def forget(
     folder: StackFolder = None,
     context: ContextName = None,
 ) -> None:
-    """Make all that the customers of these complaints gave and said unreadable, for ever. Numbers, times and categories stay.
+    """Make everything that the customers of these complaints gave and said permanently unreadable. Numbers, times and categories stay.
 
     It needs a supervisor's token. A complaint that is not closed is refused, and the others are forgotten all the same.
 
@@ -46,7 +46,7 @@ def forget(
     api = Api(where, "supervisor")
     found = [_found(api, each) for each in complaint]
     named = ", ".join(f"{each['number']} ({each['stage']}, registered {each['registered_at'][:10]})" for each in found)
-    ask_whatever(f"make all words of {named} unreadable in every service of {where.name}, for ever", yes)
+    ask_whatever(f"make all words of {named} permanently unreadable in every service of {where.name}", yes)
     refused = []
     with accountable("forget", where, complaints=[each["id"] for each in found], asked_by=asked_by.value, reason=reason):
         for each in found:

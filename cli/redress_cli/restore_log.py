@@ -59,7 +59,7 @@ def restore_log(
         redress restore-log --recreate complaints.lifecycle.v1 --replication 3 --min-insync 2
     """
     if unknown := [topic for topic in recreate or () if topic not in TOPICS]:
-        fail(f"There is no topic {unknown[0]!r} to make anew. Topics: {', '.join(TOPICS)}.")
+        fail(f"There is no topic {unknown[0]!r} to recreate. Topics: {', '.join(TOPICS)}.")
     if (replication is None) != (min_insync is None) or (replication and not recreate):
         fail("--replication and --min-insync go together, and with --recreate: they are the values for a topic that is recreated.")
     replicas = Replicas(replication, min_insync) if replication and min_insync else None
@@ -112,7 +112,7 @@ def described(done: Restored) -> list[str]:
     if done.recreated:
         lines.insert(0, f"Recreated, with {done.replicas}: {', '.join(done.recreated)}.")
     if done.strangers:
-        lines.append(f"It also has {done.strangers} records that are no events of ours; services set them aside or park them.")
+        lines.append(f"It also has {done.strangers} records that are not events of Redress; services set them aside or park them.")
     if done.missing:
         some = ", ".join(done.missing[:NAMED])
         lines.append(

@@ -176,7 +176,7 @@ def _still_running(folder: Folder) -> Stack | None:
 
 
 def _revived(stack: Stack, names: list[str]) -> Stack:
-    err.print(f"Starting again what had ended: {', '.join(names)}. The rest goes on.", markup=False)
+    err.print(f"Restarting what had ended: {', '.join(names)}. The rest goes on.", markup=False)
     try:
         return revive(stack, names, progress=lambda line: err.print(f"  {line}", markup=False))
     except StartFailed as error:

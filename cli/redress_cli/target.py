@@ -40,10 +40,10 @@ ContextName = Annotated[
     str | None, typer.Option("--context", envvar="REDRESS_CONTEXT", metavar="NAME", help="The installation of this name: redress context.")
 ]
 NOTHING = (
-    "There is nothing to look at: no stack runs in {folder}, no context is chosen, and the environment tells of no service. "
+    "There is nothing to look at: no stack runs in {folder}, no context is chosen, and the environment names no service. "
     "Start a stack with: redress up. Or name an installation once, and use it: redress context add NAME --help"
 )
-IN_CONTEXT = "Say it once: redress context add {name} {{option}}"
+IN_CONTEXT = "Save it once: redress context add {name} {{option}}"
 IN_ENVIRONMENT = "Set {variable}, or name a context."
 SERVICE = "SERVICE"  # an image's own name, as its Dockerfile sets it
 PORT = 8080  # of a service in its container
@@ -203,7 +203,7 @@ def _secret(file: Path) -> str:
     try:
         found = file.read_text("utf-8").strip("\r\n ")
     except (OSError, UnicodeDecodeError) as error:
-        fail(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is no text in UTF-8'}.")
+        fail(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is not text in UTF-8'}.")
     return found or _empty(file)
 
 

@@ -83,7 +83,7 @@ def test_vault_away_is_a_message(home: Path, vault: FakeVault) -> None:
 def test_what_is_not_right_is_refused(home: Path) -> None:
     assert "No Vault is configured" in said(redress("keys", "seal", "--yes"))
     assert "It is not the address of Vault" in said(redress("context", "add", "trial", "--vault-set", "url=vault"))
-    assert "is no setting of Vault's" in said(redress("context", "add", "trial", "--vault-set", "token=s.first"))
+    assert "is not a setting of Vault's" in said(redress("context", "add", "trial", "--vault-set", "token=s.first"))
     (home / "master.2.key").write_bytes(b"short")
     assert redress("context", "add", "trial", "--database", "postgresql://u@127.0.0.1:1/{database}").exit_code == 0
     assert "must hold 32 bytes and nothing else, it has 5" in said(redress("keys", "rewrap", "--yes"))

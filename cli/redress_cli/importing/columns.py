@@ -48,7 +48,7 @@ def choose(header: Sequence[str], told: Mapping[str, str], constants: Mapping[st
     places: dict[str, int] = {}
     for field, column in told.items():
         if normal_name(column) not in names:
-            raise MappingUnusable(f"There is no column {column!r}. There are: {', '.join(filter(None, header))}")
+            raise MappingUnusable(f"There is no column {column!r}. The columns are: {', '.join(filter(None, header))}")
         places[field] = names.index(normal_name(column))
     for place, name in enumerate(names):
         field = FIELD_OF.get(name, "")

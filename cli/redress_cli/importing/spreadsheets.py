@@ -51,7 +51,7 @@ def _chosen(book: Workbook, name: str | None) -> Worksheet:
     if name is not None:
         found = next((sheet for sheet in book.worksheets if sheet.title == name), None)
         if found is None:
-            raise FileUnusable(f"It has no sheet {name!r}. It has: {names}")
+            raise FileUnusable(f"It has no sheet {name!r}. The sheets are: {names}")
         return found
     filled = [sheet for sheet in book.worksheets if any(cell is not None for row in sheet.iter_rows(values_only=True) for cell in row)]
     if not filled:

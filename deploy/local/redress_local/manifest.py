@@ -54,7 +54,7 @@ def parsed(text: str) -> tuple[ServiceEntry, ...]:
             raise BadManifest(f"{FILE}: two services have the {what} {twice[0]}.")
     for each in services:
         if unknown := sorted({*each.listens_to} - (names - {each.name})):
-            raise BadManifest(f"{FILE}: {each.name} listens to {unknown[0]}, which is no other service.")
+            raise BadManifest(f"{FILE}: {each.name} listens to {unknown[0]}, which is not another service.")
     return services
 
 

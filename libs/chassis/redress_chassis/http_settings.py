@@ -88,7 +88,7 @@ class HttpSettings(FromEnvironment):
                 server_tls(certificate, path)
             except ssl.SSLError:
                 raise ValueError(
-                    "REDRESS_TLS_CERT_FILE holds no certificate in PEM form, or there is no private key without a passphrase that fits it."
+                    "REDRESS_TLS_CERT_FILE contains no certificate in PEM form, or there is no private key without a passphrase for it."
                 ) from None
         return path
 

@@ -127,7 +127,7 @@ class KafkaSettings(FromEnvironment):
         try:
             tls(path) if path else None
         except ssl.SSLError:
-            raise ValueError("The file holds no certificate in PEM form.") from None
+            raise ValueError("The file contains no certificate in PEM form.") from None
         return path
 
     @field_validator("kafka_key_file")

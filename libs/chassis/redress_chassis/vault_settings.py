@@ -44,7 +44,7 @@ class VaultSettings(FromEnvironment):
             try:
                 ssl.create_default_context(cafile=path)
             except ssl.SSLError:
-                raise ValueError("The file holds no certificate in PEM form.") from None
+                raise ValueError("The file contains no certificate in PEM form.") from None
         return path
 
     @field_validator("vault_token_file")

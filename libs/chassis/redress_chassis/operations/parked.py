@@ -191,7 +191,7 @@ async def redrive_set_aside(request: Request, body: AsideBody, call: Permitted[A
 
 @router.post("/skips")
 async def skip_records(request: Request, body: SkipBody, call: Permitted[Any]) -> Skipped:
-    """Pass over these records for ever, with all their copies, and redrive the rest. Said again it changes nothing."""
+    """Permanently skip these records, with all their copies, and redrive the rest. Repeating it changes nothing."""
     records = [
         SkippedRecord(each.topic, each.partition, each.offset, bytes.fromhex(each.content), bytes.fromhex(each.hash), each.event)
         for each in body.records

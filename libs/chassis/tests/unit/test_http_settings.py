@@ -105,7 +105,7 @@ def test_a_certificate_and_its_key_in_one_file_or_in_two(monkeypatch, files):
 )
 def test_a_key_belongs_to_its_certificate_and_needs_no_passphrase(monkeypatch, files, certificate, key):
     said = wrong(monkeypatch, TLS_CERT_FILE=files[certificate], TLS_KEY_FILE=files[key] if key else "")
-    assert "tls_key_file: Value error, REDRESS_TLS_CERT_FILE holds no certificate in PEM form, or there is no private key" in said
+    assert "tls_key_file: Value error, REDRESS_TLS_CERT_FILE contains no certificate in PEM form, or there is no private key" in said
 
 
 def test_files_that_cannot_be_read_are_named(monkeypatch, files):

@@ -175,7 +175,7 @@ def test_what_others_read_is_nobodys_mistake():
         ),
         ({"CA_FILE": "ca"}, {"CA_FILE": "Certificates are for REDRESS_KAFKA_SECURITY=SSL or SASL_SSL, and it is PLAINTEXT."}),
         ({"SECURITY": "SSL", "CA_FILE": "absent"}, {"CA_FILE": "The file cannot be read: No such file or directory."}),
-        ({"SECURITY": "SSL", "CA_FILE": "text"}, {"CA_FILE": "The file holds no certificate in PEM form."}),
+        ({"SECURITY": "SSL", "CA_FILE": "text"}, {"CA_FILE": "The file contains no certificate in PEM form."}),
         ({"SECURITY": "SSL", "KEY_FILE": "key"}, {"KEY_FILE": "It belongs to a certificate, and REDRESS_KAFKA_CERT_FILE is not set."}),
         ({"SECURITY": "SSL", "CERT_FILE": "certificate"}, {"KEY_FILE": "There is no private key in PEM form"}),
         ({"SECURITY": "SSL", "CERT_FILE": "certificate", "KEY_FILE": "locked"}, {"KEY_FILE": "without a passphrase"}),

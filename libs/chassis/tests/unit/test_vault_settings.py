@@ -61,7 +61,7 @@ def test_vault_has_an_address_and_a_token(environment, tmp_path):
     transit = Settings.read().transit()
     assert transit is not None and transit.key_id == "transit/redress"
     environment.setenv("REDRESS_VAULT_CA_FILE", str(tmp_path / "token"))
-    assert "The file holds no certificate in PEM form." in refused()
+    assert "The file contains no certificate in PEM form." in refused()
     environment.delenv("REDRESS_VAULT_CA_FILE")
     environment.setenv("REDRESS_VAULT_URL", "")
     assert "A token is for REDRESS_VAULT_URL, and that is not set." in refused()

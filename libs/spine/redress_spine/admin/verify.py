@@ -434,7 +434,7 @@ class _Check:
         if true and event_type and self._topics(event_type.topic) == record.topic and record.key == envelope.subject.encode():
             return envelope.subject, envelope.version
         which = f"{record.topic}/{record.partition} offset {record.offset}"
-        self._report.differs("log", which, f"is no public record of {self._service.source}", FORGED)
+        self._report.differs("log", which, f"is not a public record of {self._service.source}", FORGED)
         return None
 
     def _look_at_own(self, record: Record, stream: str, version: int, part: _ComparedPartition) -> None:

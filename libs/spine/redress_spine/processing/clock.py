@@ -53,7 +53,7 @@ class SteppingClock:
             with file.open("rb") as content:
                 mapped = mmap.mmap(content.fileno(), BYTES, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
-            raise ClockUnusable(f"{file} holds no stepping clock: {error}.") from error
+            raise ClockUnusable(f"{file} contains no stepping clock: {error}.") from error
         self._word = memoryview(mapped).cast("q")
 
     @classmethod

@@ -445,7 +445,7 @@ def judged_key(reader: Reader, vault: Vault, record: Record) -> tuple[str, KeyRe
     if isinstance(signer := reader.signer(record, record.chained), NotProved):
         return DeadLetter(record, signer.reason, signer.detail)
     if record.value is None and not vault.proves(subject, proof):
-        return DeadLetter(record, "not-proved", "It would destroy this subject's key, and has no proof that it may.")
+        return DeadLetter(record, "not-proved", "It would destroy this subject's key, without a proof that it may.")
     if record.value is not None and vault.retired(record.value):
         return None
     if record.value is not None and (number := vault.lacks(record.value)) is not None:

@@ -323,7 +323,7 @@ async def passed_over(stack: Stack, source: str, place: RecordPlace, message: st
     with pytest.raises(CannotRestore, match=f"{message}.*{re.escape(command)}"):
         await restored(stack, place[0].removeprefix(stack.prefix), **options)
     other = (place[0], place[1], place[2] + 1)
-    with pytest.raises(AdoptionRefused, match=rf"@{other[2]} is no record in the name of {source}"):
+    with pytest.raises(AdoptionRefused, match=rf"@{other[2]} is not a record in the name of {source}"):
         await adopted(stack, source, passed_over=PassedOver([other], "lead", "a typing error"))
     await adopted(stack, source, passed_over=PassedOver([place], "lead", "ticket 4711"))
 
