@@ -95,7 +95,7 @@ def test_channels_by_their_usual_names(channel: str):
 
 def test_what_no_channel_is_called_is_refused_and_so_is_none():
     [unknown, empty] = refused("text,channel\nSlow,pigeon\nSlow,\nSlow,web\n")
-    assert unknown[:2] == (2, "channel-unknown") and "/channel: 'pigeon' is no channel. There are: hotline, chat" in unknown[2]
+    assert unknown[:2] == (2, "channel-unknown") and "/channel: 'pigeon' is not a channel. The channels are: hotline, chat" in unknown[2]
     assert empty[:2] == (3, "channel-unknown") and "--set channel=hotline" in empty[2]
     assert planned("text\nSlow\n").constants == {"channel": "web"}, "what is taken for granted is said"
     assert bodies("text,channel\nSlow,pigeon\n", channel="热线")[0]["channel"] == "hotline"

@@ -56,7 +56,7 @@ def test_a_new_one_stands_beside_the_first_and_replaces_none(home: Path) -> None
 
 
 def test_vault_seals_what_is_in_clear_and_what_is_new_and_seals_anew(home: Path, vault: FakeVault) -> None:
-    assert redress("keys", "seal").exit_code == 1, "nobody is here to be asked"
+    assert redress("keys", "seal").exit_code == 1, "there is no terminal to ask at"
     done = redress("keys", "seal", "--yes")
     assert done.exit_code == 0 and "is sealed" in said(done) and '"command": "keys seal"' in done.stderr
     assert redress("keys", "new").exit_code == 0
@@ -81,9 +81,9 @@ def test_vault_away_is_a_message(home: Path, vault: FakeVault) -> None:
 
 
 def test_what_is_not_right_is_refused(home: Path) -> None:
-    assert "No Vault is told" in said(redress("keys", "seal", "--yes"))
-    assert "It is no address of Vault" in said(redress("context", "add", "trial", "--vault-set", "url=vault"))
-    assert "is no setting of Vault's" in said(redress("context", "add", "trial", "--vault-set", "token=s.first"))
+    assert "No Vault is configured" in said(redress("keys", "seal", "--yes"))
+    assert "It is not the address of Vault" in said(redress("context", "add", "trial", "--vault-set", "url=vault"))
+    assert "is not a setting of Vault's" in said(redress("context", "add", "trial", "--vault-set", "token=s.first"))
     (home / "master.2.key").write_bytes(b"short")
     assert redress("context", "add", "trial", "--database", "postgresql://u@127.0.0.1:1/{database}").exit_code == 0
     assert "must hold 32 bytes and nothing else, it has 5" in said(redress("keys", "rewrap", "--yes"))

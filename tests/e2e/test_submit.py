@@ -97,7 +97,7 @@ def by_number(live: Live, number: str) -> dict[str, Any]:
         ([], "Which column is the complaint's text?"),
         ([*MAP, "--zone", "Mars/Olympus"], "There is no time zone 'Mars/Olympus'"),
         ([*MAP, "--set", "channel"], "--set takes field=something"),
-        ([*MAP, "--date-format", "YDM"], "say DMY, MDY or YMD"),
+        ([*MAP, "--date-format", "YDM"], "use DMY, MDY or YMD"),
         ([*MAP, "--sheet", "Sheet 1"], "--sheet is for XLSX"),
         ([*MAP, "--encoding", "klingon"], "There is no encoding 'klingon'"),
     ],

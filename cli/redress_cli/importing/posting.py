@@ -18,7 +18,7 @@ PAUSES = (0.2, 0.5, 1, 2, 4, 8)  # seconds between tries while nobody answers
 LONGEST_PAUSE = 60.0  # seconds, whatever Retry-After says
 REFUSE_ALL = (401, 403, 503)  # statuses that every other row would get too
 NOT_POSTED = "It was not posted. Give the same command again: what is there already stays one complaint."
-BROKEN = "It was not posted, for other lines of the file have to be put right first."
+BROKEN = "It was not posted: correct the other lines of the file first."
 
 
 @dataclass(slots=True)

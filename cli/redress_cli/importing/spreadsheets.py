@@ -43,7 +43,7 @@ def _opened(content: bytes, saved_values: bool = False) -> Workbook:
             warnings.simplefilter("ignore")  # of styles and rules that nobody needs here
             return openpyxl.load_workbook(io.BytesIO(content), data_only=saved_values, keep_links=False)
     except (BadZipFile, KeyError, ValueError, TypeError, SyntaxError, OSError) as error:  # a fault in XML is a SyntaxError
-        raise FileUnusable(f"It is no XLSX file that can be read ({type(error).__name__}). {SAVE_ANEW}") from None
+        raise FileUnusable(f"It is not a readable XLSX file ({type(error).__name__}). {SAVE_ANEW}") from None
 
 
 def _chosen(book: Workbook, name: str | None) -> Worksheet:
@@ -51,13 +51,13 @@ def _chosen(book: Workbook, name: str | None) -> Worksheet:
     if name is not None:
         found = next((sheet for sheet in book.worksheets if sheet.title == name), None)
         if found is None:
-            raise FileUnusable(f"It has no sheet {name!r}. It has: {names}")
+            raise FileUnusable(f"It has no sheet {name!r}. The sheets are: {names}")
         return found
     filled = [sheet for sheet in book.worksheets if any(cell is not None for row in sheet.iter_rows(values_only=True) for cell in row)]
     if not filled:
         raise FileUnusable("It is empty.")
     if len(filled) > 1:
-        raise FileUnusable(f"It has several sheets: {names}. Say which one: --sheet NAME")
+        raise FileUnusable(f"It has several sheets: {names}. Choose one: --sheet NAME")
     return filled[0]
 
 

@@ -262,7 +262,7 @@ class System:
             raise StartFailed(f"The data in {self.folder} were made by a {has} clock: start them with it, or name another folder.")
         if wanted == "wall":
             if self.at:
-                raise StartFailed("Nobody sets the wall clock: a time to start at needs the stepping clock.")
+                raise StartFailed("The wall clock cannot be set: a start time needs the stepping clock.")
             return None
         clocks = importlib.import_module("redress_spine.processing.clock")
         if self.at or has is None:

@@ -283,7 +283,7 @@ async def test_the_setup_job_takes_no_number_of_replicas_that_is_none(monkeypatc
     monkeypatch.setenv("REDRESS_KAFKA", "127.0.0.1:9")
     monkeypatch.setenv("REDRESS_PROFILE", "local")
     monkeypatch.setenv("REDRESS_REPLICATION_FACTOR", wrong)
-    with pytest.raises(Missing, match="REDRESS_REPLICATION_FACTOR is no number above 0"):
+    with pytest.raises(Missing, match="REDRESS_REPLICATION_FACTOR is not a number above 0"):
         await take(["topics"], SERVICES)
 
 

@@ -35,10 +35,12 @@ from redress_handling.views import (
 
 router = APIRouter(tags=["cases"])
 DepartmentName = Annotated[str, Form("^[a-z][a-z_-]{0,63}$", "Write a department's name, like technical_support.")]
-DepartmentFilter = Annotated[DepartmentName | None, Parameter(description="This department's alone. A handler sees their own anyway.")]
+DepartmentFilter = Annotated[
+    DepartmentName | None, Parameter(description="Only this department's cases. Handlers see only their own department's in any case.")
+]
 StateFilter = Annotated[
     Literal["open", "accepted", "resolved", "rejected", "cancelled"] | None,
-    Parameter(description="Without it: all that has yet to be done, open and accepted."),
+    Parameter(description="Without it: all that still need work, open and accepted."),
 ]
 Remarks = Annotated[Literal["supplements", "chases", "contacts", "reports"], Parameter(description="Which of the case's lists.")]
 STEP = problems(404, 409, 412)

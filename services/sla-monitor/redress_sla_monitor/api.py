@@ -15,7 +15,7 @@ from redress_sla_monitor.queries import DUE, LATE
 from redress_sla_monitor.views import ClocksView, WaitingPage, WaitingView, Which
 
 router = APIRouter(tags=["deadlines"])
-WhichDeadlines = Annotated[Which, Parameter(alias="state", description="due: still to be kept. late: breached, and still running.")]
+WhichDeadlines = Annotated[Which, Parameter(alias="state", description="due: the deadline is ahead. late: breached, and still running.")]
 Before = Annotated[Moment | None, Parameter(description="Only deadlines before this time.")]
 
 

@@ -75,7 +75,7 @@ def _in_words(value: object) -> object:
 
 def _of_our_age(moment: datetime) -> datetime:
     if not EARLIEST < moment.year < LATEST:
-        raise ValueError(f"A time lies between {EARLIEST} and {LATEST}.")
+        raise ValueError(f"A time must be between {EARLIEST} and {LATEST}.")
     return moment
 
 

@@ -318,7 +318,7 @@ def _check_type(request_context: RequestContext) -> None:
     json = media == "application/json" or (media.startswith("application/") and media.endswith("+json"))
     if not json or charset not in ("", "utf-8", "utf8") or request_context.headers.get(b"content-encoding", b"identity") != b"identity":
         headers = {"accept-post": "application/json"} if request_context.method == "POST" else {}
-        raise Problem(415, "unsupported-media-type", "Send the body as application/json in UTF-8, not compressed.", headers=headers)
+        raise Problem(415, "unsupported-media-type", "Send the body as application/json in UTF-8, without compression.", headers=headers)
 
 
 def _check_address(scope: Scope) -> None:

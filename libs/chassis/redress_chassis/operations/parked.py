@@ -94,7 +94,7 @@ class DropBody(Body):
 
 
 class SkipBody(Body):
-    """Which records, and why they may be passed over. It is kept in clear for ever: nothing of a customer."""
+    """Which records, and why they may be passed over. It is kept permanently in plain text: write nothing about a customer."""
 
     records: Annotated[list[RecordBody], Field(min_length=1, max_length=AT_ONCE)]
     why: Annotated[Short, AfterValidator(checked_why)]
@@ -192,7 +192,7 @@ async def redrive_set_aside(request: Request, body: AsideBody, call: Permitted[A
 
 @router.post("/skips")
 async def skip_records(request: Request, body: SkipBody, call: Permitted[Any]) -> Skipped:
-    """Pass over these records for ever, with all their copies, and redrive the rest. Said again it changes nothing."""
+    """Permanently skip these records, with all their copies, and redrive the rest. Repeating it changes nothing."""
     records = [
         SkippedRecord(each.topic, each.partition, each.offset, bytes.fromhex(each.content), bytes.fromhex(each.hash), each.event)
         for each in body.records

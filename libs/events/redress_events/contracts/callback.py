@@ -81,7 +81,7 @@ class ClosedClock(BaseModel):
 
     clock: str = Field(description="What was to be done in time: `classify`, `resolve`.")
     cycle: int = Field(description="The cycle it ran in.")
-    n: int = Field(description="How many targets it has had, this one counted in.")
+    n: int = Field(description="How many targets it has had, including this one.")
     target: str = Field(description="How long it was to take, for example `3 working days`.")
     deadline: UtcTime = Field(description="When the target ended, by the calendar in force.")
     met_at: UtcTime | None = Field(None, description="When it was done; empty where the complaint was closed or reopened before.")
@@ -124,8 +124,8 @@ class ClosedComplaint(Event):
     attempts: int = 0
     solved: bool | None = None
     satisfaction: int | None = None
-    accepted_at: UtcTime | None = Field(None, description="When a handler accepted it first, in whatever cycle.")
-    first_contacted_at: UtcTime | None = Field(None, description="When a person spoke with the customer first, in whatever cycle.")
+    accepted_at: UtcTime | None = Field(None, description="When a handler accepted it first, in any cycle.")
+    first_contacted_at: UtcTime | None = Field(None, description="When a person spoke with the customer first, in any cycle.")
     first_department: str | None = Field(None, description="The department that ended the case of cycle 1.")
     first_outcome: Outcome | None = Field(None, description="How the department ended cycle 1.")
     first_resolved_at: UtcTime | None = Field(None, description="When it was resolved or rejected in cycle 1.")

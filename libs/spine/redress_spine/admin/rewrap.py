@@ -199,7 +199,7 @@ class Rewrap:
                 await check.split(connection)
                 row = await one(connection, ROW)
                 if self._ring.only(found.master).unwrap(ROOT, row["root"]) is None:
-                    self._differs("keys", service.source, "has what digests are derived from under another master key", CHANGED)
+                    self._differs("keys", service.source, "has the secret for digests wrapped by another master key", CHANGED)
             await check.compare(connection, consumer)
         finally:
             check.close()

@@ -343,7 +343,7 @@ class Parking:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(LOCK, [topic], [partition])
             if len(await connection.fetch(TAKE_OUT, topic, partition, readable)) != len(readable):
-                raise Moved("Somebody else takes these records in.")
+                raise Moved("Another process is taking these records in.")
             if keys and self._vault is not None:
                 await self._vault.store(connection, keys)
             stored = {row["subject"]: row for row in await connection.fetch(ROWS, list(by_subject))}

@@ -48,7 +48,7 @@ def parse_number(said: str) -> str:
         raise NotANumber(f"A complaint number has {ENTROPY + 1} letters and digits, none of them U.")
     values = [ALPHABET.index(character) for character in plain]
     if _checked(values[:-1]) != values[-1]:
-        raise NotANumber("This is no complaint number: a character is wrong, or two have changed places.")
+        raise NotANumber("This is not a complaint number: a character is wrong, or two are swapped.")
     return _written(values)
 
 

@@ -59,7 +59,7 @@ def register(command: Register, context: Context, *, catalogue: Catalogue = NOTH
         raise Implausible("received_at", "The complaint cannot have been received in the future.")
     since = None if command.since is None else not_after(command.since, received_at)
     if command.since is not None and since is None:
-        raise Implausible("since", "The fault cannot have begun after it was complained about.")
+        raise Implausible("since", "The fault cannot have begun after the complaint was received.")
     product, area = catalogue.product(command.product), catalogue.area(command.area)
     return [
         ComplaintRegistered(

@@ -188,7 +188,12 @@ def test_before_its_registration_nobody_sees_a_complaint_and_before_its_routing_
 
 @pytest.mark.parametrize(
     ("phone", "language", "begins"),
-    [("1380000000", "en", "Nobody can call"), ("暂无", "zh", "该电话号码无法拨打"), ("13800000000", "zh", None), (None, "en", None)],
+    [
+        ("1380000000", "en", "This phone number cannot be called"),
+        ("暂无", "zh", "该电话号码无法拨打"),
+        ("13800000000", "zh", None),
+        (None, "en", None),
+    ],
 )
 def test_a_phone_that_nobody_can_call_is_a_warning_at_the_desk(phone, language, begins):
     warnings = RegisteredView.of(loaded(REGISTERED), in_force().first_answer, language, phone=phone).model_dump(mode="json")["warnings"]

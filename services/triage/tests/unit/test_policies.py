@@ -111,7 +111,7 @@ def test_a_rule_that_leads_nowhere_is_refused(rules: Rules, routing_file: Any, r
 @pytest.mark.parametrize("kept", [0, 3])
 def test_a_table_without_a_rule_for_everything_is_refused(rules: Rules, routing_file: Any, kept: int) -> None:
     routing_file["rules"] = routing_file["rules"][:kept]
-    with pytest.raises(ValueError, match="must fit anything"):
+    with pytest.raises(ValueError, match="must match every complaint"):
         Rules(rules.taxonomy, RoutingTable.model_validate(routing_file))
 
 
