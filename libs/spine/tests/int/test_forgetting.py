@@ -150,7 +150,7 @@ async def test_what_was_sealed_and_forgotten_in_one_page_of_the_log_is_not_kept(
     await owner.close()
     handling = await stack.engine("handling")
     await idle(intake, handling)
-    assert (await handling.read(subject)).revision and await nothing_left(stack, "handling", subject)
+    assert (await handling.read(subject)).etag and await nothing_left(stack, "handling", subject)
     await is_equal(stack, "handling", 1)
 
 

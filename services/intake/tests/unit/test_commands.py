@@ -76,8 +76,8 @@ def test_a_complaint_is_written_down_as_it_was_given():
 
 
 def test_what_the_catalogue_has_stands_in_clear_by_its_code_and_the_words_are_sealed():
-    names = {"en": "Fibre", "zh": "光纤"}
-    catalogue = Catalogue(products=(CatalogueEntry(code="fibre", **names),), areas=(CatalogueEntry(code="north", **names),))
+    fibre, north = (CatalogueEntry(code=code, en="Fibre", zh="光纤") for code in ("fibre", "north"))
+    catalogue = Catalogue(products=(fibre,), areas=(north,))
 
     def labels(product: str | None, area: str | None) -> tuple[str | None, ...]:
         command = Register(channel="web", kind="complaint", text="No signal", product=product, area=area)
