@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -89,6 +89,7 @@ def test_line_breaks_of_all_systems_are_one():
     assert adapter(Words).validate_python("a\r\nb\rc\nd\u2028e\tf\x85") == "a\nb\nc\nd\ne\tf"
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 def test_what_is_taken_can_be_seen_and_obeys_nothing(text: str):
     for shape, besides in ((Short, ""), (Words, "\n\t")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redress_chassis import PolicyUnusable
@@ -55,6 +55,7 @@ def test_without_a_catalogue_nothing_is_known():
     assert (NOTHING_KNOWN.product("Fibre 500"), NOTHING_KNOWN.area(None)) == (OTHER, None)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_normal_form_is_its_own_and_what_is_found_is_a_code(said: str):
     assert normal_label(normal_label(said)) == normal_label(said)
