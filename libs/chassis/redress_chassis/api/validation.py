@@ -10,9 +10,10 @@ Where = Literal["body", "path", "query", "header"]
 PARTS: Mapping[str, Where] = {"body": "body", "path": "path", "query": "query"}
 MOST_FLAWS = 50  # a body of ten thousand unknown fields is not worth ten thousand sentences
 # What to write, in place of pydantic's words for what was written. `test_every_error_says_what_to_write` meets them all.
-_TIME, _INTEGER, _OBJECT, _LIST = (
+_TIME, _INTEGER, _NUMBER, _OBJECT, _LIST = (
     "Write a time with its zone, like 2026-03-02T12:00:00+08:00.",
     "Write a whole number, like 3.",
+    "Write a number, like 1.5.",
     'Write an object, like {{"name": "value"}}.',
     'Write a list, like ["one", "two"].',
 )
@@ -34,6 +35,9 @@ SENTENCES: Mapping[str, str] = {
     "int_parsing": _INTEGER,
     "int_parsing_size": _INTEGER,
     "int_from_float": _INTEGER,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "finite_number": _NUMBER,
     "greater_than": "Write a number greater than {gt}.",
     "greater_than_equal": "Write {ge} or a higher number.",
     "less_than": "Write a number less than {lt}.",

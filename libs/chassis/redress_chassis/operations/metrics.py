@@ -37,6 +37,7 @@ GAUGES = {
     "stuck_rows": "Rows whose work failed or changed nothing, waiting to be tried again; counted to 10,000.",
     "dead_effects": "Effects on the outside world that were given up, until somebody retries or drops them; counted to 10,000.",
     "mac_keys_unusable": "1 where the folder of MAC keys cannot be read as it is now: the keys that were read before go on.",
+    "master_keys_unusable": "1 where a master key cannot be had that is needed now, or at the next start.",
     "timed_automations_wait_seconds": "How long timed automations that are due have waited for the log.",
     "clock_skew_seconds": "By how much this replica's clock is ahead of its database's, at least; negative where it is behind.",
     "relay_leader": "1 in the replica that ships the journal.",

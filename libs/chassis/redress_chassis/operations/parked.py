@@ -36,13 +36,13 @@ OPERATIONS: Mapping[str, Roles] = {
     "POST /ops/effects/{reactor}/{key}/retry": OPERATORS,
     "POST /ops/effects/{reactor}/{key}/drop": OPERATORS,
 }
-OFFSETS = r"^[0-9]{1,18}(\.[0-9]{1,18})*$"
 AT_ONCE = 50  # records or subjects that one request decides on
 
 Name = Annotated[str, Path(max_length=200), AfterValidator(line)]
 SubjectName = Annotated[str, Form(f"^{SUBJECT.pattern}$", "Write a kind and an id, like note/01981f6e-2d3c-7f4a-8b5e-6a7d8c9e0f12.")]
 SubjectFilter = Annotated[SubjectName | None, Parameter(description="That subject alone: `<kind>/<id>`.")]
 Place = Annotated[str, Form(r"^[^/]{0,249}/[0-9]{1,9}@[0-9]{1,18}$", "Write a topic, a partition and an offset, like topic/0@0.")]
+LogPlace = Annotated[str, Form(r"^[0-9]{1,18}(\.[0-9]{1,18})*$", "Write the `next` of the page before, as it came.")]
 TopicName = Annotated[str, Field(min_length=1, max_length=249), AfterValidator(line)]
 Subject = Annotated[str, Field(min_length=1, max_length=250), AfterValidator(line)]
 Partition = Annotated[int, Field(ge=0, lt=2**31)]
@@ -127,7 +127,7 @@ async def read_log(
     request: Request,
     call: Permitted[Any],
     limit: Limit = MOST,
-    after: Annotated[str | None, Parameter(pattern=OFFSETS, max_length=20_000, description="`next` of the page before.")] = None,
+    after: Annotated[LogPlace | None, Parameter(max_length=20_000, description="`next` of the page before.")] = None,
     since: Annotated[AwareDatetime | None, Parameter(description="Where the first page begins; without it with what comes now.")] = None,
     subject: SubjectFilter = None,
     wait: Annotated[float, Parameter(ge=0, le=20, description="Seconds to wait for an event where there is none yet.")] = 0,

@@ -93,6 +93,7 @@ class Measures:
     timed_automations_wait_seconds: float = 0.0
     dead_effects: int = 0
     mac_keys_unusable: int = 0
+    master_keys_unusable: int = 0
     effects: Mapping[tuple[str, str], int] = field(default_factory=dict)
     set_aside: Mapping[str, int] = field(default_factory=dict)  # records, by reason, since this process began
 
@@ -282,6 +283,7 @@ class EngineWatch:
             timed_automations_wait_seconds=max(self._automations.held_for, self._planning.held_for),
             dead_effects=counts["dead"],
             mac_keys_unusable=int(bool(self._mac.look())),
+            master_keys_unusable=int(bool(self._master_keys.flaw)),
             effects=dict(self._performing.counts),
             set_aside=dict(self._projector.set_aside),
         )

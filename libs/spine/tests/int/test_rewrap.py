@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spine_log import Sent, described, idle, pen, rebuild, verified
-from spine_stack import MAC, Stack, eventually, metadata, opened, registered
+from spine_log import described, forget, idle, rebuild, verified
+from spine_stack import Stack, eventually, metadata, opened, registered
 
-from redress_events.vocabulary import KEYS
 from redress_spine.admin import rewrap
 from redress_spine.admin.audit import verify as verify_audit
 from redress_spine.admin.rewrap import KeysByMaster, Rewrap, Rewrapped, RewrapRefused, by_master
@@ -23,7 +22,6 @@ from redress_spine.store.errors import KeyMissing, MasterKeyAway
 from redress_spine.store.keyring import Keyring, number_of
 from redress_spine.store.lookups import FOUND
 from redress_spine.store.master_keys import MasterKeys
-from redress_spine.store.vault import MAKER, PROOF
 
 ONE, TWO, THREE = bytes(range(32)), b"2" * 32, b"3" * 32
 PHONE, TEXT = "139 0000 4711", "intake/1/text"
@@ -118,8 +116,7 @@ async def test_it_is_exchanged_while_complaints_come_and_the_old_one_is_needed_n
     await intake.audit({"kind": "reading", "who": "li"})
     texts = {await new(intake, f"before {n}"): f"before {n}" for n in range(10)}
     forgotten = await new(intake, "forgotten")
-    async with pen(stack) as hand:
-        await hand.write(Sent(forgotten.encode(), None, [(PROOF, MAC.prove_destroyed(MAKER, forgotten))]), topic=KEYS)
+    await forget(intake, forgotten)
     await opens(handling, texts)
     files.add(2, TWO)
     ring = await files.ring()
