@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated, Any
+from urllib.parse import quote
 from uuid import UUID
 
 import typer
@@ -41,7 +42,7 @@ def forget(
     """
     where = installation(folder, context)
     api = Api(where, "supervisor")
-    found = [_found(api, each) for each in complaint]
+    found = list({each["id"]: each for each in (_found(api, each) for each in complaint)}.values())
     named = ", ".join(f"{each['number']} ({each['stage']}, registered {each['registered_at'][:10]})" for each in found)
     ask_whatever(f"make all words of {named} unreadable in every service of {where.name}, for ever", yes)
     refused = []
@@ -60,7 +61,7 @@ def _found(api: Api, named: str) -> dict[str, Any]:
     try:
         path = f"/complaints/{UUID(named)}"
     except ValueError:
-        path = f"/complaints/by-number/{named}"
+        path = f"/complaints/by-number/{quote(named, safe='')}"
     answer = api.get("intake", path)
     if answer.status_code != 200:
         fail(f"{named}: intake answered {answer.status_code}: {said(answer)}")
