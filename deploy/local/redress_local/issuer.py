@@ -15,6 +15,7 @@ from joserfc.jwk import ECKey
 
 from redress_local.places import SERVICES
 from redress_spine.messaging.mac import make_keys
+from redress_spine.store.keyring import Keyring
 from redress_spine.store.master_keys import files_of
 
 ISSUER = "https://issuer.redress.localhost"
@@ -39,6 +40,10 @@ class Issuer:
         if not files_of(self.master_key):
             _write_secret(self.master_key, secrets.token_bytes(32))
         make_keys(self.mac_keys, SERVICES)
+
+    def master_keys(self) -> Keyring:
+        """All that are there."""
+        return Keyring({number: path.read_bytes() for number, path in files_of(self.master_key).items()})
 
     def mint(
         self,

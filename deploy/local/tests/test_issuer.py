@@ -44,5 +44,6 @@ def test_a_master_key_that_was_exchanged_and_taken_away_stays_away(tmp_path):
     first = Issuer(tmp_path).master_key
     first.rename(first.with_name("master.2.key"))
     assert not Issuer(tmp_path).master_key.exists(), "another one under its number would pass for it"
+    assert Issuer(tmp_path).master_keys().numbers == [2]
     first.with_name("master.2.key").unlink()
     assert len(Issuer(tmp_path).master_key.read_bytes()) == 32
