@@ -45,7 +45,7 @@ def forget(
     """
     where = installation(folder, context)
     api = Api(where, "supervisor")
-    found = [_found(api, each) for each in complaint]
+    found = list({each["id"]: each for each in (_found(api, each) for each in complaint)}.values())
     named = ", ".join(f"{each['number']} ({each['stage']}, registered {each['registered_at'][:10]})" for each in found)
     ask_whatever(f"make all words of {named} permanently unreadable in every service of {where.name}", yes)
     refused = []

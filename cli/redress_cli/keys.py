@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Coroutine
@@ -82,6 +83,7 @@ def new(file: KeyFile = None, folder: StackFolder = None, context: ContextName =
     """
     where = installation(folder, context)
     path = file or _next(where)
+    _named_as_read(path, where)
     provider, key = where.vault(), secrets.token_bytes(KEY_BYTES)
     blob = _answered(provider.wrap(key)) if provider is not None else key
     _write(path, blob)
@@ -154,6 +156,9 @@ def rewrap(
     if len(ring.numbers) > 1:
         older = ", ".join(map(str, ring.numbers[:-1]))
         out.print(f"Master key {ring.newest} unwraps all keys. None of these services needs {older} any more; backups from before do.")
+    else:
+        named = f"{ring.newest} is the only master key here, so nothing was exchanged. For an exchange make a new one: redress keys new"
+        err.print(named, markup=False, soft_wrap=True)
 
 
 def _work(where: Installation, service: str, ring: Keyring) -> Callable[[StepTold], Rewrap]:
@@ -212,6 +217,15 @@ def _next(where: Installation) -> Path:
         fail("No master key is configured, so name the file of the new one.")
     number = max(files_of(first), default=0) + 1
     return first if number == 1 else first.with_name(f"{first.stem}.{number}{first.suffix}")
+
+
+def _named_as_read(path: Path, where: Installation) -> None:
+    """Ends the command where it would stand beside the first one under a name that no service reads."""
+    first = where.master_key_file
+    if first is None or path.resolve().parent != first.resolve().parent or path.name == first.name:
+        return
+    if not re.fullmatch(rf"{re.escape(first.stem)}\.[1-9][0-9]{{0,8}}{re.escape(first.suffix)}", path.name):
+        fail(f"No service reads {path.name} beside {first.name}. Name it {_next(where).name}.")
 
 
 def _write(path: Path, blob: bytes) -> None:

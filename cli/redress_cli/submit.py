@@ -71,6 +71,8 @@ def submit(
         fail(f"{file} has no rows.")
     err.print(harmless(_understood(plan)), markup=False, soft_wrap=True)
     report = before_posting(plan)
+    if report_file is not None:
+        _writable(report_file)
     if plan.to_post and not dry_run:
         _post(plan, report, folder, at_once)
     if report_file is not None:
@@ -85,6 +87,15 @@ def submit(
         _show(plan, report, would)
     if plan.flaws or report.count("refused") != (would or 0):
         raise typer.Exit(1)
+
+
+def _writable(report: Path) -> None:
+    """Ends the command where the report cannot be written, before anything is posted."""
+    try:
+        with report.open("ab"):
+            pass
+    except OSError as error:
+        fail(f"{report} cannot be written: {error.strerror}. Nothing was posted.")
 
 
 def _planned(
@@ -113,6 +124,8 @@ def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
         name, equals, value = each.partition("=")
         if not equals:
             fail(f"{option} takes field=something, not {each!r}.")
+        if name.strip() in found:
+            fail(f"{option} says {name.strip()} twice. Say it once.")
         found[name.strip()] = value.strip()
     return found
 

@@ -163,6 +163,8 @@ def test_what_is_told_decides():
     assert plan.rows[0].body == body("web", "Slow", phone="13800000000", received_at="2026-03-02T00:00:00+08:00")
     with pytest.raises(MappingUnusable, match="no column 'nothing'"):
         planned(content, told={"text": "nothing"})
+    with pytest.raises(MappingUnusable, match="Both --map and --set say what phone is"):
+        planned(content, told={"phone": "电话"}, constants={"phone": "13800000001"}, order="dmy")
     with pytest.raises(MappingUnusable, match="no field 'colour'"):
         planned(content, constants={"colour": "red"})
     with pytest.raises(MappingUnusable, match="--map text=COLUMN"):

@@ -95,6 +95,8 @@ async def test_a_second_import_finds_all_there_and_warnings_are_said(http: OverH
     ]
     assert [(each.line, [code for code, _ in each.warnings]) for each in first.outcomes if each.warnings] == [(5, ["phone-not-callable"])]
 
+    assert first.of("refused")[1].reason.count("/product") == 1, "the place is named once"
+
     again = await submitted(http, plan_of(CONTENT + "Row 30,,web,\n"))
     assert counts(again) == (1, 28, 2) and await registered(http) == 29
     assert {each.number for each in first.of("new")} == {each.number for each in again.of("there-already")}

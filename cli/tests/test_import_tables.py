@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import date, datetime
 from typing import Any
 
@@ -154,3 +155,44 @@ def test_formulas_without_a_value_errors_and_merged_cells_are_no_values():
     assert isinstance(formula, UnreadableCell) and "A2 is a formula" in formula.reason
     assert isinstance(error, UnreadableCell) and error.reason == "A3 is an error: #N/A"
     assert [(flaw.line, flaw.reason.partition(" ")[0]) for flaw in table.flaws] == [(4, "B4:B5")]
+
+
+def broken(how: str) -> bytes:
+    """A workbook that is a ZIP archive and still cannot be read."""
+    content = bytearray(workbook(PLAIN))
+    if how == "compression":
+        content[300] ^= 0xFF
+    else:  # a password
+        for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            for found in re.finditer(re.escape(mark), bytes(content)):
+                content[found.start() + flags] |= 1
+    return bytes(content)
+
+
+@pytest.mark.parametrize("how", ["compression", "password"])
+def test_a_workbook_that_is_broken_inside_is_a_sentence(how: str):
+    with pytest.raises(FileUnusable, match=r"no XLSX file that can be read .* without a password"):
+        read(broken(how))
+
+
+def test_a_book_of_charts_alone_is_a_sentence():
+    book = openpyxl.Workbook()
+    book.create_chartsheet("Chart")
+    book.remove(book.worksheets[0])
+    file = io.BytesIO()
+    book.save(file)
+    with pytest.raises(FileUnusable):
+        read(file.getvalue())
+
+
+def test_a_lone_cell_far_away_takes_no_memory():
+    far = workbook(PLAIN, change=lambda sheet: sheet.cell(200_000, 16_384, "far"))
+    with pytest.raises(FileUnusable, match="reaches to XFD200000, and 5,000,000 cells are read at most"):
+        read(far)
+    with pytest.raises(FileUnusable, match="reaches to XFD200000"):
+        read(far, sheet="Sheet 1")
+
+
+def test_an_encoding_that_decodes_nothing_is_a_sentence():
+    with pytest.raises(FileUnusable, match="no text in undefined"):
+        read("text\nSlow\n", encoding="undefined")

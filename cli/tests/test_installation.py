@@ -144,6 +144,8 @@ def test_what_changes_something_asks_and_is_told(context: Stack, complaint: dict
 
 
 def test_the_master_key_is_exchanged_while_the_services_run(context: Stack, complaint: dict[str, str]):
+    alone = redress("keys", "rewrap", "triage", "--now", "--yes")
+    assert alone.exit_code == 0 and ("so nothing was exchanged" in alone.output or "opens all" in alone.output), alone.output
     assert "is in" in done("keys", "new")
     before = json.loads(redress("keys", "status", "--json").stdout)
     assert [each["service"] for each in before] == list(SERVICES)

@@ -100,6 +100,7 @@ def by_number(live: Live, number: str) -> dict[str, Any]:
         ([*MAP, "--date-format", "YDM"], "use DMY, MDY or YMD"),
         ([*MAP, "--sheet", "Sheet 1"], "--sheet is for XLSX"),
         ([*MAP, "--encoding", "klingon"], "There is no encoding 'klingon'"),
+        ([*MAP, *MAP], "--map says text twice"),
     ],
 )
 def test_a_mapping_that_makes_no_sense_is_said_and_nothing_is_posted(live: Live, tmp_path: Path, words: list[str], said: str):
@@ -121,6 +122,10 @@ def test_a_broken_table_posts_nothing_and_a_dry_run_neither(live: Live, tmp_path
     assert itself.exit_code == 1 and "Name another one" in itself.stderr
 
     good = written(tmp_path, GOOD)
+    nowhere = redress(live, "submit", good, *MAP, "--report", str(tmp_path / "no folder" / "report.csv"))
+    assert nowhere.exit_code == 1 and "cannot be written: No such file or directory. Nothing was posted." in " ".join(
+        nowhere.stderr.split()
+    )
     dry = redress(live, "submit", good, *MAP, "--dry-run")
     assert (dry.exit_code, dry.stdout.strip()) == (0, "4 rows: 4 would be posted, 0 would be refused.")
     assert "Not used: ticket" in dry.stderr and "text: what happened" in dry.stderr

@@ -39,6 +39,8 @@ def choose(header: Sequence[str], told: Mapping[str, str], constants: Mapping[st
     for field in (*told, *constants):
         if field not in FIELDS:
             raise MappingUnusable(f"A complaint has no field {field!r}. The fields are: {', '.join(FIELDS)}")
+        if field in told and field in constants:
+            raise MappingUnusable(f"Both --map and --set say what {field} is. Use one of them.")
     names = [normal_name(name) for name in header]
     flaws = [
         f"Two columns have the name {header[n]!r}. Rename or delete one of them."

@@ -125,8 +125,10 @@ def _registered(outcome: RowOutcome, answer: httpx.Response) -> None:
 
 def _refused(outcome: RowOutcome, answer: httpx.Response) -> None:
     problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-    where = f"{problem['pointer']}: " if problem.get("pointer") else ""
-    outcome.code, outcome.reason = problem.get("code", str(answer.status_code)), where + problem.get("detail", answer.text[:200])
+    # `detail` of the whole names the place of the first flaw in the request; here that is a row, and the field is enough.
+    details = [f"{each['pointer']}: {each['detail']}" for each in problem.get("errors", ())]
+    outcome.code = problem.get("code", str(answer.status_code))
+    outcome.reason = " ".join(details) or problem.get("detail", answer.text[:200])
 
 
 def _retry_after(answer: httpx.Response) -> float:

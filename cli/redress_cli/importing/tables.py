@@ -117,7 +117,7 @@ def _decoded(content: bytes, encoding: str | None) -> tuple[str, str]:
             text = content.decode(name)
         except LookupError:
             raise FileUnusable(f"There is no encoding {name!r}. Usual ones: utf-8, gb18030, utf-16, cp1252.") from None
-        except UnicodeDecodeError:
+        except UnicodeError:
             continue
         if "\0" in text or (name == "gb18030" and not encoding and not _chinese(content)):
             break

@@ -285,7 +285,7 @@ class System:
                 app_password=passwords[service]["app"],
                 kafka=kafka,
                 partitions=self.partitions,
-                master=self.issuer.master_key.read_bytes(),
+                master=self.issuer.master_keys(),
                 mac=MacKeys.read(self.issuer.mac_keys),
                 progress=self.progress,
             )

@@ -22,7 +22,7 @@ SENTENCES: Mapping[str, str] = {
     "missing": "This is needed.",
     "extra_forbidden": "This name is not known here. Leave it out, or correct its spelling.",
     "string_type": 'Write a text in quotes, like "text".',
-    "string_too_short": "Write something here: it must not be empty.",
+    "string_too_short": "Write {min_length} characters at least.",
     "string_too_long": "Write {max_length} characters at most.",
     "string_unicode": "Write a text in UTF-8.",
     "literal_error": "Write one of these: {expected}.",
@@ -56,6 +56,7 @@ SENTENCES: Mapping[str, str] = {
     "model_type": _OBJECT,
     "model_attributes_type": _OBJECT,
 }
+NOT_EMPTY = "Write something here: it must not be empty."  # where one character is enough
 LONGEST_TOKEN = 64  # characters of a field name that somebody else made up
 
 
@@ -95,6 +96,8 @@ def _flaw(error: Mapping[str, Any], body: Any) -> Flaw:
 
 
 def _detail(error: Mapping[str, Any]) -> str:
+    if error["type"] == "string_too_short" and error["ctx"]["min_length"] == 1:
+        return NOT_EMPTY
     if (sentence := SENTENCES.get(error["type"])) is not None:
         return sentence.format_map({name: _counted(value) for name, value in error.get("ctx", {}).items()})
     return str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")

@@ -160,7 +160,7 @@ def test_what_others_read_is_nobodys_mistake():
         ({**USER, "PASSWORD": "hidden", "PASSWORD_FILE": "password"}, {"PASSWORD_FILE": "Set this or REDRESS_KAFKA_PASSWORD, not both."}),
         ({**USER, "PASSWORD_FILE": "absent"}, {"PASSWORD_FILE": "The file cannot be read: No such file or directory."}),
         ({**USER, "PASSWORD_FILE": "empty"}, {"PASSWORD_FILE": "The file is empty."}),
-        ({**USER, "PASSWORD_FILE": "bytes"}, {"PASSWORD_FILE": "Value error, The file is not text in UTF-8."}),
+        ({**USER, "PASSWORD_FILE": "bytes"}, {"PASSWORD_FILE": "The file is not text in UTF-8."}),
         (
             {**USER, "PASSWORD": "hidden", "TOKEN_FILE": "password"},
             {"TOKEN_FILE": "A token is for REDRESS_KAFKA_SASL_MECHANISM=OAUTHBEARER"},

@@ -52,9 +52,9 @@ async def test_later_master_keys_are_read_beside_the_first(environment, tmp_path
 def test_vault_has_an_address_and_a_token(environment, tmp_path):
     assert Settings.read().transit() is None
     environment.setenv("REDRESS_VAULT_URL", "vault:8200")
-    assert "REDRESS_VAULT_URL: Value error, It is not the address of Vault: https://…" in refused()
+    assert "REDRESS_VAULT_URL: It is not the address of Vault: https://…" in refused()
     environment.setenv("REDRESS_VAULT_URL", VAULT)
-    assert "REDRESS_VAULT_TOKEN_FILE: Value error, It must be set where REDRESS_VAULT_URL is." in refused()
+    assert "REDRESS_VAULT_TOKEN_FILE: It must be set where REDRESS_VAULT_URL is." in refused()
     environment.setenv("REDRESS_VAULT_TOKEN_FILE", str(tmp_path / "token"))
     assert "is in clear, and REDRESS_VAULT_URL is set. Seal it: redress keys seal" in refused()
     (tmp_path / "master.key").write_text("vault:v1:c2VhbGVk")

@@ -219,7 +219,7 @@ class _Check:
         try:
             await root_of(connection, Keyring.of(self._master))
         except MasterKeyAway as error:
-            self._report.differs("keys", self._service.source, f"cannot be opened. {error}", NEEDED)
+            self._report.differs("keys", self._service.source, f"cannot be opened. {error}".rstrip("."), NEEDED)
             self._lookups = None
 
     @property

@@ -83,6 +83,10 @@ class Keyring:
     def secret(self, number: int) -> bytes:
         return self._secrets[number]
 
+    def copied(self, number: int) -> int | None:
+        """The number of another one that is the same key: to exchange one for the other exchanges nothing."""
+        return next((each for each in self.numbers if each != number and self._secrets[each] == self._secrets[number]), None)
+
     def only(self, number: int) -> Keyring:
         """As if the others were gone."""
         return Keyring({number: self._secrets[number]}, number)
