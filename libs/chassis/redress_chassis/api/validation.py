@@ -34,6 +34,8 @@ SENTENCES: Mapping[str, str] = {
     "int_parsing": _INTEGER,
     "int_parsing_size": _INTEGER,
     "int_from_float": _INTEGER,
+    "float_type": "Write a number, like 2.5.",
+    "float_parsing": "Write a number, like 2.5.",
     "greater_than": "Write a number greater than {gt}.",
     "greater_than_equal": "Write {ge} or a higher number.",
     "less_than": "Write a number less than {lt}.",
