@@ -30,7 +30,7 @@ Now = Annotated[datetime, Depends(clock)]
 
 @router.get("/complaints/{complaint}/clocks", responses=problems(404))
 async def list_clocks(complaint: SubjectId, call: Permitted[Watch], now: Now) -> ClocksView:
-    """Every clock of the complaint: its deadline, its state, the time left, and day by day why the deadline is when it is."""
+    """Every clock of the complaint: its deadline, its state, the time left, and day by day how the deadline was computed."""
     return ClocksView.of(await call.read(complaint), now, call.policies.calendars)
 
 

@@ -186,7 +186,7 @@ async def redrive_parked(request: Request, body: RedriveBody, call: Permitted[An
 
 @router.post("/redrive-set-aside")
 async def redrive_set_aside(request: Request, body: AsideBody, call: Permitted[Any]) -> TakenIn:
-    """Fold records that were set aside, where this release can read them."""
+    """Fold records that were set aside, if this release can read them."""
     return await _engine(request).redrive_aside(body.topic, body.partition, body.offsets, body.dry_run)
 
 
@@ -208,13 +208,13 @@ def _place(text: str) -> tuple[str, int, int]:
 
 @router.get("/effects")
 async def list_dead_letters(request: Request, call: Permitted[Any]) -> list[DeadEffect]:
-    """Effects on the outside world that were given up, with the last error of each; the newest 200."""
+    """Effects on other systems that were given up, with the last error of each; the newest 200."""
     return await _engine(request).dead_effects()
 
 
 @router.post("/effects/{reactor}/{key}/retry", status_code=204, responses=problems(404))
 async def retry_dead_letter(request: Request, reactor: Name, key: Name, call: Permitted[Any]) -> None:
-    """Try an effect that was given up again, from its first attempt on. The other side gets the same key as before."""
+    """Try a given-up effect again, from its first attempt on. The other side gets the same key as before."""
     try:
         await _engine(request).retry_effect(reactor, key)
     except NoSuchEffect:
@@ -223,7 +223,7 @@ async def retry_dead_letter(request: Request, reactor: Name, key: Name, call: Pe
 
 @router.post("/effects/{reactor}/{key}/drop", status_code=204, responses=problems(404))
 async def drop_dead_letter(request: Request, reactor: Name, key: Name, body: DropBody, call: Permitted[Any]) -> None:
-    """Never do an effect that was given up."""
+    """Drop a given-up effect permanently."""
     try:
         await _engine(request).drop_effect(reactor, key, call.actor, body.why)
     except NoSuchEffect:

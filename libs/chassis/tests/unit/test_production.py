@@ -175,12 +175,12 @@ def test_an_empty_build_is_an_unknown_one(environment):
     ("place", "said"),
     [
         ("[::1", "must be a whole IPv6 address"),
-        ("db..example", "The host in the address is none"),
-        (f"{'x' * 64}.example", "The host in the address is none"),
-        ("my db", "The host in the address is none"),
+        ("db..example", "The host in the address is invalid"),
+        (f"{'x' * 64}.example", "The host in the address is invalid"),
+        ("my db", "The host in the address is invalid"),
         ("db.example:tcp", "The port in the address is not a number"),
         ("db.example:65536", "The port in the address is not a number"),
-        ("a.example,b..example:1", "The host in the address is none"),
+        ("a.example,b..example:1", "The host in the address is invalid"),
         ("db.example/jar?sslmode=full", "sslmode in the address is one of disable"),
     ],
 )

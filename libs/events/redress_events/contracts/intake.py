@@ -1,4 +1,4 @@
-"""What intake publishes: the complaint as the customer gave it, the customer's own later words, and who is told what becomes of it."""
+"""What intake publishes: the complaint as the customer gave it, the customer's own later words, and subscriptions to its stages."""
 
 from typing import ClassVar, Literal
 
@@ -11,7 +11,7 @@ AskedBy = Literal["customer", "retention", "court"]  # who wants a complaint for
 
 
 class EarlierComplaint(BaseModel):
-    """A complaint that was registered before, of whatever stage by now."""
+    """A complaint that was registered before; it may be in any stage by now."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -20,7 +20,7 @@ class EarlierComplaint(BaseModel):
 
 
 class ComplaintRegistered(Event):
-    """A complaint was taken down and has a number. (Handbook 3.3.1, 6.2.1 a)"""
+    """A complaint was registered and has a number. (Handbook 3.3.1, 6.2.1 a)"""
 
     number: str
     channel: Channel
@@ -57,21 +57,21 @@ class ComplaintSupplemented(Event):
 
 
 class ComplaintChased(Event):
-    """The customer asked where it stays."""
+    """The customer asked for an update."""
 
     chase: int
     text: Personal | None = None
 
 
 class ComplaintWithdrawn(Event):
-    """The customer wishes to end it. A wish, not an end: callback answers the number with ComplaintClosed."""
+    """The customer no longer pursues it. This is a request, not the end: callback answers the number with ComplaintClosed."""
 
     withdrawal: int
     reason: Personal | None = None
 
 
 class ComplaintForgotten(Forgetting):
-    """Nobody can read any more what the customer gave and said. Numbers, times and categories stay. (Personal Information Protection Law,
+    """What the customer gave and said is unreadable from now on. Numbers, times and categories stay. (Personal Information Protection Law,
     art. 47) Who decided it is the event's actor."""
 
     asked_by: AskedBy
@@ -79,7 +79,7 @@ class ComplaintForgotten(Forgetting):
 
 
 class WebhookSubscribed(Event):
-    """A front end wants to be told when complaints that it registered reach these stages."""
+    """A front end wants messages when complaints that it registered reach these stages."""
 
     stream: ClassVar[str] = "subscription"
     decided_on: ClassVar[str] = "subscription"
@@ -91,14 +91,14 @@ class WebhookSubscribed(Event):
 
 
 class WebhookUnsubscribed(Event):
-    """The front end wants to be told no more."""
+    """The front end wants no more messages."""
 
     stream: ClassVar[str] = "subscription"
     decided_on: ClassVar[str] = "subscription"
 
 
 class WebhookDisabled(Event):
-    """Nothing more is told: the receiver said that it is gone, or took nothing for a day."""
+    """No more messages are sent: the receiver said that it is gone, or accepted nothing for a day."""
 
     stream: ClassVar[str] = "subscription"
     decided_on: ClassVar[str] = "subscription"
@@ -107,7 +107,7 @@ class WebhookDisabled(Event):
 
 
 class WebhookEnabled(Event):
-    """The front end wants to be told again, of what is reached from now on."""
+    """The front end wants messages again, about stages that are reached from now on."""
 
     stream: ClassVar[str] = "subscription"
     decided_on: ClassVar[str] = "subscription"
