@@ -40,7 +40,7 @@ SEED ?=
 NAME ?=
 REDOCLY = REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(NPM)/node_modules/.bin/redocly
 
-.PHONY: help check setup demo run test clients test-identity test-cluster lint pages bench soak format schemas folds permissions dashboards chart service services requirements sbom audit clean
+.PHONY: help check setup demo run test clients test-identity test-cluster lint redocly pages bench soak format schemas folds permissions dashboards chart service services requirements sbom audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,8 +59,8 @@ run: setup ## Start the whole system and stay; Ctrl-C stops it
 test: lint $(STAMPS)/clients ## Lint, types and every test, against the real Kafka and the real PostgreSQL
 	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(DOMAINS:%=--cov=%) --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE) $(PYTEST)
 
-clients: setup $(STAMPS)/npm $(STAMPS)/clients ## Register, follow and close a complaint with clients in Python and TypeScript, generated from the running services
-	@$(BIN)/python -m pytest tests/e2e/test_generated_clients.py $(PYTEST)
+clients: setup redocly $(STAMPS)/clients ## Run clients of others against the running system: generated from OpenAPI, and those of Kafka, CloudEvents, AsyncAPI and Prometheus
+	@$(BIN)/python -m pytest tests/e2e/test_generated_clients.py tests/e2e/test_ready_made_clients.py tests/e2e/test_openapi.py $(PYTEST)
 
 test-identity: setup $(STAMPS)/keycloak ## The journey of a complaint with the tokens of a real Keycloak: keys that change, a provider that is away
 	@KEYCLOAK=$(CURDIR)/$(KEYCLOAK) $(BIN)/python -m pytest tests/identity $(PYTEST)
@@ -80,12 +80,15 @@ lint: setup $(STAMPS)/chart $(STAMPS)/npm ## Style, format, types, import contra
 	@$(BIN)/python -m redress_local.gateway --check
 	@$(BIN)/python -m redress_spine.schemas --check
 	@$(BIN)/python -m redress_local.interface --check
-	@$(BIN)/python -m redress_local.interface --to $(OPENAPI)
-	@$(REDOCLY) lint --config deploy/local/redocly.yaml $(OPENAPI)/*.json deploy/gateway/openapi.json >$(OPENAPI)/findings 2>&1 && ! grep -q '^You have' $(OPENAPI)/findings || { cat $(OPENAPI)/findings >&2; exit 1; }
+	@$(MAKE) redocly
 	@$(BIN)/python -m redress_local.dashboards --check
 	@PYTHONPATH=deploy/helm $(BIN)/python -m redress_chart --check
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/docker-compose --file docker-compose.yml config --quiet # by the compose specification, without an engine
+
+redocly: setup $(STAMPS)/npm
+	@$(BIN)/python -m redress_local.interface --to $(OPENAPI)
+	@$(REDOCLY) lint --config deploy/local/redocly.yaml $(OPENAPI)/*.json deploy/gateway/openapi.json >$(OPENAPI)/findings 2>&1 && ! grep -q '^You have' $(OPENAPI)/findings || { cat $(OPENAPI)/findings >&2; exit 1; }
 
 pages: setup ## Follow each page about a change to its end, lint and tests too: about forty minutes
 	@PAGES_TO_THE_END=1 $(BIN)/python -m pytest tests/docs/test_changes.py $(PYTEST)
@@ -171,7 +174,7 @@ $(STAMPS)/supply: requirements/supply.txt | $(STAMPS)/venv
 	@touch $@
 
 $(STAMPS)/clients: requirements/clients.txt | $(STAMPS)/venv
-	@echo "Installing what makes clients of the OpenAPI documents"
+	@echo "Installing what makes clients of the OpenAPI documents, and clients of Kafka: some 170 MB"
 	@[ -x $(CLIENTS)/bin/python ] || $(BIN)/python -m venv $(CLIENTS)
 	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/clients.txt
 	@touch $@
@@ -186,10 +189,10 @@ $(STAMPS)/packages: $(STAMPS)/requirements $(PACKAGES:%=%/pyproject.toml)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(PACKAGES:%=-e %)
 	@touch $@
 
-# Nothing in it has a script of its own to run. Registry and proxy are those of the machine's npm.
+# No package may run a script of its own. Registry and proxy are those of the machine's npm.
 $(STAMPS)/npm: requirements/npm/package.json requirements/npm/package-lock.json | $(STAMPS)/venv
 	@command -v npm >/dev/null || { echo "The OpenAPI documents are checked by redocly, and there is no npm. Debian, Ubuntu: apt-get install nodejs npm, 20.19 or newer." >&2; exit 1; }
-	@echo "Installing what checks the OpenAPI documents: some 60 MB"
+	@echo "Installing what reads and checks the OpenAPI and AsyncAPI documents: some 120 MB"
 	@mkdir -p $(NPM) && cp requirements/npm/package.json requirements/npm/package-lock.json $(NPM)
 	@npm ci --prefix $(NPM) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
