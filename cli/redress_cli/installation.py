@@ -27,7 +27,7 @@ ServiceName = Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.
 
 @dataclass(frozen=True)
 class DatabaseAddress:
-    """A service's database: as the service itself, and as the owner of its tables, who makes states anew. Passwords are in them."""
+    """A service's database: as the service itself, and as the owner of its tables, who rebuilds states. Passwords are in them."""
 
     app: str | None = field(default=None, repr=False)
     owner: str | None = field(default=None, repr=False)

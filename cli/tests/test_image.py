@@ -164,7 +164,7 @@ def test_a_service_is_verified_and_made_anew_from_its_own_container(image: Image
     }
     unasked = image.run("rebuild", "callback", **told)
     assert unasked.returncode == 1
-    assert "This would make the state of callback anew and swap it in (the environment of callback)" in unasked.stderr
+    assert "This would rebuild the state of callback and swap it in (the environment of callback)" in unasked.stderr
     assert "add --yes to confirm." in unasked.stderr and not lines_of(unasked.stderr)
     rebuilt = image.run("rebuild", "callback", "--yes", **told)
     assert rebuilt.returncode == 0, rebuilt.stderr
