@@ -126,7 +126,7 @@ def rewrap(
     folder: StackFolder = None,
     context: ContextName = None,
 ) -> None:
-    """Wrap all keys again by the newest master key, while the services run, and see that it alone opens them. Killed at any point, it is run
+    """Wrap all keys again with the newest master key while the services run, and check that it opens them. Killed at any point, it is run
     again and goes on. Exit code 1 while the older master keys are still needed.
 
     The keys of intake are sent to Kafka again: its relay has to run. Nothing that is sealed is touched.
