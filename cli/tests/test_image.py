@@ -126,7 +126,7 @@ def test_an_image_has_one_services_code_and_says_where_that_of_others_is(image: 
     assert not (image.folder / "deploy/local/redress_local/system.py").exists()
     done = image.run("verify", "triage", REDRESS_DATABASE_URL="postgresql://a@127.0.0.1:9/a", REDRESS_KAFKA="127.0.0.1:9")
     assert done.returncode == 1
-    assert "The environment of callback tells nothing of triage. It knows: callback." in done.stderr
+    assert "The environment of callback does not name triage. It names: callback." in done.stderr
 
 
 def test_the_tools_have_the_code_of_all_and_say_what_to_do_without_a_context(tmp_path: Path):
