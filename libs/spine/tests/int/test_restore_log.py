@@ -603,7 +603,7 @@ async def test_nothing_is_sent_to_a_topic_that_was_made_anew_until_the_log_is_re
         await callback.decide(subject, lambda state, context: [ComplaintClosed(cycle=1, reason="satisfied"), PUBLIC], metadata())
 
     async def told() -> list[str]:
-        return [each for each in (await callback.health()).alarms if f"Topic {stack.prefix}{topic} was made anew" in each]
+        return [each for each in (await callback.health()).alarms if f"Topic {stack.prefix}{topic} was recreated" in each]
 
     await eventually(lambda: known(callback, subjects[1]))
     await close(subjects[0])
