@@ -14,6 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from redress_local.places import SERVICES
+from redress_local.processes import StartFailed
 from redress_spine.messaging.mac import make_keys
 from redress_spine.store.keyring import Keyring
 from redress_spine.store.master_keys import files_of
@@ -22,23 +23,34 @@ ISSUER = "https://issuer.redress.localhost"
 AUDIENCE = "redress"
 
 
+class MasterKeyGone(StartFailed):
+    """The folder is in use, and holds no master key any more."""
+
+
 class Issuer:
-    """Keys in `folder`, made when missing: `issuer.json` (private), `jwks.json` (public), `master.key` (32 bytes; not where a later master
-    key is, for then it was exchanged and taken away), and in `mac` those by which each service's records prove their source."""
+    """Keys in `folder`, made together when it is new: `issuer.json` (private), `jwks.json` (public), `master.key` (32 bytes), and in `mac`
+    those by which each service's records prove their source."""
 
     def __init__(self, folder: Path) -> None:
+        """Raises MasterKeyGone: a new one in its place would open nothing of what was sealed."""
         self.folder = folder
         self.private = folder / "issuer.json"
         self.jwks = folder / "jwks.json"
         self.master_key = folder / "master.key"
         self.mac_keys = folder / "mac"
         folder.mkdir(parents=True, exist_ok=True)
-        if not self.private.exists():
+        if self.private.exists():
+            if not files_of(self.master_key):
+                raise MasterKeyGone(
+                    f"{self.master_key} is gone, and nothing that customers said can be read without it. Put it back from a copy. If there is "
+                    f"none, remove the whole folder {folder.parent} and begin with empty databases."
+                )
+        else:
+            if not files_of(self.master_key):
+                _write_secret(self.master_key, secrets.token_bytes(32))
             key = ECKey.generate_key("P-256", parameters={"kid": secrets.token_hex(8), "use": "sig", "alg": "ES256"})
             _write_secret(self.private, json.dumps(key.as_dict(private=True)).encode())
             self.jwks.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
-        if not files_of(self.master_key):
-            _write_secret(self.master_key, secrets.token_bytes(32))
         make_keys(self.mac_keys, SERVICES)
 
     def master_keys(self) -> Keyring:

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from redress_chassis import production
 from redress_chassis.environment import PREFIX, secret
 from redress_chassis.vault_settings import VaultSettings
-from redress_local.issuer import Issuer
+from redress_local.issuer import Issuer, MasterKeyGone
 from redress_local.places import ENTRIES, SERVICES
 from redress_local.prepare import migrate_database, prepare_database, prepare_topics, told_kafka
 from redress_local.provision import close_to_others
@@ -96,7 +96,10 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
         elif profile() != "local":
             raise Missing("The development issuer is for REDRESS_PROFILE=local alone: anybody who has its key can pose as any caller.")
         else:
-            issuer = Issuer(Path(setting("REDRESS_KEYS")))
+            try:
+                issuer = Issuer(Path(setting("REDRESS_KEYS")))
+            except MasterKeyGone as error:
+                raise Missing(str(error)) from None
             for each in (issuer.jwks, *files_of(issuer.master_key).values()):  # and not the key that signs tokens
                 shutil.copy2(each, Path(setting("REDRESS_SERVICE_KEYS")) / each.name)
             shutil.copytree(issuer.mac_keys, Path(setting("REDRESS_SERVICE_KEYS")) / issuer.mac_keys.name, dirs_exist_ok=True)

@@ -10,7 +10,7 @@ from joserfc import jwt
 from joserfc.errors import BadSignatureError
 from joserfc.jwk import KeySet
 
-from redress_local.issuer import AUDIENCE, ISSUER, Issuer
+from redress_local.issuer import AUDIENCE, ISSUER, Issuer, MasterKeyGone
 
 
 def test_a_token_verifies_by_the_published_keys(tmp_path):
@@ -45,5 +45,10 @@ def test_a_master_key_that_was_exchanged_and_taken_away_stays_away(tmp_path):
     first.rename(first.with_name("master.2.key"))
     assert not Issuer(tmp_path).master_key.exists(), "another one under its number would pass for it"
     assert Issuer(tmp_path).master_keys().numbers == [2]
-    first.with_name("master.2.key").unlink()
-    assert len(Issuer(tmp_path).master_key.read_bytes()) == 32
+
+
+def test_no_other_master_key_is_made_where_the_only_one_is_gone(tmp_path):
+    Issuer(tmp_path).master_key.unlink()
+    with pytest.raises(MasterKeyGone, match="Put it back from a copy"):
+        Issuer(tmp_path)
+    assert not (tmp_path / "master.key").exists()
