@@ -42,8 +42,8 @@ class Issuer:
         if self.private.exists():
             if not files_of(self.master_key):
                 raise MasterKeyGone(
-                    f"{self.master_key} is gone, and nothing that customers said can be read without it. Put it back from a copy. If there is "
-                    f"none, remove the whole folder {folder.parent} and begin with empty databases."
+                    f"{self.master_key} is gone, and nothing that customers said can be read without it. Put it back from a copy. Without "
+                    f"a copy, remove the whole folder {folder.parent} and begin with empty databases."
                 )
         else:
             if not files_of(self.master_key):
