@@ -125,7 +125,7 @@ def test_phones_as_spreadsheets_leave_them(written: str, phone: str | None):
 def test_a_phone_whose_digits_are_lost_is_refused_with_the_reason(written: str):
     [(line, code, reason)] = refused(f"text,phone\nSlow,{written}\nSlow,13800000000\n")
     assert (line, code) == (2, "number-shortened") and "its last digits are lost" in reason and "as text" in reason
-    assert bodies("text,account\nSlow,1E10\n")[0]["service_number"] == "1E10", "an account may look like that"
+    assert bodies("text,account\nSlow,1E10\n")[0]["account"] == "1E10", "an account may look like that"
 
 
 def test_a_row_without_a_text_or_with_a_date_that_cannot_be_is_refused_alone():

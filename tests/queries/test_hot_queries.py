@@ -89,6 +89,8 @@ class Hot:
 ASKED: dict[tuple[str, str], list[tuple[Any, ...]]] = {
     ("intake", "by-number"): [("N25000",)],
     ("intake", "pending"): [()],
+    ("intake", "received"): [(-(2**62), 2**62, None, None), (-30_000, -25_000, None, True)],
+    ("intake", "received-open"): [(-(2**62), 2**62, None, None), (-(2**62), 2**62, None, "registered")],
     ("intake", "subscriptions"): [()],
     ("triage", "reviews"): [()],
     ("handling", "to-do"): [(["open", "accepted"],)],
@@ -105,7 +107,9 @@ def lists() -> list[Hot]:
     for service in SERVICES:
         for query in service.queries:
             for filters in ASKED[service.name, query.name]:
-                asked = [(query.of_owner(len(filters)), (*filters, "app"))] if query.owner else [(query, filters)]
+                asked = [(query.of_owner(len(filters)), (*filters, "app"))] if query.owner else []
+                asked += [(query, filters)] if query.near or not query.owner else []
+                asked += [(query.of_channels(len(filters)), (*filters, ["web"]))] if query.by_channel else []
                 asked += [(query.of_department(len(filters)), (*filters, "d3"))] if query.own else []
                 if query.near:
                     asked.append((query.of_areas(len(filters)), (*filters, ["north", "pudong"])))
@@ -117,7 +121,7 @@ def lists() -> list[Hot]:
                         each.sql(len(args)),
                         (*args, *FIRST, 51),
                         (each.index,),
-                        bool(query.name == "by-number" or each.areas_at),  # the first of each area, put in one order
+                        bool(query.name == "by-number" or each.parts_at),  # the first of each area, put in one order
                     )
                     for each, args in asked
                 ]

@@ -23,6 +23,6 @@ service = Service(
     routes=[api.router, api.subscriptions, api.statistics],
     webhooks=api.webhooks,
     reactors=reactors,
-    fold=7,
+    fold=8,
 )
 app = service.app()

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Self, get_args
 from uuid import UUID
 
+import orjson
 from pydantic import BaseModel, Field
 
 from redress_chassis import PathLink, filled
@@ -30,8 +31,8 @@ from redress_spine.store.entries import Latest, Listed, Opened
 from redress_spine.store.states import Loaded
 
 # The personal fields of each part of an answer that not everybody is shown; who is: `reads` in permissions.py.
-CONTACT = ("customer", "on_behalf_of", "contact_person", "phone", "email", "address", "service_number", "instruction")
-PERSONAL: Mapping[str, tuple[str, ...]] = {"words": ("text", "remedy"), "contact": CONTACT}
+CONTACT = ("customer", "on_behalf_of", "contact_person", "phone", "email", "address", "account", "service_number", "instruction")
+PERSONAL: Mapping[str, tuple[str, ...]] = {"words": ("text", "remedy", "external_id", "metadata"), "contact": CONTACT}
 
 ORDER: tuple[StageName, ...] = get_args(StageName)
 Age = Literal["under-1-day", "1-to-3-days", "3-to-7-days", "7-to-14-days", "14-to-30-days", "over-30-days"]
@@ -168,6 +169,7 @@ class InternalView(BaseModel):
     phone: str | None = None
     email: str | None = None
     address: str | None = None
+    account: str | None = None
     service_number: str | None = None
     instruction: str | None = None
 
@@ -245,6 +247,8 @@ class ComplaintView(ComplaintHead):
     since: datetime | None = None
     attachments: tuple[str, ...]
     refers_to: EarlierView | None = None
+    external_id: str | None = None
+    metadata: dict[str, str] | None = None
     stages: list[StageView]
     said: list[SaidView]
     visit: VisitProgressView | None = None
@@ -262,6 +266,8 @@ class ComplaintView(ComplaintHead):
             text=opened.get("text"),
             remedy=opened.get("remedy"),
             refers_to=EarlierView.of(own.refers_to),
+            external_id=opened["external_id"].partition("\n")[2] if "external_id" in opened else None,
+            metadata=orjson.loads(opened["metadata"]) if "metadata" in opened else None,
             stages=_way(complaint, history[STAGES]),
             said=[SaidView.of(entry, words) for entry in reversed(history[SAID].entries)],
             visit=_visit(complaint),

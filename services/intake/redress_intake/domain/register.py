@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +10,7 @@ from redress_events.contracts.intake import ComplaintRegistered, EarlierComplain
 from redress_events.event import Event, not_after
 from redress_events.vocabulary import Channel, ContactKind
 from redress_intake.domain.number import number_from
+from redress_intake.domain.own import Own
 from redress_spine.aggregate import Context
 
 
@@ -23,7 +25,8 @@ class Implausible(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
-    """received_at: None for now, earlier where it came by letter, e-mail or a shop's list. refers_to: the caller has found it."""
+    """received_at: None for now, earlier where it came by letter, e-mail or a shop's list. refers_to: the caller has found it. metadata:
+    a JSON object."""
 
     channel: Channel
     kind: ContactKind
@@ -43,6 +46,9 @@ class Register:
     instruction: str | None = None
     attachments: tuple[str, ...] = ()
     refers_to: EarlierComplaint | None = None
+    account: str | None = None
+    external_id: str | None = None
+    metadata: str | None = None
 
 
 def register(command: Register, context: Context) -> list[Event]:
@@ -54,6 +60,7 @@ def register(command: Register, context: Context) -> list[Event]:
     since = None if command.since is None else not_after(command.since, received_at)
     if command.since is not None and since is None:
         raise Implausible("since", "The fault cannot have begun after it was complained about.")
+    client = context.actor.partition(":")[2] or None
     return [
         ComplaintRegistered(
             number=number_from(context.entropy),
@@ -75,6 +82,29 @@ def register(command: Register, context: Context) -> list[Event]:
             instruction=command.instruction,
             attachments=command.attachments,
             refers_to=command.refers_to,
-            client=context.actor.partition(":")[2] or None,
+            client=client,
+            account=command.account,
+            external_id=None if command.external_id is None else external_id_of(client, command.external_id),
+            metadata=command.metadata,
         )
     ]
+
+
+def external_id_of(client: str | None, external_id: str) -> str:
+    """As it is sealed and found: two front ends may call two complaints the same. The line break stands once, for an id is visible."""
+    return f"{client or ''}\n{external_id}"
+
+
+def is_same(command: Register, own: Own, words: Mapping[str, str], actor: str) -> bool:
+    """Whether the complaint was registered by this command: what would have been registered then is compared with what was. words: what its
+    personal fields hold, by their reference; who was forgotten is nobody's second."""
+    try:
+        (event,) = register(command, Context(now=own.registered_at, actor=actor, entropy=bytes(16)))
+    except Implausible:
+        return False
+    assert isinstance(event, ComplaintRegistered)
+    given = event.personal_values()
+    others = ComplaintRegistered.model_fields.keys() - {"number", *ComplaintRegistered.personal_fields()}
+    return given == {name: words.get(reference) for name, reference in own.personal.items()} and all(
+        getattr(event, name) == getattr(own, name) for name in others
+    )

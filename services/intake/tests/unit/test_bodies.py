@@ -29,8 +29,8 @@ def refused(body: type[BaseModel], text: str) -> set[str]:
 
 def test_every_field_of_the_event_can_be_given_but_its_number_and_its_client():
     assert set(RegisterBody.model_fields) == set(ComplaintRegistered.model_fields) - {"number", "client"}
-    body = RegisterBody.model_validate(GOOD | {"text": "  a\n", "attachments": ["s3:bucket/photo_1.jpg"]})
-    assert Register(**body.model_dump()).text == "a"
+    body = RegisterBody.model_validate(GOOD | {"text": "  a\n", "attachments": ["s3:bucket/photo_1.jpg"], "metadata": {"b": "", "a": "中"}})
+    assert (body.command(None).text, body.command(None).metadata) == ("a", '{"a":"中","b":""}')
     assert body.attachments == ("s3:bucket/photo_1.jpg",)
 
 
@@ -91,6 +91,15 @@ def test_every_field_of_the_event_can_be_given_but_its_number_and_its_client():
         ("refers_to", "01890000-0000-7000-8000-00000000000"),
         ("refers_to", 5),
         ("refers_to", "0" * 46),
+        ("external_id", ""),
+        ("external_id", "x" * 101),
+        ("external_id", "CRM 1"),
+        ("external_id", "CRM\u200b1"),
+        ("metadata", {str(n): "" for n in range(21)}),
+        ("metadata", {"a": "x" * 501}),
+        ("metadata", {"Desk": "7"}),
+        ("metadata", {"desk": 7}),
+        ("metadata", {"desk": {"n": "7"}}),
         ("number", "0000-0000-000"),
         ("registered_at", "2026-03-02T12:00:00Z"),
     ],

@@ -1,5 +1,6 @@
 """What may be asked of the front door, and when it says no."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -22,7 +23,8 @@ from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.forget import Forget, forget
 from redress_intake.domain.limits import Limits
 from redress_intake.domain.number import parse_number
-from redress_intake.domain.register import Implausible, Register, register
+from redress_intake.domain.own import Own, evolve
+from redress_intake.domain.register import Implausible, Register, is_same, register
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.domain.withdraw import Withdraw, withdraw
 from redress_spine.aggregate import Context
@@ -62,14 +64,41 @@ def test_a_complaint_is_written_down_as_it_was_given():
         "instruction": "Call after six",
         "attachments": ("photo-1",),
         "refers_to": EARLIER,
+        "account": "ACC-1",
+        "external_id": "CRM-1",
+        "metadata": '{"desk":"7"}',
     }
     assert set(given) | {"number", "client"} == set(ComplaintRegistered.model_fields)
     (event,) = register(Register(**given), CONTEXT)
     written = event.model_dump()
     number = written.pop("number")
     assert written.pop("client") == "li"
-    assert written == given | {"refers_to": EARLIER.model_dump()}
+    assert written == given | {"refers_to": EARLIER.model_dump(), "external_id": "li\nCRM-1"}
     assert parse_number(number) == number
+
+
+def test_a_complaint_is_the_same_where_it_would_have_been_registered_as_it_was():
+    command = Register(channel="web", kind="complaint", text="No signal", phone="139", since=NOON - SECOND, external_id="CRM-1")
+    (event,) = register(command, CONTEXT)
+    words = {f"intake/1/{name}": text for name, text in event.personal_values().items()}
+    own = evolve(Own(), event.model_copy(update={name: f"intake/1/{name}" for name in event.personal_values()}), NOON)
+
+    def same(**changed: Any) -> bool:
+        return is_same(replace(command, **changed), own, words, "agent:li")
+
+    assert same() and same(received_at=NOON) and same(received_at=NOON + SKEW)
+    assert not same(received_at=NOON - SECOND) and not same(received_at=NOON + 2 * SKEW)
+    for change in (
+        {"text": "None"},
+        {"phone": None},
+        {"email": "z@example.org"},
+        {"channel": "app"},
+        {"refers_to": EARLIER},
+        {"since": NOON},
+    ):
+        assert not same(**change), change
+    assert not is_same(command, own, words, "agent:wang"), "somebody else's id"
+    assert not is_same(command, own, {}, "agent:li"), "who was forgotten is nobody's second"
 
 
 def test_without_a_time_it_was_received_now():
