@@ -178,8 +178,8 @@ class CaseView(CaseSummary):
     phone: str | None = None
     email: str | None = None
     address: str | None = None
-    account: str | None = None
     service_number: str | None = None
+    account: str | None = None
     supplements: list[Remark]
     chases: list[Remark]
     routed_because: str | None
