@@ -10,7 +10,6 @@ from redress_chassis import Problem
 from redress_chassis.api.strict_json import strict_json
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_intake.bodies import ChaseBody, ForgetBody, RegisterBody, SupplementBody, WithdrawBody
-from redress_intake.domain.register import Register
 
 GOOD: dict[str, Any] = {"channel": "web", "kind": "complaint", "text": "手机没有信号"}
 PERSONAL = ("customer", "on_behalf_of", "contact_person", "phone", "address", "service_number")
