@@ -40,9 +40,9 @@ SEED ?=
 NAME ?=
 REDOCLY = REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(NPM)/node_modules/.bin/redocly
 
-.PHONY: help check setup demo run test clients test-identity test-cluster lint pages bench soak format schemas folds permissions dashboards chart service services requirements sbom audit clean
+.PHONY: help check setup demo run test clients test-identity test-cluster lint redocly pages bench soak format schemas folds permissions dashboards chart service services requirements sbom audit clean
 
-help: ## List what can be typed
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 check: ## Say what this machine lacks, and how to get it
@@ -50,7 +50,7 @@ check: ## Say what this machine lacks, and how to get it
 
 setup: check $(STAMPS)/packages $(STAMPS)/kafka ## Make the virtual environment and fetch Kafka
 
-demo: setup ## Start the whole system, take complaints from the front door to closed, show what happened, stop
+demo: setup ## Start the whole system, take complaints from registration to closed, show what happened, stop
 	@$(BIN)/redress demo
 
 run: setup ## Start the whole system and stay; Ctrl-C stops it
@@ -59,8 +59,8 @@ run: setup ## Start the whole system and stay; Ctrl-C stops it
 test: lint $(STAMPS)/clients ## Lint, types and every test, against the real Kafka and the real PostgreSQL
 	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(DOMAINS:%=--cov=%) --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE) $(PYTEST)
 
-clients: setup $(STAMPS)/npm $(STAMPS)/clients ## Clients in Python and TypeScript, generated from the running services, take a complaint to its end
-	@$(BIN)/python -m pytest tests/e2e/test_generated_clients.py $(PYTEST)
+clients: setup redocly $(STAMPS)/clients ## Run clients of others against the running system: generated from OpenAPI, and those of Kafka, CloudEvents, AsyncAPI and Prometheus
+	@$(BIN)/python -m pytest tests/e2e/test_generated_clients.py tests/e2e/test_ready_made_clients.py tests/e2e/test_openapi.py $(PYTEST)
 
 test-identity: setup $(STAMPS)/keycloak ## The journey of a complaint with the tokens of a real Keycloak: keys that change, a provider that is away
 	@KEYCLOAK=$(CURDIR)/$(KEYCLOAK) $(BIN)/python -m pytest tests/identity $(PYTEST)
@@ -80,40 +80,43 @@ lint: setup $(STAMPS)/chart $(STAMPS)/npm ## Style, format, types, import contra
 	@$(BIN)/python -m redress_local.gateway --check
 	@$(BIN)/python -m redress_spine.schemas --check
 	@$(BIN)/python -m redress_local.interface --check
-	@$(BIN)/python -m redress_local.interface --to $(OPENAPI)
-	@$(REDOCLY) lint --config deploy/local/redocly.yaml $(OPENAPI)/*.json deploy/gateway/openapi.json >$(OPENAPI)/findings 2>&1 && ! grep -q '^You have' $(OPENAPI)/findings || { cat $(OPENAPI)/findings >&2; exit 1; }
+	@$(MAKE) redocly
 	@$(BIN)/python -m redress_local.dashboards --check
 	@PYTHONPATH=deploy/helm $(BIN)/python -m redress_chart --check
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/docker-compose --file docker-compose.yml config --quiet # by the compose specification, without an engine
 
-pages: setup ## Follow each page about a change to its end, lint and tests too: some forty minutes
+redocly: setup $(STAMPS)/npm
+	@$(BIN)/python -m redress_local.interface --to $(OPENAPI)
+	@$(REDOCLY) lint --config deploy/local/redocly.yaml $(OPENAPI)/*.json deploy/gateway/openapi.json >$(OPENAPI)/findings 2>&1 && ! grep -q '^You have' $(OPENAPI)/findings || { cat $(OPENAPI)/findings >&2; exit 1; }
+
+pages: setup ## Follow each page about a change to its end, lint and tests too: about forty minutes
 	@PAGES_TO_THE_END=1 $(BIN)/python -m pytest tests/docs/test_changes.py $(PYTEST)
 
-bench: setup $(STAMPS)/bench ## Measure how fast it is, against what: some twenty minutes; ONLY=front_door for one, QUICK=1 for a rough look, ONLY=capacity AGAINST=DIR beside another checkout
+bench: setup $(STAMPS)/bench ## Measure how fast it is, and compare: about twenty minutes; ONLY=front_door for one, QUICK=1 for a rough look, ONLY=capacity AGAINST=DIR beside another checkout
 	@PYTHONPATH=benchmarks $(BIN)/python -m redress_bench --only "$(ONLY)" $(if $(QUICK),--quick) $(if $(AGAINST),--against "$(AGAINST)")
 
 soak: setup ## Random faults under load, then every check: MINUTES=20 SEED=1 ONLY=takeover,endless; it prints the seed, and writes down a run of 20 minutes
 	@PYTHONPATH=benchmarks:tests/e2e/support $(BIN)/python -m redress_soak --minutes "$(MINUTES)" --seed "$(SEED)" --only "$(ONLY)"
 
-format: setup ## Let ruff put the code in order
+format: setup ## Format the code with ruff
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-schemas: setup ## Write the JSON Schemas, AsyncAPI documents and golden files anew
+schemas: setup ## Regenerate the JSON Schemas, AsyncAPI documents and golden files
 	@$(BIN)/python -m redress_spine.schemas
 
-folds: setup ## Record what each fold makes of the golden log, after its number was raised in main.py
+folds: setup ## Record the result of each fold on the golden log, after its number was raised in main.py
 	@PYTHONPATH=tests/walk/support $(BIN)/python -m golden_log
 
-permissions: setup ## Write docs/permissions.md anew from the services' tables of permissions, and the table in docs/kafka-rights.md
+permissions: setup ## Regenerate docs/permissions.md from the services' tables of permissions, and the table in docs/kafka-rights.md
 	@PYTHONPATH=tests/docs/support $(BIN)/python -m permission_page
 	@PYTHONPATH=tests/docs/support $(BIN)/python -m rights_page
 
-dashboards: setup ## Write Grafana's dashboards anew from deploy/monitoring/dashboards.yml
+dashboards: setup ## Regenerate Grafana's dashboards from deploy/monitoring/dashboards.yml
 	@$(BIN)/python -m redress_local.dashboards
 
-chart: setup $(STAMPS)/chart ## Write what of the Helm chart follows from services.toml, the code and its own values, and what its examples render to
+chart: setup $(STAMPS)/chart ## Regenerate the parts of the Helm chart that follow from services.toml, the code and its own values, and its rendered examples
 	@PYTHONPATH=deploy/helm $(BIN)/python -m redress_chart
 
 service: setup ## Make an empty service that starts and folds, and list it: NAME=notifier (docs/add-a-service.md)
@@ -122,7 +125,7 @@ service: setup ## Make an empty service that starts and folds, and list it: NAME
 	@$(BIN)/ruff format --quiet services/$(NAME)
 	@$(MAKE) services schemas folds permissions chart
 
-services: setup ## Write what other files say of the services anew, after services.toml, a route or a body was changed
+services: setup ## Regenerate what other files say about the services, after services.toml, a route or a body was changed
 	@$(BIN)/python -m redress_local.derived
 	@$(BIN)/python -m redress_local.gateway
 	@$(BIN)/python -m redress_local.interface
@@ -139,10 +142,10 @@ sbom: $(STAMPS)/supply ## List all that the services run on, as CycloneDX: dist/
 	@$(SUPPLY)/bin/cyclonedx-py requirements requirements/runtime.txt --output-reproducible --validate --of JSON -o dist/redress.cdx.json
 	@echo "dist/redress.cdx.json lists $$(grep -c '"purl"' dist/redress.cdx.json) libraries"
 
-audit: $(STAMPS)/supply ## Ask the public database of known weaknesses about each library; it needs a network, and fails where it cannot be told
+audit: $(STAMPS)/supply ## Check each library against the public database of known vulnerabilities; needs a network, and fails without an answer
 	@$(SUPPLY)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements/runtime.txt
 
-clean: ## Stop the local stack, and remove all that was made here
+clean: ## Stop the local stack, and remove everything that was generated here
 	@if [ -x $(BIN)/redress ]; then $(BIN)/redress down || true; fi
 	@rm -rf $(VENV) .local .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -171,7 +174,7 @@ $(STAMPS)/supply: requirements/supply.txt | $(STAMPS)/venv
 	@touch $@
 
 $(STAMPS)/clients: requirements/clients.txt | $(STAMPS)/venv
-	@echo "Installing what makes clients of the OpenAPI documents"
+	@echo "Installing what makes clients of the OpenAPI documents, and clients of Kafka: some 170 MB"
 	@[ -x $(CLIENTS)/bin/python ] || $(BIN)/python -m venv $(CLIENTS)
 	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/clients.txt
 	@touch $@
@@ -186,10 +189,10 @@ $(STAMPS)/packages: $(STAMPS)/requirements $(PACKAGES:%=%/pyproject.toml)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(PACKAGES:%=-e %)
 	@touch $@
 
-# Nothing in it has a script of its own to run. Registry and proxy are those of the machine's npm.
+# No package may run a script of its own. Registry and proxy are those of the machine's npm.
 $(STAMPS)/npm: requirements/npm/package.json requirements/npm/package-lock.json | $(STAMPS)/venv
 	@command -v npm >/dev/null || { echo "The OpenAPI documents are checked by redocly, and there is no npm. Debian, Ubuntu: apt-get install nodejs npm, 20.19 or newer." >&2; exit 1; }
-	@echo "Installing what checks the OpenAPI documents: some 60 MB"
+	@echo "Installing what reads and checks the OpenAPI and AsyncAPI documents: some 120 MB"
 	@mkdir -p $(NPM) && cp requirements/npm/package.json requirements/npm/package-lock.json $(NPM)
 	@npm ci --prefix $(NPM) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@

@@ -27,15 +27,15 @@ def adopt(
     service: Annotated[list[str], typer.Argument(help=f"One or more of {', '.join(SERVICES)}.")],
     skip: Annotated[
         list[str] | None,
-        typer.Option("--skip", help="TOPIC/PARTITION@OFFSET of a record that is no event of the service, though it says so, for ever."),
+        typer.Option("--skip", help="TOPIC/PARTITION@OFFSET of a record to skip permanently, which only claims to be the service's event."),
     ] = None,
-    why: Annotated[str | None, typer.Option(help="With --skip: why it may be passed over. It is kept.")] = None,
+    why: Annotated[str | None, typer.Option(help="With --skip: the reason. It is kept permanently.")] = None,
     although_truncated: Annotated[
         bool,
         typer.Option("--although-truncated", help="The log lost its start, and the journal has all that was in it."),
     ] = False,
     log_lost: Annotated[
-        bool, typer.Option("--log-lost", help="The Kafka cluster that it was shipped to is gone: nothing can be taken from it.")
+        bool, typer.Option("--log-lost", help="The Kafka cluster that it was sent to is gone: no events can be taken from it.")
     ] = False,
     yes: Yes = False,
     folder: StackFolder = None,
@@ -55,17 +55,17 @@ def adopt(
         redress adopt intake --skip complaints.lifecycle.v1/3@4711 --why "forged by a test client, ticket 4711"
     """
     if bool(skip) != bool(why):
-        fail("--skip needs --why, and --why needs --skip: both are kept for ever.")
+        fail("--skip needs --why, and --why needs --skip: both are kept permanently.")
     try:
         why = checked_why(why) if why else None
     except ValueError as error:
         fail(str(error))
     if skip and len(service) > 1:
-        fail("--skip passes over a record in the name of one service: adopt that one alone.")
+        fail("--skip skips a record in the name of one service: adopt only that one.")
     where = installation(folder, context)
     names = where.chosen(service)
     passed_over = PassedOver([place_of(each) for each in skip], who(), why) if skip and why else None
-    ask(f"take the log's newer events into the journal of {', '.join(names)}, and let commands in", where, yes)
+    ask(f"add the log's newer events to the journal of {', '.join(names)}, and let commands in", where, yes)
     for name in names:
         with accountable("adopt", where, service=name, skipped=skip or [], although_truncated=although_truncated, log_lost=log_lost):
             out.print(described(adopted(where, name, passed_over, although_truncated, log_lost)), highlight=False, markup=False)
@@ -100,7 +100,7 @@ def adopted(where: Installation, service: str, passed_over: PassedOver | None, a
 
 
 def _commands(work: Adoption) -> str:
-    return "It takes no command until it is adopted: begin anew." if work.closed else UNCHANGED
+    return "It accepts no command until it is adopted: start again." if work.closed else UNCHANGED
 
 
 def described(done: Adopted) -> str:
@@ -116,8 +116,8 @@ def described(done: Adopted) -> str:
     if done.unparked:
         lines.append(f"{done.unparked} parked complaints were healed.")
     if done.rebased:
-        lines.append("Its transactions were numbered anew.")
-    lines.append("It was where it grew." if done.was_at_home else "Commands are taken again.")
+        lines.append("Its transactions were renumbered.")
+    lines.append("It was where it grew." if done.was_at_home else "Commands are accepted again.")
     return " ".join(lines)
 
 
@@ -126,5 +126,5 @@ def place_of(text: str) -> RecordPlace:
     topic, _, rest = text.rpartition("/")
     partition, _, offset = rest.partition("@")
     if not (topic and partition.isdecimal() and offset.isdecimal()):
-        fail(f"{text!r} is no TOPIC/PARTITION@OFFSET.")
+        fail(f"{text!r} is not TOPIC/PARTITION@OFFSET.")
     return topic, int(partition), int(offset)

@@ -161,7 +161,7 @@ def _trusted(installation: Installation) -> ssl.SSLContext:
         try:
             trusted.load_verify_locations(file)
         except OSError as error:
-            fail(f"{file} holds no certificate in PEM form, or cannot be read: {error.strerror or error}.")
+            fail(f"{file} contains no certificate in PEM form, or cannot be read: {error.strerror or error}.")
     return trusted
 
 

@@ -32,12 +32,12 @@ TimeOption = Annotated[datetime | None, typer.Option(parser=moment, metavar="TIM
 @app.command("list")
 def list_records(
     service: AuditedServices = None,
-    subject: Annotated[str | None, typer.Option(help=f"Records about it alone: {WHICH}.")] = None,
-    who: Annotated[str | None, typer.Option(help="What this caller did alone: the `sub` of their token.")] = None,
+    subject: Annotated[str | None, typer.Option(help=f"Only records about it: {WHICH}.")] = None,
+    who: Annotated[str | None, typer.Option(help="Only what this caller did: the `sub` of their token.")] = None,
     since: TimeOption = None,
     until: TimeOption = None,
     kind: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(KINDS)}; may be repeated.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest so many of each service.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many of each service's newest records.")] = 50,
     folder: StackFolder = None,
     context: ContextName = None,
     as_json: AsJson = False,
@@ -68,13 +68,13 @@ def list_records(
     table = Table("at", "service", "kind", "who", "what", "about", "fields", "from", "why")
     for each in found:
         table.add_row(*map(foreign, _row(each)))
-    out.print(table if found else "Nothing is recorded of that.")
+    out.print(table if found else "There are no such records.")
 
 
 @app.command()
 def export(
     service: AuditedServices = None,
-    subject: Annotated[str | None, typer.Option(help=f"Records about it alone: {WHICH}.")] = None,
+    subject: Annotated[str | None, typer.Option(help=f"Only records about it: {WHICH}.")] = None,
     since: TimeOption = None,
     until: TimeOption = None,
     folder: StackFolder = None,
@@ -108,7 +108,7 @@ app.command("heads")(audit_verify.list_heads)
 @app.command()
 def prune(
     service: ServiceName,
-    before: Annotated[datetime, typer.Option(parser=moment, metavar="TIME", help="Chains that had ended by then go.")],
+    before: Annotated[datetime, typer.Option(parser=moment, metavar="TIME", help="Chains that had ended by then are deleted.")],
     yes: Yes = False,
     folder: StackFolder = None,
     context: ContextName = None,
@@ -122,8 +122,8 @@ def prune(
     where = installation(folder, context)
     where.chosen([service])
     if (ring := where.master_keys()) is None:
-        fail("The master key cannot be read here, and without it nobody could tell a pruning from a theft.")
-    ask_whatever(f"take away what {service} recorded before {before.isoformat()}, for good", yes)
+        fail("The master key cannot be read here, and without it a pruning could not be distinguished from a theft.")
+    ask_whatever(f"delete what {service} recorded before {before.isoformat()}, for good", yes)
     with accountable("audit prune", where, service=service, before=before.isoformat()):
         try:
             chains, records = asyncio.run(take_away(service, where.owner_dsn(service), ring, before, operator()))

@@ -30,7 +30,7 @@ from redress_spine.store.keyring import KEY_BYTES
 
 KINDS = ("reading", "break-glass", "refusal")
 ALONE = (
-    "compared with itself alone. That its end was cut off, or all of it deleted, would be seen only by heads that were kept elsewhere: "
+    "compared only with itself. To see whether its end was cut off, or all of it deleted, compare it with heads that were kept elsewhere: "
     "give a service's log, or a file of `redress audit heads`, with --heads."
 )
 
@@ -39,10 +39,10 @@ def verify(
     service: AuditedServices = None,
     heads: Annotated[
         list[Path] | None,
-        typer.Option(help="A file of the services' logs, of heads, or an earlier export: what it names must be there still."),
+        typer.Option(help="A file of the services' logs, of heads, or an earlier export: what it names must still be there."),
     ] = None,
     master: Annotated[
-        list[Path] | None, typer.Option("--master-key", help="A master key of before: its 32 bytes. Those in use are known.")
+        list[Path] | None, typer.Option("--master-key", help="A former master key: its 32 bytes. Those in use are known.")
     ] = None,
     file: Annotated[Path | None, typer.Option(help="Verify a whole export, without the database.")] = None,
     folder: StackFolder = None,
@@ -68,7 +68,7 @@ def verify(
     masters = list(given.values())
     known_heads = [head for each in heads or () for head in _heads(each)]
     if heads and not known_heads:
-        fail("No head of a chain stands in these files, so nothing was compared: they must be heads, logs or exports as they were written.")
+        fail("These files contain no head of a chain, so nothing was compared: they must be unchanged heads, logs or exports.")
     notes = list[str]()
     if file is not None:
         if not masters and (ring := installation(folder, context).master_keys()):  # it needs no installation where its key is given
@@ -124,7 +124,7 @@ def _reports_of(file: Path, masters: list[bytes], heads: list[Head], wanted: lis
                 link = imported(line)
                 by_service.setdefault(str(orjson.loads(link.record)["service"]), []).append(link)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        fail(f"{file} is no export of an audit trail: {error}")
+        fail(f"{file} is not an export of an audit trail: {error}")
     if not by_service:
         fail(f"{file} is empty: there is nothing to check in it.")
     if missing := [each for each in wanted if each not in by_service]:

@@ -131,7 +131,7 @@ def rebuild(
     service: ServiceName,
     accept_loss: Annotated[
         str | None,
-        typer.Option(metavar="SERVICE", help="The service again: swap though events that the live state has read are lost."),
+        typer.Option(metavar="SERVICE", help="The service's name again: swap although events that the live state has read are lost."),
     ] = None,
     yes: Yes = False,
     folder: StackFolder = None,
@@ -151,7 +151,7 @@ def rebuild(
     where.chosen([service])
     definition = definition_of(service)
     owner_dsn, app_role, kafka, mac = where.owner_dsn(service), where.app_role(service), where.kafka(), where.mac_keys()
-    ask(f"make the state of {service} anew{', though events are lost by it,' if accept_loss else ''} and swap it in", where, yes)
+    ask(f"make the state of {service} anew{', although events are lost,' if accept_loss else ''} and swap it in", where, yes)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     account = accountable("rebuild", where, service=service, accept_loss=accept_loss is not None)
     with account, Progress(*columns, console=err, transient=True) as progress:

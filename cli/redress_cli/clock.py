@@ -27,18 +27,18 @@ UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 def duration(text: str) -> timedelta:
     """`3d`, `36h`, `1d12h30m`."""
     if not re.fullmatch(r"(\d{1,6}[dhms])+", text):
-        raise typer.BadParameter(f"{text!r} is no duration: write 3d, 36h, 90m, 30s or 1d12h.")
+        raise typer.BadParameter(f"{text!r} is not a duration: write 3d, 36h, 90m, 30s or 1d12h.")
     return sum((timedelta(**{UNITS[unit]: int(count)}) for count, unit in re.findall(r"(\d+)([dhms])", text)), timedelta())
 
 
 def clock(
     folder: Folder = DEFAULT_FOLDER,
-    to_next: Annotated[bool, typer.Option("--next", help="To the next instant that something is due at.")] = False,
+    to_next: Annotated[bool, typer.Option("--next", help="To the next time at which something is due.")] = False,
     until: Annotated[
         datetime | None, typer.Option(parser=moment, metavar="TIME", help="To this time; local time if no offset is given.")
     ] = None,
-    by: Annotated[timedelta | None, typer.Option(parser=duration, metavar="DURATION", help="So far: 3d, 36h, 1d12h30m.")] = None,
-    to_end: Annotated[bool, typer.Option("--to-end", help="Until nothing is left that would happen by itself.")] = False,
+    by: Annotated[timedelta | None, typer.Option(parser=duration, metavar="DURATION", help="By this much: 3d, 36h, 1d12h30m.")] = None,
+    to_end: Annotated[bool, typer.Option("--to-end", help="Until nothing more would happen by itself.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for quiet before each move.")] = IDLE_TIMEOUT,
     as_json: AsJson = False,
 ) -> None:
@@ -59,7 +59,7 @@ def clock(
         redress clock --to-end
     """
     if sum((to_next, until is not None, by is not None, to_end)) > 1:
-        fail("Name one way to go: --next, --until, --by or --to-end.")
+        fail("Choose one of: --next, --until, --by or --to-end.")
     stack = running_stack(folder)
     step = stepper(stack, timeout=timeout, moved=lambda instant, records: err.print(f"  {described(instant)}  {records} new on the log"))
     try:
@@ -83,7 +83,7 @@ def stepper(
 ) -> Stepper:
     """Whoever moves this stack's clock; ends the command where the stack has none."""
     if stack.clock_file is None:
-        fail(f"The stack in {stack.folder} goes by the wall clock. A stepping one needs a folder of its own: redress up --clock stepping")
+        fail(f"The stack in {stack.folder} uses the wall clock. A stepping one needs a folder of its own: redress up --clock stepping")
     try:
         return Stepper(SteppingClock(Path(stack.clock_file)), rounds(stack), timeout=timeout, moved=moved)
     except ClockUnusable as error:

@@ -33,7 +33,7 @@ def ask_whatever(what: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        fail(f"This would {what}, and nobody is here to be asked: say --yes if that is meant.")
+        fail(f"This would {what}, and there is no terminal to ask at: add --yes to confirm.")
     typer.confirm(harmless(f"{what[:1].upper()}{what[1:]}?"), abort=True, err=True)
 
 

@@ -46,7 +46,7 @@ def moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{text!r} is no time: write 2026-02-13, 2026-02-13T09:00 or 2026-02-13T09:00+08:00.") from None
+        raise typer.BadParameter(f"{text!r} is not a time: write 2026-02-13, 2026-02-13T09:00 or 2026-02-13T09:00+08:00.") from None
 
 
 def running_stack(folder: Path) -> Stack:

@@ -38,18 +38,14 @@ FOR_SERVICE = re.compile(r"(?P<service>[a-z][a-z0-9-]*)=(?P<value>.*)")
 PATTERN = "[SERVICE=]ADDRESS"
 ByService = list[str] | None
 
-app = typer.Typer(
-    name="context", help="Say where installations are, and choose one. Each command's --help has examples.", no_args_is_help=True
-)
+app = typer.Typer(name="context", help="Register installations, and choose one. Each command's --help has examples.", no_args_is_help=True)
 
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="What it is to be called.")],
+    name: Annotated[str, typer.Argument(help="The name of the context.")],
     url: Annotated[ByService, typer.Option(metavar=PATTERN, help="Where a service answers; several for several replicas.")] = None,
-    ops_url: Annotated[
-        ByService, typer.Option(metavar=PATTERN, help="The same for operators, where they have a port of their own.")
-    ] = None,
+    ops_url: Annotated[ByService, typer.Option(metavar=PATTERN, help="The same for operators, if they have a separate port.")] = None,
     database: Annotated[ByService, typer.Option(metavar=PATTERN, help="A service's database, as the service, without a password.")] = None,
     database_password_file: Annotated[ByService, typer.Option(metavar="[SERVICE=]FILE", help="Its password.")] = None,
     owner: Annotated[ByService, typer.Option(metavar=PATTERN, help="The same database, as the owner of its tables.")] = None,
@@ -60,10 +56,12 @@ def add(
     ] = None,
     vault_setting: Annotated[
         list[str] | None,
-        typer.Option("--vault-set", metavar="NAME=VALUE", help=f"What opens the master keys: {', '.join(ContextVault.names())}."),
+        typer.Option("--vault-set", metavar="NAME=VALUE", help=f"What unwraps the master keys: {', '.join(ContextVault.names())}."),
     ] = None,
     partitions: Annotated[int | None, typer.Option(min=1, help="Of the topics.", show_default="12")] = None,
-    master_key_file: Annotated[Path | None, typer.Option(help="The first master key, later ones beside it: to compare keys.")] = None,
+    master_key_file: Annotated[
+        Path | None, typer.Option(help="The first master key, with later ones in the same folder: to compare keys.")
+    ] = None,
     mac_keys_dir: Annotated[
         Path | None, typer.Option(help="The folder of the keys by which records prove their source: to read the log.")
     ] = None,
@@ -88,7 +86,7 @@ def add(
         redress context add production --url intake=http://10.0.0.7:8080
     """
     if not re.fullmatch(NAME, name) or name == STACK:
-        fail(f"{name!r} is no name of a context: letters, digits, ., _ and -, at most 63, and not {STACK}.")
+        fail(f"{name!r} is not a name for a context: use letters, digits, ., _ and -, at most 63, and not {STACK}.")
     lists: dict[str, ByService] = {"urls": url, "operations": ops_url}
     single: dict[str, ByService] = {
         "database": database,

@@ -35,28 +35,28 @@ def _without_password(address: str) -> str:
     user = unquote(parts.netloc.rpartition("@")[0])
     names = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
     if ":" in user or names & {"password", "sslpassword"}:
-        raise ValueError("A context holds no password: write it into a file of its own, and name that.")
+        raise ValueError("A context has no password: write it into a separate file, and name that file.")
     return address
 
 
 def _web_address(address: str) -> str:
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None or "@" in unquote(parts.netloc):
-        raise ValueError("An address begins with https:// or http://, and has no user.")
+        raise ValueError("An address begins with https:// or http://, and contains no user.")
     if parts.query or parts.fragment or "?" in address or "#" in address:
-        raise ValueError("An address of a service ends with its path: a context holds no token, nor what else may stand behind ? or #.")
+        raise ValueError("An address of a service ends with its path: a context contains no token, and nothing after ? or #.")
     return address.rstrip("/")
 
 
 def _brokers(addresses: str) -> str:
     if wrong_address(addresses):
-        raise ValueError("It is HOST:PORT, several with commas, without a user: how Kafka is reached is said by --kafka-set.")
+        raise ValueError("It is HOST:PORT, several with commas, without a user: use --kafka-set for how Kafka is reached.")
     return addresses
 
 
 def _no_secret_itself(path: Path) -> Path:
     if is_like_a_secret(path):
-        raise ValueError("It names a file, and there is none of this name: what was given looks like the secret itself.")
+        raise ValueError("It must name a file, and there is no such file: the value looks like the secret itself.")
     return absolute(path)
 
 
@@ -142,14 +142,14 @@ class SaidInContext(FromEnvironment):
         """Raises ContextUnusable."""
         for name in said:
             if name not in cls.model_fields:
-                raise ContextUnusable(f"{name} is no setting of {cls.whose}'s. There are: {', '.join(cls.names())}.")
+                raise ContextUnusable(f"{name} is not a setting of {cls.whose}'s. The settings are: {', '.join(cls.names())}.")
             if name not in cls.names():
-                raise ContextUnusable(f"{name} is a secret, and a context holds none: set {name}_file.")
+                raise ContextUnusable(f"{name} is a secret, and a context has none: set {name}_file.")
         for name, value in said.items():
             if "://" in value and ("@" in unquote(urlsplit(value).netloc) or "?" in value):
-                raise ContextUnusable(f"{name} has a user or a query, and a context holds no secret.")
+                raise ContextUnusable(f"{name} has a user or a query, and a context contains no secret.")
             if name.endswith("_file") and is_like_a_secret(Path(value)):
-                raise ContextUnusable(f"{name} names a file, and there is none of this name: what was given looks like the secret itself.")
+                raise ContextUnusable(f"{name} must name a file, and there is no such file: the value looks like the secret itself.")
         try:
             return cls(**said)  # type: ignore[arg-type]  # pydantic reads them out of texts
         except ValidationError as error:
@@ -187,7 +187,7 @@ def read_contexts() -> Contexts:
         line = f", line {mark.line + 1}" if (mark := getattr(error, "problem_mark", None)) else ""
         raise ContextUnusable(f"{place()}{line} is no YAML.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ContextUnusable(f"{place()} cannot be read: {getattr(error, 'strerror', None) or 'it is no text in UTF-8'}.") from None
+        raise ContextUnusable(f"{place()} cannot be read: {getattr(error, 'strerror', None) or 'it is not text in UTF-8'}.") from None
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def demo(
     folder: Annotated[
         Path | None, typer.Option(help="Where the demo keeps its data; a temporary folder, removed at the end, if not given.")
     ] = None,
-    copies: Annotated[int, typer.Option(help="How often the scenario of complaints is posted.", min=1, max=200)] = 1,
+    copies: Annotated[int, typer.Option(help="How many times the scenario of complaints is posted.", min=1, max=200)] = 1,
 ) -> None:
     """Start everything, play weeks in the life of some complaints, show what happened, and stop everything.
 

@@ -58,7 +58,7 @@ def retry(
     reactor: Annotated[str, typer.Argument(help="As `redress effects` shows it.")],
     key: Annotated[str, typer.Argument(help="As `redress effects` shows it.")],
     drop: Annotated[bool, typer.Option("--drop", help="Never do it.")] = False,
-    why: Annotated[str | None, typer.Option(help="With --drop: why it is never to be done. It is kept.")] = None,
+    why: Annotated[str | None, typer.Option(help="With --drop: the reason. It is kept permanently.")] = None,
     yes: Yes = False,
     folder: StackFolder = None,
     context: ContextName = None,
@@ -72,7 +72,7 @@ def retry(
         redress retry intake webhooks msg_0f3a… --drop --why "the partner has left, ticket 4711"
     """
     if drop and not why:
-        fail("--drop needs --why: it is kept for ever.")
+        fail("--drop needs --why: the reason is kept permanently.")
     path = f"/ops/effects/{reactor}/{key}/{'drop' if drop else 'retry'}"
     where = installation(folder, context)
     where.chosen([service])
@@ -81,7 +81,7 @@ def retry(
     with accountable("retry --drop" if drop else "retry", where, service=service, reactor=reactor, key=key):
         answer = Api(where, "ops").post(service, path, {"why": why} if drop else None)
         if answer.status_code == 404:
-            fail(f"{service} gave up no effect of {reactor} with this key. See: redress effects")
+            fail(f"{service} has no given-up effect of {reactor} with this key. See: redress effects")
         if answer.status_code != 204:
             fail(f"{service} answered {answer.status_code}: {said(answer)}")
-    out.print("It is never done." if drop else "It is tried again.")
+    out.print("It will never be tried again." if drop else "It will be tried again.")

@@ -130,7 +130,7 @@ def _moment(seconds: Any) -> str:
     try:
         at = datetime.fromtimestamp(seconds, UTC)
     except (TypeError, ValueError, OverflowError, OSError):
-        return f"{shown(seconds)}, which is no time in seconds"
+        return f"{shown(seconds)}, which is not a time in seconds"
     away = seconds - time.time()
     unit, size = next((each for each in UNITS if abs(away) >= each[1]), UNITS[-1])
     count = f"{abs(away) / size:.0f} {unit}"

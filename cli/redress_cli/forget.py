@@ -1,9 +1,10 @@
-"""Forget complaints: what their customers gave and said is unreadable afterwards, in every service and for ever."""
+"""Forget complaints: what their customers gave and said becomes permanently unreadable in every service."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated, Any
+from urllib.parse import quote
 from uuid import UUID
 
 import typer
@@ -25,13 +26,16 @@ class Asker(StrEnum):
 
 def forget(
     complaint: Annotated[list[str], typer.Argument(metavar="NUMBER…", help="Numbers or ids of complaints that are closed.")],
-    reason: Annotated[str, typer.Option(help="Why, in 20 to 200 characters. It is kept in clear for ever: nothing of the customer.")],
-    asked_by: Annotated[Asker, typer.Option(help="Who wants it: the customer, your own rule of retention, or a court.")],
+    reason: Annotated[
+        str,
+        typer.Option(help="The reason, in 20 to 200 characters. It is kept permanently in plain text: write nothing about the customer."),
+    ],
+    asked_by: Annotated[Asker, typer.Option(help="Who asks for it: the customer, your own retention rule, or a court.")],
     yes: Yes = False,
     folder: StackFolder = None,
     context: ContextName = None,
 ) -> None:
-    """Make all that the customers of these complaints gave and said unreadable, for ever. Numbers, times and categories stay.
+    """Make everything that the customers of these complaints gave and said permanently unreadable. Numbers, times and categories stay.
 
     It needs a supervisor's token. A complaint that is not closed is refused, and the others are forgotten all the same.
 
@@ -41,9 +45,9 @@ def forget(
     """
     where = installation(folder, context)
     api = Api(where, "supervisor")
-    found = [_found(api, each) for each in complaint]
+    found = list({each["id"]: each for each in (_found(api, each) for each in complaint)}.values())
     named = ", ".join(f"{each['number']} ({each['stage']}, registered {each['registered_at'][:10]})" for each in found)
-    ask_whatever(f"make all words of {named} unreadable in every service of {where.name}, for ever", yes)
+    ask_whatever(f"make all words of {named} permanently unreadable in every service of {where.name}", yes)
     refused = []
     with accountable("forget", where, complaints=[each["id"] for each in found], asked_by=asked_by.value, reason=reason):
         for each in found:
@@ -60,7 +64,7 @@ def _found(api: Api, named: str) -> dict[str, Any]:
     try:
         path = f"/complaints/{UUID(named)}"
     except ValueError:
-        path = f"/complaints/by-number/{named}"
+        path = f"/complaints/by-number/{quote(named, safe='')}"
     answer = api.get("intake", path)
     if answer.status_code != 200:
         fail(f"{named}: intake answered {answer.status_code}: {said(answer)}")

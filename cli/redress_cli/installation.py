@@ -74,7 +74,7 @@ class Installation:
     def chosen(self, names: Sequence[str] | None) -> list[str]:
         """These services, or all; ends the command where one is none, or is not told here."""
         if not self.services:
-            fail(f"{self._sentence} tells of no service, neither its address nor its database, so there is nothing to look at.")
+            fail(f"{self._sentence} names no service, neither its address nor its database, so there is nothing to look at.")
         for each in names or ():
             if known(each) not in self.services:
                 fail(f"{self._sentence} tells nothing of {each}. It knows: {', '.join(self.services)}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Coroutine
@@ -82,6 +83,7 @@ def new(file: KeyFile = None, folder: StackFolder = None, context: ContextName =
     """
     where = installation(folder, context)
     path = file or _next(where)
+    _named_as_read(path, where)
     provider, key = where.vault(), secrets.token_bytes(KEY_BYTES)
     blob = _answered(provider.wrap(key)) if provider is not None else key
     _write(path, blob)
@@ -100,7 +102,7 @@ def seal(folder: StackFolder = None, context: ContextName = None, yes: Yes = Fal
     """
     where = installation(folder, context)
     if (provider := where.vault()) is None:
-        fail("No Vault is told that could seal them: REDRESS_VAULT_URL, or redress context add NAME --vault-set url=https://…")
+        fail("No Vault is configured to seal them: REDRESS_VAULT_URL, or redress context add NAME --vault-set url=https://…")
     if where.master_key_file is None or not (files := files_of(where.master_key_file)):
         fail("The files of the master keys are not here: there is nothing to seal.")
     ask(f"seal {', '.join(each.name for each in files.values())} by Vault's {provider.key_id}", where, yes)
@@ -118,7 +120,7 @@ def seal(folder: StackFolder = None, context: ContextName = None, yes: Yes = Fal
 def rewrap(
     service: SomeServices = None,
     now: Annotated[
-        bool, typer.Option("--now", help="Each service has the new file already: do not wait until it is 5 minutes old.")
+        bool, typer.Option("--now", help="Do not wait until the new file is 5 minutes old: each service has it already.")
     ] = False,
     yes: Yes = False,
     folder: StackFolder = None,
@@ -153,7 +155,10 @@ def rewrap(
             raise typer.Exit(1)
     if len(ring.numbers) > 1:
         older = ", ".join(map(str, ring.numbers[:-1]))
-        out.print(f"Master key {ring.newest} opens all. None of these services needs {older} any more; backups from before do.")
+        out.print(f"Master key {ring.newest} unwraps all keys. None of these services needs {older} any more; backups from before do.")
+    else:
+        named = f"{ring.newest} is the only master key here, so nothing was exchanged. For an exchange make a new one: redress keys new"
+        err.print(named, markup=False, soft_wrap=True)
 
 
 def _work(where: Installation, service: str, ring: Keyring) -> Callable[[StepTold], Rewrap]:
@@ -182,7 +187,7 @@ def _asked(service: str, asked: Callable[[], Coroutine[Any, Any, Answer]]) -> An
     except (RewrapRefused, MasterKeyAway, SharedSession) as error:
         fail(f"{service}: {error}")
     except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        fail(f"{service} was not done to its end: {type(error).__name__}: {error}. Run it again, and it goes on.")
+        fail(f"{service} was not completed: {type(error).__name__}: {error}. Run it again to continue.")
 
 
 def _told(done: Rewrapped) -> bool:
@@ -209,9 +214,18 @@ def _settle(where: Installation, ring: Keyring) -> None:
 def _next(where: Installation) -> Path:
     first = where.master_key_file
     if first is None:
-        fail("No master key is told that a new one could stand beside: name its file.")
+        fail("No master key is configured, so name the file of the new one.")
     number = max(files_of(first), default=0) + 1
     return first if number == 1 else first.with_name(f"{first.stem}.{number}{first.suffix}")
+
+
+def _named_as_read(path: Path, where: Installation) -> None:
+    """Ends the command where it would stand beside the first one under a name that no service reads."""
+    first = where.master_key_file
+    if first is None or path.resolve().parent != first.resolve().parent or path.name == first.name:
+        return
+    if not re.fullmatch(rf"{re.escape(first.stem)}\.[1-9][0-9]{{0,8}}{re.escape(first.suffix)}", path.name):
+        fail(f"No service reads {path.name} beside {first.name}. Name it {_next(where).name}.")
 
 
 def _write(path: Path, blob: bytes) -> None:
@@ -230,7 +244,7 @@ async def _sealed_anew(provider: VaultTransit, path: Path, blob: bytes) -> bytes
         key = checked(path, blob, sealed=False)
         anew = await provider.wrap(key)
     if await provider.unwrap(anew) != key:
-        raise MasterKeyUnusable(f"Vault does not give back what it sealed: {path} stays as it is.")
+        raise MasterKeyUnusable(f"Vault does not return what it sealed: {path} stays as it is.")
     return anew
 
 

@@ -180,13 +180,15 @@ def redrive(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that is parked or set aside; in every service, if none is named.")] = False,
     all_services: Annotated[bool, typer.Option("--all-services", help="In every service.")] = False,
-    reason: Annotated[str | None, typer.Option(metavar="CODE", help="What is held for this reason.")] = None,
-    type_: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="What is held up by an event of this type.")] = None,
+    reason: Annotated[str | None, typer.Option(metavar="CODE", help="What is parked for this reason.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="What is blocked by an event of this type.")] = None,
     dead_letters: Annotated[bool, typer.Option("--set-aside", help="Only records that were set aside.")] = False,
-    skip: Annotated[bool, typer.Option("--skip", help="Pass over what is in the way for ever, with all its copies.")] = False,
-    why: Annotated[str | None, typer.Option(help="With --skip: why. It is kept in clear for ever: nothing of a customer.")] = None,
+    skip: Annotated[bool, typer.Option("--skip", help="Skip what is in the way permanently, with all its copies.")] = False,
+    why: Annotated[
+        str | None, typer.Option(help="With --skip: the reason. It is kept permanently in plain text: write nothing about a customer.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="With --skip: do not ask, however many records it is.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --skip: do not ask, whatever the number of records.")] = False,
     folder: StackFolder = None,
     context: ContextName = None,
 ) -> None:
@@ -212,7 +214,7 @@ def redrive(
     if not (id_ or everything or reason or type_ or dead_letters):
         fail("Say what: a complaint's number or id, another subject's name, PARTITION:OFFSET, --reason, --type, --set-aside, or --all.")
     if skip != bool(why):
-        fail("--skip needs --why, and --why needs --skip: both are kept for ever.")
+        fail("--skip needs --why, and --why needs --skip: both are kept permanently.")
     try:
         why = checked_why(why) if why else None
     except ValueError as error:
@@ -323,10 +325,10 @@ def _skip(operators: Operators, wanted: RecordFilter, why: str, where: Installat
                     progress.advance(task, len(some))
     for service, result in results.items():
         if service not in operators.away and decided:
-            out.print(f"{service}: {result['taken']} passed over for ever, {result['settled']} records settled.")
+            out.print(f"{service}: {result['taken']} permanently skipped, {result['settled']} records settled.")
     unread = [service for service, result in results.items() if result["unread"]]
     if unread:
-        err.print(f"{', '.join(unread)} has not read all of them yet: say the same again once it has.", style="red", markup=False)
+        err.print(f"{', '.join(unread)} has not read all of them yet: run the same command again later.", style="red", markup=False)
     _told_away(operators)
     if unread:
         raise typer.Exit(1)
@@ -338,12 +340,12 @@ def _confirm(records: int, wanted: RecordFilter, where: Installation, yes: bool)
     """One record of a stack of one's own is what was named. More of them go for ever only where somebody saw how many."""
     if records and not (where.ours and records == 1 and wanted.one):
         kind = "" if wanted.one else ", and their kind behind them,"
-        ask_whatever(f"pass over {records} records{kind} for ever ({where.name})", yes)
+        ask_whatever(f"permanently skip {records} records{kind} ({where.name})", yes)
 
 
 def _told_away(operators: Operators) -> None:
     if operators.away:
-        fail(f"Not done: {', '.join(operators.away)}. Say the same again once it is up; the others lose nothing by it.")
+        fail(f"Not done: {', '.join(operators.away)}. Run the same command again once it is up; it changes nothing for the others.")
 
 
 def _some(rows: Iterable[Item]) -> Iterator[list[Item]]:

@@ -70,7 +70,7 @@ def pending(folder: StackFolder = None, context: ContextName = None, as_json: As
         seen[service], listed = answer
         items += listed
     if INTAKE in away:
-        fail(f"{away[INTAKE]} Without it nobody knows which complaints are open. What is parked elsewhere: redress parked")
+        fail(f"{away[INTAKE]} Without it the open complaints are not known. What is parked elsewhere: redress parked")
     found = [owed(each, seen, away) for each in items]
     if as_json:
         out.print_json(data=[asdict(each) for each in found])
@@ -91,9 +91,9 @@ def owed(item: Mapping[str, Any], seen: Mapping[str, Seen], away: Mapping[str, s
     keeper = HANDLING if owner.startswith("department:") else KEEPERS.get(owner, owner)
     held = {service: each.parked[subject] for service, each in seen.items() if subject in each.parked}
     if INTAKE in held:
-        owner, step, stuck = OPERATORS, "see to the record that intake cannot fold: before that nobody knows who is next", False
+        owner, step, stuck = OPERATORS, "fix the record that intake cannot fold: until then the next step is not known", False
     elif keeper in held:
-        owner, step, stuck = OPERATORS, f"see to the record that {keeper} cannot fold: before that it does not {step}", False
+        owner, step, stuck = OPERATORS, f"fix the record that {keeper} cannot fold: until then it does not {step}", False
     places = [{"service": service} | {name: row[name] for name in ("since", "reason", "detail")} for service, row in held.items()]
     silent = keeper if keeper in away else None
     head = {name: item[name] for name in ("id", "number", "stage", "cycle")}

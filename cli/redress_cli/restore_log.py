@@ -28,17 +28,17 @@ NAMED = 5  # causes that no journal has
 def restore_log(
     recreate: Annotated[
         list[str] | None,
-        typer.Option("--recreate", help=f"Delete this topic with all that is in it, and make it anew: {', '.join(TOPICS)}."),
+        typer.Option("--recreate", help=f"Delete this topic with all its records, and create it again: {', '.join(TOPICS)}."),
     ] = None,
     replication: Annotated[
         int | None,
-        typer.Option(min=1, help="With --recreate: replicas of each topic. As it had; needed where no topic is left to tell."),
+        typer.Option(min=1, help="With --recreate: replicas of each topic. The default is what it had; needed where no topic is left."),
     ] = None,
     min_insync: Annotated[
         int | None, typer.Option(min=1, help="With --replication: how many of them must have a record before it is acknowledged.")
     ] = None,
     although_unproved: Annotated[
-        bool, typer.Option("--although-unproved", help="The MAC keys that the log was signed with are lost: sign it anew.")
+        bool, typer.Option("--although-unproved", help="The MAC keys that the log was signed with are lost: sign it again.")
     ] = False,
     yes: Yes = False,
     folder: StackFolder = None,
@@ -59,9 +59,9 @@ def restore_log(
         redress restore-log --recreate complaints.lifecycle.v1 --replication 3 --min-insync 2
     """
     if unknown := [topic for topic in recreate or () if topic not in TOPICS]:
-        fail(f"There is no topic {unknown[0]!r} to make anew. Topics: {', '.join(TOPICS)}.")
+        fail(f"There is no topic {unknown[0]!r} to recreate. Topics: {', '.join(TOPICS)}.")
     if (replication is None) != (min_insync is None) or (replication and not recreate):
-        fail("--replication and --min-insync go together, and with --recreate: they are those of a topic that is made anew.")
+        fail("--replication and --min-insync go together, and with --recreate: they are the values for a topic that is recreated.")
     replicas = Replicas(replication, min_insync) if replication and min_insync else None
     where = installation(folder, context)
     deleted = f"delete {', '.join(recreate)} with all that is in it, and " if recreate else ""
@@ -95,7 +95,7 @@ def restored(where: Installation, recreate: list[str], replicas: Replicas | None
         except (CannotRestore, JournalRestored, TopicsNotMade) as error:
             fail(f"The log was not restored. {error} {_relays(work)}")
         except (OSError, KafkaError, LogTruncated, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            fail(f"The log was not restored to its end: {type(error).__name__}: {error}. {_relays(work)}")
+            fail(f"The restore of the log was not completed: {type(error).__name__}: {error}. {_relays(work)}")
 
 
 def _relays(work: RestoreLog) -> str:
@@ -110,9 +110,9 @@ def described(done: Restored) -> list[str]:
         f"The log had {done.found} events. Wrote {written} more{f' ({services})' if services else ''}, and all {done.keys} keys once more."
     ]
     if done.recreated:
-        lines.insert(0, f"Made anew, with {done.replicas}: {', '.join(done.recreated)}.")
+        lines.insert(0, f"Recreated, with {done.replicas}: {', '.join(done.recreated)}.")
     if done.strangers:
-        lines.append(f"It also has {done.strangers} records that are no events of ours; services set them aside or park them.")
+        lines.append(f"It also has {done.strangers} records that are not events of Redress; services set them aside or park them.")
     if done.missing:
         some = ", ".join(done.missing[:NAMED])
         lines.append(
@@ -121,7 +121,7 @@ def described(done: Restored) -> list[str]:
     if done.early:
         lines.append(f"{done.early} events stand before their cause, for each named the other.")
     if written or done.recreated:
-        lines.append("Now make each service's state anew, while all run:")
+        lines.append("Now rebuild each service's state, while all run:")
         lines += [f"  redress rebuild {service}" for service in SERVICES]
         lines.append("  redress verify")
     return lines

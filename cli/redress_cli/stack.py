@@ -35,14 +35,16 @@ def up(
     log_level: Annotated[str | None, typer.Option(help="What the services log: DEBUG, INFO, WARNING.", show_default="INFO")] = None,
     clock: Annotated[
         ClockChoice | None,
-        typer.Option(help="The services' clock: the wall clock, or one that only `redress clock` moves. As the folder has it, else wall."),
+        typer.Option(
+            help="The services' clock: the wall clock, or one that only `redress clock` moves. The default is the folder's, else wall."
+        ),
     ] = None,
     at: Annotated[
         datetime | None,
         typer.Option(
             parser=moment,
             metavar="TIME",
-            help="Where the stepping clock starts, local time if no offset is given; now, or where it stood, if not given.",
+            help="Where the stepping clock starts, local time if no offset is given; now, or where it stopped, if not given.",
         ),
     ] = None,
 ) -> None:
@@ -91,7 +93,7 @@ def up(
     except StartFailed as error:
         fail(str(error))
     except Interrupted:
-        fail("Interrupted; everything that was started is stopped.")
+        fail("Interrupted; everything that was started was stopped.")
     try:
         _show(stack, as_json)
         if not foreground:
@@ -134,9 +136,9 @@ def down(folder: Folder = DEFAULT_FOLDER) -> None:
     names = stack.running
     stack.stop()
     if stack.servers == COMPOSE:
-        err.print("Let go of the system that Docker Compose runs. It goes on: docker compose down stops it.")
+        err.print("Detached from the system that Docker Compose runs. It goes on running: docker compose down stops it.")
         return
-    err.print(f"Stopped {', '.join(names)}." if names else "Nothing was running any more.")
+    err.print(f"Stopped {', '.join(names)}." if names else "Nothing was running.")
 
 
 class Interrupted(BaseException):
@@ -169,12 +171,12 @@ def _still_running(folder: Folder) -> Stack | None:
     except NotRunning:
         return None
     if stack.servers == COMPOSE:
-        fail(f"{folder} is attached to what Docker Compose runs. Let go of it first: redress down --folder {folder}")
+        fail(f"{folder} is attached to what Docker Compose runs. Detach from it first: redress down --folder {folder}")
     return None if stack.processes and not stack.running else stack
 
 
 def _revived(stack: Stack, names: list[str]) -> Stack:
-    err.print(f"Starting again what had ended: {', '.join(names)}. The rest goes on.", markup=False)
+    err.print(f"Restarting what had ended: {', '.join(names)}. The rest goes on.", markup=False)
     try:
         return revive(stack, names, progress=lambda line: err.print(f"  {line}", markup=False))
     except StartFailed as error:

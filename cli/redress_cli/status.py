@@ -24,7 +24,7 @@ from redress_cli.target import ContextName, StackFolder, installation
 from redress_local.places import replica_name
 
 WITHIN = 1.8  # seconds in which all must have answered: whoever asks how things are has somebody waiting on the phone
-SILENT = "There is no answer: nothing can be asked or done there, and what it owes waits (redress pending)."
+SILENT = "There is no answer: nothing can be asked or done there, and its next steps wait (redress pending)."
 METRICS = {
     "backlog": "redress_backlog_events",
     "lag_records": "redress_lag_records",
@@ -130,7 +130,7 @@ def _print_messages(found: Sequence[ServiceStatus]) -> None:
     said: dict[str, list[str]] = {}
     for each in found:
         silent = (
-            [] if each.answered else ["There is no answer: nothing can be asked or done there, and what it owes waits (redress pending)."]
+            [] if each.answered else ["There is no answer: nothing can be asked or done there, and its next steps wait (redress pending)."]
         )
         for message in dict.fromkeys([*silent, *each.cannot, *each.reasons, *each.alarms]):
             said.setdefault(message, []).append(each.service)

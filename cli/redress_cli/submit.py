@@ -28,19 +28,19 @@ MOST_SHOWN = 50  # rows of each table; --report has all
 def submit(
     file: Annotated[Path, typer.Argument(help="A table with a header: CSV, TSV or XLSX.", exists=True, dir_okay=False)],
     column: Annotated[
-        list[str] | None, typer.Option("--map", help="field=column, where the header has another name; may be repeated.")
+        list[str] | None, typer.Option("--map", help="field=column, where the header has a different name; may be repeated.")
     ] = None,
     constant: Annotated[list[str] | None, typer.Option("--set", help="field=value for every row: --set channel=hotline")] = None,
     date_format: Annotated[
-        str | None, typer.Option("--date-format", help="DMY, MDY or YMD, where the dates alone do not tell. 02/03/2026 may be two days.")
+        str | None, typer.Option("--date-format", help="DMY, MDY or YMD, where the dates are ambiguous, such as 02/03/2026.")
     ] = None,
     zone: Annotated[str, typer.Option(help="Time zone of dates without one.")] = "Asia/Shanghai",
-    encoding: Annotated[str | None, typer.Option(help="Of a CSV file that is neither UTF-8 nor GB18030: cp1252, …")] = None,
-    sheet: Annotated[str | None, typer.Option(help="Of an XLSX file with several.")] = None,
-    limit: Annotated[int, typer.Option(help="Only the first so many rows; 0: all.", min=0)] = 0,
-    at_once: Annotated[int, typer.Option(help="Posts under way at a time.", min=1, max=64)] = 8,
+    encoding: Annotated[str | None, typer.Option(help="Encoding of a CSV file that is neither UTF-8 nor GB18030: cp1252, …")] = None,
+    sheet: Annotated[str | None, typer.Option(help="The sheet of an XLSX file with several sheets.")] = None,
+    limit: Annotated[int, typer.Option(help="Only the first rows, this many; 0: all.", min=0)] = 0,
+    at_once: Annotated[int, typer.Option(help="How many posts run at the same time.", min=1, max=64)] = 8,
     report_file: Annotated[
-        Path | None, typer.Option("--report", help="Write what became of each row to this CSV file.", dir_okay=False)
+        Path | None, typer.Option("--report", help="Write the result of each row to this CSV file.", dir_okay=False)
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be posted, and what would be refused. Needs no stack.")
@@ -71,6 +71,8 @@ def submit(
         fail(f"{file} has no rows.")
     err.print(harmless(_understood(plan)), markup=False, soft_wrap=True)
     report = before_posting(plan)
+    if report_file is not None:
+        _writable(report_file)
     if plan.to_post and not dry_run:
         _post(plan, report, folder, at_once)
     if report_file is not None:
@@ -85,6 +87,15 @@ def submit(
         _show(plan, report, would)
     if plan.flaws or report.count("refused") != (would or 0):
         raise typer.Exit(1)
+
+
+def _writable(report: Path) -> None:
+    """Ends the command where the report cannot be written, before anything is posted."""
+    try:
+        with report.open("ab"):
+            pass
+    except OSError as error:
+        fail(f"{report} cannot be written: {error.strerror}. Nothing was posted.")
 
 
 def _planned(
@@ -113,6 +124,8 @@ def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
         name, equals, value = each.partition("=")
         if not equals:
             fail(f"{option} takes field=something, not {each!r}.")
+        if name.strip() in found:
+            fail(f"{option} says {name.strip()} twice. Say it once.")
         found[name.strip()] = value.strip()
     return found
 
@@ -166,7 +179,7 @@ def _refused(report: ImportReport, would_post: int | None) -> list[RowOutcome]:
 def _show(plan: ImportPlan, report: ImportReport, would_post: int | None) -> None:
     rows, refused = len(report.outcomes), _refused(report, would_post)
     if plan.flaws:
-        out.print("Nothing was posted: the table has to be put right first.")
+        out.print("Nothing was posted: correct the table first.")
         _table("line", "what is wrong", [(flaw.line, flaw.reason) for flaw in plan.flaws])
         return
     if would_post is not None:

@@ -40,10 +40,10 @@ ContextName = Annotated[
     str | None, typer.Option("--context", envvar="REDRESS_CONTEXT", metavar="NAME", help="The installation of this name: redress context.")
 ]
 NOTHING = (
-    "There is nothing to look at: no stack runs in {folder}, no context is chosen, and the environment tells of no service. "
+    "There is nothing to look at: no stack runs in {folder}, no context is chosen, and the environment names no service. "
     "Start a stack with: redress up. Or name an installation once, and use it: redress context add NAME --help"
 )
-IN_CONTEXT = "Say it once: redress context add {name} {{option}}"
+IN_CONTEXT = "Save it once: redress context add {name} {{option}}"
 IN_ENVIRONMENT = "Set {variable}, or name a context."
 SERVICE = "SERVICE"  # an image's own name, as its Dockerfile sets it
 PORT = 8080  # of a service in its container
@@ -171,7 +171,7 @@ def _clients(settings: KafkaSettings, bootstrap: str | None) -> KafkaClients | N
     try:
         return settings.clients(bootstrap) if bootstrap else None
     except (BadSettings, OSError, ValueError) as error:
-        fail(f"Kafka cannot be reached as it is told: {error}")
+        fail(f"Kafka cannot be reached with these settings: {error}")
 
 
 def _databases(told: ServiceInContext) -> DatabaseAddress:
@@ -193,7 +193,7 @@ def _with_password(address: str | None, file: Path | None) -> str | None:
 def _token_of_file(file: Path | None, cure: str, role: str, subject: str, department: str | None) -> str:
     """What the file has: the identity provider decided who that is, whatever is asked for."""
     if file is None:
-        fail(f"The services ask for a bearer token of the role {role}, and none is told: {cure}")
+        fail(f"The services ask for a bearer token of the role {role}, and none is given: {cure}")
     return _secret(file)
 
 
@@ -203,7 +203,7 @@ def _secret(file: Path) -> str:
     try:
         found = file.read_text("utf-8").strip("\r\n ")
     except (OSError, UnicodeDecodeError) as error:
-        fail(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is no text in UTF-8'}.")
+        fail(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is not text in UTF-8'}.")
     return found or _empty(file)
 
 

@@ -53,7 +53,7 @@ def token(
     if context.invoked_subcommand is not None:
         return
     if not LOCAL:
-        fail("Tokens are minted for the local stack alone. Whose token you have is told by: redress token explain")
+        fail("Tokens are minted for the local stack alone. To see whose token you have: redress token explain")
     if not role:
         fail(f"Name a role: --role ROLE. Roles: {', '.join(ROLES)}.")
     if not 0 < ttl <= LONGEST:
@@ -86,7 +86,7 @@ def explain(
     """
     text = _given(given, file).strip()
     if not text.isascii():
-        fail("That is no token: it has characters that none has.")
+        fail("That is not a token: it contains characters that tokens never have.")
     if text.lower().startswith("bearer "):
         text = text[len("bearer ") :].strip()
     try:

@@ -18,7 +18,7 @@ def test_it_says_what_was_adopted():
     done = Adopted("intake", events, {"complaint/1", "complaint/2"}, keys=2, unparked=1, rebased=True)
     assert described(done) == (
         "intake: took 3 events of 2 streams from the log (1 complaint-chased, 2 complaint-registered). 2 keys came back from the topic of "
-        "keys. 1 parked complaints were healed. Its transactions were numbered anew. Commands are taken again."
+        "keys. 1 parked complaints were healed. Its transactions were renumbered. Commands are accepted again."
     )
     assert described(Adopted("intake", was_at_home=True)) == "intake: the journal lacked nothing that is on the log. It was where it grew."
 

@@ -210,7 +210,7 @@ def test_an_adoption_says_whether_commands_are_taken(callback: Databases, tmp_pa
     run(do("UPDATE birthplace SET timeline = timeline + 1 RETURNING timeline"))  # as a restore leaves it
     restored = redress(tmp_path, "adopt", "callback")
     assert restored.exit_code == 1
-    assert "It takes no command until it is adopted" in said(restored)
+    assert "It accepts no command until it is adopted" in said(restored)
     Path(stack.issuer["master_key"]).unlink()
     without_key = redress(tmp_path, "adopt", "callback")
     assert without_key.exit_code == 1

@@ -107,27 +107,27 @@ def test_with_nothing_to_look_at_it_says_what_to_do(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--database", "postgresql://app:hidden@db/x"], "services.intake.database: A context holds no password"),
-        (["--owner", "postgresql://app@db/x?password=hidden"], "A context holds no password"),
-        (["--url", "https://me:hidden@example.com"], "has no user"),
-        (["--owner", "postgresql://app@db/x?PassWord=hidden"], "A context holds no password"),
-        (["--owner", "postgresql://app@db/x?p%61ssword=hidden"], "A context holds no password"),
-        (["--owner", "postgresql://app@db/x?sslpassword=hidden"], "A context holds no password"),
-        (["--database", "postgresql://app%3Ahidden@db/x"], "A context holds no password"),
+        (["--database", "postgresql://app:hidden@db/x"], "services.intake.database: A context has no password"),
+        (["--owner", "postgresql://app@db/x?password=hidden"], "A context has no password"),
+        (["--url", "https://me:hidden@example.com"], "contains no user"),
+        (["--owner", "postgresql://app@db/x?PassWord=hidden"], "A context has no password"),
+        (["--owner", "postgresql://app@db/x?p%61ssword=hidden"], "A context has no password"),
+        (["--owner", "postgresql://app@db/x?sslpassword=hidden"], "A context has no password"),
+        (["--database", "postgresql://app%3Ahidden@db/x"], "A context has no password"),
         (["--url", "https://example.com/{service}?token=hidden"], "An address of a service ends with its path"),
         (["--url", "https://example.com/#hidden"], "An address of a service ends with its path"),
-        (["--url", "https://me%3Ahidden%40example.com"], "has no user"),
+        (["--url", "https://me%3Ahidden%40example.com"], "contains no user"),
         (["--kafka", "me:hidden@one:9093"], "kafka: It is HOST:PORT, several with commas, without a user"),
         (["--kafka", "one:9093,SASL_SSL://me:hidden@two:9093"], "kafka: It is HOST:PORT"),
         (["--kafka-set", "token_url=https://me:hidden@example.com/token"], "kafka_token_url has a user or a query"),
-        (["--token-file", f"eyJ{'hidden' * 20}.eyJ.x"], "token_file: It names a file, and there is none of this name"),
-        (["--token-file", "hidden" * 8], "what was given looks like the secret itself"),
-        (["--database-password-file", "hidden" * 8], "what was given looks like the secret itself"),
-        (["--kafka-set", f"token_file={'hidden' * 8}"], "kafka_token_file names a file, and there is none of this name"),
+        (["--token-file", f"eyJ{'hidden' * 20}.eyJ.x"], "token_file: It must name a file, and there is no such file"),
+        (["--token-file", "hidden" * 8], "the value looks like the secret itself"),
+        (["--database-password-file", "hidden" * 8], "the value looks like the secret itself"),
+        (["--kafka-set", f"token_file={'hidden' * 8}"], "kafka_token_file must name a file, and there is no such file"),
         (["--url", "example.com"], "begins with https://"),
         (["--database", "mysql://db/x"], "begins with postgresql://"),
-        (["--kafka-set", "password=hidden"], "kafka_password is a secret, and a context holds none: set kafka_password_file."),
-        (["--kafka-set", "secrecy=hidden"], "kafka_secrecy is no setting of Kafka's. There are: kafka_security"),
+        (["--kafka-set", "password=hidden"], "kafka_password is a secret, and a context has none: set kafka_password_file."),
+        (["--kafka-set", "secrecy=hidden"], "kafka_secrecy is not a setting of Kafka's. The settings are: kafka_security"),
         (["--kafka-set", "security=SASL_SSL"], "kafka_sasl_mechanism: It must be set"),
         (["--kafka-set", "hidden"], "--kafka-set takes NAME=VALUE"),
         (["--url", "nobody=https://example.com"], "There is no service 'nobody'"),
@@ -158,7 +158,7 @@ def test_a_file_of_a_long_name_is_one_where_it_is_there_and_where_its_folder_is_
 @pytest.mark.parametrize("name", ["stack", "a b", "../x", "", "\x1b[2J"])
 def test_a_name_is_a_name(name: str):
     done = redress("context", "add", name, "--url", URL)
-    assert done.exit_code == 1 and "is no name of a context" in said(done)
+    assert done.exit_code == 1 and "is not a name for a context" in said(done)
 
 
 def test_what_the_environment_says_of_kafka_belongs_to_another_installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -199,10 +199,13 @@ def test_a_password_comes_from_its_file_when_it_is_needed(home: Path):
 @pytest.mark.parametrize(
     ("words", "lacks"),
     [
-        (["verify", "intake"], "tells no database of intake. Say it once: redress context add production --database intake=postgresql://…"),
-        (["rebuild", "intake"], "tells no owner of the database of intake. Say it once: redress context add production --owner intake="),
-        (["tail"], "ask for a bearer token of the role ops, and none is told: redress context add production --token-file FILE"),
-        (["parked"], "ask for a bearer token of the role ops, and none is told: redress context add production --token-file FILE"),
+        (
+            ["verify", "intake"],
+            "tells no database of intake. Save it once: redress context add production --database intake=postgresql://…",
+        ),
+        (["rebuild", "intake"], "tells no owner of the database of intake. Save it once: redress context add production --owner intake="),
+        (["tail"], "ask for a bearer token of the role ops, and none is given: redress context add production --token-file FILE"),
+        (["parked"], "ask for a bearer token of the role ops, and none is given: redress context add production --token-file FILE"),
         (["restore-log", "--yes"], "tells no owner of the database of intake."),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
@@ -219,7 +222,7 @@ def test_a_check_of_nothing_is_no_check_that_went_well(words: list[str]):
     add("--kafka", "127.0.0.1:9", "--mac-keys-dir", "/nowhere")
     done = redress(*words)
     assert done.exit_code == 1
-    assert "The context production tells of no service" in said(done)
+    assert "The context production names no service" in said(done)
 
 
 def test_a_service_that_the_context_does_not_tell_is_named():
@@ -283,7 +286,7 @@ def test_a_services_own_environment_is_the_context_in_its_container(monkeypatch:
     assert (where.kafka(), where.partitions, where.master_key_file) == (KafkaClients("kafka:9092"), 12, home / "master.key")
     assert "The environment of sla-monitor tells nothing of intake" in said(redress("verify", "intake"))
     assert "no owner of the database of sla-monitor. Set REDRESS_OWNER_URL" in said(redress("rebuild", "sla-monitor"))
-    assert "none is told: set REDRESS_TOKEN_FILE" in said(redress("parked"))
+    assert "none is given: set REDRESS_TOKEN_FILE" in said(redress("parked"))
     assert installation(None, "production").name == "the context production"
     monkeypatch.setenv("REDRESS_PARTITIONS", "many")
     monkeypatch.setenv("REDRESS_KAFKA_PASSWORD", "hidden")

@@ -165,7 +165,7 @@ def test_a_service_is_verified_and_made_anew_from_its_own_container(image: Image
     unasked = image.run("rebuild", "callback", **told)
     assert unasked.returncode == 1
     assert "This would make the state of callback anew and swap it in (the environment of callback)" in unasked.stderr
-    assert "say --yes if that is meant." in unasked.stderr and not lines_of(unasked.stderr)
+    assert "add --yes to confirm." in unasked.stderr and not lines_of(unasked.stderr)
     rebuilt = image.run("rebuild", "callback", "--yes", **told)
     assert rebuilt.returncode == 0, rebuilt.stderr
     assert "callback: 0 states" in rebuilt.stdout

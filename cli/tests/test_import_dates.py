@@ -121,7 +121,7 @@ def test_an_order_that_is_told_holds_and_what_it_makes_implausible_is_refused():
 def test_orders_are_named_as_people_do():
     assert [order_named(name) for name in ("DMY", "dd/mm/yyyy", "%d/%m/%Y", "d.m.y")] == ["dmy"] * 4
     assert [order_named(name) for name in ("MDY", "YYYY-MM-DD")] == ["mdy", "ymd"]
-    with pytest.raises(DateUnclear, match="say DMY, MDY or YMD"):
+    with pytest.raises(DateUnclear, match="use DMY, MDY or YMD"):
         order_named("YDM")
 
 

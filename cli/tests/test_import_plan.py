@@ -95,7 +95,7 @@ def test_channels_by_their_usual_names(channel: str):
 
 def test_what_no_channel_is_called_is_refused_and_so_is_none():
     [unknown, empty] = refused("text,channel\nSlow,pigeon\nSlow,\nSlow,web\n")
-    assert unknown[:2] == (2, "channel-unknown") and "/channel: 'pigeon' is no channel. There are: hotline, chat" in unknown[2]
+    assert unknown[:2] == (2, "channel-unknown") and "/channel: 'pigeon' is not a channel. The channels are: hotline, chat" in unknown[2]
     assert empty[:2] == (3, "channel-unknown") and "--set channel=hotline" in empty[2]
     assert planned("text\nSlow\n").constants == {"channel": "web"}, "what is taken for granted is said"
     assert bodies("text,channel\nSlow,pigeon\n", channel="热线")[0]["channel"] == "hotline"
@@ -163,6 +163,8 @@ def test_what_is_told_decides():
     assert plan.rows[0].body == body("web", "Slow", phone="13800000000", received_at="2026-03-02T00:00:00+08:00")
     with pytest.raises(MappingUnusable, match="no column 'nothing'"):
         planned(content, told={"text": "nothing"})
+    with pytest.raises(MappingUnusable, match="Both --map and --set say what phone is"):
+        planned(content, told={"phone": "电话"}, constants={"phone": "13800000001"}, order="dmy")
     with pytest.raises(MappingUnusable, match="no field 'colour'"):
         planned(content, constants={"colour": "red"})
     with pytest.raises(MappingUnusable, match="--map text=COLUMN"):

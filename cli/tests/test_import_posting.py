@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -14,15 +15,17 @@ import pytest
 
 from redress_cli.importing import posting
 from redress_cli.importing.plan import ImportPlan, make_plan
-from redress_cli.importing.posting import ImportReport, before_posting, post_all
+from redress_cli.importing.posting import ImportReport, RowOutcome, before_posting, post_all
 from redress_cli.importing.report_file import harmless_cell, write_report
 from redress_cli.importing.tables import read_table
 from redress_intake.main import service
 from redress_local.over_http import OverHttp
+from redress_local.places import ROOT
 from redress_local.pytest_plugin import Serve
 
+NOTHING = "\u3164"  # nobody sees it
 CONTENT = "text,phone,channel,product\n" + "".join(
-    f"Row {n},{'1380000000' if n == 3 else '13800000000'},{'pigeon' if n == 4 else 'web'},{'<none>' if n == 5 else 'DSL'}\n"
+    f"Row {n},{'1380000000' if n == 3 else '13800000000'},{'pigeon' if n == 4 else 'web'},{NOTHING if n == 5 else 'DSL'}\n"
     for n in range(30)
 )
 Answer = Callable[[int, httpx.Request], httpx.Response | Exception | None]
@@ -91,6 +94,8 @@ async def test_a_second_import_finds_all_there_and_warnings_are_said(http: OverH
         (7, "invalid", "/product"),
     ]
     assert [(each.line, [code for code, _ in each.warnings]) for each in first.outcomes if each.warnings] == [(5, ["phone-not-callable"])]
+
+    assert first.of("refused")[1].reason.count("/product") == 1, "the place is named once"
 
     again = await submitted(http, plan_of(CONTENT + "Row 30,,web,\n"))
     assert counts(again) == (1, 28, 2) and await registered(http) == 29
@@ -180,3 +185,20 @@ def test_a_report_computes_nothing(text: str):
     assert harmless_cell(text).startswith("'")
     assert harmless_cell(f"a{text}".replace("\t", "").replace("\r", "")).startswith("a")
     assert harmless_cell("\x1b[2J") == "\\u001b[2J"
+
+
+def test_a_report_that_quotes_a_customer_is_text_in_every_cell(tmp_path: Path):
+    refused = RowOutcome(2, "refused", "-1", "@code", "=HYPERLINK(1)", warnings=[("+1", "\t=1")])
+    write_report(tmp_path / "report.csv", ImportReport([refused]))
+    with (tmp_path / "report.csv").open(encoding="utf-8-sig", newline="") as opened:
+        _, *rows = csv.reader(opened)
+    cells = [cell for row in rows for cell in row if cell not in ("2", "refused", "warning")]
+    assert len(cells) == 6 and all(cell.startswith("'") for cell in cells), cells
+
+
+def test_nothing_else_writes_a_table_for_a_spreadsheet():
+    """Whatever comes to do so goes through harmless_cell, and is named here."""
+    programs = [*ROOT.glob("libs/**/redress_*/**/*.py"), *ROOT.glob("services/**/redress_*/**/*.py"), *ROOT.glob("cli/redress_cli/**/*.py")]
+    writing = re.compile(r"csv\.(writer|DictWriter)\(|Workbook\(\)|\.to_(csv|excel)\(")
+    assert len(programs) > 100
+    assert [path.name for path in programs if writing.search(path.read_text("utf-8"))] == ["report_file.py"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import date, datetime
 from typing import Any
 
@@ -53,7 +54,7 @@ def test_encodings_separators_and_ends_of_lines(encoding: str, separator: str, e
 @pytest.mark.parametrize("text", ["Le café est fermé, déjà", "Hôtel très bien"], ids=["is no GB18030", "is GB18030, but not Chinese"])
 def test_another_encoding_is_told_and_never_guessed(text: str):
     content = f'text\n"{text}"\n'.encode("cp1252")
-    with pytest.raises(FileUnusable, match="no text in UTF-8 or GB18030"):
+    with pytest.raises(FileUnusable, match="not text in UTF-8 or GB18030"):
         read(content)
     assert read(content, encoding="cp1252").rows[0].cells == (text,)
     with pytest.raises(FileUnusable, match="no encoding 'klingon'"):
@@ -67,8 +68,8 @@ def test_another_encoding_is_told_and_never_guessed(text: str):
         (b"\n\n", "empty"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1old", "old Excel file"),
         (b"<html><table><tr><td>text</td></tr></table></html>", "web page"),
-        (b"PK\x03\x04 no zip at all", "no XLSX file"),
-        (b"text\0,channel\n", "no text in"),
+        (b"PK\x03\x04 no zip at all", "not a readable XLSX file"),
+        (b"text\0,channel\n", "not text in"),
     ],
 )
 def test_what_is_no_table_is_said(content: bytes, said: str):
@@ -84,7 +85,7 @@ def test_an_open_quote_swallows_nothing():
     [(line, reason)] = flaws('text,"channel\nFirst,web\n')
     assert line == 1 and "never closed" in reason
     [(line, reason)] = flaws('text,channel\n"' + "line after line\n" * 10_000)
-    assert line == 2 and "more characters than any text" in reason
+    assert line == 2 and "longer than any text may be" in reason
 
 
 def test_an_unquoted_comma_cuts_no_text():
@@ -154,3 +155,44 @@ def test_formulas_without_a_value_errors_and_merged_cells_are_no_values():
     assert isinstance(formula, UnreadableCell) and "A2 is a formula" in formula.reason
     assert isinstance(error, UnreadableCell) and error.reason == "A3 is an error: #N/A"
     assert [(flaw.line, flaw.reason.partition(" ")[0]) for flaw in table.flaws] == [(4, "B4:B5")]
+
+
+def broken(how: str) -> bytes:
+    """A workbook that is a ZIP archive and still cannot be read."""
+    content = bytearray(workbook(PLAIN))
+    if how == "compression":
+        content[300] ^= 0xFF
+    else:  # a password
+        for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            for found in re.finditer(re.escape(mark), bytes(content)):
+                content[found.start() + flags] |= 1
+    return bytes(content)
+
+
+@pytest.mark.parametrize("how", ["compression", "password"])
+def test_a_workbook_that_is_broken_inside_is_a_sentence(how: str):
+    with pytest.raises(FileUnusable, match=r"no XLSX file that can be read .* without a password"):
+        read(broken(how))
+
+
+def test_a_book_of_charts_alone_is_a_sentence():
+    book = openpyxl.Workbook()
+    book.create_chartsheet("Chart")
+    book.remove(book.worksheets[0])
+    file = io.BytesIO()
+    book.save(file)
+    with pytest.raises(FileUnusable):
+        read(file.getvalue())
+
+
+def test_a_lone_cell_far_away_takes_no_memory():
+    far = workbook(PLAIN, change=lambda sheet: sheet.cell(200_000, 16_384, "far"))
+    with pytest.raises(FileUnusable, match="reaches to XFD200000, and 5,000,000 cells are read at most"):
+        read(far)
+    with pytest.raises(FileUnusable, match="reaches to XFD200000"):
+        read(far, sheet="Sheet 1")
+
+
+def test_an_encoding_that_decodes_nothing_is_a_sentence():
+    with pytest.raises(FileUnusable, match="no text in undefined"):
+        read("text\nSlow\n", encoding="undefined")

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from redress_cli.main import app
 from redress_cli.target import installation
+from redress_local.places import SERVICES
 
 KEY = bytes(range(32))
 
@@ -56,7 +57,7 @@ def test_a_new_one_stands_beside_the_first_and_replaces_none(home: Path) -> None
 
 
 def test_vault_seals_what_is_in_clear_and_what_is_new_and_seals_anew(home: Path, vault: FakeVault) -> None:
-    assert redress("keys", "seal").exit_code == 1, "nobody is here to be asked"
+    assert redress("keys", "seal").exit_code == 1, "there is no terminal to ask at"
     done = redress("keys", "seal", "--yes")
     assert done.exit_code == 0 and "is sealed" in said(done) and '"command": "keys seal"' in done.stderr
     assert redress("keys", "new").exit_code == 0
@@ -81,12 +82,38 @@ def test_vault_away_is_a_message(home: Path, vault: FakeVault) -> None:
 
 
 def test_what_is_not_right_is_refused(home: Path) -> None:
-    assert "No Vault is told" in said(redress("keys", "seal", "--yes"))
-    assert "It is no address of Vault" in said(redress("context", "add", "trial", "--vault-set", "url=vault"))
-    assert "is no setting of Vault's" in said(redress("context", "add", "trial", "--vault-set", "token=s.first"))
+    assert "No Vault is configured" in said(redress("keys", "seal", "--yes"))
+    assert "It is not the address of Vault" in said(redress("context", "add", "trial", "--vault-set", "url=vault"))
+    assert "is not a setting of Vault's" in said(redress("context", "add", "trial", "--vault-set", "token=s.first"))
     (home / "master.2.key").write_bytes(b"short")
     assert redress("context", "add", "trial", "--database", "postgresql://u@127.0.0.1:1/{database}").exit_code == 0
     assert "must hold 32 bytes and nothing else, it has 5" in said(redress("keys", "rewrap", "--yes"))
     (home / "master.2.key").unlink()
     (home / "master.key").unlink()
     assert "The master keys cannot be read here" in said(redress("keys", "rewrap", "--yes"))
+
+
+def test_a_copy_of_a_master_key_is_no_new_one(home: Path) -> None:
+    assert redress("context", "add", "trial", "--database", "postgresql://u@127.0.0.1:1/{database}").exit_code == 0
+    words = "--kafka", "127.0.0.1:1", "--mac-keys-dir", str(mac_keys(home))
+    assert redress("context", "add", "trial", *words).exit_code == 0
+    (home / "master.2.key").write_bytes(KEY)
+    refused = redress("keys", "rewrap", "--yes", "--now")
+    assert refused.exit_code == 1 and "Master key 2 is the same key as master key 1" in said(refused)
+
+
+def mac_keys(home: Path) -> Path:
+    folder = home / "mac"
+    folder.mkdir()
+    for service in SERVICES:
+        (folder / f"{service}.1.key").write_bytes(service.encode().ljust(32, b"."))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["master.02.key", "master-2.key", "other.bin"])
+def test_a_name_that_no_service_reads_is_refused_beside_the_first(home: Path, name: str) -> None:
+    refused = redress("keys", "new", str(home / name))
+    assert refused.exit_code == 1 and f"No service reads {name} beside master.key. Name it master.2.key." in said(refused)
+    assert not (home / name).exists()
+    (home / "elsewhere").mkdir()
+    assert redress("keys", "new", str(home / "elsewhere" / name)).exit_code == 0, "where it goes from there is not known here"

@@ -66,7 +66,7 @@ async def test_a_kafka_that_falls_silent_ends_a_timeline(kafka: Kafka, monkeypat
     monkeypatch.setattr(log_reading, "bounds", then_gone)
     where: Any = SimpleNamespace(kafka=lambda: KafkaClients(kafka.address), partitions=2, mac_keys=lambda: MAC)
     reading = anext(log_reading.events(where, None, from_start=True, follow=False))
-    with pytest.raises(ConnectionError, match="Kafka has given nothing for 2 s"):
+    with pytest.raises(ConnectionError, match="Kafka has returned nothing for 2 s"):
         await asyncio.wait_for(reading, 30)
 
 

@@ -61,7 +61,7 @@ def test_where_another_service_has_parked_it_the_owner_stays_and_it_is_said():
 
 def test_what_intake_has_parked_nobody_knows_the_next_step_of():
     found = owed(item("department:finance", "accept the case"), holds("intake"), {})
-    assert found.owner == "operators" and "nobody knows who is next" in found.step
+    assert found.owner == "operators" and "the next step is not known" in found.step
 
 
 def test_what_waits_for_a_person_is_not_triages_own_and_not_stuck():
@@ -109,7 +109,7 @@ def test_a_frozen_service_is_named_as_who_owes_and_as_stuck(services: dict[str, 
 def test_without_intake_nobody_knows_what_is_open(services: dict[str, Any]):
     services["intake"] = "intake does not answer at http://127.0.0.1:1: ConnectError."
     shown = CliRunner().invoke(app, ["pending"])
-    assert shown.exit_code == 1 and "Without it nobody knows which complaints are open." in " ".join(shown.stderr.split())
+    assert shown.exit_code == 1 and "Without it the open complaints are not known." in " ".join(shown.stderr.split())
 
 
 def test_what_others_wrote_steers_no_terminal(services: dict[str, Any]):

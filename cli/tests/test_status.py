@@ -178,4 +178,4 @@ def test_an_installation_of_which_nothing_is_told_is_no_healthy_one(monkeypatch:
     for words in (["status"], ["parked"], ["effects"], ["relay"], ["verify"], ["audit", "list"], ["audit", "verify"], ["pending"]):
         shown = CliRunner().invoke(app, [*words, "--context", "empty"])
         assert shown.exit_code == 1, words
-        assert "The context empty tells" in " ".join(shown.output.split()), words
+        assert "The context empty names" in " ".join(shown.output.split()), words

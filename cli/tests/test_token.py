@@ -91,11 +91,11 @@ def test_a_client_is_told_from_a_person_who_works_with_it(provider: Provider):
         ({"aud": ["account"]}, ["account, and not REDRESS_AUDIENCE, which is redress", "Refused: 401 bad-token."]),
         ({"exp": int(time.time()) - 7200}, ["2 hours ago", "Refused: 401 expired-token. The token has expired."]),
         ({"exp": None}, ["never", "Refused: 401 bad-token."]),
-        ({"exp": int(time.time() * 1000)}, ["lives too long"]),
-        ({"typ": "ID"}, ["claim ID", "Refused: 401 bad-token. The token is no access token"]),
-        ({"sub": None}, ["none in sub", "the claim sub is missing or no name"]),
+        ({"exp": int(time.time() * 1000)}, ["is valid for too long"]),
+        ({"typ": "ID"}, ["claim ID", "Refused: 401 bad-token. The token is not an access token"]),
+        ({"sub": None}, ["none in sub", "the claim sub is missing or not a name"]),
         ({"realm_access": {"roles": ["boss"]}}, ["our roles", "none", "Accepted, but 6f0c may do nothing: no role of ours."]),
-        ({"realm_access": {"roles": "boss"}}, ["the claim realm_access.roles is no list of names"]),
+        ({"realm_access": {"roles": "boss"}}, ["the claim realm_access.roles is not a list of names"]),
         ({"groups": None}, ["none in department", "of no department"]),
         ({"groups": None, "_claim_names": {"groups": "src1"}}, ["left out of the token, for there are too many"]),
         ({"sub": "x\x1b[2J\x1b]0;y\x07"}, ["sub: x\\u001b[2J"]),
@@ -124,7 +124,7 @@ def test_what_is_no_token_is_not_repeated(provider: Provider, token: str):
 
 def test_what_no_token_has_is_refused_before_it_is_read(provider: Provider):
     result = CliRunner().invoke(app, ["token", "explain"], input=b"\xe9\xff")
-    assert (result.exit_code, "That is no token" in result.output) == (1, True)
+    assert (result.exit_code, "That is not a token" in result.output) == (1, True)
 
 
 def test_without_the_keys_it_is_not_judged(provider: Provider):

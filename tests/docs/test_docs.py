@@ -117,7 +117,7 @@ def test_every_error_code_has_a_line_and_no_line_is_stale():
 
 
 def test_every_code_of_a_flaw_has_a_line():
-    said = {row["code of a flaw"] for row in page("docs/errors.md").table("code of a flaw", "meaning")}
+    said = {row["code of an error"] for row in page("docs/errors.md").table("code of an error", "meaning")}
     assert said == set(codes_passed_to({"Flaw", "Forbidden", "_Bad"})) - {code for code, _ in answered_codes()}
 
 
@@ -174,7 +174,7 @@ def test_metrics_are_those_of_the_code():
 
 
 def test_every_reason_to_park_or_set_aside_a_record_has_a_line_and_no_line_is_stale():
-    told = {row["reason"].strip("`") for row in page("docs/operate.md").table("reason", "cause", "cure")}
+    told = {row["reason"].strip("`") for row in page("docs/operate.md").table("reason", "cause", "fix")}
     spine = [path.read_text("utf-8") for path in sources() if "redress_spine" in path.parts]
     given = {reason for text in spine for reason in re.findall(REASON, text)}
     assert told == given - DRY_RUN | {UNREADABLE, *NOT_PROVED}

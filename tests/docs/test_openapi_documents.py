@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from redress_chassis import Service
 from redress_chassis.api.validation import SENTENCES, flaws
+from redress_chassis.edge.middleware import ALLOWED_HEADERS
 from redress_chassis.operations import parked
 from redress_events.meanings import FIELDS
 from redress_local.places import SERVICES, package
@@ -36,7 +37,13 @@ WRONG: tuple[Any, ...] = (
     {},
     {"a": 1},
 )
-SAID_BY_PYDANTIC = {"value_error", "string_pattern_mismatch", "out_of_range", "recursion_loop"}  # in our own words already
+SAID_BY_PYDANTIC = {
+    "value_error",
+    "string_pattern_mismatch",
+    "out_of_range",
+    "recursion_loop",
+    "control_character",
+}  # in our own words already
 
 
 def service_of(name: str) -> Service:
@@ -54,6 +61,18 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
         for path, methods in document.get(part, {}).items():
             for method, operation in methods.items():
                 yield f"{method.upper()} {path}", operation
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_pages_of_other_origins_may_send_every_header_that_is_documented(name: str):
+    of_browsers = {"accept-language"}  # they may always send it
+    named = {
+        parameter["name"].lower()
+        for _, operation in operations(document_of(name))
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "header" and not parameter["name"].lower().startswith("webhook-")
+    }
+    assert named <= {*ALLOWED_HEADERS, *of_browsers}
 
 
 def undescribed(document: dict[str, Any]) -> Iterator[str]:

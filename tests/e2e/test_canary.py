@@ -21,6 +21,9 @@ def word() -> str:
 
 
 PHONE = "139" + "".join(random_words.choices("0123456789", k=8))
+# What nobody's catalogue has, and a file that is named after its owner.
+LABELS = {"product": f"Fibre of {word()}", "area": f"12 St James Sq {word()}"}
+NAMES = [f"passport of {word()}.jpg", f"router of {word()}.jpg"]
 GIVEN = {
     "customer": f"Canary {word()}",
     "phone": PHONE,
@@ -38,7 +41,7 @@ LATER = {
     name: f"金丝雀 {word()}" for name in ("supplement", "chase", "note", "report", "transferred", "cause", "measures", "missed", "words")
 }
 SAID_OF_IT = {name: f"金丝雀 {word()}" for name in ("reason", "withdrawal")}
-CANARIES = {**GIVEN, **LATER, **SAID_OF_IT}
+CANARIES = {**GIVEN, **LATER, **SAID_OF_IT, **LABELS, "attached": NAMES[0], "attached later": NAMES[1]}
 
 
 def forms(canary: str) -> list[bytes]:
@@ -52,9 +55,9 @@ def forms(canary: str) -> list[bytes]:
 @pytest.fixture(scope="module")
 def walked(live: Live) -> str:
     """A complaint that met every field and every kind of note on its way; closed."""
-    complaint = live.register(channel="e-mail", **GIVEN)
+    complaint = live.register(channel="e-mail", attachments=NAMES[:1], **GIVEN, **LABELS)
     live.reaches(complaint, "routed")
-    ok(live.front_end.post("intake", f"/complaints/{complaint}/supplements", {"text": LATER["supplement"]}))
+    ok(live.front_end.post("intake", f"/complaints/{complaint}/supplements", {"text": LATER["supplement"], "attachments": NAMES[1:]}))
     ok(live.front_end.post("intake", f"/complaints/{complaint}/chases", {"text": LATER["chase"]}))
     said = {"category": "service_quality", "sub_category": "slow_internet", "severity": "serious", "reason": SAID_OF_IT["reason"]}
     ok(live.supervisor.post("triage", f"/complaints/{complaint}/reclassification", said))
@@ -83,6 +86,18 @@ def test_who_works_with_it_reads_it(live: Live, walked: str):
     assert {name: case[name] for name in GIVEN} == GIVEN
     assert [case["transferred_because"], case["contacts"], case["answer"]["words"]][0::2] == [LATER["transferred"], LATER["words"]]
     assert [case["earlier"][0][name] for name in ("cause", "measures")] == [LATER["cause"], LATER["measures"]]
+
+
+def test_what_no_catalogue_has_is_read_by_who_may_and_is_other_for_all(live: Live, walked: str):
+    case = ok(live.handler("complaint_handling").get("handling", f"/cases/{walked}"))
+    for seen in (live.view(walked), live.view(walked, "front-end"), case):
+        assert (seen["product"], seen["area"]) == ("other", "other")
+        assert (seen["product_said"], seen["area_said"]) == (LABELS["product"], LABELS["area"])
+        assert (seen["attachments"], seen["attachment_names"]) == (["1"], NAMES[:1])
+    said = [live.view(walked)["said"][0], case["supplements"][0]]
+    assert [(each["attachments"], each["attachment_names"]) for each in said] == [(["2"], NAMES[1:])] * 2
+    published = live.public_records(walked)[-1]
+    assert (published["product"], published["area"]) == ("other", "other")
 
 
 def test_who_answers_the_phone_finds_it_by_the_numbers_that_were_given(live: Live, walked: str):

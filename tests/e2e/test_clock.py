@@ -139,5 +139,5 @@ def test_who_says_something_after_all_attempts_is_not_closed_as_unreachable_unti
 def test_a_system_on_the_wall_clock_has_nothing_to_step(live: Live):
     refused = redress("clock", "--next", "--folder", str(live.system.folder))
     assert refused.exit_code == 1
-    assert "goes by the wall clock" in refused.stderr
+    assert "uses the wall clock" in refused.stderr
     problem(live.page("intake", "/idle"), 404, "not-found")

@@ -65,6 +65,10 @@ def test_a_forgotten_complaint_is_read_by_nobody_found_by_nothing_and_stays_so(l
     for caller in (live.front_end, live.agent, live.handler("technical_support"), live.api("ops")):
         problem(caller.post("intake", f"/complaints/{closed}/forgetting", WHY), 403, "wrong-role")
     number = live.view(closed)["number"]
+    twice = redress(live, "forget", number, closed, "--asked-by", "customer", "--reason", WHY["reason"])
+    assert twice.exit_code == 1 and twice.output.count(number) == 1, "named twice, it is one complaint"
+    short = live.supervisor.post("intake", f"/complaints/{closed}/forgetting", WHY | {"reason": "short"})
+    assert "Write 20 characters at least." in problem(short, 422, "invalid")["detail"]
 
     asked = redress(live, "forget", number, "--asked-by", "customer", "--reason", WHY["reason"])
     assert asked.exit_code == 1 and "say --yes" in asked.output, "nobody is there to be asked"

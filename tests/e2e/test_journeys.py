@@ -30,7 +30,9 @@ def closed_record(live: Live, complaint: str) -> dict[str, Any]:
 
 def test_a_satisfied_customers_complaint_is_closed_and_somebody_owed_each_step(live: Live):
     answer = live.front_end.post(
-        "intake", "/complaints", {"channel": "app", "text": SLOW, "customer": "王晓梅", "phone": "13800000001", "area": "美兰区"}
+        "intake",
+        "/complaints",
+        {"channel": "app", "text": SLOW, "customer": "王晓梅", "phone": "13800000001", "area": "美兰区", "product": "ＦＴＴＨ 300M"},
     )
     new = ok(answer, 201)
     complaint = new["id"]
@@ -62,8 +64,9 @@ def test_a_satisfied_customers_complaint_is_closed_and_somebody_owed_each_step(l
     record = closed_record(live, complaint)
     expected = {
         "number": new["number"], "reason": "satisfied", "channel": "app", "kind": "complaint", "category": "service_quality",
-        "department": "technical_support", "area": "美兰区", "outcome": "resolved", "cycles": 1, "attempts": 1, "solved": True,
-        "satisfaction": 5, "breaches": [], "received_at": new["received_at"], "registered_at": new["registered_at"],
+        "department": "technical_support", "area": "haikou-meilan", "product": "broadband-300",
+        "outcome": "resolved", "cycles": 1, "attempts": 1, "solved": True, "satisfaction": 5,
+        "breaches": [], "received_at": new["received_at"], "registered_at": new["registered_at"],
     }  # fmt: skip
     assert {name: record[name] for name in expected} == expected
     assert 0 <= record["seconds_to_resolve"] <= record["seconds_to_close"]
@@ -225,7 +228,7 @@ def test_the_handler_reads_what_the_customer_said_later(live: Live):
 
     case = eventually(told, "handling has learned of both")
     assert (case["text"], case["customer"], case["phone"]) == (SLOW, "王晓梅", "13800000001")
-    assert [(each["words"], each["attachments"]) for each in case["supplements"]] == [("今天晚上又断了两次。", ["photo-1"])]
+    assert [(each["words"], each["attachment_names"]) for each in case["supplements"]] == [("今天晚上又断了两次。", ["photo-1"])]
     assert [each["words"] for each in case["chases"]] == ["Is anybody there?"]
 
 
@@ -298,7 +301,7 @@ def test_words_after_the_resolution_reach_whose_step_is_next_and_stop_the_giving
 def test_a_front_end_sees_the_way_of_its_complaints_and_not_what_lies_behind(live: Live):
     new = ok(live.front_end.post("intake", "/complaints", {"channel": "web", "text": SLOW, "phone": "13800000001"}), 201)
     live.reaches(new["id"], "routed")
-    spoken = new["number"].lower().replace("-", " ")
+    spoken = new["number"].lower().replace("-", "－") + "。\u200b"
     seen = ok(live.front_end.get("intake", f"/complaints/by-number/{spoken}"))
     assert (seen["id"], seen["stage"], seen["text"]) == (new["id"], "routed", SLOW)
     assert [each["stage"] for each in seen["stages"]] == ["registered", "classified", "routed"]

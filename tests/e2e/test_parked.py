@@ -91,7 +91,7 @@ def test_three_copies_of_one_record_in_five_services_go_with_one_command(held: L
     assert "1 records are in the way: 5 malformed" in redress(held, "redrive", complaint, "--all-services", "--skip", *WHY, "--dry-run")
     assert everywhere(held, 1, 0)()
     done = redress(held, "redrive", complaint, "--all-services", "--skip", *WHY)
-    assert all(f"{service}: 1 passed over for ever, 3 records settled." in done for service in SERVICES), done
+    assert all(f"{service}: 1 permanently skipped, 3 records settled." in done for service in SERVICES), done
     assert everywhere(held, 0, 0)()
     write(held, (key, bad))  # a copy that comes later
     held.idle()
@@ -126,7 +126,7 @@ def test_a_parked_subscription_is_seen_to_as_a_complaint_is(held: Live):
     still = redress(held, "redrive", "intake", subscription, expect=1)
     assert "intake: 1 subjects: 0 records settled, 1 stay parked (1 malformed)" in still
     skipped = redress(held, "redrive", subscription, "--all-services", "--skip", *WHY)
-    assert "intake: 1 passed over for ever, 1 records settled." in skipped
+    assert "intake: 1 permanently skipped, 1 records settled." in skipped
     assert everywhere(held, 0, 0)()
     with held.http("intake", "front-end") as client:
         ok(client.get(f"/subscriptions/{made['id']}"))
@@ -142,11 +142,11 @@ def test_who_was_away_takes_the_decision_when_it_is_said_again(held: Live):
     held.system.stop_service("callback")
     try:
         told = redress(held, *skip, expect=1)
-        assert "Not done: callback." in told and "triage: 1 passed over for ever" in told
+        assert "Not done: callback." in told and "triage: 1 permanently skipped" in told
     finally:
         held.system.start_service("callback")
     eventually(lambda: held.page("callback", "/health/ready").status_code == 200, "callback is back")
-    assert "callback: 1 passed over for ever, 1 records settled." in redress(held, *skip)
+    assert "callback: 1 permanently skipped, 1 records settled." in redress(held, *skip)
     assert everywhere(held, 0, 0)()
     the_same_when_rebuilt(held, "callback")
 

@@ -124,6 +124,10 @@ def test_who_may_not_read_it_may_not_follow_it_and_what_is_no_id_is_said(live: L
     problem(live.api("bi").get("intake", path), 403, "wrong-role")
     problem(live.agent.get("intake", PATH.format("0199a3c2-6d1e-7a0b-9a52-6c8a3f1c7d55")), 404, "not-found")
     token = live.stack.token_issuer().mint("agent", "desk")
+    with httpx.Client(base_url=live.stack.urls["intake"], headers={"authorization": f"Bearer {token}"}, timeout=SOON) as client:
+        head, after = client.head(path), client.get("/health/live")
+        assert (head.status_code, after.status_code) == (200, 200), "a HEAD follows nothing, and the connection goes on"
+        assert head.headers["content-type"].startswith("text/event-stream")
     for bad in ("here", "intake:0", "intake:1,", "a:1;b:2", "intake:" + "9" * 19):
         answer = httpx.get(
             live.stack.urls["intake"] + path, headers={"authorization": f"Bearer {token}", "last-event-id": bad}, timeout=SOON

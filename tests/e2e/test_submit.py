@@ -32,7 +32,7 @@ BAD = [
     ("6", "Somebody should look at this.", "2026-01-05", "pigeon", ""),
     ("7", "The date of this one cannot be.", "2026-02-30", "web", ""),
     ("8", "This one comes from the future.", "2199-01-01", "web", ""),
-    ("9", "The place is none.", "2026-01-05", "web", "call me: 13800000001 <now>"),
+    ("9", "The place is none.", "2026-01-05", "web", "\u3164"),
 ]
 MAP = ("--map", "text=what happened", "--map", "received_at=when", "--map", "channel=how", "--map", "area=where", "--date-format", "DMY")
 
@@ -80,7 +80,7 @@ def test_a_file_goes_in_once_and_what_is_refused_is_said_by_line(live: Live, tmp
     assert "/channel" in for_people.stdout
 
     seen = {view["text"]: view for view in (by_number(live, number) for number in report["numbers"])}
-    assert {(text, view["channel"], view.get("area", "")) for text, view in seen.items()} == {
+    assert {(text, view["channel"], view.get("area_said", "")) for text, view in seen.items()} == {
         (text, "web" if how == "Internet" else how, where) for _, text, _, how, where in GOOD
     }
     assert seen[GOOD[0][1]]["received_at"] == "2026-01-04T16:00:00Z", "a day begins where the operator is"
@@ -97,9 +97,10 @@ def by_number(live: Live, number: str) -> dict[str, Any]:
         ([], "Which column is the complaint's text?"),
         ([*MAP, "--zone", "Mars/Olympus"], "There is no time zone 'Mars/Olympus'"),
         ([*MAP, "--set", "channel"], "--set takes field=something"),
-        ([*MAP, "--date-format", "YDM"], "say DMY, MDY or YMD"),
+        ([*MAP, "--date-format", "YDM"], "use DMY, MDY or YMD"),
         ([*MAP, "--sheet", "Sheet 1"], "--sheet is for XLSX"),
         ([*MAP, "--encoding", "klingon"], "There is no encoding 'klingon'"),
+        ([*MAP, *MAP], "--map says text twice"),
     ],
 )
 def test_a_mapping_that_makes_no_sense_is_said_and_nothing_is_posted(live: Live, tmp_path: Path, words: list[str], said: str):
@@ -121,6 +122,10 @@ def test_a_broken_table_posts_nothing_and_a_dry_run_neither(live: Live, tmp_path
     assert itself.exit_code == 1 and "Name another one" in itself.stderr
 
     good = written(tmp_path, GOOD)
+    nowhere = redress(live, "submit", good, *MAP, "--report", str(tmp_path / "no folder" / "report.csv"))
+    assert nowhere.exit_code == 1 and "cannot be written: No such file or directory. Nothing was posted." in " ".join(
+        nowhere.stderr.split()
+    )
     dry = redress(live, "submit", good, *MAP, "--dry-run")
     assert (dry.exit_code, dry.stdout.strip()) == (0, "4 rows: 4 would be posted, 0 would be refused.")
     assert "Not used: ticket" in dry.stderr and "text: what happened" in dry.stderr

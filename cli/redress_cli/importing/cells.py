@@ -42,7 +42,7 @@ def channel_of(text: str) -> Channel:
     """Raises RowRefused."""
     found = CHANNEL_OF.get(plain(text))
     if found is None:
-        raise RowRefused("channel-unknown", "channel", f"{text[:40]!r} is no channel. There are: {', '.join(get_args(Channel))}.")
+        raise RowRefused("channel-unknown", "channel", f"{text[:40]!r} is not a channel. The channels are: {', '.join(get_args(Channel))}.")
     return found
 
 
@@ -50,7 +50,9 @@ def kind_of(text: str) -> ContactKind:
     """Raises RowRefused."""
     found = KIND_OF.get(plain(text))
     if found is None:
-        raise RowRefused("kind-unknown", "kind", f"{text[:40]!r} is no kind of contact. There are: {', '.join(get_args(ContactKind))}.")
+        raise RowRefused(
+            "kind-unknown", "kind", f"{text[:40]!r} is not a kind of contact. The kinds are: {', '.join(get_args(ContactKind))}."
+        )
     return found
 
 

@@ -38,17 +38,19 @@ def choose(header: Sequence[str], told: Mapping[str, str], constants: Mapping[st
     """told: field → column. constants: fields whose value is told. Raises MappingUnusable."""
     for field in (*told, *constants):
         if field not in FIELDS:
-            raise MappingUnusable(f"A complaint has no field {field!r}. It has: {', '.join(FIELDS)}")
+            raise MappingUnusable(f"A complaint has no field {field!r}. The fields are: {', '.join(FIELDS)}")
+        if field in told and field in constants:
+            raise MappingUnusable(f"Both --map and --set say what {field} is. Use one of them.")
     names = [normal_name(name) for name in header]
     flaws = [
-        f"Two columns have the name {header[n]!r}. Rename one, or take it out."
+        f"Two columns have the name {header[n]!r}. Rename or delete one of them."
         for n, name in enumerate(names)
         if name and name in names[:n]
     ]
     places: dict[str, int] = {}
     for field, column in told.items():
         if normal_name(column) not in names:
-            raise MappingUnusable(f"There is no column {column!r}. There are: {', '.join(filter(None, header))}")
+            raise MappingUnusable(f"There is no column {column!r}. The columns are: {', '.join(filter(None, header))}")
         places[field] = names.index(normal_name(column))
     for place, name in enumerate(names):
         field = FIELD_OF.get(name, "")
@@ -64,6 +66,8 @@ def choose(header: Sequence[str], told: Mapping[str, str], constants: Mapping[st
         else:
             places[field] = place
     if "text" not in places and "text" not in constants:
-        raise MappingUnusable(f"Which column is the complaint's text? Say --map text=COLUMN. There are: {', '.join(filter(None, header))}")
+        raise MappingUnusable(
+            f"Which column is the complaint's text? Use --map text=COLUMN. The columns are: {', '.join(filter(None, header))}"
+        )
     used = set(places.values())
     return UsedColumns(places, tuple(name for place, name in enumerate(header) if name and place not in used), tuple(flaws))

@@ -70,7 +70,7 @@ class WrittenDate:
         """Raises DateUnclear where it is no day in this order."""
         day = self.days.get(order or "ymd")
         if day is None:
-            raise DateUnclear(f"{self.text!r} is no day from {EARLIEST} until today in the order {WORDS[order or 'ymd']}.")
+            raise DateUnclear(f"{self.text!r} is not a day from {EARLIEST} until today in the order {WORDS[order or 'ymd']}.")
         return datetime.combine(day, self.clock, self.zone or zone)
 
 
@@ -79,7 +79,7 @@ def order_named(name: str) -> Order:
     letters = "".join(dict.fromkeys(letter for letter in name.lower() if letter.isalpha()))
     found = next((order for order in ORDERS if order == letters), None)
     if found is None:
-        raise DateUnclear(f"{name!r} is no order of day, month and year: say DMY, MDY or YMD.")
+        raise DateUnclear(f"{name!r} is not an order of day, month and year: use DMY, MDY or YMD.")
     return found
 
 
@@ -98,7 +98,7 @@ def read_date(value: str | datetime, today: date) -> WrittenDate:
         if triple is not None:
             days = _orders(triple, today)
             if not days:
-                raise DateUnclear(f"{shown!r} is no day from {EARLIEST} until today, whichever number is the day.")
+                raise DateUnclear(f"{shown!r} is not a day from {EARLIEST} until today, whichever number is the day.")
             return WrittenDate(shown, days, _clock(triple), _zone(triple), True)
         if certain is not None:
             parts = certain.groupdict()
@@ -106,7 +106,7 @@ def read_date(value: str | datetime, today: date) -> WrittenDate:
             return _certain(shown, date(_year(parts["year"]), month, int(parts["day"])), _clock(certain), _zone(certain), today)
     except ValueError:
         pass
-    raise DateUnclear(f"{shown!r} is no date. Write 2026-11-20 or 2026-11-20 09:05.")
+    raise DateUnclear(f"{shown!r} is not a date. Write 2026-11-20 or 2026-11-20 09:05.")
 
 
 def order_of(dates: Iterable[tuple[int, WrittenDate]]) -> tuple[Order | None, int | None]:
@@ -136,7 +136,7 @@ def order_of(dates: Iterable[tuple[int, WrittenDate]]) -> tuple[Order | None, in
 
 def _certain(text: str, day: date, clock: time, zone: tzinfo | None, today: date) -> WrittenDate:
     if not _possible(day, today):
-        raise DateUnclear(f"{text!r} is no day from {EARLIEST} until today.")
+        raise DateUnclear(f"{text!r} is not a day from {EARLIEST} until today.")
     return WrittenDate(text, dict.fromkeys(ORDERS, day), clock, zone, False)
 
 

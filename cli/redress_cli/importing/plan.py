@@ -127,13 +127,13 @@ def _body(cells: Mapping[str, Cell], dates: Mapping[str, ReadDate], orders: Mapp
             text = number_of(name, text)
         if name == "channel":
             if says_nothing(name, text):
-                raise RowRefused("channel-unknown", name, "It is empty. Fill it, or say one for all rows: --set channel=hotline")
+                raise RowRefused("channel-unknown", name, "It is empty. Fill it, or set one for all rows: --set channel=hotline")
             text = channel_of(text)
         if says_nothing(name, text):
             continue
         body[name] = kind_of(text) if name == "kind" else text
     if "text" not in body:
-        raise RowRefused("text-missing", "text", "There is no text. Without one there is no complaint.")
+        raise RowRefused("text-missing", "text", "There is no text. A complaint needs one.")
     for name, read in dates.items():
         if isinstance(read, RowRefused):
             raise read

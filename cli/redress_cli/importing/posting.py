@@ -18,7 +18,7 @@ PAUSES = (0.2, 0.5, 1, 2, 4, 8)  # seconds between tries while nobody answers
 LONGEST_PAUSE = 60.0  # seconds, whatever Retry-After says
 REFUSE_ALL = (401, 403, 503)  # statuses that every other row would get too
 NOT_POSTED = "It was not posted. Give the same command again: what is there already stays one complaint."
-BROKEN = "It was not posted, for other lines of the file have to be put right first."
+BROKEN = "It was not posted: correct the other lines of the file first."
 
 
 @dataclass(slots=True)
@@ -125,8 +125,10 @@ def _registered(outcome: RowOutcome, answer: httpx.Response) -> None:
 
 def _refused(outcome: RowOutcome, answer: httpx.Response) -> None:
     problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-    where = f"{problem['pointer']}: " if problem.get("pointer") else ""
-    outcome.code, outcome.reason = problem.get("code", str(answer.status_code)), where + problem.get("detail", answer.text[:200])
+    # `detail` of the whole names the place of the first flaw in the request; here that is a row, and the field is enough.
+    details = [f"{each['pointer']}: {each['detail']}" for each in problem.get("errors", ())]
+    outcome.code = problem.get("code", str(answer.status_code))
+    outcome.reason = " ".join(details) or problem.get("detail", answer.text[:200])
 
 
 def _retry_after(answer: httpx.Response) -> float:

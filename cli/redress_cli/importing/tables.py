@@ -82,7 +82,7 @@ class FileTable:
 
     def _quoting(self) -> str:
         name = "tab" if self.separator == "\t" else self.separator
-        return f'A text with a {name} or an end of line in it stands in quotes: "…".'
+        return f'Put a text that contains a {name} or a line break in quotes: "…".'
 
 
 def read_table(content: bytes, encoding: str | None = None, sheet: str | None = None) -> FileTable:
@@ -117,13 +117,13 @@ def _decoded(content: bytes, encoding: str | None) -> tuple[str, str]:
             text = content.decode(name)
         except LookupError:
             raise FileUnusable(f"There is no encoding {name!r}. Usual ones: utf-8, gb18030, utf-16, cp1252.") from None
-        except UnicodeDecodeError:
+        except UnicodeError:
             continue
         if "\0" in text or (name == "gb18030" and not encoding and not _chinese(content)):
             break
         return text.removeprefix("\ufeff"), {"utf-8-sig": "UTF-8", "gb18030": "GB18030"}.get(name, name.upper())
     asked = encoding or "UTF-8 or GB18030"
-    raise FileUnusable(f'It is no text in {asked}. Say which encoding it has: --encoding NAME, or save it as "CSV UTF-8" or XLSX.')
+    raise FileUnusable(f'It is not text in {asked}. Name its encoding: --encoding NAME, or save it as "CSV UTF-8" or XLSX.')
 
 
 def _chinese(content: bytes) -> bool:
@@ -181,10 +181,10 @@ class _Remembered:
 
 def _explained(error: csv.Error, ends: int) -> str:
     if "field larger than field limit" in str(error):
-        return "A quote opens here and goes on for more characters than any text has. Close it. The rows behind it were not read."
+        return "A quote opens here, and the text after it is longer than any text may be. Close the quote. The rows after it were not read."
     if "unexpected end of data" in str(error):
-        return "A quote opens here and is never closed. The rows behind it were not read."
+        return "A quote opens here and is never closed. The rows after it were not read."
     return (
         f'A quote opens here, and in line {ends} one closes with more text behind it. A quote inside a quoted text is written twice: "". '
-        "The rows behind it were not read."
+        "The rows after it were not read."
     )

@@ -22,7 +22,7 @@ from redress_spine.messaging.kafka_rights import group
 from redress_spine.messaging.topics import wanted
 
 OPS_PORT = 9090  # of a pod, for what is the operators': the network lets callers to the other port alone
-POLICY = "REDRESS_POLICY"  # a service whose entry in services.toml names it is told by a file
+POLICY, CATALOGUE = "REDRESS_POLICY", "REDRESS_CATALOGUE"  # a service whose entry in services.toml names one is told by a file
 HEAD = "# Written by `make chart` from services.toml, the contracts, the routes and the Dockerfile. The templates read it.\n"
 
 
@@ -78,6 +78,7 @@ def _service(entry: ServiceEntry) -> dict[str, Any]:
         "database": entry.database,
         "operations": operations(document),
         "policy": POLICY in entry.environment,
+        "catalogue": CATALOGUE in entry.environment,
         "webhooks": bool(document.get("webhooks")),
         "found_by_personal_values": any(aggregate.lookups for aggregate in definition.aggregates.values()),
         "group": group(entry.name),

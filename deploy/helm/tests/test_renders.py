@@ -74,7 +74,7 @@ def test_every_setting_that_is_told_is_one_and_none_that_is_required_is_missing(
         if each["kind"] == "Deployment":
             (container,) = each["spec"]["template"]["spec"]["containers"]
             told = {variable["name"] for variable in container["env"] if variable["name"].startswith(PREFIX)}
-            assert required <= told <= known | {facts.POLICY}
+            assert required <= told <= known | {facts.POLICY, facts.CATALOGUE}
 
 
 def test_what_the_jobs_are_told_is_what_the_setup_job_reads(found: list[Any]):
@@ -135,12 +135,13 @@ def test_what_is_said_of_one_service_changes_that_one_alone():
     assert after["redress-triage"]["spec"]["replicas"] == 3
 
 
-def test_a_policy_is_mounted_in_sla_monitor_alone():
+@pytest.mark.parametrize(("variable", "service"), [(facts.POLICY, "sla-monitor"), (facts.CATALOGUE, "intake")])
+def test_a_policy_is_mounted_in_the_service_that_reads_it_alone(variable: str, service: str):
     told = {
-        name: [variable for variable in each["spec"]["template"]["spec"]["containers"][0]["env"] if variable["name"] == facts.POLICY]
-        for name, each in of("Deployment", MANAGED).items()
+        name: [each for each in deployment["spec"]["template"]["spec"]["containers"][0]["env"] if each["name"] == variable]
+        for name, deployment in of("Deployment", MANAGED).items()
     }
-    assert [name for name, variables in told.items() if variables] == ["redress-sla-monitor"]
+    assert [name for name, variables in told.items() if variables] == [f"redress-{service}"]
 
 
 def test_files_that_settings_of_identity_name_are_mounted_in_services_alone():

@@ -93,7 +93,7 @@ def operations(document: OpenApiDocument) -> list[str]:
 def caddyfile(of: Mapping[str, OpenApiDocument]) -> str:
     """What the proxy is told."""
     routes = "\n".join(ROUTE.format(name=name, operations="|".join(operations(each))) for name, each in of.items())
-    nothing = _problem(404, "not-found", "Nothing is here. /openapi.json lists what there is.")
+    nothing = _problem(404, "not-found", "There is nothing at this path. /openapi.json lists all paths.")
     away = _problem(503, "unavailable", "The service behind this path does not answer now. Repeat after Retry-After seconds.")
     return CADDYFILE % (routes, nothing, away)
 
@@ -109,7 +109,7 @@ def combined(of: Mapping[str, OpenApiDocument]) -> dict[str, Any]:
     first = next(iter(of.values()))
     whole: dict[str, Any] = {
         "openapi": first["openapi"],
-        "info": {**first["info"], "title": "Redress", "summary": "Complaints from the front door to closed: all services at one address."},
+        "info": {**first["info"], "title": "Redress", "summary": "Complaints from registration to closed: all services at one address."},
         "servers": [{"url": "/"}],
         "tags": [],
         "paths": {},

@@ -110,10 +110,10 @@ def main() -> int:
     if PAGE.is_file() and PAGE.read_text("utf-8") == page:
         return 0
     if asked.check:
-        print(f"{PAGE.relative_to(ROOT)} is not what the services say. Run `make services`.", file=sys.stderr)
+        print(f"{PAGE.relative_to(ROOT)} is out of date. Run `make services`.", file=sys.stderr)
         return 1
     PAGE.write_text(page, "utf-8")
-    print(f"{PAGE.relative_to(ROOT)} was written anew.")
+    print(f"{PAGE.relative_to(ROOT)} was regenerated.")
     return 0
 
 

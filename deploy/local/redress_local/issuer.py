@@ -15,14 +15,16 @@ from joserfc.jwk import ECKey
 
 from redress_local.places import SERVICES
 from redress_spine.messaging.mac import make_keys
+from redress_spine.store.keyring import Keyring
+from redress_spine.store.master_keys import files_of
 
 ISSUER = "https://issuer.redress.localhost"
 AUDIENCE = "redress"
 
 
 class Issuer:
-    """Keys in `folder`, made when missing: `issuer.json` (private), `jwks.json` (public), `master.key` (32 bytes), and in `mac` those by
-    which each service's records prove their source."""
+    """Keys in `folder`, made when missing: `issuer.json` (private), `jwks.json` (public), `master.key` (32 bytes; not where a later master
+    key is, for then it was exchanged and taken away), and in `mac` those by which each service's records prove their source."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -35,9 +37,13 @@ class Issuer:
             key = ECKey.generate_key("P-256", parameters={"kid": secrets.token_hex(8), "use": "sig", "alg": "ES256"})
             _write_secret(self.private, json.dumps(key.as_dict(private=True)).encode())
             self.jwks.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
-        if not self.master_key.exists():
+        if not files_of(self.master_key):
             _write_secret(self.master_key, secrets.token_bytes(32))
         make_keys(self.mac_keys, SERVICES)
+
+    def master_keys(self) -> Keyring:
+        """All that are there."""
+        return Keyring({number: path.read_bytes() for number, path in files_of(self.master_key).items()})
 
     def mint(
         self,

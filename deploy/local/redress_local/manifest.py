@@ -54,7 +54,7 @@ def parsed(text: str) -> tuple[ServiceEntry, ...]:
             raise BadManifest(f"{FILE}: two services have the {what} {twice[0]}.")
     for each in services:
         if unknown := sorted({*each.listens_to} - (names - {each.name})):
-            raise BadManifest(f"{FILE}: {each.name} listens to {unknown[0]}, which is no other service.")
+            raise BadManifest(f"{FILE}: {each.name} listens to {unknown[0]}, which is not another service.")
     return services
 
 
@@ -65,7 +65,7 @@ def _entry(table: dict[str, Any]) -> ServiceEntry:
         raise BadManifest(f"{FILE}: {name} has, or lacks, {wrong[0]}. Its fields are {', '.join(sorted(fields - more))}.")
     if not NAME.fullmatch(name) or name in TAKEN:
         taken = ", ".join(sorted(TAKEN))
-        raise BadManifest(f"{FILE}: {name!r} is no name of a service: lower-case words with hyphens between, none of {taken}.")
+        raise BadManifest(f"{FILE}: {name!r} is not a name for a service: use lower-case words with hyphens between, none of {taken}.")
     if not isinstance(table["port"], int):
         raise BadManifest(f"{FILE}: the port of {name} is a number.")
     entry = ServiceEntry(**table | {key: tuple(table.get(key, ())) for key in ("listens_to", "volumes")})

@@ -24,7 +24,7 @@ def make(root: Path, name: str) -> ServiceEntry:
     """Write the service, its contract and its entry in services.toml, and what follows from them. root: of the repository.
     Raises NotMade."""
     if not NAME.fullmatch(name) or keyword.iskeyword(name) or len(name) > LONGEST:
-        raise NotMade(f"{name!r} is no name of a service: lower-case words with hyphens between, in all up to {LONGEST} letters.")
+        raise NotMade(f"{name!r} is not a name for a service: use lower-case words with hyphens between, in all up to {LONGEST} letters.")
     port = 1 + max(each.port for each in read_services(root))
     entry = renamed((root / TEMPLATE / ENTRY).read_text("utf-8"), name)
     text = (root / FILE).read_text("utf-8") + re.sub(r"^port = \d+$", f"port = {port}", entry, flags=re.MULTILINE)
@@ -35,7 +35,7 @@ def make(root: Path, name: str) -> ServiceEntry:
     folder, contract = root / "services" / name, root / derived.contracts_file(made)
     for there in (folder, contract, *root.glob(f"*/{made.package}"), *root.glob(f"*/*/{made.package}")):
         if there.exists():
-            raise NotMade(f"There is something of this name: {there.relative_to(root)}.")
+            raise NotMade(f"This name is already used: {there.relative_to(root)}.")
 
     for source in sorted(path for path in (root / TEMPLATE).rglob("*") if path.is_file() and "__pycache__" not in path.parts):
         if (relative := source.relative_to(root / TEMPLATE)) not in (ENTRY, CONTRACT):

@@ -29,7 +29,7 @@ async def prepare_topics(
     usual = topics.REPLICAS[profile]
     replicas = topics.Replicas(factor or usual.factor, min_insync or usual.min_insync)
     await topics.ensure(kafka=kafka, partitions=partitions, replicas=replicas)
-    return None if replicas.to_spare else f"With {replicas}, nothing is shipped while one broker is away. One replica more mends that."
+    return None if replicas.to_spare else f"With {replicas}, nothing is shipped while one broker is away. One more replica fixes that."
 
 
 async def prepare_database(

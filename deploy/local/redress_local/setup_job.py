@@ -94,7 +94,7 @@ async def take(steps: list[str] | tuple[str, ...], services: list[str] | tuple[s
             )
             say(f"{ENTRIES[services[0]].database} is migrated")
         elif profile() != "local":
-            raise Missing("The development issuer is for REDRESS_PROFILE=local alone: whoever has its key may be anybody.")
+            raise Missing("The development issuer is for REDRESS_PROFILE=local alone: anybody who has its key can pose as any caller.")
         else:
             issuer = Issuer(Path(setting("REDRESS_KEYS")))
             for each in (issuer.jwks, *files_of(issuer.master_key).values()):  # and not the key that signs tokens
@@ -183,7 +183,7 @@ def number(name: str) -> int | None:
     """A variable's value, None where it is not set. Raises Missing."""
     value = os.environ.get(name)
     if value and not (value.isdecimal() and int(value)):
-        raise Missing(f"{name} is no number above 0.")
+        raise Missing(f"{name} is not a number above 0.")
     return int(value) if value else None
 
 

@@ -262,7 +262,7 @@ class System:
             raise StartFailed(f"The data in {self.folder} were made by a {has} clock: start them with it, or name another folder.")
         if wanted == "wall":
             if self.at:
-                raise StartFailed("Nobody sets the wall clock: a time to start at needs the stepping clock.")
+                raise StartFailed("The wall clock cannot be set: a start time needs the stepping clock.")
             return None
         clocks = importlib.import_module("redress_spine.processing.clock")
         if self.at or has is None:
@@ -285,7 +285,7 @@ class System:
                 app_password=passwords[service]["app"],
                 kafka=kafka,
                 partitions=self.partitions,
-                master=self.issuer.master_key.read_bytes(),
+                master=self.issuer.master_keys(),
                 mac=MacKeys.read(self.issuer.mac_keys),
                 progress=self.progress,
             )

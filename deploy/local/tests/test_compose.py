@@ -24,6 +24,7 @@ from redress_chassis.production import PASSWORDS
 from redress_chassis.settings import PREFIX, KafkaSettings
 from redress_chassis.variables import PORTS
 from redress_chassis.vault_settings import VaultSettings
+from redress_intake.policies import SETTING as CATALOGUE
 from redress_local import setup_job
 from redress_local.compose import NoCompose, read_compose
 from redress_local.containers import KAFKA_IMAGE, POSTGRES_IMAGE, kafka_environment
@@ -78,12 +79,15 @@ def stages() -> dict[str, str]:
     return dict(zip(names, bodies, strict=True))
 
 
+FILES = {"sla-monitor": {policies.SETTING}, "intake": {CATALOGUE}}
+
+
 def test_every_service_is_there_and_is_told_all_that_it_needs(services):
     assert set(services) == {*SERVICES, "gateway", "setup", "kafka", "postgres"}
     settings = {PREFIX + name.upper() for name in Settings.model_fields}
     for service in SERVICES:
         environment = services[service]["environment"]
-        assert set(environment) == settings - FIXED | ({policies.SETTING} if service == "sla-monitor" else set())
+        assert set(environment) == settings - FIXED | FILES.get(service, set())
         name = "redress_" + service.replace("-", "_")
         assert environment["REDRESS_DATABASE_URL"].startswith(f"postgresql://{name}_app:")
         assert environment["REDRESS_DATABASE_URL"].endswith(f"/{name}")
@@ -113,6 +117,7 @@ def test_what_the_environment_says_is_passed_on(tmp_path):
     )
     assert environment["setup"]["environment"]["REDRESS_PARTITIONS"] == "3"
     assert environment["sla-monitor"]["environment"]["REDRESS_POLICY"] == "/policy.yaml"
+    assert composed({"REDRESS_CATALOGUE": str(policy)})["intake"]["environment"]["REDRESS_CATALOGUE"] == "/catalogue.yaml"
     assert {each["target"]: each["source"] for each in environment["sla-monitor"]["volumes"]}["/policy.yaml"] == str(policy)
 
 
@@ -166,8 +171,8 @@ def test_services_may_write_nothing_and_may_become_nobody(services):
         assert services[each]["cap_drop"] == ["ALL"]
         assert services[each]["security_opt"] == ["no-new-privileges:true"]
     assert all(services[each]["volumes"][0] == "service-keys:/keys:ro" for each in SERVICES)
-    (policy,) = [volume for each in SERVICES for volume in services[each]["volumes"][1:]]
-    assert (policy["target"], policy["read_only"]) == ("/policy.yaml", True)
+    files = [volume for each in SERVICES for volume in services[each]["volumes"][1:]]
+    assert {(file["target"], file["read_only"]) for file in files} == {("/catalogue.yaml", True), ("/policy.yaml", True)}
 
 
 def test_kafka_and_postgres_are_those_of_the_local_stack(services):
@@ -278,7 +283,7 @@ async def test_the_setup_job_takes_no_number_of_replicas_that_is_none(monkeypatc
     monkeypatch.setenv("REDRESS_KAFKA", "127.0.0.1:9")
     monkeypatch.setenv("REDRESS_PROFILE", "local")
     monkeypatch.setenv("REDRESS_REPLICATION_FACTOR", wrong)
-    with pytest.raises(Missing, match="REDRESS_REPLICATION_FACTOR is no number above 0"):
+    with pytest.raises(Missing, match="REDRESS_REPLICATION_FACTOR is not a number above 0"):
         await take(["topics"], SERVICES)
 
 

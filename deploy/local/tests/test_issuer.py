@@ -38,3 +38,12 @@ def test_nothing_private_is_published_or_readable_by_others(tmp_path):
 def test_started_again_it_has_the_same_keys(tmp_path):
     first = Issuer(tmp_path).jwks.read_text(), Issuer(tmp_path).master_key.read_bytes()
     assert (Issuer(tmp_path).jwks.read_text(), Issuer(tmp_path).master_key.read_bytes()) == first
+
+
+def test_a_master_key_that_was_exchanged_and_taken_away_stays_away(tmp_path):
+    first = Issuer(tmp_path).master_key
+    first.rename(first.with_name("master.2.key"))
+    assert not Issuer(tmp_path).master_key.exists(), "another one under its number would pass for it"
+    assert Issuer(tmp_path).master_keys().numbers == [2]
+    first.with_name("master.2.key").unlink()
+    assert len(Issuer(tmp_path).master_key.read_bytes()) == 32

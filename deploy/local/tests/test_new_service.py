@@ -54,7 +54,7 @@ def test_events_that_are_there_already_are_not_overwritten(copy: Path):
     make(copy, NAME)
     shutil.rmtree(copy / "services" / NAME)
     (copy / FILE).write_text((ROOT / FILE).read_text())
-    with pytest.raises(NotMade, match=r"There is something of this name: libs/.*/late_alarm\.py"):
+    with pytest.raises(NotMade, match=r"This name is already used: libs/.*/late_alarm\.py"):
         make(copy, NAME)
 
 

@@ -96,11 +96,11 @@ def test_what_one_container_has_beside_the_others_stands_in_its_entry_alone(copy
         (swapped('database = "redress_triage"', 'database = "redress_intake"'), "two services have the database redress_intake"),
         (swapped("contracts.triage", "contracts.intake"), "two services have the contract"),
         (swapped('package = "redress_triage"', 'package = "redress_sorting"'), "must be redress_triage"),
-        (swapped('["intake", "handling", "callback"]', '["intake", "triage"]'), "triage listens to triage, which is no other service"),
-        (swapped('["intake", "handling", "callback"]', '["nobody"]'), "triage listens to nobody, which is no other service"),
-        (swapped('name = "triage"', 'name = "Triage"'), "'Triage' is no name of a service"),
-        (swapped('name = "triage"', 'name = "intake-2"'), "'intake-2' is no name of a service"),
-        (swapped('name = "triage"', 'name = "kafka"'), "'kafka' is no name of a service"),
+        (swapped('["intake", "handling", "callback"]', '["intake", "triage"]'), "triage listens to triage, which is not another service"),
+        (swapped('["intake", "handling", "callback"]', '["nobody"]'), "triage listens to nobody, which is not another service"),
+        (swapped('name = "triage"', 'name = "Triage"'), "'Triage' is not a name for a service"),
+        (swapped('name = "triage"', 'name = "intake-2"'), "'intake-2' is not a name for a service"),
+        (swapped('name = "triage"', 'name = "kafka"'), "'kafka' is not a name for a service"),
     ],
 )
 def test_a_list_that_cannot_be_is_refused_with_its_reason(text: str, message: str):

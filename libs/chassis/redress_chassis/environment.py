@@ -35,7 +35,10 @@ class FromEnvironment(BaseSettings):
         try:
             made = cls(**given)
         except ValidationError as error:
-            flaws += [f"{PREFIX}{str(flaw['loc'][0]).upper().removeprefix(PREFIX)}: {flaw['msg']}" for flaw in error.errors()]
+            flaws += [
+                f"{PREFIX}{str(flaw['loc'][0]).upper().removeprefix(PREFIX)}: {flaw['msg'].removeprefix('Value error, ')}"
+                for flaw in error.errors()
+            ]
         else:
             flaws += made.refused()
             if not flaws:

@@ -54,7 +54,7 @@ class HttpSettings(FromEnvironment):
             except ValueError:
                 raise ValueError("Each entry must be an IP address, or a network like 10.0.0.0/8 whose last bits are 0.") from None
             if network.prefixlen == 0:
-                raise ValueError("It names every address: then any caller may say that they are another.")
+                raise ValueError("It includes every address, so any caller could claim to be another.")
         return value
 
     @field_validator("cors_origins")
@@ -88,7 +88,7 @@ class HttpSettings(FromEnvironment):
                 server_tls(certificate, path)
             except ssl.SSLError:
                 raise ValueError(
-                    "REDRESS_TLS_CERT_FILE holds no certificate in PEM form, or there is no private key without a passphrase that fits it."
+                    "REDRESS_TLS_CERT_FILE contains no certificate in PEM form, or there is no private key without a passphrase for it."
                 ) from None
         return path
 

@@ -91,7 +91,7 @@ class KafkaSettings(FromEnvironment):
         if value is not None and mechanism != OAUTH:
             raise ValueError(f"A token is for {PREFIX}KAFKA_SASL_MECHANISM={OAUTH}, and it is {mechanism}.")
         if others.field_name == "kafka_token_url" and value is not None and not str(value).startswith(("https://", "http://")):
-            raise ValueError("It is no address of a token endpoint: https://…")
+            raise ValueError("It is not the address of a token endpoint: https://…")
         return value
 
     @field_validator("kafka_token_file")
@@ -127,7 +127,7 @@ class KafkaSettings(FromEnvironment):
         try:
             tls(path) if path else None
         except ssl.SSLError:
-            raise ValueError("The file holds no certificate in PEM form.") from None
+            raise ValueError("The file contains no certificate in PEM form.") from None
         return path
 
     @field_validator("kafka_key_file")

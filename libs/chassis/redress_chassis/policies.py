@@ -13,13 +13,14 @@ Policy = TypeVar("Policy")
 
 
 class PolicyUnusable(Exception):
-    """A policy cannot be read, or is not one. A line for each thing wrong: the file, the place in it, and what is allowed there."""
+    """A policy cannot be read, or is not one. A line for each thing wrong: the file, the place in it, what is allowed there,
+    and in which line of the file."""
 
     @classmethod
     def at(cls, path: Path, flaws: Sequence[tuple[str, str]], setting: str | None = None) -> Self:
         """flaws: places, as `clocks.resolve.target`, each with what is wrong there. setting: the variable that named the file."""
         file = f"The policy {path}{f' ({setting})' if setting else ''}"
-        return cls("\n".join(f"{file}: {place}: {why}" if place else f"{file}: {why}" for place, why in flaws))
+        return cls("\n".join(f"{file}: {place}: {why}{_line(path, place)}" if place else f"{file}: {why}" for place, why in flaws))
 
 
 def read_policy(path: Path, shape: type[Policy], setting: str | None = None) -> Policy:
@@ -42,6 +43,26 @@ def _flaws(error: ValidationError, adapter: TypeAdapter[Any]) -> Iterator[tuple[
         if each["type"] == "extra_forbidden":
             why = f"There is no such key; the keys are {', '.join(_keys(adapter.json_schema(), place[:-1]))}."
         yield ".".join(map(str, place)), why
+
+
+def _line(path: Path, place: str) -> str:
+    """Where a place, as `clocks.resolve.target` or `spare.1`, is in the file, as far as it is there; empty where it cannot be said."""
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return ""
+    line = None
+    for step in place.split("."):
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == step), None)
+        else:
+            listed = dict(enumerate(node.value)) if isinstance(node, yaml.SequenceNode) else {}
+            item = listed.get(int(step)) if step.isdecimal() else None
+            found = (item, item) if item else None
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return f" (line {line})" if line else ""
 
 
 def _keys(schema: Mapping[str, Any], place: Sequence[int | str]) -> list[str]:

@@ -44,9 +44,9 @@ def lines(flaws: Iterable[NotForProduction], accept: Collection[str]) -> list[st
 
 def of_kafka(security: str, token_url: str | None, password: str | None) -> Iterator[NotForProduction]:
     if security in ("PLAINTEXT", "SASL_PLAINTEXT"):
-        yield "KAFKA_SECURITY", f"It is {security}: whoever is on the way to Kafka reads and changes what goes there.", PLAINTEXT_KAFKA
+        yield "KAFKA_SECURITY", f"It is {security}: anybody on the network path can read and change what goes to Kafka.", PLAINTEXT_KAFKA
     if token_url and token_url.startswith("http://"):
-        yield "KAFKA_TOKEN_URL", "It is http: whoever is on the way reads the client's secret.", PLAINTEXT_KAFKA
+        yield "KAFKA_TOKEN_URL", "It is http: anybody on the network path can read the client's secret.", PLAINTEXT_KAFKA
     yield from of_password("KAFKA_PASSWORD", password)
 
 
@@ -70,7 +70,7 @@ def of_database(variable: str, address: str, password: str | None = None) -> Ite
     mode = query.get("sslmode", ["not set"])[-1]
     if mode != "verify-full" and query.get("sslrootcert", [""])[-1] != "system" and not _by_socket(address):
         why = (
-            f"Its sslmode is {mode}: whoever is on the way may be taken for the server. Let it end with ?sslmode=verify-full&sslrootcert=…"
+            f"Its sslmode is {mode}: anybody on the network path can pose as the server. Let it end with ?sslmode=verify-full&sslrootcert=…"
         )
         yield variable, why, UNVERIFIED_POSTGRESQL
     yield from of_password(variable, unquote(parts.password) if parts.password else password)
@@ -83,17 +83,17 @@ def of_password(variable: str, password: str | None) -> Iterator[NotForProductio
 
 def of_issuer(jwks: str, issuer: str, introspection_url: str | None = None) -> Iterator[NotForProduction]:
     if jwks.startswith("http://"):
-        yield "JWKS", "It is http: whoever is on the way gives keys of their own, and signs tokens by them.", JWKS_OVER_HTTP
+        yield "JWKS", "It is http: anybody on the network path can supply keys of their own, and sign tokens with them.", JWKS_OVER_HTTP
     if introspection_url and introspection_url.startswith("http://"):
-        yield "INTROSPECTION_URL", "It is http: whoever is on the way reads tokens, and says which are good.", JWKS_OVER_HTTP
+        yield "INTROSPECTION_URL", "It is http: anybody on the network path can read tokens, and say which are valid.", JWKS_OVER_HTTP
     host = urlsplit(issuer).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
-        yield "ISSUER", "It is the development issuer: whoever has its key may be anybody.", DEVELOPMENT_ISSUER
+        yield "ISSUER", "It is the development issuer: anybody who has its key can pose as any caller.", DEVELOPMENT_ISSUER
 
 
 def of_vault(url: str | None) -> Iterator[NotForProduction]:
     if url and url.startswith("http://"):
-        yield "VAULT_URL", "It is http: whoever is on the way reads the token, and the master keys with it.", VAULT_OVER_HTTP
+        yield "VAULT_URL", "It is http: anybody on the network path can read the token, and with it the master keys.", VAULT_OVER_HTTP
 
 
 def _by_socket(address: str) -> bool:

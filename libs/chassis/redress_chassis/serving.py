@@ -178,7 +178,7 @@ def told(port: int) -> HttpSettings:
     except ValidationError:
         return Settings.read()  # it is wrong there too
     if settings.ops_port == port:
-        raise BadSettings(f"REDRESS_OPS_PORT: It must be another than the service's own, {port}.")
+        raise BadSettings(f"REDRESS_OPS_PORT: It must differ from the service's own, {port}.")
     return settings
 
 

@@ -115,7 +115,7 @@ class Settings(KafkaSettings, VaultSettings, HttpSettings, IdentitySettings, Obs
         if path is None:
             return None
         if others.data.get("profile") != "local":
-            raise ValueError(f"A stepping clock is for {PREFIX}PROFILE=local alone: whoever writes the file sets every deadline.")
+            raise ValueError(f"A stepping clock is for {PREFIX}PROFILE=local alone: anybody who can write the file sets every deadline.")
         try:
             SteppingClock(path)
         except ClockUnusable as error:

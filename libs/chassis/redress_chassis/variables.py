@@ -92,4 +92,4 @@ def not_understood(environment: Mapping[str, str], known: Iterable[str], beginni
         elif name.startswith("KAFKA_"):
             words = set(name.split("_")[1:])
             if ours := next((ours for word, ours in KAFKAS.items() if word in words), None):
-                yield f"{name}: Nobody reads it, so Kafka is reached without it. The setting is {ours}."
+                yield f"{name}: No service reads it, so Kafka is reached without it. The setting is {ours}."

@@ -33,7 +33,7 @@ class VaultSettings(FromEnvironment):
     @classmethod
     def _of_vault(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith(("https://", "http://")):
-            raise ValueError("It is no address of Vault: https://…")
+            raise ValueError("It is not the address of Vault: https://…")
         return url
 
     @field_validator("vault_ca_file")
@@ -44,7 +44,7 @@ class VaultSettings(FromEnvironment):
             try:
                 ssl.create_default_context(cafile=path)
             except ssl.SSLError:
-                raise ValueError("The file holds no certificate in PEM form.") from None
+                raise ValueError("The file contains no certificate in PEM form.") from None
         return path
 
     @field_validator("vault_token_file")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from redress_events.catalogue import OTHER
+
 
 def normal_area(text: str) -> str:
     """The form by which names of areas are compared: full width, capitals and spaces say nothing. It is its own normal form."""
@@ -12,5 +14,7 @@ def normal_area(text: str) -> str:
 
 
 def area_key(text: str | None) -> str | None:
-    """The same of what may be left out; a name of nothing but spaces is none."""
-    return (normal_area(text) or None) if text is not None else None
+    """The same of what may be left out. A name of nothing but spaces is none, and so is what the operator's catalogue does not have: nobody
+    knows where that is."""
+    key = normal_area(text) if text is not None else ""
+    return key if key not in ("", OTHER) else None

@@ -19,7 +19,7 @@ router = APIRouter(tags=["visits"])
 
 @router.get("/visits", responses=problems(400))
 async def list_visits(call: Permitted[Visit], limit: Limit = 50, cursor: Cursor = None) -> VisitPage:
-    """Customers to be called: first whoever said something since, then the longest overdue."""
+    """Customers to call: first those who said something since, then the longest overdue."""
     page = await call.page(TO_VISIT, limit=limit, cursor=cursor)
     return VisitPage(items=[VisitSummary.of(seen) for seen in page.items], next=page.next)
 
@@ -43,5 +43,5 @@ async def list_notes(complaint: SubjectId, call: Permitted[Visit], limit: Limit 
 
 @router.post("/visits/{complaint}/attempts", responses=problems(404, 409, 412))
 async def record_attempt(complaint: SubjectId, body: AttemptBody, call: Permitted[Visit]) -> VisitSummary:
-    """Say whether the customer was reached and what they said. Satisfied: closed. Not satisfied: back to the department, more urgent."""
+    """Record whether the customer was reached and what they said. Satisfied: closed. Not satisfied: back to the department, more urgent."""
     return VisitSummary.of(await call.decide(complaint, body.command(), partial(attempt, policy=call.policies)))

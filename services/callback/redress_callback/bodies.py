@@ -24,9 +24,9 @@ class AttemptBody(Body):
     @model_validator(mode="after")
     def _answered_if_reached(self) -> Self:
         if self.reached and (self.solved is None or self.satisfaction is None):
-            raise ValueError("Whoever was reached says whether it is solved, and how satisfied they are: solved and satisfaction.")
+            raise ValueError("If the customer was reached, give both solved and satisfaction.")
         if not self.reached and any(value is not None for value in (self.solved, self.satisfaction, self.words)):
-            raise ValueError("Whoever was not reached said nothing: leave out solved, satisfaction and words.")
+            raise ValueError("If the customer was not reached, leave out solved, satisfaction and words.")
         return self
 
     def command(self) -> Attempt:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from redress_callback.domain.history import NOTES, SAID
 from redress_callback.domain.visit import Visit, VisitStage
+from redress_events.attachments import names_in
 from redress_events.contracts.callback import CloseReason, Outcome
 from redress_events.contracts.handling import ContactMeans
 from redress_events.contracts.intake import EarlierComplaint
@@ -73,10 +74,12 @@ class VisitSaidView(BaseModel):
     at: datetime
     words: str | None
     attachments: tuple[str, ...] = ()
+    attachment_names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, entry: Listed, opened: Opened) -> VisitSaidView:
-        return cls.model_validate({"at": entry.at, **entry.data, "words": opened.get(entry.data["words"])})
+        opens = {"words": opened.get(entry.data["words"]), "attachment_names": names_in(opened.get(entry.data.get("names", "")))}
+        return cls.model_validate({"at": entry.at, **entry.data, **opens})
 
 
 class VisitView(VisitSummary):
@@ -84,6 +87,8 @@ class VisitView(VisitSummary):
     time; intake lists all that was said. A chase without words is only counted."""
 
     refers_to: EarlierComplaint | None = None
+    product_said: str | None = None
+    area_said: str | None = None
     text: str | None = None
     remedy: str | None = None
     customer: str | None = None
@@ -144,7 +149,9 @@ def references(visit: Visit, history: Mapping[str, Latest]) -> list[str]:
 
 def references_in(visit: Visit, entries: Sequence[Listed]) -> list[str]:
     """The same of a page of a list."""
-    return [entry.data["words"] for entry in entries] if _to_be_made(visit) else []
+    if not _to_be_made(visit):
+        return []
+    return [reference for entry in entries for name in ("words", "names") if (reference := entry.data.get(name))]
 
 
 def _to_be_made(visit: Visit) -> bool:

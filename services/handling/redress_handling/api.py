@@ -35,10 +35,12 @@ from redress_handling.views import (
 
 router = APIRouter(tags=["cases"])
 DepartmentName = Annotated[str, Form("^[a-z][a-z_-]{0,63}$", "Write a department's name, like technical_support.")]
-DepartmentFilter = Annotated[DepartmentName | None, Parameter(description="This department's alone. A handler sees their own anyway.")]
+DepartmentFilter = Annotated[
+    DepartmentName | None, Parameter(description="Only this department's cases. Handlers see only their own department's in any case.")
+]
 StateFilter = Annotated[
     Literal["open", "accepted", "resolved", "rejected", "cancelled"] | None,
-    Parameter(description="Without it: all that has yet to be done, open and accepted."),
+    Parameter(description="Without it: all that still need work, open and accepted."),
 ]
 Remarks = Annotated[Literal["supplements", "chases", "contacts", "reports"], Parameter(description="Which of the case's lists.")]
 STEP = problems(404, 409, 412)
@@ -48,7 +50,7 @@ STEP = problems(404, 409, 412)
 async def list_cases(
     call: Permitted[Case], department: DepartmentFilter = None, state: StateFilter = None, limit: Limit = 50, cursor: Cursor = None
 ) -> CasePage:
-    """A department's cases: what came back or is major first, then the oldest; of those that have ended, the latest first."""
+    """A department's cases: reopened and major ones first, then the oldest; of those that have ended, the latest first."""
     query = ENDED if state in lists.ENDED else TO_DO
     page = await call.page(query, [state] if state else list(lists.TO_DO), department=department, limit=limit, cursor=cursor)
     return CasePage(items=[CaseSummary.of(seen) for seen in page.items], next=page.next)
@@ -56,13 +58,13 @@ async def list_cases(
 
 @router.get("/cases/workload")
 async def show_workload(call: Permitted[Case]) -> WorkloadView:
-    """How many cases are to be accepted and worked on, by department. A handler sees their own alone."""
+    """How many cases wait to be accepted or are in progress, by department. Handlers see only their own department."""
     return WorkloadView.of(await call.counts(lists.WORKLOAD))
 
 
 @router.get("/cases/{complaint}", responses=problems(404))
 async def read_case(complaint: SubjectId, call: Permitted[Case]) -> CaseView:
-    """One case with the customer's words, how to reach them, and the latest of what happened."""
+    """One case with the customer's words and contact data, and what happened last."""
     seen = await call.read(complaint)
     history = await call.latest(seen, *LISTS)
     return CaseView.with_history(seen, history, await call.words(seen, *references(seen.state, history)))
@@ -70,7 +72,7 @@ async def read_case(complaint: SubjectId, call: Permitted[Case]) -> CaseView:
 
 @router.get("/cases/{complaint}/remarks", responses=problems(400, 404))
 async def list_remarks(complaint: SubjectId, call: Permitted[Case], of: Remarks, limit: Limit = 50, cursor: Cursor = None) -> RemarkPage:
-    """All that the customer added or asked, or that the department did or reported, in all cycles, the latest first."""
+    """Everything that the customer added or asked, and that the department did or reported, in all cycles, the latest first."""
     seen = await call.read(complaint)
     page = await call.entries(seen, of, limit=limit, cursor=cursor)
     opened = await call.words(seen, *references_in(page.items))
@@ -88,36 +90,36 @@ async def list_outcomes(complaint: SubjectId, call: Permitted[Case], limit: Limi
 
 @router.post("/cases/{complaint}/accept", responses=STEP)
 async def accept_case(complaint: SubjectId, call: Permitted[Case], body: AcceptBody | None = None) -> CaseSummary:
-    """Take the case on. After a new routing or a transfer the new department accepts again."""
+    """Accept the case. After a new routing or a transfer the new department must accept it again."""
     return CaseSummary.of(await call.decide(complaint, Accept(), accept))
 
 
 @router.post("/cases/{complaint}/contact", responses=STEP)
 async def contact_customer(complaint: SubjectId, body: ContactBody, call: Permitted[Case]) -> CaseSummary:
-    """A person spoke with the customer, or wrote to them. Without `contacted_at`: just now."""
+    """Record that a person spoke with the customer or wrote to them. Without `contacted_at`: now."""
     return CaseSummary.of(await call.decide(complaint, ContactCustomer(**dict(body)), contact, append=True))
 
 
 @router.post("/cases/{complaint}/progress", responses=STEP)
 async def report_on_case(complaint: SubjectId, body: ProgressBody, call: Permitted[Case]) -> CaseSummary:
-    """Say what was found or done since."""
+    """Report what was found or done since."""
     return CaseSummary.of(await call.decide(complaint, ReportProgress(**dict(body)), report_progress, append=True))
 
 
 @router.post("/cases/{complaint}/transfer", responses=STEP)
 async def transfer_case(complaint: SubjectId, body: TransferBody, call: Permitted[Case]) -> CaseSummary:
-    """Pass the case to another department, with the reason that the customer is told."""
+    """Transfer the case to another department, with a reason that the customer is told."""
     decider = partial(transfer, departments=call.policies)
     return CaseSummary.of(await call.decide(complaint, TransferCase(**dict(body)), decider))
 
 
 @router.post("/cases/{complaint}/resolve", responses=STEP)
 async def resolve_case(complaint: SubjectId, body: ResolveBody, call: Permitted[Case]) -> CaseSummary:
-    """Say what was wrong and what was done. The return visit follows."""
+    """Resolve the case: what was wrong and what was done. The return visit follows."""
     return CaseSummary.of(await call.decide(complaint, Resolve(**dict(body)), resolve))
 
 
 @router.post("/cases/{complaint}/reject", responses=STEP)
 async def reject_case(complaint: SubjectId, body: RejectBody, call: Permitted[Case]) -> CaseSummary:
-    """Say why the complaint is not followed. The return visit follows all the same."""
+    """Reject the complaint, with the reason. The return visit still follows."""
     return CaseSummary.of(await call.decide(complaint, Reject(**dict(body)), reject))

@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from redress_chassis import filled
+from redress_events.attachments import names_in
 from redress_events.contracts.handling import ContactMeans
 from redress_events.contracts.intake import EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
@@ -111,12 +112,14 @@ class Remark(BaseModel):
     at: datetime
     words: str | None
     attachments: tuple[str, ...] = ()
+    attachment_names: tuple[str, ...] = ()
     cycle: int | None = None
     means: ContactMeans | None = None
 
     @classmethod
     def of(cls, entry: Listed, opened: Opened) -> Remark:
-        return cls(at=entry.at, **{**entry.data, "words": opened.get(entry.data["words"] or "")})
+        data = {**entry.data, "words": opened.get(entry.data["words"] or "")}
+        return cls(at=entry.at, attachment_names=names_in(opened.get(data.pop("names", ""))), **data)
 
 
 class RemarkPage(BaseModel):
@@ -167,7 +170,10 @@ class CaseView(CaseSummary):
     """What a handler needs of one case. supplements, chases, contacts, reports and earlier outcomes: the latest, in the order of time."""
 
     since: datetime | None = None
+    product_said: str | None = None
+    area_said: str | None = None
     attachments: tuple[str, ...] = ()
+    attachment_names: tuple[str, ...] = ()
     refers_to: EarlierComplaint | None = None
     text: str | None = None
     remedy: str | None = None
@@ -208,6 +214,7 @@ class CaseView(CaseSummary):
             | {
                 "since": observed.since,
                 "attachments": observed.attachments,
+                "attachment_names": names_in(given.get("attachment_names")),
                 "refers_to": registration.refers_to if registration else None,
                 "routed_because": opened.get(observed.routed_because or ""),
                 "transferred_because": opened.get(case.transfer.reason) if case.transfer else None,
@@ -236,7 +243,7 @@ def references_in(entries: Sequence[Listed]) -> list[str | None]:
     found: list[str | None] = []
     for entry in entries:
         words = entry.data["words"]
-        found += words.values() if isinstance(words, Mapping) else [words]
+        found += words.values() if isinstance(words, Mapping) else [words, entry.data.get("names")]
     return found
 
 

@@ -53,6 +53,7 @@ from redress_intake.signatures import new_secret
 from redress_intake.telling import TELLS
 from redress_intake.views import (
     AGE_BOUNDS,
+    CatalogueView,
     ComplaintView,
     DeliveryPage,
     DeliveryView,
@@ -101,7 +102,9 @@ NO_WORDS, NO_REASON = ChaseBody(), WithdrawBody()
 MOST_SUBSCRIPTIONS = 20  # of one front end: a program that subscribes at each start is told so before it is told everything twenty times
 UUID_LENGTH = 36  # characters; a number has 13
 
-Number = Annotated[str, Path(max_length=40, description="As it is written or said, in small letters too."), AfterValidator(parse_number)]
+Number = Annotated[
+    str, Path(max_length=40, description="As it is written or said, in small letters or full width too."), AfterValidator(parse_number)
+]
 SubscriptionId = Annotated[UUID, Path(description="The subscription's id, as making it answered.")]
 DeliveryId = Annotated[
     str,
@@ -109,9 +112,9 @@ DeliveryId = Annotated[
     Path(description="The message's id: its header `webhook-id`."),
 ]
 ListedState = Literal["open"] | StageName
-ReceivedFrom = Annotated[Moment | None, Query(description="Received then or later.")]
-ReceivedTo = Annotated[Moment | None, Query(description="Received before then.")]
-OwnId = Annotated[ExternalId | None, Query(description="What you called it when you registered it.")]
+ReceivedFrom = Annotated[Moment | None, Query(description="Only those received at this time or later.")]
+ReceivedTo = Annotated[Moment | None, Query(description="Only those received before this time.")]
+OwnId = Annotated[ExternalId | None, Query(description="Your own id, as you sent it with the registration.")]
 LanguageHeader = Annotated[str | None, Header(alias="Accept-Language", description="en or zh")]
 
 
@@ -123,13 +126,19 @@ async def register_complaint(body: RegisterBody, commands: Permitted[Complaint],
     def decide(context: Context) -> list[Event]:
         commands.expect_channel(body.channel)
         try:
-            return register(command, context)
+            return register(command, context, catalogue=commands.policies.catalogue)
         except Implausible as error:
             raise invalid([Flaw(f"/{error.field}", error.message, "out-of-range")]) from None
 
     loaded = await commands.create(decide, first=partial(_first, commands, command))
     commands.created(path_of(loaded))
-    return RegisteredView.of(loaded, commands.policies, language_of(accept_language), phone=body.phone)
+    return RegisteredView.of(loaded, commands.policies.first_answer, language_of(accept_language), phone=body.phone)
+
+
+@router.get("/catalogue")
+async def read_catalogue(commands: Permitted[Complaint]) -> CatalogueView:
+    """The operator's products and areas, with their names. What else they are called is understood too."""
+    return CatalogueView.of(commands.policies.catalogue)
 
 
 @router.get("/complaints", response_model_exclude_none=True, responses=problems(400))
@@ -143,12 +152,12 @@ async def list_complaints(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> FoundPage:
-    """Complaints, the newest first, those alone that the filters name. Numbers of customers are searched for in a body."""
+    """The complaints that match the filters, the newest first. A customer's numbers are searched for in a body."""
     if external_id is None:
         query, args = received(channel, state, received_from, received_to)
         page = await commands.page(query, *args, channel=channel, limit=limit, cursor=cursor)
     elif channel or state or received_from or received_to:
-        raise invalid([Flaw("/external_id", "Ask by external_id alone: it finds one complaint at most.", "alone", "query")])
+        raise invalid([Flaw("/external_id", "Ask by external_id alone: it finds at most one complaint.", "alone", "query")])
     else:
         page = await commands.found("external_id", external_id_of(commands.caller.sub, external_id), limit=limit, cursor=cursor)
     return FoundPage(items=[FoundView.of(loaded) for loaded in page.items], next=page.next)
@@ -350,7 +359,7 @@ async def _first(commands: Commands[Complaint], command: Register) -> Loaded | N
         return None
     own: Own = found.state.own
     if not is_same(command, own, await commands.compared(found, own.personal.values()), commands.actor):
-        message = f"You registered {own.number} with this external_id, and other content. Add to that one, or choose another id."
+        message = f"You registered {own.number} with this external_id and other content. Add to that complaint, or choose another id."
         raise CommandRejected("external-id-taken", message)
     return found
 

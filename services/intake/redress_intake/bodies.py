@@ -9,9 +9,9 @@ from uuid import UUID
 import orjson
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from redress_chassis import Body, Form, Label, Moment, Reason, Short, Words
-from redress_chassis.api.bodies import storable
+from redress_chassis import Body, Form, Moment, Reason, Short, Words
 from redress_chassis.api.paging import MOST, USUAL
+from redress_chassis.api.texts import line
 from redress_chassis.edge.outbound import LONGEST_ADDRESS
 from redress_events.contracts.intake import AskedBy, EarlierComplaint
 from redress_events.vocabulary import Channel, ContactKind
@@ -49,14 +49,7 @@ Email = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=254),
     Form(r"^[^@\s\x00]+@[^@\s\x00]+$", "Write an e-mail address, like zhang.wei@example.com."),
-]
-# The name under which a front end stored it; in clear on the log too.
-Reference = Annotated[
-    str,
-    Form(
-        r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$",
-        "Write at most 200 Latin letters, digits and . _ : / - only, with a letter or digit first.",
-    ),
+    AfterValidator(line),
 ]
 Earlier = Annotated[
     str,
@@ -66,13 +59,14 @@ Earlier = Annotated[
 ExternalId = Annotated[
     str,
     Form(r"^\S{1,100}$", "Write 1 to 100 visible characters, without spaces."),
+    AfterValidator(line),
     AfterValidator(_visible),
-    Field(description="What you call it in your own system: unique among the complaints that you register, and the way to find it again."),
+    Field(description="Your own id for it: unique among the complaints that you register. You can find it by this id."),
 ]
 MetadataKey = Annotated[str, Form(r"^[a-z0-9_-]{1,40}$", "Name a key with 1 to 40 small Latin letters, digits, _ and -.")]
-MetadataValue = Annotated[str, StringConstraints(max_length=500), AfterValidator(storable)]
+MetadataValue = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(line)]
 Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=20)]
-Attachments = Annotated[tuple[Reference, ...], Field(max_length=MOST_ATTACHMENTS)]
+Attachments = Annotated[tuple[Short, ...], Field(max_length=MOST_ATTACHMENTS)]
 
 
 class RegisterBody(Body):
@@ -89,8 +83,8 @@ class RegisterBody(Body):
     email: Email | None = None
     address: Short | None = None
     service_number: Short | None = None
-    product: Label | None = None
-    area: Label | None = None
+    product: Short | None = None
+    area: Short | None = None
     since: Day | None = None
     remedy: Words | None = None
     instruction: Words | None = None
@@ -107,7 +101,7 @@ class RegisterBody(Body):
 
 
 class SearchBody(Body):
-    """Exactly one of the three, written in whatever way. limit, cursor: as in every list."""
+    """Exactly one of the three, in any notation. limit, cursor: as in every list."""
 
     phone: Short | None = None
     account: Short | None = None

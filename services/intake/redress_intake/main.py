@@ -23,6 +23,7 @@ service = Service(
     routes=[api.router, api.subscriptions, api.statistics],
     webhooks=api.webhooks,
     reactors=reactors,
+    variables=[policies.SETTING],
     fold=8,
 )
 app = service.app()

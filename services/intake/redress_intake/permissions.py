@@ -49,6 +49,15 @@ FORGETS: Roles = {"supervisor": ANYTHING}
 # Over all numbers: front ends find what they have by its id or number, for whose complaint it is, is not known of them.
 SEARCHES: Roles = {"agent": ANYTHING_UNLESS_BY_AREA, "supervisor": ANYTHING}
 LISTS: Roles = {"front-end": OWN_UNLESS_SHARED, **SEARCHES}
+# Names of products and areas are nothing of anybody.
+EVERYBODY: Roles = {
+    "front-end": ANYTHING,
+    "agent": ANYTHING,
+    "handler": ANYTHING,
+    "supervisor": ANYTHING,
+    "ops": ANYTHING,
+    "bi": ANYTHING,
+}
 WATCHES: Roles = {"supervisor": ANYTHING, "ops": ANYTHING}
 BY_CHANNEL: tuple[Role, ...] = ("front-end",)
 COUNTS: Roles = {"supervisor": ANYTHING, "ops": ANYTHING, "bi": ANYTHING}
@@ -68,6 +77,7 @@ PERMISSIONS = Permissions(
         "GET /complaints/{complaint}/said": LOOKS,
         "GET /complaints/{complaint}/stages": LOOKS,
         "GET /complaints/{complaint}/stages/stream": LOOKS,
+        "GET /catalogue": EVERYBODY,
         "GET /pending": WATCHES,
         "GET /statistics/open": COUNTS,
         "POST /subscriptions": IS_TOLD,

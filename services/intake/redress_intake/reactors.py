@@ -108,7 +108,7 @@ class WebhookSender:
         except httpcore.TimeoutException:
             raise Later(f"The receiver did not answer within {TIMEOUT.total_seconds():g} s.") from None
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-            raise Later(f"The receiver could not be reached, or broke the connection off: {type(error).__name__}.") from None
+            raise Later(f"The receiver could not be reached, or closed the connection: {type(error).__name__}.") from None
         if answer.status == 410:
             raise Never("gone", "The receiver answered 410: it is gone.")
         if not 200 <= answer.status < 300:

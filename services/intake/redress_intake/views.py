@@ -14,11 +14,13 @@ import orjson
 from pydantic import BaseModel, Field
 
 from redress_chassis import PathLink, filled
+from redress_events.attachments import names_in
 from redress_events.contracts.callback import CloseReason
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented, ComplaintWithdrawn, EarlierComplaint
 from redress_events.contracts.triage import Category, Severity
 from redress_events.event import from_micros
 from redress_events.vocabulary import Channel, ContactKind
+from redress_intake.domain.catalogue import Catalogue
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.first_answer import FirstAnswer, Language
 from redress_intake.domain.history import SAID, STAGES
@@ -32,7 +34,10 @@ from redress_spine.store.states import Loaded
 
 # The personal fields of each part of an answer that not everybody is shown; who is: `reads` in permissions.py.
 CONTACT = ("customer", "on_behalf_of", "contact_person", "phone", "email", "address", "account", "service_number", "instruction")
-PERSONAL: Mapping[str, tuple[str, ...]] = {"words": ("text", "remedy", "external_id", "metadata"), "contact": CONTACT}
+PERSONAL: Mapping[str, tuple[str, ...]] = {
+    "words": ("text", "remedy", "product_said", "area_said", "attachment_names", "external_id", "metadata"),
+    "contact": CONTACT,
+}
 
 ORDER: tuple[StageName, ...] = get_args(StageName)
 Age = Literal["under-1-day", "1-to-3-days", "3-to-7-days", "7-to-14-days", "14-to-30-days", "over-30-days"]
@@ -132,12 +137,19 @@ class SaidView(BaseModel):
     at: datetime
     text: str | None = None
     attachments: tuple[str, ...] = ()
+    attachment_names: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, entry: Listed, words: Mapping[str, str]) -> SaidView:
         data = entry.data
-        text, attachments = words.get(data["words"] or ""), data.get("attachments", ())
-        return cls(what=data["what"], n=data["n"], at=entry.at, text=text, attachments=attachments)
+        return cls(
+            what=data["what"],
+            n=data["n"],
+            at=entry.at,
+            text=words.get(data["words"] or ""),
+            attachments=data.get("attachments", ()),
+            attachment_names=names_in(words.get(data.get("names", ""))) or None,
+        )
 
 
 class SaidPage(BaseModel):
@@ -244,8 +256,11 @@ class ComplaintView(ComplaintHead):
     remedy: str | None = None
     product: str | None = None
     area: str | None = None
+    product_said: str | None = None
+    area_said: str | None = None
     since: datetime | None = None
     attachments: tuple[str, ...]
+    attachment_names: tuple[str, ...] | None = None
     refers_to: EarlierView | None = None
     external_id: str | None = None
     metadata: dict[str, str] | None = None
@@ -265,6 +280,9 @@ class ComplaintView(ComplaintHead):
             **_head(loaded),
             text=opened.get("text"),
             remedy=opened.get("remedy"),
+            product_said=opened.get("product_said"),
+            area_said=opened.get("area_said"),
+            attachment_names=names_in(opened.get("attachment_names")) or None,
             refers_to=EarlierView.of(own.refers_to),
             external_id=opened["external_id"].partition("\n")[2] if "external_id" in opened else None,
             metadata=orjson.loads(opened["metadata"]) if "metadata" in opened else None,
@@ -273,6 +291,26 @@ class ComplaintView(ComplaintHead):
             visit=_visit(complaint),
             internal=_internal(loaded, opened) if "internal" in shown else None,
         )
+
+
+class CatalogueEntryView(BaseModel):
+    """A product or an area, and its names."""
+
+    code: str
+    en: str
+    zh: str
+
+
+class CatalogueView(BaseModel):
+    """What the operator's catalogue has. Everything else is `other`."""
+
+    products: list[CatalogueEntryView]
+    areas: list[CatalogueEntryView]
+
+    @classmethod
+    def of(cls, catalogue: Catalogue) -> CatalogueView:
+        products, areas = ([filled(CatalogueEntryView, each) for each in kind] for kind in (catalogue.products, catalogue.areas))
+        return cls(products=products, areas=areas)
 
 
 class PendingView(BaseModel):
@@ -449,8 +487,10 @@ def references(complaint: Complaint, shown: Collection[str]) -> list[str]:
 
 
 def references_said(entries: Sequence[Listed], shown: Collection[str]) -> list[str]:
-    """The later words, if words are shown."""
-    return [entry.data["words"] for entry in entries if entry.data["words"]] if "words" in shown else []
+    """The later words and the names of what came with them, if words are shown."""
+    if "words" not in shown:
+        return []
+    return [reference for entry in entries for name in ("words", "names") if (reference := entry.data.get(name))]
 
 
 def _head(loaded: Loaded) -> dict[str, Any]:

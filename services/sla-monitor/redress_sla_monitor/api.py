@@ -15,7 +15,7 @@ from redress_sla_monitor.queries import DUE, LATE
 from redress_sla_monitor.views import ClocksView, WaitingPage, WaitingView, Which
 
 router = APIRouter(tags=["deadlines"])
-WhichDeadlines = Annotated[Which, Parameter(alias="state", description="due: still to be kept. late: breached, and still running.")]
+WhichDeadlines = Annotated[Which, Parameter(alias="state", description="due: the deadline is ahead. late: breached, and still running.")]
 Before = Annotated[Moment | None, Parameter(description="Only deadlines before this time.")]
 
 
@@ -30,7 +30,7 @@ Now = Annotated[datetime, Depends(clock)]
 
 @router.get("/complaints/{complaint}/clocks", responses=problems(404))
 async def list_clocks(complaint: SubjectId, call: Permitted[Watch], now: Now) -> ClocksView:
-    """Every clock of the complaint: its deadline, its state, the time left, and day by day why the deadline is when it is."""
+    """Every clock of the complaint: its deadline, its state, the time left, and day by day how the deadline was computed."""
     return ClocksView.of(await call.read(complaint), now, call.policies.calendars)
 
 

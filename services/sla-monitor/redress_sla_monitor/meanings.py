@@ -6,21 +6,21 @@ from redress_chassis import Meanings
 from redress_events.meanings import EXAMPLES, FIELDS
 
 MEANINGS = Meanings(
-    summary="The deadlines of complaints: what is due, what is late, and why a deadline is when it is.",
+    summary="The deadlines of complaints: what is due, what is late, and how each deadline was computed.",
     tags={"deadlines": "Clocks and their deadlines."},
     fields={
         "before": "Only deadlines before this time.",
         "clock": "Which step is timed.",
         "clocks": "The complaint's clocks, in the order in which they were started.",
         "n": "Which clock of this name it is in the cycle, from 1.",
-        "state": "`open`: it runs. `late`: it runs, past its deadline. `met`: the step was done. `cancelled`: it is not wanted any more.",
-        "verdict": "`breached` where the deadline passed, `annulled` where an event that came late shows that it was kept after all.",
+        "state": "`open`: it runs. `late`: it runs, past its deadline. `met`: the step was done. `cancelled`: it is no longer needed.",
+        "verdict": "`breached` where the deadline passed, `annulled` where an event that came late shows that it was met after all.",
         "policy": "The policy that set it, as id@version.",
         "calendar": "The calendar by which it was computed, as id@version.",
-        "target": "How much time the step may take, as the policy says it.",
+        "target": "How much time the step may take, as the policy states it.",
         "starts_at": "When it was started.",
         "deadline": "By when the step is to be done.",
-        "provisional": "Whether it leans on a year whose holidays are not published yet.",
+        "provisional": "Whether it depends on a year whose holidays are not published yet.",
         "seconds_left": "Seconds to the deadline, with nights and holidays; negative once it has passed, null once the clock has ended.",
         "ended": "What ended it; null while it runs.",
         "ended_at": "When it ended; null while it runs.",

@@ -19,21 +19,21 @@ router = APIRouter(tags=["triage"])
 
 @router.get("/complaints/{complaint}/classification", responses=problems(404))
 async def read_classification(complaint: SubjectId, call: Permitted[Complaint]) -> ClassificationView:
-    """How the complaint was classified, by whom, on which words, and where it stands."""
+    """How the complaint was classified, by whom, by which words, and where it stands."""
     seen = await call.read(complaint)
     return ClassificationView.of(seen, await call.words(seen, *references(seen.state)))
 
 
 @router.post("/complaints/{complaint}/reclassification", responses=problems(404, 409, 412))
 async def reclassify_complaint(complaint: SubjectId, body: ReclassificationBody, call: Permitted[Complaint]) -> ClassificationView:
-    """Say what it is, or confirm what the rules proposed. It moves to another department where the routing table says so."""
+    """Classify the complaint, or confirm what the rules proposed. It moves to another department where the routing table says so."""
     seen = await call.decide(complaint, body.command(call.policies), partial(reclassify, rules=call.policies))
     return ClassificationView.of(seen, await call.words(seen, *references(seen.state)))
 
 
 @router.post("/complaints/{complaint}/routing", responses=problems(404, 409, 412))
 async def reroute_complaint(complaint: SubjectId, body: RoutingBody, call: Permitted[Complaint]) -> ClassificationView:
-    """Send it to another department or queue."""
+    """Route the complaint to another department or queue."""
     seen = await call.decide(complaint, body.command(call.policies), reroute)
     return ClassificationView.of(seen, await call.words(seen, *references(seen.state)))
 

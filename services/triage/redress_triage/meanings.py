@@ -6,7 +6,7 @@ from redress_chassis import Meanings
 from redress_events.meanings import EXAMPLES, FIELDS
 
 MEANINGS = Meanings(
-    summary="How complaints are classified and where they are routed, and what a person corrects of it.",
+    summary="How complaints are classified, where they are routed, and how people correct that.",
     tags={"triage": "Classification, routing, and what a person must decide."},
     fields={
         "at": "When it was decided; null where it was not.",
@@ -17,7 +17,7 @@ MEANINGS = Meanings(
         "classification": "How it is classified; null before the first classification.",
         "routing": "Where it is routed; null before the first routing.",
         "review_since": "Since when it waits for a person to decide; null if it does not.",
-        "evidence": "The places in the text by which the rules decided.",
+        "evidence": "The places in the text on which the rules decided.",
         "transferred": "Whether the department has passed it on to another since.",
         "waiting_since": "Since when it waits.",
         "excerpt": "The beginning of the text; null for those who may not read it.",
@@ -45,10 +45,10 @@ MEANINGS = Meanings(
         "Category.id": "The name by which programs know the category.",
         "Department.id": "The name by which programs know the department.",
         "Reclassification.kind": "What the contact is; left out, it stays as it is.",
-        "Reclassification.severity": "How grave it is; left out, it stays as it is.",
+        "Reclassification.severity": "How serious it is; left out, it stays as it is.",
         "Reclassification.category": "What it is about.",
         "Reclassification.reason": "Why.",
-        "Rerouting.department": "The department that is to have it.",
+        "Rerouting.department": "The department to route it to.",
         "Rerouting.queue": "The queue of that department.",
         "Rerouting.reason": "Why.",
     },

@@ -104,7 +104,7 @@ capabilities:
 {{- end }}
 
 {{- /* kafka: whose user; postgres: whose password, owner: whose beside it; tls: whose certificate; token: the secret with one. masterKey,
-macKeys, identity, policy, tlsCa, tracingCa: whether they are mounted. */ -}}
+macKeys, identity, policy, catalogue, tlsCa, tracingCa: whether they are mounted. */ -}}
 {{- define "redress.mounts" -}}
 {{- with .kafka }}
 - { name: kafka, mountPath: /etc/redress/kafka, readOnly: true }
@@ -134,6 +134,9 @@ macKeys, identity, policy, tlsCa, tracingCa: whether they are mounted. */ -}}
 {{- if .policy }}
 - { name: policy, mountPath: /etc/redress/policy, readOnly: true }
 {{- end }}
+{{- if .catalogue }}
+- { name: catalogue, mountPath: /etc/redress/catalogue, readOnly: true }
+{{- end }}
 {{- if .owner }}
 - { name: owner, mountPath: /etc/redress/owner, readOnly: true }
 {{- end }}
@@ -148,6 +151,9 @@ macKeys, identity, policy, tlsCa, tracingCa: whether they are mounted. */ -}}
 {{- end }}
 {{- if .token }}
 - { name: token, mountPath: /etc/redress/token, readOnly: true }
+{{- end }}
+{{- if .catalogue }}
+- { name: catalogue, mountPath: /etc/redress/catalogue, readOnly: true }
 {{- end }}
 - { name: tmp, mountPath: /tmp }
 {{- end }}
@@ -227,6 +233,12 @@ macKeys, identity, policy, tlsCa, tracingCa: whether they are mounted. */ -}}
     name: {{ $values.policy.configMap }}
     items: [{ key: {{ $values.policy.key }}, path: policy.yaml }]
 {{- end }}
+{{- if .catalogue }}
+- name: catalogue
+  configMap:
+    name: {{ $values.catalogue.configMap }}
+    items: [{ key: {{ $values.catalogue.key }}, path: catalogue.yaml }]
+{{- end }}
 {{- with .owner }}
 - name: owner
   secret:
@@ -260,6 +272,12 @@ macKeys, identity, policy, tlsCa, tracingCa: whether they are mounted. */ -}}
     secretName: {{ . }}
     defaultMode: 0440
     items: [{ key: token, path: token }]
+{{- end }}
+{{- if .catalogue }}
+- name: catalogue
+  configMap:
+    name: {{ $values.catalogue.configMap }}
+    items: [{ key: {{ $values.catalogue.key }}, path: catalogue.yaml }]
 {{- end }}
 - name: tmp
   emptyDir: { sizeLimit: 256Mi }

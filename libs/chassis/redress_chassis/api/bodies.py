@@ -27,17 +27,12 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import json_or_python_schema, no_info_after_validator_function, no_info_wrap_validator_function
 
-from redress_spine.processing.skips import WHY_LENGTH, checked_why
+from redress_chassis.api.texts import line, lines
+from redress_spine.processing.skips import WHY_LENGTH, checked_why, seems_personal
 
 View = TypeVar("View", bound=BaseModel)
 LEAST_REASON = 20  # characters: room for a ticket and a sentence
 EARLIEST, LATEST = 1900, 2200  # years; beyond them times are typing errors, and some cannot be turned into UTC
-
-
-def storable(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("NUL characters cannot be stored.")
-    return text
 
 
 def checked_reason(text: str) -> str:
@@ -80,17 +75,21 @@ def _in_words(value: object) -> object:
 
 def _of_our_age(moment: datetime) -> datetime:
     if not EARLIEST < moment.year < LATEST:
-        raise ValueError(f"A time lies between {EARLIEST} and {LATEST}.")
+        raise ValueError(f"A time must be between {EARLIEST} and {LATEST}.")
     return moment
 
 
-Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(storable)]
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000), AfterValidator(storable)]
-# What stands in clear on the log: names out of a list, with no room for a customer's own words.
+def _in_clear(text: str) -> str:
+    if seems_personal(text):
+        raise ValueError("This is kept in clear: write a name without a phone number or an e-mail address.")
+    return text
+
+
+Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(line)]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000), AfterValidator(lines)]
+# What stands in clear on the log: the name of something, with no room for a customer's own words.
 Label = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=80),
-    Form(r"""^[\w \-./&+'’“”"()（）·、]+$""", "Write letters, digits, spaces and - . / & + ' ( ) · 、 only."),
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(line), AfterValidator(_in_clear)
 ]
 # Why somebody does what is seldom right: kept in clear for ever.
 Reason = Annotated[str, Field(min_length=LEAST_REASON, max_length=WHY_LENGTH), AfterValidator(checked_reason)]

@@ -27,7 +27,7 @@ def check(if_match: str | None, etag: str) -> None:
     if if_match is None or if_match.strip() == "*":
         return
     if etag not in strong_tags(if_match):
-        raise Problem(412, "precondition-failed", "This has changed since you read it. Read it again and decide anew.")
+        raise Problem(412, "precondition-failed", "This has changed since you read it. Read it again, then decide again.")
 
 
 def is_conditional(method: str, path: str) -> bool:

@@ -29,17 +29,17 @@ WITH_BODY = (413, 415)
 SENTENCES = {
     400: "The request is malformed: JSON, address, cursor or idempotency key.",
     401: "No token, or one that cannot be accepted.",
-    403: "The caller has none of the roles that may.",
-    404: "Not there, or not for this caller.",
+    403: "The caller has none of the roles that may do this.",
+    404: "Not found, or not visible to this caller.",
     409: "Not allowed in the present state; `code` says why.",
     412: "It has changed since the tag in If-Match was read.",
     413: "The body is too large.",
     415: "The body is not JSON in UTF-8.",
     422: "A value is not acceptable, or the idempotency key stands for another request; `errors` points to what is wrong.",
-    429: "The caller asks for too much; repeat after Retry-After seconds.",
-    503: "Something needed is away, or too much is under way; repeat after Retry-After seconds.",
+    429: "The caller sends too many requests; repeat after Retry-After seconds.",
+    503: "A system that is needed does not answer, or too many requests are in progress; repeat after Retry-After seconds.",
 }
-GLASS = "Why you must read what is out of your reach. It is recorded with your name. UTF-8, percent-encoded where that is not ASCII."
+GLASS = "Why you must read what is outside your rights. It is recorded with your name. UTF-8, percent-encoded where that is not ASCII."
 TEXT = {"type": "string"}
 NOTES = re.compile(r"(?:^|(?<=\. ))[a-z_]+(?:, [a-z_]+)*: .*$")  # of a docstring about its fields; they are said at the fields
 SCHEMA_PATH = "#/components/schemas/"
@@ -56,10 +56,10 @@ ETAG = {
     "example": '"9f86d081884c7d65"',
 }
 LOCATION = {"description": "The path of what was created.", "required": True, "schema": {"type": "string", "format": "uri-reference"}}
-NOT_MODIFIED = {"description": "It stands as your tag in If-None-Match says: there is nothing to show.", "headers": {"ETag": ETAG}}
-DONE = {"201": "Created.", "202": "It will be done.", "204": "Done; there is nothing to say."}
+NOT_MODIFIED = {"description": "The state is still that of your tag in If-None-Match: the answer has no body.", "headers": {"ETag": ETAG}}
+DONE = {"201": "Created.", "202": "It will be done.", "204": "Done; the answer has no body."}
 AGAIN = {
-    "description": "`true` where this answers a request that was repeated under its key: nothing was done again.",
+    "description": "`true` where this is the first answer again, for a request that was repeated with its key: nothing was done twice.",
     "schema": {"type": "string", "enum": ["true"]},
 }
 TOKEN = (
@@ -77,8 +77,7 @@ SCHEMAS: dict[str, Any] = {
             "type": TEXT | {"format": "uri", "description": "The code as a URN.", "examples": ["urn:redress:problem:invalid"]},
             "title": TEXT | {"description": "The code in words.", "examples": ["Invalid"]},
             "status": {"type": "integer", "description": "The status of the answer.", "examples": [422]},
-            "detail": TEXT
-            | {"description": "What is wrong and what to do, in a sentence for people.", "examples": ["body /text: This is needed."]},
+            "detail": TEXT | {"description": "What is wrong and what to do, in plain words.", "examples": ["body /text: This is needed."]},
             "code": TEXT | {"description": "What is wrong, for programs: stable. docs/errors.md lists all codes.", "examples": ["invalid"]},
             "trace": TEXT
             | {
@@ -273,7 +272,7 @@ def _renamed(schema: dict[str, Any], meanings: Meanings) -> dict[str, Any]:
     names = meanings.schemas(schema["components"]["schemas"])
     if len(set(names.values())) < len(names):
         twice = sorted({new for new in names.values() if list(names.values()).count(new) > 1})
-        raise ValueError(f"Two schemas would be called {', '.join(twice)}: name one of them otherwise in the service's meanings.")
+        raise ValueError(f"Two schemas would be called {', '.join(twice)}: give one of them another name in the service's meanings.")
 
     def rename(node: Any, whole: bool = False) -> Any:
         if isinstance(node, dict):

@@ -130,6 +130,10 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         serving, context = scope["app"].state.serving, request_context_of(scope)
+        if context.method == "HEAD":  # it has no content that anybody could follow
+            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
         with serving.streams.following(self._subject, self._caller) as follower:
             news = await self._news(serving.engine)
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})

@@ -102,7 +102,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _object_examined(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
-        found[name] = _Bad("duplicate-name", "This name is there twice.") if name in found else value
+        found[name] = _Bad("duplicate-name", "This name is used twice.") if name in found else value
     return found
 
 

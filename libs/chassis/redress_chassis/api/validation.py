@@ -10,9 +10,10 @@ Where = Literal["body", "path", "query", "header"]
 PARTS: Mapping[str, Where] = {"body": "body", "path": "path", "query": "query"}
 MOST_FLAWS = 50  # a body of ten thousand unknown fields is not worth ten thousand sentences
 # What to write, in place of pydantic's words for what was written. `test_every_error_says_what_to_write` meets them all.
-_TIME, _INTEGER, _OBJECT, _LIST = (
+_TIME, _INTEGER, _NUMBER, _OBJECT, _LIST = (
     "Write a time with its zone, like 2026-03-02T12:00:00+08:00.",
     "Write a whole number, like 3.",
+    "Write a number, like 1.5.",
     'Write an object, like {{"name": "value"}}.',
     'Write a list, like ["one", "two"].',
 )
@@ -21,7 +22,7 @@ SENTENCES: Mapping[str, str] = {
     "missing": "This is needed.",
     "extra_forbidden": "This name is not known here. Leave it out, or correct its spelling.",
     "string_type": 'Write a text in quotes, like "text".',
-    "string_too_short": "Write something here: it must not be empty.",
+    "string_too_short": "Write {min_length} characters at least.",
     "string_too_long": "Write {max_length} characters at most.",
     "string_unicode": "Write a text in UTF-8.",
     "literal_error": "Write one of these: {expected}.",
@@ -34,10 +35,13 @@ SENTENCES: Mapping[str, str] = {
     "int_parsing": _INTEGER,
     "int_parsing_size": _INTEGER,
     "int_from_float": _INTEGER,
-    "greater_than": "Write a number above {gt}.",
-    "greater_than_equal": "Write a number from {ge} on.",
-    "less_than": "Write a number below {lt}.",
-    "less_than_equal": "Write a number up to {le}.",
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "finite_number": _NUMBER,
+    "greater_than": "Write a number greater than {gt}.",
+    "greater_than_equal": "Write {ge} or a higher number.",
+    "less_than": "Write a number less than {lt}.",
+    "less_than_equal": "Write {le} or a lower number.",
     "datetime_type": _TIME,
     "datetime_parsing": _TIME,
     "datetime_from_date_parsing": _TIME,
@@ -52,6 +56,7 @@ SENTENCES: Mapping[str, str] = {
     "model_type": _OBJECT,
     "model_attributes_type": _OBJECT,
 }
+NOT_EMPTY = "Write something here: it must not be empty."  # where one character is enough
 LONGEST_TOKEN = 64  # characters of a field name that somebody else made up
 
 
@@ -91,6 +96,8 @@ def _flaw(error: Mapping[str, Any], body: Any) -> Flaw:
 
 
 def _detail(error: Mapping[str, Any]) -> str:
+    if error["type"] == "string_too_short" and error.get("ctx", {}).get("min_length", 1) == 1:
+        return NOT_EMPTY
     if (sentence := SENTENCES.get(error["type"])) is not None:
         return sentence.format_map({name: _counted(value) for name, value in error.get("ctx", {}).items()})
     return str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")

@@ -52,7 +52,7 @@ class Jwks:
                 await self._refresh()
                 found, now = self._find(algorithm, kid), self._monotonic()
         if not self._fresh(now):
-            raise unavailable("The token issuer's keys cannot be had, so no token can be checked.", RETRY_EVERY)
+            raise unavailable("The token issuer's keys cannot be fetched, so no token can be checked.", RETRY_EVERY)
         return found
 
     def away(self) -> float:

@@ -98,7 +98,7 @@ class ClaimReader:
         roles = self.ours(named) | (self.client_roles.get(client, frozenset()) if machine and client is not None else frozenset())
         subject = self._first(claims, layout.subject)
         if subject is None:
-            raise ValueError(f"the claim {' or '.join(map(self.claim, layout.subject))} is missing or no name")
+            raise ValueError(f"the claim {' or '.join(map(self.claim, layout.subject))} is missing or not a name")
         department = self._first(claims, layout.department) or self._department(groups)
         jti = claims.get("jti")
         caller = Caller(subject, roles, department, self._channels(claims, client), self._areas(claims, groups))
@@ -139,7 +139,7 @@ class ClaimReader:
         if found is None:
             return []
         if not isinstance(found, list) or not all(is_name(each) for each in found):
-            raise ValueError(f"the claim {claim} is no list of names")
+            raise ValueError(f"the claim {claim} is not a list of names")
         return found
 
     def _first(self, claims: Mapping[str, Any], names: Iterable[str]) -> str | None:
@@ -147,7 +147,7 @@ class ClaimReader:
             if (found := found_in(claims, claim)) is None:
                 continue
             if not is_name(found):
-                raise ValueError(f"the claim {claim} is missing or no name")
+                raise ValueError(f"the claim {claim} is missing or not a name")
             return str(found)
         return None
 

@@ -103,9 +103,9 @@ class Permission:
         if channel in caller.channels or not (caller.roles & self.roles.keys()).issubset(self.by_channel):
             return
         if not caller.channels:
-            raise Problem(403, "wrong-channel", "Your token names no channel, so you cannot register what came by one.")
+            raise Problem(403, "wrong-channel", "Your token names no channel, so you cannot register anything from a channel.")
         own = ", ".join(sorted(caller.channels))
-        raise Problem(403, "wrong-channel", f"You register what came by your own channels alone: {own}.")
+        raise Problem(403, "wrong-channel", f"You may register only what comes from your own channels: {own}.")
 
     @property
     def behind(self) -> frozenset[Role]:

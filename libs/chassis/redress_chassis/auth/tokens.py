@@ -114,12 +114,12 @@ class Tokens:
         header = header_of(token)
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in ALGORITHMS:
-            raise bad_token("The token is not signed by RS256 or ES256.")
+            raise bad_token("The token is not signed with RS256 or ES256.")
         if not isinstance(kid, (str, type(None))):
             raise bad_token("The token's header is malformed.")
         key = await self._jwks.key(algorithm, kid)
         if key is None:
-            raise bad_token("The token is signed by a key that the issuer does not publish.")
+            raise bad_token("The token is signed with a key that the issuer does not publish.")
         try:
             claims = jwt.decode(token, key, algorithms=[algorithm]).claims
         except UNREADABLE:
@@ -143,7 +143,7 @@ class Tokens:
             raise bad_token(f"The token cannot be used: {error.description}.") from None
         expiry: float = claims["exp"]
         if expiry > now + self._rules.longest + LEEWAY:  # whoever writes milliseconds writes tokens that live for ever
-            raise bad_token(f"The token lives too long: it may expire {self._rules.longest:.0f} seconds from now at the latest.")
+            raise bad_token(f"The token is valid for too long: it may expire {self._rules.longest:.0f} seconds from now at the latest.")
         return expiry
 
 
@@ -160,10 +160,10 @@ def check_type(header: Mapping[str, Any], claims: Mapping[str, Any], types: froz
     401."""
     kind = header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in types:
-        raise bad_token("The token is of another type than access tokens have here.")
+        raise bad_token("The token's type is not one that access tokens have here.")
     said = claims.get("typ", "Bearer")  # Keycloak's: ID, Refresh, Logout, and DPoP, which is worth nothing without its proof
     if not isinstance(said, str) or said.lower() != "bearer":
-        raise bad_token("The token is no access token: it says that it is of another type.")
+        raise bad_token("The token is not an access token: it says that it is of another type.")
     if any(claim in claims for claim in OF_ID_TOKENS):
         raise bad_token("The token is an ID token. Send the access token.")
 

@@ -169,7 +169,7 @@ class GuardedConnection(HttpToolsProtocol):
         if self._too_large:
             self.refuse("head-too-large", too_large_head(self._limits))
         else:
-            self.refuse("malformed", Problem(400, "malformed-request", "This is no HTTP/1.1 request that can be read."))
+            self.refuse("malformed", Problem(400, "malformed-request", "This is not a readable HTTP/1.1 request."))
 
     def shutdown(self) -> None:
         if self._awaited is Awaited.END:
@@ -242,7 +242,7 @@ def too_slow(what: str, seconds: float) -> Problem:
 
 
 def full() -> Problem:
-    detail = "As many connections as may be are busy with requests. Repeat after a moment with the same key: nothing was done."
+    detail = "Every connection that this server accepts is busy. Repeat after a moment with the same key: nothing was done."
     return Problem(503, "busy", detail, headers={"retry-after": "1"})
 
 

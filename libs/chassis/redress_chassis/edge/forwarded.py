@@ -33,8 +33,9 @@ class ForwardedPrefix:
         if scope["type"] == "http" and (said := dict(scope["headers"]).get(PREFIX)) and self._trusts(scope):
             prefix = said.decode("latin-1")
             if PLACE_OF_PATH.fullmatch(prefix):
-                path = scope["path"].removeprefix(scope["root_path"])
-                scope = {**scope, "root_path": prefix, "path": prefix + path, "raw_path": (prefix + path).encode()}
+                root = scope["root_path"]
+                path, raw = scope["path"].removeprefix(root), scope["raw_path"].removeprefix(root.encode())
+                scope = {**scope, "root_path": prefix, "path": prefix + path, "raw_path": prefix.encode() + raw}
         await self._app(scope, receive, send)
 
     def _trusts(self, scope: Scope) -> bool:

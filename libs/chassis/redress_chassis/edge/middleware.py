@@ -39,7 +39,10 @@ from redress_spine.tracing import Span, Tracer
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # What programs of other origins' pages may send and read, where a setting lets them call at all.
 ALLOWED_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-ALLOWED_HEADERS = ("authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "traceparent", BREAK_GLASS.lower())
+ALLOWED_HEADERS = (
+    *("authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "last-event-id", "traceparent"),
+    BREAK_GLASS.lower(),
+)
 EXPOSED_HEADERS = ("etag", "idempotency-replayed", "location", "retry-after")
 log = structlog.get_logger()
 
@@ -322,7 +325,7 @@ def _check_type(request_context: RequestContext) -> None:
     json = media == "application/json" or (media.startswith("application/") and media.endswith("+json"))
     if not json or charset not in ("", "utf-8", "utf8") or request_context.headers.get(b"content-encoding", b"identity") != b"identity":
         headers = {"accept-post": "application/json"} if request_context.method == "POST" else {}
-        raise Problem(415, "unsupported-media-type", "Send the body as application/json in UTF-8, not compressed.", headers=headers)
+        raise Problem(415, "unsupported-media-type", "Send the body as application/json in UTF-8, without compression.", headers=headers)
 
 
 def _check_address(scope: Scope) -> None:

@@ -81,7 +81,7 @@ def parse(address: str, *, local: bool = False) -> ParsedAddress:
     if parts.scheme == "http" and not local:
         raise Forbidden("not-https", "The address must begin with https://.")
     if parts.username is not None or parts.password is not None or parts.fragment or "#" in address:
-        raise Forbidden("bad-address", "The address must hold no user, no password and no fragment.")
+        raise Forbidden("bad-address", "The address must have no user, no password and no fragment.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return ParsedAddress(parts.scheme, host, port or (443 if parts.scheme == "https" else 80), path)
 

@@ -20,15 +20,15 @@ from redress_spine.store.database import UNREACHABLE
 RETRY_AFTER = 2  # seconds, where the cause does not say: a database's restart takes about that long
 
 RESTORED = (
-    "This service's database was restored, or another server took over, and it may lack what was recorded last: "
-    "nothing is recorded or shown until operations have compared it with the log. Repeat this later with the same key."
+    "This service's database was restored or failed over, and may lack the latest records. Nothing is recorded "
+    "or shown until operations have compared it with the log. Repeat this later with the same key."
 )
 
 
-NOT_YET = "This service does not know it, and has not read everything yet. Repeat after a moment with the same key."
-KEY_MISSING = "The key to these words is not here, so they can be neither read nor added to. Repeat with the same key, or later."
-PLAINTEXT_MISSING = "Some words cannot be read here. They were not deleted: tell operations."
-CLOCK_OFF = "This server's clock is wrong, so it decides nothing. Repeat with the same key: another server may answer."
+NOT_YET = "This service does not know it yet: it has not read the whole log. Repeat after a moment with the same key."
+KEY_MISSING = "The encryption key is not here, so the words can be neither read nor added to. Repeat later with the same Idempotency-Key."
+PLAINTEXT_MISSING = "Some of the words cannot be read here. They were not deleted. Tell operations."
+CLOCK_OFF = "This server's clock is wrong, so it accepts no command. Repeat with the same key: another server may answer."
 
 
 class Problem(Exception):
@@ -63,13 +63,13 @@ def unavailable(detail: str, retry_after: float = RETRY_AFTER) -> Problem:
 
 def busy(retry_after: float) -> Problem:
     """retry_after: seconds."""
-    detail = "More is asked of this server than it can answer in time. Repeat after a moment with the same key: nothing was done."
+    detail = "This server has more requests than it can answer in time. Repeat after a moment with the same key: nothing was done."
     return Problem(503, "busy", detail, headers=_retry(retry_after))
 
 
 def too_many(retry_after: float) -> Problem:
     """retry_after: seconds."""
-    detail = "You ask for more than one caller may. Repeat after a moment with the same key: nothing was done."
+    detail = "You send more requests than one caller may. Repeat after a moment with the same key: nothing was done."
     return Problem(429, "too-many-requests", detail, headers={"retry-after": str(ceil(retry_after) or 1)})
 
 
@@ -103,15 +103,15 @@ def problem_of(error: BaseException) -> Problem | None:
         case engine.Unknown():
             return not_found()
         case engine.Parked():
-            return Problem(409, "parked", "This is held until a record that could not be read is redriven. Ask operations.")
+            return Problem(409, "parked", "This is parked: one of its records could not be read. Ask operations.")
         case engine.KeyReused():
             return Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another request. Use a new one.")
         case engine.Forgotten():
             return Problem(409, "forgotten", "Its personal data were deleted; nothing can be added to it.")
         case engine.Conflict():
-            return Problem(409, "conflict", "Others changed this at the same moment, three times in a row. Read it again and repeat.")
+            return Problem(409, "conflict", "Others changed this at the same time, three times in a row. Read it again and repeat.")
         case engine.TooLarge():
-            return Problem(413, "too-large", "What would be recorded is larger than a record may be.")
+            return Problem(413, "too-large", "This would be larger than a record may be. Send less.")
         case engine.JournalRestored():
             return Problem(503, "journal-restored", RESTORED, headers={"retry-after": "60"})
         case engine.NotYet():
@@ -123,14 +123,14 @@ def problem_of(error: BaseException) -> Problem | None:
         case engine.ClockOff():
             return Problem(503, "clock-off", CLOCK_OFF, headers=_retry(error.retry_after))
         case engine.Unavailable():
-            return unavailable("Something that this answer needs cannot be reached. Try again.", error.retry_after)
+            return unavailable("A system that this answer needs cannot be reached. Try again.", error.retry_after)
         case _ if isinstance(error, UNREACHABLE):
-            return unavailable("Something that this answer needs cannot be reached. Repeat it with the same key.")
+            return unavailable("A system that this answer needs cannot be reached. Repeat the request with the same key.")
     return None
 
 
 def defect() -> Problem:
-    return Problem(500, "internal", "This is our mistake. Name the trace when you report it.")
+    return Problem(500, "internal", "This is a server error. Name the trace when you report it.")
 
 
 def _of_framework(error: HTTPException) -> Problem:

@@ -25,19 +25,20 @@ BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seco
 NOT_PROVED = (UNSIGNED, WRONG_MAC, UNKNOWN_KEY)  # of the reasons for which records are set aside, those that wake somebody
 # Measures of the engine: what each means to somebody who is woken by it.
 GAUGES = {
-    "backlog_events": "Events in the journal that the relay has not shipped; above 1,000 told by their positions, which have gaps.",
+    "backlog_events": "Events in the journal that the relay has not shipped; above 1,000 estimated from positions, which have gaps.",
     "lag_records": "Records on the log that are not projected.",
     "lag_seconds": "Age of the oldest record that is not projected, at most; 0 when all is.",
     "lost_records": "Records that were read and are no longer on the log.",
-    "refused_partitions": "Partitions of this replica that are not read, for their log is not the one that was read.",
-    "log_start_offset": "Highest first offset of the partitions from which nothing may ever be deleted: above 0 something was.",
+    "refused_partitions": "Partitions of this replica that are not read, because their log is not the one that was read.",
+    "log_start_offset": "Highest first offset of the partitions from which nothing may ever be deleted; above 0: something was deleted.",
     "wrong_settings": "Settings of the topics that are not what they must be.",
     "parked_subjects": "Subjects held back by a record that cannot be folded; counted to 10,000.",
     "dead_letters": "Records without a usable subject or a proof of their source, or in the wrong place; counted to 10,000.",
     "stuck_rows": "Rows whose work failed or changed nothing, waiting to be tried again; counted to 10,000.",
     "dead_effects": "Effects on the outside world that were given up, until somebody retries or drops them; counted to 10,000.",
     "mac_keys_unusable": "1 where the folder of MAC keys cannot be read as it is now: the keys that were read before go on.",
-    "timed_automations_wait_seconds": "How long timed automations that are due has waited for the log.",
+    "master_keys_unusable": "1 where a master key cannot be had that is needed now, or at the next start.",
+    "timed_automations_wait_seconds": "How long timed automations that are due have waited for the log.",
     "clock_skew_seconds": "By how much this replica's clock is ahead of its database's, at least; negative where it is behind.",
     "relay_leader": "1 in the replica that ships the journal.",
     "oldest_transaction_seconds": "Age of the oldest open write transaction of the cluster: it stalls every relay.",
@@ -72,7 +73,7 @@ class Metrics:
         )
         self._issuer_away = Gauge(
             "redress_issuer_away_seconds",
-            "How old the token issuer's keys are, if it was last asked for them in vain; else 0.",
+            "How old the token issuer's keys are, if the last attempt to fetch them failed; else 0.",
             registry=self.registry,
         )
         self._build = Gauge(

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Path, Request
 from fastapi import Query as Parameter
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
-from redress_chassis.api.bodies import Body, Form, Short, Words, storable
+from redress_chassis.api.bodies import Body, Form, Short, Words
 from redress_chassis.api.commands import Permitted
 from redress_chassis.api.openapi import problems
 from redress_chassis.api.paging import MOST, Limit, bad_cursor
+from redress_chassis.api.texts import line
 from redress_chassis.auth.permissions import ANYTHING, Roles
 from redress_chassis.edge.problems import not_found
 from redress_spine.messaging.envelope import SUBJECT
@@ -35,15 +36,15 @@ OPERATIONS: Mapping[str, Roles] = {
     "POST /ops/effects/{reactor}/{key}/retry": OPERATORS,
     "POST /ops/effects/{reactor}/{key}/drop": OPERATORS,
 }
-OFFSETS = r"^[0-9]{1,18}(\.[0-9]{1,18})*$"
 AT_ONCE = 50  # records or subjects that one request decides on
 
-Name = Annotated[str, Path(max_length=200), AfterValidator(storable)]
+Name = Annotated[str, Path(max_length=200), AfterValidator(line)]
 SubjectName = Annotated[str, Form(f"^{SUBJECT.pattern}$", "Write a kind and an id, like note/01981f6e-2d3c-7f4a-8b5e-6a7d8c9e0f12.")]
 SubjectFilter = Annotated[SubjectName | None, Parameter(description="That subject alone: `<kind>/<id>`.")]
 Place = Annotated[str, Form(r"^[^/]{0,249}/[0-9]{1,9}@[0-9]{1,18}$", "Write a topic, a partition and an offset, like topic/0@0.")]
-TopicName = Annotated[str, Field(min_length=1, max_length=249)]
-Subject = Annotated[str, Field(min_length=1, max_length=250)]
+LogPlace = Annotated[str, Form(r"^[0-9]{1,18}(\.[0-9]{1,18})*$", "Write the `next` of the page before, as it came.")]
+TopicName = Annotated[str, Field(min_length=1, max_length=249), AfterValidator(line)]
+Subject = Annotated[str, Field(min_length=1, max_length=250), AfterValidator(line)]
 Partition = Annotated[int, Field(ge=0, lt=2**31)]
 Offset = Annotated[int, Field(ge=0, lt=2**63)]
 Hex = Annotated[str, Field(max_length=2_000), Form("^([0-9a-f]{2})*$", "Write pairs of digits and small letters a to f.")]
@@ -93,7 +94,7 @@ class DropBody(Body):
 
 
 class SkipBody(Body):
-    """Which records, and why they may be passed over. It is kept in clear for ever: nothing of a customer."""
+    """Which records, and why they may be passed over. It is kept permanently in plain text: write nothing about a customer."""
 
     records: Annotated[list[RecordBody], Field(min_length=1, max_length=AT_ONCE)]
     why: Annotated[Short, AfterValidator(checked_why)]
@@ -126,7 +127,7 @@ async def read_log(
     request: Request,
     call: Permitted[Any],
     limit: Limit = MOST,
-    after: Annotated[str | None, Parameter(pattern=OFFSETS, max_length=20_000, description="`next` of the page before.")] = None,
+    after: Annotated[LogPlace | None, Parameter(max_length=20_000, description="`next` of the page before.")] = None,
     since: Annotated[AwareDatetime | None, Parameter(description="Where the first page begins; without it with what comes now.")] = None,
     subject: SubjectFilter = None,
     wait: Annotated[float, Parameter(ge=0, le=20, description="Seconds to wait for an event where there is none yet.")] = 0,
@@ -185,13 +186,13 @@ async def redrive_parked(request: Request, body: RedriveBody, call: Permitted[An
 
 @router.post("/redrive-set-aside")
 async def redrive_set_aside(request: Request, body: AsideBody, call: Permitted[Any]) -> TakenIn:
-    """Fold records that were set aside, where this release can read them."""
+    """Fold records that were set aside, if this release can read them."""
     return await _engine(request).redrive_aside(body.topic, body.partition, body.offsets, body.dry_run)
 
 
 @router.post("/skips")
 async def skip_records(request: Request, body: SkipBody, call: Permitted[Any]) -> Skipped:
-    """Pass over these records for ever, with all their copies, and redrive the rest. Said again it changes nothing."""
+    """Permanently skip these records, with all their copies, and redrive the rest. Repeating it changes nothing."""
     records = [
         SkippedRecord(each.topic, each.partition, each.offset, bytes.fromhex(each.content), bytes.fromhex(each.hash), each.event)
         for each in body.records
@@ -207,13 +208,13 @@ def _place(text: str) -> tuple[str, int, int]:
 
 @router.get("/effects")
 async def list_dead_letters(request: Request, call: Permitted[Any]) -> list[DeadEffect]:
-    """Effects on the outside world that were given up, with the last error of each; the newest 200."""
+    """Effects on other systems that were given up, with the last error of each; the newest 200."""
     return await _engine(request).dead_effects()
 
 
 @router.post("/effects/{reactor}/{key}/retry", status_code=204, responses=problems(404))
 async def retry_dead_letter(request: Request, reactor: Name, key: Name, call: Permitted[Any]) -> None:
-    """Try an effect that was given up again, from its first attempt on. The other side gets the same key as before."""
+    """Try a given-up effect again, from its first attempt on. The other side gets the same key as before."""
     try:
         await _engine(request).retry_effect(reactor, key)
     except NoSuchEffect:
@@ -222,7 +223,7 @@ async def retry_dead_letter(request: Request, reactor: Name, key: Name, call: Pe
 
 @router.post("/effects/{reactor}/{key}/drop", status_code=204, responses=problems(404))
 async def drop_dead_letter(request: Request, reactor: Name, key: Name, body: DropBody, call: Permitted[Any]) -> None:
-    """Never do an effect that was given up."""
+    """Drop a given-up effect permanently."""
     try:
         await _engine(request).drop_effect(reactor, key, call.actor, body.why)
     except NoSuchEffect:

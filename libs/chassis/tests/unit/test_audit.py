@@ -251,7 +251,7 @@ async def test_a_reason_changes_nothing_for_who_reaches_it_and_nothing_for_who_m
         ("write to li(at)example.com that it is done", "e-mail address"),
         ("%FF" * 20, "not UTF-8"),
         (f"{REASON}%0Aline", "a line break"),
-        (f"{REASON}%1B[2J", "a character that cannot be seen"),
+        (f"{REASON}%1B[2J", "an invisible character"),
     ],
 )
 async def test_a_reason_is_a_sentence_without_personal_data(ask, jar, reason, said):

@@ -5,6 +5,9 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field, ValidationError
+
+from redress_chassis.api.validation import flaws
 
 GOOD = {"title": "a", "text": "b"}
 SECRET = "张三 13800138000"
@@ -244,3 +247,18 @@ async def test_no_body_is_our_mistake(alice, jar, body, data):
     assert (len(jar.rows) > before) <= (answer.status_code == 201)
     if answer.status_code >= 400:
         assert answer.json()["code"]
+
+
+class Asked(BaseModel):
+    reason: str = Field(min_length=20)
+    word: str = Field(min_length=1)
+
+
+def test_a_text_that_is_too_short_is_told_how_long_it_must_be():
+    with pytest.raises(ValidationError) as refused:
+        Asked(reason="short", word="")
+    said = [{**each, "loc": ("body", *each["loc"])} for each in refused.value.errors()]
+    assert [(each.pointer, each.detail) for each in flaws(said, {"reason": "short", "word": ""})] == [
+        ("/reason", "Write 20 characters at least."),
+        ("/word", "Write something here: it must not be empty."),
+    ]

@@ -284,6 +284,9 @@ async def test_a_trusted_proxy_says_under_which_path_it_shows_the_service(serve,
         assert created.headers["location"] == f"{root}/notes/{created.json()['id']}"
         assert (await client.get(f"/notes/{created.json()['id']}", headers=told)).status_code == 200
         assert (await client.get("/openapi.json", headers=told)).json()["servers"][0]["url"] == root
+        for sent, expected in (("%ff", 400), ("%25ff", 404)):  # the address is judged as it was sent
+            answer = await client.get(f"/nowhere/{sent}", headers=told)
+            assert answer.status_code == expected, answer.text
 
 
 @pytest.mark.parametrize(("trusted", "counted"), [(HERE, "203.0.113.7"), ("10.0.0.0/8", HERE), (None, HERE)])

@@ -54,7 +54,7 @@ def test_who_is_trusted_is_an_address_or_a_network(monkeypatch, entry):
 
 @pytest.mark.parametrize("entry", ["0.0.0.0/0", "::/0"])
 def test_not_everybody_is_trusted(monkeypatch, entry):
-    assert "It names every address" in wrong(monkeypatch, TRUSTED_PROXIES=entry)
+    assert "It includes every address" in wrong(monkeypatch, TRUSTED_PROXIES=entry)
 
 
 @pytest.mark.parametrize("origin", ["*", "https://*.example", "console.example", "https://console.example/", "https://a.example/b", "null"])
@@ -105,7 +105,7 @@ def test_a_certificate_and_its_key_in_one_file_or_in_two(monkeypatch, files):
 )
 def test_a_key_belongs_to_its_certificate_and_needs_no_passphrase(monkeypatch, files, certificate, key):
     said = wrong(monkeypatch, TLS_CERT_FILE=files[certificate], TLS_KEY_FILE=files[key] if key else "")
-    assert "tls_key_file: Value error, REDRESS_TLS_CERT_FILE holds no certificate in PEM form, or there is no private key" in said
+    assert "tls_key_file: Value error, REDRESS_TLS_CERT_FILE contains no certificate in PEM form, or there is no private key" in said
 
 
 def test_files_that_cannot_be_read_are_named(monkeypatch, files):

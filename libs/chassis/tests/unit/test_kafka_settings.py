@@ -111,7 +111,7 @@ def test_addresses_are_taken(addresses):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("KAFKA_SECURITY_PROTOCOL", "Nobody reads it, so Kafka is reached without it. The setting is REDRESS_KAFKA_SECURITY."),
+        ("KAFKA_SECURITY_PROTOCOL", "No service reads it, so Kafka is reached without it. The setting is REDRESS_KAFKA_SECURITY."),
         ("KAFKA_SASL_JAAS_CONFIG", "The setting is REDRESS_KAFKA_USERNAME and REDRESS_KAFKA_PASSWORD_FILE."),
         ("KAFKA_SSL_TRUSTSTORE_LOCATION", "The setting is REDRESS_KAFKA_CA_FILE."),
         ("KAFKA_SASL_USERNAME", "The setting is REDRESS_KAFKA_USERNAME."),
@@ -160,14 +160,14 @@ def test_what_others_read_is_nobodys_mistake():
         ({**USER, "PASSWORD": "hidden", "PASSWORD_FILE": "password"}, {"PASSWORD_FILE": "Set this or REDRESS_KAFKA_PASSWORD, not both."}),
         ({**USER, "PASSWORD_FILE": "absent"}, {"PASSWORD_FILE": "The file cannot be read: No such file or directory."}),
         ({**USER, "PASSWORD_FILE": "empty"}, {"PASSWORD_FILE": "The file is empty."}),
-        ({**USER, "PASSWORD_FILE": "bytes"}, {"PASSWORD_FILE": "Value error, The file is not text in UTF-8."}),
+        ({**USER, "PASSWORD_FILE": "bytes"}, {"PASSWORD_FILE": "The file is not text in UTF-8."}),
         (
             {**USER, "PASSWORD": "hidden", "TOKEN_FILE": "password"},
             {"TOKEN_FILE": "A token is for REDRESS_KAFKA_SASL_MECHANISM=OAUTHBEARER"},
         ),
         (OAUTH, {"TOKEN_FILE": "This or REDRESS_KAFKA_TOKEN_URL must be set where REDRESS_KAFKA_SASL_MECHANISM is OAUTHBEARER."}),
         ({**OAUTH, "TOKEN_URL": "https://i/t"}, {"TOKEN_FILE": "gives tokens to REDRESS_KAFKA_USERNAME with REDRESS_KAFKA_PASSWORD_FILE"}),
-        ({**OAUTH, "TOKEN_URL": "issuer"}, {"TOKEN_URL": "It is no address of a token endpoint: https://"}),
+        ({**OAUTH, "TOKEN_URL": "issuer"}, {"TOKEN_URL": "It is not the address of a token endpoint: https://"}),
         ({**OAUTH, "TOKEN_FILE": "empty"}, {"TOKEN_FILE": "The file is empty."}),
         (
             {**OAUTH, "TOKEN_URL": "https://i/t", "TOKEN_FILE": "password", "USERNAME": "a", "PASSWORD": "hidden"},
@@ -175,7 +175,7 @@ def test_what_others_read_is_nobodys_mistake():
         ),
         ({"CA_FILE": "ca"}, {"CA_FILE": "Certificates are for REDRESS_KAFKA_SECURITY=SSL or SASL_SSL, and it is PLAINTEXT."}),
         ({"SECURITY": "SSL", "CA_FILE": "absent"}, {"CA_FILE": "The file cannot be read: No such file or directory."}),
-        ({"SECURITY": "SSL", "CA_FILE": "text"}, {"CA_FILE": "The file holds no certificate in PEM form."}),
+        ({"SECURITY": "SSL", "CA_FILE": "text"}, {"CA_FILE": "The file contains no certificate in PEM form."}),
         ({"SECURITY": "SSL", "KEY_FILE": "key"}, {"KEY_FILE": "It belongs to a certificate, and REDRESS_KAFKA_CERT_FILE is not set."}),
         ({"SECURITY": "SSL", "CERT_FILE": "certificate"}, {"KEY_FILE": "There is no private key in PEM form"}),
         ({"SECURITY": "SSL", "CERT_FILE": "certificate", "KEY_FILE": "locked"}, {"KEY_FILE": "without a passphrase"}),

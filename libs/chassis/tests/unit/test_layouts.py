@@ -85,11 +85,11 @@ def test_groups_name_a_department_unless_the_token_does():
     ("claims", "said"),
     [
         ({}, "uid or sub is missing"),
-        ({"uid": 7, "sub": "a"}, "uid is missing or no name"),
-        ({"sub": "a\x1b[2J"}, "sub is missing or no name"),
-        ({"sub": "a", "groups": "agent"}, "groups is no list"),
-        ({"sub": "a", "groups": ["x" * 201]}, "groups is no list"),
-        ({"sub": "a", "department": ["x"]}, "department is missing or no name"),
+        ({"uid": 7, "sub": "a"}, "uid is missing or not a name"),
+        ({"sub": "a\x1b[2J"}, "sub is missing or not a name"),
+        ({"sub": "a", "groups": "agent"}, "groups is not a list of names"),
+        ({"sub": "a", "groups": ["x" * 201]}, "groups is not a list of names"),
+        ({"sub": "a", "department": ["x"]}, "department is missing or not a name"),
     ],
 )
 def test_what_is_wrong_with_the_claims_is_said(claims: dict[str, Any], said: str):
@@ -120,7 +120,7 @@ def test_a_path_leads_into_claims_and_a_whole_name_goes_first(path: str, found: 
 
 def test_the_default_is_no_wider_than_it_was():
     assert PRESETS["default"] == Layout()
-    with pytest.raises(ValueError, match="roles is no list"):
+    with pytest.raises(ValueError, match="roles is not a list of names"):
         read("default", {"sub": "a", "roles": "ops"})
 
 
@@ -142,7 +142,7 @@ def test_areas_are_the_tokens_and_its_teams_in_their_normal_form():
     assert read("default", {**claims, "area": " ＮＯＲＴＨ "}, **AREAS).caller.areas == {"浦东", "putuo district", "north"}
     assert read("default", {"sub": "a", "areas": ["x"], "area": "y"}, **AREAS).caller.areas == {"x", "y"}
     assert read("default", {"sub": "a"}, **AREAS).caller.areas == set()
-    with pytest.raises(ValueError, match="areas is no list of names"):
+    with pytest.raises(ValueError, match="areas is not a list of names"):
         read("default", {"sub": "a", "areas": 7}, **AREAS)
 
 

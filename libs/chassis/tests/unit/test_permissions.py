@@ -290,7 +290,7 @@ def test_front_ends_are_told_apart_by_channel_where_a_setting_says_so():
     begin.expect_channel(shop, "shop")
     begin.expect_channel(replace(shop, roles=frozenset({"front-end", "agent"})), "web")  # agents write down what comes by all
     APART.under(Duties())["POST /things"].expect_channel(shop, "web")
-    for who, said in ((shop, "alone: shop"), (caller("front-end", "bi"), "names no channel")):
+    for who, said in ((shop, "own channels: shop"), (caller("front-end", "bi"), "names no channel")):
         with pytest.raises(Problem, match=said) as caught:
             begin.expect_channel(who, "web")
         assert (caught.value.status, caught.value.code) == (403, "wrong-channel")

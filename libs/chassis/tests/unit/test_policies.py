@@ -45,13 +45,23 @@ def test_a_policy_is_read(file: Path):
     ("text", "flaws"),
     [
         (b"{}", ["size: Field required"]),
-        (b"size: 0", ["size: Input should be greater than or equal to 1"]),
-        (b"size: 1\ncolour: red", ["colour: There is no such key; the keys are size, colours, spare, named."]),
-        (b"size: 1\nspare: [{size: 1}, {size: 1, colour: red}]", ["spare.1.colour: There is no such key; the keys are size, colours."]),
-        (b"size: 1\nnamed: {big: {size: 1, colour: red}}", ["named.big.colour: There is no such key; the keys are size, colours."]),
+        (b"size: 0", ["size: Input should be greater than or equal to 1 (line 1)"]),
+        (b"size: 1\ncolour: red", ["colour: There is no such key; the keys are size, colours, spare, named. (line 2)"]),
+        (
+            b"size: 1\nspare: [{size: 1}, {size: 1, colour: red}]",
+            ["spare.1.colour: There is no such key; the keys are size, colours. (line 2)"],
+        ),
+        (
+            b"size: 1\nnamed: {big: {size: 1, colour: red}}",
+            ["named.big.colour: There is no such key; the keys are size, colours. (line 2)"],
+        ),
         (
             b"size: 1\ncolours: {lid: blue, foot: red}",
-            ["colours.lid: Input should be 'red' or 'green'", "colours.foot: Input should be 'lid' or 'glass'"],
+            ["colours.lid: Input should be 'red' or 'green' (line 2)", "colours.foot: Input should be 'lid' or 'glass' (line 2)"],
+        ),
+        (
+            b"size: 1\nspare:\n- {size: 1}\n- size: 2\n  colours: {lid: blue}",
+            ["spare.1.colours.lid: Input should be 'red' or 'green' (line 5)"],
         ),
         (b"- 1", ["Input should be a valid dictionary or instance of Jars"]),
         (b"", ["Input should be a valid dictionary or instance of Jars"]),
@@ -138,8 +148,8 @@ async def test_a_wrong_policy_ends_the_start_with_what_is_wrong_and_no_traceback
     assert await started(service_of(file).app(settings, engine=jar)) == {"type": "lifespan.startup.failed", "message": ""}
     lines = [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["event"], line["level"], line["reason"]) for line in lines] == [
-        ("bad-policy", "error", f"The policy {file}: size: Input should be greater than or equal to 1"),
-        ("bad-policy", "error", f"The policy {file}: colour: There is no such key; the keys are size, colours, spare, named."),
+        ("bad-policy", "error", f"The policy {file}: size: Input should be greater than or equal to 1 (line 1)"),
+        ("bad-policy", "error", f"The policy {file}: colour: There is no such key; the keys are size, colours, spare, named. (line 2)"),
     ]
     assert not jar.running
 

@@ -20,16 +20,16 @@ GOOD = {
 }
 # By the name that accepts it: a variable, what it says, and what is said of it.
 REFUSED = {
-    "plaintext-kafka": ("KAFKA_SECURITY", "PLAINTEXT", "It is PLAINTEXT: whoever is on the way to Kafka reads"),
+    "plaintext-kafka": ("KAFKA_SECURITY", "PLAINTEXT", "It is PLAINTEXT: anybody on the network path can read"),
     "unverified-postgresql": ("DATABASE_URL", "postgresql://user:hidden@db/db?sslmode=require", "Its sslmode is require"),
-    "jwks-over-http": ("JWKS", "http://issuer.example/jwks", "It is http: whoever is on the way gives keys of their own"),
+    "jwks-over-http": ("JWKS", "http://issuer.example/jwks", "It is http: anybody on the network path can supply keys of their own"),
     "development-issuer": ("ISSUER", "https://issuer.redress.localhost", "It is the development issuer"),
     "default-passwords": (
         "DATABASE_URL",
         GOOD["DATABASE_URL"].replace("hidden", "local-app"),
         "Its password is one that everybody can read",
     ),
-    "vault-over-http": ("VAULT_URL", "http://vault.example.com:8200", "It is http: whoever is on the way reads the token"),
+    "vault-over-http": ("VAULT_URL", "http://vault.example.com:8200", "It is http: anybody on the network path can read the token"),
     "few-replicas": ("MIN_INSYNC_REPLICAS", "1", "It is 1: what was acknowledged is lost with one broker."),
 }
 
@@ -131,7 +131,7 @@ def test_a_password_of_the_database_stands_in_one_place(environment, tmp_path):
         ("redress_databse_url", "There is no such setting. Did you mean REDRESS_DATABASE_URL?"),
         ("REDRESS_OP_PORT", "There is no such setting. Did you mean REDRESS_OPS_PORT?"),
         ("REDRESS_COLOUR_OF_THE_WALL", "There is no such setting. See docs/configuration.md."),
-        ("KAFKA_SECURITY_PROTOCOL", "Nobody reads it, so Kafka is reached without it. The setting is REDRESS_KAFKA_SECURITY."),
+        ("KAFKA_SECURITY_PROTOCOL", "No service reads it, so Kafka is reached without it. The setting is REDRESS_KAFKA_SECURITY."),
     ],
 )
 def test_a_setting_that_is_not_understood_ends_the_start(environment, name, said):
@@ -175,12 +175,12 @@ def test_an_empty_build_is_an_unknown_one(environment):
     ("place", "said"),
     [
         ("[::1", "must be a whole IPv6 address"),
-        ("db..example", "The host in the address is none"),
-        (f"{'x' * 64}.example", "The host in the address is none"),
-        ("my db", "The host in the address is none"),
-        ("db.example:tcp", "The port in the address is no number"),
-        ("db.example:65536", "The port in the address is no number"),
-        ("a.example,b..example:1", "The host in the address is none"),
+        ("db..example", "The host in the address is invalid"),
+        (f"{'x' * 64}.example", "The host in the address is invalid"),
+        ("my db", "The host in the address is invalid"),
+        ("db.example:tcp", "The port in the address is not a number"),
+        ("db.example:65536", "The port in the address is not a number"),
+        ("a.example,b..example:1", "The host in the address is invalid"),
         ("db.example/jar?sslmode=full", "sslmode in the address is one of disable"),
     ],
 )

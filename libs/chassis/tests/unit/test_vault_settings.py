@@ -52,16 +52,16 @@ async def test_later_master_keys_are_read_beside_the_first(environment, tmp_path
 def test_vault_has_an_address_and_a_token(environment, tmp_path):
     assert Settings.read().transit() is None
     environment.setenv("REDRESS_VAULT_URL", "vault:8200")
-    assert "REDRESS_VAULT_URL: Value error, It is no address of Vault: https://…" in refused()
+    assert "REDRESS_VAULT_URL: It is not the address of Vault: https://…" in refused()
     environment.setenv("REDRESS_VAULT_URL", VAULT)
-    assert "REDRESS_VAULT_TOKEN_FILE: Value error, It must be set where REDRESS_VAULT_URL is." in refused()
+    assert "REDRESS_VAULT_TOKEN_FILE: It must be set where REDRESS_VAULT_URL is." in refused()
     environment.setenv("REDRESS_VAULT_TOKEN_FILE", str(tmp_path / "token"))
     assert "is in clear, and REDRESS_VAULT_URL is set. Seal it: redress keys seal" in refused()
     (tmp_path / "master.key").write_text("vault:v1:c2VhbGVk")
     transit = Settings.read().transit()
     assert transit is not None and transit.key_id == "transit/redress"
     environment.setenv("REDRESS_VAULT_CA_FILE", str(tmp_path / "token"))
-    assert "The file holds no certificate in PEM form." in refused()
+    assert "The file contains no certificate in PEM form." in refused()
     environment.delenv("REDRESS_VAULT_CA_FILE")
     environment.setenv("REDRESS_VAULT_URL", "")
     assert "A token is for REDRESS_VAULT_URL, and that is not set." in refused()

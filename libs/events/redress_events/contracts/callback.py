@@ -48,7 +48,7 @@ class ComplaintReopened(Event):
 
 
 class ComplaintClosed(Event):
-    """The end of a complaint; only callback says it."""
+    """The end of a complaint; only callback publishes it."""
 
     cycle: int
     reason: CloseReason
@@ -68,7 +68,7 @@ class ClosedCycle(BaseModel):
     contacted_at: UtcTime | None = Field(None, description="When a person spoke with the customer first.")
     resolved_at: UtcTime | None = Field(None, description="When the case was resolved or rejected.")
     attempts: int = Field(0, description="How often the return visit was attempted.")
-    solved: bool | None = Field(None, description="What the customer said; empty where nobody asked or answered.")
+    solved: bool | None = Field(None, description="What the customer said; empty if they were not asked or did not answer.")
     satisfaction: int | None = Field(None, description="1 (very dissatisfied) to 5 (very satisfied).")
     breaches: tuple[str, ...] = Field((), description="Clocks whose deadline was missed, annulled breaches left out.")
     ended_at: UtcTime = Field(description="When the customer's answer reopened the complaint, or when it was closed.")
@@ -81,7 +81,7 @@ class ClosedClock(BaseModel):
 
     clock: str = Field(description="What was to be done in time: `classify`, `resolve`.")
     cycle: int = Field(description="The cycle it ran in.")
-    n: int = Field(description="How many targets it has had, this one counted in.")
+    n: int = Field(description="How many targets it has had, including this one.")
     target: str = Field(description="How long it was to take, for example `3 working days`.")
     deadline: UtcTime = Field(description="When the target ended, by the calendar in force.")
     met_at: UtcTime | None = Field(None, description="When it was done; empty where the complaint was closed or reopened before.")
@@ -92,8 +92,8 @@ class ClosedClock(BaseModel):
 
 
 class ClosedComplaint(Event):
-    """One record for each closing, for business intelligence: complete in itself and free of personal data. Sent again with a higher
-    revision when something late changes it. Durations in whole seconds of natural time. Fields without `first_` are of the last cycle.
+    """One record for each closing, for business intelligence: complete and free of personal data. Sent again with a higher revision
+    when a late event changes it. Durations in whole seconds of natural time. Fields without `first_` are of the last cycle.
     Names of departments and categories, in Chinese and English, are an answer of triage, `GET /taxonomy`."""
 
     topic: ClassVar[str] = CLOSED
@@ -124,8 +124,8 @@ class ClosedComplaint(Event):
     attempts: int = 0
     solved: bool | None = None
     satisfaction: int | None = None
-    accepted_at: UtcTime | None = Field(None, description="When a handler accepted it first, in whatever cycle.")
-    first_contacted_at: UtcTime | None = Field(None, description="When a person spoke with the customer first, in whatever cycle.")
+    accepted_at: UtcTime | None = Field(None, description="When a handler accepted it first, in any cycle.")
+    first_contacted_at: UtcTime | None = Field(None, description="When a person spoke with the customer first, in any cycle.")
     first_department: str | None = Field(None, description="The department that ended the case of cycle 1.")
     first_outcome: Outcome | None = Field(None, description="How the department ended cycle 1.")
     first_resolved_at: UtcTime | None = Field(None, description="When it was resolved or rejected in cycle 1.")

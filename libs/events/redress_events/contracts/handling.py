@@ -24,7 +24,7 @@ class CaseCancelled(Event):
 
 
 class CaseAccepted(Event):
-    """A handler takes it on. It holds only where the case was then: after a new routing or transfer the new department accepts again."""
+    """A handler accepts the case. After a new routing or transfer the new department must accept it again."""
 
     cycle: int
     handler: str
@@ -47,7 +47,7 @@ class ProgressReported(Event):
 
 
 class CaseTransferred(Event):
-    """The case goes to another department. It holds only for the routing it names: a new routing beats it."""
+    """The case goes to another department. It holds only for the routing it names: a new routing overrides it."""
 
     cycle: int
     routing: int
@@ -70,7 +70,7 @@ class CaseResolved(Event):
 
 
 class CaseRejected(Event):
-    """The department does not follow the complaint, and says why. A rejected complaint is visited like a resolved one."""
+    """The department rejects the complaint, with the reason. A rejected complaint gets a return visit like a resolved one."""
 
     cycle: int
     department: str

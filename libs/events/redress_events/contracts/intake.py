@@ -1,4 +1,4 @@
-"""What intake publishes: the complaint as the customer gave it, the customer's own later words, and who is told what becomes of it."""
+"""What intake publishes: the complaint as the customer gave it, the customer's own later words, and subscriptions to its stages."""
 
 from typing import ClassVar, Literal
 
@@ -11,7 +11,7 @@ AskedBy = Literal["customer", "retention", "court"]  # who wants a complaint for
 
 
 class EarlierComplaint(BaseModel):
-    """A complaint that was registered before, of whatever stage by now."""
+    """A complaint that was registered before; it may be in any stage by now."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -20,7 +20,7 @@ class EarlierComplaint(BaseModel):
 
 
 class ComplaintRegistered(Event):
-    """A complaint was taken down and has a number. (Handbook 3.3.1, 6.2.1 a)"""
+    """A complaint was registered and has a number. (Handbook 3.3.1, 6.2.1 a)"""
 
     number: str
     channel: Channel
@@ -33,13 +33,16 @@ class ComplaintRegistered(Event):
     email: Personal | None = None
     address: Personal | None = None
     service_number: Personal | None = None
-    product: str | None = None
-    area: str | None = None
+    product: str | None = None  # a code of the operator's catalogue, or "other"; before there was one, as it was said
+    area: str | None = None  # the same
+    product_said: Personal | None = None  # in the words of whoever registered it
+    area_said: Personal | None = None
     text: Personal
     since: UtcTime | None = None  # since when the fault is there (SOP 2.2.1)
     remedy: Personal | None = None
     instruction: Personal | None = None  # how the receiving agent asks the department to handle it
-    attachments: tuple[str, ...] = ()
+    attachments: tuple[str, ...] = ()  # their ids; before names were sealed, the names
+    attachment_names: Personal | None = None  # one on each line
     refers_to: EarlierComplaint | None = None  # the one that this one takes up again, most often because that is closed
     client: str | None = None  # who registered it: the subject of the token
     account: Personal | None = None  # the customer's account at the operator
@@ -53,24 +56,25 @@ class ComplaintSupplemented(Event):
     supplement: int  # 1, 2, 3 … on this complaint
     text: Personal
     attachments: tuple[str, ...] = ()
+    attachment_names: Personal | None = None
 
 
 class ComplaintChased(Event):
-    """The customer asked where it stays."""
+    """The customer asked for an update."""
 
     chase: int
     text: Personal | None = None
 
 
 class ComplaintWithdrawn(Event):
-    """The customer wishes to end it. A wish, not an end: callback answers the number with ComplaintClosed."""
+    """The customer no longer pursues it. This is a request, not the end: callback answers the number with ComplaintClosed."""
 
     withdrawal: int
     reason: Personal | None = None
 
 
 class ComplaintForgotten(Forgetting):
-    """Nobody can read any more what the customer gave and said. Numbers, times and categories stay. (Personal Information Protection Law,
+    """What the customer gave and said is unreadable from now on. Numbers, times and categories stay. (Personal Information Protection Law,
     art. 47) Who decided it is the event's actor."""
 
     asked_by: AskedBy
@@ -78,7 +82,7 @@ class ComplaintForgotten(Forgetting):
 
 
 class WebhookSubscribed(Event):
-    """A front end wants to be told when complaints that it registered reach these stages."""
+    """A front end wants messages when complaints that it registered reach these stages."""
 
     stream: ClassVar[str] = "subscription"
     decided_on: ClassVar[str] = "subscription"
@@ -90,14 +94,14 @@ class WebhookSubscribed(Event):
 
 
 class WebhookUnsubscribed(Event):
-    """The front end wants to be told no more."""
+    """The front end wants no more messages."""
 
     stream: ClassVar[str] = "subscription"
     decided_on: ClassVar[str] = "subscription"
 
 
 class WebhookDisabled(Event):
-    """Nothing more is told: the receiver said that it is gone, or took nothing for a day."""
+    """No more messages are sent: the receiver said that it is gone, or accepted nothing for a day."""
 
     stream: ClassVar[str] = "subscription"
     decided_on: ClassVar[str] = "subscription"
@@ -106,7 +110,7 @@ class WebhookDisabled(Event):
 
 
 class WebhookEnabled(Event):
-    """The front end wants to be told again, of what is reached from now on."""
+    """The front end wants messages again, about stages that are reached from now on."""
 
     stream: ClassVar[str] = "subscription"
     decided_on: ClassVar[str] = "subscription"

@@ -49,7 +49,7 @@ class ClockCancelled(Event):
 
 
 class DeadlineBreached(Event):
-    """Nothing met the clock by its deadline. Said once for each instance; `noticed_at` is when sla-monitor saw it."""
+    """Nothing met the clock by its deadline. Published once for each instance; `noticed_at` is when sla-monitor saw it."""
 
     clock: ClockName
     cycle: int
@@ -59,7 +59,7 @@ class DeadlineBreached(Event):
 
 
 class BreachAnnulled(Event):
-    """An event that came late shows that the deadline was kept after all. Final."""
+    """An event that arrived late shows that the deadline was met after all. Final."""
 
     clock: ClockName
     cycle: int

@@ -1,4 +1,4 @@
-"""What triage publishes: what a complaint is about, how grave it is, and which department it goes to."""
+"""What triage publishes: what a complaint is about, how serious it is, and which department it goes to."""
 
 from typing import Literal
 
@@ -22,7 +22,7 @@ class Evidence(BaseModel):
 
 
 class ComplaintClassified(Event):
-    """The rules of a taxonomy said what it is. `review`: confidence is below the limit, a person has to decide. (Handbook 6.1.2)"""
+    """The rules of a taxonomy classified it. `review`: confidence is below the limit, a person has to decide. (Handbook 6.1.2)"""
 
     classification: int  # 1, 2, 3 …, shared with ComplaintReclassified
     category: Category
@@ -36,7 +36,7 @@ class ComplaintClassified(Event):
 
 
 class ComplaintReclassified(Event):
-    """A person said what it is, with a reason; the confirmation of a proposed class too."""
+    """A person classified it, or confirmed the proposed classification, with a reason."""
 
     classification: int
     category: Category

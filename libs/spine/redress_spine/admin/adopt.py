@@ -189,7 +189,7 @@ class Adoption:
         end = monotonic() + LEADER
         while not await connection.fetchval(LEAD):
             if monotonic() > end:
-                raise AdoptionRefused(f"A relay of {self._service.source} still ships this journal: stop the service, and begin anew.")
+                raise AdoptionRefused(f"A relay of {self._service.source} still ships this journal: stop the service, and start again.")
             await asyncio.sleep(0.1)
 
     async def _same_cluster(self, connection: asyncpg.Connection, cluster: str) -> None:
@@ -224,7 +224,7 @@ class Adoption:
                 following |= {place: end for place, (_, end) in ranges.items()}
                 if late:
                     break
-                self._progress("waiting for what may still be under way", 0, 0)
+                self._progress("waiting for transactions that may still be open", 0, 0)
                 await asyncio.sleep(max(0.0, began + self._settle - monotonic()))
             await self._take_keys(connection, consumer, {keys: (following[keys], (await log_end.ask([keys]))[keys])})
         finally:
@@ -235,7 +235,7 @@ class Adoption:
         names = sorted({*more, *(place.topic for place in self._places)})
         seen = (await log_end.topics(names)).topics
         if gone := [name for name in names if name not in seen]:
-            raise AdoptionRefused(f"There is no topic {gone[0]}. If what was on it is lost, make it as at the first start, and adopt then.")
+            raise AdoptionRefused(f"There is no topic {gone[0]}. If its content is lost, create it as at the first start, then adopt.")
         self._places = [place for place in self._places if place.partition < seen[place.topic].partitions]
 
     async def _begin(self, connection: asyncpg.Connection, consumer: Consumer, log_end: LogEnd, ends: Ends) -> dict[TopicPartition, int]:
@@ -264,7 +264,7 @@ class Adoption:
             if starts[place] > begin[place]
         ]
         if gone and not self._although_truncated:
-            raise AdoptionRefused(*gone[:NAMED], "If you know that nothing of this service was in it, say --although-truncated.")
+            raise AdoptionRefused(*gone[:NAMED], "If you know that none of this service's events were in it, say --although-truncated.")
         return {place: max(at, starts[place]) for place, at in begin.items()}
 
     async def _look(self, connection: asyncpg.Connection, consumer: Consumer, ranges: Ranges) -> None:

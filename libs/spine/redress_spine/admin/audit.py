@@ -160,13 +160,13 @@ class Check:
             missing = link.number - self._number - 1
             self._differs(link, f"{missing} {'record is' if missing == 1 else 'records are'} missing before it.")
         elif hash_of(self._hash, link.number, link.record) != link.hash:
-            self._differs(link, "It was changed, or what stands before it was.")
+            self._differs(link, "It was changed, or a record before it was.")
         if self._key is not None and not hmac.compare_digest(mac_of(self._key, link.hash), link.mac):
             self._differs(link, "It was not written by this service: its MAC is wrong.")
         if subjects is not None and (at is None or audit.stamp(at) != said.get("at") or set(subjects) != set(said.get("subjects", {}))):
             self._differs(link, "Its columns were changed: they are not what the record says.")
         if self._named.get(link.writer, {}).pop(link.number, None) not in (None, link.hash.hex()):
-            self._differs(link, "Another record was here when it was named.")
+            self._differs(link, "Logs or exports name a different record here.")
         self._number, self._hash, self._kind = link.number, link.hash, str(said.get("kind"))
         self.report.records += 1
         self.report.kinds[self._kind] = self.report.kinds.get(self._kind, 0) + 1
@@ -189,7 +189,7 @@ class Check:
         self._key = self._keys.get(name := str(said.get("key", "")))
         self.report.keys += [name] if self._key is not None and name not in self.report.keys else []
         if link.number == 1 and said.get("kind") != BEGUN:
-            self._differs(link, "It is no beginning of a chain.")
+            self._differs(link, "It is not the beginning of a chain.")
         elif link.number == 1 and self._keys and self._key is None:
             self._differs(link, f"The chain was sealed under another master key ({said.get('key')}): name its file with --master-key.")
 
@@ -200,7 +200,7 @@ class Check:
         if self._kind != ENDED:
             self.report.open += 1
         if beyond := [number for number in self._named.get(self._writer, {}) if number > self._number]:
-            self._add(self._writer, self._number, f"The chain ends here, and had {max(beyond)} records at least: its end was cut off.")
+            self._add(self._writer, self._number, f"The chain ends here, and had at least {max(beyond)} records: its end was cut off.")
 
     def _name(self, writer: UUID, number: int, hash: str | None) -> None:
         named = self._named.setdefault(writer, {})
@@ -281,7 +281,7 @@ def imported(line: bytes) -> Link:
     try:
         return Link(UUID(said["writer"]), int(said["number"]), said["record"], bytes.fromhex(said["hash"]), bytes.fromhex(said["mac"]))
     except (KeyError, TypeError) as error:
-        raise ValueError("It is no line of an exported audit trail.") from error
+        raise ValueError("It is not a line of an exported audit trail.") from error
 
 
 def _read(record: str) -> dict[str, Any]:

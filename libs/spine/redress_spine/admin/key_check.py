@@ -28,8 +28,8 @@ READ = "SELECT next FROM consumer_offsets WHERE topic = $1 AND partition = 0"
 
 AGAIN = "Let a service that has it send its keys again: redress send-keys SERVICE"
 WITHOUT_PROOF = (
-    "If it was forgotten a moment ago, its event is on its way: verify again. If not, somebody who has the keys of records destroyed it. "
-    "Restore the keys from a backup, and look into who had that folder."
+    "If it was forgotten a moment ago, its event is on its way: verify again. If not, somebody with the keys of records "
+    "destroyed it: restore the keys from a backup, and find out who had access to that folder."
 )
 CHANGED = "Somebody changed the table `keys`, or this is another master key. If it is the right one, delete that row, and then: " + AGAIN
 NEEDED = "Put its file back, and then: redress keys rewrap"
@@ -72,7 +72,7 @@ class KeyCheck:
             count += here
             if here and wrapped is None:
                 if not self._vault.proves(subject, proof):
-                    self._differs("keys", subject, "has a destroyed key, and nothing proves that anybody might destroy it", CHANGED)
+                    self._differs("keys", subject, "has a destroyed key, and nothing proves that this was allowed", CHANGED)
                     continue
                 forgotten += 1
                 self._destroyed.put(self._partition(subject), (subject, acknowledged))
@@ -119,7 +119,7 @@ class KeyCheck:
             if digest is None and not self._comes(sent.get(subject, {})):
                 self._differs("keys", subject, "has sealed words and no key: it is missing, and no proof says that it was destroyed", AGAIN)
             elif digest is not None and digest not in sent.get(subject, {}):
-                what = "has a key that is not on the topic of keys: who does not have it yet never gets it"
+                what = "has a key that is not on the topic of keys: services that do not have it yet never get it"
                 self._differs("keys", subject, what, f"redress send-keys {self._source}")
 
     async def _compare_forgotten(self, connection: asyncpg.Connection, bucket: int, came_back: Mapping[str, bool]) -> None:

@@ -54,7 +54,7 @@ SELECT transaction_id::text AS transaction_id, global_position FROM events WHERE
 ORDER BY events.transaction_id DESC, global_position DESC LIMIT 1
 """
 TOPICS = "SELECT DISTINCT topic FROM events WHERE transaction_id < $1::text::xid8"
-MOVED = "Somebody moved the relay's checkpoint of {source} meanwhile. Run it again."
+MOVED = "The relay's checkpoint of {source} was moved meanwhile. Run it again."
 TAKEN = 20.0  # seconds within which a relay's lead must be had
 
 
@@ -171,7 +171,7 @@ async def _lead(source: str, connection: asyncpg.Connection, app_dsn: str) -> No
                 await asyncio.wait([taking], timeout=0.2)
         await taking
     except asyncpg.InsufficientPrivilegeError:
-        raise CannotRestore(f"Somebody who is no relay holds the lead of {source}: does another restore-log run?") from None
+        raise CannotRestore(f"Something other than a relay holds the lead of {source}: is another restore-log running?") from None
     except TimeoutError:
         raise CannotRestore(f"The relay of {source} did not give up its lead within {TAKEN:.0f} s: stop the service.") from None
     finally:

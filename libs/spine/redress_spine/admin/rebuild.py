@@ -371,7 +371,7 @@ class Rebuild:
                 await asyncio.sleep(WAIT)
         raise NotSwapped(
             f"{self._service.source} was ahead or busy at {SWAP_TRIES} swaps in a row. Try again with less traffic, and once no "
-            "transaction of long ago is open on its PostgreSQL (pg_stat_activity: backend_xid), in whatever database."
+            "old transaction is open on its PostgreSQL (pg_stat_activity: backend_xid), in whatever database."
         )
 
     async def _topic(self, log_end: LogEnd) -> tuple[str, str]:

@@ -39,7 +39,7 @@ NAMED = 10  # causes that are named
 KEYS_OF = "intake"  # the service that makes keys
 OTHER_KEYS = (
     "{topic} has no record that the MAC keys given here prove, and {count} that name others: these are not the keys that it was written "
-    "with. Find the folder that the services have. If those keys are lost, let all be signed anew: --recreate {name} --although-unproved"
+    "with. Find the folder that the services have. If those keys are lost, let all be signed again: --recreate {name} --although-unproved"
 )
 
 
@@ -149,11 +149,11 @@ class RestoreLog:
             if topic in self._recreate:
                 continue
             if count is None:
-                raise CannotRestore(f"There is no topic {topic}. Let it be made: --recreate {topic.removeprefix(self._prefix)}")
+                raise CannotRestore(f"There is no topic {topic}. Create it: --recreate {topic.removeprefix(self._prefix)}")
             if count != wanted:
                 raise CannotRestore(
-                    f"{topic} has {count} partitions, and the services have {wanted} (REDRESS_PARTITIONS). If these are right, let the "
-                    f"topic be made anew: --recreate {topic.removeprefix(self._prefix)}"
+                    f"{topic} has {count} partitions, and the services have {wanted} (REDRESS_PARTITIONS). If these are right, recreate "
+                    f"the topic: --recreate {topic.removeprefix(self._prefix)}"
                 )
 
     async def _choose_replicas(self) -> Replicas:
@@ -200,7 +200,7 @@ class RestoreLog:
     def _refuse_what_is_broken(self, topic: str, content: Content) -> None:
         if content.broken is not None:
             name = topic.removeprefix(self._prefix)
-            raise CannotRestore(f"{content.broken} Nothing can be written behind that. Let the topic be made anew: --recreate {name}")
+            raise CannotRestore(f"{content.broken} Nothing can be written after that. Recreate the topic: --recreate {name}")
 
     async def _write_keys(self, journal: Journal, restored: Restored) -> None:
         """All keys once more, and the tombstones of the destroyed, before the events that need them. Readers keep the first key of each."""

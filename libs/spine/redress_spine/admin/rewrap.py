@@ -119,11 +119,17 @@ class Rewrap:
 
     async def choose(self) -> bool:
         """From now on the newest one wraps. True: older ones are still needed, so each replica has to hear of it (HEARD) before `run`.
-        Raises MasterKeyAway, and what asyncpg raises where a server is away."""
+        Raises RewrapRefused, MasterKeyAway, and what asyncpg raises where a server is away."""
+        newest = self._ring.newest
+        if (copied := self._ring.copied(newest)) is not None:
+            raise RewrapRefused(
+                f"Master key {newest} is the same key as master key {copied}: whoever has seen one has the other. "
+                "Take its file away, and make a new one: redress keys new"
+            )
         connection = await connections.connect(self._dsn)
         try:
             root = await root_of(connection, self._ring)
-            newest, row = self._ring.newest, await connection.fetchrow(ROW)
+            row = await connection.fetchrow(ROW)
             if row is not None and row["current"] == newest:
                 return bool(row["oldest"] < newest)
             ring = Keyring({number: self._ring.secret(number) for number in self._ring.numbers}, newest)
@@ -199,7 +205,7 @@ class Rewrap:
                 await check.split(connection)
                 row = await one(connection, ROW)
                 if self._ring.only(found.master).unwrap(ROOT, row["root"]) is None:
-                    self._differs("keys", service.source, "has what digests are derived from under another master key", CHANGED)
+                    self._differs("keys", service.source, "has the secret for digests wrapped by another master key", CHANGED)
             await check.compare(connection, consumer)
         finally:
             check.close()

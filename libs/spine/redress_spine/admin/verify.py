@@ -219,7 +219,7 @@ class _Check:
         try:
             await root_of(connection, Keyring.of(self._master))
         except MasterKeyAway as error:
-            self._report.differs("keys", self._service.source, f"cannot be opened. {error}", NEEDED)
+            self._report.differs("keys", self._service.source, f"cannot be opened. {error}".rstrip("."), NEEDED)
             self._lookups = None
 
     @property
@@ -272,7 +272,7 @@ class _Check:
                 "journal",
                 f"{stream} version {version}",
                 f"is stored with partition {stored}, its subject belongs into {partition}",
-                f"A rebuild sets that right too: redress rebuild {self._service.source}",
+                f"A rebuild fixes that too: redress rebuild {self._service.source}",
             )
 
     async def _topic(self, kafka: KafkaClients | str) -> str | None:
@@ -291,7 +291,7 @@ class _Check:
         if end < read.next:
             return f"ends at offset {end}, though it was read up to {read.next}"
         if read.topic_id not in (None, self._topic_id):
-            return "is not the topic that was read: that one was deleted, and this one made anew"
+            return "is not the topic that was read: that one was deleted, and this one created later"
         return ""
 
     async def _partition(self, connection: asyncpg.Connection, consumer: Consumer, n: int, log: Bounds) -> None:
@@ -434,7 +434,7 @@ class _Check:
         if true and event_type and self._topics(event_type.topic) == record.topic and record.key == envelope.subject.encode():
             return envelope.subject, envelope.version
         which = f"{record.topic}/{record.partition} offset {record.offset}"
-        self._report.differs("log", which, f"is no public record of {self._service.source}", FORGED)
+        self._report.differs("log", which, f"is not a public record of {self._service.source}", FORGED)
         return None
 
     def _look_at_own(self, record: Record, stream: str, version: int, part: _ComparedPartition) -> None:
@@ -534,7 +534,7 @@ class _Check:
             gone = {row["subject"] for row in await connection.fetch(DESTROYED, subjects)}
             for subject in subjects:
                 if subject not in gone:
-                    self._report.differs("state", subject, "is not found by what it is to be found by, or by more", self._rebuild)
+                    self._report.differs("state", subject, "is not found by exactly the values that it should be found by", self._rebuild)
 
     def _expect_shown(self, part: _ComparedPartition, subject: str, state: Facets) -> None:
         """Projections are those of the state as it is stored: that this is the fold of log and journal is compared beside."""
@@ -604,5 +604,5 @@ def _never() -> Any:
 
 
 ANOTHER = "is another event than the journal has under this version"
-RESTORE = "Nobody may change a journal. Its bytes are on the log: put them back, or restore a backup. Rebuild nothing until then."
+RESTORE = "A journal must never change. Its bytes are on the log: put them back, or restore a backup. Rebuild nothing until then."
 FORGED = "If the journal lost it: redress adopt, and skip nothing before. If somebody else wrote it, close the topic to them, then skip."

@@ -43,7 +43,7 @@ class TokenFile(KafkaTokens):
         try:
             token = self._file.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            why = error.strerror if isinstance(error, OSError) else "it is not text"
             raise NoToken(f"The file of the token cannot be read: {why}. See REDRESS_KAFKA_TOKEN_FILE.") from None
         if not token:
             raise NoToken("The file of the token is empty. See REDRESS_KAFKA_TOKEN_FILE.")

@@ -22,7 +22,7 @@ from redress_spine.processing.skips import Skips, skip_of
 from redress_spine.store.errors import CannotRestore
 from redress_spine.store.states import partition_of
 
-FORGED = "if somebody else wrote it, close the topic to them and pass it over for ever: redress adopt {source} --skip {place} --why TEXT"
+FORGED = "if somebody else wrote it, close the topic to them and skip it permanently: redress adopt {source} --skip {place} --why TEXT"
 FORKED = (
     "{where} has {id}, which is another event than the journal of {source} has under this version. Find out which is right. If an older "
     "database was restored, restore the newer one; " + FORGED
@@ -146,7 +146,7 @@ class LogReader:
             journal = self._journals.get(source)
             if content.broken is None and journal is not None and await journal.hashes([(stream, int(version))]):
                 place = f"{partition.place.topic}/{partition.place.partition}"
-                content.broken = f"{place} has {event} without its cause {cause} before it: services' events stand there in a wrong order."
+                content.broken = f"{place} has {event} without its cause {cause} before it: services' events are in the wrong order there."
 
     def _event_of_ours(self, record: Record, anywhere: bool) -> Envelope | None:
         """None where it is no event with its chain and its source's MAC in its partition, or anywhere: readers set such records aside, or

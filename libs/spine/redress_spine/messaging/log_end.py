@@ -263,5 +263,5 @@ class LogEnd:
 
 def _all(partitions: Iterable[TopicPartition], offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
     if without := [f"{place.topic}/{place.partition}" for place in partitions if place not in offsets]:
-        raise ConnectionError(f"Kafka did not say where the log begins and ends: nobody leads {', '.join(without)}")
+        raise ConnectionError(f"Kafka did not say where the log begins and ends: no leader for {', '.join(without)}")
     return offsets

@@ -162,7 +162,7 @@ class Reader:
     def judge(self, record: Record) -> DeadLetter | Elsewhere | RejectedRecord | DecodedRecord:
         """Never raises: what cannot be read is the answer."""
         if record.unreadable:
-            return DeadLetter(record, UNREADABLE, "The client could not take the record apart: a header or a codec that it does not know.")
+            return DeadLetter(record, UNREADABLE, "The client could not decode the record: it has an unknown header or codec.")
         key = (record.key or b"").decode("utf-8", "replace")
         if self.is_elsewhere(key):
             return Elsewhere(record)
@@ -185,7 +185,7 @@ class Reader:
             return RejectedRecord(record, key, "foreign-source", "No service of this name publishes this type.")
         if envelope.source != signer:
             record.unproved = True
-            return DeadLetter(record, WRONG_MAC, f"It was signed by {signer}, and says to be {envelope.source}'s.")
+            return DeadLetter(record, WRONG_MAC, f"It was signed by {signer}, and claims to be {envelope.source}'s.")
         prevhash, told = record.headers.get("prevhash"), record.headers.get("hash")
         if prevhash is None or told is None:
             return RejectedRecord(record, key, "no-chain", "It carries no hash and prevhash.")

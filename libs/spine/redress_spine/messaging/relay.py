@@ -195,7 +195,7 @@ class Relay:
         seen = await self._topics_now()
         cluster = seen.cluster
         if start["kafka_cluster"] == RESTORING:
-            raise WrongCluster("The log was being restored, and is not whole yet. Let that come to its end: redress restore-log")
+            raise WrongCluster("The log was being restored, and is not complete yet. Complete it: redress restore-log")
         if start["kafka_cluster"] not in (None, cluster):
             raise WrongCluster(f"The relay's checkpoint belongs to the Kafka cluster {start['kafka_cluster']}, this one is {cluster}.")
         # By the journal's names for them. From the beginning all is sent again, wherever that is.
@@ -292,7 +292,7 @@ class Relay:
             if topic is not None and topic.id != id:
                 raise TopicMadeAnew(
                     f"Topic {self._topics(name)} was made anew: events of {self._source} were sent to the one with id {id}, and this is "
-                    f"{topic.id}. Nothing is sent until they are there again: redress restore-log (docs/restore.md)."
+                    f"{topic.id}. Nothing is sent until they are restored: redress restore-log (docs/restore.md)."
                 )
 
     async def _ship(

@@ -149,8 +149,9 @@ async def _led(client: Client, broker: int) -> set[str]:
 
 def wrong_partitions(topic: WantedTopic, there: int) -> str:
     return (
-        f"Topic {topic.name} has {there} partitions, and REDRESS_PARTITIONS makes it {topic.partitions}. Whoever counts otherwise writes "
-        "where nobody reads: set REDRESS_PARTITIONS to what the journals were numbered for, or make the topic anew (docs/operate.md)."
+        f"Topic {topic.name} has {there} partitions, and REDRESS_PARTITIONS makes it {topic.partitions}. With a wrong number, records are "
+        "written where no service reads them: set REDRESS_PARTITIONS to what the journals were numbered for, "
+        "or recreate the topic (docs/operate.md)."
     )
 
 

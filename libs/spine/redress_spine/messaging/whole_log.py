@@ -23,7 +23,7 @@ Ends = Mapping[TopicPartition, int]  # the offset behind each partition's last r
 Bounds = Mapping[TopicPartition, tuple[int, int]]  # where a partition begins and ends
 AWAIT_MS, MOST = 1_000, 5_000  # of a poll
 ANSWER_MS = 4_000  # for one request, which is then sent again: a broker that was away for a moment answers no old one
-RESTORE_LOG = "Rebuild nothing before it is whole again: redress restore-log; a topic that lost its start is made anew by --recreate TOPIC"
+RESTORE_LOG = "Rebuild nothing before it is complete again: redress restore-log; --recreate TOPIC recreates a topic that lost its start"
 
 
 def reader(kafka: KafkaClients | str, **options: Any) -> Consumer:
@@ -96,4 +96,4 @@ async def ahead(consumer: Consumer, place: TopicPartition, start: int, end: int)
 def check_silence(observed: float) -> None:
     """observed: when something came last, by the monotonic clock. Raises ConnectionError."""
     if monotonic() - observed > SILENCE:
-        raise ConnectionError(f"Kafka has given nothing for {SILENCE:.0f} s, though the log goes on.")
+        raise ConnectionError(f"Kafka has returned nothing for {SILENCE:.0f} s, though the log goes on.")

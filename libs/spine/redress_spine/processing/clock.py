@@ -53,7 +53,7 @@ class SteppingClock:
             with file.open("rb") as content:
                 mapped = mmap.mmap(content.fileno(), BYTES, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
-            raise ClockUnusable(f"{file} holds no stepping clock: {error}.") from error
+            raise ClockUnusable(f"{file} contains no stepping clock: {error}.") from error
         self._word = memoryview(mapped).cast("q")
 
     @classmethod
@@ -134,7 +134,7 @@ class CrossCheck:
         """Raises ClockOff where the last comparison found that the clocks disagree."""
         if not self.agrees:
             raise ClockOff(
-                f"The clock of this replica and that of {self._source}'s database are {abs(self.skew):.0f} s apart: "
+                f"The clocks of this replica and of {self._source}'s database are {abs(self.skew):.0f} s apart: "
                 "nothing is decided here until they agree."
             )
 

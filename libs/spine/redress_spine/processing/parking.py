@@ -319,9 +319,10 @@ class Parking:
         return taken
 
     async def _take_in(self, topic: str, partition: int, offsets: Sequence[int], dry_run: bool) -> tuple[TakenIn, list[str]]:
-        """Keys are kept, and events parked before what waits already of their subjects. Raises Moved."""
+        """Keys are kept, or destroyed where a subject is forgotten, and events parked before what waits already. Raises Moved."""
         rows = await self._pool.fetch(SET_ASIDE_AT, topic, partition, list(offsets))
         keys: dict[str, KeyRecord] = {}
+        destroyed: dict[str, KeyRecord] = {}
         by_subject: dict[str, list[Record]] = {}
         readable: list[int] = []
         for record in map(record_of_row, rows):
@@ -336,6 +337,9 @@ class Parking:
                 continue
             else:
                 by_subject.setdefault(item.subject, []).append(record)
+                if self._vault is not None and isinstance(item, DecodedRecord):
+                    forgotten = self._vault.destroyed_by(item.subject, item.event)
+                    destroyed |= {item.subject: forgotten} if forgotten is not None else {}
             readable.append(record.offset)
         stay = len(rows) - len(readable)
         if dry_run or not readable:
@@ -343,9 +347,9 @@ class Parking:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(LOCK, [topic], [partition])
             if len(await connection.fetch(TAKE_OUT, topic, partition, readable)) != len(readable):
-                raise Moved("Somebody else takes these records in.")
-            if keys and self._vault is not None:
-                await self._vault.store(connection, keys)
+                raise Moved("Another process is taking these records in.")
+            if self._vault is not None:
+                await self._vault.store(connection, keys | destroyed)
             stored = {row["subject"]: row for row in await connection.fetch(ROWS, list(by_subject))}
             foldings = [self._folding(stored.get(subject), subject) for subject in by_subject]
             for folding in foldings:

@@ -37,7 +37,7 @@ LOOK = 1.0  # seconds between two looks, unless woken
 PRUNED = 500  # rows
 PRUNE_EACH = 60.0  # seconds
 TOO_LONG = "tried-too-long"
-NOT_WANTED = "It was no longer wanted."
+NOT_WANTED = "It was no longer needed."
 
 Lend = Callable[[], AbstractAsyncContextManager[Connection]]
 Decide = Callable[[str, Callable[[Any, Context], list[Event]], CommandMetadata], Awaitable[Any]]

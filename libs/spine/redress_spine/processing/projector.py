@@ -39,6 +39,7 @@ from redress_spine.processing.projections import Changes, NotProjected
 from redress_spine.processing.skips import Skips, skip_of, skips_of
 from redress_spine.store.errors import safe_message
 from redress_spine.store.fold import Folding
+from redress_spine.store.forgetting import forget
 from redress_spine.store.saving import FENCE_LOST, OVERTAKEN, Move, fence, save, save_at_once, store_dead_letters
 from redress_spine.store.states import States
 from redress_spine.store.vault import PROOF, KeyRecord, Vault
@@ -69,7 +70,7 @@ SELECT e.stream, e.version, e.hash FROM events e JOIN unnest($1::text[], $2::big
 TIMELINE = "SELECT timeline_now()"
 # What PostgreSQL raises for a value that no column or index takes, and what a projection cannot show: the record's fault, not the moment's.
 NOT_STORABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError, NotProjected)
-NOT_STORED = "What it was folded into, PostgreSQL or a projection does not take."
+NOT_STORED = "PostgreSQL or a projection does not accept the state that it was folded into."
 
 
 class FenceLost(Exception):
@@ -388,6 +389,8 @@ class Projector:
         async with connection.transaction():
             await fence(connection, moves, self._timeline)
             written = [await save(connection, touched)] if touched else []
+            if forgotten := [subject for subject, each in keys.items() if each.wrapped is None]:
+                await forget(connection, forgotten)  # once more: what was sealed for them came with this page
             if dead_letters:
                 await store_dead_letters(connection, dead_letters)
         return written
@@ -445,7 +448,7 @@ def judged_key(reader: Reader, vault: Vault, record: Record) -> tuple[str, KeyRe
     if isinstance(signer := reader.signer(record, record.chained), NotProved):
         return DeadLetter(record, signer.reason, signer.detail)
     if record.value is None and not vault.proves(subject, proof):
-        return DeadLetter(record, "not-proved", "It would destroy this subject's key, and has no proof that it may.")
+        return DeadLetter(record, "not-proved", "It would destroy this subject's key, without a proof that it may.")
     if record.value is not None and vault.retired(record.value):
         return None
     if record.value is not None and (number := vault.lacks(record.value)) is not None:

@@ -113,7 +113,7 @@ class Reality:
         """Once, and in the log alone: it loses nothing, and who has two brokers may want it so."""
         bare = [each.name for each in self._topics if not Replicas(replicas.get(each.name, 1), each.min_insync).to_spare]
         if bare and self._spare:
-            log.warning("no-replica-to-spare", service=self._source, topics=bare, detail="Nothing is shipped while one broker is away.")
+            log.warning("no-replica-to-spare", service=self._source, topics=bare, detail="Nothing is sent while one broker is down.")
         self._spare = not bare
 
     async def run(self) -> None:

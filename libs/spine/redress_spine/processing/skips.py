@@ -50,11 +50,11 @@ def checked_why(why: str) -> str:
     if len(why) > WHY_LENGTH:
         raise ValueError(f"The reason has {len(why)} characters, and may have {WHY_LENGTH}: name a ticket that says the rest.")
     if not why.isprintable():
-        raise ValueError("The reason holds a line break, or a character that cannot be seen: write one line of plain text.")
+        raise ValueError("The reason contains a line break, or an invisible character: write one line of plain text.")
     if seems_personal(why):
         raise ValueError(
-            "The reason is kept in clear for ever: it must not hold a phone number or an e-mail address, nor what looks like one, as "
-            f"{LEAST_DIGITS} digits in a row. Name a ticket instead."
+            "The reason is kept permanently in plain text: it must not contain a phone number or an e-mail address, "
+            f"or anything that looks like one, such as {LEAST_DIGITS} digits in a row. Name a ticket instead."
         )
     return why
 

@@ -83,7 +83,7 @@ class Stepper:
         self._move(instant)
 
     def to_end(self) -> None:
-        """Until nothing is left that would happen by itself. Raises NotIdle."""
+        """Until nothing more would happen by itself. Raises NotIdle."""
         due = self.settle()
         while due is not None:
             due = self._move(due)

@@ -93,6 +93,7 @@ class Measures:
     timed_automations_wait_seconds: float = 0.0
     dead_effects: int = 0
     mac_keys_unusable: int = 0
+    master_keys_unusable: int = 0
     effects: Mapping[tuple[str, str], int] = field(default_factory=dict)
     set_aside: Mapping[str, int] = field(default_factory=dict)  # records, by reason, since this process began
 
@@ -220,8 +221,8 @@ class EngineWatch:
         for place, start in sorted(self._starts.items()):
             if start > 0:
                 found.append(
-                    f"Partition {place.partition} of {place.topic} begins at offset {start}: what stood before was deleted, no state can "
-                    "be made from this log. Cure: set retention.ms=-1, then `redress restore-log` (docs/restore.md)."
+                    f"Partition {place.partition} of {place.topic} begins at offset {start}: earlier records were deleted, so no state "
+                    "can be rebuilt from this log. Fix: set retention.ms=-1, then `redress restore-log` (docs/restore.md)."
                 )
         for place, lost in sorted(self._lost.items()):
             if place not in self._projector.refused:  # another replica's to say why
@@ -234,7 +235,9 @@ class EngineWatch:
         ]
         if (held := max(self._automations.held_for, self._planning.held_for)) > self._held:
             failure = f" The projector failed last with {self._projector.failure}." if self._projector.failing else ""
-            found.append(f"Timed automations that are due have waited {held:.0f} s for the log: no deadline is judged meanwhile.{failure}")
+            found.append(
+                f"Timed automations that are due have waited {held:.0f} s for the log: no deadline is evaluated meanwhile.{failure}"
+            )
         return found
 
     def _refusal(self) -> list[str]:
@@ -280,6 +283,7 @@ class EngineWatch:
             timed_automations_wait_seconds=max(self._automations.held_for, self._planning.held_for),
             dead_effects=counts["dead"],
             mac_keys_unusable=int(bool(self._mac.look())),
+            master_keys_unusable=int(bool(self._master_keys.flaw)),
             effects=dict(self._performing.counts),
             set_aside=dict(self._projector.set_aside),
         )

@@ -20,9 +20,11 @@ HASH: Final = {"type": "string", "format": "binary", "description": "Raw 32 byte
 MAC_HEADER: Final = {
     "type": "string",
     "pattern": r"^[a-z][a-z0-9-]*\.[1-9][0-9]{0,8}\.[A-Za-z0-9_-]{24}$",
-    "description": "Proves the source to whoever holds its keys: `<source>.<key's number>.<HMAC-SHA256, 18 bytes, base64url>`.",
+    "description": "Proves the source to those who hold its keys: `<source>.<key's number>.<HMAC-SHA256, 18 bytes, base64url>`.",
 }
-PROOF_HEADER: Final = MAC_HEADER | {"description": "Of a record without a value: the maker's MAC of the subject, whoever sends it."}
+PROOF_HEADER: Final = MAC_HEADER | {
+    "description": "Of a record without a value: the MAC of the subject by the service that made it, whichever service sends it."
+}
 ABOUT: Final = (
     "Events of the Redress service `{source}`: CloudEvents 1.0 in structured mode. "
     "Within a stream (subject and source) they are numbered 1, 2, 3 … and chained: hash = SHA-256(prevhash + the value's bytes). "
@@ -56,7 +58,7 @@ def document(contract: Contract, schemas: dict[str, Schema], revision: int) -> D
 def _channel(topic: str, messages: dict[str, Any]) -> Document:
     return {
         "address": topic,
-        "description": "The log of all events, kept for ever." if topic == LIFECYCLE else "A public record, kept for ever.",
+        "description": "The log of all events, kept permanently." if topic == LIFECYCLE else "A public record, kept permanently.",
         "messages": messages,
         "bindings": _topic(topic, PARTITIONS, {"cleanup.policy": ["delete"], "retention.ms": -1}),
     }

@@ -66,7 +66,7 @@ class Plan:
     def drift(self, root: Path) -> list[str]:
         """How the folder differs from the plan: unified diffs of files, and the paths that are missing or too many."""
         found = [f"{path} is missing.\n" for path in self.grown]
-        found += [f"{path} mirrors nothing in the contracts any more.\n" for path in self.stale]
+        found += [f"{path} no longer corresponds to anything in the contracts.\n" for path in self.stale]
         for path, wanted in self.mirrored.items():
             try:
                 there = (root / path).read_bytes()
@@ -111,7 +111,7 @@ class _History:
             if named is None or int(named[1]) != len(entries) + 1:
                 faults.append(f"{place} is not entry {len(entries) + 1}: entries are numbered 1, 2, 3 … and only ever added.")
             elif named[2] != _digest(content):
-                faults.append(f"{place} was changed after it was published: take it back from the history of the repository.")
+                faults.append(f"{place} was changed after it was published: restore it from the history of the repository.")
             else:
                 entries.append((place, json.loads(content)))
         return cls(tuple(entries), frozenset(path.name for path in (root / "golden" / kind).glob("*")), tuple(faults))
@@ -144,7 +144,7 @@ class _History:
 
 
 def _orphan(kind: str) -> str:
-    return f"{kind} is published, but no contract has its class. Events of it are on the log for ever: put it back. ({_unreleased(kind)})"
+    return f"{kind} is published, but no contract has its class. Its events stay on the log permanently: put it back. ({_unreleased(kind)})"
 
 
 def _unreleased(kind: str) -> str:

@@ -54,9 +54,9 @@ def wrong_database(dsn: str) -> str | None:
     for each in hosts.split(",") if hosts else ():
         host, port = _host_and_port(each)
         if not _names_a_host(host):
-            return "The host in the address is none: it has an empty part, one of more than 63 characters, or a character that no host has."
+            return "The host in the address is invalid: it has an empty part, one of more than 63 characters, or a wrong character."
         if port is not None and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):
-            return "The port in the address is no number from 1 to 65535."
+            return "The port in the address is not a number from 1 to 65535."
     modes = query.get("sslmode", [])
     if any(mode not in SSL_MODES for mode in modes):
         return f"sslmode in the address is one of {', '.join(SSL_MODES)}."
@@ -222,11 +222,11 @@ def refusal(error: BaseException) -> str | None:
         case asyncpg.InvalidPasswordError():
             return "refuses the user, or the password."
         case asyncpg.InvalidAuthorizationSpecificationError():
-            return "refuses the user, or a connection like this one: it may ask for TLS. See sslmode in the address."
+            return "refuses the user, or this kind of connection: it may require TLS. See sslmode in the address."
         case FileNotFoundError() | PermissionError():
             return f"has an address that names a file which cannot be read: {error.strerror}."
         case ConnectionError() if "rejected SSL upgrade" in str(error):
-            return "offers no TLS, and the address asks for it. See sslmode in the address."
+            return "offers no TLS, and the address requires it. See sslmode in the address."
         case asyncpg.ProtocolViolationError():
-            return f"is reached through a pooler that does not pass on what is asked: {error}."
+            return f"is reached through a pooler that does not forward what is requested: {error}."
     return None

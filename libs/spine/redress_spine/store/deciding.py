@@ -155,7 +155,7 @@ class Deciding:
             return
         pause = random.random() * min(JITTER[0] * 2**attempt, JITTER[1])
         if asyncio.get_running_loop().time() + pause > until:
-            raise Unavailable("Others write to this subject all the time.")
+            raise Unavailable("Other writers change this subject all the time.")
         await asyncio.sleep(pause)
 
     async def _decide_once(

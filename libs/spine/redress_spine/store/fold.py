@@ -17,7 +17,7 @@ from redress_spine.store import entries
 from redress_spine.store.commit import cause_json
 from redress_spine.store.states import Codec
 
-BEHIND = "It came behind a parked record."
+BEHIND = "It came after a parked record."
 SHORT = 6  # bytes kept of a version's hash: enough to tell a duplicate from a fork
 # Versions of a source whose hashes are kept. What is sent again is mostly the last page of a relay, and what forks begins at the last
 # versions. An older version is passed over as a duplicate: all later hashes are chained over it, and those were checked.
@@ -171,7 +171,7 @@ class Folding:
         last, lasthash = (known["v"], bytes.fromhex(known["h"])) if known else (0, GENESIS)
         source, version = item.envelope.source, item.envelope.version
         if version <= last:
-            return "fork", f"{source} said something else as version {version} before."
+            return "fork", f"{source} sent another event as version {version} before."
         if version > last + 1:
             return "gap", f"{source}'s version {last + 1} is missing before {version}."
         if item.prevhash != lasthash:

@@ -12,6 +12,8 @@ from typing import Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from redress_spine.store.errors import MasterKeyAway
+
 KEY_BYTES = 32  # AES-256
 FIRST = 1
 NONCE = 12
@@ -73,16 +75,27 @@ class Keyring:
     def current(self, number: int) -> None:
         self._current = number
 
+    @property
+    def wraps(self) -> bool:
+        """Whether the current one is here."""
+        return self.current in self._secrets
+
     def secret(self, number: int) -> bytes:
         return self._secrets[number]
+
+    def copied(self, number: int) -> int | None:
+        """The number of another one that is the same key: to exchange one for the other exchanges nothing."""
+        return next((each for each in self.numbers if each != number and self._secrets[each] == self._secrets[number]), None)
 
     def only(self, number: int) -> Keyring:
         """As if the others were gone."""
         return Keyring({number: self._secrets[number]}, number)
 
     def wrap(self, subject: str, key: bytes) -> bytes:
-        """By the current master key."""
+        """By the current master key. Raises MasterKeyAway where that is not here."""
         nonce, number = os.urandom(NONCE), self.current
+        if number not in self._ciphers:
+            raise MasterKeyAway(f"Master key {number} wraps what is new, and is not here: put its file there (docs/operate.md).")
         wrapped = nonce + self._ciphers[number].encrypt(nonce, key, subject.encode())
         return wrapped if number == FIRST else NUMBERED + number.to_bytes(4, "big") + wrapped
 

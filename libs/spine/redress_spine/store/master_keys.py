@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 LOOK = 1.0  # seconds between two looks at the files
 ASK = 2.0  # seconds between two looks at which key wraps, where there are several
+ALONE = 15.0  # the same where there is one: the exchange may be over that this process was not given the new one for
 SETTLE = 300.0  # seconds after which a new file is in every service's folder too
 ROOT = "root"  # in the place of a subject, where what others are derived from is wrapped
 SEALED = b"vault:"  # how a file begins that a key service has sealed
@@ -115,6 +116,8 @@ class MasterKeys:
             key = checked(path, blob, self._provider is not None)
             if self._provider is not None:
                 key = await self._provider.unwrap(key)
+                if len(key) != KEY_BYTES:
+                    raise MasterKeyUnusable(f"What {path} is opened to has {len(key)} bytes, and a master key has {KEY_BYTES}.")
             if number in self.ring.numbers and self.ring.secret(number) != key:
                 raise MasterKeyUnusable(
                     f"{path} was changed, and is another key now; the one before is used until the next start. "
@@ -156,7 +159,7 @@ class MasterKeys:
             log.info("master-key-there", numbers=self.ring.numbers)
         if self._provider is not None:
             await self._provider.keep()
-        if len(self.ring.numbers) > 1 and monotonic() - self._asked >= ASK:
+        if monotonic() - self._asked >= (ASK if len(self.ring.numbers) > 1 else ALONE):
             self._asked = monotonic()
             async with lend() as connection:
                 await root_of(connection, self.ring)
@@ -164,15 +167,18 @@ class MasterKeys:
 
 async def root_of(connection: Connection, ring: Keyring) -> bytes:
     """What digests and the audit trail's MACs are derived from: the first master key that a service had. Sets which key of the ring wraps.
-    Raises MasterKeyAway."""
+    Raises MasterKeyAway, and lets nothing be wrapped any more by a key whose exchange is over: others may have forgotten it."""
     row = await connection.fetchrow(ROW)
     if row is None:
+        ring.current = ring.oldest
         sample = await connection.fetchval(SAMPLE)
         if sample is not None and (number := ring.lacks(sample)) is not None:
             raise MasterKeyAway(_needed(number))
         return ring.secret(ring.oldest)
     for number in (row["oldest"], row["current"], number_of(row["root"])):
         if number not in ring.numbers:
+            if ring.current < row["oldest"]:
+                ring.current = row["current"]
             raise MasterKeyAway(_needed(number))
     ring.current = row["current"]
     if (root := ring.unwrap(ROOT, row["root"])) is None:  # it was lost, and another one has its place (docs/restore.md)

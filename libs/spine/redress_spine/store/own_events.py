@@ -24,7 +24,7 @@ from redress_spine.store.fold import RecordPlace
 from redress_spine.store.states import heads, partition_of
 
 CURE = (
-    "If somebody else wrote it to the topic, pass it over: --skip TOPIC/PARTITION@OFFSET --why TEXT. "
+    "If somebody else wrote it to the topic, skip it: --skip TOPIC/PARTITION@OFFSET --why TEXT. "
     "If the journal went on without what the log has, restore it to a time before that, and adopt it then."
 )
 
@@ -111,10 +111,10 @@ class OwnEvents:
                 signer_of(self._mac, record, record.chained)  # one that nobody signed is no copy of an event
             where = f"{topic}/{number}@{offset}"
             if not any(self._names_us(record) for record in found):
-                raise AdoptionRefused(f"{where} is no record in the name of {self._source}: nothing is passed over.")
+                raise AdoptionRefused(f"{where} is not a record in the name of {self._source}: nothing is skipped.")
             for record in found:
                 if await connection.fetchval("SELECT true FROM events WHERE hash = $1 AND stream = $2", record.hash, _text(record.key)):
-                    raise AdoptionRefused(f"{where} is an event of {self._source}, and in its journal: nothing is passed over.")
+                    raise AdoptionRefused(f"{where} is an event of {self._source}, and in its journal: nothing is skipped.")
                 await save_skip(connection, record, 0, passed.who, passed.why)  # an own event counts as nobody's version
 
     def _names_us(self, record: Record) -> bool:

@@ -152,7 +152,8 @@ class Vault:
 
     def anew(self, subject: str, wrapped: bytes) -> bytes:
         """The same key as it is kept here: one that comes late, and that an older master key wrapped, is wrapped by the current one."""
-        key = self._master.unwrap(subject, wrapped) if number_of(wrapped) < self._master.current else None
+        late = self._master.wraps and number_of(wrapped) < self._master.current
+        key = self._master.unwrap(subject, wrapped) if late else None
         return wrapped if key is None else self._master.wrap(subject, key)
 
     def lacks(self, wrapped: bytes) -> int | None:
@@ -202,7 +203,7 @@ class Vault:
                 try:
                     words[ref] = unseal(keys.cipher, subject, ref, blob)
                 except (InvalidTag, ValueError):
-                    which = "is sealed with another key than the subject's" if blob else "is not here"
+                    which = "is sealed with a key other than the subject's" if blob else "is not here"
                     opened[subject] = PlaintextMissing(f"The ciphertext {ref} of {subject} {which}. See: redress verify", LOST)
                 if (done := done + len(blob)) >= OPENED_AT_ONCE:
                     done = 0
@@ -243,7 +244,7 @@ class Vault:
         if (key := self._master.unwrap(subject, wrapped)) is None:
             if (number := self.lacks(wrapped)) is not None:
                 return KeyMissing(f"The key of {subject} was wrapped by master key {number}, which is not here: put its file back.", LOST)
-            return KeyMissing(f"The key of {subject} does not open: this is not the master key that wrapped it.", LOST)
+            return KeyMissing(f"The key of {subject} cannot be unwrapped: this is not the master key that wrapped it.", LOST)
         return _Held(AESGCM(key), {row["ref"]: row["ciphertext"] for row in rows if row["ref"] is not None})
 
 

@@ -57,7 +57,10 @@ class VaultTransit:
 
     async def unwrap(self, blob: bytes) -> bytes:
         said = await self._ask("POST", f"{self._mount}/decrypt/{self._key}", {"ciphertext": _ascii(blob)})
-        return b64decode(_text(said, "plaintext"))
+        try:
+            return b64decode(_text(said, "plaintext"), validate=True)
+        except ValueError:
+            raise MasterKeyAway("What Vault says it decrypted is not base64.") from None
 
     async def renewed(self, blob: bytes) -> bytes:
         said = await self._ask("POST", f"{self._mount}/rewrap/{self._key}", {"ciphertext": _ascii(blob)})
@@ -98,7 +101,7 @@ class VaultTransit:
         try:
             token = self._token_file.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            why = error.strerror if isinstance(error, OSError) else "it is not text"
             raise MasterKeyAway(f"The file of Vault's token cannot be read: {why}. See REDRESS_VAULT_TOKEN_FILE.") from None
         if not token:
             raise MasterKeyAway("The file of Vault's token is empty. See REDRESS_VAULT_TOKEN_FILE.")
@@ -128,7 +131,7 @@ class VaultTransit:
 
     def _refused(self, status: int, path: str) -> Exception:
         if status == 403:
-            return MasterKeyAway(f"Vault refuses our token for {path} (403): it has ended, or its policy lacks that path. {NEW_TOKEN}")
+            return MasterKeyAway(f"Vault refuses the token for {path} (403): it has ended, or its policy lacks that path. {NEW_TOKEN}")
         if status == 404:
             return MasterKeyAway(f"Vault has nothing at {path} (404). See REDRESS_VAULT_MOUNT, REDRESS_VAULT_KEY, REDRESS_VAULT_NAMESPACE.")
         if status == 400 and not path.startswith("auth/"):

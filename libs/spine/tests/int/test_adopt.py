@@ -416,7 +416,7 @@ async def test_a_kafka_that_falls_silent_ends_an_adoption_and_commands_are_let_i
 
     monkeypatch.setattr(own_events, "poll", without_database)
     try:
-        with pytest.raises(ConnectionError, match="Kafka has given nothing for 1 s") as ended:
+        with pytest.raises(ConnectionError, match="Kafka has returned nothing for 1 s") as ended:
             async with asyncio.timeout(60):
                 await adopted(own_stack, "intake", progress=progress)
     finally:

@@ -89,12 +89,12 @@ async def test_without_the_right_to_add_nothing_is_recorded_and_who_asked_is_tol
 @pytest.mark.parametrize(
     ("harm", "number", "what"),
     [
-        ("UPDATE audit SET record = replace(record, 'alice', 'bob') WHERE number = 2", 2, "It was changed, or what stands before it was."),
+        ("UPDATE audit SET record = replace(record, 'alice', 'bob') WHERE number = 2", 2, "It was changed, or a record before it was."),
         ("UPDATE audit SET subjects = '{}' WHERE number = 2", 2, "Its columns were changed: they are not what the record says."),
         ("UPDATE audit SET at = now() + interval '1 year' WHERE number = 2", 2, "Its columns were changed"),
         ("UPDATE audit SET mac = sha256('') WHERE number = 2", 2, "It was not written by this service: its MAC is wrong."),
         ("DELETE FROM audit WHERE number = 2", 3, "1 record is missing before it."),
-        ("DELETE FROM audit WHERE number > 2", 2, "The chain ends here, and had 4 records at least: its end was cut off."),
+        ("DELETE FROM audit WHERE number > 2", 2, "The chain ends here, and had at least 4 records: its end was cut off."),
         ("DELETE FROM audit", 4, "The chain is missing, of which 4 records are known."),
     ],
 )

@@ -170,7 +170,7 @@ async def test_verify_tells_of_a_key_that_only_an_unsigned_record_has(stack: Sta
     without = replace(described(stack, "intake"), mac=MacKeys({"handling.1": bytes(32)}))
     report = await verify(without, check, stack.kafka, master=MASTER)
     assert [each.what for each in report.differences if each.which == subject and each.where == "keys"] == [
-        "has a key that is not on the topic of keys: who does not have it yet never gets it"
+        "has a key that is not on the topic of keys: services that do not have it yet never get it"
     ]
     assert sent.value is not None
 

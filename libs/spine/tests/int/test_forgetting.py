@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from redress_events.contracts.intake import ComplaintForgotten, ComplaintSupplem
 from redress_events.vocabulary import KEYS
 from redress_spine.admin.verify import VerifyReport, verify
 from redress_spine.messaging import topics
+from redress_spine.messaging.mac import MacKeys
 from redress_spine.store.engine import Engine, Forgotten
+from redress_spine.store.errors import NotYet
 from redress_spine.store.lookups import FOUND
 from redress_spine.store.vault import MAKER, PROOF
 
@@ -136,6 +139,24 @@ async def test_a_key_that_a_backup_brings_back_is_destroyed_again_though_its_tom
     await is_equal(stack, "handling", 1)
 
 
+async def test_what_was_sealed_and_forgotten_in_one_page_of_the_log_is_not_kept(stack: Stack) -> None:
+    """As by a service that was away while both came, and whose tombstone is gone."""
+    intake, handling = await stack.engine("intake"), await stack.engine("handling")
+    await idle(intake, handling)
+    await stack.stop(handling)
+    subject = await new(intake, "k")
+    await forget(intake, subject)
+    await idle(intake)
+    owner = await stack.connect("handling", owner=True)
+    for _ in range(2):  # the key and the tombstone
+        await owner.execute(READ_ON, stack.prefix + KEYS)
+    await owner.close()
+    handling = await stack.engine("handling")
+    await idle(intake, handling)
+    assert (await handling.read(subject)).state.observed.text == REF and await nothing_left(stack, "handling", subject)
+    await is_equal(stack, "handling", 1)
+
+
 async def test_verify_tells_the_forgotten_from_what_somebody_destroyed_or_brought_back(stack: Stack, tmp_path: Path) -> None:
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
     one, other = await new(intake, "1"), await new(intake, "2")
@@ -189,6 +210,34 @@ async def test_an_event_without_the_proof_of_its_subject_destroys_nothing(stack:
     connection = await stack.connect("handling")
     assert await connection.fetchval("SELECT count(*) FROM keys WHERE NOT destroyed") == 1
     await connection.close()
+
+
+async def test_a_forgetting_that_was_set_aside_destroys_the_key_once_it_is_taken_in(stack: Stack) -> None:
+    """As where intake signs with a key that the service lacks for a while."""
+    handling, author = await stack.engine("handling", automations=[]), Author("complaint/01890000-0000-7000-8000-000000000001")
+    proof = MAC.prove_destroyed(MAKER, author.subject).decode()
+    known = handling._reader._mac
+    async with pen(stack) as hand:
+        await hand.write(Sent(author.subject.encode(), handling._vault.make_key(author.subject)[1]), topic=KEYS)
+        await hand.write(*author.say(registered("secret")))
+
+        async def read() -> bool:
+            with suppress(NotYet):
+                return bool((await handling.read(author.subject)).state.observed.text == REF)
+            return False
+
+        await eventually(read)
+        handling._reader._mac = MacKeys({"intake.7": bytes(32)})
+        await hand.write(*author.say(ComplaintForgotten(proof=proof, asked_by="court", reason="Letter of March, ticket 11")))
+
+        async def aside() -> Any:
+            return await handling.parking.dead_letters()
+
+        (letter,) = await eventually(aside)
+    assert not await nothing_left(stack, "handling", author.subject)
+    handling._reader._mac = known
+    assert (await handling.redrive_aside(letter.topic, letter.partition, [letter.offset], dry_run=False)).folded == 1
+    assert await nothing_left(stack, "handling", author.subject)
 
 
 @pytest.fixture

@@ -210,8 +210,8 @@ async def test_a_parked_subject_has_the_rows_of_what_was_folded_and_a_redrive_br
         ("INSERT INTO toys VALUES ('complaint/01890000-0000-7000-8000-00000000000f', 'named', 1, 'Z')", "is a row of no state"),
         ("UPDATE counts SET n = n + 1", "counts 1 too many"),
         ("DELETE FROM counts", "counts 1 too few"),
-        ("DELETE FROM lookups", "is not found by what it is to be found by"),
-        ("UPDATE lookups SET digest = sha256('x')", "is not found by what it is to be found by"),
+        ("DELETE FROM lookups", "is not found by exactly the values"),
+        ("UPDATE lookups SET digest = sha256('x')", "is not found by exactly the values"),
     ],
 )
 async def test_verify_notices_what_a_hand_did_and_a_rebuild_mends_it(stack: Stack, tmp_path: Path, own: str, says: str) -> None:

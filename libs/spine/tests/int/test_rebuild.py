@@ -164,7 +164,7 @@ async def test_a_transaction_that_is_open_elsewhere_makes_no_loss_of_what_is_reg
     monkeypatch.setattr(rebuild_module, "LAST_ROWS", most)
     monkeypatch.setattr(rebuild_module, "SWAP_TRIES", 10)
     if most == 2:
-        with pytest.raises(NotSwapped, match="once no transaction of long ago is open"):
+        with pytest.raises(NotSwapped, match="once no old transaction is open"):
             await rebuild(stack, "intake", tmp_path)
         assert swaps == [], "commands waited for what could not be"
         ended = asyncio.create_task(_ended(other, 0.2))

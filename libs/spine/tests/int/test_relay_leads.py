@@ -172,7 +172,7 @@ async def supplement(intake: Engine, subject: str, text: str) -> None:
 
 async def test_a_key_goes_once_though_the_page_behind_was_read_before_it_went(stack: Stack) -> None:
     holding = await stack.connect("intake")
-    await holding.fetchval("SELECT pg_advisory_lock(hashtext('redress-relay'))")  # nobody leads until all is in the journal
+    await holding.fetchval("SELECT pg_advisory_lock(hashtext('redress-relay'))")  # no leader for until all is in the journal
     intake = await stack.engine("intake")
     intake.relay._page = intake.relay._size = 2
     seen = [(await intake.create("complaint", lambda context: [registered()], metadata(f"k{n}")))[0].subject for n in range(2)]
@@ -193,7 +193,7 @@ async def test_a_key_goes_once_though_the_page_behind_was_read_before_it_went(st
 
 async def test_a_page_of_several_batches_is_sent_in_order_though_its_first_batch_is_lost(stack: Stack) -> None:
     holding = await stack.connect("intake")
-    await holding.fetchval("SELECT pg_advisory_lock(hashtext('redress-relay'))")  # nobody leads until all is in the journal
+    await holding.fetchval("SELECT pg_advisory_lock(hashtext('redress-relay'))")  # no leader for until all is in the journal
     intake, handling = await stack.engine("intake"), await stack.engine("handling")
     seen, _ = await intake.create("complaint", lambda context: [registered()], metadata("k1"))
     for n in range(4):

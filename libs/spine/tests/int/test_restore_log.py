@@ -203,7 +203,7 @@ async def test_a_kafka_that_falls_silent_ends_a_restore_or_an_adoption_and_the_l
             own_kafka.kill()
             monkeypatch.setattr(whole_log, "SILENCE", 2.0)  # a Kafka that is there may take its time
 
-    with pytest.raises(ConnectionError, match="Kafka has given nothing for 2 s"):
+    with pytest.raises(ConnectionError, match="Kafka has returned nothing for 2 s"):
         async with asyncio.timeout(30):
             await restored(stack, progress=progress)
     assert 0 < read[0] < 24
@@ -218,7 +218,7 @@ async def test_a_kafka_that_falls_silent_ends_a_restore_or_an_adoption_and_the_l
     owner = await stack.connect("intake", owner=True)
     await owner.execute("UPDATE consumer_offsets SET next = 0, last_offset = NULL, last_hash = NULL")  # all is to be compared
     read.clear()
-    with pytest.raises(ConnectionError, match="Kafka has given nothing for 2 s"):
+    with pytest.raises(ConnectionError, match="Kafka has returned nothing for 2 s"):
         async with asyncio.timeout(30):
             await adopted(stack, "intake", progress=progress)
     assert read and await owner.fetchval(relay.LEAD)
@@ -323,7 +323,7 @@ async def passed_over(stack: Stack, source: str, place: RecordPlace, message: st
     with pytest.raises(CannotRestore, match=f"{message}.*{re.escape(command)}"):
         await restored(stack, place[0].removeprefix(stack.prefix), **options)
     other = (place[0], place[1], place[2] + 1)
-    with pytest.raises(AdoptionRefused, match=rf"@{other[2]} is no record in the name of {source}"):
+    with pytest.raises(AdoptionRefused, match=rf"@{other[2]} is not a record in the name of {source}"):
         await adopted(stack, source, passed_over=PassedOver([other], "lead", "a typing error"))
     await adopted(stack, source, passed_over=PassedOver([place], "lead", "ticket 4711"))
 

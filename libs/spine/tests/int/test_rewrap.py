@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spine_log import Sent, described, idle, pen, rebuild, verified
-from spine_stack import MAC, Stack, eventually, metadata, opened, registered
+from spine_log import described, forget, idle, rebuild, verified
+from spine_stack import Stack, eventually, metadata, opened, registered
 
-from redress_events.vocabulary import KEYS
 from redress_spine.admin import rewrap
 from redress_spine.admin.audit import verify as verify_audit
 from redress_spine.admin.rewrap import KeysByMaster, Rewrap, Rewrapped, RewrapRefused, by_master
@@ -23,7 +22,6 @@ from redress_spine.store.errors import KeyMissing, MasterKeyAway
 from redress_spine.store.keyring import Keyring, number_of
 from redress_spine.store.lookups import FOUND
 from redress_spine.store.master_keys import MasterKeys
-from redress_spine.store.vault import MAKER, PROOF
 
 ONE, TWO, THREE = bytes(range(32)), b"2" * 32, b"3" * 32
 PHONE, TEXT = "139 0000 4711", "intake/1/text"
@@ -34,6 +32,7 @@ HEARD = 2.0  # seconds within which the engines of a test look
 def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(master_keys, "LOOK", 0.05)
     monkeypatch.setattr(master_keys, "ASK", 0.05)
+    monkeypatch.setattr(master_keys, "ALONE", 0.05)
     monkeypatch.setattr(rewrap, "PAGE", 3)
 
 
@@ -117,8 +116,7 @@ async def test_it_is_exchanged_while_complaints_come_and_the_old_one_is_needed_n
     await intake.audit({"kind": "reading", "who": "li"})
     texts = {await new(intake, f"before {n}"): f"before {n}" for n in range(10)}
     forgotten = await new(intake, "forgotten")
-    async with pen(stack) as hand:
-        await hand.write(Sent(forgotten.encode(), None, [(PROOF, MAC.prove_destroyed(MAKER, forgotten))]), topic=KEYS)
+    await forget(intake, forgotten)
     await opens(handling, texts)
     files.add(2, TWO)
     ring = await files.ring()
@@ -275,6 +273,28 @@ async def test_a_service_that_lacks_the_new_one_sets_its_keys_aside_until_it_has
     await eventually(lambda: asyncio.sleep(0, handling._master_keys.ring.numbers == [1, 2]))
     await handling.redrive_aside(letter["topic"], letter["partition"], [letter["offset"]], False)
     await opens(handling, {subject: "new"})
+
+
+async def test_who_lacks_the_new_one_wraps_nothing_by_the_old_one_once_the_exchange_is_over(
+    stack: Stack, files: Files, tmp_path: Path
+) -> None:
+    """As a replica whose folder nobody changed: who starts anew without the old one would pass over its keys in silence."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    theirs = Files(elsewhere)
+    (intake,) = await started(stack, theirs, "intake")
+    await new(intake, "before")
+    await idle(intake)
+    files.add(2, TWO)
+    assert not (await rewrapped(stack, "intake", await files.ring())).differences
+    assert await eventually(lambda: asyncio.sleep(0, "Master key 2 is not here" in intake._master_keys.flaw))
+    with pytest.raises(MasterKeyAway, match="Master key 2 wraps what is new"):
+        await new(intake, "late")
+    assert (await counted(stack, "intake")).keys == {2: 1}
+    theirs.add(2, TWO)
+    await eventually(lambda: asyncio.sleep(0, not intake._master_keys.flaw and intake._master_keys.ring.wraps))
+    await new(intake, "after")
+    assert (await counted(stack, "intake")).keys == {2: 2}
 
 
 async def _dead_letters(stack: Stack) -> list[Any]:

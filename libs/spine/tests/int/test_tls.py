@@ -360,7 +360,7 @@ async def test_journal_and_state_by_tls(postgres_admin: str, database: Any, auth
                 "has a certificate that is not trusted: Hostname mis",
             ),
             (made.app_dsn.replace(str(authority.file), str(folder / "absent")), "has an address that names a file which cannot be read"),
-            (made.app_dsn.partition("?")[0] + "?sslmode=disable", "refuses the user, or a connection like this one: it may ask for TLS"),
+            (made.app_dsn.partition("?")[0] + "?sslmode=disable", "refuses the user, or this kind of connection: it may require TLS"),
             (made.app_dsn.replace("_app:", "_app:no"), "refuses the user, or the password"),
             (made.app_dsn.replace("verify-full", "verify"), "has an address that cannot be used: `sslmode` parameter must be one of"),
         ):
@@ -370,7 +370,7 @@ async def test_journal_and_state_by_tls(postgres_admin: str, database: Any, auth
             await engine.stop()
         how: dict[str, Any] = {"app_role": made.app_role, "service_migrations_dir": folder, "fold": 1}
         for dsn, why in (
-            (made.owner_dsn.partition("?")[0] + "?sslmode=disable", "The database refuses the user, or a connection like this one"),
+            (made.owner_dsn.partition("?")[0] + "?sslmode=disable", "The database refuses the user, or this kind of connection"),
             (made.owner_dsn.replace(str(authority.file), str(another)), "certificate that is not trusted: unable to get local issuer"),
             (made.owner_dsn.replace(f"={authority.file}", "=system"), "certificate that is not trusted: unable to get local issuer"),
         ):
@@ -381,6 +381,6 @@ async def test_journal_and_state_by_tls(postgres_admin: str, database: Any, auth
 async def test_a_server_without_tls_is_no_server_where_the_address_asks_for_it(database: Any, kafka_address: str) -> None:
     made = await database("intake")
     engine = engine_of("intake", f"{made.app_dsn}?sslmode=require", kafka_address, "t.", 4)
-    with pytest.raises(Unavailable, match=r"^The database of intake offers no TLS, and the address asks for it"):
+    with pytest.raises(Unavailable, match=r"^The database of intake offers no TLS, and the address requires it"):
         await engine.start()
     await engine.stop()

@@ -194,7 +194,7 @@ async def test_a_topic_that_was_made_anew_and_has_outgrown_what_was_read_is_told
     assert all(again[partition] > end for partition, end in ends.items())
     for source in ("handling", "intake"):
         report = await check(stack, source)
-        told = {each.which: each.advice for each in report.differences if "this one made anew" in each.what}
+        told = {each.which: each.advice for each in report.differences if "this one created later" in each.what}
         assert set(told) == {f"{stack.prefix}{LIFECYCLE}/{partition}" for partition in ends} and not report.equal
         assert all("restore-log" in advice for advice in told.values())
 

@@ -50,6 +50,7 @@ async def test_a_start_waits_for_vault_and_what_runs_does_not(
 
     token.write_text("s.second")
     assert "Vault is sealed" in await eventually(alarm), "its token could not be looked at"
+    assert (await intake.measures()).master_keys_unusable == 1
     vault.tokens["s.second"] = FakeToken(ttl=30, renewable=False)
     vault.sealed = False
 
@@ -64,3 +65,4 @@ async def test_a_start_waits_for_vault_and_what_runs_does_not(
         return not await alarm()
 
     await eventually(over)
+    assert (await intake.measures()).master_keys_unusable == 0

@@ -118,7 +118,7 @@ async def test_progress_is_told(stack: Stack) -> None:
         (
             "handling",
             "UPDATE keys SET wrapped = NULL, destroyed = true, proof = sha256('mine') WHERE subject = $1",
-            "nothing proves that anybody might destroy it",
+            "nothing proves that this was allowed",
             "delete that row",
         ),
         (

@@ -14,8 +14,11 @@ def test_width_capitals_and_spaces_say_nothing(text: str):
     assert normal_area(text) == "north side"
 
 
-@pytest.mark.parametrize(("text", "key"), [(None, None), ("", None), (" \u3000", None), ("浦东", "浦东"), ("浦东新区", "浦东新区")])
-def test_a_name_of_nothing_is_none(text: str | None, key: str | None):
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [(None, None), ("", None), (" \u3000", None), ("other", None), ("Other ", None), ("浦东", "浦东"), ("浦东新区", "浦东新区")],
+)
+def test_a_name_of_nothing_and_what_no_catalogue_has_are_none(text: str | None, key: str | None):
     assert area_key(text) == key
 
 

@@ -57,12 +57,12 @@ def test_a_trail_that_nobody_touched_is_whole():
 def test_a_record_that_was_changed_is_found_and_so_is_one_whose_hashes_were_made_anew():
     links = chain()
     links[1] = replace(links[1], record=links[1].record.replace("note/0", "note/9"))
-    assert found(links) == [(2, "It was changed, or what stands before it was.")]
+    assert found(links) == [(2, "It was changed, or a record before it was.")]
     anew = hash_of(links[0].hash, 2, links[1].record)
     links[1] = replace(links[1], hash=anew, mac=mac_of(audit_key(OTHER), anew))
     assert found(links) == [
         (2, "It was not written by this service: its MAC is wrong."),
-        (3, "It was changed, or what stands before it was."),
+        (3, "It was changed, or a record before it was."),
     ]
 
 
@@ -106,19 +106,19 @@ def test_of_a_chain_of_which_only_the_number_is_known_the_end_is_missed():
     assert found(heads=[told]) == [(4, "The chain is missing, of which 4 records are known.")]
     wrong = Head(links[0].writer, 4, "00", "jar")
     for both in ([told, wrong], [wrong, told]):
-        assert found(links, heads=both) == [(4, "Another record was here when it was named.")]
+        assert found(links, heads=both) == [(4, "Logs or exports name a different record here.")]
 
 
 def test_an_end_that_was_cut_off_is_known_from_the_next_chain_and_from_the_log():
     first = chain()
     second = chain(heads=[head(first)])
-    cut = "The chain ends here, and had 4 records at least: its end was cut off."
+    cut = "The chain ends here, and had at least 4 records: its end was cut off."
     assert found(first[:2], second) == [(2, cut)]
     assert found(first[:2]) == []
     told = Head(first[0].writer, 4, first[-1].hash.hex(), "jar")
     assert found(first[:2], heads=[told]) == [(2, cut)]
     assert found(first[:2], heads=[told._replace(service="another")]) == []
-    assert found(first, heads=[told._replace(hash="00")]) == [(4, "Another record was here when it was named.")]
+    assert found(first, heads=[told._replace(hash="00")]) == [(4, "Logs or exports name a different record here.")]
 
 
 def test_a_chain_that_is_missing_is_known_from_the_next_one_and_a_pruning_says_that_it_went():
@@ -144,7 +144,7 @@ def test_a_chain_under_another_master_key_asks_for_that_key():
 def test_a_chain_has_a_beginning():
     made = Chain("jar", audit_key(MASTER), NOW)
     links = made.links([{"kind": "reading", "at": audit.stamp(NOW), "subjects": {}}])
-    assert (1, "It is no beginning of a chain.") in found(links)
+    assert (1, "It is not the beginning of a chain.") in found(links)
     assert genesis(links[0].writer) != genesis(chain()[0].writer)
 
 
@@ -159,7 +159,7 @@ def test_columns_beside_the_record_are_compared_with_it():
 def test_an_exported_line_is_the_link_again():
     for link in chain():
         assert imported(exported(link)) == link
-    with pytest.raises(ValueError, match="no line of an exported"):
+    with pytest.raises(ValueError, match="not a line of an exported"):
         imported(b'{"event": "request"}')
 
 

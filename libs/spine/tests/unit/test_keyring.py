@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from redress_spine.store.errors import MasterKeyAway
 from redress_spine.store.keyring import PLAIN, Keyring, number_of
 from redress_spine.store.master_keys import MasterKeys, MasterKeyUnusable, checked, files_of
 
@@ -28,6 +29,10 @@ def test_the_oldest_one_wraps_until_somebody_says_which() -> None:
     assert (ring.current, ring.oldest, ring.newest) == (1, 1, 2)
     ring.current = 2
     assert number_of(ring.wrap(SUBJECT, KEY)) == 2
+    ring.current = 3
+    assert not ring.wraps
+    with pytest.raises(MasterKeyAway, match="Master key 3 wraps what is new, and is not here"):
+        ring.wrap(SUBJECT, KEY)
 
 
 def test_what_a_key_wrapped_that_was_taken_away_is_told_from_what_is_not_known_yet() -> None:

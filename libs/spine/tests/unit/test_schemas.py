@@ -242,7 +242,7 @@ def test_drift_is_a_readable_diff(tmp_path: Path):
     mirror.write_bytes(mirror.read_bytes().replace(b'"string"', b'"integer"'))
     (tmp_path / "json" / "redress.intake.nothing.v1.json").write_text("{}")
     drift = Plan.of(tmp_path, [noted()]).drift(tmp_path)
-    assert drift[0] == "json/redress.intake.nothing.v1.json mirrors nothing in the contracts any more.\n"
+    assert drift[0] == "json/redress.intake.nothing.v1.json no longer corresponds to anything in the contracts.\n"
     assert '-      "type": "integer"\n+      "type": "string"\n' in drift[1]
 
 

@@ -77,6 +77,12 @@ async def test_what_another_key_sealed_is_said_to_be(vault: FakeVault, token: Pa
         await MasterKeys(file, VaultTransit(vault.url, "redress", token)).load()
 
 
+async def test_what_vault_opens_is_a_master_key_or_is_not_used(vault: FakeVault, token: Path, tmp_path: Path) -> None:
+    file = await sealed_by(VaultTransit(vault.url, "redress", token), tmp_path, master=b"a password")
+    with pytest.raises(MasterKeyUnusable, match="has 10 bytes, and a master key has 32"):
+        await MasterKeys(file, VaultTransit(vault.url, "redress", token)).load()
+
+
 async def test_a_newer_version_of_vaults_key_seals_the_same_master_key(vault: FakeVault, token: Path) -> None:
     transit = VaultTransit(vault.url, "redress", token)
     old = await transit.wrap(KEY)

@@ -28,7 +28,7 @@ def attempt(visit: Visit, command: Attempt, context: Context, *, policy: VisitPo
     """
     match visit.stage:
         case VisitStage.CLOSED:
-            raise CommandRejected("complaint-closed", "The complaint is closed: nobody is to be called any more.")
+            raise CommandRejected("complaint-closed", "The complaint is closed: no more calls are due.")
         case VisitStage.WAITING if visit.withdrawn:
             raise CommandRejected("no-visit-due", "The customer has withdrawn the complaint: it is being closed.")
         case VisitStage.WAITING:

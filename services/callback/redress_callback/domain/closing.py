@@ -9,6 +9,7 @@ from redress_callback.domain.observed import CaseOfCycle
 from redress_callback.domain.own import EndedCycle, ended_cycle, evolve
 from redress_callback.domain.shown import shown
 from redress_callback.domain.visit import Visit
+from redress_events.catalogue import in_clear
 from redress_events.classification import current_kind
 from redress_events.contracts.callback import ClosedComplaint, ClosedCycle, CloseReason, ComplaintClosed
 from redress_events.event import Event, replace
@@ -53,8 +54,8 @@ def public_record(visit: Visit, context: Context) -> ClosedComplaint:
         reason=own.reason,
         channel=registration.channel,
         kind=current_kind(found, registration.kind),
-        product=registration.product,
-        area=registration.area,
+        product=in_clear(registration.product),
+        area=in_clear(registration.area),
         category=found.category if found else None,
         sub_category=found.sub_category if found else None,
         severity=found.severity if found else None,

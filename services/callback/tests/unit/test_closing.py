@@ -40,6 +40,12 @@ def record(case: StorySoFar) -> ClosedComplaint:
     return said
 
 
+def test_what_was_said_before_there_was_a_catalogue_is_not_published():
+    old = registered().model_copy(update={"product": "Ada Byron 13800000000", "area": "12 St James Sq"})
+    published = record(callback.given(old, withdrawn()).at(NOON + 2 * HOUR))
+    assert (published.product, published.area) == ("other", "other")
+
+
 def test_it_carries_all_that_was_observed():
     handled = (resolved(department="finance"), NOON + HOUR)
     story = withdrawn_after((classified(), NOON), routed(), transferred("finance"), handled, scheduled(), missed(1), breached())
@@ -51,7 +57,7 @@ def test_it_carries_all_that_was_observed():
         channel="hotline",
         kind="fault-report",
         product="fibre",
-        area="Pudong",
+        area="shanghai-pudong",
         category="service_quality",
         sub_category="coverage",
         severity="normal",

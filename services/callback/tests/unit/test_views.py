@@ -25,6 +25,7 @@ from redress_callback.testing import (
     supplemented,
 )
 from redress_callback.views import VisitSummary, VisitView, references, references_in
+from redress_events.catalogue import in_clear
 from redress_events.contracts import CALLBACK
 from redress_spine.store.states import Loaded
 from redress_spine.testing import COMPLAINT, NOON, Happened, Spec, listed
@@ -116,3 +117,19 @@ def test_who_was_reached_said_something_and_who_was_not_said_nothing():
 def test_a_body_that_contradicts_itself_is_refused(body):
     with pytest.raises(ValidationError):
         AttemptBody.model_validate(body)
+
+
+def test_an_agent_reads_what_was_said_of_product_and_place_and_how_files_are_called():
+    said = registered().model_copy(update={"area": "other", "area_said": "intake/1/area_said"})
+    added = supplemented().model_copy(update={"attachments": ("1",), "attachment_names": "intake/2/attachment_names"})
+    story: list[Happened] = [said, *DUE[1:], (added, NOON)]
+    due, history = loaded(*story), listed(CALLBACK, AGGREGATE, story)
+    assert {"intake/1/area_said", "intake/2/attachment_names"} <= {*references(due.state, history)}
+    view = VisitView.with_history(due, history, {"intake/1/area_said": "St James", "intake/2/attachment_names": "a"})
+    assert (view.area, view.area_said, [each.attachment_names for each in view.said]) == ("other", "St James", [("a",)])
+
+
+def test_old_labels_are_published_as_other_and_codes_as_they_are():
+    assert [in_clear(label) for label in (None, "other", "broadband-500", "Ada Byron", "浦东", "a" * 41)] == [
+        None, "other", "broadband-500", "other", "other", "other",
+    ]  # fmt: skip

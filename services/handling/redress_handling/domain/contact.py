@@ -25,11 +25,11 @@ def contact(case: Case, command: ContactCustomer, context: Context) -> list[Even
     expect_accepted(case, context)
     at = not_after(command.contacted_at or context.now, context.now)
     if at is None:
-        raise CommandRejected("contact-in-future", "The contact lies in the future. Report it once it has happened.")
+        raise CommandRejected("contact-in-future", "The contact is in the future. Report it once it has happened.")
     if command.contacted_at and case.began_at:
         at = not_before(at, case.began_at)
     if at is None:
         raise CommandRejected(
-            "contact-too-early", "The contact lies before this complaint, or before its reopening. Contact the customer again."
+            "contact-too-early", "The contact was before this complaint, or before it was reopened. Contact the customer again."
         )
     return [CustomerContacted(cycle=case.own.cycle, means=command.means, contacted_at=at, note=command.note)]

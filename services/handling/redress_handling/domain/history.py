@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from redress_events.attachments import named
 from redress_events.contracts.handling import CaseCancelled, CaseRejected, CaseResolved, CustomerContacted, ProgressReported
 from redress_events.contracts.intake import ComplaintChased, ComplaintSupplemented
 from redress_events.event import Event
@@ -19,7 +20,7 @@ SUPPLEMENTS, CHASES, CONTACTS, REPORTS, OUTCOMES = LISTS = ("supplements", "chas
 def entries(event: Event, at: datetime) -> Entry | None:
     match event:
         case ComplaintSupplemented():
-            return Entry(SUPPLEMENTS, {"words": event.text, "attachments": list(event.attachments)})
+            return Entry(SUPPLEMENTS, {"words": event.text, "attachments": list(event.attachments), **named(event.attachment_names)})
         case ComplaintChased(text=str()):
             return Entry(CHASES, {"words": event.text})
         case CustomerContacted():

@@ -21,7 +21,7 @@ def transfer(case: Case, command: TransferCase, context: Context, *, departments
     """It need not be accepted first: what came to the wrong department is passed on at once. Holds for the routing that it names."""
     expect_unfinished(case, context)
     if command.department not in departments:
-        raise CommandRejected("unknown-department", f"There is no such department. There are {', '.join(sorted(departments))}.")
+        raise CommandRejected("unknown-department", f"There is no such department. The departments are {', '.join(sorted(departments))}.")
     if command.department == case.department:
         raise CommandRejected("same-department", "The case is with this department already.")
     number = (case.own.transfer.number if case.own.transfer else 0) + 1

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from redress_events.contracts import HANDLING
+from redress_events.contracts.intake import ComplaintSupplemented
 from redress_handling.domain.aggregate import AGGREGATE
 from redress_handling.testing import (
     accepted,
@@ -89,3 +90,17 @@ def test_what_was_forgotten_is_empty():
     view = shown(*FULL)
     assert (view.text, view.supplements[0].words, view.earlier[0].cause, view.answer and view.answer.words) == (None, None, None, None)
     assert (view.number, view.cycle, view.handler, view.department) == ("7G2K-9QXR-4M", 2, "bob", "finance")
+
+
+def test_a_handler_reads_what_was_said_of_product_and_place_and_how_files_are_called():
+    given = {"product_said": "intake/1/product_said", "area_said": "intake/1/area_said", "attachment_names": "intake/1/attachment_names"}
+    told = registered().model_copy(update=given | {"product": "other", "area": "other", "attachments": ("1", "2")})
+    added = ComplaintSupplemented(supplement=1, text="intake/2/text", attachments=("3",), attachment_names="intake/2/attachment_names")
+    assert {*given.values(), "intake/2/attachment_names"} <= {*wanted(told, added)}
+    opened = {each: each.rpartition("/")[2] for each in given.values()}
+    opened |= {"intake/1/attachment_names": "a\nb", "intake/2/attachment_names": "c"}
+    case = shown(told, added, opened=opened)
+    assert (case.product, case.product_said, case.area_said) == ("other", "product_said", "area_said")
+    assert (case.attachments, case.attachment_names) == (("1", "2"), ("a", "b"))
+    assert [(each.attachments, each.attachment_names) for each in case.supplements] == [(("3",), ("c",))]
+    assert shown(told, added).attachment_names == (), "forgotten, or not for the caller"

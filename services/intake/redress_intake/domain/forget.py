@@ -23,14 +23,14 @@ def forget(complaint: Complaint, command: Forget, context: Context) -> list[Even
     if context.department is not None:
         raise CommandRejected(
             "of-a-department",
-            "You belong to a department, and its work is judged by what customers said. A supervisor without a department may forget it.",
+            "You belong to a department, and its work is judged by what customers said. Ask a supervisor without a department.",
         )
     if complaint.own.forgotten_at is not None:
         return []
     if not complaint.closed:
         raise CommandRejected(
             "complaint-open",
-            "The complaint is not closed, and whoever works on it needs the customer's words. Close it first: the customer withdraws it, "
-            "or it comes to its end. Forget it then.",
+            "The complaint is not closed, and those who work on it need the customer's words. Forget it once it is closed, "
+            "or let the customer withdraw it first.",
         )
     return [ComplaintForgotten(asked_by=command.asked_by, reason=command.reason, proof=command.proof)]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from redress_events.attachments import named
 from redress_events.contracts.callback import CallbackScheduled, ComplaintClosed, ComplaintReopened
 from redress_events.contracts.handling import (
     CaseAccepted,
@@ -44,7 +45,9 @@ def _stage(name: StageName, cycle: int | None = None, department: str | None = N
 
 
 ENTRIES: dict[type[Event], Callable[[Any], Entry | None]] = {
-    ComplaintSupplemented: lambda event: _said("supplement", event.supplement, event.text, attachments=list(event.attachments)),
+    ComplaintSupplemented: lambda event: _said(
+        "supplement", event.supplement, event.text, attachments=list(event.attachments), **named(event.attachment_names)
+    ),
     ComplaintChased: lambda event: _said("chase", event.chase, event.text) if event.text is not None else None,
     ComplaintWithdrawn: lambda event: _said("withdrawal", event.withdrawal, event.reason),
     ComplaintClassified: lambda event: None if event.review else _stage("classified"),

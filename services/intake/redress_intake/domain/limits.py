@@ -22,4 +22,4 @@ LIMITS = Limits()
 def refuse_if_full(complaint: Complaint, limits: Limits, attachments: int = 0) -> None:
     own = complaint.own
     if own.worded >= limits.words or (attachments and len(own.attachments) + own.attached + attachments > limits.attachments):
-        raise CommandRejected("complaint-full", f"One complaint cannot hold more of what was added. {instead_of(complaint)}")
+        raise CommandRejected("complaint-full", f"This complaint is full: nothing more can be added. {instead_of(complaint)}")

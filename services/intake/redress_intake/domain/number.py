@@ -5,11 +5,14 @@ g: all different, none zero or one. So a single wrong character, and any two tha
 own check, modulo 37, needs `*~$=U`, which nobody can say.)
 """
 
+import unicodedata
+
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ENTROPY = 10  # characters of entropy: 2^50 numbers; a double is refused by the unique index and drawn again
 POLYNOMIAL = 0b100101  # x⁵ + x² + 1: x generates all 31 elements of GF(32) other than zero
 OBSERVED_AS = str.maketrans("OIL", "011")  # what people write for what they read or observe
-SEPARATORS = str.maketrans("", "", " -\u2010\u2011\u2012\u2013\u2014\u2212\u00a0\u3000")
+SEPARATORS = ("P", "Z", "Cf")  # beginnings of the categories of what says nothing: punctuation, spaces, what cannot be seen
+MINUS = "\u2212"
 
 
 class NotANumber(ValueError):
@@ -36,13 +39,16 @@ def number_from(entropy: bytes) -> str:
 
 
 def parse_number(said: str) -> str:
-    """The number as written, from what somebody typed: small letters, spaces, dashes, and O, I, L for 0 and 1. Raises NotANumber."""
-    plain = said.translate(SEPARATORS).upper().translate(OBSERVED_AS)
+    """The number as written, from what somebody typed: small letters, full width, spaces, dashes, a full stop behind, and O, I, L
+    for 0 and 1. Raises NotANumber."""
+    wide = unicodedata.normalize("NFKC", said)
+    kept = [each for each in wide if each != MINUS and not unicodedata.category(each).startswith(SEPARATORS)]
+    plain = "".join(kept).upper().translate(OBSERVED_AS)
     if len(plain) != ENTROPY + 1 or any(character not in ALPHABET for character in plain):
         raise NotANumber(f"A complaint number has {ENTROPY + 1} letters and digits, none of them U.")
     values = [ALPHABET.index(character) for character in plain]
     if _checked(values[:-1]) != values[-1]:
-        raise NotANumber("This is no complaint number: a character is wrong, or two have changed places.")
+        raise NotANumber("This is not a complaint number: a character is wrong, or two are swapped.")
     return _written(values)
 
 

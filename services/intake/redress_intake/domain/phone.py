@@ -15,7 +15,7 @@ from redress_intake.domain.first_answer import Language
 from redress_intake.domain.lookup import normal_number
 
 NOT_CALLABLE: dict[Language, str] = {
-    "en": "Nobody can call this phone number. Ask for 11 digits of a mobile, area code and number, or + and the country code.",
+    "en": "This phone number cannot be called. Ask for 11 digits of a mobile, area code and number, or + and the country code.",
     "zh": "该电话号码无法拨打。请核实：手机号为11位；固定电话须带区号；境外号码须以“+”和国家代码开头。",
 }
 NUMBERS = re.compile(r"\+?[(\d](?:[\d\s()./-]*\d)?")  # as they are written, in whatever text

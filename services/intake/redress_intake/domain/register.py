@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from redress_events.attachments import joined, numbered
 from redress_events.contracts.intake import ComplaintRegistered, EarlierComplaint
 from redress_events.event import Event, not_after
 from redress_events.vocabulary import Channel, ContactKind
+from redress_intake.domain.catalogue import NOTHING_KNOWN, Catalogue
 from redress_intake.domain.number import number_from
 from redress_intake.domain.own import Own
 from redress_spine.aggregate import Context
@@ -25,8 +27,8 @@ class Implausible(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
-    """received_at: None for now, earlier where it came by letter, e-mail or a shop's list. refers_to: the caller has found it. metadata:
-    a JSON object."""
+    """received_at: None for now, earlier where it came by letter, e-mail or a shop's list. refers_to: the caller has found it.
+    product, area: as they were said. attachments: names that the front end gave. metadata: a JSON object."""
 
     channel: Channel
     kind: ContactKind
@@ -51,15 +53,19 @@ class Register:
     metadata: str | None = None
 
 
-def register(command: Register, context: Context) -> list[Event]:
+def register(command: Register, context: Context, *, catalogue: Catalogue = NOTHING_KNOWN) -> list[Event]:
     """Received before registered, and begun before received, whatever a front end's clock says. Raises Implausible for dates that only the
-    clock can judge."""
+    clock can judge.
+
+    In clear stand the catalogue's codes and the numbers of attachments. Their names are sealed, and what was said where it is not the code
+    itself."""
     received_at = context.now if command.received_at is None else not_after(command.received_at, context.now)
     if received_at is None:
         raise Implausible("received_at", "The complaint cannot have been received in the future.")
     since = None if command.since is None else not_after(command.since, received_at)
     if command.since is not None and since is None:
-        raise Implausible("since", "The fault cannot have begun after it was complained about.")
+        raise Implausible("since", "The fault cannot have begun after the complaint was received.")
+    product, area = catalogue.product(command.product), catalogue.area(command.area)
     client = context.actor.partition(":")[2] or None
     return [
         ComplaintRegistered(
@@ -74,13 +80,16 @@ def register(command: Register, context: Context) -> list[Event]:
             email=command.email,
             address=command.address,
             service_number=command.service_number,
-            product=command.product,
-            area=command.area,
+            product=product,
+            area=area,
+            product_said=command.product if command.product != product else None,
+            area_said=command.area if command.area != area else None,
             text=command.text,
             since=since,
             remedy=command.remedy,
             instruction=command.instruction,
-            attachments=command.attachments,
+            attachments=numbered(command.attachments),
+            attachment_names=joined(command.attachments),
             refers_to=command.refers_to,
             client=client,
             account=command.account,
@@ -96,15 +105,16 @@ def external_id_of(client: str | None, external_id: str) -> str:
 
 
 def is_same(command: Register, own: Own, words: Mapping[str, str], actor: str) -> bool:
-    """Whether the complaint was registered by this command: what would have been registered then is compared with what was. words: what its
-    personal fields hold, by their reference; who was forgotten is nobody's second."""
+    """Whether the complaint was registered by this command: what would have been registered then is compared with what was. Product and
+    area are compared as they were said, for the operator may have changed the catalogue since. words: what its personal fields hold, by
+    their reference; who was forgotten is nobody's second."""
     try:
         (event,) = register(command, Context(now=own.registered_at, actor=actor, entropy=bytes(16)))
     except Implausible:
         return False
     assert isinstance(event, ComplaintRegistered)
-    given = event.personal_values()
-    others = ComplaintRegistered.model_fields.keys() - {"number", *ComplaintRegistered.personal_fields()}
-    return given == {name: words.get(reference) for name, reference in own.personal.items()} and all(
-        getattr(event, name) == getattr(own, name) for name in others
-    )
+    sealed = {name: words.get(reference) for name, reference in own.personal.items()}
+    given = event.personal_values() | {"product_said": command.product, "area_said": command.area}
+    written = {"product_said": own.product, "area_said": own.area, **sealed}  # where it was the code itself, nothing was sealed
+    others = ComplaintRegistered.model_fields.keys() - {"number", "product", "area", *ComplaintRegistered.personal_fields()}
+    return given == written and all(getattr(event, name) == getattr(own, name) for name in others)

@@ -43,7 +43,7 @@ async def test_a_complaint_is_taken_in_found_by_its_number_and_added_to(http: Ov
     assert (await http.get(new["status"], "agent")).json()["internal"]["phone"] == GIVEN["phone"]
 
     added = await http.post(f"{new['status']}/supplements", {"text": "Still none", "attachments": ["photo-1"]}, key="added")
-    assert added.json()["said"] == {"what": "supplement", "n": 1, "at": added.json()["said"]["at"], "attachments": ["photo-1"]}
+    assert added.json()["said"] == {"what": "supplement", "n": 1, "at": added.json()["said"]["at"], "attachments": ["1"]}
     chased = await http.post(f"{new['status']}/chases")
     assert (chased.json()["said"]["n"], chased.json()["counts"]["chases"]) == (1, 1)
     wished = await http.post(f"{new['status']}/withdrawal", {"reason": "Solved"})
@@ -56,6 +56,8 @@ async def test_a_complaint_is_taken_in_found_by_its_number_and_added_to(http: Ov
     assert (again.status_code, again.headers["etag"]) == (200, wished.headers["etag"])
     repeated = await http.post(f"{new['status']}/withdrawal", key="again")
     assert repeated.json() == again.json(), "a repeated command that made nothing made nothing at first"
+    (named,) = [each for each in (await http.get(f"{new['status']}/said")).json()["items"] if each["what"] == "supplement"]
+    assert (named["attachments"], named["attachment_names"]) == (["1"], ["photo-1"])
     stale = await http.post(f"{new['status']}/chases", **{"if-match": answer.headers["etag"]})
     assert (stale.status_code, stale.json()["code"]) == (412, "precondition-failed")
 
@@ -95,16 +97,16 @@ async def test_front_ends_are_told_apart_by_channel_where_a_setting_says_so(serv
     assert referring.status_code == 201, "a customer may take a complaint up again at any front end"
 
 
-async def test_agents_find_by_a_number_what_is_in_their_areas_or_in_none(serve: Serve):
+async def test_agents_find_by_a_number_what_is_in_their_areas_or_nobody_knows_where(serve: Serve):
     http = await serve(service, "front-end", agents_reach="area")
     areas = {
         area: (await http.post("/complaints", {k: v for k, v in (GIVEN | {"area": area}).items() if v})).json()["id"]
-        for area in ("浦东", "静安", None)
+        for area in ("浦东", "静安", "Atlantis", None)
     }
     for who, expected in (
-        ("agent/a//浦东", {"浦东", None}),
-        ("agent/a", {None}),
-        ("agent/a//浦东+静安", {*areas}),
+        ("agent/a//shanghai-pudong", {"浦东", None, "Atlantis"}),
+        ("agent/a", {None, "Atlantis"}),
+        ("agent/a//Shanghai-Pudong+shanghai-jingan", {*areas}),
         ("supervisor", {*areas}),
     ):
         found = (await http.post("/complaints/search", {"phone": GIVEN["phone"]}, who)).json()["items"]
@@ -124,6 +126,30 @@ async def test_open_complaints_are_counted_for_who_sees_none_of_them(http: OverH
     for role, status in (("supervisor", 200), ("ops", 200), ("agent", 403), ("handler", 403), ("front-end", 403)):
         assert (await http.get("/statistics/open", role)).status_code == status
     assert (await http.get("/pending", "bi")).status_code == 403
+
+
+@pytest.mark.parametrize("role", ["front-end", "agent", "handler", "supervisor", "ops", "bi"])
+async def test_everybody_reads_the_catalogue_and_what_it_does_not_have_is_sealed(http: OverHttp, role: str):
+    catalogue = (await http.get("/catalogue", role)).json()
+    assert {"code": "broadband-500", "en": "Fibre 500", "zh": "宽带500M"} in catalogue["products"]
+    said = {
+        "product": "Fibre 500, 24 months",
+        "area": "Ada Byron 13800000000 12 St James Sq",
+        "attachments": ["Ada Byron.jpg", "照片 1.jpg"],
+    }
+    status = (await http.post("/complaints", GIVEN | said)).json()["status"]
+    seen = (await http.get(status)).json()
+    assert (seen["product"], seen["area"], seen["attachments"]) == ("broadband-500", "other", ["1", "2"])
+    assert {name: seen[name] for name in ("product_said", "area_said", "attachment_names")} == {
+        "product_said": said["product"],
+        "area_said": said["area"],
+        "attachment_names": said["attachments"],
+    }
+    hidden = (await http.get(status, "ops")).json()
+    assert (hidden["product"], hidden["area"]) == ("broadband-500", "other")
+    assert not {"product_said", "area_said", "attachment_names"} & {*hidden}
+    for table in ("events", "state", "entries"):
+        assert "Ada Byron" not in str(await http.owner.fetch(f"SELECT t::text FROM {table} t")), table
 
 
 async def test_the_same_key_makes_one_complaint_and_the_same_answer(http: OverHttp):
@@ -240,7 +266,7 @@ async def test_front_ends_list_what_came_by_their_channels_where_a_setting_says_
         ({"received_at": "2026-01-01T00:00:00Z", "since": "2026-01-02T00:00:00Z"}, "/since"),
         ({"channel": "pigeon"}, "/channel"),
         ({"text": "x" * 20_001}, "/text"),
-        ({"attachments": ["a b"]}, "/attachments/0"),
+        ({"attachments": ["a\nb"]}, "/attachments/0"),
         ({"colour": "red"}, "/colour"),
     ],
 )

@@ -19,6 +19,7 @@ from redress_events.contracts.intake import (
 )
 from redress_events.event import SKEW
 from redress_intake.domain.aggregate import AGGREGATE
+from redress_intake.domain.catalogue import Catalogue, CatalogueEntry
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.forget import Forget, forget
 from redress_intake.domain.limits import Limits
@@ -68,17 +69,21 @@ def test_a_complaint_is_written_down_as_it_was_given():
         "external_id": "CRM-1",
         "metadata": '{"desk":"7"}',
     }
-    assert set(given) | {"number", "client"} == set(ComplaintRegistered.model_fields)
+    sealed = {"product_said": "fibre", "area_said": "north", "attachment_names": "photo-1"}
+    assert set(given) | set(sealed) | {"number", "client"} == set(ComplaintRegistered.model_fields)
     (event,) = register(Register(**given), CONTEXT)
     written = event.model_dump()
     number = written.pop("number")
     assert written.pop("client") == "li"
-    assert written == given | {"refers_to": EARLIER.model_dump(), "external_id": "li\nCRM-1"}
+    in_clear = {"product": "other", "area": "other", "attachments": ("1",)}
+    assert written == given | sealed | in_clear | {"refers_to": EARLIER.model_dump(), "external_id": "li\nCRM-1"}
     assert parse_number(number) == number
 
 
 def test_a_complaint_is_the_same_where_it_would_have_been_registered_as_it_was():
-    command = Register(channel="web", kind="complaint", text="No signal", phone="139", since=NOON - SECOND, external_id="CRM-1")
+    command = Register(
+        channel="web", kind="complaint", text="No signal", phone="139", since=NOON - SECOND, external_id="CRM-1", attachments=("a", "b")
+    )
     (event,) = register(command, CONTEXT)
     words = {f"intake/1/{name}": text for name, text in event.personal_values().items()}
     own = evolve(Own(), event.model_copy(update={name: f"intake/1/{name}" for name in event.personal_values()}), NOON)
@@ -95,10 +100,41 @@ def test_a_complaint_is_the_same_where_it_would_have_been_registered_as_it_was()
         {"channel": "app"},
         {"refers_to": EARLIER},
         {"since": NOON},
+        {"product": "fibre"},
+        {"attachments": ("a", "c")},
+        {"attachments": ("a",)},
     ):
         assert not same(**change), change
     assert not is_same(command, own, words, "agent:wang"), "somebody else's id"
     assert not is_same(command, own, {}, "agent:li"), "who was forgotten is nobody's second"
+
+
+@pytest.mark.parametrize("said", ["fibre", "Fibre", "other", "Copper", None])
+@pytest.mark.parametrize("code", ["fibre", "copper"])
+def test_a_product_and_an_area_are_the_same_where_they_were_said_so_whatever_the_catalogue_has_meanwhile(said: str | None, code: str):
+    entries = (CatalogueEntry(code=code, en=code, zh="光纤"),)
+    command = Register(channel="web", kind="complaint", text="No signal", product=said, area=said)
+    (event,) = register(command, CONTEXT, catalogue=Catalogue(products=entries, areas=entries))
+    words = {f"intake/1/{name}": text for name, text in event.personal_values().items()}
+    own = evolve(Own(), event.model_copy(update={name: f"intake/1/{name}" for name in event.personal_values()}), NOON)
+    assert is_same(command, own, words, "agent:li")
+    for field in ("product", "area"):
+        for another in {"fibre", "Fibre", "FIBRE", "other", "Copper", None} - {said}:
+            assert not is_same(replace(command, **{field: another}), own, words, "agent:li"), (field, another)
+
+
+def test_what_the_catalogue_has_stands_in_clear_by_its_code_and_the_words_are_sealed():
+    fibre, north = (CatalogueEntry(code=code, en="Fibre", zh="光纤") for code in ("fibre", "north"))
+    catalogue = Catalogue(products=(fibre,), areas=(north,))
+
+    def labels(product: str | None, area: str | None) -> tuple[str | None, ...]:
+        command = Register(channel="web", kind="complaint", text="No signal", product=product, area=area)
+        (event,) = register(command, CONTEXT, catalogue=catalogue)
+        assert isinstance(event, ComplaintRegistered)
+        return event.product, event.product_said, event.area, event.area_said
+
+    assert labels("ＦＩＢＲＥ", "north") == ("fibre", "ＦＩＢＲＥ", "north", None)
+    assert labels(None, "Ada Byron 13800000000 12 St James Sq") == (None, None, "other", "Ada Byron 13800000000 12 St James Sq")
 
 
 def test_without_a_time_it_was_received_now():
@@ -136,7 +172,7 @@ def test_a_fault_may_begin_with_its_complaint():
 
 def test_supplements_and_chases_are_counted():
     first = intake.given(REGISTERED).when(Supplement("More", ("photo-2",)))
-    first.then(ComplaintSupplemented(supplement=1, text="More", attachments=("photo-2",)))
+    first.then(ComplaintSupplemented(supplement=1, text="More", attachments=("1",), attachment_names="photo-2"))
     first.after.when(Supplement("Still more")).then(ComplaintSupplemented(supplement=2, text="Still more"))
     asked = intake.given(REGISTERED).when(Chase("Where is it?")).then(ComplaintChased(chase=1, text="Where is it?"))
     asked.after.when(Chase()).then(ComplaintChased(chase=2))
@@ -146,7 +182,7 @@ def test_a_complaint_holds_so_many_words_and_so_many_attachments_and_counts_what
     limits = Limits(words=2, attachments=3)
     full = Spec(INTAKE, AGGREGATE, {Supplement: partial(supplement, limits=limits), Chase: partial(chase, limits=limits)})
     story = full.given(REGISTERED.model_copy(update={"attachments": ("a",)})).when(Supplement("More", ("b", "c")))
-    story = story.then(ComplaintSupplemented(supplement=1, text="More", attachments=("b", "c")))
+    story = story.then(ComplaintSupplemented(supplement=1, text="More", attachments=("2", "3"), attachment_names="b\nc"))
     refusal = story.after.when(Supplement("And this", ("d",))).refused("complaint-full").refusal
     assert refusal and f'"refers_to": "{REGISTERED.number}"' in refusal.message
     worded = story.after.when(Chase("Where is it?")).then(ComplaintChased(chase=1, text="Where is it?"))

@@ -11,7 +11,7 @@ from redress_events.vocabulary import ContactKind
 from redress_intake.domain.first_answer import FirstAnswer, language_of
 from redress_intake.policies import FIRST_ANSWER, in_force
 
-POLICY = in_force()
+POLICY = in_force().first_answer
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,23 @@ def test_it_is_understood_as_people_write_it(number: str, gaps: list[str], rando
     assert parse_number(gaps[11] + "".join(character + gap for character, gap in zip(written, gaps, strict=False))) == number
 
 
-@pytest.mark.parametrize("nonsense", ["", "-", "7K3M", "7K3M-9QX2-V0T1", "UUUU-UUUU-UUU", "投" * 11, "7K3M-9QX2-V0\u0661", "ß" * 11])
+@pytest.mark.parametrize(
+    "written", ["{}。", "{}.", "\u200b{}\u200b", "\ufeff{}", "（{}）", "{}，", "“{}”", " {}\u00a0\u3000", "{}！", "{}\u00ad", "「{}」"]
+)
+@pytest.mark.parametrize("dash", ["-", "－", "—", "‐", "‑", "−", "﹣", "·", "_", "/", "", " ", "\u3000", "\u200b", "\u2060"])
+@pytest.mark.parametrize("wide", [False, True])
+def test_it_is_understood_from_a_chinese_keyboard_and_out_of_a_sentence(written: str, dash: str, wide: bool):
+    number = number_from(bytes(range(16)))
+    typed = written.format(number.replace("-", dash))
+    if wide:
+        typed = typed.translate({code: code + 0xFEE0 for code in range(0x21, 0x7F)})
+    assert parse_number(typed) == number
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    ["", "-", "7K3M", "7K3M-9QX2-V0T1", "UUUU-UUUU-UUU", "投" * 11, "7K3M-9QX2-V0\u0661", "ß" * 11, "7K3M+9QX2", "。", "\u200b" * 11],
+)
 def test_what_is_no_number_is_said_to_be_none(nonsense: str):
     with pytest.raises(NotANumber):
         parse_number(nonsense)

@@ -75,7 +75,7 @@ def test_a_complaint_shows_which_one_it_refers_to():
     again = REGISTERED.model_copy(update={"refers_to": EarlierComplaint(**earlier)})
     link = {"id": earlier["complaint"], "number": earlier["number"], "status": f"/complaints/{earlier['complaint']}"}
     assert shown("front-end", again)["refers_to"] == link
-    answer = RegisteredView.of(loaded(again), in_force(), "en", phone="13800000000").model_dump(mode="json")
+    answer = RegisteredView.of(loaded(again), in_force().first_answer, "en", phone="13800000000").model_dump(mode="json")
     assert answer["refers_to"] == link
     assert "refers_to" not in shown("front-end", REGISTERED)
 
@@ -152,7 +152,7 @@ def test_the_answer_to_a_command_has_what_was_taken_down_but_neither_words_nor_h
 
 
 def test_the_first_answer_says_number_place_and_what_comes_next():
-    answer = RegisteredView.of(loaded(REGISTERED), in_force(), "zh", phone=None).model_dump(mode="json")
+    answer = RegisteredView.of(loaded(REGISTERED), in_force().first_answer, "zh", phone=None).model_dump(mode="json")
     assert answer["status"] == f"/complaints/{answer['id']}"
     assert (answer["number"], answer["registered_at"], answer["next"]["working_days"]) == ("0000-0000-000", "2026-03-02T12:00:00Z", 1)
     assert "1个工作日" in answer["next"]["sentence"]
@@ -188,10 +188,15 @@ def test_before_its_registration_nobody_sees_a_complaint_and_before_its_routing_
 
 @pytest.mark.parametrize(
     ("phone", "language", "begins"),
-    [("1380000000", "en", "Nobody can call"), ("暂无", "zh", "该电话号码无法拨打"), ("13800000000", "zh", None), (None, "en", None)],
+    [
+        ("1380000000", "en", "This phone number cannot be called"),
+        ("暂无", "zh", "该电话号码无法拨打"),
+        ("13800000000", "zh", None),
+        (None, "en", None),
+    ],
 )
 def test_a_phone_that_nobody_can_call_is_a_warning_at_the_desk(phone, language, begins):
-    warnings = RegisteredView.of(loaded(REGISTERED), in_force(), language, phone=phone).model_dump(mode="json")["warnings"]
+    warnings = RegisteredView.of(loaded(REGISTERED), in_force().first_answer, language, phone=phone).model_dump(mode="json")["warnings"]
     assert [(each["code"], each["pointer"], each["detail"].startswith(begins)) for each in warnings] == (
         [("phone-not-callable", "/phone", True)] if begins else []
     )

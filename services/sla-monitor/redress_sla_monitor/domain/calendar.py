@@ -87,9 +87,9 @@ class Calendar(FileModel):
         for number, year in self.years.items():
             ends = [end for holiday in year.holidays for end in (holiday.first, holiday.last)]
             if ends != sorted(ends) or any(day.year != number for day in (*ends, *year.make_up)):
-                raise ValueError(f"{self.name}: the holidays of {number} are not in order, or lie outside it")
+                raise ValueError(f"{self.name}: the holidays of {number} are not in order, or are outside it")
             if off := [day for day in year.make_up if not self._is_weekend(day) or _holiday(year, day)]:
-                raise ValueError(f"{self.name}: {off[0]} cannot make up for anything: it is worked anyway, or a holiday")
+                raise ValueError(f"{self.name}: {off[0]} cannot be a make-up working day: it is a working day anyway, or a holiday")
         times = [moment for hours in self.hours for moment in (hours.opens, hours.closes)]
         if any(earlier >= later for earlier, later in pairwise(times)):
             raise ValueError(f"{self.name}: the hours of a working day overlap or are not in order")

@@ -45,7 +45,7 @@ class Target:
         """`3 working days` → Target(3, Unit.WORKING_DAY). Raises ValueError."""
         written = WRITTEN.fullmatch(text)
         if written is None or not 1 <= int(written[1]) <= LONGEST:
-            raise ValueError(f"{text!r} is no target: write 1 to {LONGEST} and a unit ({', '.join(Unit)}), for example '3 working days'")
+            raise ValueError(f"{text!r} is not a target: write 1 to {LONGEST} and a unit ({', '.join(Unit)}), for example '3 working days'")
         return cls(int(written[1]), Unit(written[2]))
 
     def share(self, part: Decimal) -> Target:

@@ -72,8 +72,8 @@ def year(make_up: dict[str, str] | None = None, *holidays_of_it: tuple[str, str]
         ({"years": year(None, ("2026-05-01", "2026-05-05"), ("2026-02-15", "2026-02-20"))}, "not in order"),
         ({"years": year(None, ("2027-02-15", "2027-02-20"))}, "outside"),
         ({"years": year({"2025-02-14": "Festival"})}, "outside"),
-        ({"years": year({"2026-02-13": "Festival"})}, "make up"),  # a Friday
-        ({"years": year({"2026-02-15": "Festival"}, ("2026-02-15", "2026-02-20"))}, "make up"),
+        ({"years": year({"2026-02-13": "Festival"})}, "cannot be a make-up working day"),  # a Friday
+        ({"years": year({"2026-02-15": "Festival"}, ("2026-02-15", "2026-02-20"))}, "cannot be a make-up working day"),
         ({"hours": [HOURS[1], HOURS[0]]}, "hours"),
         ({"hours": []}, "hours"),
         ({"hours": [{"opens": 540, "closes": 1080}]}, "in quotes"),  # 9:00 and 18:00 without quotes, as YAML reads them

@@ -60,7 +60,7 @@ def test_an_operators_policy_goes_before_the_packaged_one(tmp_path: Path):
     ("wrong", "message"),
     [
         ({"clocks": clocks(categories={"billing": "1 working day"})}, "clocks.resolve.categories.billing"),
-        ({"clocks": clocks(target="3 days")}, "clocks.resolve.target: .*'3 days' is no target"),
+        ({"clocks": clocks(target="3 days")}, "clocks.resolve.target: .*'3 days' is not a target"),
         ({"clocks": clocks(target=3)}, "clocks.resolve.target"),
         ({"clocks": clocks(severities={"major": 0})}, "clocks.resolve.severities.major"),
         ({"clocks": {"classify": {"target": "20 seconds"}}}, "clocks.resolve: Field required"),

@@ -54,7 +54,7 @@ class RoutingTable(Part):
                 )
         last = self.rules[-1] if self.rules else None
         if last is None or (last.kind, last.category, last.sub_category) != (None, None, None):
-            raise ValueError("the last rule must fit anything, so that every complaint reaches a department")
+            raise ValueError("the last rule must match every complaint, so that each reaches a department")
         return self
 
     def knows(self, department: str, queue: str) -> bool:
