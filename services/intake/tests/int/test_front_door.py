@@ -161,7 +161,9 @@ async def test_the_same_key_makes_one_complaint_and_the_same_answer(http: OverHt
 
 
 async def test_a_front_ends_own_id_makes_one_complaint_and_finds_it(http: OverHttp):
-    body = GIVEN | {"external_id": "CRM/2026-4711", "metadata": {"desk": "7"}, "account": "A-1", "email": "li@example.org"}
+    labels = {"product": "宽带【100M】", "attachments": ["photo.jpg"]}
+    own = {"external_id": "CRM/2026-4711", "metadata": {"desk": "7"}}
+    body: dict[str, Any] = GIVEN | labels | own | {"account": "A-1", "email": "li@example.org"}
     answers = await asyncio.gather(*(http.post("/complaints", body, "front-end/crm") for _ in range(6)))
     assert {each.status_code for each in answers} == {201}, [each.text for each in answers]
     (number,) = {each.json()["number"] for each in answers}
@@ -169,8 +171,14 @@ async def test_a_front_ends_own_id_makes_one_complaint_and_finds_it(http: OverHt
     assert len(await http.owner.fetch("SELECT FROM events")) == 1
     first = answers[0].json()
 
-    other = await http.post("/complaints", body | {"text": "Something else"}, "front-end/crm")
-    assert (other.status_code, other.json()["code"]) == (409, "external-id-taken") and number in other.json()["detail"]
+    for change in (
+        {"text": "Something else"},
+        {"product": "broadband-100"},
+        {"area": "Beyond the river"},
+        {"attachments": ["another.jpg"]},
+    ):
+        other = await http.post("/complaints", body | change, "front-end/crm")
+        assert (other.status_code, other.json()["code"]) == (409, "external-id-taken") and number in other.json()["detail"]
     elsewhere = await http.post("/complaints", body, "front-end/app")
     assert elsewhere.json()["number"] != number, "another front end has ids of its own"
 

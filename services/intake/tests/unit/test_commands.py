@@ -120,7 +120,8 @@ def test_a_product_and_an_area_are_the_same_where_they_were_said_so_whatever_the
     assert is_same(command, own, words, "agent:li")
     for field in ("product", "area"):
         for another in {"fibre", "Fibre", "FIBRE", "other", "Copper", None} - {said}:
-            assert not is_same(replace(command, **{field: another}), own, words, "agent:li"), (field, another)
+            change: dict[str, Any] = {field: another}
+            assert not is_same(replace(command, **change), own, words, "agent:li"), change
 
 
 def test_what_the_catalogue_has_stands_in_clear_by_its_code_and_the_words_are_sealed():
