@@ -43,7 +43,7 @@ def adopt(
 ) -> None:
     """Let a service go on whose PostgreSQL was restored or failed over: take the log's newer events into its journal, and commands in.
 
-    First stop whatever may still write to the old server. Killed at any point, it is begun anew. Answers under idempotency keys are not
+    First stop whatever may still write to the old server. Killed at any point, it is started again. Answers under idempotency keys are not
     on the log: those that the server lost are lost.
 
     Examples:

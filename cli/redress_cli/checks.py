@@ -1,4 +1,4 @@
-"""Look after the services: compare log, journal and state, make a state anew, and send keys again."""
+"""Look after the services: compare log, journal and state, rebuild a state, and send keys again."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def rebuild(
     folder: StackFolder = None,
     context: ContextName = None,
 ) -> None:
-    """Make a service's state anew from log and journal, beside the live one, while it goes on; then swap.
+    """Rebuild a service's state from log and journal, beside the live one, while it goes on; then swap.
 
     It refuses a log whose start is gone, and a new state that lacks rows or versions which the live one has.
 
@@ -151,7 +151,7 @@ def rebuild(
     where.chosen([service])
     definition = definition_of(service)
     owner_dsn, app_role, kafka, mac = where.owner_dsn(service), where.app_role(service), where.kafka(), where.mac_keys()
-    ask(f"make the state of {service} anew{', although events are lost,' if accept_loss else ''} and swap it in", where, yes)
+    ask(f"rebuild the state of {service}{', although events are lost,' if accept_loss else ''} and swap it in", where, yes)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     account = accountable("rebuild", where, service=service, accept_loss=accept_loss is not None)
     with account, Progress(*columns, console=err, transient=True) as progress:

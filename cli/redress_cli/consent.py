@@ -23,7 +23,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 def ask(what: str, installation: Installation, yes: bool) -> None:
     """Ends the command where somebody says no, or nobody is there to be asked. A stack of one's own is not asked for.
 
-    what: as in "make the state of intake anew"."""
+    what: as in "rebuild the state of intake"."""
     if not (installation.ours or yes):
         ask_whatever(f"{what} ({installation.name})", yes)
 

@@ -68,7 +68,7 @@ def add(
     token_file: Annotated[Path | None, typer.Option(help="A bearer token for the role ops.")] = None,
     ca_file: Annotated[Path | None, typer.Option(help="Certificates that sign the services', in PEM form.")] = None,
 ) -> None:
-    """Say where an installation is, or say more of one. What was said before stays, unless it is said anew.
+    """Say where an installation is, or say more of one. What was said before stays, unless it is said again.
 
     In an address {service} stands for each service's name, and {database} for its database's. No secret is kept: only where its file is.
     TLS to a database is said in its address, as for PostgreSQL's own programs.

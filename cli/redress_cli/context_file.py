@@ -82,7 +82,7 @@ class Strict(BaseModel):
 
 class ServiceInContext(Strict):
     """Where one service is. urls: of each replica, or of what stands before them. operations: the same for /ops and /metrics, where they
-    have a port of their own. owner: the database as the owner of its tables, for commands that make states anew."""
+    have a port of their own. owner: the database as the owner of its tables, for commands that rebuild states."""
 
     urls: list[WebAddress] = []
     operations: list[WebAddress] = []

@@ -27,7 +27,7 @@ ServiceName = Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.
 
 @dataclass(frozen=True)
 class DatabaseAddress:
-    """A service's database: as the service itself, and as the owner of its tables, who makes states anew. Passwords are in them."""
+    """A service's database: as the service itself, and as the owner of its tables, who rebuilds states. Passwords are in them."""
 
     app: str | None = field(default=None, repr=False)
     owner: str | None = field(default=None, repr=False)
@@ -77,7 +77,7 @@ class Installation:
             fail(f"{self._sentence} names no service, neither its address nor its database, so there is nothing to look at.")
         for each in names or ():
             if known(each) not in self.services:
-                fail(f"{self._sentence} tells nothing of {each}. It knows: {', '.join(self.services)}.")
+                fail(f"{self._sentence} does not name {each}. It names: {', '.join(self.services)}.")
         return list(names or self.services)
 
     def answering(self) -> list[str]:
@@ -139,7 +139,7 @@ class Installation:
         return self.name[:1].upper() + self.name[1:]
 
     def _lacks(self, what: str, option: str, variable: str | None) -> NoReturn:
-        fail(f"{self._sentence} tells {what}. {self.more.format(option=option, variable=variable or 'REDRESS_CONTEXT')}")
+        fail(f"{self._sentence} names {what}. {self.more.format(option=option, variable=variable or 'REDRESS_CONTEXT')}")
 
 
 def known(service: str) -> str:

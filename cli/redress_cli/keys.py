@@ -126,7 +126,7 @@ def rewrap(
     folder: StackFolder = None,
     context: ContextName = None,
 ) -> None:
-    """Wrap all keys anew by the newest master key, while the services run, and see that it alone opens them. Killed at any point, it is run
+    """Wrap all keys again with the newest master key while the services run, and check that it opens them. Killed at any point, it is run
     again and goes on. Exit code 1 while the older master keys are still needed.
 
     The keys of intake are sent to Kafka again: its relay has to run. Nothing that is sealed is touched.
@@ -142,7 +142,7 @@ def rewrap(
     names = sorted(where.chosen(service), key=lambda name: name == MAKER)
     if (ring := where.master_keys()) is None:
         fail("The master keys cannot be read here: REDRESS_MASTER_KEY_FILE, or redress context add NAME --master-key-file FILE")
-    ask(f"wrap all keys of {', '.join(names)} anew by master key {ring.newest}", where, yes)
+    ask(f"wrap all keys of {', '.join(names)} again by master key {ring.newest}", where, yes)
     if not (now or where.ours):
         _settle(where, ring)
     works = {name: _work(where, name, ring) for name in names}
@@ -192,7 +192,7 @@ def _asked(service: str, asked: Callable[[], Coroutine[Any, Any, Answer]]) -> An
 
 def _told(done: Rewrapped) -> bool:
     sent = " They were sent again." if done.sent else ""
-    out.print(f"{done.service}: {done.anew} of {done.keys} keys were wrapped anew by master key {done.master}.{sent}", highlight=False)
+    out.print(f"{done.service}: {done.anew} of {done.keys} keys were wrapped again by master key {done.master}.{sent}", highlight=False)
     for each in done.differences:
         err.print(harmless(f"{done.service} {each.where}: {each.which} {each.what}. {each.advice}"), style="red", markup=False)
     if done.more:

@@ -1,4 +1,4 @@
-"""Events as they stand on the log: those that are there, or for ever those that come; read from Kafka, or over HTTP from a service that
+"""Events as they stand on the log: those that are there, or forever those that come; read from Kafka, or over HTTP from a service that
 reads it. What does not prove its source is not among them."""
 
 from __future__ import annotations

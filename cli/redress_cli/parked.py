@@ -337,7 +337,7 @@ def _skip(operators: Operators, wanted: RecordFilter, why: str, where: Installat
 
 
 def _confirm(records: int, wanted: RecordFilter, where: Installation, yes: bool) -> None:
-    """One record of a stack of one's own is what was named. More of them go for ever only where somebody saw how many."""
+    """One record of a stack of one's own is what was named. More of them go forever only where somebody saw how many."""
     if records and not (where.ours and records == 1 and wanted.one):
         kind = "" if wanted.one else ", and their kind behind them,"
         ask_whatever(f"permanently skip {records} records{kind} ({where.name})", yes)

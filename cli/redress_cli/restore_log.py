@@ -1,4 +1,4 @@
-"""Write the log anew from the journals of all services, after Kafka lost its end, its start, or all of it."""
+"""Write the log again from the journals of all services, after Kafka lost its end, its start, or all of it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def restore_log(
     """Write to Kafka what it lost, from the journals of all services, each event behind its cause. All journals must be there.
 
     A topic that lost its end or everything is gone on with. One that lost its start, or has events in a wrong order, must be named.
-    Services may run and take commands meanwhile. Killed at any point, it is begun anew. Afterwards each service is rebuilt.
+    Services may run and take commands meanwhile. Killed at any point, it is started again. Afterwards each service is rebuilt.
 
     Examples:
 

@@ -201,12 +201,12 @@ def test_a_password_comes_from_its_file_when_it_is_needed(home: Path):
     [
         (
             ["verify", "intake"],
-            "tells no database of intake. Save it once: redress context add production --database intake=postgresql://…",
+            "names no database of intake. Save it once: redress context add production --database intake=postgresql://…",
         ),
-        (["rebuild", "intake"], "tells no owner of the database of intake. Save it once: redress context add production --owner intake="),
+        (["rebuild", "intake"], "names no owner of the database of intake. Save it once: redress context add production --owner intake="),
         (["tail"], "ask for a bearer token of the role ops, and none is given: redress context add production --token-file FILE"),
         (["parked"], "ask for a bearer token of the role ops, and none is given: redress context add production --token-file FILE"),
-        (["restore-log", "--yes"], "tells no owner of the database of intake."),
+        (["restore-log", "--yes"], "names no owner of the database of intake."),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -227,7 +227,7 @@ def test_a_check_of_nothing_is_no_check_that_went_well(words: list[str]):
 
 def test_a_service_that_the_context_does_not_tell_is_named():
     add("--url", "intake=https://example.com")
-    assert "The context production tells nothing of triage. It knows: intake." in said(redress("verify", "triage"))
+    assert "The context production does not name triage. It names: intake." in said(redress("verify", "triage"))
     assert "There is no service 'nobody'" in said(redress("verify", "nobody"))
 
 
@@ -284,7 +284,7 @@ def test_a_services_own_environment_is_the_context_in_its_container(monkeypatch:
     )
     assert where.app_dsn("sla-monitor") == told["REDRESS_DATABASE_URL"]
     assert (where.kafka(), where.partitions, where.master_key_file) == (KafkaClients("kafka:9092"), 12, home / "master.key")
-    assert "The environment of sla-monitor tells nothing of intake" in said(redress("verify", "intake"))
+    assert "The environment of sla-monitor does not name intake" in said(redress("verify", "intake"))
     assert "no owner of the database of sla-monitor. Set REDRESS_OWNER_URL" in said(redress("rebuild", "sla-monitor"))
     assert "none is given: set REDRESS_TOKEN_FILE" in said(redress("parked"))
     assert installation(None, "production").name == "the context production"

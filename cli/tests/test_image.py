@@ -126,7 +126,7 @@ def test_an_image_has_one_services_code_and_says_where_that_of_others_is(image: 
     assert not (image.folder / "deploy/local/redress_local/system.py").exists()
     done = image.run("verify", "triage", REDRESS_DATABASE_URL="postgresql://a@127.0.0.1:9/a", REDRESS_KAFKA="127.0.0.1:9")
     assert done.returncode == 1
-    assert "The environment of callback tells nothing of triage. It knows: callback." in done.stderr
+    assert "The environment of callback does not name triage. It names: callback." in done.stderr
 
 
 def test_the_tools_have_the_code_of_all_and_say_what_to_do_without_a_context(tmp_path: Path):
@@ -164,7 +164,7 @@ def test_a_service_is_verified_and_made_anew_from_its_own_container(image: Image
     }
     unasked = image.run("rebuild", "callback", **told)
     assert unasked.returncode == 1
-    assert "This would make the state of callback anew and swap it in (the environment of callback)" in unasked.stderr
+    assert "This would rebuild the state of callback and swap it in (the environment of callback)" in unasked.stderr
     assert "add --yes to confirm." in unasked.stderr and not lines_of(unasked.stderr)
     rebuilt = image.run("rebuild", "callback", "--yes", **told)
     assert rebuilt.returncode == 0, rebuilt.stderr

@@ -82,7 +82,7 @@ def test_days_and_afternoons():
     ],
 )
 def test_what_is_no_date_or_cannot_be_one(text: str):
-    with pytest.raises(DateUnclear, match=r"is no da(te|y)"):
+    with pytest.raises(DateUnclear, match=r"is not a da(te|y)"):
         read_date(text, TODAY)
 
 

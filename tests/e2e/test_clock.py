@@ -4,6 +4,7 @@ breach that nobody asked for; and the clock goes only where it may."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -27,6 +28,8 @@ from redress_local.processes import StartFailed
 from redress_local.system import System
 from redress_spine.messaging.log_end import MARGIN
 
+CLOSED_RECORD = "redress.callback.closed-complaint.v1"
+PSEUDONYM = re.compile(r"~.*")
 PLAYED_WITHIN = 300.0  # seconds for three weeks; about 15 on a machine that does nothing else
 
 
@@ -45,20 +48,28 @@ def stepping(folder: Path, replicas: int) -> System:
 
 
 def described(live: Live, stories: dict[str, Story]) -> dict[str, list[tuple[str, ...]]]:
-    """Each story's events: when, by whom, what. Ids, numbers and what is sealed are entropy; within one instant services and loops work
-    side by side, so its events are sorted."""
+    """Each story's events: when, by whom, what. Ids, numbers, pseudonyms and what is sealed are entropy; within one instant services and
+    loops work side by side, so its events are sorted, and a public record counts as it was published last: how often that was depends on
+    whether callback or sla-monitor was first."""
     names = {complaint: story.name for complaint, story in stories.items()}
     found: dict[str, list[tuple[str, ...]]] = {name: [] for name in names.values()}
+    published: dict[str, tuple[str, ...]] = {}
     for event in live.log():
         name = names[event.subject.partition("/")[2]]
         data = {field: plain(field, value, names) for field, value in event.data.items()}
-        found[name].append((event.time.isoformat(), event.source, event.type, event.actor, json.dumps(data, sort_keys=True)))
-    return {name: sorted(events) for name, events in found.items()}
+        said = (event.time.isoformat(), event.source, event.type, PSEUDONYM.sub("~", event.actor), json.dumps(data, sort_keys=True))
+        if event.type == CLOSED_RECORD:
+            published[name] = said
+        else:
+            found[name].append(said)
+    return {name: sorted([*events, published[name]] if name in published else events) for name, events in found.items()}
 
 
 def plain(field: str, value: Any, names: dict[str, str]) -> Any:
     if field == "number":
         return "its number"
+    if field == "revision":
+        return "the last"
     if isinstance(value, str):
         return "sealed" if value.startswith("sealed:") else names.get(value, value)
     return value

@@ -28,7 +28,7 @@ from redress_spine.messaging.kafka_clients import Consumer
 # Kafka is as production wants it; PostgreSQL is built without TLS, tokens are the development issuer's, and there is one broker.
 PRODUCTION = {
     "REDRESS_PROFILE": "production",
-    "REDRESS_ACCEPT": "unverified-postgresql,development-issuer",
+    "REDRESS_ACCEPT": "unverified-postgresql,development-issuer,few-replicas",
     "REDRESS_MIN_INSYNC_REPLICAS": "1",
 }
 SATISFIED: dict[str, Any] = {"reached": True, "solved": True, "satisfaction": 5}

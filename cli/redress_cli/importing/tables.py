@@ -54,7 +54,7 @@ class TableRow:
 
 @dataclass(slots=True)
 class FileTable:
-    """form: what the file was taken for, in words. separator: none in a spreadsheet."""
+    """form: what the file was taken as, in words. separator: none in a spreadsheet."""
 
     form: str
     separator: str = ""

@@ -1,6 +1,6 @@
 """What follows from the services' OpenAPI documents: docs/api-fields.md, and the documents as files, for programs that read files.
 
-python -m redress_local.interface            writes the page anew (`make services`)
+python -m redress_local.interface            writes the page again (`make services`)
 python -m redress_local.interface --check    fails where it says otherwise (`make lint`)
 python -m redress_local.interface --to DIR   writes the documents into a folder
 """

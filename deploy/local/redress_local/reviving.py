@@ -51,7 +51,7 @@ def _server(stack: Stack, name: str) -> ProcessRecord:
     port = urlsplit(stack.postgres).port if name == "postgres" else int(stack.kafka.rpartition(":")[2])
     if server.port != port:
         server.stop()
-        raise StartFailed(f"{name} was at port {port}, which somebody else has now. Start all of it anew: redress down, then redress up.")
+        raise StartFailed(f"{name} was at port {port}, which somebody else has now. Restart everything: redress down, then redress up.")
     assert server.child is not None, "It has just been started."
     return server.child.record
 

@@ -79,7 +79,7 @@ def test_what_one_container_has_beside_the_others_stands_in_its_entry_alone(copy
         name: each for name, each in yaml.safe_load((copy / "docker-compose.yml").read_text())["services"].items() if name in SERVICES
     }
     assert [name for name, each in environment.items() if "REDRESS_TONE" in each["environment"]] == [ENTRIES[-1].name]
-    assert environment[ENTRIES[-1].name]["volumes"] == [*environment["intake"]["volumes"], {"type": "tmpfs", "target": "/tone"}]
+    assert environment[ENTRIES[-1].name]["volumes"] == [*environment["triage"]["volumes"], {"type": "tmpfs", "target": "/tone"}]
 
 
 @pytest.mark.parametrize(

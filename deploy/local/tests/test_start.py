@@ -14,7 +14,8 @@ from redress_local.places import ROOT, SERVICES, package
 from redress_sla_monitor.policies import telecom_handbook
 
 # Whatever opens a file of the repository that is no code, or asks the environment for a setting of ours, ends here. A page's template is
-# code: it is compiled, and refused if it is wrong. services.toml is the command line's list of what there is.
+# code: it is compiled, and refused if it is wrong. services.toml is the command line's list of what there is,
+# and names.yaml what files of complaints call things.
 WATCHED = """
 import importlib, os, sys
 root, venv, module = sys.argv[1:]
@@ -36,7 +37,7 @@ class Watched(dict):
 def opened(event, args):
     if event == "open" and isinstance(args[0], (str, bytes)):
         path = os.path.abspath(os.fsdecode(args[0]))
-        code = path.endswith((".py", ".pyc", ".html", "/services.toml")) or ".pyc." in path
+        code = path.endswith((".py", ".pyc", ".html", "/services.toml", "/importing/names.yaml")) or ".pyc." in path
         if path.startswith(root) and not path.startswith(venv) and not code:
             raise SystemExit(f"{path} is opened")
 

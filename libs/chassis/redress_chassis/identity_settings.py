@@ -59,7 +59,7 @@ class IdentitySettings(FromEnvironment):
     areas_claim: str | None = None
     area_groups: str | None = None
     four_eyes: bool = True
-    closed_readable_days: float = Field(365.0, ge=0, le=36_500)  # by a department; supervisors read them for ever
+    closed_readable_days: float = Field(365.0, ge=0, le=36_500)  # by a department; supervisors read them forever
 
     @field_validator(*CLAIMS, *PAIRS, *OTHERS, mode="before")
     @classmethod

@@ -264,7 +264,7 @@ def _tracer(service: str, settings: Settings) -> OtlpTracer | None:
 
 
 def _spare_the_collector() -> None:
-    """What was made by now stays for ever: the search for cycles passes over it, and runs less often than for a script's few objects."""
+    """What was made by now stays forever: the search for cycles passes over it, and runs less often than for a script's few objects."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)

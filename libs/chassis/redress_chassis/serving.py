@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked.add_argument("--port", type=int, default=8000, help="its port; 0 for a free one (%(default)s)")
     options = asked.parse_args(arguments)
     module, _, _ = options.app.partition(":")
-    logs.configure(module.partition(".")[0].removeprefix("redress_").replace("_", "-"))  # until the app is there, which does it anew
+    logs.configure(module.partition(".")[0].removeprefix("redress_").replace("_", "-"))  # until the app is there, which does it again
     try:
         settings = told(options.port)
     except BadSettings as error:

@@ -6,7 +6,7 @@ LIFECYCLE = "complaints.lifecycle.v1"
 CLOSED = "complaints.closed.v1"
 KEYS = "complaints.keys.v1"
 PUBLIC_TOPICS = (CLOSED,)  # read by others too
-EVENT_TOPICS = (LIFECYCLE, *PUBLIC_TOPICS)  # all topics with events, kept for ever
+EVENT_TOPICS = (LIFECYCLE, *PUBLIC_TOPICS)  # all topics with events, kept forever
 
 Channel = Literal["hotline", "chat", "e-mail", "shop", "web", "app", "sms", "fax", "social-media", "account-manager"]
 ContactKind = Literal["complaint", "fault-report", "consultation", "suggestion"]

@@ -1,6 +1,6 @@
 """What the spine tells of its work as spans, where somebody collects them. It knows no SDK: where nobody does, there is no tracer at all.
 
-An event's envelope has the traceparent of the span that decided it, for ever. So whoever sends or folds the event, at whatever time, tells
+An event's envelope has the traceparent of the span that decided it, forever. So whoever sends or folds the event, at whatever time, tells
 a span of the same trace, and the trace of a command goes on through all services without a header of Kafka's own.
 """
 

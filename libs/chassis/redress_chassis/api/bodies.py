@@ -91,7 +91,7 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 Label = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(line), AfterValidator(_in_clear)
 ]
-# Why somebody does what is seldom right: kept in clear for ever.
+# Why somebody does what is seldom right: kept in clear forever.
 Reason = Annotated[str, Field(min_length=LEAST_REASON, max_length=WHY_LENGTH), AfterValidator(checked_reason)]
 Moment = Annotated[AwareDatetime, Strict(False), BeforeValidator(_in_words), AfterValidator(_of_our_age)]
 SubjectId = Annotated[UUID, Path(description="The id, as creating it answered.")]

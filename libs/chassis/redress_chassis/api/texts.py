@@ -59,5 +59,5 @@ def _kind(character: str) -> str:
 
 def _visible(text: str) -> str:
     if not is_visible(text):
-        raise PydanticCustomError("string_too_short", "Write something here: it must not be empty.")
+        raise PydanticCustomError("string_too_short", "Write something here: it must not be empty.", {"min_length": 1})
     return text

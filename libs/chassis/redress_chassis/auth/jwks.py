@@ -18,7 +18,7 @@ from redress_chassis.edge.problems import unavailable
 log = structlog.get_logger()
 IssuerKey = RSAKey | ECKey
 SEEK_EVERY = 2.0  # seconds at least between two askings for a key that is not known, or made-up ids would make us hammer the issuer
-AGAIN_AFTER = 30.0  # seconds after an asking in vain, while the keys that are known are good
+AGAIN_AFTER = 30.0  # seconds after an asking without success, while the keys that are known are good
 RETRY_EVERY = 2.0  # seconds, while there are no keys to check by
 STALE_AFTER = 600.0  # seconds: a key that the issuer withdrew is trusted no longer than this, while it can be asked
 MAX_AGE = 3600.0  # seconds that keys are trusted without a word of the issuer, unless a setting says otherwise
@@ -56,7 +56,7 @@ class Jwks:
         return found
 
     def away(self) -> float:
-        """Seconds since the issuer was last heard, if it was last asked in vain; else 0."""
+        """Seconds since the issuer was last heard, if it was last asked without success; else 0."""
         return self._monotonic() - self._read if self._in_vain else 0.0
 
     def _fresh(self, now: float) -> bool:

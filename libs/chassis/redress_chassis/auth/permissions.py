@@ -43,7 +43,7 @@ Roles = Mapping[Role, Reach]  # of one operation; a role that is not in it may n
 class Duties:
     """What an installation's settings say of the table. front_ends: what `OWN_UNLESS_SHARED` means. agents_by_area: whether
     `ANYTHING_UNLESS_BY_AREA` is by area. four_eyes: what `done_by` of the table says holds. ended_kept: for how long an object that has
-    ended still lies with its department; None: for ever."""
+    ended still lies with its department; None: forever."""
 
     front_ends: FrontEndsReach = "own"
     agents_by_area: bool = False

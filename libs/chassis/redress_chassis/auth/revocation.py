@@ -29,7 +29,7 @@ RETRY_AFTER = 2.0  # seconds
 
 class DenyList:
     """A file with a line for each that is refused: `jti …` for one token, `sub …` for a caller's id as it is read here, `client …` for a
-    program and all that it asks for. Read anew when it was changed. One that cannot be read then leaves the last one in force."""
+    program and all that it asks for. Read again when it was changed. One that cannot be read then leaves the last one in force."""
 
     def __init__(self, path: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Raises OSError and ValueError."""

@@ -31,7 +31,7 @@ UNREADABLE = (JoseError, ValueError, TypeError, RecursionError)  # what joserfc 
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """What is asked of every token. longest: seconds that one may live from now on. remembered: seconds until a signature is checked anew.
+    """What is asked of every token. longest: seconds that one may live from now on. remembered: seconds until a signature is checked again.
     types: of the header that are let in."""
 
     longest: float = 86_400.0
@@ -88,7 +88,7 @@ class Tokens:
         known = self._known.get(digest)
         if known and now >= known.expiry + LEEWAY:
             raise _expired()
-        # A key that was withdrawn, or published anew, is another object.
+        # A key that was withdrawn, or published again, is another object.
         if known is None or now >= known.until or await self._jwks.key(known.algorithm, known.kid) is not known.key:
             self._known.pop(digest, None)
             known = await self._verified(token, now)
@@ -103,7 +103,7 @@ class Tokens:
         return known.reading
 
     def issuer_away(self) -> float:
-        """Seconds since the issuer was last heard, if it was last asked for its keys in vain; else 0."""
+        """Seconds since the issuer was last heard, if it was last asked for its keys without success; else 0."""
         return self._jwks.away()
 
     async def close(self) -> None:
@@ -142,7 +142,7 @@ class Tokens:
         except ClaimError as error:
             raise bad_token(f"The token cannot be used: {error.description}.") from None
         expiry: float = claims["exp"]
-        if expiry > now + self._rules.longest + LEEWAY:  # whoever writes milliseconds writes tokens that live for ever
+        if expiry > now + self._rules.longest + LEEWAY:  # whoever writes milliseconds writes tokens that live forever
             raise bad_token(f"The token is valid for too long: it may expire {self._rules.longest:.0f} seconds from now at the latest.")
         return expiry
 

@@ -1,7 +1,7 @@
 """The connections of one port: how many there may be, how large the head of a request, and how long each may take for what it sends.
 
 uvicorn has a time limit between two requests, and none of these. A header that does not end is copied again with every piece of it that
-comes, so the longer it is, the more each piece costs; and who sends half a head keeps a connection for ever.
+comes, so the longer it is, the more each piece costs; and who sends half a head keeps a connection forever.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class LogPageView(Body):
 
 
 class DropBody(Body):
-    """Why the effect is never to be done. It is kept for ever."""
+    """Why the effect is never to be done. It is kept forever."""
 
     why: Words
 

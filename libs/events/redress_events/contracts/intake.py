@@ -78,7 +78,7 @@ class ComplaintForgotten(Forgetting):
     art. 47) Who decided it is the event's actor."""
 
     asked_by: AskedBy
-    reason: str  # in clear, and for ever: nothing of a customer
+    reason: str  # in clear, and forever: nothing of a customer
 
 
 class WebhookSubscribed(Event):

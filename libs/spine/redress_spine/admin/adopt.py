@@ -76,7 +76,7 @@ AdoptionProgress = Callable[[str, int, int], None]
 
 @dataclass(slots=True)
 class Adopted:
-    """What an adoption came to. events: by type, those taken in by this run. rebased: whether transactions were numbered anew."""
+    """What an adoption came to. events: by type, those taken in by this run. rebased: whether transactions were numbered again."""
 
     service: str
     events: Counter[str] = field(default_factory=Counter)

@@ -2,7 +2,7 @@
 
 Each journal comes in its own order, and the earliest of their next events goes first. One whose cause has not gone yet waits for it, with
 all later events of its stream; so only what is out of the order of time, by a clock that was wrong or a journal that was adopted, is held
-in memory. Nothing waits for ever: `rest` gives what is left.
+in memory. Nothing waits forever: `rest` gives what is left.
 """
 
 from __future__ import annotations

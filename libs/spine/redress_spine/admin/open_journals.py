@@ -1,4 +1,4 @@
-"""One service's journal, opened to write the log anew from it: its relay's lead is held, so nobody else ships what it has."""
+"""One service's journal, opened to write the log again from it: its relay's lead is held, so nobody else ships what it has."""
 
 from __future__ import annotations
 

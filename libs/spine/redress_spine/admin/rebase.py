@@ -1,4 +1,4 @@
-"""Numbers a journal's transactions anew, where its rows came by pg_dump to a cluster that has not come to their numbers yet.
+"""Numbers a journal's transactions again, where its rows came by pg_dump to a cluster that has not come to their numbers yet.
 
 The relay would wait for them, and pass over what is appended meanwhile: that has lower numbers than the checkpoint. What was shipped gets
 transaction 1 and what was not gets 2, both below every one that is to come. Within each the order is that of positions, and with it that of
@@ -35,7 +35,7 @@ UPDATE relay_checkpoint SET transaction_id = '1', global_position = coalesce(
 
 
 async def rebase(connection: asyncpg.Connection, progress: Callable[[str, int, int], None], chunk: int) -> bool:
-    """Whether it was needed. Killed at any point it is begun anew; until its end the relay must not read. chunk: rows in a transaction.
+    """Whether it was needed. Killed at any point it is started again; until its end the relay must not read. chunk: rows in a transaction.
     progress(what, rows, rows of all)."""
     if not await connection.fetchval(FROM_AHEAD):
         return False

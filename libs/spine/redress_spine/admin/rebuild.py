@@ -1,4 +1,4 @@
-"""A service's state made anew from log and journal, beside the live one, while traffic goes on; then one swap.
+"""A service's state rebuilt from log and journal, beside the live one, while traffic goes on; then one swap.
 
 The new schema is filled partition by partition (`redress_spine.admin.filling`). Then it follows log and journal, and in one transaction
 locks the live offsets and states, folds the journal's last rows, and becomes the live one. The old schema is renamed away, so that code
@@ -360,7 +360,7 @@ class Rebuild:
                 await asyncio.sleep(WAIT)
                 continue
             if await self._topic(log_end) != (self._cluster, self._topic_id):
-                raise LogTruncated(f"The topic {self._topics.lifecycle} was made anew meanwhile. Nothing was swapped.")
+                raise LogTruncated(f"The topic {self._topics.lifecycle} was recreated meanwhile. Nothing was swapped.")
             before = {place: replace(position) for place, position in projector.positions.items()}
             try:
                 return await self._swap(connection, consumer, projector, cursor, schema, epochs, losses)

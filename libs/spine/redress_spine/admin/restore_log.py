@@ -1,10 +1,10 @@
-"""Writes the log anew from the journals of all services, after it lost its end, its start, or everything.
+"""Writes the log again from the journals of all services, after it lost its end, its start, or everything.
 
-A journal has its service's events alone, and for ever; the log has all of them in the order in which they were decided upon each other. So
+A journal has its service's events alone, and forever; the log has all of them in the order in which they were decided upon each other. So
 the journals are merged: an event behind its cause, behind its own predecessor, and else by time (`redress_spine.admin.causal_order`).
 Services may run meanwhile and take commands: their relays wait, for this process holds the lead of each.
 
-Killed at any point it is begun anew without harm: what the log has is compared with the journals and gone on with. A log that cannot be
+Killed at any point it is started again without harm: what the log has is compared with the journals and gone on with. A log that cannot be
 gone on with (its start has gone, or events stand in a wrong order) is deleted and made again, only where the operator names the topic.
 """
 
@@ -53,7 +53,7 @@ class Access:
 
 @dataclass(slots=True)
 class Restored:
-    """What a restore came to. replicas: those of the topics that were made anew. found: events that the log had. strangers: records there
+    """What a restore came to. replicas: those of the topics that were recreated. found: events that the log had. strangers: records there
     that are none. written: by service.
 
     missing: causes that are in no journal; what was decided upon them went by time. early: events that went though their cause came later.
@@ -71,7 +71,7 @@ class Restored:
 
 class RestoreLog:
     """services: all that publish, in the order in which events of one time go. recreate: topics, by their names without a prefix, that are
-    deleted and made anew. mac: the keys by which records prove their source; what is written is signed with the newest. replicas: how many
+    deleted and recreated. mac: the keys by which records prove their source; what is written is signed with the newest. replicas: how many
     these get; as they had if not given. although_unproved: the keys that the log was signed with are lost. progress(what, done, all) is
     told as it goes on. begun: from then on relays wait until a restore has come to its end."""
 

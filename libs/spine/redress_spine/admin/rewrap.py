@@ -1,4 +1,4 @@
-"""Exchanges the master key while the services run: wraps one service's keys anew by the newest one, has them sent again, and verifies.
+"""Exchanges the master key while the services run: wraps one service's keys again by the newest one, has them sent again, and verifies.
 
 It can be killed at any point and run again: what was wrapped anew stays, and the row `master_key` says what has still to be sent. Data keys
 stay what they are, so nothing that they sealed is touched.
@@ -39,7 +39,7 @@ ON CONFLICT (one) DO UPDATE SET root = excluded.root, current = excluded.current
 """
 # Index: keys_pkey.
 NEXT = "SELECT subject, wrapped FROM public.keys WHERE subject > $1 ORDER BY subject LIMIT $2"
-# In the order in which others lock them; one that was destroyed or wrapped anew meanwhile stays as it is. Index: keys_pkey.
+# In the order in which others lock them; one that was destroyed or wrapped again meanwhile stays as it is. Index: keys_pkey.
 ANEW = """
 WITH mine AS (SELECT subject FROM public.keys WHERE subject = ANY ($1::text[]) ORDER BY subject FOR UPDATE),
 done AS (
@@ -65,7 +65,7 @@ class RewrapRefused(Exception):
 @dataclass(slots=True)
 class KeysByMaster:
     """How many of a service's keys each master key wraps, by its number. current: which one wraps what is new; oldest: the oldest one that
-    may still be needed; both None before the first exchange. unsent: keys were wrapped anew and have still to be sent."""
+    may still be needed; both None before the first exchange. unsent: keys were wrapped again and have still to be sent."""
 
     service: str
     keys: dict[int, int] = field(default_factory=dict)
@@ -144,7 +144,7 @@ class Rewrap:
         connection = await connections.connect(self._dsn)
         try:
             if not await connection.fetchval(LEASE):
-                raise RewrapRefused(f"The keys of {self._service.source} are being wrapped anew already.")
+                raise RewrapRefused(f"The keys of {self._service.source} are being wrapped again already.")
             await root_of(connection, self._ring)
             if self._ring.current != self._done.master:
                 raise RewrapRefused(f"Master key {self._done.master} was not chosen for {self._service.source}.")

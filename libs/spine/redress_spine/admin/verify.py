@@ -174,7 +174,7 @@ class _Check:
         self._skips: Skips = {}
         self._revisions = 0
         self._log_done = self._log_all = 0
-        self._rebuild = f"Make the state anew from the log: redress rebuild {service.source}"
+        self._rebuild = f"Rebuild the state from the log: redress rebuild {service.source}"
         # On the log, and not among the journal's events of this partition: CHUNK and what is polled at a time, at most.
         self._unknown: dict[tuple[str, int, bytes], str] = {}
 

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 LOOK = 0.9  # seconds between two looks at ids and leader epochs: shorter than any broker is away
 TICK = 0.5  # seconds
 ASLEEP = 2.0  # seconds without a tick after which nobody knows what was meanwhile: less than any broker needs to start again
-AGAIN = 5.0  # seconds until a refused partition is compared anew: somebody may have restored its log
+AGAIN = 5.0  # seconds until a refused partition is compared again: somebody may have restored its log
 WINDOW = 1_000  # batches' ends that are kept between two looks
 OFFSETS = """
 INSERT INTO consumer_offsets (topic, partition, kafka_cluster)
@@ -83,13 +83,13 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
             each.clear()
 
     def let_go(self, places: Iterable[TopicPartition]) -> None:
-        """They are taken up anew, and compared."""
+        """They are taken up again, and compared."""
         for place in places:
             self.positions.pop(place, None)
             self._proving.pop(place, None)
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Whoever had to join again was away for a while, and asleep perhaps: all is compared anew. It is only noted, for this runs in a
+        """Whoever had to join again was away for a while, and asleep perhaps: all is compared again. It is only noted, for this runs in a
         task of the client's, at any moment of a batch."""
         self.joining = True
 
@@ -204,7 +204,7 @@ class Following(ConsumerRebalanceListener):  # type: ignore[misc]
         position.topic_id = log_now.topic_id
         self._epochs[place] = log_now.leader_epoch
         known = self._windows.get(place, [])
-        if position.last not in known:  # another replica has read on, or a rebuild began anew
+        if position.last not in known:  # another replica has read on, or a rebuild began again
             known = self._windows[place] = [position.last] if position.last else []
         anchors = [anchor for anchor in known if log_now.whole and anchor.offset >= log_now.start]
         if anchors:

@@ -54,7 +54,7 @@ class _Partition:
 
 
 class LogReader:
-    """Reads the topics of a restore. consumer: with no group and no reset. skipped: what operators passed over for ever."""
+    """Reads the topics of a restore. consumer: with no group and no reset. skipped: what operators passed over forever."""
 
     def __init__(
         self,

@@ -77,7 +77,7 @@ class LogEnd:
         return 0.0 if place in self.unled else min(self.reachable_for, monotonic() - self._led_since.get(place, 0.0))
 
     def lost(self) -> None:
-        """Some client saw Kafka out of reach: the settling time begins anew, and what answers next may be another cluster."""
+        """Some client saw Kafka out of reach: the settling time begins again, and what answers next may be another cluster."""
         self._reachable_since = None
         self._cluster = None
 

@@ -102,7 +102,7 @@ class MacKeys:
         return signer.source
 
     def prove_destroyed(self, source: str, subject: str) -> bytes:
-        """What a tombstone must carry to destroy the key of this subject. It holds for ever, whoever sends it. Raises MacKeysUnusable."""
+        """What a tombstone must carry to destroy the key of this subject. It holds forever, whoever sends it. Raises MacKeysUnusable."""
         self._look(LOOK)
         own, name = self._own(source)
         return name + b"." + _mac(own.secret, _tombstone(name, subject))
@@ -169,7 +169,7 @@ class MacKeys:
         self._seen = seen
 
     def _take(self, files: Mapping[str, tuple[bytes, float]]) -> None:
-        """A key that was there before does not wait anew, though its file was written again: Kubernetes writes all files of a secret anew
+        """A key that was there before does not wait again, though its file was written again: Kubernetes writes all files of a secret again
         where one is added."""
         before, self._keys = self._keys, {}
         for name, (secret, since) in files.items():

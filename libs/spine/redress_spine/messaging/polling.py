@@ -25,7 +25,7 @@ UNREADABLE = (UnicodeDecodeError, UnsupportedCodecError)
 async def poll(consumer: Consumer, following: Mapping[TopicPartition, int], wait_ms: int, most: int) -> dict[TopicPartition, list[Record]]:
     """What comes next, by partition; `following` says which offset that is. An unreadable one comes marked, without its bytes.
 
-    Offsets that bring no record come as a `mark`: an end that was asked for counts them, and whoever waits for it would wait for ever.
+    Offsets that bring no record come as a `mark`: an end that was asked for counts them, and whoever waits for it would wait forever.
 
     The client is set to these offsets wherever it stands at others: after each rebalance it goes on at what Kafka was told last, also in a
     partition that stayed here (tried), and a PostgreSQL that crashed may be behind that, for `synchronous_commit` is off.
@@ -111,7 +111,7 @@ async def _here(consumer: Consumer, place: TopicPartition, at: int, most: int) -
         except UNREADABLE:
             records.append(Record(place.topic, place.partition, at, None, None, {}, unreadable=True))
             consumer.seek(place, at + 1)
-            break  # what comes behind it has to be fetched anew
+            break  # what comes behind it has to be fetched again
         if not polled:
             break
         records.append(record_of(polled[0]))

@@ -1,6 +1,6 @@
 """What makes a position in the log more than a number: the topic's id, and the record that was read last.
 
-An offset means something in one log alone. A topic that was deleted and made again, a log that lost its end and grew anew, or whose start
+An offset means something in one log alone. A topic that was deleted and made again, a log that lost its end and grew again, or whose start
 was deleted, has other records at the same offsets, and who reads on at a number passes over events in silence. So a position is compared
 with the log when a partition is taken up and when somebody else may lead it, and a partition whose log is another is refused, alone.
 """

@@ -1,7 +1,7 @@
 """Ships the journal to Kafka: in order, at least once, by one leader for each service.
 
 The reader stays below the oldest running transaction (`pg_snapshot_xmin`), so an event that commits late is never passed over. The
-checkpoint moves by compare-and-set, only after every record of a page was acknowledged. Nothing is sent to a topic that was made anew:
+checkpoint moves by compare-and-set, only after every record of a page was acknowledged. Nothing is sent to a topic that was recreated:
 what was sent before is missing there, and `redress restore-log` could only write it behind. After any failure the producer is thrown
 away: aiokafka's idempotent producer cannot bump its epoch (aiokafka #1017), and its `stop` can hang.
 
@@ -89,7 +89,7 @@ SELECT m.moved, n.* FROM (SELECT EXISTS (SELECT FROM moved) AS moved) m LEFT JOI
 # All keys again, tombstones too, page by page between the events. Index: keys_pkey.
 AGAIN = "SELECT subject, wrapped, proof FROM keys WHERE subject > $1 ORDER BY subject LIMIT $2"
 AGAIN_FROM = "UPDATE relay_checkpoint SET keys_from = $2 WHERE keys_from = $1"
-# Stands in the checkpoint for the cluster while the log is written anew: also where that was broken off, nobody ships behind half a log.
+# Stands in the checkpoint for the cluster while the log is written again: also where that was broken off, nobody ships behind half a log.
 RESTORING = "restore-log"
 LEAD = "SELECT pg_try_advisory_lock(hashtext('redress-relay'))"
 
@@ -159,7 +159,7 @@ class Relay:
         self._woken.set()
 
     async def run(self) -> None:
-        """Lead when nobody else does, for ever."""
+        """Lead when nobody else does, forever."""
         delay = 0.1
         while True:
             self.progress = monotonic()
@@ -291,7 +291,7 @@ class Relay:
             topic = seen.topics.get(self._topics(name))
             if topic is not None and topic.id != id:
                 raise TopicMadeAnew(
-                    f"Topic {self._topics(name)} was made anew: events of {self._source} were sent to the one with id {id}, and this is "
+                    f"Topic {self._topics(name)} was recreated: events of {self._source} were sent to the one with id {id}, and this is "
                     f"{topic.id}. Nothing is sent until they are restored: redress restore-log (docs/restore.md)."
                 )
 

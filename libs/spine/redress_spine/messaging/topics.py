@@ -1,4 +1,4 @@
-"""The topics of the system, how they are made, and what must still be so: partitions are fixed at birth, events are kept for ever."""
+"""The topics of the system, how they are made, and what must still be so: partitions are fixed at birth, events are kept forever."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMPACTED = {
 
 MIN_INSYNC = "min.insync.replicas"
 LEARNED = 10.0  # seconds within which each broker knows a topic that was made
-RECREATED = 60.0  # seconds within which topics must have been deleted and made anew
+RECREATED = 60.0  # seconds within which topics must have been deleted and recreated
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ async def brokers_of(kafka: KafkaClients | str) -> int:
 
 
 async def recreate(kafka: KafkaClients | str, names: Sequence[str], partitions: int, replicas: Replicas, prefix: str = "") -> None:
-    """Delete these topics with all that is in them, and make them anew by the same rules, with so many replicas. Raises TopicsNotMade, and
+    """Delete these topics with all that is in them, and make them again by the same rules, with so many replicas. Raises TopicsNotMade, and
     TimeoutError where Kafka does not do it in time."""
     admin = KafkaClients.of(kafka).admin()
     await admin.start()

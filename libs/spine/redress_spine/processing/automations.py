@@ -45,7 +45,7 @@ REST = 1.0  # the same where there is no other replica; what has a time is woken
 BY_ITSELF = 40  # times as long an automation without a time sleeps, unless it is woken
 LEFT = 1_000  # rows of which an automation remembers how it left them
 STILL_DUE = "It is still due after its decision."
-CATCH_UP = 5.0  # seconds to wait for the projector to reach a log end before asking anew
+CATCH_UP = 5.0  # seconds to wait for the projector to reach a log end before asking again
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 300.0
 
@@ -221,7 +221,7 @@ class AutomationLoop:
         self._read.set()
 
     async def run(self) -> None:
-        """Decide for ever, each automation in a task of its own: one may wait, for the log or for a key, and holds up no other. Whoever
+        """Decide forever, each automation in a task of its own: one may wait, for the log or for a key, and holds up no other. Whoever
         waits holds no connection: one is taken for each statement."""
         if not self._automations:
             return
@@ -255,7 +255,7 @@ class AutomationLoop:
                 self._woken[row["automation"]].set()
 
     async def _for_ever(self, task: str, turn: Callable[[], Awaitable[float]]) -> None:
-        """Run turns; each says how long to sleep unless woken. After a failure connections are made anew: it may be theirs."""
+        """Run turns; each says how long to sleep unless woken. After a failure connections are made again: it may be theirs."""
         woken = self._woken[task]
         while True:
             began = self._due_back[task] = monotonic()

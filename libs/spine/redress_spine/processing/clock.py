@@ -87,12 +87,12 @@ class SteppingClock:
 
 
 def wall_seconds_until(instant: datetime, clock: Clock) -> float:
-    """How long to sleep until then; for ever where no time passes by itself: whoever moves that clock wakes the sleepers."""
+    """How long to sleep until then; forever where no time passes by itself: whoever moves that clock wakes the sleepers."""
     return math.inf if isinstance(clock, SteppingClock) else (instant - clock()).total_seconds()
 
 
 async def follow(clock: SteppingClock, moved: Callable[[], None]) -> None:
-    """Call `moved` after each move, for ever."""
+    """Call `moved` after each move, forever."""
     seen = clock.micros
     while True:
         await asyncio.sleep(LOOK)
@@ -146,7 +146,7 @@ class CrossCheck:
         return lambda: checked + timedelta(seconds=monotonic() - began)
 
     async def run(self, ask: Callable[[], Awaitable[datetime]]) -> None:
-        """Compare each second, for ever. ask: the database's time now."""
+        """Compare each second, forever. ask: the database's time now."""
         while True:
             try:
                 before = self._clock()

@@ -1,6 +1,6 @@
 """What a swap would take away: rows and versions that the live state has and the new one lacks, folded or parked.
 
-Compared by version and never by offset, so that it holds for a log that was written anew too.
+Compared by version and never by offset, so that it holds for a log that was written again too.
 """
 
 from __future__ import annotations

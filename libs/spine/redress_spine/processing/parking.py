@@ -226,7 +226,7 @@ class Parking:
         return HeldRecord(record, row["reason"], row["detail"], of, isinstance(item, DecodedRecord) and record.topic != self._topics.keys)
 
     async def skip(self, subject: str, who: str, why: str) -> Redriven:
-        """Pass over the first parked record of the subject for ever, all its copies too, then redrive. Raises NotParked."""
+        """Pass over the first parked record of the subject forever, all its copies too, then redrive. Raises NotParked."""
         held = await self.held(subject=subject)
         if held is None:
             raise NotParked(subject)
@@ -234,7 +234,7 @@ class Parking:
         return await self.redrive(subject)
 
     async def pass_over(self, records: Sequence[SkippedRecord], who: str, why: str) -> Skipped:
-        """Pass over these records for ever, wherever copies of them stand, and redrive what they held up. Said again it changes nothing.
+        """Pass over these records forever, wherever copies of them stand, and redrive what they held up. Said again it changes nothing.
         Raises ValueError where the reason is not to be kept."""
         result, subjects = await self._decide(records, who, why)
         for subject in subjects:
@@ -384,7 +384,7 @@ class Parking:
 
     async def _steps(self, subject: str, step: int, dry_run: bool) -> AsyncIterator[Redriven]:
         """All parked records, read once; folded without a lock, and written `step` at a time, only if nobody else took one of them. What
-        comes meanwhile is parked behind them, so it is looked for before the last step alone. Raises Moved where all has to be read anew.
+        comes meanwhile is parked behind them, so it is looked for before the last step alone. Raises Moved where all has to be read again.
         """
         async with self._pool.acquire() as connection:
             records = await connection.fetch(RECORDS, subject)
@@ -418,7 +418,7 @@ class Parking:
                     folding.waiting, folding.sealed, folding.entries = [], [], []
                     continue
                 if dry_run or (not taken and left and not moved):
-                    yield result  # without the fence: projectors would start anew for each try, and who tries all the time would stop them
+                    yield result  # without the fence: projectors would start again for each try, and who tries all the time would stop them
                     return
                 folding.parked, folding.touched, folding.waiting = bool(left), True, []
                 folding.changes = folding.project()

@@ -149,7 +149,7 @@ class Projector:
         return self.failed_at is not None and monotonic() - self.failed_at < FAILING
 
     async def run(self) -> None:
-        """Consume for ever; a broken client or connection is replaced."""
+        """Consume forever; a broken client or connection is replaced."""
         ticking = asyncio.create_task(self._following.tick())
         try:
             await self._run()

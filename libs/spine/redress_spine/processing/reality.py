@@ -56,7 +56,7 @@ class Reality:
         self._spare = True
 
     async def begin(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
-        """Compare the journal, then the topics, and number the journal if nobody has: for one count of partitions, for ever. With Kafka
+        """Compare the journal, then the topics, and number the journal if nobody has: for one count of partitions, forever. With Kafka
         away the journal alone says. Raises WrongPartitions, and Unavailable where neither can say."""
         self._compare(counted := await connection.fetchval(COUNTED))
         there: Collection[str] = ()
@@ -117,7 +117,7 @@ class Reality:
         self._spare = not bare
 
     async def run(self) -> None:
-        """Look for ever."""
+        """Look forever."""
         while True:
             try:
                 await self.look()

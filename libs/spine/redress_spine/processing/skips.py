@@ -1,7 +1,7 @@
-"""Records that operators pass over for ever, each known by its content: a decision holds for all copies of the record in its partition,
+"""Records that operators pass over forever, each known by its content: a decision holds for all copies of the record in its partition,
 those that are still to come too.
 
-How far its source was read when it was skipped is kept beside it, so that whoever folds the log anew passes over it at the same point:
+How far its source was read when it was skipped is kept beside it, so that whoever folds the log again passes over it at the same point:
 after the records that had closed a gap before it, and as its version only where it continued the chain.
 """
 
@@ -43,7 +43,7 @@ ADDRESS = re.compile(r"@|\w\s*[(\[{<]\s*at\s*[)\]}>]|\w\s+at\s+[\w-]+\s*(?:[(\[{
 
 
 def checked_why(why: str) -> str:
-    """The reason that is kept for ever beside a decision, in clear: no place for a customer's data. Raises ValueError."""
+    """The reason that is kept forever beside a decision, in clear: no place for a customer's data. Raises ValueError."""
     why = "".join(" " if unicodedata.category(each) == "Zs" else each for each in why.strip())
     if not why:
         raise ValueError("The reason is empty: say in a sentence why, with the number of a ticket.")

@@ -1,6 +1,6 @@
 """May a published type change like this: full transitive compatibility, and what to do instead.
 
-Events are kept for ever, and services are deployed one by one. So today's readers must understand every event ever written under a type,
+Events are kept forever, and services are deployed one by one. So today's readers must understand every event ever written under a type,
 and yesterday's readers every event written today. A published type may gain optional fields, and nothing else, with one decided exception:
 
 **An enumeration may gain values, never lose them.** Strictly that breaks yesterday's closed readers. Here it costs little: readers are

@@ -20,7 +20,7 @@ from redress_spine.schemas.compatibility import incompatibilities, same
 from redress_spine.schemas.json_schema import Schema, schema_of
 
 ENTRY: Final = re.compile(r"([1-9][0-9]*)-([0-9a-f]{12})\.json")
-MIRRORS: Final = ("json", "asyncapi")  # written anew each time; published/ and golden/ only grow
+MIRRORS: Final = ("json", "asyncapi")  # written again each time; published/ and golden/ only grow
 
 
 @dataclass(frozen=True)

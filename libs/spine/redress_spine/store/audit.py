@@ -259,7 +259,7 @@ class Trail:
                 try:
                     await add(connection, links)
                     chain.moved(links[-1])
-                except asyncpg.UniqueViolationError:  # a statement that was looked up in vain was carried out after all
+                except asyncpg.UniqueViolationError:  # a statement that was looked up without success was carried out after all
                     chain = await begin(connection, self._source, self._key, records)
         self._chain, self._doubtful = chain, None
         if records[-1].get("kind") == ENDED:

@@ -18,7 +18,7 @@ CONNECT, ANSWER = 5.0, 10.0  # seconds to wait for a new connection, and for the
 SWAPS = 3  # rebuilds that may overtake one question
 TIMEOUTS = {"transaction_timeout": "2s", "idle_in_transaction_session_timeout": "5s", "lock_timeout": "1900ms"}
 # A service finds its rows by index. Without these a plan that was made while a table was empty reads the whole of it for as long as the
-# session lives (appends a second fell from 1,800 to 700 within 20,000 of them), and short arrays are planned anew at each call.
+# session lives (appends a second fell from 1,800 to 700 within 20,000 of them), and short arrays are planned again at each call.
 PLANS = {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
 # The live state, and whether the journal grew on this very cluster and timeline. A server in recovery answers with an error.
 LIVE = """

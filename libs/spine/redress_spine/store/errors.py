@@ -51,7 +51,7 @@ class MasterKeyAway(Unavailable):
 
 
 class ClockOff(Unavailable):
-    """This replica's clock and its database's are too far apart: whatever it decided would carry a wrong time for ever."""
+    """This replica's clock and its database's are too far apart: whatever it decided would carry a wrong time forever."""
 
 
 class WrongPartitions(Unavailable):
@@ -82,7 +82,7 @@ class TopicMadeAnew(Exception):
 
 
 class CannotRestore(Exception):
-    """The log cannot be written anew from the journals as they are. The message says what is in the way, and what to do."""
+    """The log cannot be written again from the journals as they are. The message says what is in the way, and what to do."""
 
 
 class TopicsNotMade(Exception):

@@ -64,7 +64,7 @@ def place_of(aggregate: Aggregate, name: str, subject: str) -> int:
 
 
 class Lookups:
-    """Makes the rows of one service's own events anew from their ciphertexts."""
+    """Makes the rows of one service's own events again from their ciphertexts."""
 
     def __init__(self, states: States, master: Keyring | bytes) -> None:
         self._states = states

@@ -159,7 +159,7 @@ class MasterKeys:
             log.info("master-key-there", numbers=self.ring.numbers)
         if self._provider is not None:
             await self._provider.keep()
-        if monotonic() - self._asked >= (ASK if len(self.ring.numbers) > 1 else ALONE):
+        if monotonic() - self._asked >= (ASK if len(self.ring.numbers) > 1 or self.flaw else ALONE):
             self._asked = monotonic()
             async with lend() as connection:
                 await root_of(connection, self.ring)

@@ -45,7 +45,7 @@ class Forked(AdoptionRefused):
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """Records that an operator knows to be no event of the service: they are skipped for ever, and who said so and why is kept."""
+    """Records that an operator knows to be no event of the service: they are skipped forever, and who said so and why is kept."""
 
     places: Collection[RecordPlace]
     who: str

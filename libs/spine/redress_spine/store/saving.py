@@ -110,7 +110,7 @@ def _given(moves: Sequence[Move], foldings: Sequence[Folding], decided: Sequence
 
 
 async def _project(connection: Connection, foldings: Iterable[Folding], decided: Mapping[str, int]) -> Changes:
-    """The rows are locked now. Where something was decided since they were read, its projections are made anew, of what is stored."""
+    """The rows are locked now. Where something was decided since they were read, its projections are built again, of what is stored."""
     found = Changes()
     overtaken = {}
     for each in foldings:

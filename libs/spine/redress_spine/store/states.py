@@ -195,7 +195,7 @@ def _dump(adapter: TypeAdapter[Any], facet: Any) -> bytes:
 
 
 class States:
-    """The state table of one service. Kinds are told apart by the first part of the subject."""
+    """The state table of one service. Kinds are distinguished by the first part of the subject."""
 
     def __init__(self, aggregates: Mapping[str, Aggregate], partitions: int) -> None:
         self.codecs = {name: Codec(aggregate) for name, aggregate in aggregates.items()}

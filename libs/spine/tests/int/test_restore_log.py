@@ -498,7 +498,7 @@ async def test_a_cause_that_no_journal_has_is_told_and_holds_up_nothing(stack: S
 async def test_another_restore_or_an_operator_is_not_thrown_out(stack: Stack, monkeypatch: pytest.MonkeyPatch):
     holding = await stack.connect("intake", owner=True)
     await holding.fetchval("SELECT pg_advisory_lock(hashtext('redress-relay'))")
-    with pytest.raises(CannotRestore, match="holds the lead of intake: does another restore-log run"):
+    with pytest.raises(CannotRestore, match="holds the lead of intake: is another restore-log running"):
         await restored(stack)
     assert not holding.is_closed()
     await holding.close()
@@ -603,7 +603,7 @@ async def test_nothing_is_sent_to_a_topic_that_was_made_anew_until_the_log_is_re
         await callback.decide(subject, lambda state, context: [ComplaintClosed(cycle=1, reason="satisfied"), PUBLIC], metadata())
 
     async def told() -> list[str]:
-        return [each for each in (await callback.health()).alarms if f"Topic {stack.prefix}{topic} was made anew" in each]
+        return [each for each in (await callback.health()).alarms if f"Topic {stack.prefix}{topic} was recreated" in each]
 
     await eventually(lambda: known(callback, subjects[1]))
     await close(subjects[0])

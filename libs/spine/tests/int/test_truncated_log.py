@@ -213,7 +213,7 @@ async def test_a_topic_that_is_made_anew_while_a_rebuild_runs_is_not_swapped_in(
         return await redrive(self, *args)
 
     monkeypatch.setattr(Rebuild, "_redrive_as_there", after_it_is_another)
-    with pytest.raises(LogTruncated, match="was made anew meanwhile"):
+    with pytest.raises(LogTruncated, match="was recreated meanwhile"):
         await rebuild(stack, "handling", tmp_path)
     assert anew and await states(stack, "handling") == before
 

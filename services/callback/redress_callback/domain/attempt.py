@@ -47,7 +47,7 @@ def attempt(visit: Visit, command: Attempt, context: Context, *, policy: VisitPo
 
 def _missed(visit: Visit, command: Attempt, context: Context, policy: VisitPolicy) -> CallbackAttempted:
     """The waiting time runs from the last attempt that the policy asks for; one more try does not prolong it. With the first attempt after
-    the customer said something, attempts and waiting time begin anew."""
+    the customer said something, attempts and waiting time begin again."""
     anew = visit.observed.said > visit.own.said
     last = (1 if anew else visit.own.vain + 1) >= policy.attempts
     waiting = None if anew else visit.own.give_up_at

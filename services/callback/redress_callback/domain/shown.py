@@ -1,4 +1,4 @@
-"""Which cycles the public record shows one by one: the first, and the last ones, so that neither it nor a state grows for ever."""
+"""Which cycles the public record shows one by one: the first, and the last ones, so that neither it nor a state grows forever."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class VisitStage(StrEnum):
 
     WAITING = "waiting"  # triage's or handling's: the cycle is neither resolved nor rejected; or the next turn of our own automation loop
     DUE = "due"  # an agent's: the customer is to be reached
-    # The timer's: all attempts were made in vain, and it is closed at `give_up_at` unless the customer turns up, or says something.
+    # The timer's: all attempts were made without success, and it is closed at `give_up_at` unless the customer turns up, or says something.
     UNREACHED = "unreached"
     CLOSED = "closed"
 

@@ -82,7 +82,7 @@ class Case:
 
     @property
     def said(self) -> int:
-        """How often the customer has come back: with a supplement, or to ask where it stays."""
+        """How often the customer has come back: with a supplement, or to ask for an update."""
         return self.observed.supplements + self.observed.chases
 
     @property

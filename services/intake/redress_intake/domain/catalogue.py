@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from redress_events.catalogue import LONGEST_CODE, OTHER, is_code
 
-KEPT = ("L", "N")  # general categories; and the plus sign, by which products are told apart
+KEPT = ("L", "N")  # general categories; and the plus sign, by which products are distinguished
 
 
 def normal_label(text: str) -> str:

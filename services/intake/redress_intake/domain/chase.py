@@ -1,4 +1,4 @@
-"""Chase a complaint: the customer asks where it stays. Each time they ask is an event of its own."""
+"""Chase a complaint: the customer asks for an update. Each time they ask is an event of its own."""
 
 from dataclasses import dataclass
 

@@ -46,7 +46,7 @@ class Complaint:
 
     @property
     def said(self) -> int:
-        """How often the customer has come back: with a supplement, or to ask where it stays."""
+        """How often the customer has come back: with a supplement, or to ask for an update."""
         return self.own.supplements + self.own.chases
 
     @property
@@ -56,7 +56,7 @@ class Complaint:
     @property
     def reached(self) -> dict[StageName, datetime]:
         """The stages of the latest cycle, and when each was reached last. What triage says belongs to no cycle: it counts in the first, and
-        that it was routed anew counts in a later one once that has a case."""
+        that it was routed again counts in a later one once that has a case."""
         observed = self.observed
         reached: dict[StageName, datetime] = {"registered": self.own.registered_at, **observed.reached.get(observed.cycle, {})}
         if observed.classified_at:

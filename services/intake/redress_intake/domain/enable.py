@@ -1,4 +1,4 @@
-"""Enable: a front end whose receiver works again is told anew, of what is reached from now on."""
+"""Enable: a front end whose receiver works again is notified again, of what is reached from now on."""
 
 from dataclasses import dataclass
 
