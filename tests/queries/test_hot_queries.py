@@ -74,7 +74,7 @@ BEGIN, NEAR_THE_END = ("0", 0), ("499", 99_900)  # of the journal
 @dataclass(frozen=True)
 class Hot:
     """index: one of them must be used. sorts: whether what it reads is put in order afterwards, because it is little. small: a table of so
-    few pages that PostgreSQL, where it may choose, reads the whole."""
+    few pages that PostgreSQL, where it may choose, reads the whole. span: the index by which it may then read a span of time instead."""
 
     service: Service
     name: str
@@ -83,6 +83,7 @@ class Hot:
     index: tuple[str, ...]
     sorts: bool = True
     small: bool = False
+    span: tuple[str, ...] = ()
 
 
 # What a list is asked for, by service and name: its filters.
@@ -122,6 +123,8 @@ def lists() -> list[Hot]:
                         (*args, *FIRST, 51),
                         (each.index,),
                         bool(query.name == "by-number" or each.parts_at),  # the first of each area, put in one order
+                        query.table is OPEN,
+                        (query.index,) if query.name == "received" else (),
                     )
                     for each, args in asked
                 ]
@@ -228,8 +231,8 @@ def spine() -> list[Hot]:
 @pytest.mark.parametrize("hot", [*lists(), *works(), *spine()], ids=lambda hot: f"{hot.service.name}: {hot.name}")
 def test_it_is_answered_from_its_index(filled: Callable[[Service], Any], hot: Hot) -> None:
     served, *chosen = filled(hot.service).plans(hot.sql, hot.values)
-    for plan in (served, *(() if hot.small else chosen)):
-        assert any(index in plan for index in hot.index), plan
+    for plan, right in ((served, hot.index), *((each, (*hot.index, *hot.span)) for each in chosen if not hot.small)):
+        assert any(index in plan for index in right), plan
         assert not LARGE.search(plan), plan
         assert hot.sorts or "Sort" not in plan, plan
 

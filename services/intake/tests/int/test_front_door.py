@@ -246,9 +246,9 @@ async def test_complaints_are_listed_the_newest_first_by_channel_state_and_time_
         ("front-end/app", {}, [0, 1, 4, 5]),
         ("front-end/app", {"channel": "web", "state": "open"}, [0, 4]),
         ("front-end/other", {}, []),
-        ("agent/a//浦东", {}, [0, 2, 3, 5]),
-        ("agent/a//浦东", {"channel": "web"}, [0, 3, 5]),
-        ("agent/a//静安+浦东", {"state": "registered"}, [0, 2, 3, 4]),
+        ("agent/a//shanghai-pudong", {}, [0, 2, 3, 5]),
+        ("agent/a//Shanghai-Pudong", {"channel": "web"}, [0, 3, 5]),
+        ("agent/a//shanghai-jingan+shanghai-pudong", {"state": "registered"}, [0, 2, 3, 4]),
     ):
         assert await listed(who, **filters) == expected, (who, filters)
     for who in ("handler", "ops", "bi"):
