@@ -65,14 +65,14 @@ def test_a_file_of_a_chinese_front_end():
 4,20261120,ＡＰＰ,,="13700000000",无,不详
 """
     plan = planned(content)
-    assert (plan.form, plan.unused, plan.flaws) == ("CSV in UTF-8", ("工单编号",), [])
+    assert (plan.form, plan.unused, plan.flaws) == ("CSV in UTF-8", (), [])
     assert plan.columns["text"] == "投诉内容*"
     morning, day = "2026-11-20T09:05:00+08:00", "2026-11-20T00:00:00+08:00"
     assert [row.body for row in plan.rows] == [
-        body("hotline", "宽带断网三天了", received_at=morning, customer="张三", phone="13800000000", area="海口"),
-        body("chat", "没有信号", received_at=day, customer="李四", phone="13900000000", area="三亚"),
-        body("shop", "乱收费", received_at=day),
-        body("app", "无", received_at=day, phone="13700000000"),
+        body("hotline", "宽带断网三天了", received_at=morning, customer="张三", phone="13800000000", area="海口", external_id="1"),
+        body("chat", "没有信号", received_at=day, customer="李四", phone="13900000000", area="三亚", external_id="2"),
+        body("shop", "乱收费", received_at=day, external_id="3"),
+        body("app", "无", received_at=day, phone="13700000000", external_id="4"),
     ]
 
 
@@ -125,7 +125,7 @@ def test_phones_as_spreadsheets_leave_them(written: str, phone: str | None):
 def test_a_phone_whose_digits_are_lost_is_refused_with_the_reason(written: str):
     [(line, code, reason)] = refused(f"text,phone\nSlow,{written}\nSlow,13800000000\n")
     assert (line, code) == (2, "number-shortened") and "its last digits are lost" in reason and "as text" in reason
-    assert bodies("text,account\nSlow,1E10\n")[0]["service_number"] == "1E10", "an account may look like that"
+    assert bodies("text,account\nSlow,1E10\n")[0]["account"] == "1E10", "an account may look like that"
 
 
 def test_a_row_without_a_text_or_with_a_date_that_cannot_be_is_refused_alone():

@@ -282,7 +282,7 @@ TOKENS: dict[str, tuple[Callable[[Live], str | None], str]] = {
     "unknown key": (lambda live: f"Bearer {signed(live, ECKey.generate_key('P-256'), {'kid': 'mine'})}", "bad-token"),
     "wrong audience": (lambda live: f"Bearer {signed(live, aud='billing')}", "bad-token"),
     "wrong issuer": (lambda live: f"Bearer {signed(live, iss='https://elsewhere.example')}", "bad-token"),
-    "expired": (lambda live: f"Bearer {signed(live, exp=int(time.time()) - 120)}", "expired-token"),
+    "expired": (lambda live: f"Bearer {signed(live, exp=int(time.time()) - 600)}", "expired-token"),
     "without expiry": (lambda live: f"Bearer {signed(live, exp=None)}", "bad-token"),
     "not valid yet": (lambda live: f"Bearer {signed(live, nbf=int(time.time()) + 600)}", "bad-token"),
     "roles no list": (lambda live: f"Bearer {signed(live, roles='supervisor')}", "bad-token"),

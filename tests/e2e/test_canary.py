@@ -29,6 +29,7 @@ GIVEN = {
     "phone": PHONE,
     "email": f"{word()}@example.org",
     "address": f"7 Street {word()}",
+    "account": f"AC{word()}",
     "service_number": f"SN{word()}",
     "on_behalf_of": f"Aunt {word()}",
     "contact_person": f"Neighbour {word()}",

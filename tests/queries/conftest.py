@@ -117,9 +117,11 @@ class Shape:
 def intake() -> list[Shape]:
     """open, closed"""
     registered = ComplaintRegistered(number="N", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
-    own = ("own.number", "own.registered_at")
+    own = ("own.number", "own.registered_at", "own.received_at")
     closed = folded(INTAKE, COMPLAINT, [registered, ComplaintClosed(cycle=1, reason="satisfied")])
-    return [Shape(50, folded(INTAKE, COMPLAINT, [registered]), own), Shape(950, closed, own)]
+    other = registered.model_copy(update={"channel": "shop", "area": "pudong", "client": "app"})
+    closed_too = folded(INTAKE, COMPLAINT, [other, ComplaintClosed(cycle=1, reason="satisfied")])
+    return [Shape(50, folded(INTAKE, COMPLAINT, [registered]), own), Shape(900, closed, own), Shape(50, closed_too, own)]
 
 
 def triage() -> list[Shape]:

@@ -74,7 +74,7 @@ BEGIN, NEAR_THE_END = ("0", 0), ("499", 99_900)  # of the journal
 @dataclass(frozen=True)
 class Hot:
     """index: one of them must be used. sorts: whether what it reads is put in order afterwards, because it is little. small: a table of so
-    few pages that PostgreSQL, where it may choose, reads the whole."""
+    few pages that PostgreSQL, where it may choose, reads the whole. span: the index by which it may then read a span of time instead."""
 
     service: Service
     name: str
@@ -83,12 +83,15 @@ class Hot:
     index: tuple[str, ...]
     sorts: bool = True
     small: bool = False
+    span: tuple[str, ...] = ()
 
 
 # What a list is asked for, by service and name: its filters.
 ASKED: dict[tuple[str, str], list[tuple[Any, ...]]] = {
     ("intake", "by-number"): [("N25000",)],
     ("intake", "pending"): [()],
+    ("intake", "received"): [(-(2**62), 2**62, None, None), (-30_000, -25_000, None, True)],
+    ("intake", "received-open"): [(-(2**62), 2**62, None, None), (-(2**62), 2**62, None, "registered")],
     ("intake", "subscriptions"): [()],
     ("triage", "reviews"): [()],
     ("handling", "to-do"): [(["open", "accepted"],)],
@@ -105,7 +108,9 @@ def lists() -> list[Hot]:
     for service in SERVICES:
         for query in service.queries:
             for filters in ASKED[service.name, query.name]:
-                asked = [(query.of_owner(len(filters)), (*filters, "app"))] if query.owner else [(query, filters)]
+                asked = [(query.of_owner(len(filters)), (*filters, "app"))] if query.owner else []
+                asked += [(query, filters)] if query.near or not query.owner else []
+                asked += [(query.of_channels(len(filters)), (*filters, ["web"]))] if query.by_channel else []
                 asked += [(query.of_department(len(filters)), (*filters, "d3"))] if query.own else []
                 if query.near:
                     asked.append((query.of_areas(len(filters)), (*filters, ["north", "pudong"])))
@@ -117,7 +122,9 @@ def lists() -> list[Hot]:
                         each.sql(len(args)),
                         (*args, *FIRST, 51),
                         (each.index,),
-                        bool(query.name == "by-number" or each.areas_at),  # the first of each area, put in one order
+                        bool(query.name == "by-number" or each.parts_at),  # the first of each area, put in one order
+                        query.table is OPEN,
+                        (query.index,) if query.name == "received" else (),
                     )
                     for each, args in asked
                 ]
@@ -224,8 +231,8 @@ def spine() -> list[Hot]:
 @pytest.mark.parametrize("hot", [*lists(), *works(), *spine()], ids=lambda hot: f"{hot.service.name}: {hot.name}")
 def test_it_is_answered_from_its_index(filled: Callable[[Service], Any], hot: Hot) -> None:
     served, *chosen = filled(hot.service).plans(hot.sql, hot.values)
-    for plan in (served, *(() if hot.small else chosen)):
-        assert any(index in plan for index in hot.index), plan
+    for plan, right in ((served, hot.index), *((each, (*hot.index, *hot.span)) for each in chosen if not hot.small)):
+        assert any(index in plan for index in right), plan
         assert not LARGE.search(plan), plan
         assert hot.sorts or "Sort" not in plan, plan
 

@@ -22,7 +22,7 @@ NOTHING = frozenset(
     ]
 )
 LONG_TEXTS = frozenset({"text", "remedy", "instruction"})  # here a dash or a 无 is what the customer said
-PHONES = frozenset({"phone", "service_number"})
+PHONES = frozenset({"phone", "account", "service_number"})
 SHORTENED = re.compile(r"\d(?:\.\d+)?e\+\d+", re.IGNORECASE)
 AS_NUMBER = re.compile(r"(\+?\d+)\.0+")
 AS_FORMULA = re.compile(r'="?([^"]*)"?')

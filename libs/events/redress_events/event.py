@@ -16,7 +16,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from redress_events.vocabulary import LIFECYCLE
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SKEW = timedelta(minutes=2)  # a client's clock may be so far from ours, ahead or behind
+# The one allowance for clocks of others: a client's or a token issuer's may be so far from ours, ahead or behind. (Our own are compared
+# with their databases': REDRESS_CLOCK_TOLERANCE_SECONDS.)
+SKEW = timedelta(minutes=2)
 
 
 if TYPE_CHECKING:

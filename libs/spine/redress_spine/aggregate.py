@@ -108,6 +108,7 @@ class Aggregate:
     may be on its way.
     projections: tables and counts that are made of the state.
     lookups: by which personal fields of its own events a subject is found, each with its normal form (None: nothing to be found by).
+    unique: those of them whose value no two subjects have.
     """
 
     state: type[Any]
@@ -118,6 +119,7 @@ class Aggregate:
     begun_here: bool = False
     projections: tuple[Projection | Count, ...] = ()
     lookups: Mapping[str, Callable[[str], str | None]] = field(default_factory=dict)
+    unique: frozenset[str] = frozenset()
 
     @property
     def facets(self) -> tuple[type[Any], type[Any]]:

@@ -131,15 +131,18 @@ INTAKE_AGGREGATE = Aggregate(
     entries=entries,
     begun_here=True,
     projections=PROJECTIONS,
-    lookups={"phone": digits},
+    lookups={"phone": digits, "email": str.lower},
+    unique=frozenset({"email"}),
 )
 HANDLING_AGGREGATE = Aggregate(
     Toy, observe, evolve, observes=(ComplaintRegistered, ComplaintChased), entries=entries, projections=PROJECTIONS
 )
 
 
-def registered(text: str = "no signal since Sunday", number: str = "X", phone: str | None = None) -> ComplaintRegistered:
-    return ComplaintRegistered(number=number, channel="app", kind="complaint", received_at=AT, text=text, phone=phone)
+def registered(
+    text: str = "no signal since Sunday", number: str = "X", phone: str | None = None, email: str | None = None
+) -> ComplaintRegistered:
+    return ComplaintRegistered(number=number, channel="app", kind="complaint", received_at=AT, text=text, phone=phone, email=email)
 
 
 def with_toys(folder: Path) -> Path:

@@ -96,6 +96,7 @@ class VisitView(VisitSummary):
     contact_person: str | None = None
     phone: str | None = None
     email: str | None = None
+    account: str | None = None
     service_number: str | None = None
     told_customer: ContactMeans | None
     cause: str | None = None

@@ -185,6 +185,7 @@ class CaseView(CaseSummary):
     email: str | None = None
     address: str | None = None
     service_number: str | None = None
+    account: str | None = None
     supplements: list[Remark]
     chases: list[Remark]
     routed_because: str | None

@@ -7,20 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path
+from fastapi import APIRouter, Header, Path, Query
 from pydantic import AfterValidator
 
-from redress_chassis import Commands, Cursor, Form, Limit, Permitted, SubjectId, problems
+from redress_chassis import Commands, Cursor, Form, Limit, Moment, Permitted, SubjectId, problems
 from redress_chassis.api.streams import EventStream, LastEventId
 from redress_chassis.api.validation import Flaw
 from redress_chassis.edge.outbound import Forbidden, Unresolved, checked, parse
 from redress_chassis.edge.problems import Problem, invalid
 from redress_events.contracts.intake import EarlierComplaint
 from redress_events.event import Event
-from redress_intake.bodies import ChaseBody, ForgetBody, RegisterBody, SearchBody, SubscriptionBody, SupplementBody, WithdrawBody
+from redress_events.vocabulary import Channel
+from redress_intake.bodies import (
+    ChaseBody,
+    ExternalId,
+    ForgetBody,
+    RegisterBody,
+    SearchBody,
+    SubscriptionBody,
+    SupplementBody,
+    WithdrawBody,
+)
 from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.complaint import Complaint
 from redress_intake.domain.enable import Enable, enable
@@ -29,13 +39,15 @@ from redress_intake.domain.forget import Forget, forget
 from redress_intake.domain.history import SAID, STAGES
 from redress_intake.domain.limits import Limits
 from redress_intake.domain.number import parse_number
-from redress_intake.domain.register import Implausible, Register, register
+from redress_intake.domain.observed import StageName
+from redress_intake.domain.own import Own
+from redress_intake.domain.register import Implausible, Register, external_id_of, is_same, register
 from redress_intake.domain.subscribe import Subscribe, subscribe
 from redress_intake.domain.subscription import TOLD_STAGES, Subscription
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.domain.unsubscribe import Unsubscribe, unsubscribe
 from redress_intake.domain.withdraw import Withdraw, withdraw
-from redress_intake.queries import BY_NUMBER, OPEN_ONES, OWN, PENDING
+from redress_intake.queries import BY_NUMBER, OPEN_ONES, OWN, PENDING, received
 from redress_intake.reactors import NAME
 from redress_intake.signatures import new_secret
 from redress_intake.telling import TELLS
@@ -99,13 +111,17 @@ DeliveryId = Annotated[
     Form("^msg_[0-9a-f]{32}$", "Write the message's id: msg_ and 32 digits and small letters a to f."),
     Path(description="The message's id: its header `webhook-id`."),
 ]
+ListedState = Literal["open"] | StageName
+ReceivedFrom = Annotated[Moment | None, Query(description="Only those received at this time or later.")]
+ReceivedTo = Annotated[Moment | None, Query(description="Only those received before this time.")]
+OwnId = Annotated[ExternalId | None, Query(description="Your own id, as you sent it with the registration.")]
 LanguageHeader = Annotated[str | None, Header(alias="Accept-Language", description="en or zh")]
 
 
 @router.post("/complaints", status_code=201, response_model_exclude_none=True, responses=problems(409))
 async def register_complaint(body: RegisterBody, commands: Permitted[Complaint], accept_language: LanguageHeader = None) -> RegisteredView:
     """Register a complaint. The answer has its number, and what happens next and by when."""
-    command = Register(**{**vars(body), "refers_to": await _earlier(commands, body.refers_to)})
+    command = body.command(await _earlier(commands, body.refers_to))
 
     def decide(context: Context) -> list[Event]:
         commands.expect_channel(body.channel)
@@ -114,7 +130,7 @@ async def register_complaint(body: RegisterBody, commands: Permitted[Complaint],
         except Implausible as error:
             raise invalid([Flaw(f"/{error.field}", error.message, "out-of-range")]) from None
 
-    loaded = await commands.create(decide)
+    loaded = await commands.create(decide, first=partial(_first, commands, command))
     commands.created(path_of(loaded))
     return RegisteredView.of(loaded, commands.policies.first_answer, language_of(accept_language), phone=body.phone)
 
@@ -123,6 +139,28 @@ async def register_complaint(body: RegisterBody, commands: Permitted[Complaint],
 async def read_catalogue(commands: Permitted[Complaint]) -> CatalogueView:
     """The operator's products and areas, with their names. What else they are called is understood too."""
     return CatalogueView.of(commands.policies.catalogue)
+
+
+@router.get("/complaints", response_model_exclude_none=True, responses=problems(400))
+async def list_complaints(
+    commands: Permitted[Complaint],
+    channel: Channel | None = None,
+    state: ListedState | None = None,
+    received_from: ReceivedFrom = None,
+    received_to: ReceivedTo = None,
+    external_id: OwnId = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> FoundPage:
+    """The complaints that match the filters, the newest first. A customer's numbers are searched for in a body."""
+    if external_id is None:
+        query, args = received(channel, state, received_from, received_to)
+        page = await commands.page(query, *args, channel=channel, limit=limit, cursor=cursor)
+    elif channel or state or received_from or received_to:
+        raise invalid([Flaw("/external_id", "Ask by external_id alone: it finds at most one complaint.", "alone", "query")])
+    else:
+        page = await commands.found("external_id", external_id_of(commands.caller.sub, external_id), limit=limit, cursor=cursor)
+    return FoundPage(items=[FoundView.of(loaded) for loaded in page.items], next=page.next)
 
 
 @router.get("/pending", response_model_exclude_none=True)
@@ -142,8 +180,7 @@ async def count_open_complaints(commands: Permitted[Complaint]) -> OpenCountsVie
 @router.post("/complaints/search", response_model_exclude_none=True, responses=problems(400))
 async def search_complaints(body: SearchBody, commands: Permitted[Complaint]) -> FoundPage:
     """A customer's complaints by the number that they gave, the newest first. The number is in the body, for addresses are logged."""
-    name, text = ("phone", body.phone) if body.phone is not None else ("service_number", body.service_number or "")
-    page = await commands.found(name, text, limit=body.limit, cursor=body.cursor)
+    page = await commands.found(*body.asked, limit=body.limit, cursor=body.cursor)
     return FoundPage(items=[FoundView.of(loaded) for loaded in page.items], next=page.next)
 
 
@@ -311,6 +348,20 @@ async def _earlier(commands: Commands[Complaint], told: str | None) -> EarlierCo
     except (Problem, Unknown):
         raise invalid([Flaw("/refers_to", "There is no complaint with this number or id.", "unknown-complaint")]) from None
     return EarlierComplaint(complaint=str(loaded.id), number=loaded.state.own.number)
+
+
+async def _first(commands: Commands[Complaint], command: Register) -> Loaded | None:
+    """The complaint that the caller registered under this external id, if there is one. Raises a 409 where it says something else."""
+    if command.external_id is None:
+        return None
+    found = await commands.holder("external_id", external_id_of(commands.caller.sub, command.external_id))
+    if found is None:
+        return None
+    own: Own = found.state.own
+    if not is_same(command, own, await commands.compared(found, own.personal.values()), commands.actor):
+        message = f"You registered {own.number} with this external_id and other content. Add to that complaint, or choose another id."
+        raise CommandRejected("external-id-taken", message)
+    return found
 
 
 def _limits(commands: Commands[Complaint]) -> Limits:

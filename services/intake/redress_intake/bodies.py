@@ -6,15 +6,17 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
+import orjson
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from redress_chassis import Body, Form, Moment, Reason, Short, Words
 from redress_chassis.api.paging import MOST, USUAL
 from redress_chassis.api.texts import line
 from redress_chassis.edge.outbound import LONGEST_ADDRESS
-from redress_events.contracts.intake import AskedBy
+from redress_events.contracts.intake import AskedBy, EarlierComplaint
 from redress_events.vocabulary import Channel, ContactKind
 from redress_intake.domain.number import parse_number
+from redress_intake.domain.register import Register
 from redress_intake.domain.subscription import TOLD_STAGES, ToldStage
 from redress_intake.signatures import key_of
 
@@ -26,6 +28,12 @@ def _not_too_old(moment: datetime) -> datetime:
     if moment < EARLIEST:
         raise ValueError("This is before the year 2000.")
     return moment
+
+
+def _visible(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("Write visible characters only.")
+    return text
 
 
 def _id_or_number(said: str) -> str:
@@ -48,6 +56,16 @@ Earlier = Annotated[
     Field(max_length=45, description="An earlier complaint: its id, or its number as it is written or said."),
     AfterValidator(_id_or_number),
 ]
+ExternalId = Annotated[
+    str,
+    Form(r"^\S{1,100}$", "Write 1 to 100 visible characters, without spaces."),
+    AfterValidator(line),
+    AfterValidator(_visible),
+    Field(description="Your own id for it: unique among the complaints that you register. You can find it by this id."),
+]
+MetadataKey = Annotated[str, Form(r"^[a-z0-9_-]{1,40}$", "Name a key with 1 to 40 small Latin letters, digits, _ and -.")]
+MetadataValue = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(line)]
+Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=20)]
 Attachments = Annotated[tuple[Short, ...], Field(max_length=MOST_ATTACHMENTS)]
 
 
@@ -72,21 +90,35 @@ class RegisterBody(Body):
     instruction: Words | None = None
     attachments: Attachments = ()
     refers_to: Earlier | None = None
+    account: Short | None = None
+    external_id: ExternalId | None = None
+    metadata: Metadata | None = None
+
+    def command(self, refers_to: EarlierComplaint | None) -> Register:
+        """refers_to: the complaint that was found under what is said here."""
+        metadata = None if self.metadata is None else orjson.dumps(self.metadata, option=orjson.OPT_SORT_KEYS).decode()
+        return Register(**{**vars(self), "refers_to": refers_to, "metadata": metadata})
 
 
 class SearchBody(Body):
-    """Exactly one of the two, written in whatever way. limit, cursor: as in every list."""
+    """Exactly one of the three, in any notation. limit, cursor: as in every list."""
 
     phone: Short | None = None
+    account: Short | None = None
     service_number: Short | None = None
     limit: Annotated[int, Field(ge=1, le=MOST)] = USUAL
     cursor: Annotated[str, Field(max_length=400)] | None = None
 
     @model_validator(mode="after")
     def _one(self) -> SearchBody:
-        if (self.phone is None) == (self.service_number is None):
-            raise ValueError("Search by a phone number or by a service number.")
+        if [self.phone, self.account, self.service_number].count(None) != 2:
+            raise ValueError("Search by a phone number, by an account or by a service number.")
         return self
+
+    @property
+    def asked(self) -> tuple[str, str]:
+        """The name of the field, and what it holds."""
+        return next((name, text) for name in ("phone", "account", "service_number") if (text := getattr(self, name)) is not None)
 
 
 class SupplementBody(Body):

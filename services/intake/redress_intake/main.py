@@ -24,6 +24,6 @@ service = Service(
     webhooks=api.webhooks,
     reactors=reactors,
     variables=[policies.SETTING],
-    fold=7,
+    fold=8,
 )
 app = service.app()

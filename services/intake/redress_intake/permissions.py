@@ -48,6 +48,7 @@ LOOKS: Roles = {
 FORGETS: Roles = {"supervisor": ANYTHING}
 # Over all numbers: front ends find what they have by its id or number, for whose complaint it is, is not known of them.
 SEARCHES: Roles = {"agent": ANYTHING_UNLESS_BY_AREA, "supervisor": ANYTHING}
+LISTS: Roles = {"front-end": OWN_UNLESS_SHARED, **SEARCHES}
 # Names of products and areas are nothing of anybody.
 EVERYBODY: Roles = {
     "front-end": ANYTHING,
@@ -65,6 +66,7 @@ IS_TOLD: Roles = {"front-end": OWN}
 PERMISSIONS = Permissions(
     {
         "POST /complaints": TAKES_DOWN,
+        "GET /complaints": LISTS,
         "POST /complaints/{complaint}/supplements": ADDS,
         "POST /complaints/{complaint}/chases": ADDS,
         "POST /complaints/{complaint}/withdrawal": ADDS,

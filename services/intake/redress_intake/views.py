@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Self, get_args
 from uuid import UUID
 
+import orjson
 from pydantic import BaseModel, Field
 
 from redress_chassis import PathLink, filled
@@ -32,9 +33,9 @@ from redress_spine.store.entries import Latest, Listed, Opened
 from redress_spine.store.states import Loaded
 
 # The personal fields of each part of an answer that not everybody is shown; who is: `reads` in permissions.py.
-CONTACT = ("customer", "on_behalf_of", "contact_person", "phone", "email", "address", "service_number", "instruction")
+CONTACT = ("customer", "on_behalf_of", "contact_person", "phone", "email", "address", "account", "service_number", "instruction")
 PERSONAL: Mapping[str, tuple[str, ...]] = {
-    "words": ("text", "remedy", "product_said", "area_said", "attachment_names"),
+    "words": ("text", "remedy", "product_said", "area_said", "attachment_names", "external_id", "metadata"),
     "contact": CONTACT,
 }
 
@@ -180,6 +181,7 @@ class InternalView(BaseModel):
     phone: str | None = None
     email: str | None = None
     address: str | None = None
+    account: str | None = None
     service_number: str | None = None
     instruction: str | None = None
 
@@ -260,6 +262,8 @@ class ComplaintView(ComplaintHead):
     attachments: tuple[str, ...]
     attachment_names: tuple[str, ...] | None = None
     refers_to: EarlierView | None = None
+    external_id: str | None = None
+    metadata: dict[str, str] | None = None
     stages: list[StageView]
     said: list[SaidView]
     visit: VisitProgressView | None = None
@@ -280,6 +284,8 @@ class ComplaintView(ComplaintHead):
             area_said=opened.get("area_said"),
             attachment_names=names_in(opened.get("attachment_names")) or None,
             refers_to=EarlierView.of(own.refers_to),
+            external_id=opened["external_id"].partition("\n")[2] if "external_id" in opened else None,
+            metadata=orjson.loads(opened["metadata"]) if "metadata" in opened else None,
             stages=_way(complaint, history[STAGES]),
             said=[SaidView.of(entry, words) for entry in reversed(history[SAID].entries)],
             visit=_visit(complaint),

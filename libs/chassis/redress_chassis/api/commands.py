@@ -21,7 +21,7 @@ from redress_chassis.api import etags, idempotency, paging
 from redress_chassis.api.paging import Page
 from redress_chassis.api.streams import EventStream, seen_of
 from redress_chassis.auth.callers import Caller, Role, bearer, no_token
-from redress_chassis.auth.permissions import ANYTHING, OWN, OWN_AREAS, OWN_DEPARTMENT, Permission, Permissions
+from redress_chassis.auth.permissions import ANYTHING, OWN, OWN_AREAS, OWN_CHANNELS, OWN_DEPARTMENT, Permission, Permissions
 from redress_chassis.edge.audit import BREAK_GLASS, reason_of
 from redress_chassis.edge.problems import not_found, problem_of
 from redress_chassis.edge.request_context import RequestContext, request_context_of
@@ -30,7 +30,7 @@ from redress_chassis.settings import Settings
 from redress_events.event import Event
 from redress_spine.aggregate import Context
 from redress_spine.processing.effects import NoSuchEffect, Shown
-from redress_spine.store.engine import CommandMetadata, Loaded
+from redress_spine.store.engine import CommandMetadata, Loaded, Taken
 from redress_spine.store.entries import Latest, Listed
 from redress_spine.store.lookups import FOUND
 from redress_spine.store.states import Grouping, Query
@@ -88,11 +88,32 @@ class Commands(Generic[State]):
         if request_context.method in ("GET", "HEAD") and not permission.behind.isdisjoint(caller.roles):
             request_context.access.reason = reason_of(request_context.headers.get(BREAK_GLASS.lower().encode()))
 
-    async def create(self, decide: Callable[[Context], list[Event]], subject: str | None = None, *, kind: str | None = None) -> Loaded:
-        """Begin a new subject, `<kind>/<id>` where it is named, else with a fresh id. The same key and body: the same answer."""
+    async def create(
+        self,
+        decide: Callable[[Context], list[Event]],
+        subject: str | None = None,
+        *,
+        kind: str | None = None,
+        first: Callable[[], Awaitable[Loaded | None]] | None = None,
+    ) -> Loaded:
+        """Begin a new subject, `<kind>/<id>` where it is named, else with a fresh id. The same key and body: the same answer.
+
+        first: finds the subject that was begun already with what no two may have, or None; it is the answer then, as under its key. Asked
+        before, and once more where somebody else was quicker."""
         kind, _, identity = (subject or kind or self._serving.kind).partition("/")
         metadata = self._asked()
-        return await self._counted(self._serving.engine.create(kind, decide, metadata, id=UUID(identity) if identity else None))
+
+        async def begin() -> tuple[Loaded, bool]:
+            if first is not None and (found := await first()) is not None:
+                return found, True
+            try:
+                return await self._serving.engine.create(kind, decide, metadata, id=UUID(identity) if identity else None)
+            except Taken:
+                if first is None or (found := await first()) is None:
+                    raise
+                return found, True
+
+        return await self._counted(begin())
 
     def expect_channel(self, channel: str) -> None:
         """Raises a 403 `wrong-channel` where the caller may not begin what came by this one. To be asked while deciding, so that a request
@@ -134,7 +155,7 @@ class Commands(Generic[State]):
         return loaded
 
     async def read(self, identity: UUID, *, kind: str | None = None) -> Loaded:
-        """One subject as it stands. Raises 404."""
+        """One subject as it stands. Raises 404; a 304 where the caller asks for this subject and knows how it stands (`etags.py`)."""
         return await self._read(self._name(identity, kind))
 
     async def find(self, query: Query, *args: Any) -> Loaded:
@@ -145,10 +166,16 @@ class Commands(Generic[State]):
         return await self._read(found[0][1].subject)
 
     async def page(
-        self, query: Query, *args: Any, department: str | None = None, limit: int = paging.USUAL, cursor: str | None = None
+        self,
+        query: Query,
+        *args: Any,
+        department: str | None = None,
+        channel: str | None = None,
+        limit: int = paging.USUAL,
+        cursor: str | None = None,
     ) -> Page[Loaded]:
-        """A page of a list, without what is out of the caller's reach. args: the query's filters `$1 …`. department: its part of the list
-        alone. Raises 400 `bad-cursor`."""
+        """A page of a list, without what is out of the caller's reach. args: the query's filters `$1 …`. department, channel: its
+        part of the list alone; of a channel the filters say so too. Raises 400 `bad-cursor`."""
         reaches = self._permission.reaches(self.caller)
         if OWN in reaches and ANYTHING not in reaches:
             query, args = query.of_owner(len(args)), (*args, self.caller.sub)
@@ -156,6 +183,10 @@ class Commands(Generic[State]):
             beside = self.caller.department if OWN_DEPARTMENT in reaches else None  # who has both roles reaches what either does
             query = query.of_areas(len(args), with_department=beside is not None)
             args = (*args, sorted({"", *self.caller.areas}), *(() if beside is None else (beside,)))
+        elif OWN_CHANNELS in reaches and ANYTHING not in reaches:
+            query, args = query.of_channels(len(args)), (*args, sorted(self.caller.channels))
+        elif ANYTHING in reaches and channel is not None:
+            query, args = query.of_channels(len(args)), (*args, [channel])
         elif ANYTHING not in reaches:
             if self.caller.department is None or department not in (None, self.caller.department):
                 return Page([])
@@ -186,6 +217,17 @@ class Commands(Generic[State]):
         for loaded in page.items:
             self._note(loaded, ())
         return page
+
+    async def holder(self, name: str, text: str, *, kind: str | None = None) -> Loaded | None:
+        """The subject whose personal field `name` has this value, of a field that has none twice: whether the caller reaches it, is not
+        asked, and what is in it not shown."""
+        digest = self._serving.engine.digest(kind or self._serving.kind, name, text)
+        rows = await self._serving.engine.page(FOUND, (digest or b"",), after=None, limit=1)
+        return rows[0][1] if rows else None
+
+    async def compared(self, loaded: Loaded, references: Iterable[str]) -> Mapping[str, str]:
+        """Personal fields in clear, by their reference, to be compared with what was sent and shown to nobody."""
+        return await self._serving.engine.open(loaded.subject, list(references))
 
     async def counts(self, name: str) -> dict[str, int]:
         """How many subjects are what, by the keys of this count, `<department>/…`, without what is out of the caller's reach."""
@@ -310,6 +352,8 @@ class Commands(Generic[State]):
         self._context.subject = subject
         loaded = await self._serving.engine.read(subject)
         self._let_see(loaded)
+        if etags.is_conditional(self._context.method, self._scope["route"].path):
+            etags.expect_another(self._context.header(b"if-none-match"), loaded.etag)
         return self._tagged(loaded)
 
     def _note(self, loaded: Loaded, references: Iterable[str]) -> None:

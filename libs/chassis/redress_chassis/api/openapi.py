@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
+from redress_chassis.api import etags
 from redress_chassis.api.bodies import LEAST_REASON
 from redress_chassis.api.idempotency import HEADER, LONGEST, REPLAYED
 from redress_chassis.api.meanings import Meanings
@@ -55,6 +56,7 @@ ETAG = {
     "example": '"9f86d081884c7d65"',
 }
 LOCATION = {"description": "The path of what was created.", "required": True, "schema": {"type": "string", "format": "uri-reference"}}
+NOT_MODIFIED = {"description": "The state is still that of your tag in If-None-Match: the answer has no body.", "headers": {"ETag": ETAG}}
 DONE = {"201": "Created.", "202": "It will be done.", "204": "Done; the answer has no body."}
 AGAIN = {
     "description": "`true` where this is the first answer again, for a request that was repeated with its key: nothing was done twice.",
@@ -186,6 +188,9 @@ def _complete(operation: dict[str, Any], method: str, route: APIRoute, permissio
         _header(operation, HEADER, True, "Your own name for this request; the same when you repeat it.", key)
     if method in ("POST", "PUT", "PATCH", "DELETE"):
         _header(operation, "If-Match", False, "The ETag of the state that this is meant for; 412 if it has changed.", TEXT)
+    if etags.is_conditional(method, route.path):
+        _header(operation, "If-None-Match", False, "The ETag of the state that you know; 304 if it is still the one.", TEXT)
+        operation["responses"]["304"] = NOT_MODIFIED
     if method == "GET" and "{" in route.path and permission.behind:
         _header(operation, BREAK_GLASS, False, GLASS, {"type": "string", "minLength": LEAST_REASON, "maxLength": WHY_LENGTH})
 

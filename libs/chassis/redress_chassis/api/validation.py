@@ -96,7 +96,7 @@ def _flaw(error: Mapping[str, Any], body: Any) -> Flaw:
 
 
 def _detail(error: Mapping[str, Any]) -> str:
-    if error["type"] == "string_too_short" and error["ctx"]["min_length"] == 1:
+    if error["type"] == "string_too_short" and error.get("ctx", {}).get("min_length", 1) == 1:
         return NOT_EMPTY
     if (sentence := SENTENCES.get(error["type"])) is not None:
         return sentence.format_map({name: _counted(value) for name, value in error.get("ctx", {}).items()})

@@ -19,9 +19,10 @@ from redress_chassis.auth.callers import Caller, bad_token
 from redress_chassis.auth.jwks import IssuerKey, Jwks
 from redress_chassis.auth.layouts import ClaimReader, TokenReading
 from redress_chassis.auth.revocation import DenyList, Introspection
+from redress_events.event import SKEW
 
 ALGORITHMS = ("RS256", "ES256")  # never `none`, and no HS256: a public key must not serve as a shared secret (RFC 8725, 3.1)
-LEEWAY = 60  # seconds that clocks may differ
+LEEWAY = int(SKEW.total_seconds())  # the issuer's clock and its clients' may be as far from ours
 REMEMBERED = 4096  # tokens
 TYPES = frozenset({"jwt", "at+jwt"})  # of the header, in small letters; a token that has none is a jwt
 OF_ID_TOKENS = ("nonce", "at_hash", "c_hash")  # claims (OpenID Connect Core 1.0, 2 and 3.3.2.11)

@@ -12,7 +12,7 @@ RawHeader = tuple[bytes, bytes]
 ONCE = frozenset(
     {
         *(b"authorization", b"content-encoding", b"content-length", b"content-type", b"host", b"idempotency-key", b"if-match"),
-        b"redress-break-glass",
+        *(b"if-none-match", b"redress-break-glass"),
     }
 )
 CONTENT_POLICY = b"content-security-policy"

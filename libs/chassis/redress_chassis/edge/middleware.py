@@ -16,8 +16,10 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from redress_chassis.api.etags import NotModified, quoted
 from redress_chassis.api.strict_json import strict_json
 from redress_chassis.api.validation import Flaw, Where
 from redress_chassis.auth.callers import Caller, bearer
@@ -37,7 +39,10 @@ from redress_spine.tracing import Span, Tracer
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # What programs of other origins' pages may send and read, where a setting lets them call at all.
 ALLOWED_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-ALLOWED_HEADERS = ("authorization", "content-type", "idempotency-key", "if-match", "last-event-id", "traceparent", BREAK_GLASS.lower())
+ALLOWED_HEADERS = (
+    *("authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "last-event-id", "traceparent"),
+    BREAK_GLASS.lower(),
+)
 EXPOSED_HEADERS = ("etag", "idempotency-replayed", "location", "retry-after")
 log = structlog.get_logger()
 
@@ -142,6 +147,8 @@ class EdgeMiddleware:
 
         try:
             await self._pass(scope, receive, noting, request_context)
+        except NotModified as same:
+            await Response(status_code=304, headers={"etag": quoted(same.etag)})(scope, receive, noting)
         except ClientDisconnect:
             request_context.status, request_context.code = request_context.status or 499, "client-gone"
         except Exception as error:

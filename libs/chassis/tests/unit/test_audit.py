@@ -127,6 +127,22 @@ async def test_a_reading_says_who_read_which_fields_of_whom_from_where_and_why_t
     assert await counted(client, "reading") == 1
 
 
+async def test_who_knows_how_it_stands_is_told_so_and_nothing_is_opened_or_recorded(ask, jar, client, issuer):
+    bearer = {"authorization": f"Bearer {issuer.token('supervisor')}"}
+    tag = (await client.get(PATH, headers=bearer)).headers["etag"]
+    jar.audited.clear()
+    for known in (tag, f'"other", W/{tag}', "*"):
+        for method in ("GET", "HEAD"):
+            answer = await client.request(method, PATH, headers=bearer | {"if-none-match": known})
+            assert (answer.status_code, answer.headers["etag"], answer.content) == (304, tag, b""), known
+    assert jar.audited == []
+    for known in ('"other"', tag.strip('"'), ""):
+        assert (await client.get(PATH, headers=bearer | {"if-none-match": known})).status_code == 200, known
+    assert (await client.get("/notes", headers=bearer | {"if-none-match": "*"})).status_code == 200, "a list has no tag"
+    stranger = {"authorization": f"Bearer {issuer.token('handler', department='elsewhere')}", "if-none-match": tag}
+    assert (await client.get(PATH, headers=stranger)).status_code == 404, "who may not see it is not told how it stands"
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_a_reading_that_cannot_be_recorded_is_not_answered(ask, jar, client, method):
     jar.unaudited = Unavailable("away")
@@ -257,4 +273,4 @@ def test_the_document_says_who_may_break_the_glass(service, settings, jar):
         for path, operations in paths.items()
         if "get" in operations and not path.startswith("/ops")
     }
-    assert headers == {"/notes/{note}": [audit.BREAK_GLASS], "/notes": [], "/found": [], "/numbers": []}
+    assert headers == {"/notes/{note}": ["If-None-Match", audit.BREAK_GLASS], "/notes": [], "/found": [], "/numbers": []}

@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from redress_chassis.auth.callers import Caller
 from redress_chassis.auth.jwks import Jwks, keys_in
-from redress_chassis.auth.tokens import Tokens
+from redress_chassis.auth.tokens import LEEWAY, Tokens
 from redress_chassis.edge.problems import Problem
 
 ISSUER = "https://issuer.example"
@@ -67,7 +67,7 @@ async def test_rs256_and_es256_are_accepted_for_our_audience(tokens, issuer, aud
         ({"exp": "soon"}, "bad-token"),
         ({"exp": True}, "bad-token"),
         ({"exp": 10**30}, "bad-token"),
-        ({"exp": int(time.time()) - 61}, "expired-token"),
+        ({"exp": int(time.time()) - LEEWAY - 1}, "expired-token"),
         ({"exp": 0}, "expired-token"),
         ({"nbf": int(time.time()) + 86_400}, "bad-token"),
         ({"iat": int(time.time()) + 86_400}, "bad-token"),
@@ -132,7 +132,7 @@ async def test_a_verified_token_is_remembered_until_it_expires(tokens, issuer, c
     issuer.folder.joinpath("jwks.json").unlink()
 
     assert (await tokens.caller(token)).sub == "alice"
-    clock.now += 161
+    clock.now += 100 + LEEWAY + 1
     assert await refusal(tokens, token) == (401, "expired-token")
 
 

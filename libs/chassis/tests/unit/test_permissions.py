@@ -340,8 +340,8 @@ async def test_a_list_is_asked_for_the_agents_areas(service: Service, settings: 
         both = {"authorization": f"Bearer {issuer.token('agent', 'handler', areas=['NORTH'], department='network')}"}
         assert len((await client.get("/things", headers=both)).json()) == 2
     (of_agent, areas), (of_both, filters) = jar.pages
-    assert (of_agent.index, of_agent.areas_at, of_agent.department_at, areas) == ("things_in", 1, 0, (["", "north"],))
-    assert (of_both.areas_at, of_both.department_at, filters) == (1, 2, (["", "north"], "network"))
+    assert (of_agent.index, of_agent.parts_at, of_agent.department_at, areas) == ("things_in", 1, 0, (["", "north"],))
+    assert (of_both.parts_at, of_both.department_at, filters) == (1, 2, (["", "north"], "network"))
 
 
 def test_a_list_that_knows_no_areas_is_an_error_and_not_shown_whole():

@@ -95,7 +95,7 @@ def test_a_stepping_clock_is_for_the_local_profile_alone(environment, tmp_path):
     environment.setenv("REDRESS_PROFILE", "local")
     assert Settings.read().clock_file == clock.file
     environment.setenv("REDRESS_CLOCK_FILE", str(tmp_path / "absent"))
-    with pytest.raises(BadSettings, match=r"^REDRESS_CLOCK_FILE: .*holds no stepping clock"):
+    with pytest.raises(BadSettings, match=r"^REDRESS_CLOCK_FILE: .*contains no stepping clock"):
         Settings.read()
 
 

@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey
 
 from redress_chassis.auth.jwks import Jwks
 from redress_chassis.auth.revocation import DenyList, Introspection, denied_in
-from redress_chassis.auth.tokens import TokenRules, Tokens
+from redress_chassis.auth.tokens import LEEWAY, TokenRules, Tokens
 from redress_chassis.edge.problems import Problem
 from redress_chassis.operations.metrics import Metrics
 
@@ -125,7 +125,7 @@ async def test_a_token_is_remembered_for_so_long_and_then_checked_anew(issuer: A
 # -- kinds and lifetimes
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(86_400, GOOD), (86_400 + 62, BAD), (1000 * 86_400, BAD)])
+@pytest.mark.parametrize(("seconds", "said"), [(86_400, GOOD), (86_400 + LEEWAY + 2, BAD), (1000 * 86_400, BAD)])
 async def test_no_token_may_live_for_ever(issuer: Any, clock: Any, source: Path, seconds: int, said: Any):
     assert await answer(tokens_of(source, clock), issuer.token("ops", exp=int(clock.now) + seconds)) == said
 
@@ -257,7 +257,7 @@ async def test_without_an_answer_nobody_is_let_in(
 
 
 async def test_what_is_refused_here_is_not_asked_for(introspected: Tokens, asked: Issuer7662, issuer: Any, clock: Any):
-    assert await answer(introspected, issuer.token("ops", exp=int(clock.now) - 100)) == EXPIRED
+    assert await answer(introspected, issuer.token("ops", exp=int(clock.now) - LEEWAY - 40)) == EXPIRED
     assert await answer(introspected, issuer.token("ops", aud="other")) == BAD
     assert asked.asked == []
 

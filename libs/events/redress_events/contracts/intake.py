@@ -45,6 +45,9 @@ class ComplaintRegistered(Event):
     attachment_names: Personal | None = None  # one on each line
     refers_to: EarlierComplaint | None = None  # the one that this one takes up again, most often because that is closed
     client: str | None = None  # who registered it: the subject of the token
+    account: Personal | None = None  # the customer's account at the operator
+    external_id: Personal | None = None  # `client`, a line break, and what that calls it: together no two complaints have it
+    metadata: Personal | None = None  # what `client` keeps with it, as a JSON object
 
 
 class ComplaintSupplemented(Event):

@@ -323,9 +323,8 @@ def _same(table: Table) -> str:
 
 def _or_update(table: Table) -> str:
     others = [name for name in table.columns if name not in table.key]
-    if not others:
-        return "ON CONFLICT DO NOTHING"
-    return f"ON CONFLICT ({', '.join(('subject', *table.key))}) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in others)}"
+    change = f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in others)}" if others else "NOTHING"
+    return f"ON CONFLICT ({', '.join(('subject', *table.key))}) DO {change}"
 
 
 def _name(item: tuple[Table, Any]) -> str:

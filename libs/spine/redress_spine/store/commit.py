@@ -28,7 +28,7 @@ from redress_spine.store.arrays import argument, parameter
 from redress_spine.store.database import AWAY, HELD, RESTORED
 from redress_spine.store.errors import JournalRestored
 from redress_spine.store.forgetting import proof_of, with_items
-from redress_spine.store.lookups import digest_of, place_of
+from redress_spine.store.lookups import ONCE, digest_of, place_of
 from redress_spine.store.pseudonyms import actor_on
 from redress_spine.store.states import Codec, Row
 from redress_spine.store.vault import on_the_log, reference, seal
@@ -101,7 +101,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class CommitResult:
-    """committed, conflict, order, or replayed with what was stored under the key."""
+    """committed, conflict, order, taken (another subject has a value that no two may have), or replayed with what the key stands for."""
 
     result: str
     subject: str | None = None
@@ -152,7 +152,7 @@ def prepare(
                     if digests is None:
                         raise ValueError(f"{kind} is found by {name} and there is no key for its digest.")
                     if (digest := digest_of(codec.aggregate, digests, name, text)) is not None:
-                        found.append((row.subject, digest, place_of(row.subject)))
+                        found.append((row.subject, digest, place_of(codec.aggregate, name, row.subject)))
         value = encode(
             Envelope(
                 id=event_id(stream, contract.source, version),
@@ -283,8 +283,8 @@ class Committer:
         try:
             outcomes = await self._commit_on_live([item for item, _ in batch])
         except asyncpg.UniqueViolationError as error:
-            if len(batch) == 1:  # somebody else made this row or this version first
-                self._tell(batch, [CommitResult("conflict")])
+            if len(batch) == 1:  # somebody else made this row or this version first, or has this value
+                self._tell(batch, [CommitResult("taken" if error.constraint_name == ONCE else "conflict")])
             else:
                 await self._halve(batch, error)
         except HELD as error:

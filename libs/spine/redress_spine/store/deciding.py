@@ -25,7 +25,7 @@ from redress_spine.processing.clock import Clock, fresh_id
 from redress_spine.processing.projections import shows_own
 from redress_spine.store.commit import CommitResult, Committer, IdempotencyKey, Item, Provenance, prepare
 from redress_spine.store.database import UNREACHABLE, Database
-from redress_spine.store.errors import Conflict, KeyReused, Parked, Unavailable, Unknown
+from redress_spine.store.errors import Conflict, KeyReused, Parked, Taken, Unavailable, Unknown
 from redress_spine.store.states import Loaded, Row, States, heads
 from redress_spine.store.vault import Vault, needs_key
 
@@ -222,7 +222,7 @@ class Deciding:
     def _after(self, item: Item) -> Loaded:
         codec, row = self._states.codec(item.row.subject), item.row
         state = codec.aggregate.state(observed=row.observed, own=item.own)
-        return Loaded(row.subject, state, codec.etag(row.observed, item.own_json), row.parked, item.version, item.made)
+        return Loaded(row.subject, state, codec.etag(row.observed, item.own_json, row.parked), row.parked, item.version, item.made)
 
     async def _stored(self, metadata: CommandMetadata) -> Loaded | None:
         if metadata.key is None:
@@ -284,10 +284,14 @@ class Deciding:
         return prepared
 
     async def _commit(self, item: Item) -> CommitResult:
+        """Raises Taken, Unavailable."""
         try:
-            return await self._committer.commit(item)
+            outcome = await self._committer.commit(item)
         except UNREACHABLE as error:
             raise Unavailable(f"The database of {self._source} does not answer now.") from error
+        if outcome.result == "taken":
+            raise Taken(item.row.subject)
+        return outcome
 
 
 def _other_streams(draft: Draft) -> set[str]:

@@ -22,6 +22,10 @@ class Conflict(Exception):
     """The row moved under every attempt."""
 
 
+class Taken(Conflict):
+    """Another subject has a personal value that no two may have."""
+
+
 class Unavailable(Exception):
     """The database, or Kafka where it is needed, does not answer now. retry_after: seconds."""
 

@@ -26,6 +26,8 @@ from redress_spine.store.vault import Vault, unseal
 
 ROW = tuple[str, bytes, int]  # subject, digest, place
 FOUND = Query(name="lookup", where="digest = $1", order="place", index="lookups_pkey", table=LOOKUPS)
+ONCE = "lookups_once"  # the index of values that no two subjects have: their rows have the place `ALONE`
+ALONE = 0
 CHUNK = 1_000  # keys read at a time
 YIELD = 100  # values opened before others have their turn
 # Index: sealed_pkey.
@@ -53,8 +55,10 @@ def digest_of(aggregate: Aggregate, key: bytes, name: str, text: str) -> bytes |
     return hmac.digest(key, f"{name}\0{normal}".encode(), "sha256") if normal else None
 
 
-def place_of(subject: str) -> int:
-    """The newest first: minus the milliseconds that a subject's id (UUID version 7) begins with."""
+def place_of(aggregate: Aggregate, name: str, subject: str) -> int:
+    """The newest first: minus the milliseconds that a subject's id (UUID version 7) begins with. What one alone has, has one place."""
+    if name in aggregate.unique:
+        return ALONE
     identity = subject.partition("/")[2]
     return -int(identity[:8] + identity[9:13], 16)
 
@@ -94,8 +98,9 @@ class Lookups:
                     text = unseal(cipher, subject, ref, blob)
                 except (InvalidTag, ValueError):
                     continue
-                if (digest := digest_of(self._states.codec(subject).aggregate, self._key or b"", ref.rpartition("/")[2], text)) is not None:
-                    found.add((subject, digest, place_of(subject)))
+                aggregate, name = self._states.codec(subject).aggregate, ref.rpartition("/")[2]
+                if (digest := digest_of(aggregate, self._key or b"", name, text)) is not None:
+                    found.add((subject, digest, place_of(aggregate, name, subject)))
         return found
 
     async def write(self, connection: Connection, source: str, subjects: Sequence[str]) -> None:

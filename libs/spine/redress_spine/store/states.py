@@ -37,8 +37,9 @@ JOIN LATERAL (SELECT e.version, e.hash FROM events e WHERE e.stream = w.stream O
 class Query:
     """A list that users page through. where: SQL over columns of the state, or of the projection's table that it names, `$1 …` its filters.
     order: a bigint column, not null within it. own: the index that one department's part of it is read from, where the table has a column
-    `department`. near: the index that the part of one area is read from, where the table has a column `area`, '' for none. owner: the
-    column that says whose a row is, where `index` serves one owner's part."""
+    `department`. near: the index that the part of one area is read from, where the table has a column `area`, '' for none. by_channel: the
+    same of one channel, where it has a column `channel`. owner: the column that says whose a row is. mine: the index that one owner's part
+    is read from, where `index` does not serve it."""
 
     name: str
     where: str
@@ -48,7 +49,10 @@ class Query:
     owner: str | None = None
     table: Table | None = None
     near: str | None = None
-    areas_at: int = 0  # which filter names areas, and which one a department beside them; 0: none
+    mine: str | None = None
+    by_channel: str | None = None
+    parts_at: int = 0  # which filter names the parts, areas or channels, and which one a department beside them; 0: none
+    part: str = "area"  # the column that the parts are told apart by
     department_at: int = 0
 
     def of_department(self, filters: int) -> Query:
@@ -61,26 +65,31 @@ class Query:
         """One owner's part; the filter after the others names them. Raises ValueError where the list has no such parts."""
         if self.owner is None:
             raise ValueError(f"The list {self.name} is not told apart by owner.")
-        return replace(self, where=f"({self.where}) AND s.{self.owner} = ${filters + 1}::text")
+        return replace(self, where=f"({self.where}) AND s.{self.owner} = ${filters + 1}::text", index=self.mine or self.index)
 
     def of_areas(self, filters: int, *, with_department: bool = False) -> Query:
         """The part of some areas; the filter after the others names them. with_department: what lies with a department too, whom the next
         filter names. Raises ValueError where the list has no such parts."""
         if self.near is None or (with_department and self.own is None):
             raise ValueError(f"The list {self.name} is not told apart by area.")
-        return replace(self, index=self.near, areas_at=filters + 1, department_at=filters + 2 if with_department else 0)
+        return replace(self, index=self.near, parts_at=filters + 1, department_at=filters + 2 if with_department else 0)
+
+    def of_channels(self, filters: int) -> Query:
+        """The part of some channels; the filter after the others names them. Raises ValueError where the list has no such parts."""
+        if self.by_channel is None:
+            raise ValueError(f"The list {self.name} is not told apart by channel.")
+        return replace(self, index=self.by_channel, parts_at=filters + 1, part="channel")
 
     def sql(self, filters: int) -> str:
         bounds = [f"${filters + n}" for n in (1, 2, 3)]
-        if not self.areas_at:
+        if not self.parts_at:
             return self._part(self.where, *bounds)
-        # Each area's part in its order, from its index, and the first of them all: whatever waits in other areas is not read.
-        areas = f"${self.areas_at}::text[]"
-        parts = (
-            f"SELECT p.* FROM unnest({areas}) a (area) CROSS JOIN LATERAL ({self._part(f'({self.where}) AND s.area = a.area', *bounds)}) p"
-        )
+        # Each part in its order, from its index, and the first of them all: whatever waits in other areas or channels is not read.
+        named = f"${self.parts_at}::text[]"
+        one = self._part(f"({self.where}) AND s.{self.part} = a.name", *bounds)
+        parts = f"SELECT p.* FROM unnest({named}) a (name) CROSS JOIN LATERAL ({one}) p"
         if self.department_at:
-            elsewhere = f"({self.where}) AND s.department = ${self.department_at}::text AND s.area <> ALL ({areas})"
+            elsewhere = f"({self.where}) AND s.department = ${self.department_at}::text AND s.area <> ALL ({named})"
             parts += f" UNION ALL ({self._part(elsewhere, *bounds)})"
         return f"SELECT f.subject, f.place FROM ({parts}) f ORDER BY f.place, f.subject LIMIT {bounds[2]}"
 
@@ -168,14 +177,14 @@ class Codec:
     def load_own(self, text: str) -> Any:
         return self.own.validate_json(text)
 
-    def etag(self, observed: Any, own_json: str) -> str:
+    def etag(self, observed: Any, own_json: str, parked: bool) -> str:
         """Equal after a rebuild, unchanged by events that change nothing."""
         observed_json = b"{}" if observed is self.nothing[0] else _dump(self.observed, observed)
-        return hashlib.sha256(observed_json + b"\n" + own_json.encode()).hexdigest()[:32]
+        return hashlib.sha256(observed_json + b"\n" + own_json.encode() + b"\nparked" * parked).hexdigest()[:32]
 
     def loaded(self, row: Row) -> Loaded:
         state = self.aggregate.state(observed=row.observed, own=row.own)
-        return Loaded(row.subject, state, self.etag(row.observed, self.dump_own(row.own)), row.parked, row.version)
+        return Loaded(row.subject, state, self.etag(row.observed, self.dump_own(row.own), row.parked), row.parked, row.version)
 
 
 def _dump(adapter: TypeAdapter[Any], facet: Any) -> bytes:

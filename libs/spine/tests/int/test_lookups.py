@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from spine_log import described, forget, idle, rebuild, verified, whole
 from spine_stack import Stack, metadata, registered, with_toys
 
 from redress_spine.admin.rebuild import Rebuild
-from redress_spine.store.engine import Engine
+from redress_spine.store.engine import Engine, Taken
 from redress_spine.store.lookups import FOUND, Lookups, MasterKeyNeeded
 
 PHONE = "139 0000 4711"
@@ -39,6 +40,34 @@ async def test_it_is_found_in_every_form_the_newest_first_page_by_page(stack: St
     rest = await found(intake, PHONE, after=(rows[-1][0], rows[-1][1].subject))
     assert sorted([seen.subject for _, seen in rows] + rest) == sorted(subjects)
     assert await found(intake, "13900004713") == [] and intake.digest("complaint", "phone", " ") is None
+    await idle(intake)
+    await verified(stack, "intake")
+
+
+async def test_a_value_that_no_two_may_have_has_one_however_many_try_at_once_and_none_once_it_was_forgotten(
+    stack: Stack, tmp_path: Path
+) -> None:
+    intake = await stack.engine("intake")
+
+    async def attempt(n: int, email: str = "Li@example.org") -> str:
+        event = registered(phone=PHONE, email=email)
+        seen, _ = await intake.create("complaint", lambda context: [event], metadata(f"{email} {n}"))
+        return seen.subject
+
+    tried = await asyncio.gather(*(attempt(n) for n in range(8)), attempt(8, "wang@example.org"), return_exceptions=True)
+    (first,) = {each for each in tried[:8] if isinstance(each, str)}
+    assert [type(each) for each in tried[:8]].count(Taken) == 7 and isinstance(tried[8], str)
+    assert await attempt(tried.index(first)) == first, "a request that is repeated under its key is answered as at first"
+    assert len(await found(intake, PHONE)) == 2, "another value may be several's"
+    for step in ("as it was committed", "as it was rebuilt"):
+        with pytest.raises(Taken):
+            await attempt(10, "li@EXAMPLE.org")
+        await idle(intake)
+        await verified(stack, "intake")
+        if step == "as it was committed":
+            await rebuild(stack, "intake", tmp_path)
+    await forget(intake, first)
+    assert await attempt(11) != first
     await idle(intake)
     await verified(stack, "intake")
 

@@ -1,4 +1,5 @@
-"""By which numbers a customer's complaints are found: phone and service number, in one normal form however they were written down.
+"""By what complaints are found: phone, account and service number, in one normal form however they were written down; and what the front
+end calls a complaint, as it is.
 
 Spaces, dashes, slashes, dots and parentheses say nothing; full-width digits are digits. China's own country code (+86, 0086, or 86 before a
 mobile number) is left out, and so is the trunk zero before an area code, which is not dialled behind a country code. A number of another
@@ -45,4 +46,9 @@ def _digit(character: str) -> str:
     return str(unicodedata.decimal(character)) if character.isdecimal() else character
 
 
-LOOKUPS = {"phone": normal_number, "service_number": normal_number}
+def unchanged(text: str) -> str | None:
+    return text
+
+
+LOOKUPS = {"phone": normal_number, "account": normal_number, "service_number": normal_number, "external_id": unchanged}
+UNIQUE = frozenset({"external_id"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from redress_events.event import Event, not_after
 from redress_events.vocabulary import Channel, ContactKind
 from redress_intake.domain.catalogue import NOTHING_KNOWN, Catalogue
 from redress_intake.domain.number import number_from
+from redress_intake.domain.own import Own
 from redress_spine.aggregate import Context
 
 
@@ -26,7 +28,7 @@ class Implausible(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
     """received_at: None for now, earlier where it came by letter, e-mail or a shop's list. refers_to: the caller has found it.
-    product, area: as they were said. attachments: names that the front end gave."""
+    product, area: as they were said. attachments: names that the front end gave. metadata: a JSON object."""
 
     channel: Channel
     kind: ContactKind
@@ -46,6 +48,9 @@ class Register:
     instruction: str | None = None
     attachments: tuple[str, ...] = ()
     refers_to: EarlierComplaint | None = None
+    account: str | None = None
+    external_id: str | None = None
+    metadata: str | None = None
 
 
 def register(command: Register, context: Context, *, catalogue: Catalogue = NOTHING_KNOWN) -> list[Event]:
@@ -61,6 +66,7 @@ def register(command: Register, context: Context, *, catalogue: Catalogue = NOTH
     if command.since is not None and since is None:
         raise Implausible("since", "The fault cannot have begun after the complaint was received.")
     product, area = catalogue.product(command.product), catalogue.area(command.area)
+    client = context.actor.partition(":")[2] or None
     return [
         ComplaintRegistered(
             number=number_from(context.entropy),
@@ -85,6 +91,30 @@ def register(command: Register, context: Context, *, catalogue: Catalogue = NOTH
             attachments=numbered(command.attachments),
             attachment_names=joined(command.attachments),
             refers_to=command.refers_to,
-            client=context.actor.partition(":")[2] or None,
+            client=client,
+            account=command.account,
+            external_id=None if command.external_id is None else external_id_of(client, command.external_id),
+            metadata=command.metadata,
         )
     ]
+
+
+def external_id_of(client: str | None, external_id: str) -> str:
+    """As it is sealed and found: two front ends may call two complaints the same. The line break stands once, for an id is visible."""
+    return f"{client or ''}\n{external_id}"
+
+
+def is_same(command: Register, own: Own, words: Mapping[str, str], actor: str) -> bool:
+    """Whether the complaint was registered by this command: what would have been registered then is compared with what was. Product and
+    area are compared as they were said, for the operator may have changed the catalogue since. words: what its personal fields hold, by
+    their reference; who was forgotten is nobody's second."""
+    try:
+        (event,) = register(command, Context(now=own.registered_at, actor=actor, entropy=bytes(16)))
+    except Implausible:
+        return False
+    assert isinstance(event, ComplaintRegistered)
+    sealed = {name: words.get(reference) for name, reference in own.personal.items()}
+    given = event.personal_values() | {"product_said": command.product, "area_said": command.area}
+    written = {"product_said": own.product, "area_said": own.area, **sealed}  # where it was the code itself, nothing was sealed
+    others = ComplaintRegistered.model_fields.keys() - {"number", "product", "area", *ComplaintRegistered.personal_fields()}
+    return given == written and all(getattr(event, name) == getattr(own, name) for name in others)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from redress_events.contracts.callback import ComplaintClosed
+from redress_events.contracts.intake import ComplaintRegistered
 from redress_intake.main import service
 from redress_intake.queries import BY_NUMBER
 from redress_local.over_http import OverHttp
@@ -155,6 +158,112 @@ async def test_the_same_key_makes_one_complaint_and_the_same_answer(http: OverHt
     other = await http.post("/complaints", {**GIVEN, "text": "Something else"}, key="k")
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
     assert len(await http.owner.fetch("SELECT FROM events")) == 1
+
+
+async def test_a_front_ends_own_id_makes_one_complaint_and_finds_it(http: OverHttp):
+    labels = {"product": "宽带【100M】", "attachments": ["photo.jpg"]}
+    own = {"external_id": "CRM/2026-4711", "metadata": {"desk": "7"}}
+    body: dict[str, Any] = GIVEN | labels | own | {"account": "A-1", "email": "li@example.org"}
+    answers = await asyncio.gather(*(http.post("/complaints", body, "front-end/crm") for _ in range(6)))
+    assert {each.status_code for each in answers} == {201}, [each.text for each in answers]
+    (number,) = {each.json()["number"] for each in answers}
+    assert sorted(each.headers.get("idempotency-replayed", "") for each in answers) == [""] + ["true"] * 5
+    assert len(await http.owner.fetch("SELECT FROM events")) == 1
+    first = answers[0].json()
+
+    for change in (
+        {"text": "Something else"},
+        {"product": "broadband-100"},
+        {"area": "Beyond the river"},
+        {"attachments": ["another.jpg"]},
+    ):
+        other = await http.post("/complaints", body | change, "front-end/crm")
+        assert (other.status_code, other.json()["code"]) == (409, "external-id-taken") and number in other.json()["detail"]
+    elsewhere = await http.post("/complaints", body, "front-end/app")
+    assert elsewhere.json()["number"] != number, "another front end has ids of its own"
+
+    for who, found in (("front-end/crm", [number]), ("front-end/app", [elsewhere.json()["number"]]), ("supervisor/crm", [number])):
+        page = (await http.get("/complaints", who, external_id=body["external_id"])).json()
+        assert [each["number"] for each in page["items"]] == found, who
+    assert (await http.get("/complaints", "front-end/crm", external_id="CRM/2026-4712")).json()["items"] == []
+    assert (await http.get("/complaints", "front-end/crm", external_id="x", channel="web")).json()["pointer"] == "/external_id"
+    for who, shown in (
+        ("front-end/crm", ("CRM/2026-4711", {"desk": "7"})),
+        ("agent", ("CRM/2026-4711", {"desk": "7"})),
+        ("ops", (None, None)),
+    ):
+        view = (await http.get(first["status"], who)).json()
+        assert (view.get("external_id"), view.get("metadata")) == shown, who
+    searched = (await http.post("/complaints/search", {"account": "a 1"}, "agent")).json()["items"]
+    assert {each["number"] for each in searched} == {number, elsewhere.json()["number"]}
+
+    tag = (await http.get(first["status"], "front-end/crm")).headers["etag"]
+    same = await http.call("GET", first["status"], None, "front-end/crm", **{"if-none-match": tag})
+    assert (same.status_code, same.headers["etag"], same.content) == (304, tag, b"")
+    await http.post(f"{first['status']}/chases", None, "front-end/crm")
+    changed = await http.call("GET", first["status"], None, "front-end/crm", **{"if-none-match": tag})
+    assert changed.status_code == 200 and changed.headers["etag"] != tag
+
+
+async def test_complaints_are_listed_the_newest_first_by_channel_state_and_time_to_who_may_see_them(serve: Serve):
+    http = await serve(service, "front-end", agents_reach="area")
+    now = datetime.now(UTC)
+    days = [now - timedelta(days=n) for n in range(6)]
+    made = {}
+    for n, (who, channel, area) in enumerate(
+        [("app", "web", "浦东"), ("app", "app", "静安"), ("shop", "shop", "浦东"), ("shop", "web", None), ("app", "web", "静安")]
+    ):
+        body = {k: v for k, v in (GIVEN | {"channel": channel, "area": area, "received_at": days[n].isoformat()}).items() if v}
+        new = (await http.post("/complaints", body, f"front-end/{who}")).json()
+        made[new["number"]] = n
+        if n == 1:
+            await http.post(f"{new['status']}/withdrawal", None, "supervisor")
+    closed = ComplaintRegistered(number="N", channel="web", kind="complaint", received_at=days[5], text="x", client="app")
+    await http.knows(closed, ComplaintClosed(cycle=1, reason="satisfied"))
+    made["N"] = 5
+
+    async def listed(who: str, **filters: str) -> list[int]:
+        found: list[int] = []
+        cursor: dict[str, str] = {}
+        while True:
+            answer = await http.get("/complaints", who, limit="2", **filters, **cursor)
+            assert answer.status_code == 200, answer.text
+            found += [made[each["number"]] for each in answer.json()["items"]]
+            if (following := answer.json().get("next")) is None:
+                return found
+            cursor = {"cursor": following}
+
+    for who, filters, expected in (
+        ("supervisor", {}, [0, 1, 2, 3, 4, 5]),
+        ("supervisor", {"channel": "web"}, [0, 3, 4, 5]),
+        ("supervisor", {"channel": "web", "state": "open"}, [0, 3, 4]),
+        ("supervisor", {"channel": "web", "state": "closed"}, [5]),
+        ("supervisor", {"state": "open"}, [0, 1, 2, 3, 4]),
+        ("supervisor", {"state": "withdrawal-pending"}, [1]),
+        ("supervisor", {"received_from": days[3].isoformat()}, [0, 1, 2, 3]),
+        ("supervisor", {"received_to": days[3].isoformat(), "state": "open"}, [4]),
+        ("supervisor", {"received_from": days[3].isoformat(), "received_to": days[1].isoformat()}, [2, 3]),
+        ("front-end/app", {}, [0, 1, 4, 5]),
+        ("front-end/app", {"channel": "web", "state": "open"}, [0, 4]),
+        ("front-end/other", {}, []),
+        ("agent/a//shanghai-pudong", {}, [0, 2, 3, 5]),
+        ("agent/a//Shanghai-Pudong", {"channel": "web"}, [0, 3, 5]),
+        ("agent/a//shanghai-jingan+shanghai-pudong", {"state": "registered"}, [0, 2, 3, 4]),
+    ):
+        assert await listed(who, **filters) == expected, (who, filters)
+    for who in ("handler", "ops", "bi"):
+        assert (await http.get("/complaints", who)).status_code == 403
+    for wrong in ({"channel": "pigeon"}, {"state": "gone"}, {"received_from": "yesterday"}, {"phone": "139"}):
+        assert (await http.get("/complaints", "supervisor", **wrong)).status_code == 422, wrong
+
+
+async def test_front_ends_list_what_came_by_their_channels_where_a_setting_says_so(serve: Serve):
+    http = await serve(service, "front-end", front_ends_reach="channel")
+    for channel in ("web", "shop", "app"):
+        await http.post("/complaints", GIVEN | {"channel": channel}, f"front-end/x///{channel}")
+    seen = (await http.get("/complaints", "front-end/y///web+shop")).json()["items"]
+    assert {each["channel"] for each in seen} == {"web", "shop"}
+    assert (await http.get("/complaints", "front-end/y")).json()["items"] == []
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from redress_chassis import Problem
 from redress_chassis.api.strict_json import strict_json
 from redress_events.contracts.intake import ComplaintRegistered
 from redress_intake.bodies import ChaseBody, ForgetBody, RegisterBody, SupplementBody, WithdrawBody
-from redress_intake.domain.register import Register
 
 GOOD: dict[str, Any] = {"channel": "web", "kind": "complaint", "text": "手机没有信号"}
 PERSONAL = ("customer", "on_behalf_of", "contact_person", "phone", "address", "service_number")
@@ -30,8 +29,9 @@ def refused(body: type[BaseModel], text: str) -> set[str]:
 def test_every_field_of_the_event_can_be_given_but_its_number_and_its_client():
     sealed = {"product_said", "area_said", "attachment_names"}  # made of what was said
     assert set(RegisterBody.model_fields) == set(ComplaintRegistered.model_fields) - {"number", "client"} - sealed
-    body = RegisterBody.model_validate(GOOD | {"text": "  a\n", "attachments": ["s3:bucket/photo_1.jpg"]})
-    assert Register(**body.model_dump()).text == "a"
+    given = GOOD | {"text": "  a\n", "attachments": ["s3:bucket/photo_1.jpg"], "metadata": {"b": " 7 ", "a": "中"}}
+    body = RegisterBody.model_validate(given)
+    assert (body.command(None).text, body.command(None).metadata) == ("a", '{"a":"中","b":"7"}')
     assert body.attachments == ("s3:bucket/photo_1.jpg",)
 
 
@@ -96,6 +96,21 @@ def test_every_field_of_the_event_can_be_given_but_its_number_and_its_client():
         ("refers_to", "01890000-0000-7000-8000-00000000000"),
         ("refers_to", 5),
         ("refers_to", "0" * 46),
+        ("external_id", ""),
+        ("external_id", "x" * 101),
+        ("external_id", "CRM 1"),
+        ("external_id", "CRM\u200b1"),
+        ("metadata", {str(n): "" for n in range(21)}),
+        ("external_id", "CRM\u31641\u202e"),
+        ("external_id", "\u3164"),
+        ("metadata", {"a": "x" * 501}),
+        ("metadata", {"a": ""}),
+        ("metadata", {"a": "\u200b"}),
+        ("metadata", {"a": "b\x1b[2J"}),
+        ("metadata", {"a": "b\nc"}),
+        ("metadata", {"Desk": "7"}),
+        ("metadata", {"desk": 7}),
+        ("metadata", {"desk": {"n": "7"}}),
         ("number", "0000-0000-000"),
         ("registered_at", "2026-03-02T12:00:00Z"),
     ],

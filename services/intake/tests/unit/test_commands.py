@@ -1,5 +1,6 @@
 """What may be asked of the front door, and when it says no."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -23,7 +24,8 @@ from redress_intake.domain.chase import Chase, chase
 from redress_intake.domain.forget import Forget, forget
 from redress_intake.domain.limits import Limits
 from redress_intake.domain.number import parse_number
-from redress_intake.domain.register import Implausible, Register, register
+from redress_intake.domain.own import Own, evolve
+from redress_intake.domain.register import Implausible, Register, is_same, register
 from redress_intake.domain.supplement import Supplement, supplement
 from redress_intake.domain.withdraw import Withdraw, withdraw
 from redress_spine.aggregate import Context
@@ -63,6 +65,9 @@ def test_a_complaint_is_written_down_as_it_was_given():
         "instruction": "Call after six",
         "attachments": ("photo-1",),
         "refers_to": EARLIER,
+        "account": "ACC-1",
+        "external_id": "CRM-1",
+        "metadata": '{"desk":"7"}',
     }
     sealed = {"product_said": "fibre", "area_said": "north", "attachment_names": "photo-1"}
     assert set(given) | set(sealed) | {"number", "client"} == set(ComplaintRegistered.model_fields)
@@ -71,8 +76,52 @@ def test_a_complaint_is_written_down_as_it_was_given():
     number = written.pop("number")
     assert written.pop("client") == "li"
     in_clear = {"product": "other", "area": "other", "attachments": ("1",)}
-    assert written == given | sealed | in_clear | {"refers_to": EARLIER.model_dump()}
+    assert written == given | sealed | in_clear | {"refers_to": EARLIER.model_dump(), "external_id": "li\nCRM-1"}
     assert parse_number(number) == number
+
+
+def test_a_complaint_is_the_same_where_it_would_have_been_registered_as_it_was():
+    command = Register(
+        channel="web", kind="complaint", text="No signal", phone="139", since=NOON - SECOND, external_id="CRM-1", attachments=("a", "b")
+    )
+    (event,) = register(command, CONTEXT)
+    words = {f"intake/1/{name}": text for name, text in event.personal_values().items()}
+    own = evolve(Own(), event.model_copy(update={name: f"intake/1/{name}" for name in event.personal_values()}), NOON)
+
+    def same(**changed: Any) -> bool:
+        return is_same(replace(command, **changed), own, words, "agent:li")
+
+    assert same() and same(received_at=NOON) and same(received_at=NOON + SKEW)
+    assert not same(received_at=NOON - SECOND) and not same(received_at=NOON + 2 * SKEW)
+    for change in (
+        {"text": "None"},
+        {"phone": None},
+        {"email": "z@example.org"},
+        {"channel": "app"},
+        {"refers_to": EARLIER},
+        {"since": NOON},
+        {"product": "fibre"},
+        {"attachments": ("a", "c")},
+        {"attachments": ("a",)},
+    ):
+        assert not same(**change), change
+    assert not is_same(command, own, words, "agent:wang"), "somebody else's id"
+    assert not is_same(command, own, {}, "agent:li"), "who was forgotten is nobody's second"
+
+
+@pytest.mark.parametrize("said", ["fibre", "Fibre", "other", "Copper", None])
+@pytest.mark.parametrize("code", ["fibre", "copper"])
+def test_a_product_and_an_area_are_the_same_where_they_were_said_so_whatever_the_catalogue_has_meanwhile(said: str | None, code: str):
+    entries = (CatalogueEntry(code=code, en=code, zh="光纤"),)
+    command = Register(channel="web", kind="complaint", text="No signal", product=said, area=said)
+    (event,) = register(command, CONTEXT, catalogue=Catalogue(products=entries, areas=entries))
+    words = {f"intake/1/{name}": text for name, text in event.personal_values().items()}
+    own = evolve(Own(), event.model_copy(update={name: f"intake/1/{name}" for name in event.personal_values()}), NOON)
+    assert is_same(command, own, words, "agent:li")
+    for field in ("product", "area"):
+        for another in {"fibre", "Fibre", "FIBRE", "other", "Copper", None} - {said}:
+            change: dict[str, Any] = {field: another}
+            assert not is_same(replace(command, **change), own, words, "agent:li"), change
 
 
 def test_what_the_catalogue_has_stands_in_clear_by_its_code_and_the_words_are_sealed():

@@ -11,8 +11,11 @@ from redress_intake.domain.aggregate import AGGREGATE
 from redress_intake.domain.lists import COMPLAINTS, OPEN
 from redress_spine.testing import NOON, Spec
 
-REGISTERED = ComplaintRegistered(number="N", channel="web", kind="complaint", received_at=NOON, text="intake/1/text")
+REGISTERED = ComplaintRegistered(
+    number="N", channel="web", kind="complaint", received_at=NOON, text="intake/1/text", area="Pudong", client="app"
+)
 CLOSED = ComplaintClosed(cycle=1, reason="satisfied")
+LISTED = {"newest": -micros(NOON), "channel": "web", "area": "pudong", "client": "app"}
 intake = Spec(INTAKE, AGGREGATE)
 
 
@@ -24,7 +27,7 @@ def test_a_complaint_is_found_by_its_number_and_among_the_open_ones_until_it_is_
         (intake.given(REGISTERED, CLOSED, ComplaintReopened(cycle=2, urgency=1)), at),
         (intake.given(CLOSED, REGISTERED), None),
     ):
-        assert story.shows(COMPLAINTS) == [{"number": "N", "registered_at": at, "open_since": open_since}]
+        assert story.shows(COMPLAINTS) == [{"number": "N", "registered_at": at, "open_since": open_since} | LISTED]
 
 
 def test_what_was_never_registered_is_in_no_list():
@@ -54,6 +57,6 @@ def test_an_open_one_is_counted_where_it_stands_and_a_closed_one_nowhere():
         ([REGISTERED, routed, ComplaintWithdrawn(withdrawal=1)], "finance", None, "withdrawal-pending"),
         ([REGISTERED, routed, CLOSED, back], "finance", None, "reopened"),
     ):
-        row = {"department": department, "category": category, "stage": stage, "received_at": micros(NOON)}
+        row = {"department": department, "category": category, "stage": stage, "received_at": micros(NOON)} | LISTED
         assert intake.given(*story).shows(OPEN) == [row]
     assert intake.given(REGISTERED, CLOSED).shows(OPEN) == [] == intake.given(routed).shows(OPEN)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redress_intake.domain.lookup import normal_number
+from redress_intake.domain.lookup import LOOKUPS, UNIQUE, normal_number
 
 FULL_WIDTH = str.maketrans("0123456789+()", "０１２３４５６７８９＋（）")
 SEPARATORS = st.text(" -/.()\u2010\u2013\u2014\u3000\u00a0\t\u200b（）－／", max_size=3)
@@ -64,3 +64,8 @@ def test_two_numbers_are_two(one: str, other: str):
 )
 def test_what_is_no_number_of_china_keeps_what_tells_it_apart(text: str, normal: str | None):
     assert normal_number(text) == normal
+
+
+def test_what_a_front_end_calls_a_complaint_is_looked_for_as_it_is():
+    assert [LOOKUPS["external_id"](text) for text in ("app\nCRM-1", "app\ncrm 1")] == ["app\nCRM-1", "app\ncrm 1"]
+    assert LOOKUPS.keys() >= UNIQUE
