@@ -10,7 +10,8 @@ from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Header, Path
+from fastapi import Query as Parameter
 from pydantic import AfterValidator
 
 from redress_chassis import Commands, Cursor, Form, Limit, Moment, Permitted, SubjectId, problems
@@ -112,9 +113,9 @@ DeliveryId = Annotated[
     Path(description="The message's id: its header `webhook-id`."),
 ]
 ListedState = Literal["open"] | StageName
-ReceivedFrom = Annotated[Moment | None, Query(description="Only those received at this time or later.")]
-ReceivedTo = Annotated[Moment | None, Query(description="Only those received before this time.")]
-OwnId = Annotated[ExternalId | None, Query(description="Your own id, as you sent it with the registration.")]
+ReceivedFrom = Annotated[Moment | None, Parameter(description="Only those received at this time or later.")]
+ReceivedTo = Annotated[Moment | None, Parameter(description="Only those received before this time.")]
+OwnId = Annotated[ExternalId | None, Parameter(description="Your own id, as you sent it with the registration.")]
 LanguageHeader = Annotated[str | None, Header(alias="Accept-Language", description="en or zh")]
 
 

@@ -1,6 +1,8 @@
 """The OpenAPI document of a service: FastAPI's, and what the chassis adds to every operation: token, roles, keys, headers, problems, words.
 
 What fields and parameters mean is said in the services' `meanings.py`.
+
+Long, for all that is added to FastAPI's document is read here.
 """
 
 from __future__ import annotations
@@ -236,7 +238,10 @@ def _header(operation: dict[str, Any], name: str, required: bool, description: s
 def _say_parameters(operation: dict[str, Any], meanings: Meanings) -> None:
     for parameter in operation.get("parameters", ()):
         schema = {name: value for name, value in parameter["schema"].items() if name not in ("title", "description")}
-        for branch in [each for each in schema.pop("anyOf", ()) if each.get("type") != "null"]:  # it is left out, never null
+        branches = [each for each in schema.pop("anyOf", ()) if each.get("type") != "null"]  # it is left out, never null
+        if len(branches) > 1:  # literals of two types: the values of both
+            branches = [{"type": "string", "enum": [value for each in branches for value in each.get("enum", [each.get("const")])]}]
+        for branch in branches:
             schema |= branch
         parameter["schema"] = schema
         if "description" not in parameter and (said := meanings.of(parameter["name"])):
