@@ -40,4 +40,4 @@ def test_a_record_is_passed_over_in_the_name_of_one_service():
     words = ["--skip", "complaints.lifecycle.v1/3@4711", "--why", "forged"]
     refused = CliRunner().invoke(app, ["adopt", "intake", "triage", *words])
     assert refused.exit_code == 1
-    assert "adopt that one alone" in refused.stderr
+    assert "adopt only that one" in refused.stderr

@@ -111,7 +111,7 @@ def test_services_that_wait_for_their_adoption_are_attached_to_and_named(ports: 
         assert done.exit_code == 0, done.output
         assert f"Not ready: {', '.join(SERVICES)}. See why: redress status" in said(done)
         shown = redress(folder, "status")
-    assert f"intake: {REASON}" in said(shown)
+    assert f"intake, triage: {REASON}" in said(shown)
     assert read_stack(folder).servers == COMPOSE
 
 

@@ -35,7 +35,7 @@ def test_a_time_without_an_offset_is_local():
 def test_two_ways_to_go_are_one_too_many(tmp_path):
     result = CliRunner().invoke(app, ["clock", "--next", "--to-end", "--folder", str(tmp_path)])
     assert result.exit_code == 1
-    assert "one way to go" in result.stderr
+    assert "Choose one of" in result.stderr
 
 
 def test_without_a_stack_it_says_how_to_start_one(tmp_path):

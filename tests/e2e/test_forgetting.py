@@ -36,7 +36,7 @@ def closed(live: Live) -> str:
     live.step(complaint, "technical_support", "accept")
     live.step(complaint, "technical_support", "contact", {"means": "phone", "note": SAID["note"]})
     refusal = problem(live.supervisor.post("intake", f"/complaints/{complaint}/forgetting", WHY), 409, "complaint-open")
-    assert "withdraws it" in refusal["detail"]
+    assert "withdraw it first" in refusal["detail"]
     ok(live.front_end.post("intake", f"/complaints/{complaint}/withdrawal", {"reason": SAID["reason"]}))
     live.reaches(complaint, "closed")
     live.idle()

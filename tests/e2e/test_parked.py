@@ -105,7 +105,7 @@ def test_what_was_set_aside_is_passed_over_in_all_services(held: Live):
     assert "0 records that were set aside would be taken in, 3 cannot be read" in redress(held, "redrive", "--all", "--dry-run")
     skip = ("redrive", "--set-aside", "--reason", "no-subject", "--all-services", "--skip", *WHY)
     assert "2 records are in the way: 15 no-subject" in redress(held, *skip, "--dry-run")
-    assert "say --yes" in redress(held, *skip, expect=1)
+    assert "add --yes" in redress(held, *skip, expect=1)
     assert everywhere(held, 0, 3)()
     redress(held, *skip, "--yes")
     assert everywhere(held, 0, 0)()

