@@ -71,7 +71,7 @@ def test_a_forgotten_complaint_is_read_by_nobody_found_by_nothing_and_stays_so(l
     assert "Write 20 characters at least." in problem(short, 422, "invalid")["detail"]
 
     asked = redress(live, "forget", number, "--asked-by", "customer", "--reason", WHY["reason"])
-    assert asked.exit_code == 1 and "say --yes" in asked.output, "nobody is there to be asked"
+    assert asked.exit_code == 1 and "add --yes" in asked.output, "nobody is there to be asked"
     told = redress(live, "forget", number, "--asked-by", "customer", "--reason", WHY["reason"], "--yes")
     assert told.exit_code == 0 and f"{number} is forgotten since" in told.output, told.output
     again = ok(live.supervisor.post("intake", f"/complaints/{closed}/forgetting", WHY))

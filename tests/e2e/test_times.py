@@ -39,7 +39,11 @@ HAPPENED: dict[Field, tuple[Told, int, str]] = {
     ("handling", "post", "/cases/{complaint}/contact", "contacted_at"): (contacting, 409, "contact-in-future"),
 }
 # Which part of a list is asked for: any time is one.
-FILTERS: set[Field] = {("sla-monitor", "get", "/deadlines", "before"), *((service, "get", "/ops/log", "since") for service in SERVICES)}
+FILTERS: set[Field] = {
+    ("sla-monitor", "get", "/deadlines", "before"),
+    *(("intake", "get", "/complaints", name) for name in ("received_from", "received_to")),
+    *((service, "get", "/ops/log", "since") for service in SERVICES),
+}
 
 
 def times(schema: Mapping[str, Any], document: Mapping[str, Any], name: str) -> Iterator[str]:
