@@ -2,6 +2,8 @@
 where PostgreSQL chooses itself; and from few rows where it was planned before there were any.
 
 What the automation loop and the lists ask is taken from the services as they are put together, so that none can be forgotten.
+
+Long, for every frequent query is a row of one table.
 """
 
 from __future__ import annotations

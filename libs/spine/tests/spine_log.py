@@ -1,4 +1,7 @@
-"""Streams as a service would write them, and a hand that writes to the topics whatever anybody could."""
+"""Streams as a service would write them, and a hand that writes to the topics whatever anybody could.
+
+Long, for every way in which a test writes to the log is here.
+"""
 
 from __future__ import annotations
 

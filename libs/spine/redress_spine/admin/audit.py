@@ -1,4 +1,7 @@
-"""The audit trail as its readers have it: who read what, whether a record was changed or taken away, and how old chains go."""
+"""The audit trail as its readers have it: who read what, whether a record was changed or taken away, and how old chains go.
+
+Long, for listing, comparing and pruning a chain share what a record of it is.
+"""
 
 from __future__ import annotations
 

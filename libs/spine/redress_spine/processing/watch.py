@@ -1,4 +1,7 @@
-"""What operators watch of one process: is it ready, how far behind is it, what is parked or stuck, and who holds a transaction open."""
+"""What operators watch of one process: is it ready, how far behind is it, what is parked or stuck, and who holds a transaction open.
+
+Long, for all that health and metrics say of a running engine is gathered here.
+"""
 
 from __future__ import annotations
 

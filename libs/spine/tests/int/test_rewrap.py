@@ -1,4 +1,7 @@
-"""The master key is exchanged while complaints come, killed in the midst, and gone on with; then the old one is taken away."""
+"""The master key is exchanged while complaints come, killed in the midst, and gone on with; then the old one is taken away.
+
+Long, for one exchange of a master key is tried with everything that may come between.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The front door as its users find it: over HTTP, on the real PostgreSQL, and with Kafka out of reach, which must not matter here."""
+"""The front door as its users find it: over HTTP, on the real PostgreSQL, and with Kafka out of reach, which must not matter here.
+
+Long, for every operation of the front door is tried as callers use it.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Clocks start, are met, cancelled and renewed; deadlines are breached, once, and a breach is taken back when it was none.
 
 One long file: start, settle and breach are told on the same complaint, and only together do they make a story.
+
+Long, for each rule of the two clocks is a test of its own.
 """
 
 from datetime import UTC, datetime, timedelta
